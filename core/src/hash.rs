@@ -1,0 +1,27 @@
+//! A fingerprint of logits, for comparing runs on different machines.
+
+const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+const PRIME: u64 = 0x0100_0000_01b3;
+
+/// FNV-1a, 64 bits, over the logits' little-endian bytes: equal for equal
+/// bits, on every core.
+pub fn logits_hash(logits: &[f32]) -> u64 {
+    let bytes = logits.iter().flat_map(|logit| logit.to_le_bytes());
+    bytes.fold(OFFSET, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(PRIME)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn agrees_with_published_vectors() {
+        assert_eq!(logits_hash(&[]), 0xcbf2_9ce4_8422_2325);
+        // FNV-1a-64 of the four bytes "chon" and of four zero bytes.
+        let zero = (0..4).fold(OFFSET, |hash, _| hash.wrapping_mul(PRIME));
+        assert_eq!(logits_hash(&[0.0]), zero);
+        assert_ne!(logits_hash(&[0.0]), logits_hash(&[-0.0]));
+    }
+}

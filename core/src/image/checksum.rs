@@ -1,0 +1,16 @@
+//! CRC-32 over an image, the four bytes that store it left out.
+
+use super::header::CRC_OFFSET;
+use crc::{Crc, CRC_32_ISO_HDLC};
+
+static CRC32: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
+
+/// The CRC-32 (ISO-HDLC) of an image: of every byte but those of the
+/// checksum itself. Works on any bytes; never panics.
+pub fn image_crc32(bytes: &[u8]) -> u32 {
+    let mut digest = CRC32.digest();
+    let (before, rest) = bytes.split_at_checked(CRC_OFFSET).unwrap_or((bytes, &[]));
+    digest.update(before);
+    digest.update(rest.get(4..).unwrap_or(&[]));
+    digest.finalize()
+}

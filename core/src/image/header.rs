@@ -1,0 +1,323 @@
+//! The fixed header of an image: 128 bytes, readable in a `const fn`.
+//!
+//! Byte offsets are normative in `docs/format.md`.
+
+use super::parts::{
+    parts_bytes, Bits, Dim, Part, AFTER_LAYERS, ALIGN, BEFORE_LAYERS, MAX_COLS, V4_LAYER,
+};
+
+/// The first eight bytes of every image.
+pub const MAGIC: [u8; 8] = *b"KINGLET\0";
+
+/// The format version that this crate writes and reads.
+pub const FORMAT_VERSION: u16 = 1;
+
+/// Bytes of the header.
+pub const HEADER_BYTES: usize = 128;
+
+/// Where the CRC-32 stands; it covers every other byte of the image.
+pub const CRC_OFFSET: usize = 16;
+
+/// The most layers an image may have.
+pub const MAX_LAYERS: usize = 256;
+
+/// The most vocabulary entries an image may have.
+pub const MAX_VOCAB: usize = 1 << 20;
+
+/// Why bytes are not an image that this crate can run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum ImageError {
+    /// The bytes do not begin with the magic: not an image at all.
+    NotAnImage,
+    /// A format version that this crate does not read.
+    FormatVersion(u16),
+    /// Fewer bytes than the header says.
+    Truncated {
+        /// Bytes that the header promises.
+        expected: u64,
+        /// Bytes that are there.
+        found: u64,
+    },
+    /// The address is not a multiple of [`ALIGN`]: see `include_image!`.
+    Misaligned,
+    /// An RWKV version that this crate does not run.
+    RwkvVersion(u8),
+    /// A weight layout that this crate does not know.
+    Layout(u8),
+    /// A header field is out of range; the number is its byte offset.
+    Field(u8),
+    /// The lengths of the sections disagree with the dimensions.
+    Size,
+    /// A vector or scale holds a value that is not finite, at this byte.
+    NotFinite(u32),
+    /// The CRC-32 does not match: bytes changed after packing.
+    Checksum,
+}
+
+impl core::fmt::Display for ImageError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::NotAnImage => f.write_str("not a Kinglet image"),
+            Self::FormatVersion(found) => write!(
+                f,
+                "image format version {found}, but this build reads version {FORMAT_VERSION}"
+            ),
+            Self::Truncated { expected, found } => {
+                write!(
+                    f,
+                    "the header promises {expected} bytes, but there are {found}"
+                )
+            }
+            Self::Misaligned => write!(f, "the image is not aligned to {ALIGN} bytes"),
+            Self::RwkvVersion(found) => write!(f, "RWKV version {found} is not supported"),
+            Self::Layout(found) => write!(f, "weight layout {found} is not known"),
+            Self::Field(at) => write!(f, "the header field at byte {at} is out of range"),
+            Self::Size => f.write_str("the sections do not have the size their dimensions need"),
+            Self::NotFinite(at) => write!(f, "the value at byte {at} is not finite"),
+            Self::Checksum => f.write_str("the checksum does not match: the bytes were changed"),
+        }
+    }
+}
+
+impl core::error::Error for ImageError {}
+
+/// How text becomes tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum TokenizerKind {
+    /// The image has no tokenizer: it runs on token ids.
+    None,
+    /// A token is a byte value.
+    Bytes,
+}
+
+/// How the weights are arranged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Layout {
+    /// Four rows together, four (int8) or eight (int4) columns to a word:
+    /// what `SMLAD` consumes, and what every portable kernel reads.
+    Rows4,
+}
+
+/// A part of the file: where it begins and how long it is, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Span {
+    /// Offset from the first byte of the image.
+    pub offset: u32,
+    /// Length in bytes.
+    pub bytes: u32,
+}
+
+/// What the first 128 bytes say.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Header {
+    /// Bytes of the whole image.
+    pub image_bytes: u32,
+    /// CRC-32 (ISO-HDLC) of every byte but these four.
+    pub crc32: u32,
+    /// RWKV version: 4.
+    pub rwkv_version: u8,
+    /// Arrangement of the weights.
+    pub layout: Layout,
+    /// Bits of the layers' matrices.
+    pub weight_bits: Bits,
+    /// Bits of embedding and head.
+    pub head_bits: Bits,
+    /// How text becomes tokens.
+    pub tokenizer: TokenizerKind,
+    /// Layers, L.
+    pub n_layer: u32,
+    /// Channels, C.
+    pub n_embd: u32,
+    /// Hidden channels of the channel mix, F.
+    pub n_ffn: u32,
+    /// Vocabulary entries, V.
+    pub n_vocab: u32,
+    /// Heads, H; 0 where the version has none.
+    pub n_head: u32,
+    /// Epsilon of the group norm; 0 where the version has none.
+    pub gn_eps: f32,
+    /// The metadata block.
+    pub metadata: Span,
+}
+
+type Bytes = [u8; HEADER_BYTES];
+
+const fn u16_at<const AT: usize>(b: &Bytes) -> u16 {
+    u16::from_le_bytes([b[AT], b[AT + 1]])
+}
+
+const fn u32_at<const AT: usize>(b: &Bytes) -> u32 {
+    u32::from_le_bytes([b[AT], b[AT + 1], b[AT + 2], b[AT + 3]])
+}
+
+const fn starts_with_magic(bytes: &[u8]) -> bool {
+    match bytes.first_chunk::<8>() {
+        Some(start) => u64::from_le_bytes(*start) == u64::from_le_bytes(MAGIC),
+        None => false,
+    }
+}
+
+const fn in_range(value: u32, max: usize) -> bool {
+    value >= 1 && value as u64 <= max as u64
+}
+
+impl Header {
+    /// Reads and checks the first [`HEADER_BYTES`] bytes. Never panics; at
+    /// compile time an unfit image can so become a compile error.
+    pub const fn parse(bytes: &[u8]) -> Result<Header, ImageError> {
+        if !starts_with_magic(bytes) {
+            return Err(ImageError::NotAnImage);
+        }
+        let Some(b) = bytes.first_chunk::<HEADER_BYTES>() else {
+            let (expected, found) = (HEADER_BYTES as u64, bytes.len() as u64);
+            return Err(ImageError::Truncated { expected, found });
+        };
+        if u16_at::<8>(b) != FORMAT_VERSION {
+            return Err(ImageError::FormatVersion(u16_at::<8>(b)));
+        }
+        if u16_at::<10>(b) as usize != HEADER_BYTES {
+            return Err(ImageError::Field(10));
+        }
+        Self::parse_fields(b)
+    }
+
+    const fn parse_fields(b: &Bytes) -> Result<Header, ImageError> {
+        if b[20] != 4 {
+            return Err(ImageError::RwkvVersion(b[20]));
+        }
+        if b[22] != 0 {
+            return Err(ImageError::Layout(b[22]));
+        }
+        let Some(weight_bits) = Bits::from_count(b[23]) else {
+            return Err(ImageError::Field(23));
+        };
+        let Some(head_bits) = Bits::from_count(b[24]) else {
+            return Err(ImageError::Field(24));
+        };
+        let tokenizer = match b[26] {
+            0 => TokenizerKind::None,
+            1 => TokenizerKind::Bytes,
+            _ => return Err(ImageError::Field(26)),
+        };
+        let header = Header {
+            image_bytes: u32_at::<12>(b),
+            crc32: u32_at::<CRC_OFFSET>(b),
+            rwkv_version: b[20],
+            layout: Layout::Rows4,
+            weight_bits,
+            head_bits,
+            tokenizer,
+            n_layer: u32_at::<28>(b),
+            n_embd: u32_at::<32>(b),
+            n_ffn: u32_at::<36>(b),
+            n_vocab: u32_at::<40>(b),
+            n_head: u32_at::<44>(b),
+            gn_eps: f32::from_bits(u32_at::<48>(b)),
+            metadata: Span {
+                offset: u32_at::<56>(b),
+                bytes: u32_at::<60>(b),
+            },
+        };
+        // Bytes that this version does not use are zero, so that a later
+        // version may give them a meaning.
+        if b[21] != 0 || b[25] != 0 || b[27] != 0 || u32_at::<52>(b) != 0 {
+            return Err(ImageError::Field(21));
+        }
+        let mut i = 64;
+        while i < HEADER_BYTES {
+            if b[i] != 0 {
+                return Err(ImageError::Field(i as u8));
+            }
+            i += 1;
+        }
+        header.checked()
+    }
+
+    /// The ranges of the dimensions and the lengths that follow from them.
+    const fn checked(self) -> Result<Header, ImageError> {
+        if !in_range(self.n_layer, MAX_LAYERS) {
+            return Err(ImageError::Field(28));
+        }
+        if !in_range(self.n_embd, MAX_COLS) {
+            return Err(ImageError::Field(32));
+        }
+        if !in_range(self.n_ffn, MAX_COLS) {
+            return Err(ImageError::Field(36));
+        }
+        if !in_range(self.n_vocab, MAX_VOCAB) {
+            return Err(ImageError::Field(40));
+        }
+        if self.n_head != 0 {
+            return Err(ImageError::Field(44));
+        }
+        if self.gn_eps.to_bits() != 0 {
+            return Err(ImageError::Field(48));
+        }
+        let end = self.metadata.offset as u64 + self.metadata.bytes as u64;
+        let weights_end = HEADER_BYTES as u64 + self.weights_bytes();
+        if self.metadata.offset as u64 != weights_end || end != self.image_bytes as u64 {
+            return Err(ImageError::Size);
+        }
+        Ok(self)
+    }
+
+    /// The header as bytes; the inverse of [`Header::parse`].
+    pub fn to_bytes(&self) -> [u8; HEADER_BYTES] {
+        let mut b = [0; HEADER_BYTES];
+        let mut put = |at: usize, field: &[u8]| {
+            for (to, from) in b.iter_mut().skip(at).zip(field) {
+                *to = *from;
+            }
+        };
+        put(0, &MAGIC);
+        put(8, &FORMAT_VERSION.to_le_bytes());
+        put(10, &(HEADER_BYTES as u16).to_le_bytes());
+        put(12, &self.image_bytes.to_le_bytes());
+        put(CRC_OFFSET, &self.crc32.to_le_bytes());
+        put(20, &[self.rwkv_version]);
+        put(22, &[self.layout as u8]);
+        put(23, &[self.weight_bits.count(), self.head_bits.count()]);
+        put(26, &[self.tokenizer as u8]);
+        put(28, &self.n_layer.to_le_bytes());
+        put(32, &self.n_embd.to_le_bytes());
+        put(36, &self.n_ffn.to_le_bytes());
+        put(40, &self.n_vocab.to_le_bytes());
+        put(44, &self.n_head.to_le_bytes());
+        put(48, &self.gn_eps.to_le_bytes());
+        put(56, &self.metadata.offset.to_le_bytes());
+        put(60, &self.metadata.bytes.to_le_bytes());
+        b
+    }
+
+    /// The size of a dimension.
+    pub const fn dim(&self, dim: Dim) -> usize {
+        match dim {
+            Dim::Embd => self.n_embd as usize,
+            Dim::Ffn => self.n_ffn as usize,
+            Dim::Vocab => self.n_vocab as usize,
+        }
+    }
+
+    /// The parts of one layer, in stored order.
+    pub const fn layer_parts(&self) -> &'static [Part] {
+        V4_LAYER
+    }
+
+    /// Bytes of one layer.
+    pub const fn layer_bytes(&self) -> u64 {
+        parts_bytes(self.layer_parts(), self)
+    }
+
+    /// Bytes of all parts: embedding, layers, output norm, head.
+    pub const fn weights_bytes(&self) -> u64 {
+        parts_bytes(BEFORE_LAYERS, self)
+            + self.n_layer as u64 * self.layer_bytes()
+            + parts_bytes(AFTER_LAYERS, self)
+    }
+}

@@ -1,0 +1,164 @@
+//! The packed model, read in place from flash.
+//!
+//! [`Image::new`] validates everything once; behind it no access can fail.
+//! The normative description with byte offsets is `docs/format.md`.
+
+mod checksum;
+mod header;
+#[cfg(feature = "metadata")]
+mod metadata;
+mod parts;
+mod reader;
+
+pub use checksum::image_crc32;
+pub use header::{
+    Header, ImageError, Layout, Span, TokenizerKind, CRC_OFFSET, FORMAT_VERSION, HEADER_BYTES,
+    MAGIC, MAX_LAYERS, MAX_VOCAB,
+};
+#[cfg(feature = "metadata")]
+pub use metadata::Metadata;
+pub use parts::{
+    matrix_weight_bytes, parts_bytes, round_up, table_row_bytes, Bits, Dim, Kind, Part,
+    AFTER_LAYERS, ALIGN, BEFORE_LAYERS, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS, MAX_COLS, STEP_COLS,
+    V4_LAYER,
+};
+pub use reader::{Matrix, Parts, Table};
+
+use crate::tokenizer::Tokenizer;
+
+/// A validated model image, borrowed from wherever its bytes lie.
+#[derive(Clone, Copy, Debug)]
+pub struct Image<'a> {
+    bytes: &'a [u8],
+    header: Header,
+}
+
+impl<'a> Image<'a> {
+    /// Checks `bytes` and borrows them. Bytes behind the image are ignored,
+    /// so the whole of a flash region may be passed.
+    ///
+    /// Every length, offset, dimension and scale is checked here, the
+    /// checksum is not: see [`Image::verify_checksum`].
+    ///
+    /// # Errors
+    /// [`ImageError`] says what is wrong; hostile bytes never cause a panic.
+    pub fn new(bytes: &'a [u8]) -> Result<Self, ImageError> {
+        let header = Header::parse(bytes)?;
+        let expected = u64::from(header.image_bytes);
+        let truncated = ImageError::Truncated {
+            expected,
+            found: bytes.len() as u64,
+        };
+        let bytes = usize::try_from(expected)
+            .ok()
+            .and_then(|len| bytes.get(..len))
+            .ok_or(truncated)?;
+        if bytes.as_ptr().align_offset(ALIGN) != 0 {
+            return Err(ImageError::Misaligned);
+        }
+        let image = Self { bytes, header };
+        image.check_finite()?;
+        Ok(image)
+    }
+
+    /// Compares the CRC-32 of the bytes with the stored one: finds any
+    /// change since packing, at about ten instructions a byte.
+    ///
+    /// # Errors
+    /// [`ImageError::Checksum`].
+    pub fn verify_checksum(&self) -> Result<(), ImageError> {
+        if image_crc32(self.bytes) == self.header.crc32 {
+            Ok(())
+        } else {
+            Err(ImageError::Checksum)
+        }
+    }
+
+    /// The header's fields.
+    pub fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// All bytes of the image.
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// The tokenizer that belongs to the model, if it has one.
+    pub fn tokenizer(&self) -> Option<Tokenizer> {
+        match self.header.tokenizer {
+            TokenizerKind::None => None,
+            TokenizerKind::Bytes => Some(Tokenizer::bytes(self.header.n_vocab)),
+        }
+    }
+
+    /// The name and origin of the model; `None` where the block is absent
+    /// or unreadable.
+    #[cfg(feature = "metadata")]
+    pub fn metadata(&self) -> Option<Metadata<'a>> {
+        Metadata::from_bytes(self.section(self.header.metadata))
+    }
+
+    #[cfg(feature = "metadata")]
+    fn section(&self, span: Span) -> &'a [u8] {
+        let start = span.offset as usize;
+        self.bytes
+            .get(start..start + span.bytes as usize)
+            .unwrap_or(&[])
+    }
+
+    /// The parts before the layers.
+    pub fn before_layers(&self) -> Parts<'a> {
+        self.parts_at(0)
+    }
+
+    /// The parts of layer `index`, in stored order.
+    pub fn layer(&self, index: u32) -> Parts<'a> {
+        let before = parts_bytes(BEFORE_LAYERS, &self.header);
+        self.parts_at(before + u64::from(index) * self.header.layer_bytes())
+    }
+
+    /// The parts after the layers.
+    pub fn after_layers(&self) -> Parts<'a> {
+        self.layer(self.header.n_layer)
+    }
+
+    fn parts_at(&self, offset: u64) -> Parts<'a> {
+        let start = HEADER_BYTES + offset as usize;
+        Parts::new(self.bytes.get(start..).unwrap_or(&[]), self.header)
+    }
+
+    /// No vector and no scale may hold an infinity or a NaN.
+    fn check_finite(&self) -> Result<(), ImageError> {
+        let at = |rest: usize| ImageError::NotFinite((self.bytes.len() - rest) as u32);
+        self.before_layers()
+            .check_finite(BEFORE_LAYERS)
+            .map_err(at)?;
+        for index in 0..self.header.n_layer {
+            let parts = self.header.layer_parts();
+            self.layer(index).check_finite(parts).map_err(at)?;
+        }
+        self.after_layers().check_finite(AFTER_LAYERS).map_err(at)
+    }
+}
+
+/// Bytes at an address that is a multiple of 16: what [`include_image!`]
+/// places in flash.
+///
+/// [`include_image!`]: crate::include_image
+#[repr(C, align(16))]
+#[derive(Debug)]
+pub struct Aligned<T: ?Sized>(pub T);
+
+/// Includes an image file in the program, aligned as [`Image::new`] wants it.
+///
+/// `include_bytes!` alone gives no alignment, and unaligned weights fault on
+/// a Cortex-M0. The path is relative to the source file, as there.
+#[macro_export]
+macro_rules! include_image {
+    ($path:expr $(,)?) => {{
+        const IMAGE: &$crate::image::Aligned<[u8]> =
+            &$crate::image::Aligned(*include_bytes!($path));
+        &IMAGE.0
+    }};
+}

@@ -1,0 +1,146 @@
+//! A cursor over the parts of an image: yields vectors and matrices in the
+//! order in which they are stored.
+
+use super::header::Header;
+use super::parts::{Bits, Dim, Kind, Part};
+use half::{bf16, f16};
+
+/// A matrix `[rows, cols]` of quantized weights in blocks of four rows.
+#[derive(Clone, Copy, Debug)]
+pub struct Matrix<'a> {
+    /// Bits of a weight.
+    pub bits: Bits,
+    /// Outputs.
+    pub rows: usize,
+    /// Inputs.
+    pub cols: usize,
+    /// The weights, in the layout of the image.
+    pub weights: &'a [u32],
+    /// One scale per row, padded to a whole block.
+    pub scales: &'a [bf16],
+}
+
+/// A table `[rows, cols]` of quantized weights, stored row by row.
+#[derive(Clone, Copy, Debug)]
+pub struct Table<'a> {
+    /// Bits of a weight.
+    pub bits: Bits,
+    /// Columns of a row.
+    pub cols: usize,
+    /// The rows, one after the other, without padding.
+    pub rows: &'a [u8],
+    /// One scale per row.
+    pub scales: &'a [bf16],
+}
+
+/// Yields the parts of a section one after the other.
+///
+/// The caller asks for what the section's list of parts says; behind
+/// [`super::Image::new`] that is always there. An empty slice comes back
+/// where it is not, so that no access can panic.
+#[derive(Clone, Debug)]
+pub struct Parts<'a> {
+    rest: &'a [u8],
+    header: Header,
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn new(rest: &'a [u8], header: Header) -> Self {
+        Self { rest, header }
+    }
+
+    /// The next part, a vector `[dim]` of half floats.
+    pub fn half(&mut self, dim: Dim) -> &'a [f16] {
+        let (bytes, _) = self.take(Kind::Half(dim));
+        first(bytes, self.header.dim(dim))
+    }
+
+    /// The next part, a vector `[dim]` of single floats.
+    pub fn single(&mut self, dim: Dim) -> &'a [f32] {
+        let (bytes, _) = self.take(Kind::Single(dim));
+        first(bytes, self.header.dim(dim))
+    }
+
+    /// The next part, a matrix `[rows, cols]` at the layers' precision.
+    pub fn matrix(&mut self, rows: Dim, cols: Dim) -> Matrix<'a> {
+        self.blocked(
+            Kind::Matrix(rows, cols),
+            self.header.weight_bits,
+            rows,
+            cols,
+        )
+    }
+
+    /// The next part, a matrix `[rows, cols]` at the head's precision.
+    pub fn head(&mut self, rows: Dim, cols: Dim) -> Matrix<'a> {
+        self.blocked(Kind::Head(rows, cols), self.header.head_bits, rows, cols)
+    }
+
+    /// The next part, a table `[rows, cols]` at the head's precision.
+    pub fn table(&mut self, rows: Dim, cols: Dim) -> Table<'a> {
+        let (data, scales) = self.take(Kind::Table(rows, cols));
+        Table {
+            bits: self.header.head_bits,
+            cols: self.header.dim(cols),
+            rows: data,
+            scales: first(scales, self.header.dim(rows)),
+        }
+    }
+
+    fn blocked(&mut self, kind: Kind, bits: Bits, rows: Dim, cols: Dim) -> Matrix<'a> {
+        let (weights, scales) = self.take(kind);
+        let (rows, cols) = (self.header.dim(rows), self.header.dim(cols));
+        Matrix {
+            bits,
+            rows,
+            cols,
+            weights: cast(weights),
+            scales: first(scales, super::round_up(rows, super::BLOCK_ROWS)),
+        }
+    }
+
+    fn take(&mut self, kind: Kind) -> (&'a [u8], &'a [u8]) {
+        let (weights, scales) = kind.bytes(&self.header);
+        (self.take_bytes(weights), self.take_bytes(scales))
+    }
+
+    fn take_bytes(&mut self, bytes: u64) -> &'a [u8] {
+        let (taken, rest) = self
+            .rest
+            .split_at_checked(bytes as usize)
+            .unwrap_or((&[], &[]));
+        self.rest = rest;
+        taken
+    }
+
+    /// Looks for values that are not finite.
+    ///
+    /// # Errors
+    /// The number of bytes from the part with such a value to the end.
+    pub(super) fn check_finite(&mut self, parts: &[Part]) -> Result<(), usize> {
+        for part in parts {
+            let before = self.rest.len();
+            let (data, scales) = self.take(part.kind);
+            let finite = match part.kind {
+                Kind::Half(_) => cast::<f16>(data).iter().all(|v| v.is_finite()),
+                Kind::Single(_) => cast::<f32>(data).iter().all(|v| v.is_finite()),
+                _ => cast::<bf16>(scales).iter().all(|v| v.is_finite()),
+            };
+            if !finite {
+                return Err(before);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The bytes as elements of the type `T`. Sections are aligned to more than
+/// any `T` needs, so the cast succeeds.
+fn cast<T: bytemuck::AnyBitPattern>(bytes: &[u8]) -> &[T] {
+    bytemuck::try_cast_slice(bytes).unwrap_or(&[])
+}
+
+/// The first `len` elements of the type `T` that the bytes hold.
+fn first<T: bytemuck::AnyBitPattern>(bytes: &[u8], len: usize) -> &[T] {
+    cast(bytes).get(..len).unwrap_or(&[])
+}

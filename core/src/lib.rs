@@ -1,0 +1,78 @@
+//! Kinglet runs RWKV language models on microcontrollers.
+//!
+//! RWKV (Peng et al., arXiv 2305.13048) is a recurrent network that trains
+//! like a Transformer: a step costs the same work and the same memory for
+//! ever. This crate runs such models with int8 or int4 weights, without a
+//! heap, without a float library and without a panic.
+//!
+//! Four principles:
+//! 1. **One arithmetic.** The same image and the same tokens give the same
+//!    bits on every core and on the workstation.
+//! 2. **Memory belongs to the caller.** The image is read in place; state
+//!    and scratch are buffers whose lengths are `const` functions of its header.
+//! 3. **Check once, then trust.** [`Image::new`] validates; behind it nothing
+//!    can fail.
+//! 4. **Portable first, fast beside it.** Each kernel equals its portable
+//!    twin bit for bit.
+//!
+//! # Example
+//! ```
+//! use kinglet::{Image, Sampler, Sampling, Session, Utf8Stream};
+#![doc = concat!("let bytes = kinglet::include_image!(\"", env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny.kgl\");")]
+//!
+//! let image = Image::new(bytes)?;
+//! // On a board these are two `static` arrays: their lengths can be computed
+//! // at compile time, from `Header::parse(bytes)`.
+//! let mut state = vec![0.0; image.header().state_len()];
+//! let mut scratch = vec![0.0; image.header().scratch_len()];
+//! let mut session = Session::new(&image, &mut state, &mut scratch)?;
+//!
+//! let tokenizer = image.tokenizer().expect("the image has a tokenizer");
+//! for token in tokenizer.encode(b"Once upon a tim") {
+//!     session.feed(&[token?])?;
+//! }
+//! let mut sampler = Sampler::new(Sampling::greedy(), 0);
+//! let mut text = Utf8Stream::new();
+//! let mut token = u32::from(b'e');
+//! for _ in 0..20 {
+//!     let logits = session.step(token)?;
+//!     token = sampler.sample(logits);
+//!     for byte in tokenizer.decode(token) {
+//!         print!("{}", text.push(*byte));
+//!     }
+//! }
+//! # Ok::<(), Box<dyn core::error::Error>>(())
+//! ```
+#![no_std]
+#![deny(missing_docs, unsafe_op_in_unsafe_fn)]
+#![warn(missing_debug_implementations)]
+
+#[cfg(target_endian = "big")]
+compile_error!("images are little-endian and read in place: big-endian cores are not supported");
+
+#[cfg(test)]
+extern crate std;
+
+mod embedding;
+pub mod hash;
+pub mod image;
+pub mod kernels;
+pub mod math;
+mod random;
+mod sample;
+mod scratch;
+mod session;
+mod tokenizer;
+mod utf8;
+mod v4;
+
+pub use image::{Header, Image, ImageError};
+pub use random::Pcg32;
+pub use sample::{Sampler, Sampling};
+pub use session::{BufferError, Session, UnknownToken};
+pub use tokenizer::{Tokenizer, UnknownByte};
+pub use utf8::{Utf8Chunk, Utf8Stream};
+
+/// The token that a text begins with where the prompt is empty: 0, which
+/// ends a text in published vocabularies.
+pub const START_TOKEN: u32 = 0;

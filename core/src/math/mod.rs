@@ -1,0 +1,36 @@
+//! Element-wise arithmetic with the same result, bit for bit, on every core.
+//!
+//! Every function is a fixed sequence of IEEE single additions,
+//! multiplications and divisions: no fused multiply-add, no `libm`, no order
+//! of summation that a compiler may choose. That is what makes a run on the
+//! workstation a proof about the board.
+
+mod norm;
+mod scalar;
+mod vector;
+
+pub use norm::layer_norm;
+pub(crate) use scalar::ROUND_MAGIC;
+pub use scalar::{exp, half_to_f32, rsqrt, scale_to_f32, sigmoid};
+pub(crate) use vector::{abs_max, add_gated, add_to, copy, relu_squared, token_shift};
+
+/// The largest absolute value seen so far, as the bits of a positive float.
+///
+/// Positive floats are ordered like their bits, so the comparison costs a
+/// core without FPU no float operation.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AbsMax(u32);
+
+impl AbsMax {
+    /// Takes one more value into account.
+    #[inline(always)]
+    pub fn see(&mut self, value: f32) {
+        self.0 = self.0.max(value.to_bits() & 0x7fff_ffff);
+    }
+
+    /// The largest absolute value; 0 where none was seen.
+    #[inline]
+    pub fn get(self) -> f32 {
+        f32::from_bits(self.0)
+    }
+}

@@ -1,0 +1,69 @@
+//! Layer normalisation.
+
+use super::scalar::{half_to_f32, rsqrt};
+use half::f16;
+
+/// Added to the variance (EPS of every published RWKV layer norm).
+const EPS: f32 = 1e-5;
+
+/// `out = (x - mean) / sqrt(variance + 1e-5) * weight + bias`, with the
+/// biased variance. All slices are `[C]`; shorter ones end the work.
+pub fn layer_norm(x: &[f32], weight: &[f16], bias: &[f16], out: &mut [f32]) {
+    let n = x.len() as f32;
+    let mean = sum(x, |v| v) / n;
+    let variance = sum(x, |v| (v - mean) * (v - mean)) / n;
+    let rstd = rsqrt(variance + EPS);
+    let affine = weight.iter().zip(bias);
+    for ((out, &x), (&w, &b)) in out.iter_mut().zip(x).zip(affine) {
+        *out = (x - mean) * rstd * half_to_f32(w) + half_to_f32(b);
+    }
+}
+
+/// Sums `f` over `x` in four interleaved partial sums: more accurate than
+/// one, and free of a chain of dependent additions.
+fn sum(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
+    let mut part = [0.0f32; 4];
+    let mut chunks = x.chunks_exact(4);
+    for chunk in &mut chunks {
+        for (part, &v) in part.iter_mut().zip(chunk) {
+            *part += f(v);
+        }
+    }
+    for (part, &v) in part.iter_mut().zip(chunks.remainder()) {
+        *part += f(v);
+    }
+    (part[0] + part[1]) + (part[2] + part[3])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec;
+    use std::vec::Vec;
+
+    #[test]
+    fn matches_the_formula_in_double_precision() {
+        for n in [1, 3, 4, 7, 128] {
+            let x: Vec<f32> = (0..n).map(|i| (i as f32 * 0.7).sin() * 3.0 + 0.5).collect();
+            let w: Vec<f16> = (0..n)
+                .map(|i| f16::from_f32(0.5 + i as f32 / 64.0))
+                .collect();
+            let b: Vec<f16> = (0..n)
+                .map(|i| f16::from_f32(i as f32 / 128.0 - 0.3))
+                .collect();
+            let mean = x.iter().map(|&v| f64::from(v)).sum::<f64>() / n as f64;
+            let var = x
+                .iter()
+                .map(|&v| (f64::from(v) - mean).powi(2))
+                .sum::<f64>()
+                / n as f64;
+            let mut out = vec![0.0; n];
+            layer_norm(&x, &w, &b, &mut out);
+            for i in 0..n {
+                let exact =
+                    (f64::from(x[i]) - mean) / (var + 1e-5).sqrt() * w[i].to_f64() + b[i].to_f64();
+                assert!((f64::from(out[i]) - exact).abs() < 2e-6, "{n}: {i}");
+            }
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! Running a model: one token in, the logits of the next one out.
+
+use crate::embedding::read_row;
+use crate::image::Dim::{Embd, Vocab};
+use crate::image::Image;
+use crate::kernels::{matvec, prepare};
+use crate::math::{abs_max, layer_norm};
+use crate::scratch::{split, Work};
+use crate::v4;
+#[cfg(doc)]
+use crate::Header;
+
+/// A buffer passed to [`Session::new`] is too short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum BufferError {
+    /// The state buffer needs this many floats: [`Header::state_len`].
+    State(usize),
+    /// The scratch buffer needs this many floats: [`Header::scratch_len`].
+    Scratch(usize),
+}
+
+impl core::fmt::Display for BufferError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let (name, len) = match self {
+            Self::State(len) => ("state", len),
+            Self::Scratch(len) => ("scratch", len),
+        };
+        write!(f, "the {name} buffer must hold {len} floats")
+    }
+}
+
+impl core::error::Error for BufferError {}
+
+/// A token id that the model's vocabulary does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct UnknownToken(pub u32);
+
+impl core::fmt::Display for UnknownToken {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "token {} is not in the vocabulary", self.0)
+    }
+}
+
+impl core::error::Error for UnknownToken {}
+
+/// A model at work: the image, and the two buffers it runs in.
+///
+/// The state is all that the model remembers. It never grows: the millionth
+/// token costs what the first one did.
+#[derive(Debug)]
+pub struct Session<'i, 'b> {
+    image: Image<'i>,
+    state: &'b mut [f32],
+    scratch: &'b mut [f32],
+}
+
+impl<'i, 'b> Session<'i, 'b> {
+    /// Takes the buffers and starts with an empty text.
+    ///
+    /// `state` needs [`Header::state_len`] floats and `scratch`
+    /// [`Header::scratch_len`]; both may be longer. What they hold before
+    /// does not matter.
+    ///
+    /// # Errors
+    /// [`BufferError`] names the buffer that is too short.
+    pub fn new(
+        image: &Image<'i>,
+        state: &'b mut [f32],
+        scratch: &'b mut [f32],
+    ) -> Result<Self, BufferError> {
+        let mut session = Self::resume(image, state, scratch)?;
+        session.reset();
+        Ok(session)
+    }
+
+    /// Takes the buffers and goes on from what `state` holds: the state that
+    /// an earlier session of the same image left there, or a copy of it.
+    ///
+    /// # Errors
+    /// As [`Session::new`].
+    pub fn resume(
+        image: &Image<'i>,
+        state: &'b mut [f32],
+        scratch: &'b mut [f32],
+    ) -> Result<Self, BufferError> {
+        let header = image.header();
+        let state = state
+            .get_mut(..header.state_len())
+            .ok_or(BufferError::State(header.state_len()))?;
+        let scratch = scratch
+            .get_mut(..header.scratch_len())
+            .ok_or(BufferError::Scratch(header.scratch_len()))?;
+        Ok(Self {
+            image: *image,
+            state,
+            scratch,
+        })
+    }
+
+    /// The model.
+    pub fn image(&self) -> &Image<'i> {
+        &self.image
+    }
+
+    /// Forgets everything: the state becomes that of an empty text.
+    pub fn reset(&mut self) {
+        let len = self.image.header().layer_state_len();
+        self.state.chunks_exact_mut(len.max(1)).for_each(v4::reset);
+    }
+
+    /// Reads tokens without asking for what comes next: a prompt, all but
+    /// its last token. Skips the head, a good part of a step's work.
+    ///
+    /// # Errors
+    /// [`UnknownToken`]; the tokens before it have been read.
+    pub fn feed(&mut self, tokens: &[u32]) -> Result<(), UnknownToken> {
+        tokens.iter().try_for_each(|&token| self.advance(token))
+    }
+
+    /// Reads one token and returns the logits `[V]` of the next.
+    ///
+    /// The logits lie in the scratch: they may be changed in place (a
+    /// sampler does) and are gone with the next call.
+    ///
+    /// # Errors
+    /// [`UnknownToken`]; the state is then unchanged.
+    pub fn step(&mut self, token: u32) -> Result<&mut [f32], UnknownToken> {
+        self.advance(token)?;
+        Ok(self.logits())
+    }
+
+    /// Embedding and layers; leaves the residual stream in the scratch.
+    fn advance(&mut self, token: u32) -> Result<(), UnknownToken> {
+        let header = self.image.header();
+        if token >= header.n_vocab {
+            return Err(UnknownToken(token));
+        }
+        let Some((q, rest)) = split(header, self.scratch) else {
+            return Ok(());
+        };
+        let Some(mut work) = Work::split(header, q, rest) else {
+            return Ok(());
+        };
+        let table = self.image.before_layers().table(Vocab, Embd);
+        read_row(&table, token as usize, work.x);
+        let states = self.state.chunks_exact_mut(header.layer_state_len().max(1));
+        for (index, state) in (0..).zip(states) {
+            v4::layer(self.image.layer(index), state, &mut work);
+        }
+        Ok(())
+    }
+
+    /// Output norm and head.
+    fn logits(&mut self) -> &mut [f32] {
+        let header = self.image.header();
+        let Some((q, rest)) = split(header, self.scratch) else {
+            return &mut [];
+        };
+        let Some(Work { x, tmp, q, .. }) = Work::split(header, q, rest) else {
+            return &mut [];
+        };
+        let mut parts = self.image.after_layers();
+        layer_norm(x, parts.half(Embd), parts.half(Embd), tmp);
+        let head = parts.head(Vocab, Embd);
+        let prepared = prepare(tmp, abs_max(tmp), head.bits, q);
+        // The working vectors are done with: the logits take their place.
+        matvec(&head, &prepared, rest);
+        rest.get_mut(..head.rows).unwrap_or_default()
+    }
+}

@@ -1,0 +1,164 @@
+//! RWKV-4: the recurrent step of one layer (Peng et al., arXiv 2305.13048,
+//! section 3 and its appendix on the numerically stable recurrence).
+//!
+//! | letter | shape | meaning |
+//! |---|---|---|
+//! | x | \[C\] | residual stream |
+//! | xx | \[C\] | its layer norm, the input of a block |
+//! | r, k, v | \[C\] | receptance, key, value |
+//! | w | \[C\] | decay per token in log space, `-exp(time_decay)` |
+//! | u | \[C\] | bonus of the current token, `time_first` |
+//! | aa, bb | \[C\] | numerator and denominator of the weighted average |
+//! | pp | \[C\] | largest exponent so far: aa and bb are scaled by `e^-pp` |
+
+use crate::image::Dim::{Embd, Ffn};
+use crate::image::{Header, Parts};
+use crate::kernels::{matvec, prepare};
+use crate::math::{add_gated, add_to, copy, exp, layer_norm, relu_squared, token_shift, AbsMax};
+use crate::scratch::Work;
+
+/// The exponent of an empty state: below every key.
+const PP_START: f32 = -1e30;
+
+/// Floats of state per layer: att_x, aa, bb, pp, ffn_x, each `[C]`.
+pub(crate) const fn state_len(header: &Header) -> usize {
+    5 * header.n_embd as usize
+}
+
+/// The state of one layer, each slice `[C]`.
+struct State<'s> {
+    att_x: &'s mut [f32],
+    aa: &'s mut [f32],
+    bb: &'s mut [f32],
+    pp: &'s mut [f32],
+    ffn_x: &'s mut [f32],
+}
+
+impl<'s> State<'s> {
+    fn split(state: &'s mut [f32]) -> Option<Self> {
+        let channels = state.len() / 5;
+        let (att_x, rest) = state.split_at_mut_checked(channels)?;
+        let (aa, rest) = rest.split_at_mut_checked(channels)?;
+        let (bb, rest) = rest.split_at_mut_checked(channels)?;
+        let (pp, ffn_x) = rest.split_at_mut_checked(channels)?;
+        Some(Self {
+            att_x,
+            aa,
+            bb,
+            pp,
+            ffn_x,
+        })
+    }
+}
+
+/// Makes the state of one layer that of an empty text.
+pub(crate) fn reset(state: &mut [f32]) {
+    state.fill(0.0);
+    if let Some(state) = State::split(state) {
+        state.pp.fill(PP_START);
+    }
+}
+
+/// Advances one layer by one token: `work.x` is read and updated.
+pub(crate) fn layer(mut parts: Parts<'_>, state: &mut [f32], work: &mut Work<'_, '_>) {
+    if let Some(mut state) = State::split(state) {
+        time_mix(&mut parts, &mut state, work);
+        channel_mix(&mut parts, &mut state, work);
+    }
+}
+
+fn time_mix(parts: &mut Parts<'_>, state: &mut State<'_>, work: &mut Work<'_, '_>) {
+    let Work {
+        x,
+        xx,
+        tmp,
+        r,
+        wide,
+        q,
+    } = work;
+    let Some((k, v)) = wide.split_at_mut_checked(r.len()) else {
+        return;
+    };
+    layer_norm(x, parts.half(Embd), parts.half(Embd), xx);
+    for out in [&mut *k, &mut *v, &mut *r] {
+        let max = token_shift(xx, state.att_x, parts.half(Embd), tmp);
+        let matrix = parts.matrix(Embd, Embd);
+        matvec(&matrix, &prepare(tmp, max, matrix.bits, q), out);
+    }
+    copy(xx, state.att_x);
+    let (w, u) = (parts.single(Embd), parts.single(Embd));
+    let max = weighted_average(state, w, u, [k, v, r], tmp);
+    let matrix = parts.matrix(Embd, Embd);
+    matvec(&matrix, &prepare(tmp, max, matrix.bits, q), xx);
+    add_to(x, xx);
+}
+
+/// `out = sigmoid(r) * wkv`, and the state moves on by one token.
+fn weighted_average(
+    state: &mut State<'_>,
+    w: &[f32],
+    u: &[f32],
+    [k, v, r]: [&[f32]; 3],
+    out: &mut [f32],
+) -> AbsMax {
+    let mut max = AbsMax::default();
+    let average = state
+        .aa
+        .iter_mut()
+        .zip(state.bb.iter_mut())
+        .zip(state.pp.iter_mut());
+    let inputs = k.iter().zip(v).zip(r).zip(w.iter().zip(u));
+    for ((out, ((aa, bb), pp)), (((&k, &v), &r), (&w, &u))) in
+        out.iter_mut().zip(average).zip(inputs)
+    {
+        let (e1, e2) = relative_weights(*pp, u + k);
+        let numerator = e1 * *aa + e2 * v;
+        let denominator = e1 * *bb + e2;
+        // One division serves the average and the sigmoid of r.
+        *out = numerator / (denominator * (1.0 + exp(-r)));
+        max.see(*out);
+
+        let decayed = *pp + w;
+        let (e1, e2) = relative_weights(decayed, k);
+        *aa = e1 * *aa + e2 * v;
+        *bb = e1 * *bb + e2;
+        *pp = if k > decayed { k } else { decayed };
+    }
+    max
+}
+
+/// `(e^(a - q), e^(b - q))` with `q = max(a, b)`: one of the two is 1.
+#[inline(always)]
+fn relative_weights(a: f32, b: f32) -> (f32, f32) {
+    let difference = b - a;
+    let smaller = exp(-difference.abs());
+    if difference > 0.0 {
+        (smaller, 1.0)
+    } else {
+        (1.0, smaller)
+    }
+}
+
+fn channel_mix(parts: &mut Parts<'_>, state: &mut State<'_>, work: &mut Work<'_, '_>) {
+    let Work {
+        x,
+        xx,
+        tmp,
+        r,
+        wide: hidden,
+        q,
+    } = work;
+    layer_norm(x, parts.half(Embd), parts.half(Embd), xx);
+    let max = token_shift(xx, state.ffn_x, parts.half(Embd), tmp);
+    let matrix = parts.matrix(Ffn, Embd);
+    matvec(&matrix, &prepare(tmp, max, matrix.bits, q), hidden);
+    let max = token_shift(xx, state.ffn_x, parts.half(Embd), tmp);
+    let gate = parts.matrix(Embd, Embd);
+    matvec(&gate, &prepare(tmp, max, gate.bits, q), r);
+    copy(xx, state.ffn_x);
+    let hidden = hidden.get_mut(..matrix.rows).unwrap_or_default();
+    let max = relu_squared(hidden);
+    let matrix = parts.matrix(Embd, Ffn);
+    matvec(&matrix, &prepare(hidden, max, matrix.bits, q), xx);
+    add_gated(x, r, xx);
+}
