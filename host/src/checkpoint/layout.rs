@@ -1,0 +1,151 @@
+//! Where the values of a tensor lie in a file.
+
+use super::dtype::Dtype;
+use super::source::Source;
+use super::TensorInfo;
+use std::io;
+
+/// The place of a tensor's values.
+pub(super) struct Layout {
+    /// The first byte of the first value.
+    pub start: u64,
+    /// How many values lie between the first and the last one used, both
+    /// included.
+    pub span: u64,
+    /// Steps in values from one index of a dimension to the next, the
+    /// outermost first; `None` when the values are row-major and contiguous.
+    pub strides: Option<Vec<usize>>,
+}
+
+impl Layout {
+    /// A row-major, contiguous tensor of `count` values.
+    pub fn contiguous(start: u64, count: u64) -> Self {
+        Self {
+            start,
+            span: count,
+            strides: None,
+        }
+    }
+
+    /// Reads the values, in row-major order.
+    pub fn read(&self, source: &mut Source, info: &TensorInfo) -> io::Result<Vec<f32>> {
+        let values = info.dtype.read(source, self.start, self.span)?;
+        match &self.strides {
+            None => Ok(values),
+            Some(strides) => gather(&values, &info.shape, strides),
+        }
+    }
+}
+
+/// How many values a tensor of `shape` has; `None` when that overflows.
+pub(super) fn count(shape: &[usize]) -> Option<u64> {
+    shape.iter().try_fold(1u64, |product, &size| {
+        product.checked_mul(u64::try_from(size).ok()?)
+    })
+}
+
+/// How many bytes a tensor of `shape` has; `None` when that overflows.
+pub(super) fn byte_len(shape: &[usize], dtype: Dtype) -> Option<u64> {
+    count(shape)?.checked_mul(dtype.bytes() as u64)
+}
+
+/// How many values lie between the first and the last one of a strided tensor,
+/// both included; `None` when that overflows.
+pub(super) fn span(shape: &[usize], strides: &[usize]) -> Option<u64> {
+    if shape.contains(&0) {
+        return Some(0);
+    }
+    let step = |(&size, &stride): (&usize, &usize)| {
+        u64::try_from(size)
+            .ok()?
+            .checked_sub(1)?
+            .checked_mul(u64::try_from(stride).ok()?)
+    };
+    shape
+        .iter()
+        .zip(strides)
+        .try_fold(1u64, |sum, dim| sum.checked_add(step(dim)?))
+}
+
+/// Whether the strides are those of a row-major, contiguous tensor. A stride
+/// that no step is made along does not matter.
+pub(super) fn is_contiguous(shape: &[usize], strides: &[usize]) -> bool {
+    let mut expected = Some(1usize);
+    for (&size, &stride) in shape.iter().zip(strides).rev() {
+        if size != 1 && expected != Some(stride) {
+            return shape.contains(&0);
+        }
+        expected = expected.and_then(|expected| expected.checked_mul(size));
+    }
+    true
+}
+
+/// The values of a strided tensor in row-major order.
+fn gather(values: &[f32], shape: &[usize], strides: &[usize]) -> io::Result<Vec<f32>> {
+    let total = count(shape).and_then(|total| usize::try_from(total).ok());
+    let total = total.ok_or(io::ErrorKind::OutOfMemory)?;
+    let mut out = Vec::new();
+    out.try_reserve_exact(total)
+        .map_err(|_| io::ErrorKind::OutOfMemory)?;
+    let mut index = vec![0usize; shape.len()];
+    let mut at = 0usize;
+    while out.len() < total {
+        // `span` was checked against the storage, so the value is there.
+        out.push(*values.get(at).ok_or(io::ErrorKind::UnexpectedEof)?);
+        at = advance(&mut index, at, shape, strides);
+    }
+    Ok(out)
+}
+
+/// Moves `index` to the next element in row-major order; the innermost
+/// dimension runs fastest. Returns the position of that element.
+fn advance(index: &mut [usize], at: usize, shape: &[usize], strides: &[usize]) -> usize {
+    let mut at = at;
+    for ((position, &size), &stride) in index.iter_mut().zip(shape).zip(strides).rev() {
+        *position += 1;
+        if *position < size {
+            return at.wrapping_add(stride);
+        }
+        // Back to the start of this dimension, and one step along the next
+        // outer one. `at` holds `position - 1` steps of it.
+        at = at.wrapping_sub((*position - 1).wrapping_mul(stride));
+        *position = 0;
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contiguity_ignores_dimensions_of_one() {
+        assert!(is_contiguous(&[2, 3], &[3, 1]));
+        assert!(is_contiguous(&[1, 3], &[99, 1]));
+        assert!(is_contiguous(&[2, 1, 3], &[3, 7, 1]));
+        assert!(is_contiguous(&[], &[]));
+        assert!(is_contiguous(&[0, 5], &[9, 9]));
+        assert!(!is_contiguous(&[2, 3], &[1, 2]));
+        assert!(!is_contiguous(&[2, 3], &[0, 1]));
+    }
+
+    #[test]
+    fn span_counts_to_the_last_value() {
+        assert_eq!(span(&[2, 3], &[3, 1]), Some(6));
+        assert_eq!(span(&[2, 3], &[1, 2]), Some(6));
+        assert_eq!(span(&[3], &[4]), Some(9));
+        assert_eq!(span(&[0, 3], &[usize::MAX, 1]), Some(0));
+        assert_eq!(span(&[], &[]), Some(1));
+        assert_eq!(span(&[3, 3], &[usize::MAX, usize::MAX]), None);
+    }
+
+    #[test]
+    fn gather_transposes() {
+        let values = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+        let out = gather(&values, &[3, 2], &[1, 3]).unwrap();
+        assert_eq!(out, [1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
+        let out = gather(&values, &[2, 2, 1], &[1, 2, 9]).unwrap();
+        assert_eq!(out, [1.0, 3.0, 2.0, 4.0]);
+        assert!(gather(&values, &[7], &[1]).is_err());
+    }
+}

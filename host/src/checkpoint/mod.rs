@@ -1,0 +1,281 @@
+//! Checkpoint files: named float tensors, read one at a time.
+//!
+//! Two formats are told apart by content: safetensors, and the zip archive
+//! that PyTorch writes (`.pth`, `.pt`). Opening reads the table of tensors
+//! only; [`Checkpoint::load`] then seeks to one tensor and decodes it to f32,
+//! so that memory holds one tensor at a time.
+//!
+//! Every byte of a file is taken as hostile: lengths are compared with the
+//! file's own length before anything is allocated, arithmetic is checked, and
+//! the pickle inside a PyTorch file is interpreted under an allow-list and
+//! never executed. Nothing here panics, whatever the file holds.
+//!
+//! | room | what it does |
+//! |---|---|
+//! | `source` | reads at an offset, within the file |
+//! | `dtype` | float types and their decoding |
+//! | `layout` | where a tensor's values lie, and how to fetch them |
+//! | `order` | names in natural order |
+//! | `safetensors` | the table of a safetensors file |
+//! | `pth` | the zip archive of a PyTorch file |
+//! | `pickle`, `machine`, `globals`, `state_dict` | the table inside that archive |
+//! | [`writer`] | writes safetensors files |
+
+mod dtype;
+mod error;
+mod globals;
+mod layout;
+mod machine;
+mod order;
+mod pickle;
+mod pth;
+mod safetensors;
+mod source;
+mod state_dict;
+pub mod writer;
+
+#[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use dtype::Dtype;
+pub use error::CheckpointError;
+pub use writer::write_safetensors;
+
+use error::excerpt;
+use layout::Layout;
+use source::Source;
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Cursor};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// A tensor, decoded to f32.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tensor {
+    /// Sizes of the dimensions, the outermost first: a matrix is
+    /// `[rows, cols]`, a scalar is `[]`.
+    pub shape: Vec<usize>,
+    /// The values, row-major and contiguous; as many as the product of
+    /// `shape`. NaN and infinities are passed through.
+    pub data: Vec<f32>,
+}
+
+/// What a checkpoint says of one of its tensors.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TensorInfo {
+    /// The name, e.g. `blocks.0.att.key.weight`.
+    pub name: String,
+    /// Sizes of the dimensions, the outermost first: `[rows, cols]`.
+    pub shape: Vec<usize>,
+    /// The type of the values in the file.
+    pub dtype: Dtype,
+}
+
+/// The file formats that the first bytes of a file can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// safetensors: a JSON table, then the values.
+    Safetensors,
+    /// The zip archive that PyTorch writes since version 1.6.
+    PyTorch,
+    /// What PyTorch wrote before (a bare pickle, or a tar): recognised, and
+    /// refused by [`Checkpoint::open`] with a sentence on what to do.
+    LegacyPyTorch,
+}
+
+impl Format {
+    /// The name of the format, for messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Safetensors => "safetensors",
+            Self::PyTorch => "PyTorch",
+            Self::LegacyPyTorch => "old PyTorch",
+        }
+    }
+}
+
+/// A tensor and the place of its values.
+struct Entry {
+    info: TensorInfo,
+    layout: Layout,
+}
+
+/// What a format's reader makes of the head of a file.
+struct Table {
+    entries: Vec<Entry>,
+    metadata: BTreeMap<String, String>,
+}
+
+/// An open checkpoint.
+///
+/// It can be shared between threads; loads then take turns at the file.
+pub struct Checkpoint {
+    path: PathBuf,
+    format: Format,
+    entries: Vec<Entry>,
+    metadata: BTreeMap<String, String>,
+    source: Mutex<Source>,
+}
+
+/// How many first bytes [`Checkpoint::sniff`] looks at.
+pub const SNIFF_BYTES: usize = 512;
+
+impl Checkpoint {
+    /// Opens a checkpoint file, whose format is told by its content and not by
+    /// its suffix, and checks its table of tensors against the file's length.
+    ///
+    /// # Errors
+    /// The file cannot be read, is no checkpoint, is truncated or damaged, or
+    /// holds a tensor of another type than [`Dtype`] has. Never panics.
+    pub fn open(path: &Path) -> Result<Self, CheckpointError> {
+        let io = |error| CheckpointError::Io {
+            path: path.to_path_buf(),
+            error,
+        };
+        let file = File::open(path).map_err(io)?;
+        let source = Source::new(Box::new(file)).map_err(io)?;
+        Self::from_source(source, path.to_path_buf())
+    }
+
+    /// Opens a checkpoint that is in memory; its path is given as `<memory>`.
+    ///
+    /// # Errors
+    /// Those of [`Checkpoint::open`]. Never panics.
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, CheckpointError> {
+        let path = PathBuf::from("<memory>");
+        match Source::new(Box::new(Cursor::new(bytes))) {
+            Ok(source) => Self::from_source(source, path),
+            Err(error) => Err(CheckpointError::Io { path, error }),
+        }
+    }
+
+    fn from_source(mut source: Source, path: PathBuf) -> Result<Self, CheckpointError> {
+        let io = |error| CheckpointError::Io {
+            path: path.clone(),
+            error,
+        };
+        if source.len() == 0 {
+            return Err(CheckpointError::Empty { path });
+        }
+        let head_len = source.len().min(SNIFF_BYTES as u64);
+        let head = source.read_vec(0, head_len).map_err(io)?;
+        let Some(format) = Self::sniff(&head) else {
+            return Err(CheckpointError::Unrecognized { path });
+        };
+        let mut table = match format {
+            Format::Safetensors => safetensors::read_table(&mut source, &path)?,
+            Format::PyTorch => pth::read_table(&mut source, &path)?,
+            Format::LegacyPyTorch => return Err(CheckpointError::Legacy { path }),
+        };
+        table
+            .entries
+            .sort_by(|a, b| order::natural(&a.info.name, &b.info.name));
+        Ok(Self {
+            path,
+            format,
+            entries: table.entries,
+            metadata: table.metadata,
+            source: Mutex::new(source),
+        })
+    }
+
+    /// The tensors, by name in natural order (`blocks.2` before `blocks.10`).
+    pub fn tensors(&self) -> impl ExactSizeIterator<Item = &TensorInfo> {
+        self.entries.iter().map(|entry| &entry.info)
+    }
+
+    /// What the file says of the tensor `name`, if it has one.
+    pub fn info(&self, name: &str) -> Option<&TensorInfo> {
+        self.entry(name).map(|entry| &entry.info)
+    }
+
+    /// Reads one tensor and decodes it to f32.
+    ///
+    /// # Errors
+    /// There is no such tensor, the file cannot be read or has become shorter
+    /// since it was opened, or memory is short. Never panics.
+    pub fn load(&self, name: &str) -> Result<Tensor, CheckpointError> {
+        let Some(entry) = self.entry(name) else {
+            return Err(CheckpointError::NotFound {
+                path: self.path.clone(),
+                name: excerpt(name),
+            });
+        };
+        // A panic elsewhere cannot leave the source in a bad state: every read
+        // seeks first.
+        let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+        match entry.layout.read(&mut source, &entry.info) {
+            Ok(data) => Ok(Tensor {
+                shape: entry.info.shape.clone(),
+                data,
+            }),
+            Err(error) => Err(self.load_error(name, error)),
+        }
+    }
+
+    fn load_error(&self, name: &str, error: io::Error) -> CheckpointError {
+        let path = self.path.clone();
+        let name = excerpt(name);
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => CheckpointError::Truncated {
+                path,
+                part: format!("the tensor `{name}`"),
+            },
+            io::ErrorKind::OutOfMemory => CheckpointError::Memory { path, name },
+            _ => CheckpointError::Io { path, error },
+        }
+    }
+
+    fn entry(&self, name: &str) -> Option<&Entry> {
+        let by_name = |entry: &Entry| -> Ordering { order::natural(&entry.info.name, name) };
+        let index = self.entries.binary_search_by(by_name).ok()?;
+        self.entries.get(index)
+    }
+
+    /// The name of the file's format: `safetensors` or `PyTorch`.
+    pub fn format(&self) -> &'static str {
+        self.format.name()
+    }
+
+    /// The path that the checkpoint was opened by.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The free-form notes of a safetensors file; empty for a PyTorch file.
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.metadata
+    }
+
+    /// The format that a file of these first bytes can have, or `None` when it
+    /// is no checkpoint. [`SNIFF_BYTES`] bytes are enough, and fewer will do
+    /// for all but a tar.
+    pub fn sniff(first_bytes: &[u8]) -> Option<Format> {
+        if pth::is_zip(first_bytes) {
+            Some(Format::PyTorch)
+        } else if pth::is_legacy(first_bytes) {
+            Some(Format::LegacyPyTorch)
+        } else if safetensors::is_safetensors(first_bytes) {
+            Some(Format::Safetensors)
+        } else {
+            None
+        }
+    }
+}
+
+impl fmt::Debug for Checkpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Checkpoint")
+            .field("path", &self.path)
+            .field("format", &self.format)
+            .field("tensors", &self.entries.len())
+            .finish_non_exhaustive()
+    }
+}

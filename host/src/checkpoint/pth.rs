@@ -1,0 +1,297 @@
+//! The zip archive of a PyTorch file.
+//!
+//! It holds `<prefix>/data.pkl`, the table of tensors as a pickle, and a file
+//! `<prefix>/data/<key>` for each storage, uncompressed, so that a tensor can
+//! be read by offset. The checksums of the archive are not verified: PyTorch
+//! can be told not to compute them.
+
+use super::dtype::Dtype;
+use super::error::{excerpt, CheckpointError};
+use super::globals::StorageType;
+use super::layout::{byte_len, count, is_contiguous, span, Layout};
+use super::pickle::{interpret, PickleError, Problem, MAX_PICKLE};
+use super::source::Source;
+use super::state_dict::{tensors, StateError, StateTensor};
+use super::{Entry, Table, TensorInfo};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io::BufReader;
+use std::path::Path;
+use zip::result::ZipError;
+use zip::{CompressionMethod, ZipArchive};
+
+/// Whether a file of these first bytes can be a zip archive: an entry, or the
+/// end of an archive without entries.
+pub(super) fn is_zip(first_bytes: &[u8]) -> bool {
+    first_bytes.starts_with(b"PK\x03\x04") || first_bytes.starts_with(b"PK\x05\x06")
+}
+
+/// Whether these are the first bytes of what PyTorch wrote before 1.6: a bare
+/// pickle of protocol 2 to 5, or a tar.
+pub(super) fn is_legacy(first_bytes: &[u8]) -> bool {
+    let pickle = matches!(first_bytes, [0x80, 2..=5, ..]);
+    pickle || first_bytes.get(257..262) == Some(b"ustar")
+}
+
+/// Reads and checks the table of tensors.
+pub(super) fn read_table(source: &mut Source, path: &Path) -> Result<Table, CheckpointError> {
+    let archive = Archive::read(source, path)?;
+    archive.check_byte_order(source)?;
+    let pickle = archive.read_file(source, "data.pkl", MAX_PICKLE)?;
+    let tensors = interpret(&pickle)
+        .map_err(|error| pickle_error(error, path))
+        .and_then(|(top, objects)| tensors(top, &objects).map_err(|e| state_error(e, path)))?;
+    let mut seen = HashSet::new();
+    if let Some(twice) = tensors.iter().find(|tensor| !seen.insert(tensor.name)) {
+        return Err(tensor_error(path, twice.name, "is listed twice"));
+    }
+    let entry = |tensor: StateTensor<'_>| archive.entry(tensor);
+    let entries = tensors.into_iter().map(entry).collect::<Result<_, _>>()?;
+    Ok(Table {
+        entries,
+        metadata: BTreeMap::new(),
+    })
+}
+
+/// A file inside the archive.
+#[derive(Clone, Copy)]
+struct File {
+    /// Its first byte, in the archive.
+    start: u64,
+    /// Length in bytes.
+    len: u64,
+    /// Whether its bytes lie in the archive as they are.
+    plain: bool,
+}
+
+/// The files below the archive's one folder, by the rest of their names.
+struct Archive<'p> {
+    path: &'p Path,
+    files: HashMap<String, File>,
+}
+
+impl<'p> Archive<'p> {
+    fn read(source: &mut Source, path: &'p Path) -> Result<Self, CheckpointError> {
+        let files = list(source).map_err(|error| zip_error(error, path))?;
+        let prefix = prefix(&files).map_err(|problem| archive_error(path, problem))?;
+        let files = files.into_iter();
+        let strip = |(name, file): (String, File)| {
+            name.strip_prefix(&prefix)
+                .map(|rest| (rest.to_owned(), file))
+        };
+        Ok(Self {
+            path,
+            files: files.filter_map(strip).collect(),
+        })
+    }
+
+    /// The place of a file, whose bytes can be read as they are.
+    fn file(&self, name: &str) -> Result<File, CheckpointError> {
+        let Some(file) = self.files.get(name) else {
+            let problem = format!(
+                "lacks the file `{}`; it is damaged: download it again",
+                excerpt(name)
+            );
+            return Err(archive_error(self.path, problem));
+        };
+        if !file.plain {
+            let name = excerpt(name);
+            let problem = format!(
+                "holds `{name}` compressed, encrypted or cut off: PyTorch stores files as they \
+                 are, so save the checkpoint again with `torch.save`"
+            );
+            return Err(archive_error(self.path, problem));
+        }
+        Ok(*file)
+    }
+
+    fn read_file(
+        &self,
+        source: &mut Source,
+        name: &str,
+        limit: u64,
+    ) -> Result<Vec<u8>, CheckpointError> {
+        let file = self.file(name)?;
+        if file.len > limit {
+            let problem = format!(
+                "holds `{name}` of {} bytes, but {limit} are allowed",
+                file.len
+            );
+            return Err(archive_error(self.path, problem));
+        }
+        let io = |error| CheckpointError::Io {
+            path: self.path.to_path_buf(),
+            error,
+        };
+        source.read_vec(file.start, file.len).map_err(io)
+    }
+
+    /// Files without a note on their byte order are little-endian.
+    fn check_byte_order(&self, source: &mut Source) -> Result<(), CheckpointError> {
+        if !self.files.contains_key("byteorder") {
+            return Ok(());
+        }
+        let order = self.read_file(source, "byteorder", 64)?;
+        if order.trim_ascii() == b"little" {
+            return Ok(());
+        }
+        let order = excerpt(&String::from_utf8_lossy(&order));
+        let problem =
+            format!("is in byte order `{order}`: save it again on a little-endian machine");
+        Err(archive_error(self.path, problem))
+    }
+
+    /// Checks a tensor against the file of its storage.
+    fn entry(&self, tensor: StateTensor<'_>) -> Result<Entry, CheckpointError> {
+        let dtype = match tensor.kind {
+            StorageType::F32 => Dtype::F32,
+            StorageType::F16 => Dtype::F16,
+            StorageType::BF16 => Dtype::BF16,
+            StorageType::Other(dtype) => {
+                let (path, name) = (self.path.to_path_buf(), excerpt(tensor.name));
+                return Err(CheckpointError::Dtype {
+                    path,
+                    name,
+                    dtype: dtype.to_owned(),
+                });
+            }
+        };
+        let file = self.file(&format!("data/{}", tensor.key))?;
+        let storage_bytes = tensor.storage_count.checked_mul(dtype.bytes() as u64);
+        if storage_bytes != Some(file.len) {
+            let problem = format!(
+                "has a storage of {} {dtype} values, but its file has {} bytes",
+                tensor.storage_count, file.len
+            );
+            return Err(tensor_error(self.path, tensor.name, &problem));
+        }
+        let problem = "does not fit in its storage";
+        let layout = layout(&tensor, dtype, file)
+            .ok_or_else(|| tensor_error(self.path, tensor.name, problem))?;
+        let info = TensorInfo {
+            name: tensor.name.to_owned(),
+            shape: tensor.shape,
+            dtype,
+        };
+        Ok(Entry { info, layout })
+    }
+}
+
+/// Where the values lie, if they lie within the storage. A tensor that repeats
+/// values (stride 0) is not let to have more of them than its storage, for it
+/// could then ask for any amount of memory.
+fn layout(tensor: &StateTensor<'_>, dtype: Dtype, file: File) -> Option<Layout> {
+    let span = span(&tensor.shape, &tensor.strides)?;
+    let end = tensor.offset.checked_add(span)?;
+    byte_len(&tensor.shape, dtype)?;
+    if end > tensor.storage_count || count(&tensor.shape)? > tensor.storage_count {
+        return None;
+    }
+    let start = file
+        .start
+        .checked_add(tensor.offset.checked_mul(dtype.bytes() as u64)?)?;
+    if is_contiguous(&tensor.shape, &tensor.strides) {
+        return Some(Layout::contiguous(start, span));
+    }
+    Some(Layout {
+        start,
+        span,
+        strides: Some(tensor.strides.clone()),
+    })
+}
+
+/// The files of the archive, by name.
+fn list(source: &mut Source) -> Result<HashMap<String, File>, ZipError> {
+    let len = source.len();
+    let mut archive = ZipArchive::new(BufReader::new(source.reader()))?;
+    let mut files = HashMap::new();
+    for index in 0..archive.len() {
+        let file = archive.by_index_raw(index)?;
+        let Ok(name) = std::str::from_utf8(file.name_raw()) else {
+            continue;
+        };
+        let start = file.data_start().unwrap_or(u64::MAX);
+        let plain = file.compression() == CompressionMethod::Stored
+            && !file.encrypted()
+            && file.compressed_size() == file.size()
+            && start.checked_add(file.size()).is_some_and(|end| end <= len);
+        files.insert(
+            name.to_owned(),
+            File {
+                start,
+                len: file.size(),
+                plain,
+            },
+        );
+    }
+    Ok(files)
+}
+
+/// The folder that `data.pkl` lies in, with the slash.
+fn prefix(files: &HashMap<String, File>) -> Result<String, &'static str> {
+    let folders = files
+        .keys()
+        .filter_map(|name| name.strip_suffix("data.pkl"));
+    let mut prefixes = folders.filter(|prefix| prefix.ends_with('/'));
+    match (prefixes.next(), prefixes.next()) {
+        (Some(prefix), None) => Ok(prefix.to_owned()),
+        (None, _) => Err("has no file `data.pkl`: it is no PyTorch checkpoint"),
+        _ => Err("has more than one file `data.pkl`: save the checkpoint again with `torch.save`"),
+    }
+}
+
+fn zip_error(error: ZipError, path: &Path) -> CheckpointError {
+    let problem = format!(
+        "cannot be read ({}); it is truncated or damaged: download it again",
+        excerpt(&error.to_string())
+    );
+    archive_error(path, problem)
+}
+
+fn pickle_error(error: PickleError, path: &Path) -> CheckpointError {
+    let (path, offset) = (path.to_path_buf(), error.offset);
+    let problem = match error.problem {
+        Problem::Global(global) => {
+            return CheckpointError::Global {
+                path,
+                offset,
+                global: excerpt(&global),
+            };
+        }
+        Problem::Truncated => String::from("the pickle ends here; the file is damaged"),
+        Problem::Opcode(opcode) => format!("the opcode {opcode:#04x} is not used by state dicts"),
+        Problem::Invalid(problem) => problem.to_owned(),
+    };
+    CheckpointError::Pickle {
+        path,
+        offset,
+        problem,
+    }
+}
+
+fn state_error(error: StateError, path: &Path) -> CheckpointError {
+    match error {
+        StateError::None(problem) => archive_error(path, format!("holds no state dict: {problem}")),
+        StateError::Several(a, b) => {
+            let (a, b) = (excerpt(&a), excerpt(&b));
+            let problem =
+                format!("holds several state dicts (`{a}`, `{b}`): save only one of them");
+            archive_error(path, problem)
+        }
+        StateError::Tensor(name, problem) => tensor_error(path, &name, problem),
+    }
+}
+
+fn tensor_error(path: &Path, name: &str, problem: &str) -> CheckpointError {
+    CheckpointError::Tensor {
+        path: path.to_path_buf(),
+        name: excerpt(name),
+        problem: problem.to_owned(),
+    }
+}
+
+fn archive_error(path: &Path, problem: impl Into<String>) -> CheckpointError {
+    CheckpointError::Archive {
+        path: path.to_path_buf(),
+        problem: problem.into(),
+    }
+}

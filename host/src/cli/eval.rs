@@ -1,0 +1,66 @@
+//! `kinglet eval`: bits per byte, and the distance from a reference.
+
+use super::output::{print_json, progress_bar};
+use crate::engine::Engine;
+use crate::eval::{evaluate, Scores};
+use anyhow::{Context, Result};
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Score a model on a text, and compare it with a reference
+///
+/// The text is cut into segments; each starts from an empty state and its
+/// first byte is not scored. With --reference also the mean Kullback-Leibler
+/// divergence (nats), the share of positions where both rank the same token
+/// first, and the largest absolute difference of a logit.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    kinglet eval model.kgl --text test.txt\n  \
+    kinglet eval model.kgl --text test.txt --reference model.safetensors --json")]
+pub struct Args {
+    /// An image or a checkpoint
+    file: PathBuf,
+    /// The text to predict
+    #[arg(long, value_name = "FILE")]
+    text: PathBuf,
+    /// Bytes of a segment; 0 never starts anew
+    #[arg(long, default_value_t = 1024, value_name = "BYTES")]
+    reset: usize,
+    /// What to compare with: usually the checkpoint that the image was made of
+    #[arg(long, value_name = "FILE")]
+    reference: Option<PathBuf>,
+    /// Print one JSON object: bits_per_byte, kl, top1, max_abs, scored_bytes
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    let engine = Engine::open(&args.file)?;
+    let reference = args.reference.as_deref().map(Engine::open).transpose()?;
+    let text = std::fs::read(&args.text).with_context(|| args.text.display().to_string())?;
+    let bar = progress_bar(text.len() as u64, "scoring");
+    let scores = evaluate(&engine, reference.as_ref(), &text, args.reset, |done| {
+        bar.set_position(done);
+    })
+    .with_context(|| args.text.display().to_string())?;
+    bar.finish_and_clear();
+    if args.json {
+        return print_json(&scores);
+    }
+    print(&scores)
+}
+
+fn print(scores: &Scores) -> Result<()> {
+    let mut out = std::io::stdout();
+    writeln!(out, "bits per byte          {:.5}", scores.bits_per_byte)?;
+    if let Some(bits) = scores.reference_bits_per_byte {
+        writeln!(out, "  of the reference     {bits:.5}")?;
+    }
+    if let (Some(kl), Some(top1), Some(max_abs)) = (scores.kl, scores.top1, scores.max_abs) {
+        writeln!(out, "divergence (nats)      {kl:.3e}")?;
+        writeln!(out, "top-1 agreement        {top1:.4}")?;
+        writeln!(out, "largest logit change   {max_abs:.4}")?;
+    }
+    writeln!(out, "scored bytes           {}", scores.scored_bytes)?;
+    Ok(())
+}

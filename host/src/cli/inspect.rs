@@ -1,0 +1,300 @@
+//! `kinglet inspect`: what a file is.
+
+use super::output::print_json;
+use super::table::{thousands, Table};
+use crate::checkpoint::{Checkpoint, Dtype};
+use crate::engine::{is_image, open_image};
+use crate::model::{detect_version, Model, ModelError};
+use anyhow::Result;
+use kinglet::image::{Header, Kind, Part, TokenizerKind, AFTER_LAYERS, BEFORE_LAYERS};
+use kinglet::Image;
+use serde::Serialize;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// Show what an image or a checkpoint holds
+///
+/// For an image: version, dimensions, bytes by part, the RAM it needs, its
+/// tokenizer and whether its checksum is right. For a checkpoint: version,
+/// dimensions and tensors.
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Examples:\n  kinglet inspect model.kgl\n  kinglet inspect model.pth --json"
+)]
+pub struct Args {
+    /// An image or a checkpoint
+    file: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    if is_image(&args.file)? {
+        let file = open_image(&args.file)?;
+        let report = ImageReport::new(&file.image());
+        if args.json {
+            return print_json(&report);
+        }
+        report.print()
+    } else {
+        let report = CheckpointReport::new(&args.file)?;
+        if args.json {
+            return print_json(&report);
+        }
+        report.print()
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct ImageReport {
+    kind: &'static str,
+    rwkv_version: u8,
+    format_version: u16,
+    name: String,
+    producer: String,
+    source: String,
+    layers: u32,
+    channels: u32,
+    ffn: u32,
+    vocab: u32,
+    weight_bits: u8,
+    head_bits: u8,
+    layout: &'static str,
+    tokenizer: &'static str,
+    image_bytes: u32,
+    parts: Vec<PartBytes>,
+    state_bytes: usize,
+    scratch_bytes: usize,
+    crc32: String,
+    checksum_ok: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct PartBytes {
+    part: String,
+    count: u64,
+    bytes: u64,
+}
+
+impl ImageReport {
+    fn new(image: &Image<'_>) -> Self {
+        let header = image.header();
+        let metadata = image.metadata();
+        let text = |field: Option<&str>| field.unwrap_or_default().to_owned();
+        Self {
+            kind: "image",
+            rwkv_version: header.rwkv_version,
+            format_version: kinglet::image::FORMAT_VERSION,
+            name: text(metadata.map(|m| m.name)),
+            producer: text(metadata.map(|m| m.producer)),
+            source: text(metadata.map(|m| m.source)),
+            layers: header.n_layer,
+            channels: header.n_embd,
+            ffn: header.n_ffn,
+            vocab: header.n_vocab,
+            weight_bits: header.weight_bits.count(),
+            head_bits: header.head_bits.count(),
+            layout: "rows4 (every board)",
+            tokenizer: match header.tokenizer {
+                TokenizerKind::None => "none",
+                TokenizerKind::Bytes => "bytes",
+            },
+            image_bytes: header.image_bytes,
+            parts: parts(header),
+            state_bytes: header.state_bytes(),
+            scratch_bytes: header.scratch_bytes(),
+            crc32: format!("{:08x}", header.crc32),
+            checksum_ok: image.verify_checksum().is_ok(),
+        }
+    }
+
+    fn print(&self) -> Result<()> {
+        let mut out = std::io::stdout();
+        writeln!(
+            out,
+            "image        RWKV-{}, format version {}",
+            self.rwkv_version, self.format_version
+        )?;
+        writeln!(
+            out,
+            "name         {} (from {}, by {})",
+            self.name, self.source, self.producer
+        )?;
+        writeln!(
+            out,
+            "dimensions   {} layers, {} channels, {} hidden, {} vocabulary entries",
+            self.layers, self.channels, self.ffn, self.vocab
+        )?;
+        writeln!(
+            out,
+            "weights      int{}, embedding and head int{}",
+            self.weight_bits, self.head_bits
+        )?;
+        writeln!(out, "layout       {}", self.layout)?;
+        writeln!(out, "tokenizer    {}", self.tokenizer)?;
+        writeln!(
+            out,
+            "checksum     {} {}",
+            self.crc32,
+            if self.checksum_ok { "ok" } else { "WRONG" }
+        )?;
+        writeln!(
+            out,
+            "RAM          {} bytes: state {}, scratch {}\n",
+            thousands((self.state_bytes + self.scratch_bytes) as u64),
+            thousands(self.state_bytes as u64),
+            thousands(self.scratch_bytes as u64)
+        )?;
+        let mut table = Table::new(&["part", "count", "bytes"]);
+        for part in &self.parts {
+            table.row([
+                part.part.clone(),
+                part.count.to_string(),
+                thousands(part.bytes),
+            ]);
+        }
+        table.row([
+            "whole image".to_owned(),
+            String::new(),
+            thousands(u64::from(self.image_bytes)),
+        ]);
+        write!(out, "{table}")?;
+        Ok(())
+    }
+}
+
+/// Bytes of each part; vectors are added up.
+fn parts(header: &Header) -> Vec<PartBytes> {
+    let mut parts = vec![PartBytes {
+        part: "header".to_owned(),
+        count: 1,
+        bytes: kinglet::image::HEADER_BYTES as u64,
+    }];
+    let mut add = |part: &Part, count: u64| {
+        let (weights, scales) = part.kind.bytes(header);
+        let name = match part.kind {
+            Kind::Half(_) | Kind::Single(_) => "vectors",
+            _ => part.name,
+        };
+        match parts.iter_mut().find(|p| p.part == name) {
+            Some(sum) => {
+                sum.count += count;
+                sum.bytes += count * (weights + scales);
+            }
+            None => parts.push(PartBytes {
+                part: name.to_owned(),
+                count,
+                bytes: count * (weights + scales),
+            }),
+        }
+    };
+    BEFORE_LAYERS.iter().for_each(|part| add(part, 1));
+    header
+        .layer_parts()
+        .iter()
+        .for_each(|part| add(part, u64::from(header.n_layer)));
+    AFTER_LAYERS.iter().for_each(|part| add(part, 1));
+    let bytes = u64::from(header.metadata.bytes);
+    parts.push(PartBytes {
+        part: "metadata".to_owned(),
+        count: 1,
+        bytes,
+    });
+    parts
+}
+
+#[derive(Debug, Serialize)]
+struct CheckpointReport {
+    kind: &'static str,
+    format: &'static str,
+    version: String,
+    /// Absent for versions that this build cannot run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dimensions: Option<DimensionsReport>,
+    parameters: u64,
+    tensors: Vec<TensorReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct DimensionsReport {
+    layers: usize,
+    channels: usize,
+    ffn: usize,
+    vocab: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct TensorReport {
+    name: String,
+    shape: Vec<usize>,
+    dtype: &'static str,
+}
+
+impl CheckpointReport {
+    fn new(path: &Path) -> Result<Self> {
+        let checkpoint = Checkpoint::open(path)?;
+        let version = detect_version(&checkpoint).to_string();
+        let format = checkpoint.format();
+        let tensors: Vec<TensorReport> = checkpoint
+            .tensors()
+            .map(|info| TensorReport {
+                name: info.name.clone(),
+                shape: info.shape.clone(),
+                dtype: dtype_name(info.dtype),
+            })
+            .collect();
+        let parameters = tensors
+            .iter()
+            .map(|t| t.shape.iter().product::<usize>() as u64)
+            .sum();
+        // A version that cannot be run can still be looked at.
+        let dimensions = match Model::new(checkpoint) {
+            Ok(model) => Some(model.dimensions()),
+            Err(ModelError::Unsupported { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
+        let dimensions = dimensions.map(|d| DimensionsReport {
+            layers: d.layers,
+            channels: d.embd,
+            ffn: d.ffn,
+            vocab: d.vocab,
+        });
+        Ok(Self {
+            kind: "checkpoint",
+            format,
+            version,
+            dimensions,
+            parameters,
+            tensors,
+        })
+    }
+
+    fn print(&self) -> Result<()> {
+        let mut out = std::io::stdout();
+        writeln!(out, "checkpoint   {}, {}", self.version, self.format)?;
+        match &self.dimensions {
+            Some(d) => writeln!(
+                out,
+                "dimensions   {} layers, {} channels, {} hidden, {} vocabulary entries",
+                d.layers, d.channels, d.ffn, d.vocab
+            )?,
+            None => writeln!(out, "dimensions   this build cannot run {}", self.version)?,
+        }
+        writeln!(out, "parameters   {}\n", thousands(self.parameters))?;
+        let mut table = Table::new(&["tensor", "type", "shape"]);
+        for t in &self.tensors {
+            table.row([t.name.clone(), t.dtype.to_owned(), format!("{:?}", t.shape)]);
+        }
+        write!(out, "{table}")?;
+        Ok(())
+    }
+}
+
+fn dtype_name(dtype: Dtype) -> &'static str {
+    match dtype {
+        Dtype::F32 => "f32",
+        Dtype::F16 => "f16",
+        Dtype::BF16 => "bf16",
+    }
+}

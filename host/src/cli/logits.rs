@@ -1,0 +1,43 @@
+//! `kinglet logits`: the logits at every position, for comparing engines.
+
+use super::output::{progress_bar, write_file};
+use super::prompt::Prompt;
+use crate::engine::Engine;
+use crate::npy::NpyWriter;
+use anyhow::Result;
+use std::path::PathBuf;
+
+/// Write the logits at every token of a text as a numpy array
+///
+/// The array is float32 [tokens, vocabulary]: row t holds the logits after
+/// tokens 0..=t. Works on an image and on a checkpoint (in float).
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    kinglet logits model.kgl --prompt \"Once upon a time\" -o image.npy\n  \
+    kinglet logits model.safetensors --prompt-file story.txt -o float.npy")]
+pub struct Args {
+    /// An image or a checkpoint
+    file: PathBuf,
+    #[command(flatten)]
+    prompt: Prompt,
+    /// The .npy file to write
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    let engine = Engine::open(&args.file)?;
+    let tokens = args.prompt.tokens(&engine)?;
+    let bar = progress_bar(tokens.len() as u64, "tokens");
+    write_file(&args.output, |file| {
+        let mut npy = NpyWriter::new(file, tokens.len(), engine.vocab())?;
+        let mut runner = engine.runner();
+        for &token in &tokens {
+            npy.row(runner.step(token)?)?;
+            bar.inc(1);
+        }
+        Ok(npy.finish()?)
+    })?;
+    bar.finish_and_clear();
+    Ok(())
+}

@@ -1,0 +1,53 @@
+//! The program `kinglet`: one file per subcommand.
+
+mod eval;
+mod inspect;
+mod logits;
+mod output;
+mod prompt;
+mod quantize;
+mod run;
+mod synth;
+mod table;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// RWKV language models on microcontrollers: quantize, inspect, run, evaluate.
+#[derive(Debug, Parser)]
+#[command(name = "kinglet", version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Quantize(quantize::Args),
+    Inspect(inspect::Args),
+    Run(run::Args),
+    Logits(logits::Args),
+    Eval(eval::Args),
+    Synth(synth::Args),
+}
+
+/// Runs the program. Exit code 0 is success, 1 failure, 2 bad use.
+pub fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Quantize(args) => quantize::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Logits(args) => logits::run(&args),
+        Command::Eval(args) => eval::run(&args),
+        Command::Synth(args) => synth::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        // The reader of our output went away, as `head` does: not an error.
+        Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Prompts: the text or the token ids that a subcommand starts from.
+
+use crate::engine::Engine;
+use anyhow::{Context, Result};
+use std::path::PathBuf;
+
+/// Where the prompt comes from; at most one of the three.
+#[derive(Debug, clap::Args)]
+#[group(multiple = false)]
+pub struct Prompt {
+    /// The text to go on from
+    #[arg(long, value_name = "TEXT")]
+    prompt: Option<String>,
+    /// A file that holds it; need not be UTF-8
+    #[arg(long, value_name = "FILE")]
+    prompt_file: Option<PathBuf>,
+    /// Token ids in place of text, separated by commas
+    #[arg(long, value_name = "IDS", value_delimiter = ',')]
+    tokens: Option<Vec<u32>>,
+}
+
+impl Prompt {
+    /// The prompt as tokens, none for an empty one.
+    pub fn tokens(&self, engine: &Engine) -> Result<Vec<u32>> {
+        if let Some(tokens) = &self.tokens {
+            return Ok(tokens.clone());
+        }
+        let text = match (&self.prompt, &self.prompt_file) {
+            (Some(text), _) => text.clone().into_bytes(),
+            (None, Some(path)) => {
+                std::fs::read(path).with_context(|| path.display().to_string())?
+            }
+            (None, None) => Vec::new(),
+        };
+        if text.is_empty() {
+            return Ok(Vec::new());
+        }
+        engine.encode(&text).context("the prompt")
+    }
+}

@@ -1,0 +1,214 @@
+//! `kinglet quantize`: a checkpoint becomes an image.
+
+use super::output::{print_json, progress_bar, write_file};
+use super::table::{thousands, Table};
+use crate::model::Model;
+use crate::pack::{pack, Options, Packed, PartReport};
+use anyhow::Result;
+use kinglet::image::{Bits, Kind, Metadata};
+use serde::Serialize;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Quantize a checkpoint and pack it into an image for the device
+///
+/// Reads .safetensors and .pth files with BlinkDL's tensor names. The image
+/// holds everything that the device needs, tokenizer included.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    kinglet quantize model.pth -o model.kgl --weights int4\n  \
+    kinglet quantize model.safetensors -o model.kgl --weights int8 --json\n  \
+    kinglet quantize model.safetensors -o small.kgl --weights int4 --head int4")]
+pub struct Args {
+    /// The checkpoint, .safetensors or .pth
+    checkpoint: PathBuf,
+    /// The image to write
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// Precision of the layers' matrices
+    #[arg(long, value_enum)]
+    weights: Precision,
+    /// Precision of embedding and head
+    #[arg(long, value_enum, default_value = "int8")]
+    head: Precision,
+    /// The model's name in the image [default: the checkpoint's file name]
+    #[arg(long)]
+    name: Option<String>,
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    json: bool,
+}
+
+/// The two precisions.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Precision {
+    /// One byte per weight, a scale per row
+    Int8,
+    /// Half a byte per weight, a scale per 32 of them
+    Int4,
+}
+
+impl From<Precision> for Bits {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::Int8 => Bits::Int8,
+            Precision::Int4 => Bits::Int4,
+        }
+    }
+}
+
+/// One line of the summary: all tensors of a name.
+#[derive(Debug, Serialize)]
+struct Summary {
+    tensors: String,
+    format: &'static str,
+    count: usize,
+    elements: u64,
+    bytes: u64,
+    bits_per_weight: f64,
+    relative_error: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    output: &'a std::path::Path,
+    image_bytes: usize,
+    parameters: u64,
+    bits_per_weight: f64,
+    tensors: &'a [Summary],
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    let model = Model::open(&args.checkpoint)?;
+    let file_name = |path: &std::path::Path| {
+        path.file_name()
+            .map(|n| n.to_string_lossy().into_owned())
+            .unwrap_or_default()
+    };
+    let source = file_name(&args.checkpoint);
+    let stem = args
+        .checkpoint
+        .file_stem()
+        .map(|n| n.to_string_lossy().into_owned());
+    let name = args.name.clone().or(stem).unwrap_or_default();
+    let producer = concat!("kinglet ", env!("CARGO_PKG_VERSION"));
+    let metadata = Metadata {
+        name: &name,
+        producer,
+        source: &source,
+    };
+    let options = Options {
+        weights: args.weights.into(),
+        head: args.head.into(),
+    };
+    let bar = progress_bar(0, "quantizing");
+    let packed = pack(&model, &options, &metadata, |done, total| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    })?;
+    bar.finish_and_clear();
+    write_file(&args.output, |file| Ok(file.write_all(&packed.bytes)?))?;
+    report(args, &packed, &options)
+}
+
+fn report(args: &Args, packed: &Packed, options: &Options) -> Result<()> {
+    let summaries = summarize(&packed.parts, options);
+    let parameters: u64 = packed.parts.iter().map(|part| part.elements).sum();
+    let report = Report {
+        output: &args.output,
+        image_bytes: packed.bytes.len(),
+        parameters,
+        bits_per_weight: bits(packed.bytes.len() as u64, parameters),
+        tensors: &summaries,
+    };
+    if args.json {
+        return print_json(&report);
+    }
+    let mut table = Table::new(&[
+        "tensors",
+        "format",
+        "count",
+        "weights",
+        "bytes",
+        "bits/weight",
+        "error",
+    ]);
+    for s in &summaries {
+        table.row([
+            s.tensors.clone(),
+            s.format.to_owned(),
+            s.count.to_string(),
+            thousands(s.elements),
+            thousands(s.bytes),
+            format!("{:.2}", s.bits_per_weight),
+            format!("{:.3} %", 100.0 * s.relative_error),
+        ]);
+    }
+    let mut out = std::io::stdout();
+    write!(out, "{table}")?;
+    writeln!(
+        out,
+        "{}: {} bytes, {} parameters, {:.2} bits per parameter with everything included",
+        args.output.display(),
+        thousands(report.image_bytes as u64),
+        thousands(parameters),
+        report.bits_per_weight
+    )?;
+    Ok(())
+}
+
+fn bits(bytes: u64, elements: u64) -> f64 {
+    8.0 * bytes as f64 / elements as f64
+}
+
+/// Adds up the tensors of each kind, in order of first appearance.
+fn summarize(parts: &[PartReport], options: &Options) -> Vec<Summary> {
+    let mut summaries: Vec<Summary> = Vec::new();
+    for part in parts {
+        let (tensors, format) = kind_of(part, options);
+        let at = summaries
+            .iter()
+            .position(|s| s.tensors == tensors && s.format == format);
+        let at = at.unwrap_or_else(|| {
+            summaries.push(Summary {
+                tensors,
+                format,
+                count: 0,
+                elements: 0,
+                bytes: 0,
+                bits_per_weight: 0.0,
+                relative_error: 0.0,
+            });
+            summaries.len() - 1
+        });
+        let s = &mut summaries[at];
+        s.count += 1;
+        s.elements += part.elements;
+        s.bytes += part.bytes;
+        s.bits_per_weight = bits(s.bytes, s.elements);
+        // The mean of the tensors' errors.
+        s.relative_error += (part.error - s.relative_error) / s.count as f64;
+    }
+    summaries
+}
+
+fn kind_of(part: &PartReport, options: &Options) -> (String, &'static str) {
+    let name = |bits| match bits {
+        Bits::Int8 => "int8",
+        Bits::Int4 => "int4",
+    };
+    let plain = match part
+        .name
+        .strip_prefix("blocks.")
+        .and_then(|rest| rest.split_once('.'))
+    {
+        Some((_, tensor)) => tensor,
+        None => &part.name,
+    };
+    match part.kind {
+        Kind::Half(_) => ("vectors".to_owned(), "f16"),
+        Kind::Single(_) => ("decays and bonuses".to_owned(), "f32"),
+        Kind::Matrix(..) => (plain.to_owned(), name(options.weights)),
+        Kind::Head(..) | Kind::Table(..) => (plain.to_owned(), name(options.head)),
+    }
+}

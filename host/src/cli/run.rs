@@ -1,0 +1,183 @@
+//! `kinglet run`: generates text.
+
+use super::output::print_json;
+use super::prompt::Prompt;
+use crate::engine::Engine;
+use anyhow::Result;
+use kinglet::hash::logits_hash;
+use kinglet::{Sampler, Sampling, Utf8Stream, START_TOKEN};
+use serde::Serialize;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+/// Generate text from an image, exactly as a board does, or from a checkpoint in float
+///
+/// The text is printed while it is generated. An empty prompt starts from
+/// token 0, which ends a text in published vocabularies.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    kinglet run model.kgl --prompt \"Once upon a time\" -n 200\n  \
+    kinglet run model.kgl --prompt-file story.txt -n 100 --temperature 0.8 --top-p 0.9 --seed 7\n  \
+    kinglet run model.safetensors --prompt \"Once\" -n 16 --json")]
+pub struct Args {
+    /// An image or a checkpoint
+    file: PathBuf,
+    #[command(flatten)]
+    prompt: Prompt,
+    /// Tokens to generate
+    #[arg(short, default_value_t = 64, value_name = "N")]
+    n: usize,
+    #[command(flatten)]
+    sampling: SamplingArgs,
+    /// Print one JSON object: tokens, logits_hashes, text
+    #[arg(long)]
+    json: bool,
+    /// With --json: hash the logits at every token of the prompt, too
+    #[arg(long, requires = "json")]
+    every_logits: bool,
+}
+
+/// How tokens are chosen.
+#[derive(Debug, clap::Args)]
+struct SamplingArgs {
+    /// 0 takes the likeliest token; higher is more varied
+    #[arg(long, default_value_t = 0.0, value_parser = non_negative)]
+    temperature: f32,
+    /// Draw from the K likeliest tokens only; 0 is no limit
+    #[arg(long, default_value_t = 0, value_name = "K")]
+    top_k: u32,
+    /// Draw from the likeliest tokens that together have probability P
+    #[arg(long, default_value_t = 1.0, value_name = "P", value_parser = share)]
+    top_p: f32,
+    /// Divide the logits of the last 64 tokens by this; 1 is off
+    #[arg(long, default_value_t = 1.0, value_name = "X", value_parser = positive)]
+    repetition_penalty: f32,
+    /// The same seed draws the same tokens, on every machine
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+}
+
+fn number(text: &str, holds: impl Fn(f32) -> bool, what: &str) -> Result<f32, String> {
+    let value: f32 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if value.is_finite() && holds(value) {
+        Ok(value)
+    } else {
+        Err(format!("must be {what}"))
+    }
+}
+
+fn non_negative(text: &str) -> Result<f32, String> {
+    number(text, |v| v >= 0.0, "0 or more")
+}
+
+fn positive(text: &str) -> Result<f32, String> {
+    number(text, |v| v > 0.0, "more than 0")
+}
+
+fn share(text: &str) -> Result<f32, String> {
+    number(text, |v| (0.0..=1.0).contains(&v), "between 0 and 1")
+}
+
+#[derive(Debug, Serialize)]
+struct Report {
+    prompt_tokens: usize,
+    tokens: Vec<u32>,
+    logits_hashes: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prompt_logits_hashes: Option<Vec<String>>,
+    text: String,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    let engine = Engine::open(&args.file)?;
+    let mut prompt = args.prompt.tokens(&engine)?;
+    if prompt.is_empty() {
+        prompt.push(START_TOKEN);
+    }
+    let SamplingArgs {
+        temperature,
+        top_k,
+        top_p,
+        repetition_penalty,
+        seed,
+    } = args.sampling;
+    let settings = Sampling {
+        temperature,
+        top_k,
+        top_p,
+        repetition_penalty,
+    };
+    let mut sampler = Sampler::new(settings, seed);
+    let mut report = Report {
+        prompt_tokens: prompt.len(),
+        tokens: Vec::new(),
+        logits_hashes: Vec::new(),
+        prompt_logits_hashes: None,
+        text: String::new(),
+    };
+    if args.every_logits {
+        report.prompt_logits_hashes = Some(prompt_hashes(&engine, &prompt)?);
+    }
+    generate(args, &engine, &prompt, &mut sampler, &mut report)?;
+    if args.json {
+        return print_json(&report);
+    }
+    Ok(())
+}
+
+fn hash(logits: &[f32]) -> String {
+    format!("{:016x}", logits_hash(logits))
+}
+
+fn prompt_hashes(engine: &Engine, prompt: &[u32]) -> Result<Vec<String>> {
+    let mut runner = engine.runner();
+    prompt
+        .iter()
+        .map(|&token| Ok(hash(runner.step(token)?)))
+        .collect()
+}
+
+/// Feeds the prompt, then draws `n` tokens, each from logits that are hashed
+/// first; prints the text as it comes unless a JSON report will hold it.
+fn generate(
+    args: &Args,
+    engine: &Engine,
+    prompt: &[u32],
+    sampler: &mut Sampler,
+    report: &mut Report,
+) -> Result<()> {
+    let mut runner = engine.runner();
+    let mut stream = Utf8Stream::new();
+    let mut out = io::stdout();
+    let mut show = |text: &str| {
+        report.text.push_str(text);
+        if args.json || text.is_empty() {
+            return Ok(());
+        }
+        write!(out, "{text}").and_then(|()| out.flush())
+    };
+    let (&last, before) = prompt.split_last().unwrap_or((&START_TOKEN, &[]));
+    runner.feed(before)?;
+    let mut token = last;
+    for _ in 0..args.n {
+        let logits = runner.step(token)?;
+        report.logits_hashes.push(hash(logits));
+        token = sampler.sample(logits);
+        report.tokens.push(token);
+        for &byte in engine.tokenizer().map_or(&[][..], |t| t.decode(token)) {
+            show(&stream.push(byte))?;
+        }
+        if engine.tokenizer().is_none() {
+            show(&format!("{token} "))?;
+        }
+    }
+    if args.n == 0 {
+        // Nothing to generate, but a prompt that cannot be read is an error.
+        runner.feed(&[last])?;
+    }
+    show(&stream.finish())?;
+    if !args.json && args.n > 0 {
+        writeln!(out)?;
+    }
+    Ok(())
+}

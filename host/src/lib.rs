@@ -1,0 +1,27 @@
+//! The workstation side of Kinglet: reads RWKV checkpoints, quantizes and
+//! packs them into images, runs and evaluates both.
+//!
+//! | room | what it does |
+//! |---|---|
+//! | [`checkpoint`] | `.safetensors` and `.pth` files -> named f32 tensors |
+//! | [`model`] | version and dimensions of a checkpoint, its tensors checked |
+//! | [`reference`] | float forward pass, the yardstick |
+//! | [`quantize`] | f32 rows -> int8 or int4 with scales |
+//! | [`pack`] | a checkpoint -> the bytes that `kinglet::Image` reads |
+//! | [`engine`] | image or checkpoint behind one interface |
+//! | [`eval`] | bits per byte, divergence, agreement |
+//! | [`synth`] | random checkpoints for tests and benches |
+//! | [`cli`] | one file per subcommand of `kinglet` |
+#![forbid(unsafe_code)]
+#![warn(missing_docs, missing_debug_implementations)]
+
+pub mod checkpoint;
+pub mod cli;
+pub mod engine;
+pub mod eval;
+pub mod model;
+pub mod npy;
+pub mod pack;
+pub mod quantize;
+pub mod reference;
+pub mod synth;

@@ -1,0 +1,93 @@
+//! One row of int4 weights: groups of 32 columns under integer scales
+//! 0..=255, and one bfloat16 scale for the row. A group's step is the
+//! product of the two.
+
+use super::{inverse, round};
+use half::bf16;
+use kinglet::image::GROUP_COLS;
+
+const MIN: f32 = -8.0;
+const MAX: f32 = 7.0;
+
+/// Steps tried for a group, as shares of its largest magnitude: from one
+/// that clips a third of it to one that leaves a level unused.
+const FINEST: f32 = 1.0 / 11.0;
+const COARSEST: f32 = 1.0 / 6.5;
+const TRIALS: usize = 48;
+
+/// Quantizes `row` `[cols]` into `q` and `group_scales`; returns the row's
+/// scale.
+pub(super) fn row(row: &[f32], q: &mut [i8], group_scales: &mut [u8]) -> bf16 {
+    let coarsest = row.chunks(GROUP_COLS).map(best_step).fold(0.0f32, f32::max);
+    // Rounded up, so that the coarsest group's scale does not exceed 255.
+    let scale = bf16::from_f32(coarsest / 255.0 * 1.004);
+    let groups = row
+        .chunks(GROUP_COLS)
+        .zip(q.chunks_mut(GROUP_COLS))
+        .zip(group_scales);
+    for ((group, q), group_scale) in groups {
+        *group_scale = best_group_scale(group, scale.to_f32());
+        let step = f32::from(*group_scale) * scale.to_f32();
+        for (q, &w) in q.iter_mut().zip(group) {
+            *q = nearest(w, inverse(step)) as i8;
+        }
+    }
+    scale
+}
+
+fn nearest(w: f32, inverse: f32) -> f32 {
+    round(w * inverse).clamp(MIN, MAX)
+}
+
+fn magnitude(group: &[f32]) -> f32 {
+    group.iter().fold(0.0f32, |m, w| m.max(w.abs()))
+}
+
+/// The squared error of a group, in units of `unit` squared.
+fn squared_error(group: &[f32], step: f32, unit: f32) -> f32 {
+    let inverse = inverse(step);
+    let error = group.iter().map(|&w| {
+        let difference = w * inverse - nearest(w, inverse);
+        difference * difference
+    });
+    let scale = step / unit;
+    error.sum::<f32>() * scale * scale
+}
+
+/// The best step of a group, were it free to have any.
+fn best_step(group: &[f32]) -> f32 {
+    let max = magnitude(group);
+    let trial = |i: usize| max * (FINEST + (COARSEST - FINEST) * i as f32 / TRIALS as f32);
+    let steps = (0..=TRIALS).map(trial);
+    least(steps, |&step| squared_error(group, step, max)).unwrap_or(0.0)
+}
+
+/// The best integer scale of a group under the row's scale.
+fn best_group_scale(group: &[f32], scale: f32) -> u8 {
+    let max = magnitude(group);
+    let bound = |share: f32| (max * share * inverse(scale)).clamp(0.0, 255.0);
+    // A group far below the row's largest may be best at zero.
+    let candidates = bound(FINEST).floor() as u8..=bound(COARSEST).ceil() as u8;
+    least(candidates, |&m| {
+        if m == 0 {
+            group.iter().map(|w| (w / max).powi(2)).sum()
+        } else {
+            squared_error(group, f32::from(m) * scale, max)
+        }
+    })
+    .unwrap_or(0)
+}
+
+/// The candidate with the least cost; `None` if all costs are NaN.
+fn least<T>(candidates: impl Iterator<Item = T>, cost: impl Fn(&T) -> f32) -> Option<T> {
+    let mut best = None;
+    let mut best_cost = f32::INFINITY;
+    for candidate in candidates {
+        let cost = cost(&candidate);
+        if cost < best_cost {
+            best_cost = cost;
+            best = Some(candidate);
+        }
+    }
+    best
+}

@@ -1,0 +1,50 @@
+//! One row of int8 weights under a bfloat16 scale.
+
+use super::{inverse, round};
+use half::bf16;
+
+/// The largest magnitude used: symmetric, as the kernels' bounds assume.
+const MAX: f32 = 127.0;
+
+/// The search goes down to this share of the scale that clips nothing.
+const LEAST_SHARE: f32 = 0.7;
+
+/// Quantizes `row` `[cols]` into `q` and returns the scale.
+pub(super) fn row(row: &[f32], q: &mut [i8]) -> bf16 {
+    let max = row.iter().fold(0.0f32, |m, w| m.max(w.abs()));
+    let scale = best_scale(row, max);
+    let inverse = inverse(scale.to_f32());
+    for (q, w) in q.iter_mut().zip(row) {
+        *q = round(w * inverse).clamp(-MAX, MAX) as i8;
+    }
+    scale
+}
+
+/// Tries every bfloat16 from the first that clips nothing downwards.
+fn best_scale(row: &[f32], max: f32) -> bf16 {
+    let first = bf16::from_f32(max / MAX * 1.004);
+    let mut best = (f32::INFINITY, first);
+    let mut bits = first.to_bits();
+    while bits > 0 && bf16::from_bits(bits).to_f32() >= LEAST_SHARE * max / MAX {
+        let candidate = bf16::from_bits(bits);
+        let error = squared_error(row, candidate.to_f32(), max);
+        if error < best.0 {
+            best = (error, candidate);
+        }
+        bits -= 1;
+    }
+    best.1
+}
+
+/// The squared error of the row under `scale`, in units of `max` squared: so
+/// it stays in range for tiny and huge rows alike.
+fn squared_error(row: &[f32], scale: f32, max: f32) -> f32 {
+    let inverse = inverse(scale);
+    let error = row.iter().map(|w| {
+        let x = w * inverse;
+        let q = round(x).clamp(-MAX, MAX);
+        (x - q) * (x - q)
+    });
+    let unit = scale / max;
+    error.sum::<f32>() * unit * unit
+}

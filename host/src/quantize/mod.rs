@@ -1,0 +1,160 @@
+//! f32 weights -> int8 or int4 with scales, row by row.
+//!
+//! The scale of each row (int8) or group (int4) is the one with the least
+//! squared error among all that the format can store near the obvious one.
+
+mod int4;
+mod int8;
+
+use half::bf16;
+use kinglet::image::{Bits, GROUP_COLS};
+use rayon::prelude::*;
+
+/// A quantized matrix `[rows, cols]`, row-major, not yet packed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Quantized {
+    /// Outputs.
+    pub rows: usize,
+    /// Inputs.
+    pub cols: usize,
+    /// Precision.
+    pub bits: Bits,
+    /// `[rows, cols]`: -127..=127 or -8..=7.
+    pub weights: Vec<i8>,
+    /// `[rows, ceil(cols / 32)]`; empty for int8.
+    pub group_scales: Vec<u8>,
+    /// `[rows]`.
+    pub scales: Vec<bf16>,
+}
+
+/// Adding and taking away this rounds to the nearest integer, as core does.
+const ROUND_MAGIC: f32 = 12_582_912.0;
+
+fn round(x: f32) -> f32 {
+    (x + ROUND_MAGIC) - ROUND_MAGIC
+}
+
+/// The reciprocal of a step; zero where that is not a finite number, so that
+/// rows of (almost) nothing become zeros.
+fn inverse(step: f32) -> f32 {
+    if step >= f32::MIN_POSITIVE {
+        1.0 / step
+    } else {
+        0.0
+    }
+}
+
+/// Quantizes `data` `[rows, cols]`, all cores at work. Values must be finite.
+pub fn quantize(data: &[f32], rows: usize, cols: usize, bits: Bits) -> Quantized {
+    let groups = match bits {
+        Bits::Int8 => 0,
+        Bits::Int4 => cols.div_ceil(GROUP_COLS),
+    };
+    let mut out = Quantized {
+        rows,
+        cols,
+        bits,
+        weights: vec![0; rows * cols],
+        group_scales: vec![0; rows * groups],
+        scales: vec![bf16::ZERO; rows],
+    };
+    let scales = out.scales.par_iter_mut();
+    let rows = data
+        .par_chunks_exact(cols)
+        .zip(out.weights.par_chunks_exact_mut(cols));
+    match bits {
+        Bits::Int8 => rows
+            .zip(scales)
+            .for_each(|((row, q), scale)| *scale = int8::row(row, q)),
+        Bits::Int4 => rows
+            .zip(scales.zip(out.group_scales.par_chunks_exact_mut(groups)))
+            .for_each(|((row, q), (scale, groups))| *scale = int4::row(row, q, groups)),
+    }
+    out
+}
+
+impl Quantized {
+    /// The value that a weight stands for.
+    pub fn value(&self, row: usize, col: usize) -> f32 {
+        let weight = i32::from(self.weights[row * self.cols + col]);
+        let group = match self.bits {
+            Bits::Int8 => 1,
+            Bits::Int4 => {
+                let groups = self.cols.div_ceil(GROUP_COLS);
+                i32::from(self.group_scales[row * groups + col / GROUP_COLS])
+            }
+        };
+        (weight * group) as f32 * self.scales[row].to_f32()
+    }
+
+    /// Root of the mean squared error, relative to that of the weights.
+    pub fn relative_error(&self, data: &[f32]) -> f64 {
+        let (mut error, mut norm) = (0.0f64, 0.0f64);
+        for (i, &w) in data.iter().enumerate() {
+            error += f64::from(w - self.value(i / self.cols, i % self.cols)).powi(2);
+            norm += f64::from(w).powi(2);
+        }
+        if norm > 0.0 {
+            (error / norm).sqrt()
+        } else {
+            0.0
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_weight_is_near_its_value(
+            (rows, cols, data) in (1usize..5, 1usize..70).prop_flat_map(|(rows, cols)| {
+                (Just(rows), Just(cols), proptest::collection::vec(-3.0f32..3.0, rows * cols))
+            })
+        ) {
+            for (bits, steps) in [(Bits::Int8, 127.0), (Bits::Int4, 7.0)] {
+                let q = quantize(&data, rows, cols, bits);
+                for (i, &w) in data.iter().enumerate() {
+                    let (row, col) = (i / cols, i % cols);
+                    // Never worse than a step of the largest value of the row:
+                    // least squares may clip it by less than that.
+                    let max = data[row * cols..][..cols].iter().fold(0.0f32, |m, v| m.max(v.abs()));
+                    let error = (w - q.value(row, col)).abs();
+                    prop_assert!(error <= 1.3 * max / steps, "{bits:?} {w}: {error} of {max}");
+                }
+            }
+        }
+
+        #[test]
+        fn is_no_worse_than_plain_rounding(data in proptest::collection::vec(-1.0f32..1.0, 64)) {
+            let squared = |q: &Quantized| -> f32 {
+                (0..64).map(|c| (data[c] - q.value(0, c)).powi(2)).sum()
+            };
+            let max = data.iter().fold(0.0f32, |m, v| m.max(v.abs()));
+            let plain = |steps: f32| -> f32 {
+                let scale = bf16::from_f32(max / steps * 1.004).to_f32();
+                data.iter().map(|w| (w - (w / scale).round() * scale).powi(2)).sum()
+            };
+            // The plain scale is among those that int8 tries. The steps of
+            // int4 are a grid that may miss it by a little.
+            prop_assert!(squared(&quantize(&data, 1, 64, Bits::Int8)) <= plain(127.0) * 1.0001);
+            let coarse = (0.01 * max).powi(2);
+            prop_assert!(squared(&quantize(&data, 1, 64, Bits::Int4)) <= plain(7.0) * 1.1 + coarse);
+        }
+    }
+
+    #[test]
+    fn zeros_and_extremes() {
+        for bits in [Bits::Int8, Bits::Int4] {
+            assert_eq!(quantize(&[0.0; 40], 1, 40, bits).value(0, 3), 0.0);
+            let huge = quantize(&[1e30, -1e30, 0.0], 1, 3, bits);
+            assert!((huge.value(0, 0) / 1e30 - 1.0).abs() < 0.05);
+            let small = quantize(&[1e-30, -5e-31], 1, 2, bits);
+            assert!((small.value(0, 0) / 1e-30 - 1.0).abs() < 0.05);
+            // Below the smallest normal float a step has no reciprocal.
+            assert!(quantize(&[1e-37, -5e-38], 1, 2, bits).value(0, 0).abs() <= 1e-37);
+        }
+    }
+}
