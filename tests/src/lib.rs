@@ -1,0 +1,129 @@
+//! What the tests across crates share: where things are, and the built
+//! `kinglet` program.
+
+pub mod npz;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::OnceLock;
+
+/// The root of the repository.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("tests/ is in the repository")
+}
+
+/// A folder of third-party data that is not in the repository: where the
+/// variable points, else in `../shared`. Says so and gives `None` where absent.
+fn shared(variable: &str, name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os(variable)
+        .map(PathBuf::from)
+        .unwrap_or_else(|| root().join("../shared").join(name));
+    if path.is_dir() {
+        return Some(path);
+    }
+    eprintln!(
+        "skipped: no third-party data at {} (set {variable})",
+        path.display()
+    );
+    None
+}
+
+/// Third-party checkpoints and their logits.
+pub fn golden() -> Option<PathBuf> {
+    shared("KINGLET_GOLDEN", "golden")
+}
+
+/// Third-party texts.
+pub fn text() -> Option<PathBuf> {
+    shared("KINGLET_TEXT", "text")
+}
+
+/// The demo checkpoint of the repository.
+pub fn demo_checkpoint() -> PathBuf {
+    root().join("models/stories-bytes.safetensors")
+}
+
+/// A command that runs the `kinglet` program, built first if need be.
+pub fn kinglet() -> Command {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    Command::new(PROGRAM.get_or_init(|| {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let build = Command::new(cargo)
+            .args([
+                "build",
+                "--release",
+                "--quiet",
+                "--package",
+                "kinglet-host",
+                "--bin",
+                "kinglet",
+            ])
+            .current_dir(root())
+            .status();
+        assert!(
+            build.expect("cargo starts").success(),
+            "kinglet does not build"
+        );
+        let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+        target
+            .unwrap_or_else(|| root().join("target"))
+            .join("release/kinglet")
+    }))
+}
+
+/// Runs `kinglet` and returns what it did.
+pub fn run(args: &[&str]) -> Output {
+    kinglet().args(args).output().expect("kinglet starts")
+}
+
+/// Runs `kinglet`, expects success and returns its standard output.
+pub fn stdout(args: &[&str]) -> String {
+    let output = run(args);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "kinglet {args:?}: {errors}");
+    String::from_utf8(output.stdout).expect("kinglet prints UTF-8")
+}
+
+/// Runs `kinglet`, expects success and returns the JSON it prints.
+pub fn json(args: &[&str]) -> serde_json::Value {
+    serde_json::from_str(&stdout(args)).expect("kinglet prints JSON")
+}
+
+/// Runs `kinglet`, expects this exit code and a single line on standard
+/// error; returns the line.
+pub fn failure(args: &[&str], code: i32) -> String {
+    let output = run(args);
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(
+        output.status.code(),
+        Some(code),
+        "kinglet {args:?}: {errors}"
+    );
+    if code == 1 {
+        assert_eq!(errors.trim_end().lines().count(), 1, "{errors}");
+        assert!(errors.starts_with("error: "), "{errors}");
+    }
+    errors
+}
+
+/// A path as an argument.
+pub fn arg(path: &Path) -> &str {
+    path.to_str().expect("test paths are UTF-8")
+}
+
+/// The demo checkpoint as an image of this precision in `folder`.
+pub fn demo_image(folder: &Path, weights: &str) -> PathBuf {
+    let image = folder.join(format!("stories-{weights}.kgl"));
+    let checkpoint = demo_checkpoint();
+    stdout(&[
+        "quantize",
+        arg(&checkpoint),
+        "-o",
+        arg(&image),
+        "--weights",
+        weights,
+    ]);
+    image
+}

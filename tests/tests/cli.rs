@@ -1,0 +1,424 @@
+//! The program `kinglet` as its users meet it: real files, real output.
+
+use kinglet_tests::{arg, demo_checkpoint, demo_image, failure, json, kinglet, run, stdout};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn file(folder: &Path, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+    let path = folder.join(name);
+    fs::write(&path, bytes).unwrap();
+    path
+}
+
+#[test]
+fn every_subcommand_has_help_with_an_example() {
+    for command in ["quantize", "inspect", "run", "logits", "eval", "synth"] {
+        let help = stdout(&[command, "--help"]);
+        assert!(help.contains("Example"), "{command}: {help}");
+        assert!(
+            help.contains(&format!("kinglet {command} ")),
+            "{command}: {help}"
+        );
+    }
+    assert!(stdout(&["--version"]).starts_with("kinglet "));
+}
+
+#[test]
+fn bad_use_exits_with_2_and_failure_with_1() {
+    failure(&[], 2);
+    failure(&["run"], 2);
+    failure(&["quantize", "x", "-o", "y", "--weights", "int3"], 2);
+    failure(&["run", "x", "--temperature", "-1"], 2);
+    failure(&["run", "x", "--temperature", "NaN"], 2);
+    failure(&["run", "x", "--top-p", "2"], 2);
+    failure(&["run", "x", "-n", "many"], 2);
+    failure(&["run", "x", "--prompt", "a", "--prompt-file", "b"], 2);
+    let error = failure(&["run", "no-such-file.kgl"], 1);
+    assert!(error.contains("no-such-file.kgl"), "{error}");
+}
+
+#[test]
+fn quantize_prints_a_table_and_json() {
+    let folder = folder();
+    let (checkpoint, out) = (demo_checkpoint(), folder.path().join("m.kgl"));
+    let table = stdout(&[
+        "quantize",
+        arg(&checkpoint),
+        "-o",
+        arg(&out),
+        "--weights",
+        "int4",
+    ]);
+    assert!(
+        table.contains("ffn.value.weight") && table.contains("bits/weight"),
+        "{table}"
+    );
+    let report = json(&[
+        "quantize",
+        arg(&checkpoint),
+        "-o",
+        arg(&out),
+        "--weights",
+        "int4",
+        "--json",
+    ]);
+    assert_eq!(report["image_bytes"], fs::metadata(&out).unwrap().len());
+    assert_eq!(report["parameters"], 923_392);
+    let small = folder.path().join("small.kgl");
+    let head4 = [
+        "quantize",
+        arg(&checkpoint),
+        "-o",
+        arg(&small),
+        "--weights",
+        "int4",
+        "--head",
+        "int4",
+    ];
+    stdout(&head4);
+    assert!(fs::metadata(&small).unwrap().len() + 25_000 < fs::metadata(&out).unwrap().len());
+    assert!(!folder.path().join("m.kgl.partial").exists());
+}
+
+#[test]
+fn inspect_agrees_with_the_file() {
+    let folder = folder();
+    let image = demo_image(folder.path(), "int4");
+    let report = json(&["inspect", arg(&image), "--json"]);
+    assert_eq!(report["image_bytes"], fs::metadata(&image).unwrap().len());
+    let parts = report["parts"].as_array().unwrap();
+    let sum: u64 = parts
+        .iter()
+        .map(|part| part["bytes"].as_u64().unwrap())
+        .sum();
+    assert_eq!(report["image_bytes"], sum);
+    // 20 bytes per layer and channel.
+    assert_eq!(report["state_bytes"], 20 * 4 * 128);
+    assert_eq!(report["checksum_ok"], true);
+    assert_eq!(report["tokenizer"], "bytes");
+    assert!(stdout(&["inspect", arg(&image)]).contains("whole image"));
+    let report = json(&["inspect", arg(&demo_checkpoint()), "--json"]);
+    assert_eq!(report["version"], "RWKV-4");
+    assert_eq!(report["parameters"], 923_648);
+    assert!(stdout(&["inspect", arg(&demo_checkpoint())]).contains("blocks.3.ffn.value.weight"));
+}
+
+#[test]
+fn run_streams_the_text_that_json_reports() {
+    let folder = folder();
+    let image = demo_image(folder.path(), "int8");
+    let args = [
+        "run",
+        arg(&image),
+        "--prompt",
+        "Once upon a time",
+        "-n",
+        "40",
+    ];
+    let text = stdout(&args);
+    let report = json(&[&args[..], &["--json"]].concat());
+    assert_eq!(text, format!("{}\n", report["text"].as_str().unwrap()));
+    let tokens = report["tokens"].as_array().unwrap();
+    assert_eq!(
+        (
+            tokens.len(),
+            report["logits_hashes"].as_array().unwrap().len()
+        ),
+        (40, 40)
+    );
+    let bytes: Vec<u8> = tokens.iter().map(|t| t.as_u64().unwrap() as u8).collect();
+    assert_eq!(
+        String::from_utf8_lossy(&bytes),
+        report["text"].as_str().unwrap()
+    );
+}
+
+#[test]
+fn draws_depend_on_the_seed_alone() {
+    let folder = folder();
+    let image = demo_image(folder.path(), "int4");
+    let draw = |seed| {
+        stdout(&[
+            "run",
+            arg(&image),
+            "--prompt",
+            "The",
+            "-n",
+            "50",
+            "--temperature",
+            "0.9",
+            "--top-k",
+            "40",
+            "--top-p",
+            "0.95",
+            "--repetition-penalty",
+            "1.1",
+            "--seed",
+            seed,
+        ])
+    };
+    assert_eq!(draw("1"), draw("1"));
+    assert_ne!(draw("1"), draw("2"));
+}
+
+#[test]
+fn prompts_of_every_kind() {
+    let folder = folder();
+    let image = demo_image(folder.path(), "int4");
+    let tokens = |extra: &[&str]| {
+        json(&[&["run", arg(&image), "-n", "5", "--json"][..], extra].concat())["tokens"].clone()
+    };
+    // An empty prompt starts a text, as token 0 does.
+    assert_eq!(tokens(&[]), tokens(&["--prompt", ""]));
+    assert_eq!(tokens(&[]), tokens(&["--tokens", "0"]));
+    let same = file(folder.path(), "prompt.txt", "Tom");
+    assert_eq!(
+        tokens(&["--prompt", "Tom"]),
+        tokens(&["--prompt-file", arg(&same)])
+    );
+    assert_eq!(
+        tokens(&["--prompt", "Tom"]),
+        tokens(&["--tokens", "84,111,109"])
+    );
+    // Any byte is a token of this model, UTF-8 or not.
+    let odd = file(folder.path(), "odd.bin", [0xff, 0x00, 0xc3]);
+    assert_eq!(
+        tokens(&["--prompt-file", arg(&odd)])
+            .as_array()
+            .unwrap()
+            .len(),
+        5
+    );
+    let long = file(folder.path(), "long.txt", "Once upon a time. ".repeat(5600));
+    assert!(fs::metadata(&long).unwrap().len() > 100_000);
+    assert_eq!(
+        tokens(&["--prompt-file", arg(&long)])
+            .as_array()
+            .unwrap()
+            .len(),
+        5
+    );
+    let error = failure(&["run", arg(&image), "--tokens", "256"], 1);
+    assert!(error.contains("token 256"), "{error}");
+    let error = failure(&["run", arg(&image), "--tokens", "256", "-n", "0"], 1);
+    assert!(error.contains("token 256"), "{error}");
+}
+
+#[test]
+fn a_prompt_of_100_000_bytes_as_an_argument() {
+    let folder = folder();
+    let image = demo_image(folder.path(), "int4");
+    let prompt = "a".repeat(100_000);
+    assert_eq!(
+        stdout(&["run", arg(&image), "--prompt", &prompt, "-n", "3"]).len(),
+        4
+    );
+}
+
+#[test]
+fn zero_tokens_print_nothing() {
+    let folder = folder();
+    let image = demo_image(folder.path(), "int4");
+    assert_eq!(
+        stdout(&["run", arg(&image), "--prompt", "a", "-n", "0"]),
+        ""
+    );
+    let report = json(&["run", arg(&image), "--prompt", "a", "-n", "0", "--json"]);
+    assert_eq!(report["tokens"], serde_json::json!([]));
+}
+
+#[test]
+fn a_closed_pipe_is_not_an_error() {
+    use std::io::Read;
+    use std::process::Stdio;
+    let folder = folder();
+    let image = demo_image(folder.path(), "int4");
+    let mut child = kinglet()
+        .args(["run", arg(&image), "--prompt", "Once", "-n", "20000"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut some = [0; 4];
+    child.stdout.take().unwrap().read_exact(&mut some).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
+
+#[test]
+fn eval_scores_an_image_against_its_checkpoint() {
+    let folder = folder();
+    let image = demo_image(folder.path(), "int8");
+    // A text that the model itself wrote.
+    let prompt = [
+        "run",
+        arg(&image),
+        "--prompt",
+        "Once upon a time",
+        "-n",
+        "3000",
+    ];
+    let text = file(
+        folder.path(),
+        "text.txt",
+        stdout(&[&prompt[..], &["--temperature", "0.7"]].concat()),
+    );
+    let checkpoint = demo_checkpoint();
+    let args = [
+        "eval",
+        arg(&image),
+        "--text",
+        arg(&text),
+        "--reset",
+        "256",
+        "--json",
+    ];
+    let alone = json(&args);
+    assert_eq!(alone["kl"], serde_json::Value::Null);
+    let scores = json(&[&args[..], &["--reference", arg(&checkpoint)]].concat());
+    assert_eq!(scores["bits_per_byte"], alone["bits_per_byte"]);
+    assert!(scores["bits_per_byte"].as_f64().unwrap() < 1.5, "{scores}");
+    assert!(
+        (0.0..1e-3).contains(&scores["kl"].as_f64().unwrap()),
+        "{scores}"
+    );
+    assert!(scores["top1"].as_f64().unwrap() > 0.98, "{scores}");
+    assert!(scores["max_abs"].as_f64().unwrap() > 0.0, "{scores}");
+    // 3001 bytes: eleven segments of 256, of which the first byte is not
+    // scored, and one of 185.
+    assert_eq!(scores["scored_bytes"], 11 * 255 + 184);
+    // A checkpoint against itself.
+    let own = json(&[
+        "eval",
+        arg(&checkpoint),
+        "--text",
+        arg(&text),
+        "--reference",
+        arg(&checkpoint),
+        "--json",
+    ]);
+    assert_eq!(
+        (own["kl"].as_f64(), own["top1"].as_f64()),
+        (Some(0.0), Some(1.0))
+    );
+    assert!(stdout(&["eval", arg(&image), "--text", arg(&text)]).contains("bits per byte"));
+}
+
+#[test]
+fn eval_refuses_texts_that_cannot_be_scored() {
+    let folder = folder();
+    let image = demo_image(folder.path(), "int8");
+    for text in ["", "a"] {
+        let text = file(folder.path(), "short.txt", text);
+        let error = failure(&["eval", arg(&image), "--text", arg(&text)], 1);
+        assert!(error.contains("too short"), "{error}");
+    }
+    failure(&["eval", arg(&image), "--text", "no-such-text"], 1);
+}
+
+#[test]
+fn logits_of_an_empty_text_are_an_empty_array() {
+    let folder = folder();
+    let out = folder.path().join("out.npy");
+    stdout(&[
+        "logits",
+        arg(&demo_checkpoint()),
+        "--prompt",
+        "",
+        "-o",
+        arg(&out),
+    ]);
+    let bytes = fs::read(out).unwrap();
+    assert_eq!(bytes.len(), 128);
+    assert!(String::from_utf8_lossy(&bytes).contains("(0, 256)"));
+}
+
+#[test]
+fn unwritable_outputs_are_failures_that_leave_nothing() {
+    let folder = folder();
+    let out = folder.path().join("no-such-folder/m.kgl");
+    let checkpoint = demo_checkpoint();
+    let error = failure(
+        &[
+            "quantize",
+            arg(&checkpoint),
+            "-o",
+            arg(&out),
+            "--weights",
+            "int8",
+        ],
+        1,
+    );
+    assert!(error.contains("m.kgl"), "{error}");
+    let out = folder.path().join("m.npy");
+    failure(
+        &[
+            "logits",
+            arg(&checkpoint),
+            "--tokens",
+            "1,999",
+            "-o",
+            arg(&out),
+        ],
+        1,
+    );
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn files_that_are_no_model_get_a_sentence() {
+    let folder = folder();
+    let cases: [(&str, &[u8]); 6] = [
+        ("empty", b""),
+        ("text.txt", b"Once upon a time, there was no model."),
+        ("zeros", &[0; 4096]),
+        ("magic", b"KINGLET\0"),
+        ("lies.safetensors", b"\xff\xff\xff\xff\xff\xff\xff\x7f{}"),
+        ("zip", b"PK\x03\x04 but nothing behind it"),
+    ];
+    for (name, bytes) in cases {
+        let path = file(folder.path(), name, bytes);
+        for args in [
+            vec!["inspect", arg(&path)],
+            vec!["run", arg(&path), "-n", "1"],
+            vec!["quantize", arg(&path), "-o", "x.kgl", "--weights", "int8"],
+        ] {
+            let error = failure(&args, 1);
+            assert!(error.contains(name), "{error}");
+        }
+    }
+}
+
+#[test]
+fn damaged_images_get_a_sentence() {
+    let folder = folder();
+    let good = fs::read(demo_image(folder.path(), "int4")).unwrap();
+    let check = |bytes: &[u8], expected: &str| {
+        let path = file(folder.path(), "bad.kgl", bytes);
+        let error = failure(&["run", arg(&path), "-n", "1"], 1);
+        assert!(error.contains(expected), "{error}");
+    };
+    for len in [9, 127, 128, good.len() / 2, good.len() - 1] {
+        check(&good[..len], "bytes");
+    }
+    let flipped = |at: usize, bit: u8| {
+        let mut bytes = good.clone();
+        bytes[at] ^= 1 << bit;
+        bytes
+    };
+    check(&flipped(8, 1), "format version 3");
+    check(&flipped(20, 0), "RWKV version 5");
+    check(&flipped(33, 0), "do not have the size");
+    check(&flipped(good.len() / 2, 3), "checksum");
+    check(&flipped(good.len() - 1, 0), "checksum");
+    for at in 0..128 {
+        let path = file(folder.path(), "bad.kgl", flipped(at, 5));
+        let code = run(&["inspect", arg(&path)]).status.code();
+        assert_eq!(code, Some(1), "header byte {at}");
+    }
+}
