@@ -1,0 +1,26 @@
+//! What the firmware and the program that drives it must agree on.
+//!
+//! - [`Machine`]: where memory, UART and timer of each emulated board are.
+//! - [`Request`]: what to generate, as a frame of bytes in front of the prompt.
+//! - [`Line`]: what the firmware answers, one line of text for each event.
+#![no_std]
+#![deny(missing_docs)]
+
+mod line;
+mod machine;
+mod request;
+
+pub use line::Line;
+pub use machine::{
+    Machine, Region, Timer, TimerKind, Uart, UartKind, ICOUNT_SHIFT, MACHINES,
+    NANOS_PER_INSTRUCTION,
+};
+pub use request::{Request, BODY_MAX, FRAME_START};
+
+/// The version of requests and answers. The firmware names it in
+/// [`Line::Begin`], so that a stale one is noticed.
+pub const VERSION: u32 = 1;
+
+/// End of transmission (Ctrl-D). On the console it ends a line; at the
+/// beginning of one it ends the program.
+pub const END_OF_INPUT: u8 = 0x04;

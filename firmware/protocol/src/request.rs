@@ -1,0 +1,85 @@
+//! What the firmware is asked to do.
+//!
+//! On the wire: [`FRAME_START`], the length of the body as one byte, the body
+//! (postcard), then [`Request::prompt_bytes`] bytes of prompt as they are. The
+//! firmware reads the prompt as it arrives, so it may be of any length.
+
+use serde::{Deserialize, Serialize};
+
+/// The byte that begins a request where the console expects a line.
+pub const FRAME_START: u8 = 0x01;
+
+/// No body is longer than this.
+pub const BODY_MAX: usize = 64;
+
+/// A prompt to read and tokens to generate.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// Bytes of prompt behind the frame. With none the text begins with
+    /// the model's start token.
+    pub prompt_bytes: u32,
+    /// Tokens to generate; with 0 the prompt is read and nothing more.
+    pub tokens: u32,
+    /// Compute and hash the logits at every position of the prompt, where
+    /// otherwise the head of the model is skipped.
+    pub every_logits: bool,
+    /// As in `kinglet::Sampling`; 0 is greedy.
+    pub temperature: f32,
+    /// As in `kinglet::Sampling`; 0 is no limit.
+    pub top_k: u32,
+    /// As in `kinglet::Sampling`; 1 is no limit.
+    pub top_p: f32,
+    /// As in `kinglet::Sampling`; 1 is off.
+    pub repetition_penalty: f32,
+    /// What the random draws follow from.
+    pub seed: u64,
+}
+
+impl Request {
+    /// The frame, without the prompt that follows it.
+    pub fn frame<'b>(&self, buffer: &'b mut [u8; BODY_MAX + 2]) -> Option<&'b [u8]> {
+        let [start, length, body @ ..] = buffer;
+        let bytes = postcard::to_slice(self, body).ok()?.len();
+        *start = FRAME_START;
+        *length = u8::try_from(bytes).ok()?;
+        buffer.get(..bytes + 2)
+    }
+
+    /// Reads the body of a frame.
+    pub fn from_body(body: &[u8]) -> Option<Self> {
+        postcard::from_bytes(body).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REQUEST: Request = Request {
+        prompt_bytes: u32::MAX,
+        tokens: u32::MAX,
+        every_logits: true,
+        temperature: 0.8,
+        top_k: u32::MAX,
+        top_p: 0.9,
+        repetition_penalty: 1.1,
+        seed: u64::MAX,
+    };
+
+    #[test]
+    fn the_longest_request_fits_and_comes_back() {
+        let mut buffer = [0; BODY_MAX + 2];
+        let frame = REQUEST.frame(&mut buffer).unwrap();
+        assert_eq!(frame[0], FRAME_START);
+        assert_eq!(usize::from(frame[1]), frame.len() - 2);
+        assert_eq!(Request::from_body(&frame[2..]), Some(REQUEST));
+    }
+
+    #[test]
+    fn a_short_body_is_refused() {
+        let mut buffer = [0; BODY_MAX + 2];
+        let frame = REQUEST.frame(&mut buffer).unwrap();
+        assert_eq!(Request::from_body(&frame[2..frame.len() - 1]), None);
+        assert_eq!(Request::from_body(&[]), None);
+    }
+}

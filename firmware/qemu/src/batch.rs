@@ -1,0 +1,100 @@
+//! Requests of a program: a frame, a prompt, and lines in answer.
+
+use crate::generate::{PromptError, Report, Text};
+use crate::hardware::{read_byte, stack_bytes};
+use crate::output::say;
+use core::fmt::Write;
+use kinglet::{Sampler, Sampling, Session};
+use kinglet_protocol::{Line, Request, BODY_MAX, VERSION};
+
+/// Reads a request behind its first byte, carries it out, answers.
+pub fn serve(session: &mut Session<'static, 'static>) {
+    let Some(request) = read_request() else {
+        say!("{}", Line::Error("the request cannot be decoded"));
+        return;
+    };
+    say!("{}", Line::Begin(VERSION));
+    if let Err(error) = answer(session, &request) {
+        let mut message = heapless::String::<96>::new();
+        let _ = write!(message, "{error}");
+        say!("{}", Line::Error(&message));
+        return;
+    }
+    let header = session.image().header();
+    say!("{}", Line::StateBytes(header.state_bytes() as u32));
+    say!("{}", Line::ScratchBytes(header.scratch_bytes() as u32));
+    say!("{}", Line::StackBytes(stack_bytes()));
+    say!("{}", Line::End);
+}
+
+fn read_request() -> Option<Request> {
+    let length = usize::from(read_byte());
+    let mut body = heapless::Vec::<u8, BODY_MAX>::new();
+    for _ in 0..length {
+        // A body that is too long is read to its end before it is refused.
+        let _ = body.push(read_byte());
+    }
+    Request::from_body(&body).filter(|_| body.len() == length)
+}
+
+fn answer(session: &mut Session<'static, 'static>, request: &Request) -> Result<(), PromptError> {
+    let report = if request.every_logits {
+        Report::Logits
+    } else {
+        Report::Life
+    };
+    let mut text = Text::new(session, report);
+    read_prompt(&mut text, request.prompt_bytes)?;
+    if request.tokens == 0 {
+        text.finish()?;
+    }
+    say!(
+        "{}",
+        Line::Prompt {
+            tokens: text.tokens,
+            instructions: text.instructions
+        }
+    );
+    let mut sampler = Sampler::new(sampling(request), request.seed);
+    for position in 0..request.tokens {
+        let chosen = text.choose(&mut sampler)?;
+        if position == 0 && request.every_logits {
+            // The logits behind the prompt are those of its last position.
+            say!("{}", Line::Logits(chosen.hash));
+        }
+        let (id, hash, instructions) = (chosen.id, chosen.hash, chosen.instructions);
+        say!(
+            "{}",
+            Line::Token {
+                id,
+                hash,
+                instructions,
+                text: text.decode(id)
+            }
+        );
+    }
+    Ok(())
+}
+
+/// Gives the prompt to the model as it arrives. After an error the rest of it
+/// is still taken from the UART, so that what follows is not mistaken.
+fn read_prompt(text: &mut Text<'_>, bytes: u32) -> Result<(), PromptError> {
+    let mut result = Ok(());
+    for _ in 0..bytes {
+        let byte = read_byte();
+        if result.is_ok() {
+            result = text.push(byte);
+        }
+    }
+    result?;
+    Ok(text.end_prompt()?)
+}
+
+fn sampling(request: &Request) -> Sampling {
+    Sampling {
+        temperature: request.temperature,
+        top_k: request.top_k,
+        top_p: request.top_p,
+        repetition_penalty: request.repetition_penalty,
+    }
+}

@@ -1,0 +1,122 @@
+//! The conversation with a person: a line is a prompt or a command.
+
+use crate::batch;
+use crate::generate::{PromptError, Report, Text};
+use crate::hardware::MACHINE;
+use crate::input::{Input, Typed};
+use crate::output::{put, say};
+use crate::settings::{Command, Settings, HELP};
+use kinglet::{Sampler, Session, Utf8Stream, START_TOKEN};
+use kinglet_protocol::FRAME_START;
+
+/// No line of commands is longer.
+const COMMAND_MAX: usize = 128;
+
+/// Answers until it is told to leave.
+pub fn converse(mut session: Session<'static, 'static>) -> ! {
+    greet(&session);
+    let mut settings = Settings::new();
+    let mut input = Input::new();
+    loop {
+        put!("> ");
+        match input.next() {
+            Typed::Byte(FRAME_START) => batch::serve(&mut session),
+            Typed::Byte(b'/') => command_or_slash(&mut session, &mut settings, &mut input),
+            Typed::EndOfInput => quit(),
+            first => reply(&mut session, &settings, &mut input, first),
+        }
+    }
+}
+
+fn greet(session: &Session<'static, 'static>) {
+    let image = session.image();
+    let header = image.header();
+    let name = image
+        .metadata()
+        .map_or("a model without a name", |metadata| metadata.name);
+    let (bytes, ram) = (
+        header.image_bytes,
+        header.state_bytes() + header.scratch_bytes(),
+    );
+    say!(
+        "Kinglet on a {} ({}): {name}, {bytes} bytes, RAM {ram}.",
+        MACHINE.core,
+        MACHINE.name
+    );
+    say!("Type a prompt, or /help.");
+}
+
+fn quit() -> ! {
+    say!();
+    semihosting::process::exit(0)
+}
+
+fn command_or_slash(
+    session: &mut Session<'static, 'static>,
+    settings: &mut Settings,
+    input: &mut Input,
+) {
+    let mut line = heapless::String::<COMMAND_MAX>::new();
+    loop {
+        match input.next() {
+            // Two slashes are the beginning of a prompt.
+            slash @ Typed::Byte(b'/') if line.is_empty() => {
+                return reply(session, settings, input, slash);
+            }
+            Typed::Byte(byte) if line.push(char::from(byte)).is_ok() => {}
+            Typed::Byte(_) => {
+                input.skip_line();
+                return say!("No line of commands is so long; /help shows them all.");
+            }
+            Typed::EndOfLine | Typed::EndOfInput => return command(settings, &line),
+        }
+    }
+}
+
+fn command(settings: &mut Settings, line: &str) {
+    match settings.apply(line) {
+        Command::Changed => say!("{settings}"),
+        Command::Help => say!("{HELP}\nSettings: {settings}"),
+        Command::Quit => quit(),
+        Command::Unknown => say!("/{line}: no such command, or its value does not fit; see /help."),
+    }
+}
+
+/// Reads the rest of a line as it is typed, then answers.
+fn reply(
+    session: &mut Session<'static, 'static>,
+    settings: &Settings,
+    input: &mut Input,
+    first: Typed,
+) {
+    let mut text = Text::new(session, Report::Nothing);
+    let mut typed = first;
+    while let Typed::Byte(byte) = typed {
+        if let Err(error) = text.push(byte) {
+            input.skip_line();
+            return say!("{error}");
+        }
+        typed = input.next();
+    }
+    if let Err(error) = stream(&mut text, settings) {
+        say!("{error}");
+    }
+}
+
+/// Prints tokens as they come. The token that ends a text ends the answer.
+fn stream(text: &mut Text<'_>, settings: &Settings) -> Result<(), PromptError> {
+    text.end_prompt()?;
+    let mut sampler = Sampler::new(settings.sampling, settings.seed);
+    let mut utf8 = Utf8Stream::new();
+    for _ in 0..settings.tokens {
+        let chosen = text.choose(&mut sampler)?;
+        if chosen.id == START_TOKEN {
+            break;
+        }
+        for &byte in text.decode(chosen.id) {
+            put!("{}", utf8.push(byte));
+        }
+    }
+    say!("{}", utf8.finish());
+    Ok(())
+}

@@ -1,0 +1,185 @@
+//! From prompt to tokens, with the instructions that each of them costs.
+
+use crate::hardware::{ticks, MACHINE};
+use crate::output::say;
+use kinglet::hash::logits_hash;
+use kinglet::{Sampler, Session, UnknownByte, UnknownToken, START_TOKEN};
+use kinglet_protocol::Line;
+
+/// A sign of life is due after so many instructions without one.
+const SIGN_OF_LIFE: u64 = 500_000_000;
+
+/// Why a prompt cannot be read.
+pub enum PromptError {
+    /// The vocabulary does not have this byte.
+    Byte(UnknownByte),
+    /// The model does not have this token.
+    Token(UnknownToken),
+    /// The image has no tokenizer.
+    NoTokenizer,
+}
+
+impl core::fmt::Display for PromptError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Byte(error) => error.fmt(f),
+            Self::Token(error) => error.fmt(f),
+            Self::NoTokenizer => f.write_str("the image has no tokenizer that reads a prompt"),
+        }
+    }
+}
+
+impl From<UnknownByte> for PromptError {
+    fn from(error: UnknownByte) -> Self {
+        Self::Byte(error)
+    }
+}
+
+impl From<UnknownToken> for PromptError {
+    fn from(error: UnknownToken) -> Self {
+        Self::Token(error)
+    }
+}
+
+/// What to print while the prompt is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Report {
+    /// Nothing.
+    Nothing,
+    /// A line now and then, so that a long prompt shows a sign of life.
+    Life,
+    /// The hash of the logits at every position. Without it the head of the
+    /// model is skipped.
+    Logits,
+}
+
+/// A token, and how it came about.
+pub struct Chosen {
+    /// Its id.
+    pub id: u32,
+    /// The hash of the logits that it was chosen from.
+    pub hash: u64,
+    /// Instructions of the step and of choosing, without the hash.
+    pub instructions: u64,
+}
+
+/// A text at work: prompt first, then tokens.
+///
+/// It stays one token behind its input: the last token of a prompt is where
+/// generating begins, and only who reads on knows which one is the last.
+pub struct Text<'s> {
+    session: &'s mut Session<'static, 'static>,
+    report: Report,
+    /// Given, but not read by the model yet.
+    last: Option<u32>,
+    /// Tokens given.
+    pub tokens: u32,
+    /// Instructions for all tokens read so far.
+    pub instructions: u64,
+    signs_of_life: u64,
+}
+
+impl<'s> Text<'s> {
+    /// An empty text.
+    pub fn new(session: &'s mut Session<'static, 'static>, report: Report) -> Self {
+        session.reset();
+        Self {
+            session,
+            report,
+            last: None,
+            tokens: 0,
+            instructions: 0,
+            signs_of_life: 0,
+        }
+    }
+
+    /// Takes the next byte of the prompt.
+    ///
+    /// Its tokens are those of the byte alone, which is right for vocabularies
+    /// whose tokens are bytes, the only ones that images have so far.
+    pub fn push(&mut self, byte: u8) -> Result<(), PromptError> {
+        let tokenizer = self
+            .session
+            .image()
+            .tokenizer()
+            .ok_or(PromptError::NoTokenizer)?;
+        for token in tokenizer.encode(&[byte]) {
+            self.give(token?)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the prompt; an empty one becomes the start token.
+    pub fn end_prompt(&mut self) -> Result<(), UnknownToken> {
+        if self.last.is_none() {
+            self.give(START_TOKEN)?;
+        }
+        Ok(())
+    }
+
+    /// Reads the token that is still to be read, without generating.
+    pub fn finish(&mut self) -> Result<(), UnknownToken> {
+        match self.last.take() {
+            Some(token) => self.read(token),
+            None => Ok(()),
+        }
+    }
+
+    fn give(&mut self, token: u32) -> Result<(), UnknownToken> {
+        self.finish()?;
+        self.last = Some(token);
+        self.tokens += 1;
+        Ok(())
+    }
+
+    fn read(&mut self, token: u32) -> Result<(), UnknownToken> {
+        let start = ticks();
+        if self.report == Report::Logits {
+            let logits = self.session.step(token)?;
+            self.instructions += since(start);
+            say!("{}", Line::Logits(logits_hash(logits)));
+        } else {
+            self.session.feed(&[token])?;
+            self.instructions += since(start);
+        }
+        self.show_life();
+        Ok(())
+    }
+
+    fn show_life(&mut self) {
+        if self.report == Report::Life && self.instructions / SIGN_OF_LIFE > self.signs_of_life {
+            self.signs_of_life = self.instructions / SIGN_OF_LIFE;
+            // The token last given is the one that is not read yet.
+            say!("{}", Line::Reading(self.tokens));
+        }
+    }
+
+    /// Generates a token. Behind a prompt, see [`Text::end_prompt`].
+    pub fn choose(&mut self, sampler: &mut Sampler) -> Result<Chosen, UnknownToken> {
+        let start = ticks();
+        let logits = self.session.step(self.last.unwrap_or(START_TOKEN))?;
+        let stepped = since(start);
+        let hash = logits_hash(logits);
+        let start = ticks();
+        let id = sampler.sample(logits);
+        let instructions = stepped + since(start);
+        self.last = Some(id);
+        Ok(Chosen {
+            id,
+            hash,
+            instructions,
+        })
+    }
+
+    /// The bytes that a token stands for.
+    pub fn decode(&self, token: u32) -> &'static [u8] {
+        self.session
+            .image()
+            .tokenizer()
+            .map_or(&[], |tokenizer| tokenizer.decode(token))
+    }
+}
+
+fn since(start: u32) -> u64 {
+    MACHINE.instructions(ticks().wrapping_sub(start))
+}

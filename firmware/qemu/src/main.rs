@@ -1,0 +1,86 @@
+//! Kinglet on an emulated Cortex-M board.
+//!
+//! The program speaks over a UART: a console for people ([`console`]) and
+//! requests for programs ([`batch`]). The model is linked in or lies where
+//! QEMU's loader put it ([`model`]). It leaves QEMU by semihosting, with exit
+//! code 1 if something is wrong.
+#![no_std]
+#![no_main]
+#![deny(unsafe_code)]
+
+mod batch;
+mod console;
+mod generate;
+mod hardware;
+mod input;
+mod model;
+mod output;
+mod settings;
+
+use core::panic::PanicInfo;
+use kinglet::{BufferError, ImageError, Session};
+use output::say;
+
+/// Why there is no model to speak with.
+enum BootError {
+    /// The bytes are no image.
+    Image(ImageError),
+    /// The buffers are too small.
+    Buffer(BufferError),
+    /// Image and buffers need this many bytes of the spare RAM.
+    #[cfg_attr(linked_image, allow(dead_code))]
+    SpareRam(usize),
+}
+
+impl core::fmt::Display for BootError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Image(error) => write!(f, "the image cannot be used: {error}"),
+            Self::Buffer(error) => write!(f, "the model cannot start: {error}"),
+            Self::SpareRam(bytes) => {
+                let spare = hardware::MACHINE.spare.bytes;
+                write!(
+                    f,
+                    "image and buffers need {bytes} bytes, the spare RAM has {spare}"
+                )
+            }
+        }
+    }
+}
+
+impl From<ImageError> for BootError {
+    fn from(error: ImageError) -> Self {
+        Self::Image(error)
+    }
+}
+
+impl From<BufferError> for BootError {
+    fn from(error: BufferError) -> Self {
+        Self::Buffer(error)
+    }
+}
+
+fn main(state: &'static mut [f32], scratch: &'static mut [f32]) -> ! {
+    match boot(state, scratch) {
+        Ok(session) => console::converse(session),
+        Err(error) => {
+            say!("{error}");
+            semihosting::process::exit(1)
+        }
+    }
+}
+
+fn boot(
+    state: &'static mut [f32],
+    scratch: &'static mut [f32],
+) -> Result<Session<'static, 'static>, BootError> {
+    let model = model::open(state, scratch)?;
+    model.image.verify_checksum()?;
+    Ok(Session::new(&model.image, model.state, model.scratch)?)
+}
+
+#[panic_handler]
+fn panic(info: &PanicInfo<'_>) -> ! {
+    say!("{info}");
+    semihosting::process::exit(1)
+}

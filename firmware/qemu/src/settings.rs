@@ -1,0 +1,130 @@
+//! The console's commands, and what they set.
+
+use core::fmt;
+use kinglet::Sampling;
+
+/// What can be set.
+pub struct Settings {
+    /// Tokens of an answer.
+    pub tokens: u32,
+    /// How a token is chosen.
+    pub sampling: Sampling,
+    /// What the random draws follow from.
+    pub seed: u64,
+}
+
+/// What a line of commands asks for.
+pub enum Command {
+    /// Settings were changed.
+    Changed,
+    /// Show the commands and the settings.
+    Help,
+    /// Leave.
+    Quit,
+    /// A command that there is not, or a value that does not fit it.
+    Unknown,
+}
+
+/// All commands.
+pub const HELP: &str = "\
+A line is a prompt; an empty one lets the model begin. Commands:
+  /n 100                  tokens of an answer
+  /temperature 0.8        how varied; 0 takes the likeliest token
+  /top-k 40               only the likeliest 40 tokens; 0 is no limit
+  /top-p 0.9              only the likeliest tokens of that probability together
+  /repetition-penalty 1.2 against repeating the last 64 tokens; 1 is off
+  /seed 1                 what the random draws follow from
+  /help, /quit            this text; leave
+Several commands fit a line. A prompt that begins with a slash needs two.";
+
+impl Settings {
+    /// Greedy, 100 tokens.
+    pub fn new() -> Self {
+        Self {
+            tokens: 100,
+            sampling: Sampling::greedy(),
+            seed: 0,
+        }
+    }
+
+    /// Carries out commands, given without the first slash.
+    pub fn apply(&mut self, line: &str) -> Command {
+        for command in line.split(" /") {
+            let (name, value) = command.split_once(' ').unwrap_or((command, ""));
+            match name {
+                "help" => return Command::Help,
+                "quit" => return Command::Quit,
+                _ if self.set(name, value.trim()).is_some() => {}
+                _ => return Command::Unknown,
+            }
+        }
+        Command::Changed
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> Option<()> {
+        match name {
+            "n" => self.tokens = value.parse().ok()?,
+            "temperature" => self.sampling.temperature = decimal(value)?,
+            "top-k" => self.sampling.top_k = value.parse().ok()?,
+            "top-p" => self.sampling.top_p = decimal(value)?,
+            "repetition-penalty" => self.sampling.repetition_penalty = decimal(value)?,
+            "seed" => self.seed = value.parse().ok()?,
+            _ => return None,
+        }
+        Some(())
+    }
+}
+
+/// One line of commands that would set what is set.
+impl fmt::Display for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Sampling {
+            temperature,
+            top_k,
+            top_p,
+            repetition_penalty,
+        } = self.sampling;
+        write!(
+            f,
+            "/n {} /temperature {} ",
+            self.tokens,
+            Decimal(temperature)
+        )?;
+        write!(f, "/top-k {top_k} /top-p {} ", Decimal(top_p))?;
+        write!(
+            f,
+            "/repetition-penalty {} /seed {}",
+            Decimal(repetition_penalty),
+            self.seed
+        )
+    }
+}
+
+/// A number with three digits behind the point. Shorter than the standard
+/// library's way to print any float.
+struct Decimal(f32);
+
+impl fmt::Display for Decimal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let thousandths = (self.0 * 1000.0 + 0.5) as u32;
+        write!(f, "{}.{:03}", thousandths / 1000, thousandths % 1000)
+    }
+}
+
+/// A number such as `0.85`. Shorter than the standard library's `parse`, which
+/// is 15 KB of code, and as exact for up to seven digits.
+fn decimal(text: &str) -> Option<f32> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let (mut value, mut divisor) = (0u32, 1u32);
+    if whole.is_empty() && fraction.is_empty() {
+        return None;
+    }
+    for digit in whole.chars() {
+        value = value.checked_mul(10)?.checked_add(digit.to_digit(10)?)?;
+    }
+    for digit in fraction.chars() {
+        value = value.checked_mul(10)?.checked_add(digit.to_digit(10)?)?;
+        divisor = divisor.checked_mul(10)?;
+    }
+    Some(value as f32 / divisor as f32)
+}

@@ -1,0 +1,104 @@
+//! `cargo xtask demo`: a story from an emulated Cortex-M4.
+
+use crate::prompt::Sampling;
+use crate::qemu::{prepare, stream};
+use crate::report::Report;
+use crate::setup::{ensure_qemu, ensure_target};
+use crate::workspace::{build_kinglet, root, run as run_command, target_dir, words};
+use anyhow::{Context, Result};
+use kinglet_protocol::{Machine, MACHINES};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What the model goes on with.
+const PROMPT: &str = "Once upon a time";
+
+/// The clock that the last row assumes: that of many Cortex-M4 boards.
+const CLOCK_HZ: f64 = 168e6;
+
+/// Watch a language model write a story on an emulated Cortex-M4
+///
+/// Installs what is missing (the Rust target with rustup, QEMU with apt-get),
+/// quantizes the demo checkpoint to int4, boots the board with the image
+/// linked into its firmware, and prints the story as it is generated, then
+/// what it took.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  cargo xtask demo\n  cargo xtask demo -n 50")]
+pub struct Args {
+    /// Tokens to generate
+    #[arg(short, default_value_t = 200, value_name = "N")]
+    n: u32,
+}
+
+/// The command `demo`.
+pub fn run(args: &Args) -> Result<()> {
+    let machine: &'static Machine = &MACHINES[0];
+    step(&format!(
+        "looking for QEMU and the Rust target {}",
+        machine.target
+    ));
+    ensure_qemu()?;
+    ensure_target(machine.target)?;
+    step("building the program kinglet");
+    let kinglet = build_kinglet()?;
+    let image = quantize(&kinglet)?;
+    step(&format!(
+        "building the firmware for {}, image linked in",
+        machine.name
+    ));
+    let emulator = prepare(machine, &image, false)?;
+    step(&format!("booting a {} in QEMU\n", machine.core));
+    let mut out = io::stdout();
+    write!(out, "{PROMPT}").and_then(|()| out.flush())?;
+    let request = Sampling::greedy(args.n).request(PROMPT.as_bytes(), false)?;
+    let answer = stream(&emulator, &request, PROMPT.into())?;
+    let report = Report::new(&emulator, &image, answer)?;
+    let mut table = report.table();
+    if let Some(instructions) = report.instructions_per_token() {
+        let rate = format!("{:.1}", CLOCK_HZ / instructions as f64);
+        table.row(
+            "tokens/s at 168 MHz",
+            rate,
+            "at 1 cycle per instruction, flash without wait states",
+        );
+    }
+    write!(out, "\n{table}")?;
+    eprintln!(
+        "\nTalk to it yourself: cargo xtask qemu --image {}",
+        relative(&image).display()
+    );
+    Ok(())
+}
+
+fn step(what: &str) {
+    eprintln!("==> {what}");
+}
+
+/// Packs the demo checkpoint; shows what `kinglet` says about it.
+fn quantize(kinglet: &Path) -> Result<PathBuf> {
+    let folder = target_dir().join("demo");
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot create {}", folder.display()))?;
+    let image = folder.join("stories-int4.kgl");
+    let mut quantize = Command::new(kinglet);
+    quantize
+        .current_dir(root())
+        .args([
+            "quantize",
+            "models/stories-bytes.safetensors",
+            "--weights",
+            "int4",
+            "-o",
+        ])
+        .arg(relative(&image))
+        .stdout(io::stderr());
+    step(&words(&quantize));
+    run_command(&mut quantize)?;
+    Ok(image)
+}
+
+/// The path as seen from the root of the repository.
+fn relative(path: &Path) -> &Path {
+    path.strip_prefix(root()).unwrap_or(path)
+}

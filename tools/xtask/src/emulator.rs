@@ -1,0 +1,295 @@
+//! Running firmware in QEMU and talking to it over its UART.
+
+use crate::setup::QEMU;
+use anyhow::{anyhow, bail, Context, Result};
+use kinglet_protocol::{Line, Machine, Request, BODY_MAX, END_OF_INPUT, ICOUNT_SHIFT, VERSION};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{channel, Receiver, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+/// Firmware that says nothing for so long hangs. There is no limit on how
+/// long it may work: it shows a sign of life every few seconds.
+const SILENCE: Duration = Duration::from_secs(120);
+
+/// A machine with its firmware.
+#[derive(Debug)]
+pub struct Emulator {
+    /// The board.
+    pub machine: &'static Machine,
+    /// The firmware.
+    pub elf: PathBuf,
+    /// The image that QEMU loads into the spare RAM, unless one is linked in.
+    pub image: Option<PathBuf>,
+}
+
+/// A generated token.
+#[derive(Clone, Debug)]
+pub struct Token {
+    /// Its id.
+    pub id: u32,
+    /// The hash of the logits that it was chosen from.
+    pub hash: u64,
+    /// Instructions of the whole step.
+    pub instructions: u64,
+    /// What it stands for.
+    pub text: Vec<u8>,
+}
+
+/// All that the firmware answered.
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    /// Hashes of the logits at every position of the prompt, if asked for.
+    pub prompt_hashes: Vec<u64>,
+    /// Tokens of the prompt.
+    pub prompt_tokens: u32,
+    /// Instructions for all of them but the last.
+    pub prompt_instructions: u64,
+    /// The generated tokens.
+    pub tokens: Vec<Token>,
+    /// Bytes of the state.
+    pub state_bytes: u32,
+    /// Bytes of the scratch.
+    pub scratch_bytes: u32,
+    /// The most bytes of stack in use.
+    pub stack_bytes: u32,
+}
+
+impl Emulator {
+    fn command(&self) -> Command {
+        let mut command = Command::new(QEMU);
+        command
+            .args(["-machine", self.machine.name])
+            .args(["-icount", &format!("shift={ICOUNT_SHIFT}")])
+            .args(["-display", "none", "-monitor", "none", "-serial", "stdio"])
+            .args(["-semihosting-config", "enable=on,target=native", "-kernel"])
+            .arg(&self.elf);
+        if let Some(image) = &self.image {
+            // In an option a comma is written twice.
+            let file = image.to_string_lossy().replace(',', ",,");
+            let address = self.machine.spare.origin;
+            let loader = format!("loader,file={file},addr={address:#x},force-raw=on");
+            command.args(["-device", &loader]);
+        }
+        command
+    }
+
+    /// Gives the console to the person at the keyboard, after `commands`.
+    pub fn converse(&self, commands: String) -> Result<()> {
+        let mut running = Running::start(self.command().stdin(Stdio::piped()))?;
+        if let Some(mut input) = running.0.stdin.take() {
+            thread::spawn(move || {
+                // Errors mean that the other side has left: nothing to do.
+                let _ = input.write_all(commands.as_bytes());
+                let _ = forward(&mut io::stdin().lock(), &mut input);
+                // The first ends an unfinished line, the second the program.
+                let _ = input.write_all(&[END_OF_INPUT; 2]);
+            });
+        }
+        let status = running.0.wait().context("cannot wait for QEMU")?;
+        if !status.success() {
+            bail!("the firmware gave up ({status}); its last words are above");
+        }
+        Ok(())
+    }
+
+    /// Sends a request and collects the answer; `watch` sees each token as
+    /// soon as it is there.
+    pub fn ask(
+        &self,
+        request: &Request,
+        prompt: Vec<u8>,
+        watch: &mut dyn FnMut(&Token) -> Result<()>,
+    ) -> Result<Answer> {
+        let mut command = self.command();
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut running = Running::start(&mut command)?;
+        running.send(request, prompt)?;
+        let complaints = running.complaints();
+        let mut dialogue = Dialogue::default();
+        let lines = running.lines();
+        loop {
+            match lines.recv_timeout(SILENCE) {
+                Ok(line) => dialogue.hear(&line, watch)?,
+                Err(RecvTimeoutError::Timeout) => bail!(
+                    "the firmware has said nothing for {} s and was stopped; last words: {}",
+                    SILENCE.as_secs(),
+                    dialogue.last_words()
+                ),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        let status = running.0.wait().context("cannot wait for QEMU")?;
+        let complaints = complaints.join().unwrap_or_default();
+        dialogue.end(status, &complaints)
+    }
+}
+
+/// Copies what is typed, a line at a time.
+fn forward(from: &mut dyn BufRead, to: &mut dyn Write) -> io::Result<()> {
+    loop {
+        let typed = from.fill_buf()?;
+        if typed.is_empty() {
+            return Ok(());
+        }
+        to.write_all(typed)?;
+        let length = typed.len();
+        from.consume(length);
+        to.flush()?;
+    }
+}
+
+/// A QEMU that ends with its owner.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself: then there is nothing to stop.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Running {
+    fn start(command: &mut Command) -> Result<Self> {
+        Ok(Self(
+            command
+                .spawn()
+                .with_context(|| format!("cannot start {QEMU}"))?,
+        ))
+    }
+
+    /// Sends request, prompt and the end from a thread of its own: the pipe
+    /// is shorter than a prompt may be.
+    fn send(&mut self, request: &Request, prompt: Vec<u8>) -> Result<()> {
+        let mut buffer = [0; BODY_MAX + 2];
+        let frame = request
+            .frame(&mut buffer)
+            .context("the request does not fit a frame")?;
+        let bytes = [frame, &prompt, &[END_OF_INPUT]].concat();
+        let mut input: ChildStdin = self.0.stdin.take().context("QEMU has no input")?;
+        // If this fails QEMU has ended, and its reader tells why.
+        thread::spawn(move || input.write_all(&bytes));
+        Ok(())
+    }
+
+    /// What QEMU itself has to say.
+    fn complaints(&mut self) -> thread::JoinHandle<String> {
+        let stderr = self.0.stderr.take();
+        thread::spawn(move || {
+            let mut text = Vec::new();
+            if let Some(mut stderr) = stderr {
+                let _ = stderr.read_to_end(&mut text);
+            }
+            String::from_utf8_lossy(&text).trim().to_owned()
+        })
+    }
+
+    /// The lines that the firmware prints, until it ends.
+    fn lines(&mut self) -> Receiver<String> {
+        let (sender, receiver) = channel();
+        let stdout = self.0.stdout.take();
+        thread::spawn(move || {
+            let mut lines = stdout.map(|stdout| BufReader::new(stdout).split(b'\n'));
+            while let Some(Ok(line)) = lines.as_mut().and_then(Iterator::next) {
+                if sender
+                    .send(String::from_utf8_lossy(&line).into_owned())
+                    .is_err()
+                {
+                    return;
+                }
+            }
+        });
+        receiver
+    }
+}
+
+/// The firmware's side of a request, line by line.
+#[derive(Default)]
+struct Dialogue {
+    answer: Answer,
+    complete: bool,
+    /// Lines that belong to no answer: a panic, say.
+    words: Vec<String>,
+}
+
+impl Dialogue {
+    fn hear(&mut self, line: &str, watch: &mut dyn FnMut(&Token) -> Result<()>) -> Result<()> {
+        // The console's sign stands before the first line of an answer.
+        let line = line.strip_prefix("> ").unwrap_or(line);
+        let mut buffer = vec![0; line.len() / 2];
+        match Line::parse(line, &mut buffer) {
+            Some(Line::Begin(VERSION)) => self.words.clear(),
+            Some(Line::Begin(other)) => {
+                bail!("the firmware speaks version {other} of the protocol, not {VERSION}")
+            }
+            Some(Line::Token {
+                id,
+                hash,
+                instructions,
+                text,
+            }) => {
+                let token = Token {
+                    id,
+                    hash,
+                    instructions,
+                    text: text.to_vec(),
+                };
+                watch(&token)?;
+                self.answer.tokens.push(token);
+            }
+            Some(Line::Error(message)) => bail!("{message}"),
+            Some(Line::End) => self.complete = true,
+            Some(line) => self.note(line),
+            None => self.words.push(line.to_owned()),
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, line: Line<'_>) {
+        let answer = &mut self.answer;
+        match line {
+            Line::Logits(hash) => answer.prompt_hashes.push(hash),
+            Line::Prompt {
+                tokens,
+                instructions,
+            } => {
+                answer.prompt_tokens = tokens;
+                answer.prompt_instructions = instructions;
+            }
+            Line::StateBytes(bytes) => answer.state_bytes = bytes,
+            Line::ScratchBytes(bytes) => answer.scratch_bytes = bytes,
+            Line::StackBytes(bytes) => answer.stack_bytes = bytes,
+            // A sign of life has done its work by arriving.
+            _ => {}
+        }
+    }
+
+    fn last_words(&self) -> String {
+        let words: Vec<_> = self.words.iter().map(|line| line.trim()).collect();
+        let words = words.join(" ");
+        if words.is_empty() {
+            "none".to_owned()
+        } else {
+            words
+        }
+    }
+
+    fn end(self, status: ExitStatus, complaints: &str) -> Result<Answer> {
+        if self.complete && status.success() {
+            return Ok(self.answer);
+        }
+        if !complaints.is_empty() {
+            return Err(anyhow!("QEMU gave up ({status}): {complaints}"));
+        }
+        Err(anyhow!(
+            "the firmware gave up ({status}): {}",
+            self.last_words()
+        ))
+    }
+}

@@ -1,0 +1,59 @@
+//! `cargo xtask`: Kinglet's chores, one file per purpose.
+
+mod demo;
+mod elf;
+mod emulator;
+mod firmware;
+mod prompt;
+mod qemu;
+mod report;
+mod setup;
+mod table;
+mod test;
+mod text;
+mod workspace;
+
+use clap::{Parser, Subcommand};
+use std::io;
+use std::process::ExitCode;
+
+/// Kinglet's chores: see it run, test it, run models on emulated boards
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Demo(demo::Args),
+    Test(test::Args),
+    Qemu(qemu::Args),
+    Firmware(firmware::Args),
+}
+
+/// Exit code 0 is success, 1 failure, 2 bad use.
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Test(args) => test::run(&args),
+        Command::Qemu(args) => qemu::run(&args),
+        Command::Firmware(args) => firmware::run(&args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        // The reader of our output went away, as `head` does: not an error.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}

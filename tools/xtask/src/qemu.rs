@@ -1,0 +1,120 @@
+//! `cargo xtask qemu`: a model on an emulated board.
+
+use crate::emulator::{Answer, Emulator, Token};
+use crate::firmware;
+use crate::prompt::{machine_parser, Prompt, Sampling};
+use crate::report::Report;
+use crate::setup::ensure_qemu;
+use crate::text::TextStream;
+use anyhow::{bail, Context, Result};
+use kinglet_protocol::{Machine, Request};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Run a model on an emulated board, with the firmware that real boards run
+///
+/// With a prompt: prints the text while it is generated, then what it took.
+/// Without one: the board's console, where you type prompts and commands.
+///
+/// flash_bytes is what the ELF file loads: vector table, code, constants,
+/// initial values, and the image (with --load: plus the image file).
+/// ram_bytes is all variables, which include the model's state and scratch
+/// (with --load: plus the two), and the most stack in use. An instruction
+/// count covers a whole step of the model and the choice of the token, not
+/// the hash and not the UART; the prompt's covers all its tokens but the
+/// last, whose step belongs to the first generated token.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    cargo xtask qemu --image model.kgl --prompt \"Once upon a time\" -n 200\n  \
+    cargo xtask qemu --image model.kgl\n  \
+    cargo xtask qemu --machine mps2-an386 --image model.kgl --prompt-file story.txt -n 64 --json\n  \
+    cargo xtask qemu --image large.kgl --load --prompt Once --temperature 0.8 --seed 7")]
+pub struct Args {
+    /// The board
+    #[arg(long, default_value = "mps2-an386", value_parser = machine_parser())]
+    machine: &'static Machine,
+    /// The image, as `kinglet quantize` packs it
+    #[arg(long, value_name = "FILE")]
+    image: PathBuf,
+    #[command(flatten)]
+    prompt: Prompt,
+    #[command(flatten)]
+    sampling: Sampling,
+    /// Let QEMU load the image into the board's spare RAM instead of linking it into the firmware
+    #[arg(long)]
+    load: bool,
+    /// Print one JSON object; without a prompt it starts from token 0
+    ///
+    /// Keys: machine, tokens, logits_hashes, text, instructions_per_token
+    /// (the median), instructions (of each token), prompt_tokens,
+    /// prompt_instructions, state_bytes, scratch_bytes, stack_bytes,
+    /// flash_bytes, ram_bytes, image_bytes.
+    #[arg(long)]
+    json: bool,
+    /// With --json: compute and hash the logits at every token of the prompt, too
+    #[arg(long, requires = "json")]
+    every_logits: bool,
+}
+
+/// The command `qemu`.
+pub fn run(args: &Args) -> Result<()> {
+    let prompt = args.prompt.bytes()?;
+    let emulator = prepare(args.machine, &args.image, args.load)?;
+    let prompt = match prompt {
+        Some(prompt) => prompt,
+        None if args.json => Vec::new(),
+        None => return emulator.converse(args.sampling.commands()),
+    };
+    let request = args.sampling.request(&prompt, args.every_logits)?;
+    let mut out = io::stdout();
+    if args.json {
+        let answer = emulator.ask(&request, prompt, &mut |_| Ok(()))?;
+        let report = Report::new(&emulator, &args.image, answer)?;
+        writeln!(out, "{}", report.json(args.every_logits)?)?;
+    } else {
+        let answer = stream(&emulator, &request, prompt)?;
+        let report = Report::new(&emulator, &args.image, answer)?;
+        write!(out, "\n{}", report.table())?;
+    }
+    Ok(())
+}
+
+/// A machine with its firmware and the image, ready to run.
+pub fn prepare(machine: &'static Machine, image: &Path, load: bool) -> Result<Emulator> {
+    ensure_qemu()?;
+    if !load {
+        return Ok(Emulator {
+            machine,
+            elf: firmware::build(machine, Some(image))?,
+            image: None,
+        });
+    }
+    let failed = || format!("cannot read the image {}", image.display());
+    let bytes = std::fs::metadata(image).with_context(failed)?.len();
+    if bytes > u64::from(machine.spare.bytes) {
+        bail!(
+            "{} has {bytes} bytes, but the spare RAM of {} has {}",
+            image.display(),
+            machine.name,
+            machine.spare.bytes
+        );
+    }
+    let image = std::fs::canonicalize(image).with_context(failed)?;
+    Ok(Emulator {
+        machine,
+        elf: firmware::build(machine, None)?,
+        image: Some(image),
+    })
+}
+
+/// Prints the text as it is generated.
+pub fn stream(emulator: &Emulator, request: &Request, prompt: Vec<u8>) -> Result<Answer> {
+    let mut out = io::stdout();
+    let mut text = TextStream::default();
+    let answer = emulator.ask(request, prompt, &mut |token: &Token| {
+        write!(out, "{}", text.push(&token.text))?;
+        Ok(out.flush()?)
+    })?;
+    writeln!(out, "{}", text.finish())?;
+    Ok(answer)
+}

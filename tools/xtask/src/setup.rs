@@ -1,0 +1,107 @@
+//! Installing what is missing, so that a fresh machine needs nothing else.
+
+use crate::workspace::{run, succeeds};
+use anyhow::{bail, Context, Result};
+use std::path::Path;
+use std::process::Command;
+
+/// The emulator.
+pub const QEMU: &str = "qemu-system-arm";
+
+const QEMU_MISSING: &str = "qemu-system-arm is missing and cannot be installed from here: install \
+    it with your system's packages (Debian and Ubuntu: apt-get install qemu-system-arm, Fedora: \
+    dnf install qemu-system-arm, macOS: brew install qemu)";
+
+/// Makes sure that the emulator can be started.
+pub fn ensure_qemu() -> Result<()> {
+    if succeeds(Command::new(QEMU).arg("--version")) {
+        return Ok(());
+    }
+    let Some(installer) = apt_get() else {
+        bail!(QEMU_MISSING)
+    };
+    eprintln!("installing qemu-system-arm with apt-get");
+    // Old lists are no reason to give up: the second command decides.
+    let _ = run(installer(&["update", "--quiet"]).stdout(std::io::stderr()));
+    let install = [
+        "install",
+        "--quiet",
+        "--yes",
+        "--no-install-recommends",
+        QEMU,
+    ];
+    run(installer(&install).stdout(std::io::stderr())).context(QEMU_MISSING)?;
+    if !succeeds(Command::new(QEMU).arg("--version")) {
+        bail!(QEMU_MISSING);
+    }
+    Ok(())
+}
+
+/// How to call `apt-get` with the rights to install, if there is a way that
+/// asks for no password.
+fn apt_get() -> Option<impl Fn(&[&str]) -> Command> {
+    if !succeeds(Command::new("apt-get").arg("--version")) {
+        return None;
+    }
+    let root = Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|id| id.stdout == b"0\n");
+    if !root && !succeeds(Command::new("sudo").args(["-n", "true"])) {
+        return None;
+    }
+    Some(move |arguments: &[&str]| {
+        let mut command = Command::new(if root { "env" } else { "sudo" });
+        if !root {
+            command.args(["-n", "env"]);
+        }
+        command
+            .args(["DEBIAN_FRONTEND=noninteractive", "apt-get"])
+            .args(arguments);
+        command
+    })
+}
+
+/// Makes sure that the Rust toolchain can build for `target`.
+pub fn ensure_target(target: &str) -> Result<()> {
+    if has_target(target) {
+        return Ok(());
+    }
+    eprintln!("installing the Rust target {target} with rustup");
+    let mut add = Command::new("rustup");
+    add.args(["target", "add", target])
+        .stdout(std::io::stderr());
+    run(&mut add).with_context(|| {
+        format!("the Rust target {target} is missing: install it with `rustup target add {target}`")
+    })?;
+    if !has_target(target) {
+        bail!("the Rust target {target} is still missing: is another toolchain in use?");
+    }
+    Ok(())
+}
+
+/// Whether the standard library for `target` is there, whoever installed it.
+fn has_target(target: &str) -> bool {
+    let mut rustc = Command::new("rustc");
+    rustc.args(["--print", "target-libdir", "--target", target]);
+    let Ok(output) = rustc.output() else {
+        return false;
+    };
+    let folder = String::from_utf8_lossy(&output.stdout);
+    let entries = std::fs::read_dir(Path::new(folder.trim()));
+    output.status.success() && entries.is_ok_and(|mut entries| entries.next().is_some())
+}
+
+/// Makes sure that `cargo NAME` works, which rustup calls `component`.
+pub fn ensure_component(name: &str, component: &str) -> Result<()> {
+    if succeeds(Command::new("cargo").args([name, "--version"])) {
+        return Ok(());
+    }
+    eprintln!("installing the Rust component {component} with rustup");
+    let mut add = Command::new("rustup");
+    add.args(["component", "add", component])
+        .stdout(std::io::stderr());
+    run(&mut add).with_context(|| {
+        format!("{component} is missing: install it with `rustup component add {component}`")
+    })
+}

@@ -1,0 +1,240 @@
+//! `cargo xtask test`: everything that must hold.
+
+use crate::firmware;
+use crate::setup::{ensure_component, ensure_qemu, ensure_target};
+use crate::table::Table;
+use crate::workspace::{cargo, root, run as run_command, words};
+use anyhow::{bail, Result};
+use kinglet_protocol::MACHINES;
+use std::collections::BTreeSet;
+use std::process::Command;
+use std::time::Instant;
+
+/// Cores without an operating system that the library must build for.
+const LIBRARY_TARGETS: [&str; 4] = [
+    "thumbv6m-none-eabi",
+    "thumbv7m-none-eabi",
+    "thumbv7em-none-eabihf",
+    "thumbv8m.main-none-eabihf",
+];
+
+/// A small image that is in the repository.
+const TINY_IMAGE: &str = "core/tests/data/tiny.kgl";
+
+/// Run all checks and tests, or the named ones
+///
+/// Installs what is missing, runs every job to its end even if an earlier
+/// one fails, and lists all failures at the end.
+///
+///   lint      rustfmt and clippy, workstation and firmware
+///   firmware  the library for four bare-metal targets, the firmware
+///   docs      rustdoc without a warning
+///   host      the tests of all crates but those in QEMU
+///   qemu      the tests of the firmware in QEMU
+#[derive(Debug, clap::Args)]
+#[command(
+    verbatim_doc_comment,
+    after_help = "Examples:\n  cargo xtask test\n  cargo xtask test lint host"
+)]
+pub struct Args {
+    /// The jobs to run; without any, all of them
+    #[arg(value_name = "JOB", value_enum)]
+    jobs: Vec<Job>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Job {
+    Lint,
+    Firmware,
+    Docs,
+    Host,
+    Qemu,
+}
+
+const ALL: [Job; 5] = [Job::Lint, Job::Firmware, Job::Docs, Job::Host, Job::Qemu];
+
+impl Job {
+    fn name(self) -> &'static str {
+        match self {
+            Job::Lint => "lint",
+            Job::Firmware => "firmware",
+            Job::Docs => "docs",
+            Job::Host => "host",
+            Job::Qemu => "qemu",
+        }
+    }
+
+    /// Installs what the job needs.
+    fn set_up(self) -> Result<()> {
+        match self {
+            Job::Lint => {
+                ensure_component("fmt", "rustfmt")?;
+                ensure_component("clippy", "clippy")?;
+                machine_targets().into_iter().try_for_each(ensure_target)
+            }
+            Job::Firmware => {
+                let targets = LIBRARY_TARGETS.into_iter().chain(machine_targets());
+                targets
+                    .collect::<BTreeSet<_>>()
+                    .into_iter()
+                    .try_for_each(ensure_target)
+            }
+            Job::Docs | Job::Host => Ok(()),
+            Job::Qemu => {
+                machine_targets().into_iter().try_for_each(ensure_target)?;
+                ensure_qemu()
+            }
+        }
+    }
+
+    /// What it runs.
+    fn commands(self) -> Vec<Command> {
+        match self {
+            Job::Lint => lint(),
+            Job::Firmware => build(),
+            Job::Docs => docs(),
+            Job::Host => {
+                let mut tests = cargo();
+                // They have a job of their own.
+                tests
+                    .args(["test", "--workspace"])
+                    .env("KINGLET_SKIP_QEMU", "1");
+                vec![tests]
+            }
+            Job::Qemu => {
+                let mut tests = cargo();
+                tests.args(["test", "--package", "kinglet-tests", "--test", "qemu"]);
+                vec![tests]
+            }
+        }
+    }
+}
+
+fn machine_targets() -> BTreeSet<&'static str> {
+    MACHINES.iter().map(|machine| machine.target).collect()
+}
+
+/// Cargo in the workspace of the firmware.
+fn firmware_cargo() -> Command {
+    let mut command = cargo();
+    command
+        .current_dir(root().join("firmware"))
+        .env_remove("KINGLET_IMAGE");
+    command
+}
+
+fn lint() -> Vec<Command> {
+    let mut commands = vec![cargo(), firmware_cargo()];
+    for command in &mut commands {
+        command.args(["fmt", "--all", "--check"]);
+    }
+    let mut clippy = cargo();
+    clippy.args(["clippy", "--workspace", "--all-targets", "--all-features"]);
+    commands.push(clippy);
+    for target in machine_targets() {
+        // Code that has an image and code that expects one differ.
+        for image in [None, Some(root().join(TINY_IMAGE))] {
+            let mut clippy = firmware_cargo();
+            clippy.args(["clippy", "--release", "--workspace", "--target", target]);
+            clippy.arg("--target-dir").arg(firmware::target());
+            clippy.envs(image.map(|path| ("KINGLET_IMAGE", path)));
+            commands.push(clippy);
+        }
+    }
+    for clippy in &mut commands[2..] {
+        clippy.args(["--", "-D", "warnings"]);
+    }
+    commands
+}
+
+fn build() -> Vec<Command> {
+    let mut commands = Vec::new();
+    for target in LIBRARY_TARGETS {
+        for features in ["", "metadata,defmt"] {
+            let mut library = cargo();
+            library.args([
+                "build",
+                "--release",
+                "--package",
+                "kinglet",
+                "--target",
+                target,
+            ]);
+            library.args(["--no-default-features", "--features", features]);
+            commands.push(library);
+        }
+    }
+    for machine in MACHINES {
+        for image in [None, Some(["--image", TINY_IMAGE])] {
+            let mut firmware = Command::new(std::env::current_exe().unwrap_or_default());
+            firmware
+                .current_dir(root())
+                .args(["firmware", "--machine", machine.name]);
+            firmware.args(image.into_iter().flatten());
+            commands.push(firmware);
+        }
+    }
+    commands
+}
+
+fn docs() -> Vec<Command> {
+    let mut docs = cargo();
+    docs.args(["doc", "--workspace", "--no-deps", "--lib", "--all-features"]);
+    docs.env("RUSTDOCFLAGS", "-D warnings");
+    vec![docs]
+}
+
+/// The command `test`.
+pub fn run(args: &Args) -> Result<()> {
+    let jobs = if args.jobs.is_empty() {
+        &ALL[..]
+    } else {
+        &args.jobs
+    };
+    let mut table = Table::default();
+    let mut failures = Vec::new();
+    for job in jobs {
+        let started = Instant::now();
+        let failed = run_job(*job);
+        let seconds = format!("{:.0} s", started.elapsed().as_secs_f64());
+        table.row(
+            job.name(),
+            seconds,
+            if failed.is_empty() {
+                "passed"
+            } else {
+                "FAILED"
+            },
+        );
+        failures.extend(
+            failed
+                .into_iter()
+                .map(|failure| format!("{}: {failure}", job.name())),
+        );
+    }
+    eprint!("\n{table}");
+    for failure in &failures {
+        eprintln!("{failure}");
+    }
+    match failures.len() {
+        0 => Ok(()),
+        1 => bail!("one check failed"),
+        many => bail!("{many} checks failed"),
+    }
+}
+
+/// Runs all commands of a job and returns what failed.
+fn run_job(job: Job) -> Vec<String> {
+    if let Err(error) = job.set_up() {
+        return vec![format!("{error:#}")];
+    }
+    let mut failures = Vec::new();
+    for mut command in job.commands() {
+        eprintln!("==> {}: {}", job.name(), words(&command));
+        if let Err(error) = run_command(&mut command) {
+            eprintln!("{error:#}");
+            failures.push(format!("{error:#}"));
+        }
+    }
+    failures
+}
