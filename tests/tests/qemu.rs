@@ -1,0 +1,359 @@
+//! The firmware in QEMU: it computes what the workstation computes, to the
+//! bit, at a constant cost, in the memory that `kinglet inspect` promises.
+//!
+//! Skipped where QEMU is absent; `cargo xtask test` installs it.
+
+use kinglet_tests::{arg, demo_checkpoint, demo_image, json, root, stdout};
+use object::{Object, ObjectSymbol};
+use serde_json::Value;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
+
+/// Whether these tests can run; says so where not.
+fn enabled() -> bool {
+    let version = Command::new("qemu-system-arm").arg("--version").output();
+    let skip = std::env::var_os("KINGLET_SKIP_QEMU").is_some();
+    if skip || version.is_err() {
+        eprintln!("skipped: no qemu-system-arm, or KINGLET_SKIP_QEMU is set");
+        return false;
+    }
+    true
+}
+
+/// A command that runs the program behind `cargo xtask`, built first.
+fn xtask() -> Command {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    Command::new(PROGRAM.get_or_init(|| {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut build = Command::new(cargo);
+        build.args(["build", "--release", "--quiet", "--package", "xtask"]);
+        assert!(build
+            .current_dir(root())
+            .status()
+            .expect("cargo starts")
+            .success());
+        let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+        target
+            .unwrap_or_else(|| root().join("target"))
+            .join("release/xtask")
+    }))
+}
+
+fn run(args: &[&str]) -> Output {
+    xtask()
+        .args(args)
+        .stdin(Stdio::null())
+        .output()
+        .expect("xtask starts")
+}
+
+/// The JSON of a run in QEMU.
+fn qemu(image: &Path, args: &[&str]) -> Value {
+    let output = run(&[&["qemu", "--image", arg(image), "--json"], args].concat());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{args:?}: {errors}");
+    assert_eq!(errors, "", "{args:?}");
+    serde_json::from_slice(&output.stdout).expect("xtask prints JSON")
+}
+
+/// Expects exit code 1 and one sentence; returns it.
+fn failure(args: &[&str]) -> String {
+    let output = run(&[&["qemu"], args].concat());
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{args:?}: {errors}");
+    assert_eq!(errors.trim_end().lines().count(), 1, "{errors}");
+    errors
+}
+
+fn folder() -> &'static Path {
+    let folder = Path::new(concat!(env!("CARGO_TARGET_TMPDIR"), "/qemu"));
+    std::fs::create_dir_all(folder).expect("the target folder can be written");
+    folder
+}
+
+fn int4() -> &'static Path {
+    static IMAGE: OnceLock<PathBuf> = OnceLock::new();
+    IMAGE.get_or_init(|| demo_image(folder(), "int4"))
+}
+
+fn int8() -> &'static Path {
+    static IMAGE: OnceLock<PathBuf> = OnceLock::new();
+    IMAGE.get_or_init(|| demo_image(folder(), "int8"))
+}
+
+/// A random model that is quick, and whose vocabulary ends at byte 127.
+fn small() -> &'static Path {
+    static IMAGE: OnceLock<PathBuf> = OnceLock::new();
+    IMAGE.get_or_init(|| {
+        let checkpoint = folder().join("small.safetensors");
+        let image = folder().join("small.kgl");
+        let size = ["--layers", "1", "--channels", "16", "--vocab", "128"];
+        stdout(&[&["synth", "-o", arg(&checkpoint)], &size[..]].concat());
+        stdout(&[
+            "quantize",
+            arg(&checkpoint),
+            "-o",
+            arg(&image),
+            "--weights",
+            "int4",
+        ]);
+        image
+    })
+}
+
+/// 512 bytes of English with characters of several bytes.
+fn long_prompt() -> PathBuf {
+    let path = folder().join("prompt-512.txt");
+    let text = "Once upon a time a goldcrest met a kinglet. “Très petit!” it said — ".repeat(8);
+    std::fs::write(&path, &text.as_bytes()[..512]).unwrap();
+    path
+}
+
+/// Runs both and compares all that both report.
+fn assert_same(image: &Path, args: &[&str], board: &[&str]) {
+    let expected = json(&[&["run", arg(image), "--json"], args].concat());
+    let found = qemu(image, &[args, board].concat());
+    let keys = [
+        "tokens",
+        "logits_hashes",
+        "prompt_logits_hashes",
+        "prompt_tokens",
+        "text",
+    ];
+    for key in keys {
+        assert_eq!(
+            found[key],
+            expected[key],
+            "{key} of {} {args:?}",
+            image.display()
+        );
+    }
+}
+
+#[test]
+fn every_logit_of_a_long_prompt_is_that_of_the_workstation() {
+    if !enabled() {
+        return;
+    }
+    let prompt = long_prompt();
+    let args = ["--prompt-file", arg(&prompt), "-n", "64", "--every-logits"];
+    for image in [int8(), int4()] {
+        assert_same(image, &args, &[]);
+        assert_same(image, &args, &["--load"]);
+    }
+}
+
+#[test]
+fn draws_are_those_of_the_workstation() {
+    if !enabled() {
+        return;
+    }
+    let seed = [
+        "--seed",
+        "18446744073709551615",
+        "-n",
+        "40",
+        "--prompt",
+        "The",
+    ];
+    let warm = ["--temperature", "0.9", "--top-k", "20", "--top-p", "0.85"];
+    assert_same(int4(), &[&seed[..], &warm].concat(), &[]);
+    let penalty = ["--temperature", "0.3", "--repetition-penalty", "1.3"];
+    assert_same(int4(), &[&seed[..], &penalty].concat(), &[]);
+}
+
+#[test]
+fn an_empty_prompt_starts_a_text_and_no_tokens_are_none() {
+    if !enabled() {
+        return;
+    }
+    assert_same(int4(), &["--prompt", "", "-n", "5", "--every-logits"], &[]);
+    assert_same(int4(), &["--prompt", "", "-n", "0"], &[]);
+    assert_same(
+        int4(),
+        &["--prompt", "Hello", "-n", "0", "--every-logits"],
+        &[],
+    );
+    let nothing = qemu(int4(), &["--prompt", "Hello", "-n", "0"]);
+    assert_eq!(nothing["instructions_per_token"], Value::Null);
+    assert!(nothing["prompt_instructions"].as_u64() > Some(0));
+}
+
+#[test]
+fn a_prompt_of_100_000_bytes_needs_no_more_memory() {
+    if !enabled() {
+        return;
+    }
+    let path = folder().join("prompt-100000.txt");
+    std::fs::write(&path, "kinglet and ".repeat(8334).get(..100_000).unwrap()).unwrap();
+    let long = qemu(small(), &["--prompt-file", arg(&path), "-n", "4"]);
+    let short = qemu(small(), &["--prompt", "kinglet", "-n", "4"]);
+    assert_eq!(long["prompt_tokens"], 100_000);
+    assert_eq!(long["ram_bytes"], short["ram_bytes"]);
+    assert_same(small(), &["--prompt-file", arg(&path), "-n", "4"], &[]);
+}
+
+#[test]
+fn every_token_costs_the_same() {
+    if !enabled() {
+        return;
+    }
+    let run = qemu(small(), &["--prompt", "a", "-n", "2000"]);
+    let count = |token: usize| run["instructions"][token - 1].as_u64().unwrap();
+    let (early, late) = (count(10), count(2000));
+    assert!(
+        early.abs_diff(late) * 1000 <= early,
+        "token 10: {early}, token 2,000: {late}"
+    );
+    let short = qemu(small(), &["--prompt", "a", "-n", "10"]);
+    assert_eq!(run["ram_bytes"], short["ram_bytes"]);
+}
+
+#[test]
+fn the_library_has_no_other_ram_and_no_allocator() {
+    if !enabled() {
+        return;
+    }
+    for image in [int8(), int4()] {
+        let inspected = json(&["inspect", arg(image), "--json"]);
+        let output = run(&["firmware", "--image", arg(image), "--json"]);
+        let firmware: Value = serde_json::from_slice(&output.stdout).expect("xtask prints JSON");
+        let bytes = std::fs::read(firmware["elf"].as_str().unwrap()).unwrap();
+        let elf = object::File::parse(&*bytes).unwrap();
+        let size = |name| {
+            elf.symbols()
+                .find(|s| s.name() == Ok(name))
+                .map(|s| s.size())
+        };
+        assert_eq!(size("KINGLET_STATE"), inspected["state_bytes"].as_u64());
+        assert_eq!(size("KINGLET_SCRATCH"), inspected["scratch_bytes"].as_u64());
+        for symbol in elf.symbols() {
+            let name = symbol.name().unwrap_or_default();
+            let allocates = [
+                "__rust_alloc",
+                "__rust_realloc",
+                "__rdl_",
+                "__rg_",
+                "malloc",
+            ];
+            assert!(!allocates.iter().any(|part| name.contains(part)), "{name}");
+            let variable =
+                symbol.is_definition() && (0x2000_0000..0x2040_0000).contains(&symbol.address());
+            assert!(
+                !variable || symbol.size() == 0 || !name.contains("7kinglet5"),
+                "{name}"
+            );
+        }
+        let static_ram = firmware["static_ram_bytes"].as_u64().unwrap();
+        let model = inspected["state_bytes"].as_u64().unwrap()
+            + inspected["scratch_bytes"].as_u64().unwrap();
+        assert!(
+            (model..model + 64).contains(&static_ram),
+            "{static_ram} bytes of variables"
+        );
+    }
+}
+
+#[test]
+fn the_console_answers_a_typed_prompt() {
+    if !enabled() {
+        return;
+    }
+    let expected = json(&[
+        "run",
+        arg(int4()),
+        "--prompt",
+        "Once upon a time",
+        "-n",
+        "30",
+        "--json",
+    ]);
+    let mut child = xtask()
+        .args(["qemu", "--image", arg(int4()), "-n", "30"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // No line feed at the end: the end of the input ends the line.
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(b"/help\n/nonsense\nOnce upon a time")
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        output.status.success(),
+        "{shown}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    assert!(
+        shown.starts_with("Kinglet on a Cortex-M4F (mps2-an386): "),
+        "{shown}"
+    );
+    assert!(shown.contains("/temperature"), "{shown}");
+    assert!(shown.contains("/nonsense: no such command"), "{shown}");
+    assert!(
+        shown.contains(expected["text"].as_str().unwrap()),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_bad_image_gives_a_sentence() {
+    if !enabled() {
+        return;
+    }
+    let good = std::fs::read(small()).unwrap();
+    let bad = |name: &str, bytes: &[u8]| -> PathBuf {
+        let path = folder().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    let mut bytes = good.clone();
+    bytes[good.len() / 2] ^= 0x10;
+    let flipped = bad("flipped.kgl", &bytes);
+    let truncated = bad("truncated.kgl", &good[..good.len() - 100]);
+    let stub = bad("stub.kgl", &good[..50]);
+    let other = bad(
+        "other.kgl",
+        b"This is a text and not an image, and it is long enough.",
+    );
+    for load in [&[][..], &["--load"]] {
+        let fails =
+            |path: &Path| failure(&[&["--image", arg(path), "--prompt", "a"], load].concat());
+        let message = fails(&flipped);
+        assert!(
+            message.contains("checksum") || message.contains("not finite"),
+            "{message}"
+        );
+        fails(&truncated);
+        fails(&stub);
+        assert!(fails(&other).contains("not a Kinglet image"));
+    }
+    assert!(failure(&["--image", "absent.kgl"]).contains("absent.kgl"));
+}
+
+#[test]
+fn bytes_without_a_token_and_bad_use_are_errors() {
+    if !enabled() {
+        return;
+    }
+    let message = failure(&["--image", arg(small()), "--prompt", "caf\u{e9}!", "-n", "3"]);
+    assert!(
+        message.contains("no token stands for the byte 0xc3"),
+        "{message}"
+    );
+    let checkpoint = demo_checkpoint();
+    assert!(
+        failure(&["--image", arg(&checkpoint), "--prompt", "a"]).contains("not a Kinglet image")
+    );
+    let output = run(&["qemu", "--machine", "mps9", "--image", arg(small())]);
+    assert_eq!(output.status.code(), Some(2));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("mps2-an386"), "{errors}");
+}
