@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`checkpoint`] | `.safetensors` and `.pth` files -> named f32 tensors |
 //! | [`model`] | version and dimensions of a checkpoint, its tensors checked |
-//! | [`reference`] | float forward pass, the yardstick |
+//! | [`mod@reference`] | float forward pass, the yardstick |
 //! | [`quantize`] | f32 rows -> int8 or int4 with scales |
 //! | [`pack`] | a checkpoint -> the bytes that `kinglet::Image` reads |
 //! | [`engine`] | image or checkpoint behind one interface |

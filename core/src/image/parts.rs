@@ -15,7 +15,7 @@ pub const BLOCK_ROWS: usize = 4;
 /// Columns of an int4 group: they share one integer scale.
 pub const GROUP_COLS: usize = 32;
 
-/// Bytes of one int4 group of four rows: four scales, then 4 x 32 nibbles.
+/// Bytes of one int4 group of four rows: 4 x 32 nibbles, then four scales.
 pub const GROUP_BYTES: usize = BLOCK_ROWS + BLOCK_ROWS * GROUP_COLS / 2;
 
 /// Columns that share one 16-byte step of four rows of an int8 matrix.

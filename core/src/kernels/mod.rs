@@ -15,10 +15,18 @@
 //!
 //! [`MAX_COLS`]: crate::image::MAX_COLS
 
+#[cfg(kinglet_dsp)]
+pub mod dsp;
 pub mod portable;
 
-use crate::image::{round_up, Bits, Matrix, BLOCK_ROWS, GROUP_COLS, STEP_COLS};
+#[cfg(kinglet_dsp)]
+use dsp as fastest;
+#[cfg(not(kinglet_dsp))]
+use portable as fastest;
+
+use crate::image::{round_up, Bits, Matrix, GROUP_COLS, STEP_COLS};
 use crate::math::{scale_to_f32, AbsMax, ROUND_MAGIC};
+use half::bf16;
 
 /// Columns of int8 weights that `SMLAD` sums exactly in 32 bits.
 const DSP_SPAN_COLS: usize = 512;
@@ -57,24 +65,24 @@ pub fn prepare<'a>(x: &[f32], max: AbsMax, bits: Bits, words: &'a mut [u32]) -> 
     } else {
         (max * (1.0 / 127.0), 127.0 / max)
     };
-    portable::prepare(x, inverse, bits, words);
+    fastest::prepare(x, inverse, bits, words);
     Prepared { words, scale }
 }
 
 /// `out = matrix x vector`: `[rows, cols]` x `[cols]` -> `[rows]`.
 ///
-/// `out` may be longer: what lies behind the last whole block of four rows
-/// stays as it is.
+/// `out` must hold whole blocks of four rows; what it holds behind the last
+/// row is not defined.
 pub fn matvec(matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [f32]) {
-    let columns = bytemuck::cast_slice(x.words);
-    let rows = out
-        .chunks_mut(BLOCK_ROWS)
-        .zip(matrix.scales.chunks_exact(BLOCK_ROWS));
-    let sums = portable::blocks(matrix, columns);
-    for ((out, scales), sums) in rows.zip(sums) {
-        for ((out, &scale), sum) in out.iter_mut().zip(scales).zip(sums) {
-            *out = sum as f32 * scale_to_f32(scale) * x.scale;
-        }
+    fastest::sums(matrix, x.words, bytemuck::cast_slice_mut(out));
+    scale_rows(matrix.scales, x.scale, out);
+}
+
+/// Turns the sums of rows into values, in place: an integer in each word
+/// becomes a float.
+fn scale_rows(scales: &[bf16], x_scale: f32, out: &mut [f32]) {
+    for (out, &scale) in out.iter_mut().zip(scales) {
+        *out = out.to_bits() as i32 as f32 * scale_to_f32(scale) * x_scale;
     }
 }
 

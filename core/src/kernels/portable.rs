@@ -26,20 +26,23 @@ pub fn prepare(x: &[f32], inverse: f32, bits: Bits, words: &mut [u32]) {
     }
 }
 
-/// The exact sums of each block of four rows, one block after the other.
-pub fn blocks<'a>(matrix: &Matrix<'a>, columns: &'a [i8]) -> impl Iterator<Item = [i32; 4]> + 'a {
+/// The exact sums `[rows]` of `matrix` with a prepared vector; `sums` must
+/// hold whole blocks of rows.
+pub fn sums(matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
+    let columns: &[i8] = bytemuck::cast_slice(words);
     let (bits, cols) = (matrix.bits, matrix.cols);
-    let words = match bits {
+    let block_words = match bits {
         Bits::Int8 => cols.div_ceil(STEP_COLS) * BLOCK_ROWS,
         Bits::Int4 => cols.div_ceil(GROUP_COLS) * GROUP_BYTES / 4,
     };
-    let blocks = matrix.weights.chunks_exact(words.max(1));
-    blocks
-        .take(matrix.rows.div_ceil(BLOCK_ROWS))
-        .map(move |block| match bits {
+    let blocks = matrix.weights.chunks_exact(block_words.max(1));
+    let blocks = blocks.take(matrix.rows.div_ceil(BLOCK_ROWS));
+    for (sums, block) in sums.chunks_exact_mut(BLOCK_ROWS).zip(blocks) {
+        sums.copy_from_slice(&match bits {
             Bits::Int8 => int8_block(block, columns),
             Bits::Int4 => int4_block(block, columns),
-        })
+        });
+    }
 }
 
 /// Four rows of int8 weights: steps of four columns, a word for each row.
@@ -59,15 +62,15 @@ fn int8_block(block: &[u32], columns: &[i8]) -> [i32; 4] {
     sums
 }
 
-/// Four rows of int4 weights: groups of 32 columns, each a word of four
-/// scales, then steps of eight columns with a word for each row.
+/// Four rows of int4 weights: groups of 32 columns, each four steps of eight
+/// columns with a word for each row, then a word of four scales.
 fn int4_block(block: &[u32], columns: &[i8]) -> [i32; 4] {
     let mut sums = [0i32; BLOCK_ROWS];
     let groups = block
         .chunks_exact(GROUP_BYTES / 4)
         .zip(columns.chunks_exact(GROUP_COLS));
     for (group, x) in groups {
-        let Some((scales, steps)) = group.split_first() else {
+        let Some((scales, steps)) = group.split_last() else {
             continue;
         };
         let mut group_sums = [0i32; BLOCK_ROWS];

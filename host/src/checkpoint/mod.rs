@@ -35,6 +35,8 @@ mod state_dict;
 pub mod writer;
 
 #[cfg(test)]
+mod hostile_pickle_tests;
+#[cfg(test)]
 mod hostile_tests;
 #[cfg(test)]
 mod testing;

@@ -24,16 +24,14 @@ pub(super) fn int8(weights: &[i8], rows: usize, cols: usize) -> Vec<u8> {
     out
 }
 
-/// Packs int4 weights `[rows, cols]`: for each group of 32 columns the four
-/// rows' scales, then for each eight columns a word per row, all nibbles but
-/// the fourth of a half word with 8 added.
+/// Packs int4 weights `[rows, cols]`: for each group of 32 columns and each
+/// eight columns of it a word per row, all nibbles but the fourth of a half
+/// word with 8 added; then the four rows' scales.
 pub(super) fn int4(weights: &[i8], group_scales: &[u8], rows: usize, cols: usize) -> Vec<u8> {
     let groups = cols.div_ceil(GROUP_COLS);
     let mut out = Vec::new();
     for block in (0..rows).step_by(BLOCK_ROWS) {
         for group in 0..groups {
-            let scale = |row| group_scales.get(row * groups + group).copied().unwrap_or(0);
-            out.extend((block..block + BLOCK_ROWS).map(scale));
             for col in (group * GROUP_COLS..(group + 1) * GROUP_COLS).step_by(8) {
                 for row in block..block + BLOCK_ROWS {
                     out.extend(
@@ -41,6 +39,8 @@ pub(super) fn int4(weights: &[i8], group_scales: &[u8], rows: usize, cols: usize
                     );
                 }
             }
+            let scale = |row| group_scales.get(row * groups + group).copied().unwrap_or(0);
+            out.extend((block..block + BLOCK_ROWS).map(scale));
         }
     }
     out
@@ -99,19 +99,24 @@ mod tests {
             matrix_weight_bytes(q.bits, q.rows, q.cols)
         );
         let word = |b: &[u8]| u32::from_le_bytes([b[0], b[1], b[2], b[3]]);
-        let words: Vec<u32> = bytes.chunks_exact(4).map(word).collect();
+        let weights: Vec<u32> = bytes.chunks_exact(4).map(word).collect();
         let scales = vec![bf16::ONE; q.rows.next_multiple_of(BLOCK_ROWS)];
         let matrix = Matrix {
             bits: q.bits,
             rows: q.rows,
             cols: q.cols,
-            weights: &words,
+            weights: &weights,
             scales: &scales,
         };
         let mut columns = x.to_vec();
         columns.resize(q.cols.next_multiple_of(GROUP_COLS), 0);
-        let sums = portable::blocks(&matrix, &columns).flatten().map(i64::from);
-        sums.take(q.rows).collect()
+        let words: Vec<u32> = columns
+            .chunks_exact(4)
+            .map(|c| word(&[c[0] as u8, c[1] as u8, c[2] as u8, c[3] as u8]))
+            .collect();
+        let mut sums = vec![0; q.rows.next_multiple_of(BLOCK_ROWS)];
+        portable::sums(&matrix, &words, &mut sums);
+        sums.into_iter().take(q.rows).map(i64::from).collect()
     }
 
     proptest! {

@@ -1,0 +1,397 @@
+//! ARMv7E-M and ARMv8-M with the DSP extension: Cortex-M4, M7, M33.
+//!
+//! `SMLAD` multiplies two pairs of signed 16-bit lanes and adds both products
+//! to a 32-bit sum. The trick is to feed it weights that are *not* unpacked,
+//! and to choose the activations so that what pollutes the lanes cancels.
+//!
+//! **int8.** A lane of the stored word is `256 w1 + u0`, with `u0 = w0 + 128`:
+//!
+//! | weights | activations | gives |
+//! |---|---|---|
+//! | the word as it is | `x1` | `256 w1 x1 + u0 x1` |
+//! | `UXTB16(word)` | `256 x0 - x1` | `256 u0 x0 - u0 x1` |
+//!
+//! The sum is `256 S + 256 * 128 * (x0 + ..)`; the accumulator starts with the
+//! constant taken away. Three instructions for four products. `256 S` fits
+//! for 512 columns; longer rows are summed span by span.
+//!
+//! **int4.** A lane is `4096 n3 + 256 u2 + 16 u1 + u0`, with `u = n + 8`:
+//!
+//! | weights | activations | gives |
+//! |---|---|---|
+//! | the word as it is | `x3` | `4096 n3 x3 + (256 u2 + 16 u1 + u0) x3` |
+//! | `(word << 8) & mask` | `16 x0 - x1` | `4096 u0 x0 - 256 u0 x1` |
+//! | `word & mask` | `16 x2 - x3` | `4096 u2 x2 - 256 u2 x3` |
+//! | `UXTB16(word)` | `256 x1 - x3` | `4096 u1 x1 + 256 u0 x1 - (16 u1 + u0) x3` |
+//!
+//! with `mask = 0x0F000F00`. The sum is `4096 S` plus a constant: seven
+//! instructions for eight products. `SMLAWB/T` multiplies it by `16 m` and
+//! drops the lower 16 bits: exactly `m S`, added to the row's sum.
+//!
+//! Both kernels take four rows at a time: more accumulators do not fit into
+//! the registers.
+
+use super::quantize_one;
+use crate::image::{Bits, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS, STEP_COLS};
+use core::arch::global_asm;
+
+/// Columns for which `256 S` fits in 32 bits: 512 * 127 * 128 < 2^23.
+const SPAN_COLS: usize = super::DSP_SPAN_COLS;
+
+/// Words of a prepared span: the constant, then two words per step.
+const SPAN_WORDS: usize = 1 + SPAN_COLS / 2;
+
+/// Words of a prepared int4 group: the constant, then two per four columns.
+const GROUP_WORDS: usize = 1 + GROUP_COLS / 2;
+
+/// Quantizes `x` and arranges it for the kernels; zeros behind the last.
+pub fn prepare(x: &[f32], inverse: f32, bits: Bits, words: &mut [u32]) {
+    match bits {
+        Bits::Int8 => {
+            let spans = x.chunks(SPAN_COLS).zip(words.chunks_mut(SPAN_WORDS));
+            spans.for_each(|(x, words)| prepare_span(x, inverse, words));
+        }
+        Bits::Int4 => {
+            let groups = x
+                .chunks(GROUP_COLS)
+                .zip(words.chunks_exact_mut(GROUP_WORDS));
+            groups.for_each(|(x, words)| prepare_group(x, inverse, words));
+        }
+    }
+}
+
+/// Two lanes of a word.
+#[inline(always)]
+fn lanes(low: i32, high: i32) -> u32 {
+    (low as u32 & 0xffff) | (high as u32) << 16
+}
+
+/// Quantizes up to `N` values, zeros behind the last.
+#[inline(always)]
+fn quantized<const N: usize>(x: &[f32], inverse: f32) -> [i32; N] {
+    let mut q = [0; N];
+    for (q, &x) in q.iter_mut().zip(x) {
+        *q = i32::from(quantize_one(x, inverse));
+    }
+    q
+}
+
+fn prepare_span(x: &[f32], inverse: f32, words: &mut [u32]) {
+    let Some((constant, steps)) = words.split_first_mut() else {
+        return;
+    };
+    let mut even = 0;
+    for (x, step) in x.chunks(STEP_COLS).zip(steps.chunks_exact_mut(2)) {
+        let [x0, x1, x2, x3] = quantized(x, inverse);
+        step.copy_from_slice(&[lanes(x1, x3), lanes(256 * x0 - x1, 256 * x2 - x3)]);
+        even += x0 + x2;
+    }
+    *constant = (-32768 * even) as u32;
+}
+
+fn prepare_group(x: &[f32], inverse: f32, words: &mut [u32]) {
+    let Some((constant, steps)) = words.split_first_mut() else {
+        return;
+    };
+    steps.fill(0);
+    let mut offset = 0;
+    for (x, step) in x.chunks(8).zip(steps.chunks_exact_mut(4)) {
+        let [a0, a1, a2, a3, b0, b1, b2, b3] = quantized(x, inverse);
+        step.copy_from_slice(&[
+            lanes(a3, b3),
+            lanes(16 * a0 - a1, 16 * b0 - b1),
+            lanes(16 * a2 - a3, 16 * b2 - b3),
+            lanes(256 * a1 - a3, 256 * b1 - b3),
+        ]);
+        offset += a0 + a1 + a2 + b0 + b1 + b2;
+    }
+    *constant = (-4096 * 8 * offset) as u32;
+}
+
+/// The exact sums `[rows]` of `matrix` with a prepared vector; `sums` must
+/// hold whole blocks of rows.
+pub fn sums(matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
+    let blocks = matrix.rows.div_ceil(BLOCK_ROWS);
+    if sums.len() < blocks * BLOCK_ROWS {
+        return;
+    }
+    match matrix.bits {
+        Bits::Int8 => int8_sums(matrix, blocks, words, sums),
+        Bits::Int4 => int4_sums(matrix, blocks, words, sums),
+    }
+}
+
+fn int8_sums(matrix: &Matrix<'_>, blocks: usize, words: &[u32], sums: &mut [i32]) {
+    let steps = matrix.cols.div_ceil(STEP_COLS);
+    let span_steps = SPAN_COLS / STEP_COLS;
+    let spans = steps.div_ceil(span_steps);
+    if matrix.weights.len() < blocks * steps * BLOCK_ROWS || words.len() < 2 * steps + spans {
+        return;
+    }
+    for span in 0..spans {
+        let first = span * span_steps;
+        let here = (steps - first).min(span_steps);
+        let call = Int8Call {
+            steps: here,
+            skip_bytes: (steps - here) * BLOCK_ROWS * 4,
+            // The first span writes the sums, the others add to them.
+            add: (span > 0) as usize,
+        };
+        // SAFETY: all blocks of this span lie inside `weights` (checked
+        // above), the span's words inside `words`, and `sums` holds four
+        // words per block. The routine keeps to the C calling convention.
+        unsafe {
+            kinglet_dsp_int8(
+                matrix.weights.as_ptr().add(first * BLOCK_ROWS),
+                words.as_ptr().add(span * SPAN_WORDS),
+                sums.as_mut_ptr(),
+                blocks,
+                &call,
+            );
+        }
+    }
+}
+
+fn int4_sums(matrix: &Matrix<'_>, blocks: usize, words: &[u32], sums: &mut [i32]) {
+    let groups = matrix.cols.div_ceil(GROUP_COLS);
+    if matrix.weights.len() < blocks * groups * (GROUP_BYTES / 4)
+        || words.len() < groups * GROUP_WORDS
+    {
+        return;
+    }
+    // SAFETY: `weights`, `words` and `sums` hold all that the routine reads
+    // and writes (checked above and by the caller). It keeps to the C calling
+    // convention.
+    unsafe {
+        kinglet_dsp_int4(
+            matrix.weights.as_ptr(),
+            words.as_ptr(),
+            sums.as_mut_ptr(),
+            blocks,
+            groups,
+        );
+    }
+}
+
+/// What the int8 routine is told beyond its four register arguments.
+#[repr(C)]
+struct Int8Call {
+    /// Steps of four columns in this span.
+    steps: usize,
+    /// Bytes of a block that belong to other spans.
+    skip_bytes: usize,
+    /// 1 to add to the sums, 0 to write them.
+    add: usize,
+}
+
+extern "C" {
+    fn kinglet_dsp_int8(
+        weights: *const u32,
+        words: *const u32,
+        sums: *mut i32,
+        blocks: usize,
+        call: &Int8Call,
+    );
+    fn kinglet_dsp_int4(
+        weights: *const u32,
+        words: *const u32,
+        sums: *mut i32,
+        blocks: usize,
+        groups: usize,
+    );
+}
+
+// Registers of the int8 routine:
+//   r0 weights   r1 words   r2 steps left   r4-r7 sums of four rows
+//   r8-r11 their weights   r12, lr activations
+// Stack: [0] words  [4] sums  [8] blocks left; 36 bytes of saved registers
+// behind, then the fifth argument.
+global_asm!(
+    r#"
+    .syntax unified
+    .macro kinglet_dsp_int8_step
+        ldm     r0!, {{r8-r11}}
+        ldrd    r12, lr, [r1], #8
+        smlad   r4, r8, r12, r4
+        smlad   r5, r9, r12, r5
+        smlad   r6, r10, r12, r6
+        smlad   r7, r11, r12, r7
+        uxtb16  r8, r8
+        uxtb16  r9, r9
+        uxtb16  r10, r10
+        uxtb16  r11, r11
+        smlad   r4, r8, lr, r4
+        smlad   r5, r9, lr, r5
+        smlad   r6, r10, lr, r6
+        smlad   r7, r11, lr, r7
+    .endm
+
+    .section .text.kinglet_dsp_int8,"ax",%progbits
+    .balign 4
+    .thumb
+    .thumb_func
+    .global kinglet_dsp_int8
+    .type kinglet_dsp_int8,%function
+kinglet_dsp_int8:
+    push    {{r4-r11, lr}}
+    sub     sp, #12
+    strd    r1, r2, [sp]
+    str     r3, [sp, #8]
+1:  ldr     r3, [sp, #48]
+    ldr     r1, [sp]
+    ldr     r2, [r3]
+    ldr     r4, [r1], #4
+    mov     r5, r4
+    mov     r6, r4
+    mov     r7, r4
+    subs    r2, #16
+    blo     3f
+2:
+    .rept 16
+    kinglet_dsp_int8_step
+    .endr
+    subs    r2, #16
+    bhs     2b
+3:  adds    r2, #16
+    beq     5f
+4:  kinglet_dsp_int8_step
+    subs    r2, #1
+    bne     4b
+5:  ldr     r3, [sp, #48]
+    ldr     r2, [sp, #4]
+    ldrd    r8, r3, [r3, #4]
+    asrs    r4, r4, #8
+    asrs    r5, r5, #8
+    asrs    r6, r6, #8
+    asrs    r7, r7, #8
+    cbz     r3, 6f
+    ldm     r2, {{r9-r12}}
+    add     r4, r9
+    add     r5, r10
+    add     r6, r11
+    add     r7, r12
+6:  stm     r2!, {{r4-r7}}
+    ldr     r3, [sp, #8]
+    add     r0, r8
+    str     r2, [sp, #4]
+    subs    r3, #1
+    str     r3, [sp, #8]
+    bne     1b
+    add     sp, #12
+    pop     {{r4-r11, pc}}
+    .size kinglet_dsp_int8, . - kinglet_dsp_int8
+"#
+);
+
+// Registers of the int4 routine:
+//   r0 weights   r1 words   r2 mask   r3 scratch   r4-r7 sums of a group
+//   r8-r11 weights of four rows   r12, lr activations
+// Stack: [0] sums of four rows  [16] words  [20] sums  [24] blocks left
+// [28] groups left; saved registers behind, then the fifth argument.
+global_asm!(
+    r#"
+    .syntax unified
+    .macro kinglet_dsp_int4_rest
+        and     r3, r2, r8, lsl #8
+        smlad   r4, r3, lr, r4
+        and     r3, r2, r9, lsl #8
+        smlad   r5, r3, lr, r5
+        and     r3, r2, r10, lsl #8
+        smlad   r6, r3, lr, r6
+        and     r3, r2, r11, lsl #8
+        smlad   r7, r3, lr, r7
+        ldrd    r12, lr, [r1], #8
+        and     r3, r8, #0x0F000F00
+        smlad   r4, r3, r12, r4
+        and     r3, r9, #0x0F000F00
+        smlad   r5, r3, r12, r5
+        and     r3, r10, #0x0F000F00
+        smlad   r6, r3, r12, r6
+        and     r3, r11, #0x0F000F00
+        smlad   r7, r3, r12, r7
+        uxtb16  r8, r8
+        uxtb16  r9, r9
+        uxtb16  r10, r10
+        uxtb16  r11, r11
+        smlad   r4, r8, lr, r4
+        smlad   r5, r9, lr, r5
+        smlad   r6, r10, lr, r6
+        smlad   r7, r11, lr, r7
+    .endm
+    .macro kinglet_dsp_int4_group
+        ldm     r0!, {{r8-r11}}
+        ldm     r1!, {{r3, r12, lr}}
+        smlad   r4, r8, r12, r3
+        smlad   r5, r9, r12, r3
+        smlad   r6, r10, r12, r3
+        smlad   r7, r11, r12, r3
+        kinglet_dsp_int4_rest
+        .rept 3
+        ldm     r0!, {{r8-r11}}
+        ldrd    r12, lr, [r1], #8
+        smlad   r4, r8, r12, r4
+        smlad   r5, r9, r12, r5
+        smlad   r6, r10, r12, r6
+        smlad   r7, r11, r12, r7
+        kinglet_dsp_int4_rest
+        .endr
+        // 16 m of rows 0 and 2 into r10, of rows 1 and 3 into r9.
+        ldr     r8, [r0], #4
+        orr     r9, r2, r2, lsr #4
+        ldrd    r3, r12, [sp]
+        and     r10, r9, r8, lsl #4
+        and     r9, r9, r8, lsr #4
+        ldrd    r8, r11, [sp, #8]
+        smlawb  r3, r4, r10, r3
+        smlawb  r12, r5, r9, r12
+        smlawt  r8, r6, r10, r8
+        smlawt  r11, r7, r9, r11
+        strd    r3, r12, [sp]
+        strd    r8, r11, [sp, #8]
+    .endm
+
+    .section .text.kinglet_dsp_int4,"ax",%progbits
+    .balign 4
+    .thumb
+    .thumb_func
+    .global kinglet_dsp_int4
+    .type kinglet_dsp_int4,%function
+kinglet_dsp_int4:
+    push    {{r4-r11, lr}}
+    sub     sp, #32
+    strd    r1, r2, [sp, #16]
+    str     r3, [sp, #24]
+    mov     r2, #0x0F000F00
+1:  movs    r4, #0
+    ldr     r1, [sp, #16]
+    ldr     r3, [sp, #68]
+    strd    r4, r4, [sp]
+    strd    r4, r4, [sp, #8]
+    subs    r3, #4
+    blo     3f
+2:  str     r3, [sp, #28]
+    .rept 4
+    kinglet_dsp_int4_group
+    .endr
+    ldr     r3, [sp, #28]
+    subs    r3, #4
+    bhs     2b
+3:  adds    r3, #4
+    beq     5f
+4:  str     r3, [sp, #28]
+    kinglet_dsp_int4_group
+    ldr     r3, [sp, #28]
+    subs    r3, #1
+    bne     4b
+5:  ldrd    r12, lr, [sp, #20]
+    ldrd    r4, r5, [sp]
+    ldrd    r6, r7, [sp, #8]
+    stm     r12!, {{r4-r7}}
+    subs    lr, #1
+    strd    r12, lr, [sp, #20]
+    bne     1b
+    add     sp, #32
+    pop     {{r4-r11, pc}}
+    .size kinglet_dsp_int4, . - kinglet_dsp_int4
+"#
+);
