@@ -201,14 +201,29 @@ extern "C" {
     );
 }
 
+/// The assembler must be told that an ARMv8-M core has the DSP extension;
+/// for ARMv7E-M it is a matter of course.
+#[cfg(kinglet_armv8m)]
+macro_rules! extension {
+    () => {
+        ".syntax unified\n.cpu cortex-m33"
+    };
+}
+#[cfg(not(kinglet_armv8m))]
+macro_rules! extension {
+    () => {
+        ".syntax unified"
+    };
+}
+
 // Registers of the int8 routine:
 //   r0 weights   r1 words   r2 steps left   r4-r7 sums of four rows
 //   r8-r11 their weights   r12, lr activations
 // Stack: [0] words  [4] sums  [8] blocks left; 36 bytes of saved registers
 // behind, then the fifth argument.
 global_asm!(
+    extension!(),
     r#"
-    .syntax unified
     .macro kinglet_dsp_int8_step
         ldm     r0!, {{r8-r11}}
         ldrd    r12, lr, [r1], #8
@@ -289,8 +304,8 @@ kinglet_dsp_int8:
 // Stack: [0] sums of four rows  [16] words  [20] sums  [24] blocks left
 // [28] groups left; saved registers behind, then the fifth argument.
 global_asm!(
+    extension!(),
     r#"
-    .syntax unified
     .macro kinglet_dsp_int4_rest
         and     r3, r2, r8, lsl #8
         smlad   r4, r3, lr, r4

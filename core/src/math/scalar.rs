@@ -46,9 +46,11 @@ pub fn sigmoid(x: f32) -> f32 {
 }
 
 /// `1 / sqrt(x)` for `x > 0`: micromath's estimate (3 % off), refined by
-/// three Newton steps, each of which squares the error.
+/// three Newton steps, each of which squares the error. 1 for anything else.
 #[inline]
 pub fn rsqrt(x: f32) -> f32 {
+    // The estimate overflows for a NaN with its sign bit set.
+    let x = if x > 0.0 { x } else { 1.0 };
     let mut y = micromath::F32(x).invsqrt().0;
     for _ in 0..3 {
         y *= 1.5 - 0.5 * x * y * y;
@@ -120,6 +122,15 @@ mod tests {
                 "rsqrt({x})"
             );
         }
+    }
+
+    #[test]
+    fn rsqrt_answers_everything() {
+        for x in [f32::NAN, -f32::NAN, -1.0, 0.0, -0.0, f32::NEG_INFINITY] {
+            assert_eq!(rsqrt(x), rsqrt(1.0));
+        }
+        assert!((rsqrt(1.0) - 1.0).abs() < 2.2e-7);
+        let _ = rsqrt(f32::INFINITY);
     }
 
     #[test]
