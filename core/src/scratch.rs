@@ -47,8 +47,8 @@ impl Header {
     const fn prepared_len(&self) -> usize {
         let (embd, ffn) = (self.n_embd as usize, self.n_ffn as usize);
         max(
-            prepared_words(self.weight_bits, max(embd, ffn)),
-            prepared_words(self.head_bits, embd),
+            prepared_words(self.layout, self.weight_bits, max(embd, ffn)),
+            prepared_words(self.layout, self.head_bits, embd),
         )
     }
 

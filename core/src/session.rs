@@ -165,7 +165,7 @@ impl<'i, 'b> Session<'i, 'b> {
         let mut parts = self.image.after_layers();
         layer_norm(x, parts.half(Embd), parts.half(Embd), tmp);
         let head = parts.head(Vocab, Embd);
-        let prepared = prepare(tmp, abs_max(tmp), head.bits, q);
+        let prepared = prepare(tmp, abs_max(tmp), &head, q);
         // The working vectors are done with: the logits take their place.
         matvec(&head, &prepared, rest);
         rest.get_mut(..head.rows).unwrap_or_default()

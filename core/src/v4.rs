@@ -83,13 +83,13 @@ fn time_mix(parts: &mut Parts<'_>, state: &mut State<'_>, work: &mut Work<'_, '_
     for out in [&mut *k, &mut *v, &mut *r] {
         let max = token_shift(xx, state.att_x, parts.half(Embd), tmp);
         let matrix = parts.matrix(Embd, Embd);
-        matvec(&matrix, &prepare(tmp, max, matrix.bits, q), out);
+        matvec(&matrix, &prepare(tmp, max, &matrix, q), out);
     }
     copy(xx, state.att_x);
     let (w, u) = (parts.single(Embd), parts.single(Embd));
     let max = weighted_average(state, w, u, [k, v, r], tmp);
     let matrix = parts.matrix(Embd, Embd);
-    matvec(&matrix, &prepare(tmp, max, matrix.bits, q), xx);
+    matvec(&matrix, &prepare(tmp, max, &matrix, q), xx);
     add_to(x, xx);
 }
 
@@ -151,14 +151,14 @@ fn channel_mix(parts: &mut Parts<'_>, state: &mut State<'_>, work: &mut Work<'_,
     layer_norm(x, parts.half(Embd), parts.half(Embd), xx);
     let max = token_shift(xx, state.ffn_x, parts.half(Embd), tmp);
     let matrix = parts.matrix(Ffn, Embd);
-    matvec(&matrix, &prepare(tmp, max, matrix.bits, q), hidden);
+    matvec(&matrix, &prepare(tmp, max, &matrix, q), hidden);
     let max = token_shift(xx, state.ffn_x, parts.half(Embd), tmp);
     let gate = parts.matrix(Embd, Embd);
-    matvec(&gate, &prepare(tmp, max, gate.bits, q), r);
+    matvec(&gate, &prepare(tmp, max, &gate, q), r);
     copy(xx, state.ffn_x);
     let hidden = hidden.get_mut(..matrix.rows).unwrap_or_default();
     let max = relu_squared(hidden);
     let matrix = parts.matrix(Embd, Ffn);
-    matvec(&matrix, &prepare(hidden, max, matrix.bits, q), xx);
+    matvec(&matrix, &prepare(hidden, max, &matrix, q), xx);
     add_gated(x, r, xx);
 }

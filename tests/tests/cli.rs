@@ -85,6 +85,34 @@ fn quantize_prints_a_table_and_json() {
 }
 
 #[test]
+fn images_for_every_core_compute_the_same() {
+    let folder = folder();
+    let checkpoint = demo_checkpoint();
+    for weights in ["int8", "int4"] {
+        let runs = ["m0", "m3", "m4", "m7", "m33", "m55"].map(|target| {
+            let out = folder.path().join(format!("{target}.kgl"));
+            let args = [
+                "quantize",
+                arg(&checkpoint),
+                "-o",
+                arg(&out),
+                "--target",
+                target,
+            ];
+            stdout(&[&args[..], &["--weights", weights]].concat());
+            let report = json(&["inspect", arg(&out), "--json"]);
+            let core = format!("M{}", &target[1..]);
+            assert!(
+                report["layout"].as_str().unwrap().contains(&core),
+                "{report}"
+            );
+            json(&["run", arg(&out), "--prompt", "A dog", "-n", "8", "--json"])
+        });
+        assert!(runs.iter().all(|run| *run == runs[0]), "{weights}");
+    }
+}
+
+#[test]
 fn inspect_agrees_with_the_file() {
     let folder = folder();
     let image = demo_image(folder.path(), "int4");

@@ -44,7 +44,8 @@ pub enum ImageError {
     Misaligned,
     /// An RWKV version that this crate does not run.
     RwkvVersion(u8),
-    /// A weight layout that this crate does not know.
+    /// A weight layout that this build does not have: it is unknown, or for
+    /// another family of cores (see the feature `all-layouts`).
     Layout(u8),
     /// A header field is out of range; the number is its byte offset.
     Field(u8),
@@ -72,7 +73,7 @@ impl core::fmt::Display for ImageError {
             }
             Self::Misaligned => write!(f, "the image is not aligned to {ALIGN} bytes"),
             Self::RwkvVersion(found) => write!(f, "RWKV version {found} is not supported"),
-            Self::Layout(found) => write!(f, "weight layout {found} is not known"),
+            Self::Layout(found) => write!(f, "weight layout {found} is not one that this build runs: pack the image for this core"),
             Self::Field(at) => write!(f, "the header field at byte {at} is out of range"),
             Self::Size => f.write_str("the sections do not have the size their dimensions need"),
             Self::NotFinite(at) => write!(f, "the value at byte {at} is not finite"),
@@ -93,13 +94,47 @@ pub enum TokenizerKind {
     Bytes,
 }
 
-/// How the weights are arranged.
+/// How the weights are arranged: each family of cores has an instruction set
+/// that wants its own. The values they stand for are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Layout {
-    /// Four rows together, four (int8) or eight (int4) columns to a word:
-    /// what `SMLAD` consumes, and what every portable kernel reads.
+    /// Cortex-M4, M7, M33: what `SMLAD` consumes; also the workstation's.
     Rows4,
+    /// Cortex-M0, M0+, M3: two rows share a 32-bit multiplication.
+    Pairs,
+    /// Cortex-M55: vectors of 16 bytes.
+    Lanes16,
+}
+
+impl Layout {
+    /// From the number that the image stores.
+    pub const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(Layout::Rows4),
+            1 => Some(Layout::Pairs),
+            2 => Some(Layout::Lanes16),
+            _ => None,
+        }
+    }
+
+    /// Whether this build can run it: a firmware has the code for its own
+    /// family, and that for all with the feature `all-layouts`.
+    pub const fn is_supported(self) -> bool {
+        match self {
+            Layout::Rows4 => cfg!(kinglet_rows4),
+            Layout::Pairs => cfg!(kinglet_pairs),
+            Layout::Lanes16 => cfg!(kinglet_lanes16),
+        }
+    }
+
+    /// Columns of int8 weights that lie together; rows are padded to them.
+    pub const fn step_cols(self) -> usize {
+        match self {
+            Layout::Rows4 | Layout::Pairs => 4,
+            Layout::Lanes16 => 16,
+        }
+    }
 }
 
 /// A part of the file: where it begins and how long it is, in bytes.
@@ -191,7 +226,10 @@ impl Header {
         if b[20] != 4 {
             return Err(ImageError::RwkvVersion(b[20]));
         }
-        if b[22] != 0 {
+        let Some(layout) = Layout::from_number(b[22]) else {
+            return Err(ImageError::Layout(b[22]));
+        };
+        if !layout.is_supported() {
             return Err(ImageError::Layout(b[22]));
         }
         let Some(weight_bits) = Bits::from_count(b[23]) else {
@@ -209,7 +247,7 @@ impl Header {
             image_bytes: u32_at::<12>(b),
             crc32: u32_at::<CRC_OFFSET>(b),
             rwkv_version: b[20],
-            layout: Layout::Rows4,
+            layout,
             weight_bits,
             head_bits,
             tokenizer,

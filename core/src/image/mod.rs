@@ -19,8 +19,7 @@ pub use header::{
 pub use metadata::Metadata;
 pub use parts::{
     matrix_weight_bytes, parts_bytes, round_up, table_row_bytes, Bits, Dim, Kind, Part,
-    AFTER_LAYERS, ALIGN, BEFORE_LAYERS, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS, MAX_COLS, STEP_COLS,
-    V4_LAYER,
+    AFTER_LAYERS, ALIGN, BEFORE_LAYERS, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS, MAX_COLS, V4_LAYER,
 };
 pub use reader::{Matrix, Parts, Table};
 

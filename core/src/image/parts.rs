@@ -4,7 +4,7 @@
 //! A part is a vector or a matrix. Its place in the image follows from the
 //! dimensions in the header alone, so an image cannot lie about it.
 
-use super::header::Header;
+use super::header::{Header, Layout};
 
 /// Section boundaries and every part start at a multiple of this many bytes.
 pub const ALIGN: usize = 16;
@@ -17,9 +17,6 @@ pub const GROUP_COLS: usize = 32;
 
 /// Bytes of one int4 group of four rows: 4 x 32 nibbles, then four scales.
 pub const GROUP_BYTES: usize = BLOCK_ROWS + BLOCK_ROWS * GROUP_COLS / 2;
-
-/// Columns that share one 16-byte step of four rows of an int8 matrix.
-pub const STEP_COLS: usize = 4;
 
 /// The longest row. A row of int4 weights is an exact `i32` sum up to
 /// 259 groups of 32 x 8 x 127 x 255; 8,192 columns are 256 groups.
@@ -137,10 +134,10 @@ pub const V4_LAYER: &[Part] = &[
 ];
 
 /// Bytes of the weights of a blocked matrix `[rows, cols]`, without scales.
-pub const fn matrix_weight_bytes(bits: Bits, rows: usize, cols: usize) -> u64 {
+pub const fn matrix_weight_bytes(layout: Layout, bits: Bits, rows: usize, cols: usize) -> u64 {
     let rows = round_up(rows, BLOCK_ROWS) as u64;
     match bits {
-        Bits::Int8 => rows * round_up(cols, STEP_COLS) as u64,
+        Bits::Int8 => rows * round_up(cols, layout.step_cols()) as u64,
         Bits::Int4 => {
             rows / BLOCK_ROWS as u64 * cols.div_ceil(GROUP_COLS) as u64 * GROUP_BYTES as u64
         }
@@ -167,8 +164,8 @@ impl Kind {
         match self {
             Half(n) => (align(2 * header.dim(n) as u64), 0),
             Single(n) => (align(4 * header.dim(n) as u64), 0),
-            Matrix(r, c) => blocked(header.weight_bits, header.dim(r), header.dim(c)),
-            Head(r, c) => blocked(header.head_bits, header.dim(r), header.dim(c)),
+            Matrix(r, c) => blocked(header, header.weight_bits, header.dim(r), header.dim(c)),
+            Head(r, c) => blocked(header, header.head_bits, header.dim(r), header.dim(c)),
             Table(r, c) => {
                 let rows = header.dim(r) as u64;
                 let row = table_row_bytes(header.head_bits, header.dim(c)) as u64;
@@ -186,9 +183,10 @@ impl Kind {
     }
 }
 
-const fn blocked(bits: Bits, rows: usize, cols: usize) -> (u64, u64) {
+const fn blocked(header: &Header, bits: Bits, rows: usize, cols: usize) -> (u64, u64) {
+    let weights = matrix_weight_bytes(header.layout, bits, rows, cols);
     let scales = 2 * round_up(rows, BLOCK_ROWS) as u64;
-    (align(matrix_weight_bytes(bits, rows, cols)), align(scales))
+    (align(weights), align(scales))
 }
 
 /// Bytes of a list of parts, one after the other.

@@ -1,13 +1,15 @@
 //! A cursor over the parts of an image: yields vectors and matrices in the
 //! order in which they are stored.
 
-use super::header::Header;
+use super::header::{Header, Layout};
 use super::parts::{Bits, Dim, Kind, Part};
 use half::{bf16, f16};
 
 /// A matrix `[rows, cols]` of quantized weights in blocks of four rows.
 #[derive(Clone, Copy, Debug)]
 pub struct Matrix<'a> {
+    /// Arrangement of the weights.
+    pub layout: Layout,
     /// Bits of a weight.
     pub bits: Bits,
     /// Outputs.
@@ -91,6 +93,7 @@ impl<'a> Parts<'a> {
         let (weights, scales) = self.take(kind);
         let (rows, cols) = (self.header.dim(rows), self.header.dim(cols));
         Matrix {
+            layout: self.header.layout,
             bits,
             rows,
             cols,

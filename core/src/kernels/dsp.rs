@@ -32,11 +32,14 @@
 //! the registers.
 
 use super::quantize_one;
-use crate::image::{Bits, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS, STEP_COLS};
+use crate::image::{Bits, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
 use core::arch::global_asm;
 
 /// Columns for which `256 S` fits in 32 bits: 512 * 127 * 128 < 2^23.
 const SPAN_COLS: usize = super::DSP_SPAN_COLS;
+
+/// Columns of an int8 word.
+const STEP_COLS: usize = 4;
 
 /// Words of a prepared span: the constant, then two words per step.
 const SPAN_WORDS: usize = 1 + SPAN_COLS / 2;

@@ -19,12 +19,7 @@
 pub mod dsp;
 pub mod portable;
 
-#[cfg(kinglet_dsp)]
-use dsp as fastest;
-#[cfg(not(kinglet_dsp))]
-use portable as fastest;
-
-use crate::image::{round_up, Bits, Matrix, GROUP_COLS, STEP_COLS};
+use crate::image::{round_up, Bits, Layout, Matrix, GROUP_COLS};
 use crate::math::{scale_to_f32, AbsMax, ROUND_MAGIC};
 use half::bf16;
 
@@ -35,14 +30,20 @@ const DSP_SPAN_COLS: usize = 512;
 /// of their scale would overflow.
 const SMALLEST_MAX: f32 = 1e-30;
 
-/// 32-bit words that a prepared vector of `cols` columns takes, for the
-/// hungriest kernel of any core: so RAM is the same everywhere.
-pub const fn prepared_words(bits: Bits, cols: usize) -> usize {
-    match bits {
-        // Two bytes a column, and a correction for each span.
-        Bits::Int8 => round_up(cols, STEP_COLS) / 2 + cols.div_ceil(DSP_SPAN_COLS),
-        // Two bytes a column, and a correction for each group.
-        Bits::Int4 => cols.div_ceil(GROUP_COLS) * (GROUP_COLS / 2 + 1),
+/// 32-bit words that a prepared vector of `cols` columns takes: that of the
+/// layout's own core, so that RAM is the same everywhere.
+pub const fn prepared_words(layout: Layout, bits: Bits, cols: usize) -> usize {
+    let groups = cols.div_ceil(GROUP_COLS);
+    match (layout, bits) {
+        // Two bytes a column, and a correction for each span or group.
+        (Layout::Rows4, Bits::Int8) => round_up(cols, 4) / 2 + cols.div_ceil(DSP_SPAN_COLS),
+        (Layout::Rows4, Bits::Int4) => groups * (GROUP_COLS / 2 + 1),
+        // A word a column, and a correction.
+        (Layout::Pairs, Bits::Int8) => round_up(cols, 4) + 1,
+        (Layout::Pairs, Bits::Int4) => groups * (GROUP_COLS + 1),
+        // A byte a column.
+        (Layout::Lanes16, Bits::Int8) => round_up(cols, 16) / 4,
+        (Layout::Lanes16, Bits::Int4) => groups * GROUP_COLS / 4,
     }
 }
 
@@ -53,20 +54,41 @@ pub struct Prepared<'a> {
     scale: f32,
 }
 
-/// Quantizes `x` `[cols]` to `round(x * 127 / max)` and arranges it in
-/// `words`, which must hold [`prepared_words`].
+/// Quantizes `x` `[cols]` to `round(x * 127 / max)` and arranges it for
+/// products with `matrix`. `words` must hold [`prepared_words`].
 ///
 /// `max` is the largest absolute value of `x`, which the step that computed
 /// `x` found on its way.
-pub fn prepare<'a>(x: &[f32], max: AbsMax, bits: Bits, words: &'a mut [u32]) -> Prepared<'a> {
+pub fn prepare<'a>(
+    x: &[f32],
+    max: AbsMax,
+    matrix: &Matrix<'_>,
+    words: &'a mut [u32],
+) -> Prepared<'a> {
     let max = max.get();
     let (scale, inverse) = if max < SMALLEST_MAX {
         (0.0, 0.0)
     } else {
         (max * (1.0 / 127.0), 127.0 / max)
     };
-    fastest::prepare(x, inverse, bits, words);
+    let len = prepared_words(matrix.layout, matrix.bits, matrix.cols);
+    let words = words.get_mut(..len).unwrap_or_default();
+    match matrix.layout {
+        #[cfg(kinglet_dsp)]
+        Layout::Rows4 => dsp::prepare(x, inverse, matrix.bits, words),
+        _ => portable::prepare(x, inverse, words),
+    }
     Prepared { words, scale }
+}
+
+/// The exact sums of `matrix x vector`, before scaling: `[rows, cols]` x
+/// `[cols]` -> `[rows]`. `out` must hold whole blocks of four rows.
+pub fn sums(matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [i32]) {
+    match matrix.layout {
+        #[cfg(kinglet_dsp)]
+        Layout::Rows4 => dsp::sums(matrix, x.words, out),
+        _ => portable::sums(matrix, x.words, out),
+    }
 }
 
 /// `out = matrix x vector`: `[rows, cols]` x `[cols]` -> `[rows]`.
@@ -74,7 +96,7 @@ pub fn prepare<'a>(x: &[f32], max: AbsMax, bits: Bits, words: &'a mut [u32]) -> 
 /// `out` must hold whole blocks of four rows; what it holds behind the last
 /// row is not defined.
 pub fn matvec(matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [f32]) {
-    fastest::sums(matrix, x.words, bytemuck::cast_slice_mut(out));
+    sums(matrix, x, bytemuck::cast_slice_mut(out));
     scale_rows(matrix.scales, x.scale, out);
 }
 

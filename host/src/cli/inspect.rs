@@ -6,7 +6,7 @@ use crate::checkpoint::{Checkpoint, Dtype};
 use crate::engine::{is_image, open_image};
 use crate::model::{detect_version, Model, ModelError};
 use anyhow::Result;
-use kinglet::image::{Header, Kind, Part, TokenizerKind, AFTER_LAYERS, BEFORE_LAYERS};
+use kinglet::image::{Header, Kind, Layout, Part, TokenizerKind, AFTER_LAYERS, BEFORE_LAYERS};
 use kinglet::Image;
 use serde::Serialize;
 use std::io::Write;
@@ -95,7 +95,11 @@ impl ImageReport {
             vocab: header.n_vocab,
             weight_bits: header.weight_bits.count(),
             head_bits: header.head_bits.count(),
-            layout: "rows4 (every board)",
+            layout: match header.layout {
+                Layout::Rows4 => "rows4 (Cortex-M4, M7, M33)",
+                Layout::Pairs => "pairs (Cortex-M0, M0+, M3)",
+                Layout::Lanes16 => "lanes16 (Cortex-M55)",
+            },
             tokenizer: match header.tokenizer {
                 TokenizerKind::None => "none",
                 TokenizerKind::Bytes => "bytes",

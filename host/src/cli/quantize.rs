@@ -5,7 +5,7 @@ use super::table::{thousands, Table};
 use crate::model::Model;
 use crate::pack::{pack, Options, Packed, PartReport};
 use anyhow::Result;
-use kinglet::image::{Bits, Kind, Metadata};
+use kinglet::image::{Bits, Kind, Layout, Metadata};
 use serde::Serialize;
 use std::io::Write;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ use std::path::PathBuf;
 #[command(after_help = "Examples:\n  \
     kinglet quantize model.pth -o model.kgl --weights int4\n  \
     kinglet quantize model.safetensors -o model.kgl --weights int8 --json\n  \
-    kinglet quantize model.safetensors -o small.kgl --weights int4 --head int4")]
+    kinglet quantize model.safetensors -o small.kgl --weights int4 --head int4 --target m0")]
 pub struct Args {
     /// The checkpoint, .safetensors or .pth
     checkpoint: PathBuf,
@@ -31,6 +31,9 @@ pub struct Args {
     /// Precision of embedding and head
     #[arg(long, value_enum, default_value = "int8")]
     head: Precision,
+    /// The core that the image is for
+    #[arg(long, value_enum, default_value = "m4")]
+    target: Target,
     /// The model's name in the image [default: the checkpoint's file name]
     #[arg(long)]
     name: Option<String>,
@@ -46,6 +49,34 @@ enum Precision {
     Int8,
     /// Half a byte per weight, a scale per 32 of them
     Int4,
+}
+
+/// The cores, by the arrangement of weights that is fastest on them. Any
+/// image computes the same, everywhere; the workstation runs them all.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Target {
+    /// Cortex-M0 and M0+
+    M0,
+    /// Cortex-M3
+    M3,
+    /// Cortex-M4
+    M4,
+    /// Cortex-M7
+    M7,
+    /// Cortex-M33
+    M33,
+    /// Cortex-M55
+    M55,
+}
+
+impl From<Target> for Layout {
+    fn from(target: Target) -> Self {
+        match target {
+            Target::M0 | Target::M3 => Layout::Pairs,
+            Target::M4 | Target::M7 | Target::M33 => Layout::Rows4,
+            Target::M55 => Layout::Lanes16,
+        }
+    }
 }
 
 impl From<Precision> for Bits {
@@ -100,6 +131,7 @@ pub fn run(args: &Args) -> Result<()> {
     let options = Options {
         weights: args.weights.into(),
         head: args.head.into(),
+        layout: args.target.into(),
     };
     let bar = progress_bar(0, "quantizing");
     let packed = pack(&model, &options, &metadata, |done, total| {

@@ -1,7 +1,7 @@
 //! Checkpoint -> image: quantizes each tensor and writes it where
 //! `kinglet::Image` reads it.
 
-mod rows4;
+mod layouts;
 mod source;
 
 use crate::model::{Dimensions, Model, ModelError};
@@ -20,6 +20,8 @@ pub struct Options {
     pub weights: Bits,
     /// Bits of embedding and head.
     pub head: Bits,
+    /// The family of cores that the image is for.
+    pub layout: Layout,
 }
 
 /// Why a model cannot be packed.
@@ -136,7 +138,7 @@ fn header(dimensions: &Dimensions, options: &Options) -> Result<Header, PackErro
         image_bytes: 0,
         crc32: 0,
         rwkv_version: 4,
-        layout: Layout::Rows4,
+        layout: options.layout,
         weight_bits: options.weights,
         head_bits: options.head,
         // A vocabulary of at most 256 entries is one of bytes: nobody
@@ -231,10 +233,7 @@ impl Writer {
 
     fn write_blocked(&mut self, cols: kinglet::image::Dim, bits: Bits, values: &[f32]) -> f64 {
         let q = self.quantized(cols, bits, values);
-        self.push(match bits {
-            Bits::Int8 => rows4::int8(&q.weights, q.rows, q.cols),
-            Bits::Int4 => rows4::int4(&q.weights, &q.group_scales, q.rows, q.cols),
-        });
+        self.push(layouts::pack(&q, self.header.layout));
         let padding = q.rows.next_multiple_of(kinglet::image::BLOCK_ROWS) - q.rows;
         let scales = q.scales.iter().flat_map(|s| s.to_le_bytes());
         self.push(scales.chain(std::iter::repeat_n(0, 2 * padding)));

@@ -1,0 +1,72 @@
+//! The obviously right kernels: what every other kernel must equal bit for
+//! bit. They read the layouts of the image word by word.
+
+#[cfg(kinglet_lanes16)]
+mod lanes16;
+#[cfg(kinglet_pairs)]
+mod pairs;
+#[cfg(kinglet_rows4)]
+mod rows4;
+
+use super::quantize_one;
+use crate::image::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
+
+/// Quantizes `x` to one byte per column; zeros behind the last, to the end
+/// of `words`.
+pub fn prepare(x: &[f32], inverse: f32, words: &mut [u32]) {
+    let columns: &mut [i8] = bytemuck::cast_slice_mut(words);
+    let padded = x.iter().copied().chain(core::iter::repeat(0.0));
+    for (column, x) in columns.iter_mut().zip(padded) {
+        *column = quantize_one(x, inverse);
+    }
+}
+
+/// The exact sums `[rows]` of `matrix` with a prepared vector; `sums` must
+/// hold whole blocks of rows.
+pub fn sums(matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
+    let columns: &[i8] = bytemuck::cast_slice(words);
+    let (layout, bits, cols) = (matrix.layout, matrix.bits, matrix.cols);
+    let block_words = match bits {
+        Bits::Int8 => cols.next_multiple_of(layout.step_cols()) * BLOCK_ROWS / 4,
+        Bits::Int4 => cols.div_ceil(GROUP_COLS) * GROUP_BYTES / 4,
+    };
+    let blocks = matrix.weights.chunks_exact(block_words.max(1));
+    let blocks = blocks.take(matrix.rows.div_ceil(BLOCK_ROWS));
+    for (sums, block) in sums.chunks_exact_mut(BLOCK_ROWS).zip(blocks) {
+        let block = block_sums(layout, bits, block, columns);
+        for (sum, block) in sums.iter_mut().zip(block) {
+            *sum = block;
+        }
+    }
+}
+
+/// The sums of one block. A layout that this build lacks has no image.
+fn block_sums(layout: Layout, bits: Bits, block: &[u32], columns: &[i8]) -> [i32; BLOCK_ROWS] {
+    match layout {
+        #[cfg(kinglet_rows4)]
+        Layout::Rows4 => rows4::block(bits, block, columns),
+        #[cfg(kinglet_pairs)]
+        Layout::Pairs => pairs::block(bits, block, columns),
+        #[cfg(kinglet_lanes16)]
+        Layout::Lanes16 => lanes16::block(bits, block, columns),
+        #[allow(unreachable_patterns)]
+        _ => [0; BLOCK_ROWS],
+    }
+}
+
+/// Four rows of int8 weights: steps of four columns, a word for each row;
+/// `flip` turns a word into two's complement.
+#[cfg(any(kinglet_rows4, kinglet_pairs))]
+fn int8_words(block: &[u32], columns: &[i8], flip: u32) -> [i32; BLOCK_ROWS] {
+    let mut sums = [0i32; BLOCK_ROWS];
+    let steps = block.chunks_exact(BLOCK_ROWS).zip(columns.chunks_exact(4));
+    for (words, x) in steps {
+        for (sum, word) in sums.iter_mut().zip(words) {
+            let weights = (word ^ flip).to_le_bytes();
+            for (w, &x) in weights.into_iter().zip(x) {
+                *sum = sum.wrapping_add(i32::from(w as i8) * i32::from(x));
+            }
+        }
+    }
+    sums
+}

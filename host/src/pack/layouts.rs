@@ -1,0 +1,198 @@
+//! Arranging the weights of a matrix: one function per layout and precision.
+//! `docs/format.md` is normative; `kinglet::kernels::portable` is the reader.
+
+use crate::quantize::Quantized;
+use kinglet::image::{Bits, Layout, BLOCK_ROWS, GROUP_COLS};
+
+/// The weights of `q` in `layout`, without row scales and padding.
+pub(super) fn pack(q: &Quantized, layout: Layout) -> Vec<u8> {
+    let blocks = (0..q.rows).step_by(BLOCK_ROWS);
+    let mut out = Vec::new();
+    for row in blocks {
+        let block = Block { q, row };
+        match (layout, q.bits) {
+            (Layout::Rows4, Bits::Int8) => block.words(&mut out, 0x0080_0080),
+            (Layout::Pairs, Bits::Int8) => block.words(&mut out, 0x0080_8080),
+            (Layout::Lanes16, Bits::Int8) => block.vectors(&mut out),
+            (Layout::Rows4, Bits::Int4) => block.groups(&mut out, Block::rows4_group),
+            (Layout::Pairs, Bits::Int4) => block.groups(&mut out, Block::pairs_group),
+            (Layout::Lanes16, Bits::Int4) => block.groups(&mut out, Block::lanes16_group),
+        }
+    }
+    out
+}
+
+/// Four rows of a matrix, from `row` on.
+struct Block<'q> {
+    q: &'q Quantized,
+    row: usize,
+}
+
+impl Block<'_> {
+    /// A weight, or zero outside the matrix.
+    fn weight(&self, row: usize, col: usize) -> i8 {
+        let row = self.row + row;
+        if row < self.q.rows && col < self.q.cols {
+            self.q.weights[row * self.q.cols + col]
+        } else {
+            0
+        }
+    }
+
+    /// int8: for each step of four columns a word per row, some bytes with
+    /// 128 added: those that `flip` says.
+    fn words(&self, out: &mut Vec<u8>, flip: u32) {
+        for col in (0..self.q.cols).step_by(4) {
+            for row in 0..BLOCK_ROWS {
+                let word = [0, 1, 2, 3].map(|i| self.weight(row, col + i) as u8);
+                out.extend((u32::from_le_bytes(word) ^ flip).to_le_bytes());
+            }
+        }
+    }
+
+    /// int8: for each step of 16 columns a vector per row.
+    fn vectors(&self, out: &mut Vec<u8>) {
+        for col in (0..self.q.cols).step_by(16) {
+            for row in 0..BLOCK_ROWS {
+                out.extend((col..col + 16).map(|col| self.weight(row, col) as u8));
+            }
+        }
+    }
+
+    /// int4: for each group of 32 columns what `write` makes of it, then the
+    /// scales of the four rows.
+    fn groups(&self, out: &mut Vec<u8>, write: fn(&Self, &mut Vec<u8>, usize)) {
+        let groups = self.q.cols.div_ceil(GROUP_COLS);
+        for group in 0..groups {
+            write(self, out, group * GROUP_COLS);
+            let rows = self.row..self.row + BLOCK_ROWS;
+            let scale = |row| self.q.group_scales.get(row * groups + group).copied();
+            out.extend(rows.map(|row| scale(row).unwrap_or(0)));
+        }
+    }
+
+    /// Nibbles from `col` on, the first in the lowest bits.
+    fn nibbles(&self, row: usize, col: usize, count: usize) -> u32 {
+        let nibble = |i| (self.weight(row, col + i) as u32 & 15) << (4 * i);
+        (0..count).map(nibble).sum()
+    }
+
+    /// For each eight columns a word per row, all nibbles but the fourth of
+    /// a half word with 8 added.
+    fn rows4_group(&self, out: &mut Vec<u8>, group: usize) {
+        for col in (group..group + GROUP_COLS).step_by(8) {
+            for row in 0..BLOCK_ROWS {
+                out.extend((self.nibbles(row, col, 8) ^ 0x0888_0888).to_le_bytes());
+            }
+        }
+    }
+
+    /// For each four columns a word per two rows, a row in each half, all
+    /// nibbles with 8 added.
+    fn pairs_group(&self, out: &mut Vec<u8>, group: usize) {
+        for col in (group..group + GROUP_COLS).step_by(4) {
+            for row in (0..BLOCK_ROWS).step_by(2) {
+                let word = self.nibbles(row, col, 4) | self.nibbles(row + 1, col, 4) << 16;
+                out.extend((word ^ 0x8888_8888).to_le_bytes());
+            }
+        }
+    }
+
+    /// For each row 16 bytes: a column in the low nibble, the one 16 behind
+    /// it in the high one.
+    fn lanes16_group(&self, out: &mut Vec<u8>, group: usize) {
+        for row in 0..BLOCK_ROWS {
+            for col in group..group + GROUP_COLS / 2 {
+                let (low, high) = (self.weight(row, col), self.weight(row, col + 16));
+                out.push(low as u8 & 15 | (high as u8) << 4);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::quantize::quantize;
+    use half::bf16;
+    use kinglet::image::{matrix_weight_bytes, Matrix};
+    use kinglet::kernels::portable;
+    use proptest::prelude::*;
+
+    /// Row-major sums in i64: the reference of every layout and kernel.
+    fn exact_sums(q: &Quantized, x: &[i8]) -> Vec<i64> {
+        let groups = q.cols.div_ceil(GROUP_COLS);
+        (0..q.rows)
+            .map(|row| {
+                (0..q.cols)
+                    .map(|col| {
+                        let scale = match q.bits {
+                            Bits::Int8 => 1,
+                            Bits::Int4 => {
+                                i64::from(q.group_scales[row * groups + col / GROUP_COLS])
+                            }
+                        };
+                        scale * i64::from(q.weights[row * q.cols + col]) * i64::from(x[col])
+                    })
+                    .sum()
+            })
+            .collect()
+    }
+
+    fn packed_sums(q: &Quantized, layout: Layout, x: &[i8]) -> Vec<i64> {
+        let bytes = pack(q, layout);
+        let expected = matrix_weight_bytes(layout, q.bits, q.rows, q.cols);
+        assert_eq!(bytes.len() as u64, expected);
+        let word = |b: &[u8]| u32::from_le_bytes([b[0], b[1], b[2], b[3]]);
+        let weights: Vec<u32> = bytes.chunks_exact(4).map(word).collect();
+        let scales = vec![bf16::ONE; q.rows.next_multiple_of(BLOCK_ROWS)];
+        let matrix = Matrix {
+            layout,
+            bits: q.bits,
+            rows: q.rows,
+            cols: q.cols,
+            weights: &weights,
+            scales: &scales,
+        };
+        let mut columns: Vec<u8> = x.iter().map(|&x| x as u8).collect();
+        columns.resize(q.cols.next_multiple_of(GROUP_COLS), 0);
+        let words: Vec<u32> = columns.chunks_exact(4).map(word).collect();
+        let mut sums = vec![0; q.rows.next_multiple_of(BLOCK_ROWS)];
+        portable::sums(&matrix, &words, &mut sums);
+        sums.into_iter().take(q.rows).map(i64::from).collect()
+    }
+
+    const LAYOUTS: [Layout; 3] = [Layout::Rows4, Layout::Pairs, Layout::Lanes16];
+
+    proptest! {
+        #[test]
+        fn packed_sums_are_exact(
+            (rows, cols, data, x) in (1usize..10, 1usize..80).prop_flat_map(|(rows, cols)| (
+                Just(rows), Just(cols),
+                proptest::collection::vec(-1.0f32..1.0, rows * cols),
+                proptest::collection::vec(-127i8..=127, cols),
+            ))
+        ) {
+            for bits in [Bits::Int8, Bits::Int4] {
+                let q = quantize(&data, rows, cols, bits);
+                for layout in LAYOUTS {
+                    prop_assert_eq!(packed_sums(&q, layout, &x), exact_sums(&q, &x));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_largest_sums_do_not_overflow() {
+        let cols = kinglet::image::MAX_COLS;
+        let x = vec![-127i8; cols];
+        for (bits, weight) in [(Bits::Int8, -128i8), (Bits::Int4, -8)] {
+            let mut q = quantize(&vec![1.0; 5 * cols], 5, cols, bits);
+            q.weights.fill(weight);
+            q.group_scales.fill(255);
+            for layout in LAYOUTS {
+                assert_eq!(packed_sums(&q, layout, &x), exact_sums(&q, &x));
+            }
+        }
+    }
+}
