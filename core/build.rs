@@ -4,9 +4,10 @@
 use std::env::var;
 
 /// Every cfg that this script may set.
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 8] = [
     // Instruction sets.
     "kinglet_dsp",
+    "kinglet_fpu",
     "kinglet_armv8m",
     "kinglet_armv7m",
     "kinglet_armv6m",
@@ -39,6 +40,10 @@ fn names(target: &str) -> Vec<&'static str> {
         // A workstation runs every image.
         _ => vec!["kinglet_rows4", "kinglet_pairs", "kinglet_lanes16"],
     };
+    // A hard-float target has at least single precision, and half floats.
+    if target.ends_with("eabihf") && target.starts_with("thumb") {
+        names.push("kinglet_fpu");
+    }
     if all_layouts {
         let layouts = ["kinglet_rows4", "kinglet_pairs", "kinglet_lanes16"];
         names.extend(

@@ -35,17 +35,33 @@ use super::quantize_one;
 use crate::image::{Bits, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
 use core::arch::global_asm;
 
+/// The assembler must be told that an ARMv8-M core has the DSP extension;
+/// for ARMv7E-M it is a matter of course.
+#[cfg(kinglet_armv8m)]
+macro_rules! extension {
+    () => {
+        ".syntax unified\n.cpu cortex-m33"
+    };
+}
+#[cfg(not(kinglet_armv8m))]
+macro_rules! extension {
+    () => {
+        ".syntax unified"
+    };
+}
+pub(super) use extension;
+
 /// Columns for which `256 S` fits in 32 bits: 512 * 127 * 128 < 2^23.
-const SPAN_COLS: usize = super::DSP_SPAN_COLS;
+pub(super) const SPAN_COLS: usize = super::DSP_SPAN_COLS;
 
 /// Columns of an int8 word.
 const STEP_COLS: usize = 4;
 
 /// Words of a prepared span: the constant, then two words per step.
-const SPAN_WORDS: usize = 1 + SPAN_COLS / 2;
+pub(super) const SPAN_WORDS: usize = 1 + SPAN_COLS / 2;
 
 /// Words of a prepared int4 group: the constant, then two per four columns.
-const GROUP_WORDS: usize = 1 + GROUP_COLS / 2;
+pub(super) const GROUP_WORDS: usize = 1 + GROUP_COLS / 2;
 
 /// Quantizes `x` and arranges it for the kernels; zeros behind the last.
 pub fn prepare(x: &[f32], inverse: f32, bits: Bits, words: &mut [u32]) {
@@ -55,10 +71,16 @@ pub fn prepare(x: &[f32], inverse: f32, bits: Bits, words: &mut [u32]) {
             spans.for_each(|(x, words)| prepare_span(x, inverse, words));
         }
         Bits::Int4 => {
+            #[cfg(kinglet_fpu)]
+            let done = super::dsp_prepare::groups(x, inverse, words);
+            #[cfg(not(kinglet_fpu))]
+            let done = 0;
             let groups = x
                 .chunks(GROUP_COLS)
                 .zip(words.chunks_exact_mut(GROUP_WORDS));
-            groups.for_each(|(x, words)| prepare_group(x, inverse, words));
+            groups
+                .skip(done)
+                .for_each(|(x, words)| prepare_group(x, inverse, words));
         }
     }
 }
@@ -80,6 +102,10 @@ fn quantized<const N: usize>(x: &[f32], inverse: f32) -> [i32; N] {
 }
 
 fn prepare_span(x: &[f32], inverse: f32, words: &mut [u32]) {
+    #[cfg(kinglet_fpu)]
+    if x.len() % 8 == 0 {
+        return super::dsp_prepare::span(x, inverse, words);
+    }
     let Some((constant, steps)) = words.split_first_mut() else {
         return;
     };
@@ -202,21 +228,6 @@ extern "C" {
         blocks: usize,
         groups: usize,
     );
-}
-
-/// The assembler must be told that an ARMv8-M core has the DSP extension;
-/// for ARMv7E-M it is a matter of course.
-#[cfg(kinglet_armv8m)]
-macro_rules! extension {
-    () => {
-        ".syntax unified\n.cpu cortex-m33"
-    };
-}
-#[cfg(not(kinglet_armv8m))]
-macro_rules! extension {
-    () => {
-        ".syntax unified"
-    };
 }
 
 // Registers of the int8 routine:

@@ -17,6 +17,10 @@
 
 #[cfg(kinglet_dsp)]
 pub mod dsp;
+#[cfg(all(kinglet_dsp, kinglet_fpu))]
+mod dsp_prepare;
+#[cfg(kinglet_fpu)]
+pub(crate) mod fpu;
 pub mod portable;
 
 use crate::image::{round_up, Bits, Layout, Matrix, GROUP_COLS};
@@ -103,7 +107,11 @@ pub fn matvec(matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [f32]) {
 /// Turns the sums of rows into values, in place: an integer in each word
 /// becomes a float.
 fn scale_rows(scales: &[bf16], x_scale: f32, out: &mut [f32]) {
-    for (out, &scale) in out.iter_mut().zip(scales) {
+    #[cfg(kinglet_fpu)]
+    let done = fpu::scale_rows(scales, x_scale, out);
+    #[cfg(not(kinglet_fpu))]
+    let done = 0;
+    for (out, &scale) in out.iter_mut().zip(scales).skip(done) {
         *out = out.to_bits() as i32 as f32 * scale_to_f32(scale) * x_scale;
     }
 }

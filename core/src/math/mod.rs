@@ -28,6 +28,18 @@ impl AbsMax {
         self.0 = self.0.max(value.to_bits() & 0x7fff_ffff);
     }
 
+    /// The maximum of one value.
+    pub(crate) fn of(value: f32) -> Self {
+        let mut max = Self::default();
+        max.see(value);
+        max
+    }
+
+    /// A maximum that was found elsewhere.
+    pub(crate) fn from_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
     /// The largest absolute value; 0 where none was seen.
     #[inline]
     pub fn get(self) -> f32 {

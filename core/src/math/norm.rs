@@ -13,8 +13,12 @@ pub fn layer_norm(x: &[f32], weight: &[f16], bias: &[f16], out: &mut [f32]) {
     let mean = sum(x, |v| v) / n;
     let variance = sum(x, |v| (v - mean) * (v - mean)) / n;
     let rstd = rsqrt(variance + EPS);
+    #[cfg(kinglet_fpu)]
+    let done = crate::kernels::fpu::affine(x, [mean, rstd], weight, bias, out);
+    #[cfg(not(kinglet_fpu))]
+    let done = 0;
     let affine = weight.iter().zip(bias);
-    for ((out, &x), (&w, &b)) in out.iter_mut().zip(x).zip(affine) {
+    for ((out, &x), (&w, &b)) in out.iter_mut().zip(x).zip(affine).skip(done) {
         *out = (x - mean) * rstd * half_to_f32(w) + half_to_f32(b);
     }
 }

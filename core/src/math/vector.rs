@@ -8,8 +8,13 @@ use half::f16;
 /// Token shift: `out = x * mix + previous * (1 - mix)`, and the largest
 /// absolute value of the result, which its quantization needs next.
 pub(crate) fn token_shift(x: &[f32], previous: &[f32], mix: &[f16], out: &mut [f32]) -> AbsMax {
-    let mut max = AbsMax::default();
-    for (((out, &x), &p), &mix) in out.iter_mut().zip(x).zip(previous).zip(mix) {
+    #[cfg(kinglet_fpu)]
+    let (done, max) = crate::kernels::fpu::token_shift(x, previous, mix, out);
+    #[cfg(not(kinglet_fpu))]
+    let (done, max) = (0, 0);
+    let mut max = AbsMax::from_bits(max);
+    let inputs = x.iter().zip(previous).zip(mix);
+    for (out, ((&x, &p), &mix)) in out.iter_mut().zip(inputs).skip(done) {
         // The same as x * mix + p * (1 - mix), in one product.
         *out = p + (x - p) * half_to_f32(mix);
         max.see(*out);
@@ -19,13 +24,20 @@ pub(crate) fn token_shift(x: &[f32], previous: &[f32], mix: &[f16], out: &mut [f
 
 /// `x = max(x, 0)^2`, and the largest value of the result.
 pub(crate) fn relu_squared(x: &mut [f32]) -> AbsMax {
-    let mut max = AbsMax::default();
-    for x in x {
-        let positive = if *x > 0.0 { *x } else { 0.0 };
+    #[cfg(kinglet_fpu)]
+    let (done, max) = crate::kernels::fpu::relu_squared(x);
+    #[cfg(not(kinglet_fpu))]
+    let (done, max) = (0, 0);
+    let mut max = AbsMax::from_bits(max);
+    for x in x.iter_mut().skip(done) {
+        let bits = x.to_bits();
+        // All bits of a negative number are cleared by its sign.
+        let positive = f32::from_bits(bits & !((bits as i32 >> 31) as u32));
+        max.see(positive);
         *x = positive * positive;
-        max.see(*x);
     }
-    max
+    // Rounding keeps the order: the square of the largest is the largest square.
+    AbsMax::of(max.get() * max.get())
 }
 
 /// `to = from`.

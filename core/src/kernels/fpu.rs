@@ -1,0 +1,308 @@
+//! Element-wise steps for cores with a single-precision FPU that converts
+//! half floats: Cortex-M4F, M7, M33, M55.
+//!
+//! The same IEEE operations in the same order as the portable twins in
+//! `math::vector` and `math::norm`, four elements at a time: a compiler
+//! neither uses `VCVTB`/`VCVTT` for half floats nor keeps a maximum in a core
+//! register. Tails are left to the twins.
+
+use crate::image::BLOCK_ROWS;
+use core::arch::global_asm;
+use half::{bf16, f16};
+
+/// Elements of a round.
+const ROUND: usize = 4;
+
+/// How many whole rounds fit in all of these slices.
+fn rounds<const N: usize>(lengths: [usize; N]) -> usize {
+    lengths.into_iter().min().unwrap_or(0) / ROUND
+}
+
+/// Turns sums into values: `out = (out as i32) * scale * x_scale`, for whole
+/// blocks of rows. Returns the number of rows done.
+pub fn scale_rows(scales: &[bf16], x_scale: f32, out: &mut [f32]) -> usize {
+    let blocks = scales.len().min(out.len()) / BLOCK_ROWS;
+    if blocks > 0 {
+        // SAFETY: both slices hold `blocks` whole blocks; scales lie in an
+        // image, whose parts are aligned to 16 bytes.
+        unsafe { kinglet_fpu_scale_rows(scales.as_ptr(), out.as_mut_ptr(), blocks, x_scale) };
+    }
+    blocks * BLOCK_ROWS
+}
+
+/// `out = (x - mean) * rstd * weight + bias`. Returns the elements done.
+pub fn affine(
+    x: &[f32],
+    [mean, rstd]: [f32; 2],
+    weight: &[f16],
+    bias: &[f16],
+    out: &mut [f32],
+) -> usize {
+    let rounds = rounds([x.len(), weight.len(), bias.len(), out.len()]);
+    if rounds > 0 {
+        let call = AffineCall {
+            weight: weight.as_ptr(),
+            bias: bias.as_ptr(),
+        };
+        // SAFETY: all four slices hold `rounds` times four elements; vectors
+        // of an image are aligned to 16 bytes.
+        unsafe { kinglet_fpu_affine(x.as_ptr(), &call, out.as_mut_ptr(), rounds, mean, rstd) };
+    }
+    rounds * ROUND
+}
+
+/// `out = p + (x - p) * mix`. Returns the elements done, and the largest
+/// absolute value as bits.
+pub fn token_shift(x: &[f32], previous: &[f32], mix: &[f16], out: &mut [f32]) -> (usize, u32) {
+    let rounds = rounds([x.len(), previous.len(), mix.len(), out.len()]);
+    let mut max = 0;
+    if rounds > 0 {
+        let call = ShiftCall {
+            mix: mix.as_ptr(),
+            rounds,
+        };
+        // SAFETY: as above.
+        max = unsafe {
+            kinglet_fpu_token_shift(x.as_ptr(), previous.as_ptr(), &call, out.as_mut_ptr())
+        };
+    }
+    (rounds * ROUND, max)
+}
+
+/// `x = max(x, 0)^2`. Returns the elements done, and the bits of the largest
+/// of them before it was squared.
+pub fn relu_squared(x: &mut [f32]) -> (usize, u32) {
+    let rounds = rounds([x.len()]);
+    let mut max = 0;
+    if rounds > 0 {
+        // SAFETY: the slice holds `rounds` times four elements.
+        max = unsafe { kinglet_fpu_relu_squared(x.as_mut_ptr(), rounds) };
+    }
+    (rounds * ROUND, max)
+}
+
+#[repr(C)]
+struct AffineCall {
+    weight: *const f16,
+    bias: *const f16,
+}
+
+#[repr(C)]
+struct ShiftCall {
+    mix: *const f16,
+    rounds: usize,
+}
+
+extern "C" {
+    fn kinglet_fpu_scale_rows(scales: *const bf16, out: *mut f32, blocks: usize, x_scale: f32);
+    fn kinglet_fpu_affine(
+        x: *const f32,
+        call: &AffineCall,
+        out: *mut f32,
+        rounds: usize,
+        mean: f32,
+        rstd: f32,
+    );
+    fn kinglet_fpu_token_shift(
+        x: *const f32,
+        previous: *const f32,
+        call: &ShiftCall,
+        out: *mut f32,
+    ) -> u32;
+    fn kinglet_fpu_relu_squared(x: *mut f32, rounds: usize) -> u32;
+}
+
+// r0 scales  r1 out  r2 blocks left; s0 x_scale
+global_asm!(
+    r#"
+    .syntax unified
+    .fpu    fpv4-sp-d16
+    .section .text.kinglet_fpu_scale_rows,"ax",%progbits
+    .balign 4
+    .thumb
+    .thumb_func
+    .global kinglet_fpu_scale_rows
+    .type kinglet_fpu_scale_rows,%function
+kinglet_fpu_scale_rows:
+    push    {{r4, r5, r6, lr}}
+1:  ldrd    r3, r5, [r0], #8
+    vldmia  r1, {{s4-s7}}
+    lsl     r12, r3, #16
+    bfc     r3, #0, #16
+    lsl     r4, r5, #16
+    bfc     r5, #0, #16
+    vmov    s8, s9, r12, r3
+    vmov    s10, s11, r4, r5
+    vcvt.f32.s32 s4, s4
+    vcvt.f32.s32 s5, s5
+    vcvt.f32.s32 s6, s6
+    vcvt.f32.s32 s7, s7
+    vmul.f32 s4, s4, s8
+    vmul.f32 s5, s5, s9
+    vmul.f32 s6, s6, s10
+    vmul.f32 s7, s7, s11
+    vmul.f32 s4, s4, s0
+    vmul.f32 s5, s5, s0
+    vmul.f32 s6, s6, s0
+    vmul.f32 s7, s7, s0
+    vstmia  r1!, {{s4-s7}}
+    subs    r2, #1
+    bne     1b
+    pop     {{r4, r5, r6, pc}}
+    .size kinglet_fpu_scale_rows, . - kinglet_fpu_scale_rows
+"#
+);
+
+// r0 x  r1 weight  r2 out  r3 rounds left  r12 bias; s0 mean  s1 rstd
+global_asm!(
+    r#"
+    .syntax unified
+    .fpu    fpv4-sp-d16
+    .section .text.kinglet_fpu_affine,"ax",%progbits
+    .balign 4
+    .thumb
+    .thumb_func
+    .global kinglet_fpu_affine
+    .type kinglet_fpu_affine,%function
+kinglet_fpu_affine:
+    ldr     r12, [r1, #4]
+    ldr     r1, [r1]
+1:  vldmia  r0!, {{s4-s7}}
+    vldmia  r1!, {{s2-s3}}
+    vsub.f32 s4, s4, s0
+    vsub.f32 s5, s5, s0
+    vsub.f32 s6, s6, s0
+    vsub.f32 s7, s7, s0
+    vcvtb.f32.f16 s8, s2
+    vcvtt.f32.f16 s9, s2
+    vcvtb.f32.f16 s10, s3
+    vcvtt.f32.f16 s11, s3
+    vmul.f32 s4, s4, s1
+    vmul.f32 s5, s5, s1
+    vmul.f32 s6, s6, s1
+    vmul.f32 s7, s7, s1
+    vldmia  r12!, {{s2-s3}}
+    vmul.f32 s4, s4, s8
+    vmul.f32 s5, s5, s9
+    vmul.f32 s6, s6, s10
+    vmul.f32 s7, s7, s11
+    vcvtb.f32.f16 s8, s2
+    vcvtt.f32.f16 s9, s2
+    vcvtb.f32.f16 s10, s3
+    vcvtt.f32.f16 s11, s3
+    vadd.f32 s4, s4, s8
+    vadd.f32 s5, s5, s9
+    vadd.f32 s6, s6, s10
+    vadd.f32 s7, s7, s11
+    vstmia  r2!, {{s4-s7}}
+    subs    r3, #1
+    bne     1b
+    bx      lr
+    .size kinglet_fpu_affine, . - kinglet_fpu_affine
+"#
+);
+
+// r0 x  r1 previous  r2 mix  r3 out  r12 rounds left  lr largest, shifted
+// left by one: without its sign
+global_asm!(
+    r#"
+    .syntax unified
+    .fpu    fpv4-sp-d16
+    .section .text.kinglet_fpu_token_shift,"ax",%progbits
+    .balign 4
+    .thumb
+    .thumb_func
+    .global kinglet_fpu_token_shift
+    .type kinglet_fpu_token_shift,%function
+kinglet_fpu_token_shift:
+    push    {{r4-r7, lr}}
+    ldr     r12, [r2, #4]
+    ldr     r2, [r2]
+    mov     lr, #0
+1:  vldmia  r0!, {{s4-s7}}
+    vldmia  r1!, {{s8-s11}}
+    vldmia  r2!, {{s12-s13}}
+    vsub.f32 s4, s4, s8
+    vsub.f32 s5, s5, s9
+    vsub.f32 s6, s6, s10
+    vsub.f32 s7, s7, s11
+    vcvtb.f32.f16 s0, s12
+    vcvtt.f32.f16 s1, s12
+    vcvtb.f32.f16 s2, s13
+    vcvtt.f32.f16 s3, s13
+    vmul.f32 s4, s4, s0
+    vmul.f32 s5, s5, s1
+    vmul.f32 s6, s6, s2
+    vmul.f32 s7, s7, s3
+    vadd.f32 s4, s8, s4
+    vadd.f32 s5, s9, s5
+    vadd.f32 s6, s10, s6
+    vadd.f32 s7, s11, s7
+    vmov    r4, r5, s4, s5
+    vmov    r6, r7, s6, s7
+    vstmia  r3!, {{s4-s7}}
+    cmp     lr, r4, lsl #1
+    it      lo
+    lsllo   lr, r4, #1
+    cmp     lr, r5, lsl #1
+    it      lo
+    lsllo   lr, r5, #1
+    cmp     lr, r6, lsl #1
+    it      lo
+    lsllo   lr, r6, #1
+    cmp     lr, r7, lsl #1
+    it      lo
+    lsllo   lr, r7, #1
+    subs    r12, #1
+    bne     1b
+    lsr     r0, lr, #1
+    pop     {{r4-r7, pc}}
+    .size kinglet_fpu_token_shift, . - kinglet_fpu_token_shift
+"#
+);
+
+// r0 x  r1 rounds left  r2 largest
+global_asm!(
+    r#"
+    .syntax unified
+    .fpu    fpv4-sp-d16
+    .section .text.kinglet_fpu_relu_squared,"ax",%progbits
+    .balign 4
+    .thumb
+    .thumb_func
+    .global kinglet_fpu_relu_squared
+    .type kinglet_fpu_relu_squared,%function
+kinglet_fpu_relu_squared:
+    push    {{r4-r7, lr}}
+    movs    r2, #0
+1:  ldm     r0, {{r4-r7}}
+    bic     r4, r4, r4, asr #31
+    bic     r5, r5, r5, asr #31
+    bic     r6, r6, r6, asr #31
+    bic     r7, r7, r7, asr #31
+    vmov    s4, s5, r4, r5
+    vmov    s6, s7, r6, r7
+    cmp     r2, r4
+    it      lo
+    movlo   r2, r4
+    cmp     r2, r5
+    it      lo
+    movlo   r2, r5
+    cmp     r2, r6
+    it      lo
+    movlo   r2, r6
+    cmp     r2, r7
+    it      lo
+    movlo   r2, r7
+    vmul.f32 s4, s4, s4
+    vmul.f32 s5, s5, s5
+    vmul.f32 s6, s6, s6
+    vmul.f32 s7, s7, s7
+    vstmia  r0!, {{s4-s7}}
+    subs    r1, #1
+    bne     1b
+    mov     r0, r2
+    pop     {{r4-r7, pc}}
+    .size kinglet_fpu_relu_squared, . - kinglet_fpu_relu_squared
+"#
+);
