@@ -4,10 +4,11 @@
 use std::env::var;
 
 /// Every cfg that this script may set.
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     // Instruction sets.
     "kinglet_dsp",
     "kinglet_fpu",
+    "kinglet_x86",
     "kinglet_armv8m",
     "kinglet_armv7m",
     "kinglet_armv6m",
@@ -43,6 +44,10 @@ fn names(target: &str) -> Vec<&'static str> {
     // A hard-float target has at least single precision, and half floats.
     if target.ends_with("eabihf") && target.starts_with("thumb") {
         names.push("kinglet_fpu");
+    }
+    // Which vectors a processor has is found out at run time, which needs std.
+    if target.starts_with("x86_64-") && var("CARGO_FEATURE_STD").is_ok() {
+        names.push("kinglet_x86");
     }
     if all_layouts {
         let layouts = ["kinglet_rows4", "kinglet_pairs", "kinglet_lanes16"];

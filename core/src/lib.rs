@@ -50,7 +50,8 @@
 #[cfg(target_endian = "big")]
 compile_error!("images are little-endian and read in place: big-endian cores are not supported");
 
-#[cfg(test)]
+#[cfg(any(test, feature = "std"))]
+#[allow(unused_extern_crates)]
 extern crate std;
 
 mod embedding;

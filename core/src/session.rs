@@ -3,7 +3,7 @@
 use crate::embedding::read_row;
 use crate::image::Dim::{Embd, Vocab};
 use crate::image::Image;
-use crate::kernels::{matvec, prepare};
+use crate::kernels::{prepare, Executor, Serial};
 use crate::math::{abs_max, layer_norm};
 use crate::scratch::{split, Work};
 use crate::v4;
@@ -51,10 +51,11 @@ impl core::error::Error for UnknownToken {}
 /// The state is all that the model remembers. It never grows: the millionth
 /// token costs what the first one did.
 #[derive(Debug)]
-pub struct Session<'i, 'b> {
+pub struct Session<'i, 'b, E = Serial> {
     image: Image<'i>,
     state: &'b mut [f32],
     scratch: &'b mut [f32],
+    executor: E,
 }
 
 impl<'i, 'b> Session<'i, 'b> {
@@ -97,9 +98,22 @@ impl<'i, 'b> Session<'i, 'b> {
             image: *image,
             state,
             scratch,
+            executor: Serial,
         })
     }
 
+    /// The same session, its products computed by `executor`.
+    pub fn with_executor<E: Executor>(self, executor: E) -> Session<'i, 'b, E> {
+        Session {
+            image: self.image,
+            state: self.state,
+            scratch: self.scratch,
+            executor,
+        }
+    }
+}
+
+impl<'i, E: Executor> Session<'i, '_, E> {
     /// The model.
     pub fn image(&self) -> &Image<'i> {
         &self.image
@@ -148,7 +162,12 @@ impl<'i, 'b> Session<'i, 'b> {
         read_row(&table, token as usize, work.x);
         let states = self.state.chunks_exact_mut(header.layer_state_len().max(1));
         for (index, state) in (0..).zip(states) {
-            v4::layer(self.image.layer(index), state, &mut work);
+            v4::layer(
+                self.image.layer(index),
+                state,
+                &mut work,
+                &mut self.executor,
+            );
         }
         Ok(())
     }
@@ -167,7 +186,7 @@ impl<'i, 'b> Session<'i, 'b> {
         let head = parts.head(Vocab, Embd);
         let prepared = prepare(tmp, abs_max(tmp), &head, q);
         // The working vectors are done with: the logits take their place.
-        matvec(&head, &prepared, rest);
+        self.executor.matvec(&head, &prepared, rest);
         rest.get_mut(..head.rows).unwrap_or_default()
     }
 }

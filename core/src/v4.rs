@@ -13,7 +13,7 @@
 
 use crate::image::Dim::{Embd, Ffn};
 use crate::image::{Header, Parts};
-use crate::kernels::{matvec, prepare};
+use crate::kernels::{prepare, Executor};
 use crate::math::{add_gated, add_to, copy, exp, layer_norm, relu_squared, token_shift, AbsMax};
 use crate::scratch::Work;
 
@@ -60,14 +60,24 @@ pub(crate) fn reset(state: &mut [f32]) {
 }
 
 /// Advances one layer by one token: `work.x` is read and updated.
-pub(crate) fn layer(mut parts: Parts<'_>, state: &mut [f32], work: &mut Work<'_, '_>) {
+pub(crate) fn layer(
+    mut parts: Parts<'_>,
+    state: &mut [f32],
+    work: &mut Work<'_, '_>,
+    executor: &mut impl Executor,
+) {
     if let Some(mut state) = State::split(state) {
-        time_mix(&mut parts, &mut state, work);
-        channel_mix(&mut parts, &mut state, work);
+        time_mix(&mut parts, &mut state, work, executor);
+        channel_mix(&mut parts, &mut state, work, executor);
     }
 }
 
-fn time_mix(parts: &mut Parts<'_>, state: &mut State<'_>, work: &mut Work<'_, '_>) {
+fn time_mix(
+    parts: &mut Parts<'_>,
+    state: &mut State<'_>,
+    work: &mut Work<'_, '_>,
+    executor: &mut impl Executor,
+) {
     let Work {
         x,
         xx,
@@ -83,13 +93,13 @@ fn time_mix(parts: &mut Parts<'_>, state: &mut State<'_>, work: &mut Work<'_, '_
     for out in [&mut *k, &mut *v, &mut *r] {
         let max = token_shift(xx, state.att_x, parts.half(Embd), tmp);
         let matrix = parts.matrix(Embd, Embd);
-        matvec(&matrix, &prepare(tmp, max, &matrix, q), out);
+        executor.matvec(&matrix, &prepare(tmp, max, &matrix, q), out);
     }
     copy(xx, state.att_x);
     let (w, u) = (parts.single(Embd), parts.single(Embd));
     let max = weighted_average(state, w, u, [k, v, r], tmp);
     let matrix = parts.matrix(Embd, Embd);
-    matvec(&matrix, &prepare(tmp, max, &matrix, q), xx);
+    executor.matvec(&matrix, &prepare(tmp, max, &matrix, q), xx);
     add_to(x, xx);
 }
 
@@ -139,7 +149,12 @@ fn relative_weights(a: f32, b: f32) -> (f32, f32) {
     }
 }
 
-fn channel_mix(parts: &mut Parts<'_>, state: &mut State<'_>, work: &mut Work<'_, '_>) {
+fn channel_mix(
+    parts: &mut Parts<'_>,
+    state: &mut State<'_>,
+    work: &mut Work<'_, '_>,
+    executor: &mut impl Executor,
+) {
     let Work {
         x,
         xx,
@@ -151,14 +166,14 @@ fn channel_mix(parts: &mut Parts<'_>, state: &mut State<'_>, work: &mut Work<'_,
     layer_norm(x, parts.half(Embd), parts.half(Embd), xx);
     let max = token_shift(xx, state.ffn_x, parts.half(Embd), tmp);
     let matrix = parts.matrix(Ffn, Embd);
-    matvec(&matrix, &prepare(tmp, max, &matrix, q), hidden);
+    executor.matvec(&matrix, &prepare(tmp, max, &matrix, q), hidden);
     let max = token_shift(xx, state.ffn_x, parts.half(Embd), tmp);
     let gate = parts.matrix(Embd, Embd);
-    matvec(&gate, &prepare(tmp, max, &gate, q), r);
+    executor.matvec(&gate, &prepare(tmp, max, &gate, q), r);
     copy(xx, state.ffn_x);
     let hidden = hidden.get_mut(..matrix.rows).unwrap_or_default();
     let max = relu_squared(hidden);
     let matrix = parts.matrix(Embd, Ffn);
-    matvec(&matrix, &prepare(hidden, max, &matrix, q), xx);
+    executor.matvec(&matrix, &prepare(hidden, max, &matrix, q), xx);
     add_gated(x, r, xx);
 }

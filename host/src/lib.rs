@@ -10,11 +10,14 @@
 //! | [`pack`] | a checkpoint -> the bytes that `kinglet::Image` reads |
 //! | [`engine`] | image or checkpoint behind one interface |
 //! | [`eval`] | bits per byte, divergence, agreement |
+//! | [`threads`] | several threads for one token |
+//! | [`mod@bench`] | tokens per second against memory bandwidth |
 //! | [`synth`] | random checkpoints for tests and benches |
 //! | [`cli`] | one file per subcommand of `kinglet` |
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations)]
 
+pub mod bench;
 pub mod checkpoint;
 pub mod cli;
 pub mod engine;
@@ -25,3 +28,4 @@ pub mod pack;
 pub mod quantize;
 pub mod reference;
 pub mod synth;
+pub mod threads;

@@ -16,7 +16,9 @@ fn file(folder: &Path, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
 
 #[test]
 fn every_subcommand_has_help_with_an_example() {
-    for command in ["quantize", "inspect", "run", "logits", "eval", "synth"] {
+    for command in [
+        "quantize", "inspect", "run", "logits", "eval", "synth", "bench",
+    ] {
         let help = stdout(&[command, "--help"]);
         assert!(help.contains("Example"), "{command}: {help}");
         assert!(
@@ -335,6 +337,26 @@ fn eval_scores_an_image_against_its_checkpoint() {
         (Some(0.0), Some(1.0))
     );
     assert!(stdout(&["eval", arg(&image), "--text", arg(&text)]).contains("bits per byte"));
+}
+
+#[test]
+fn bench_reports_every_number_of_threads() {
+    let folder = folder();
+    let image = demo_image(folder.path(), "int4");
+    let args = [
+        "bench",
+        arg(&image),
+        "--tokens",
+        "2",
+        "--rounds",
+        "1",
+        "--threads",
+        "1,2",
+    ];
+    let report = json(&[&args[..], &["--json"]].concat());
+    assert_eq!(report[1]["threads"], 2);
+    assert!(report[0]["tokens_per_second"].as_f64().unwrap() > 0.0);
+    assert!(stdout(&args).contains("tokens/s"));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! order in which they are stored.
 
 use super::header::{Header, Layout};
-use super::parts::{Bits, Dim, Kind, Part};
+use super::parts::{matrix_weight_bytes, Bits, Dim, Kind, Part, BLOCK_ROWS};
 use half::{bf16, f16};
 
 /// A matrix `[rows, cols]` of quantized weights in blocks of four rows.
@@ -20,6 +20,31 @@ pub struct Matrix<'a> {
     pub weights: &'a [u32],
     /// One scale per row, padded to a whole block.
     pub scales: &'a [bf16],
+}
+
+impl<'a> Matrix<'a> {
+    /// The matrix of the first `blocks` blocks of four rows, and that of the
+    /// others: two threads can have one each. `None` if there are fewer.
+    pub fn split_at_block(&self, blocks: usize) -> Option<(Self, Self)> {
+        let all = self.rows.div_ceil(BLOCK_ROWS);
+        let words = matrix_weight_bytes(self.layout, self.bits, blocks * BLOCK_ROWS, self.cols) / 4;
+        let (weights, more_weights) = self.weights.split_at_checked(words as usize)?;
+        let (scales, more_scales) = self.scales.split_at_checked(blocks * BLOCK_ROWS)?;
+        let rows = (blocks * BLOCK_ROWS).min(self.rows);
+        let first = Self {
+            rows,
+            weights,
+            scales,
+            ..*self
+        };
+        let rest = Self {
+            rows: self.rows - rows,
+            weights: more_weights,
+            scales: more_scales,
+            ..*self
+        };
+        (blocks <= all).then_some((first, rest))
+    }
 }
 
 /// A table `[rows, cols]` of quantized weights, stored row by row.

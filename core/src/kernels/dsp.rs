@@ -103,7 +103,7 @@ fn quantized<const N: usize>(x: &[f32], inverse: f32) -> [i32; N] {
 
 fn prepare_span(x: &[f32], inverse: f32, words: &mut [u32]) {
     #[cfg(kinglet_fpu)]
-    if x.len() % 8 == 0 {
+    if x.len().is_multiple_of(8) {
         return super::dsp_prepare::span(x, inverse, words);
     }
     let Some((constant, steps)) = words.split_first_mut() else {

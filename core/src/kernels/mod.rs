@@ -22,6 +22,10 @@ mod dsp_prepare;
 #[cfg(kinglet_fpu)]
 pub(crate) mod fpu;
 pub mod portable;
+#[cfg(test)]
+mod tests;
+#[cfg(kinglet_x86)]
+pub mod x86;
 
 use crate::image::{round_up, Bits, Layout, Matrix, GROUP_COLS};
 use crate::math::{scale_to_f32, AbsMax, ROUND_MAGIC};
@@ -80,6 +84,10 @@ pub fn prepare<'a>(
     match matrix.layout {
         #[cfg(kinglet_dsp)]
         Layout::Rows4 => dsp::prepare(x, inverse, matrix.bits, words),
+        #[cfg(kinglet_x86)]
+        Layout::Rows4 if x86::level() != x86::Level::None => {
+            x86::prepare(x86::level(), x, inverse, matrix.bits, words);
+        }
         _ => portable::prepare(x, inverse, words),
     }
     Prepared { words, scale }
@@ -91,6 +99,10 @@ pub fn sums(matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [i32]) {
     match matrix.layout {
         #[cfg(kinglet_dsp)]
         Layout::Rows4 => dsp::sums(matrix, x.words, out),
+        #[cfg(kinglet_x86)]
+        Layout::Rows4 if x86::level() != x86::Level::None => {
+            x86::sums(x86::level(), matrix, x.words, out);
+        }
         _ => portable::sums(matrix, x.words, out),
     }
 }
@@ -102,6 +114,24 @@ pub fn sums(matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [i32]) {
 pub fn matvec(matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [f32]) {
     sums(matrix, x, bytemuck::cast_slice_mut(out));
     scale_rows(matrix.scales, x.scale, out);
+}
+
+/// Who multiplies: a workstation may share the rows among threads. The
+/// result is the same, whoever it is.
+pub trait Executor {
+    /// As [`matvec`].
+    fn matvec(&mut self, matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [f32]);
+}
+
+/// This thread, alone.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Serial;
+
+impl Executor for Serial {
+    #[inline]
+    fn matvec(&mut self, matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [f32]) {
+        matvec(matrix, x, out);
+    }
 }
 
 /// Turns the sums of rows into values, in place: an integer in each word

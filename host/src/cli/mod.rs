@@ -1,5 +1,6 @@
 //! The program `kinglet`: one file per subcommand.
 
+mod bench;
 mod eval;
 mod inspect;
 mod logits;
@@ -29,6 +30,7 @@ enum Command {
     Logits(logits::Args),
     Eval(eval::Args),
     Synth(synth::Args),
+    Bench(bench::Args),
 }
 
 /// Runs the program. Exit code 0 is success, 1 failure, 2 bad use.
@@ -40,6 +42,7 @@ pub fn main() -> ExitCode {
         Command::Logits(args) => logits::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Synth(args) => synth::run(&args),
+        Command::Bench(args) => bench::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

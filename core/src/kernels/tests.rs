@@ -1,0 +1,204 @@
+//! One test for every kernel that can run here: its sums equal those of an
+//! `i64` reference that decodes each weight on its own.
+//!
+//! The kernels for Cortex-M are tested in the same way where their
+//! instructions exist: in QEMU, by the firmware's self-test.
+
+use super::{portable, prepared_words};
+use crate::image::{round_up, Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
+use crate::Pcg32;
+use half::bf16;
+use std::vec;
+use std::vec::Vec;
+
+/// Quantizes and arranges a vector.
+type Prepare = fn(&[f32], f32, Bits, &mut [u32]);
+/// Multiplies.
+type Sums = fn(&Matrix<'_>, &[u32], &mut [i32]);
+
+/// A byte of the weights of a block.
+fn byte(block: &[u32], at: usize) -> u8 {
+    block[at / 4].to_le_bytes()[at % 4]
+}
+
+/// A weight times its group scale, straight from `docs/format.md`.
+fn weight(layout: Layout, bits: Bits, block: &[u32], row: usize, col: usize) -> i64 {
+    let (group, g) = (
+        &block[col / GROUP_COLS * (GROUP_BYTES / 4).min(block.len())..],
+        col % GROUP_COLS,
+    );
+    let nibble = |word: usize, i: usize| (group[word] >> (4 * i) & 15) as i64;
+    let signed = |n: i64| if n < 8 { n } else { n - 16 };
+    let scale = || i64::from(byte(group, 64 + row));
+    match (layout, bits) {
+        (Layout::Lanes16, Bits::Int8) => {
+            i64::from(byte(block, col / 16 * 64 + row * 16 + col % 16) as i8)
+        }
+        (_, Bits::Int8) => {
+            let offset = match layout {
+                Layout::Rows4 => col % 2 == 0,
+                _ => col % 4 != 3,
+            };
+            let stored = byte(block, col / 4 * 16 + row * 4 + col % 4);
+            if offset {
+                i64::from(stored) - 128
+            } else {
+                i64::from(stored as i8)
+            }
+        }
+        (Layout::Rows4, Bits::Int4) => {
+            let n = nibble(g / 8 * 4 + row, g % 8);
+            scale() * if g % 4 == 3 { signed(n) } else { n - 8 }
+        }
+        (Layout::Pairs, Bits::Int4) => {
+            scale() * (nibble(g / 4 * 2 + row / 2, row % 2 * 4 + g % 4) - 8)
+        }
+        (Layout::Lanes16, Bits::Int4) => {
+            let both = byte(group, row * 16 + g % 16);
+            scale() * signed(i64::from(if g < 16 { both & 15 } else { both >> 4 }))
+        }
+    }
+}
+
+fn block_words(layout: Layout, bits: Bits, cols: usize) -> usize {
+    match bits {
+        Bits::Int8 => round_up(cols, layout.step_cols()),
+        Bits::Int4 => cols.div_ceil(GROUP_COLS) * GROUP_BYTES / 4,
+    }
+}
+
+/// Weights of all kinds: random bits, and the two extremes.
+fn weights(words: usize, kind: u32, rng: &mut Pcg32) -> Vec<u32> {
+    let extreme = [0, 0, 0, u32::MAX, 0x7f80_7f80];
+    (0..words)
+        .map(|_| match kind {
+            0..=2 => rng.next_u32(),
+            _ => extreme[kind as usize],
+        })
+        .collect()
+}
+
+fn check(layout: Layout, prepare: Prepare, sums: Sums, shapes: &[(usize, usize)]) {
+    let mut rng = Pcg32::new(1);
+    for &(rows, cols) in shapes {
+        for bits in [Bits::Int8, Bits::Int4] {
+            for kind in 0..5 {
+                // Integers in [-127, 127]; for the extremes +-127.
+                let x: Vec<f32> = (0..cols)
+                    .map(|c| match kind {
+                        0..=2 => (rng.next_u32() % 255) as f32 - 127.0,
+                        3 => -127.0,
+                        _ => [127.0, -127.0][c % 2],
+                    })
+                    .collect();
+                let block = block_words(layout, bits, cols);
+                let blocks = rows.div_ceil(BLOCK_ROWS);
+                let weights = weights(block * blocks, kind, &mut rng);
+                let scales = vec![bf16::ONE; blocks * BLOCK_ROWS];
+                let matrix = Matrix {
+                    layout,
+                    bits,
+                    rows,
+                    cols,
+                    weights: &weights,
+                    scales: &scales,
+                };
+                let mut words = vec![u32::MAX; prepared_words(layout, bits, cols)];
+                prepare(&x, 1.0, bits, &mut words);
+                let mut out = vec![0; blocks * BLOCK_ROWS];
+                sums(&matrix, &words, &mut out);
+                for (row, &sum) in out.iter().enumerate().take(rows) {
+                    let block = &weights[row / BLOCK_ROWS * block..][..block];
+                    let exact: i64 = (0..cols)
+                        .map(|c| weight(layout, bits, block, row % BLOCK_ROWS, c) * x[c] as i64)
+                        .sum();
+                    assert_eq!(
+                        i64::from(sum),
+                        exact,
+                        "{layout:?} {bits:?} {rows}x{cols} row {row}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Every tail, and rows that are longer than what a kernel sums at once.
+fn shapes() -> Vec<(usize, usize)> {
+    // Miri is a thousand times slower.
+    if cfg!(miri) {
+        return vec![(1, 1), (4, 31), (5, 33)];
+    }
+    let tails = (1..10).flat_map(|rows| (1..70).step_by(3).map(move |cols| (rows, cols)));
+    tails
+        .chain([
+            (8, 128),
+            (5, 512),
+            (5, 513),
+            (4, 1024),
+            (4, 4096),
+            (1, 8192),
+        ])
+        .collect()
+}
+
+/// Tests a kernel: its layout, and the two functions of its file.
+macro_rules! kernel_tests {
+    ($name:ident, $layout:expr, $prepare:expr, $sums:expr) => {
+        #[test]
+        fn $name() {
+            check($layout, $prepare, $sums, &shapes());
+        }
+    };
+}
+
+fn portable_prepare(x: &[f32], inverse: f32, _: Bits, words: &mut [u32]) {
+    portable::prepare(x, inverse, words);
+}
+
+kernel_tests!(
+    portable_rows4,
+    Layout::Rows4,
+    portable_prepare,
+    portable::sums
+);
+kernel_tests!(
+    portable_pairs,
+    Layout::Pairs,
+    portable_prepare,
+    portable::sums
+);
+kernel_tests!(
+    portable_lanes16,
+    Layout::Lanes16,
+    portable_prepare,
+    portable::sums
+);
+
+#[cfg(kinglet_x86)]
+mod x86 {
+    use super::super::x86::{level, prepare, sums, Level};
+    use super::*;
+
+    /// Tests a level, where the processor has it.
+    macro_rules! level_tests {
+        ($name:ident, $level:expr, $least:pat) => {
+            #[test]
+            fn $name() {
+                if !matches!(level(), $least) {
+                    std::eprintln!("skipped: the processor lacks {:?}", $level);
+                    return;
+                }
+                check(
+                    Layout::Rows4,
+                    |x, inverse, bits, words| prepare($level, x, inverse, bits, words),
+                    |matrix, words, out| sums($level, matrix, words, out),
+                    &shapes(),
+                );
+            }
+        };
+    }
+
+    level_tests!(avx2, Level::Avx2, Level::Avx2 | Level::Vnni);
+    level_tests!(vnni, Level::Vnni, Level::Vnni);
+}

@@ -1,0 +1,312 @@
+//! x86-64: AVX2, and AVX-512 with VNNI where the processor has it.
+//!
+//! The layout `rows4` suits both: a 32-bit lane of a vector is a word of one
+//! row, so that lanes never mix rows. Sums are exact, as everywhere.
+//!
+//! - VNNI multiplies unsigned by signed bytes. Weights become unsigned by an
+//!   exclusive-or, `u = w + 128` or `w + 8`; the sum of `x` takes that away.
+//! - AVX2 would saturate there for int8, so it multiplies 16-bit halves.
+//!
+//! Prepared vectors hold, per step of four (int8) or eight (int4) columns,
+//! two words: what meets the even and the odd bytes or nibbles.
+
+use super::quantize_one;
+use crate::image::{Bits, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
+use core::arch::x86_64::*;
+use std::is_x86_feature_detected;
+
+/// What the processor can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Neither of the two below.
+    None,
+    /// 256-bit integer vectors.
+    Avx2,
+    /// 512-bit vectors and byte dot products.
+    Vnni,
+}
+
+/// Finds out, and remembers.
+pub fn level() -> Level {
+    if is_x86_feature_detected!("avx512vnni")
+        && is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vl")
+    {
+        Level::Vnni
+    } else if is_x86_feature_detected!("avx2") {
+        Level::Avx2
+    } else {
+        Level::None
+    }
+}
+
+/// Words of a step in a prepared vector.
+const STEP_WORDS: usize = 2;
+
+/// Words of a prepared int4 group: four steps, then the sum of its columns.
+const GROUP_WORDS: usize = 4 * STEP_WORDS + 1;
+
+/// How far ahead weights are asked for: about what memory delivers while it
+/// takes to answer.
+const PREFETCH_WORDS: usize = 1024;
+
+/// Words of a stored int4 group of four rows.
+const STORED_WORDS: usize = GROUP_BYTES / 4;
+
+fn quantized<const N: usize>(x: &[f32], inverse: f32) -> [i8; N] {
+    let mut q = [0; N];
+    for (q, &x) in q.iter_mut().zip(x) {
+        *q = quantize_one(x, inverse);
+    }
+    q
+}
+
+fn bytes(b: [i8; 4]) -> u32 {
+    u32::from_le_bytes(b.map(|b| b as u8))
+}
+
+fn halves(low: i8, high: i8) -> u32 {
+    u32::from(i16::from(low) as u16) | u32::from(i16::from(high) as u16) << 16
+}
+
+/// Quantizes `x` and arranges it for [`sums`] at the same level.
+pub fn prepare(level: Level, x: &[f32], inverse: f32, bits: Bits, words: &mut [u32]) {
+    match bits {
+        Bits::Int8 => {
+            for (x, step) in x.chunks(4).zip(words.chunks_exact_mut(STEP_WORDS)) {
+                let q: [i8; 4] = quantized(x, inverse);
+                step.copy_from_slice(&match level {
+                    // The four columns, and their sum.
+                    Level::Vnni => [bytes(q), q.map(i32::from).iter().sum::<i32>() as u32],
+                    _ => [halves(q[0], q[2]), halves(q[1], q[3])],
+                });
+            }
+        }
+        Bits::Int4 => {
+            let groups = x
+                .chunks(GROUP_COLS)
+                .zip(words.chunks_exact_mut(GROUP_WORDS));
+            groups.for_each(|(x, words)| prepare_group(x, inverse, words));
+        }
+    }
+}
+
+/// Even columns of the four steps, odd columns of the four steps, the sum.
+fn prepare_group(x: &[f32], inverse: f32, words: &mut [u32]) {
+    let q: [i8; GROUP_COLS] = quantized(x, inverse);
+    let (even, rest) = words.split_at_mut(4);
+    let (odd, sum) = rest.split_at_mut(4);
+    for ((q, even), odd) in q.chunks_exact(8).zip(even).zip(odd) {
+        *even = bytes([q[0], q[2], q[4], q[6]]);
+        *odd = bytes([q[1], q[3], q[5], q[7]]);
+    }
+    sum.fill(q.iter().map(|&q| i32::from(q)).sum::<i32>() as u32);
+}
+
+/// The exact sums `[rows]` of `matrix` with a vector prepared at `level`.
+pub fn sums(level: Level, matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
+    let blocks = sums.chunks_exact_mut(BLOCK_ROWS);
+    match matrix.bits {
+        Bits::Int8 => {
+            let steps = matrix.cols.div_ceil(4);
+            let words = words.get(..steps * STEP_WORDS).unwrap_or(&[]);
+            let weights = matrix.weights.chunks_exact((steps * BLOCK_ROWS).max(1));
+            for (sums, weights) in blocks.zip(weights) {
+                // SAFETY: `level` was found by `level`, so the processor has
+                // the instructions.
+                let block = unsafe {
+                    match level {
+                        Level::Vnni => int8_vnni(weights, words),
+                        _ => int8_avx2(weights, words),
+                    }
+                };
+                sums.copy_from_slice(&block);
+            }
+        }
+        Bits::Int4 => {
+            let groups = matrix.cols.div_ceil(GROUP_COLS);
+            let words = words.get(..groups * GROUP_WORDS).unwrap_or(&[]);
+            let weights = matrix.weights.chunks_exact((groups * STORED_WORDS).max(1));
+            for (sums, weights) in blocks.zip(weights) {
+                // SAFETY: as above.
+                let block = unsafe {
+                    match level {
+                        Level::Vnni => int4_vnni(weights, words),
+                        _ => int4_avx2(weights, words),
+                    }
+                };
+                sums.copy_from_slice(&block);
+            }
+        }
+    }
+}
+
+/// The lanes of a vector of four rows.
+fn rows(v: __m128i) -> [i32; BLOCK_ROWS] {
+    let mut rows = [0i32; BLOCK_ROWS];
+    // SAFETY: SSE2 is a part of x86-64; 16 bytes are written to an array of
+    // 16 bytes, at any alignment.
+    unsafe { _mm_storeu_si128(rows.as_mut_ptr().cast(), v) };
+    rows
+}
+
+/// Four words of a slice that has them.
+#[inline(always)]
+fn load4(words: &[u32]) -> __m128i {
+    let words: &[u32; 4] = words.first_chunk().unwrap_or(&[0; 4]);
+    // SAFETY: reads the 16 bytes of an array of 16 bytes, at any alignment.
+    unsafe { _mm_loadu_si128(words.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load8(words: &[u32]) -> __m256i {
+    let words: &[u32; 8] = words.first_chunk().unwrap_or(&[0; 8]);
+    // SAFETY: reads the 32 bytes of an array of 32 bytes, at any alignment.
+    unsafe { _mm256_loadu_si256(words.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load16(words: &[u32]) -> __m512i {
+    let words: &[u32; 16] = words.first_chunk().unwrap_or(&[0; 16]);
+    // SAFETY: reads the 64 bytes of an array of 64 bytes, at any alignment.
+    unsafe { _mm512_loadu_si512(words.as_ptr().cast()) }
+}
+
+/// Word `i` of a vector in every 32-bit lane of its 128-bit lane `i`.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn spread(words: __m128i) -> __m512i {
+    let each = _mm512_set_epi32(3, 3, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 0, 0, 0, 0);
+    _mm512_permutexvar_epi32(each, _mm512_castsi128_si512(words))
+}
+
+/// The sum of the four 128-bit lanes.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn fold(v: __m512i) -> __m128i {
+    let half = _mm256_add_epi32(_mm512_castsi512_si256(v), _mm512_extracti64x4_epi64::<1>(v));
+    _mm_add_epi32(
+        _mm256_castsi256_si128(half),
+        _mm256_extracti128_si256::<1>(half),
+    )
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+fn int8_vnni(weights: &[u32], words: &[u32]) -> [i32; BLOCK_ROWS] {
+    // Bytes 1 and 3 of a word get the 128 that bytes 0 and 2 have.
+    let flip = _mm512_set1_epi32(0x8000_8000u32 as i32);
+    let pick = _mm512_set_epi32(6, 6, 6, 6, 4, 4, 4, 4, 2, 2, 2, 2, 0, 0, 0, 0);
+    let mut sum = _mm512_setzero_si512();
+    let mut columns = 0i32;
+    let whole = weights.chunks_exact(4 * BLOCK_ROWS);
+    let whole_words = words.chunks_exact(4 * STEP_WORDS);
+    let (rest, rest_words) = (whole.remainder(), whole_words.remainder());
+    for (weights, words) in whole.zip(whole_words) {
+        prefetch(weights);
+        let u = _mm512_xor_si512(load16(weights), flip);
+        let x = _mm512_permutexvar_epi32(pick, _mm512_castsi256_si512(load8(words)));
+        sum = _mm512_dpbusd_epi32(sum, u, x);
+        columns += (words[1] as i32 + words[3] as i32) + (words[5] as i32 + words[7] as i32);
+    }
+    let mut sum = fold(sum);
+    for (weights, words) in rest
+        .chunks_exact(BLOCK_ROWS)
+        .zip(rest_words.chunks_exact(STEP_WORDS))
+    {
+        let u = _mm_xor_si128(load4(weights), _mm512_castsi512_si128(flip));
+        sum = _mm_dpbusd_epi32(sum, u, _mm_set1_epi32(words[0] as i32));
+        columns += words[1] as i32;
+    }
+    rows(_mm_sub_epi32(sum, _mm_set1_epi32(128 * columns)))
+}
+
+#[target_feature(enable = "avx2")]
+fn int8_avx2(weights: &[u32], words: &[u32]) -> [i32; BLOCK_ROWS] {
+    // Into two's complement.
+    let flip = _mm_set1_epi32(0x0080_0080);
+    let mut sum = _mm_setzero_si128();
+    let steps = weights
+        .chunks_exact(BLOCK_ROWS)
+        .zip(words.chunks_exact(STEP_WORDS));
+    for (weights, words) in steps {
+        let w = _mm_xor_si128(load4(weights), flip);
+        let even = _mm_srai_epi16::<8>(_mm_slli_epi16::<8>(w));
+        let odd = _mm_srai_epi16::<8>(w);
+        let even = _mm_madd_epi16(even, _mm_set1_epi32(words[0] as i32));
+        let odd = _mm_madd_epi16(odd, _mm_set1_epi32(words[1] as i32));
+        sum = _mm_add_epi32(sum, _mm_add_epi32(even, odd));
+    }
+    rows(sum)
+}
+
+/// Asks for what lies a little ahead: the processor's own prefetcher stops at
+/// every page.
+#[inline(always)]
+fn prefetch(words: &[u32]) {
+    // SAFETY: a prefetch reads nothing and cannot fault, wherever it points.
+    unsafe { _mm_prefetch::<_MM_HINT_T0>(words.as_ptr().wrapping_add(PREFETCH_WORDS).cast()) };
+}
+
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
+fn int4_vnni(weights: &[u32], words: &[u32]) -> [i32; BLOCK_ROWS] {
+    // Nibbles 3 and 7 of a word get the 8 that the others have.
+    let flip = _mm512_set1_epi32(0x8000_8000u32 as i32);
+    let low = _mm512_set1_epi8(15);
+    let mut total = _mm512_setzero_si512();
+    let groups = weights
+        .chunks_exact(STORED_WORDS)
+        .zip(words.chunks_exact(GROUP_WORDS));
+    for (weights, words) in groups {
+        prefetch(weights);
+        let u = _mm512_xor_si512(load16(weights), flip);
+        let even = _mm512_and_si512(u, low);
+        let odd = _mm512_and_si512(_mm512_srli_epi16::<4>(u), low);
+        // The offset of the whole group goes into the lanes of one step.
+        let offset = -8 * words[8] as i32;
+        let sum = _mm512_maskz_set1_epi32(0x000f, offset);
+        let sum = _mm512_dpbusd_epi32(sum, even, spread(load4(words)));
+        let sum = _mm512_dpbusd_epi32(sum, odd, spread(load4(&words[4..])));
+        let scales = _mm_cvtepu8_epi32(_mm_cvtsi32_si128(weights[16] as i32));
+        let scales = _mm512_broadcast_i32x4(scales);
+        total = _mm512_add_epi32(total, _mm512_mullo_epi32(sum, scales));
+    }
+    rows(fold(total))
+}
+
+#[target_feature(enable = "avx2")]
+fn int4_avx2(weights: &[u32], words: &[u32]) -> [i32; BLOCK_ROWS] {
+    let flip = _mm256_set1_epi32(0x8000_8000u32 as i32);
+    let low = _mm256_set1_epi8(15);
+    let ones = _mm256_set1_epi16(1);
+    let mut total = _mm_setzero_si128();
+    let groups = weights
+        .chunks_exact(STORED_WORDS)
+        .zip(words.chunks_exact(GROUP_WORDS));
+    for (weights, words) in groups {
+        let mut sum = _mm256_setzero_si256();
+        // Two steps in each of two vectors.
+        for (step, weights) in [0, 2].into_iter().zip(weights.chunks_exact(8)) {
+            let u = _mm256_xor_si256(load8(weights), flip);
+            let x = |at: usize| {
+                let (a, b) = (words[at + step] as i32, words[at + step + 1] as i32);
+                _mm256_set_epi32(b, b, b, b, a, a, a, a)
+            };
+            let even = _mm256_maddubs_epi16(_mm256_and_si256(u, low), x(0));
+            let odd = _mm256_and_si256(_mm256_srli_epi16::<4>(u), low);
+            let odd = _mm256_maddubs_epi16(odd, x(4));
+            // 4 * 15 * 127 fits in 16 bits.
+            sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_add_epi16(even, odd), ones));
+        }
+        let sum = _mm_add_epi32(
+            _mm256_castsi256_si128(sum),
+            _mm256_extracti128_si256::<1>(sum),
+        );
+        let sum = _mm_sub_epi32(sum, _mm_set1_epi32(8 * words[8] as i32));
+        let scales = _mm_cvtepu8_epi32(_mm_cvtsi32_si128(weights[16] as i32));
+        total = _mm_add_epi32(total, _mm_mullo_epi32(sum, scales));
+    }
+    rows(total)
+}

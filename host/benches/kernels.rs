@@ -1,0 +1,47 @@
+//! Products of a matrix and a vector on this workstation: `cargo bench`.
+
+use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion, Throughput};
+use half::bf16;
+use kinglet::image::{matrix_weight_bytes, Bits, Layout, Matrix};
+use kinglet::kernels::{matvec, prepare, prepared_words};
+use kinglet::math::AbsMax;
+use kinglet::Pcg32;
+use std::hint::black_box;
+
+fn products(c: &mut Criterion) {
+    let mut group = c.benchmark_group("matvec");
+    for (rows, cols) in [(128, 128), (256, 256), (768, 768), (3072, 768), (768, 3072)] {
+        for (name, bits) in [("int8", Bits::Int8), ("int4", Bits::Int4)] {
+            let layout = Layout::Rows4;
+            let mut rng = Pcg32::new(1);
+            let words = matrix_weight_bytes(layout, bits, rows, cols) as usize / 4;
+            let weights: Vec<u32> = (0..words).map(|_| rng.next_u32()).collect();
+            let scales = vec![bf16::from_f32(0.01); rows];
+            let matrix = Matrix {
+                layout,
+                bits,
+                rows,
+                cols,
+                weights: &weights,
+                scales: &scales,
+            };
+            let x: Vec<f32> = (0..cols).map(|_| rng.next_f32() - 0.5).collect();
+            let mut max = AbsMax::default();
+            x.iter().for_each(|&x| max.see(x));
+            let mut words = vec![0; prepared_words(layout, bits, cols)];
+            let mut out = vec![0.0; rows];
+            group.throughput(Throughput::Elements((rows * cols) as u64));
+            group.bench_function(BenchmarkId::new(name, format!("{rows}x{cols}")), |b| {
+                b.iter(|| {
+                    let x = prepare(black_box(&x), max, &matrix, &mut words);
+                    matvec(&matrix, &x, &mut out);
+                    black_box(&mut out);
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, products);
+criterion_main!(benches);

@@ -1,0 +1,48 @@
+//! A token of the demo model on this workstation, with and without the head.
+
+use criterion::{criterion_group, criterion_main, Criterion, Throughput};
+use kinglet::image::{Bits, Layout, Metadata};
+use kinglet::Session;
+use kinglet_host::engine::ImageFile;
+use kinglet_host::model::Model;
+use kinglet_host::pack::{pack, Options};
+use std::hint::black_box;
+use std::path::Path;
+
+fn demo_image(weights: Bits) -> ImageFile {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../models/stories-bytes.safetensors"
+    );
+    let model = Model::open(Path::new(path)).expect("the demo checkpoint");
+    let options = Options {
+        weights,
+        head: Bits::Int8,
+        layout: Layout::Rows4,
+    };
+    let metadata = Metadata {
+        name: "",
+        producer: "",
+        source: "",
+    };
+    let packed = pack(&model, &options, &metadata, |_, _| {}).expect("it can be packed");
+    ImageFile::new(&packed.bytes).expect("a good image")
+}
+
+fn tokens(c: &mut Criterion) {
+    for (name, weights) in [("int8", Bits::Int8), ("int4", Bits::Int4)] {
+        let file = demo_image(weights);
+        let image = file.image();
+        let mut state = vec![0.0; image.header().state_len()];
+        let mut scratch = vec![0.0; image.header().scratch_len()];
+        let mut session = Session::new(&image, &mut state, &mut scratch).expect("the buffers fit");
+        let mut group = c.benchmark_group(format!("stories-{name}"));
+        group.throughput(Throughput::Elements(1));
+        group.bench_function("step", |b| b.iter(|| black_box(session.step(97).is_ok())));
+        group.bench_function("prefill", |b| b.iter(|| session.feed(black_box(&[97]))));
+        group.finish();
+    }
+}
+
+criterion_group!(benches, tokens);
+criterion_main!(benches);

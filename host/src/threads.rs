@@ -1,0 +1,78 @@
+//! Several threads for one token: the rows of a product are shared out.
+
+use kinglet::image::{Matrix, BLOCK_ROWS};
+use kinglet::kernels::{matvec, Executor, Prepared};
+
+/// Below this many bytes of weights a product is quicker than handing out
+/// its halves.
+const WORTH_SHARING_BYTES: usize = 64 << 10;
+
+/// Shares each product among this many threads of rayon's pool.
+#[derive(Clone, Copy, Debug)]
+pub struct Threads(pub usize);
+
+impl Executor for Threads {
+    fn matvec(&mut self, matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [f32]) {
+        share(self.0, matrix, x, out);
+    }
+}
+
+fn share(threads: usize, matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [f32]) {
+    let blocks = matrix.rows.div_ceil(BLOCK_ROWS);
+    let large = 4 * matrix.weights.len() >= WORTH_SHARING_BYTES;
+    let mine = blocks * (threads / 2) / threads.max(1);
+    match matrix.split_at_block(mine) {
+        Some((first, rest)) if threads > 1 && large && mine > 0 => {
+            let (out_first, out_rest) = out.split_at_mut(mine * BLOCK_ROWS);
+            rayon::join(
+                || share(threads / 2, &first, x, out_first),
+                || share(threads - threads / 2, &rest, x, out_rest),
+            );
+        }
+        _ => matvec(matrix, x, out),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use half::bf16;
+    use kinglet::image::{matrix_weight_bytes, Bits, Layout};
+    use kinglet::kernels::{prepare, prepared_words};
+    use kinglet::math::AbsMax;
+    use kinglet::Pcg32;
+
+    #[test]
+    fn any_number_of_threads_gives_the_same_bits() {
+        let mut rng = Pcg32::new(5);
+        let (layout, rows, cols) = (Layout::Rows4, 1001, 200);
+        for bits in [Bits::Int8, Bits::Int4] {
+            let words = matrix_weight_bytes(layout, bits, rows, cols) as usize / 4;
+            assert!(4 * words > WORTH_SHARING_BYTES);
+            let weights: Vec<u32> = (0..words).map(|_| rng.next_u32()).collect();
+            let scales: Vec<bf16> = (0..rows.next_multiple_of(4))
+                .map(|_| bf16::from_f32(rng.next_f32()))
+                .collect();
+            let matrix = Matrix {
+                layout,
+                bits,
+                rows,
+                cols,
+                weights: &weights,
+                scales: &scales,
+            };
+            let x: Vec<f32> = (0..cols).map(|_| rng.next_f32() - 0.5).collect();
+            let mut max = AbsMax::default();
+            x.iter().for_each(|&x| max.see(x));
+            let mut words = vec![0; prepared_words(layout, bits, cols)];
+            let x = prepare(&x, max, &matrix, &mut words);
+            let mut alone = vec![0.0; scales.len()];
+            matvec(&matrix, &x, &mut alone);
+            for threads in [1, 2, 3, 7] {
+                let mut shared = vec![0.0; scales.len()];
+                Threads(threads).matvec(&matrix, &x, &mut shared);
+                assert_eq!(shared[..rows], alone[..rows], "{threads} threads");
+            }
+        }
+    }
+}
