@@ -36,7 +36,7 @@ fn weight(layout: Layout, bits: Bits, block: &[u32], row: usize, col: usize) -> 
         }
         (_, Bits::Int8) => {
             let offset = match layout {
-                Layout::Rows4 => col % 2 == 0,
+                Layout::Rows4 => col.is_multiple_of(2),
                 _ => col % 4 != 3,
             };
             let stored = byte(block, col / 4 * 16 + row * 4 + col % 4);
