@@ -15,12 +15,18 @@
 //!
 //! [`MAX_COLS`]: crate::image::MAX_COLS
 
+#[cfg(kinglet_armv6m)]
+pub mod armv6m;
+#[cfg(kinglet_armv7m)]
+pub mod armv7m;
 #[cfg(kinglet_dsp)]
 pub mod dsp;
 #[cfg(all(kinglet_dsp, kinglet_fpu))]
 mod dsp_prepare;
 #[cfg(kinglet_fpu)]
 pub(crate) mod fpu;
+#[cfg(any(kinglet_armv6m, kinglet_armv7m))]
+mod pairs;
 pub mod portable;
 #[cfg(test)]
 mod tests;
@@ -84,6 +90,8 @@ pub fn prepare<'a>(
     match matrix.layout {
         #[cfg(kinglet_dsp)]
         Layout::Rows4 => dsp::prepare(x, inverse, matrix.bits, words),
+        #[cfg(any(kinglet_armv6m, kinglet_armv7m))]
+        Layout::Pairs => pairs::prepare(x, inverse, matrix.bits, words),
         #[cfg(kinglet_x86)]
         Layout::Rows4 if x86::level() != x86::Level::None => {
             x86::prepare(x86::level(), x, inverse, matrix.bits, words);
@@ -99,6 +107,10 @@ pub fn sums(matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [i32]) {
     match matrix.layout {
         #[cfg(kinglet_dsp)]
         Layout::Rows4 => dsp::sums(matrix, x.words, out),
+        #[cfg(kinglet_armv6m)]
+        Layout::Pairs => armv6m::sums(matrix, x.words, out),
+        #[cfg(kinglet_armv7m)]
+        Layout::Pairs => armv7m::sums(matrix, x.words, out),
         #[cfg(kinglet_x86)]
         Layout::Rows4 if x86::level() != x86::Level::None => {
             x86::sums(x86::level(), matrix, x.words, out);

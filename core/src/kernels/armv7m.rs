@@ -1,0 +1,220 @@
+//! ARMv7-M: Cortex-M3. No instruction multiplies lanes, but 32-bit products
+//! are exact modulo 2^32, and that is enough.
+//!
+//! **int8.** With the stored word `W = 2^24 w3 + 2^16 u2 + 2^8 u1 + u0`,
+//! `u = w + 128`, and `y_k = x_k - 256 x_(k-1)`:
+//! `W y0 + (W asr 8) y1 + (W asr 16) y2 + (W asr 24) y3 = S + 128 (x0 + x1 + x2)`,
+//! because each product's surplus cancels the next one's correction. No mask,
+//! no sign extension: the word is shifted in place.
+//!
+//! **int4.** The halves of a word are two rows, `W = lo + 2^16 hi`, each with
+//! four nibbles `u = n + 8`. With `y_k = x_k - 16^k x_0`,
+//! `W x0 + ((W >> 4) & m) y1 + ((W >> 8) & m) y2 + ((W >> 12) & m) y3`,
+//! `m = 0x000F000F`, sums to `S_lo + 2^16 S_hi` plus a constant: 14
+//! instructions for 16 products. A group's sums fit in 16 bits, so they come
+//! apart again.
+
+use super::pairs::{self, Routine};
+use crate::image::Matrix;
+use core::arch::global_asm;
+
+/// The exact sums `[rows]` of `matrix` with a prepared vector; `sums` must
+/// hold whole blocks of rows.
+pub fn sums(matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
+    // SAFETY: the routines read and write what `pairs::call` checks, and keep
+    // to the C calling convention.
+    unsafe { pairs::call(kinglet_v7m_int8, kinglet_v7m_int4, matrix, words, sums) }
+}
+
+extern "C" {
+    fn kinglet_v7m_int8(
+        weights: *const u32,
+        words: *const u32,
+        sums: *mut i32,
+        blocks: usize,
+        steps: usize,
+    );
+    fn kinglet_v7m_int4(
+        weights: *const u32,
+        words: *const u32,
+        sums: *mut i32,
+        blocks: usize,
+        groups: usize,
+    );
+}
+
+// A change of a signature above must be one of the routine's, too.
+const _: [Routine; 2] = [kinglet_v7m_int8, kinglet_v7m_int4];
+
+// Registers: r0 weights  r1 words  r2-r5 sums of four rows
+//   r6-r9 their weights  r10-r12, lr activations
+// Stack: [0] words  [4] sums  [8] blocks left  [12] steps left; 36 bytes of
+// saved registers behind, then the fifth argument.
+global_asm!(
+    r#"
+    .syntax unified
+    .macro kinglet_v7m_int8_step
+        ldm     r0!, {{r6-r9}}
+        ldm     r1!, {{r10-r12, lr}}
+        mla     r2, r6, r10, r2
+        mla     r3, r7, r10, r3
+        mla     r4, r8, r10, r4
+        mla     r5, r9, r10, r5
+        asrs    r6, r6, #8
+        asrs    r7, r7, #8
+        asr     r8, r8, #8
+        asr     r9, r9, #8
+        mla     r2, r6, r11, r2
+        mla     r3, r7, r11, r3
+        mla     r4, r8, r11, r4
+        mla     r5, r9, r11, r5
+        asrs    r6, r6, #8
+        asrs    r7, r7, #8
+        asr     r8, r8, #8
+        asr     r9, r9, #8
+        mla     r2, r6, r12, r2
+        mla     r3, r7, r12, r3
+        mla     r4, r8, r12, r4
+        mla     r5, r9, r12, r5
+        asrs    r6, r6, #8
+        asrs    r7, r7, #8
+        asr     r8, r8, #8
+        asr     r9, r9, #8
+        mla     r2, r6, lr, r2
+        mla     r3, r7, lr, r3
+        mla     r4, r8, lr, r4
+        mla     r5, r9, lr, r5
+    .endm
+
+    .section .text.kinglet_v7m_int8,"ax",%progbits
+    .balign 4
+    .thumb
+    .thumb_func
+    .global kinglet_v7m_int8
+    .type kinglet_v7m_int8,%function
+kinglet_v7m_int8:
+    push    {{r4-r11, lr}}
+    sub     sp, #16
+    strd    r1, r2, [sp]
+    str     r3, [sp, #8]
+1:  ldr     r1, [sp]
+    ldr     r6, [sp, #52]
+    ldr     r2, [r1], #4
+    mov     r3, r2
+    mov     r4, r2
+    mov     r5, r2
+    subs    r6, #8
+    blo     3f
+2:  str     r6, [sp, #12]
+    .rept 8
+    kinglet_v7m_int8_step
+    .endr
+    ldr     r6, [sp, #12]
+    subs    r6, #8
+    bhs     2b
+3:  adds    r6, #8
+    beq     5f
+4:  str     r6, [sp, #12]
+    kinglet_v7m_int8_step
+    ldr     r6, [sp, #12]
+    subs    r6, #1
+    bne     4b
+5:  ldrd    r6, r7, [sp, #4]
+    stm     r6!, {{r2-r5}}
+    subs    r7, #1
+    strd    r6, r7, [sp, #4]
+    bne     1b
+    add     sp, #16
+    pop     {{r4-r11, pc}}
+    .size kinglet_v7m_int8, . - kinglet_v7m_int8
+"#
+);
+
+// Registers: r0 weights  r1 words  r2 mask  r3 scratch  r4 sums of rows 0
+//   and 1, r5 of rows 2 and 3  r6, r7 and r12, lr their weights in two steps
+//   r8-r11 activations
+// Stack: [0] sums of four rows  [16] words  [20] sums  [24] blocks left
+// [28] groups left; saved registers behind, then the fifth argument.
+global_asm!(
+    r#"
+    .syntax unified
+    .macro kinglet_v7m_int4_rest w, sum
+        and     r3, r2, \w, lsr #4
+        mla     \sum, r3, r8, \sum
+        and     r3, r2, \w, lsr #8
+        mla     \sum, r3, r9, \sum
+        and     r3, r2, \w, lsr #12
+        mla     \sum, r3, r10, \sum
+    .endm
+    .macro kinglet_v7m_int4_step a, b
+        ldm     r1!, {{r8-r11}}
+        mla     r4, \a, r11, r4
+        kinglet_v7m_int4_rest \a, r4
+        mla     r5, \b, r11, r5
+        kinglet_v7m_int4_rest \b, r5
+    .endm
+    .macro kinglet_v7m_int4_group
+        ldm     r0!, {{r6, r7, r12, lr}}
+        ldm     r1!, {{r5, r8-r11}}
+        mla     r4, r6, r11, r5
+        kinglet_v7m_int4_rest r6, r4
+        mla     r5, r7, r11, r5
+        kinglet_v7m_int4_rest r7, r5
+        kinglet_v7m_int4_step r12, lr
+        .rept 3
+        ldm     r0!, {{r6, r7, r12, lr}}
+        kinglet_v7m_int4_step r6, r7
+        kinglet_v7m_int4_step r12, lr
+        .endr
+        // Two sums out of each word, times their scales.
+        ldr     r6, [r0], #4
+        ldm     sp, {{r8-r11}}
+        sxth    r7, r4
+        uxtb    r3, r6
+        subs    r4, r4, r7
+        mla     r8, r7, r3, r8
+        asrs    r4, r4, #16
+        uxtb    r3, r6, ror #8
+        sxth    r7, r5
+        mla     r9, r4, r3, r9
+        subs    r5, r5, r7
+        uxtb    r3, r6, ror #16
+        asrs    r5, r5, #16
+        mla     r10, r7, r3, r10
+        lsrs    r6, r6, #24
+        mla     r11, r5, r6, r11
+        stm     sp, {{r8-r11}}
+    .endm
+
+    .section .text.kinglet_v7m_int4,"ax",%progbits
+    .balign 4
+    .thumb
+    .thumb_func
+    .global kinglet_v7m_int4
+    .type kinglet_v7m_int4,%function
+kinglet_v7m_int4:
+    push    {{r4-r11, lr}}
+    sub     sp, #32
+    strd    r1, r2, [sp, #16]
+    str     r3, [sp, #24]
+    mov     r2, #0x000F000F
+1:  movs    r4, #0
+    ldr     r1, [sp, #16]
+    ldr     r3, [sp, #68]
+    strd    r4, r4, [sp]
+    strd    r4, r4, [sp, #8]
+2:  str     r3, [sp, #28]
+    kinglet_v7m_int4_group
+    ldr     r3, [sp, #28]
+    subs    r3, #1
+    bne     2b
+    ldrd    r3, r12, [sp, #20]
+    stm     r3!, {{r8-r11}}
+    subs    r12, #1
+    strd    r3, r12, [sp, #20]
+    bne     1b
+    add     sp, #32
+    pop     {{r4-r11, pc}}
+    .size kinglet_v7m_int4, . - kinglet_v7m_int4
+"#
+);
