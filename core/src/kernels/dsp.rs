@@ -154,7 +154,8 @@ fn int8_sums(matrix: &Matrix<'_>, blocks: usize, words: &[u32], sums: &mut [i32]
     let steps = matrix.cols.div_ceil(STEP_COLS);
     let span_steps = SPAN_COLS / STEP_COLS;
     let spans = steps.div_ceil(span_steps);
-    if matrix.weights.len() < blocks * steps * BLOCK_ROWS || words.len() < 2 * steps + spans {
+    let weights = blocks * steps * BLOCK_ROWS;
+    if blocks == 0 || matrix.weights.len() < weights || words.len() < 2 * steps + spans {
         return;
     }
     for span in 0..spans {
@@ -168,7 +169,8 @@ fn int8_sums(matrix: &Matrix<'_>, blocks: usize, words: &[u32], sums: &mut [i32]
         };
         // SAFETY: all blocks of this span lie inside `weights` (checked
         // above), the span's words inside `words`, and `sums` holds four
-        // words per block. The routine keeps to the C calling convention.
+        // words per block. There is a block and a step. The routine keeps to
+        // the C calling convention.
         unsafe {
             kinglet_dsp_int8(
                 matrix.weights.as_ptr().add(first * BLOCK_ROWS),
@@ -183,14 +185,14 @@ fn int8_sums(matrix: &Matrix<'_>, blocks: usize, words: &[u32], sums: &mut [i32]
 
 fn int4_sums(matrix: &Matrix<'_>, blocks: usize, words: &[u32], sums: &mut [i32]) {
     let groups = matrix.cols.div_ceil(GROUP_COLS);
-    if matrix.weights.len() < blocks * groups * (GROUP_BYTES / 4)
-        || words.len() < groups * GROUP_WORDS
+    let weights = blocks * groups * (GROUP_BYTES / 4);
+    if blocks * groups == 0 || matrix.weights.len() < weights || words.len() < groups * GROUP_WORDS
     {
         return;
     }
     // SAFETY: `weights`, `words` and `sums` hold all that the routine reads
-    // and writes (checked above and by the caller). It keeps to the C calling
-    // convention.
+    // and writes (checked above and by the caller), and there is a block and a
+    // group. The routine keeps to the C calling convention.
     unsafe {
         kinglet_dsp_int4(
             matrix.weights.as_ptr(),
@@ -231,10 +233,13 @@ extern "C" {
 }
 
 // Registers of the int8 routine:
-//   r0 weights   r1 words   r2 steps left   r4-r7 sums of four rows
+//   r0 weights   r1 words   r2 rounds left   r4-r7 sums of four rows
 //   r8-r11 their weights   r12, lr activations
-// Stack: [0] words  [4] sums  [8] blocks left; 36 bytes of saved registers
-// behind, then the fifth argument.
+// Stack, from sp: what a block starts with, in one LDM
+//   [0] words  [4] rounds  [8] the constant, four times  [24] entry
+//   [28] sums  [32] blocks left  [36] bytes to skip  [40] add
+// A round is 16 steps; the first enters it so that the last ends with it. A
+// SMLAD and an UXTB16 take turns: a Cortex-M7 can issue them together.
 global_asm!(
     extension!(),
     r#"
@@ -242,12 +247,12 @@ global_asm!(
         ldm     r0!, {{r8-r11}}
         ldrd    r12, lr, [r1], #8
         smlad   r4, r8, r12, r4
-        smlad   r5, r9, r12, r5
-        smlad   r6, r10, r12, r6
-        smlad   r7, r11, r12, r7
         uxtb16  r8, r8
+        smlad   r5, r9, r12, r5
         uxtb16  r9, r9
+        smlad   r6, r10, r12, r6
         uxtb16  r10, r10
+        smlad   r7, r11, r12, r7
         uxtb16  r11, r11
         smlad   r4, r8, lr, r4
         smlad   r5, r9, lr, r5
@@ -263,85 +268,93 @@ global_asm!(
     .type kinglet_dsp_int8,%function
 kinglet_dsp_int8:
     push    {{r4-r11, lr}}
-    sub     sp, #12
-    strd    r1, r2, [sp]
-    str     r3, [sp, #8]
-1:  ldr     r3, [sp, #48]
-    ldr     r1, [sp]
-    ldr     r2, [r3]
-    ldr     r4, [r1], #4
-    mov     r5, r4
-    mov     r6, r4
-    mov     r7, r4
-    subs    r2, #16
-    blo     3f
+    ldr     r12, [sp, #36]
+    sub     sp, #44
+    ldm     r12, {{r4-r6}}
+    strd    r2, r3, [sp, #28]
+    strd    r5, r6, [sp, #36]
+    subs    r4, #1
+    and     r5, r4, #15
+    lsrs    r4, r4, #4
+    adds    r5, #1
+    adds    r4, #1
+    adr.w   r6, 3f
+    adr.w   r7, 2f
+    sub     r7, r6, r7
+    lsrs    r7, r7, #4
+    mls     r6, r5, r7, r6
+    orr     r6, r6, #1
+    ldr     r5, [r1], #4
+    strd    r1, r4, [sp]
+    strd    r5, r5, [sp, #8]
+    strd    r5, r5, [sp, #16]
+    str     r6, [sp, #24]
+1:  ldm.w   sp, {{r1, r2, r4-r7, pc}}
+    .balign 4
 2:
     .rept 16
     kinglet_dsp_int8_step
     .endr
-    subs    r2, #16
-    bhs     2b
-3:  adds    r2, #16
-    beq     5f
-4:  kinglet_dsp_int8_step
-    subs    r2, #1
-    bne     4b
-5:  ldr     r3, [sp, #48]
-    ldr     r2, [sp, #4]
-    ldrd    r8, r3, [r3, #4]
+3:  subs    r2, #1
+    bne     2b
+    ldrd    r8, r9, [sp, #28]
+    ldrd    r10, r3, [sp, #36]
     asrs    r4, r4, #8
     asrs    r5, r5, #8
     asrs    r6, r6, #8
     asrs    r7, r7, #8
-    cbz     r3, 6f
-    ldm     r2, {{r9-r12}}
-    add     r4, r9
-    add     r5, r10
-    add     r6, r11
-    add     r7, r12
-6:  stm     r2!, {{r4-r7}}
-    ldr     r3, [sp, #8]
-    add     r0, r8
-    str     r2, [sp, #4]
-    subs    r3, #1
-    str     r3, [sp, #8]
+    cbnz    r3, 5f
+4:  add     r0, r10
+    stm     r8!, {{r4-r7}}
+    subs    r9, #1
+    strd    r8, r9, [sp, #28]
     bne     1b
-    add     sp, #12
+    add     sp, #44
     pop     {{r4-r11, pc}}
+5:  ldm     r8, {{r1, r2, r3, r12}}
+    add     r4, r1
+    add     r5, r2
+    add     r6, r3
+    add     r7, r12
+    b       4b
     .size kinglet_dsp_int8, . - kinglet_dsp_int8
 "#
 );
 
 // Registers of the int4 routine:
-//   r0 weights   r1 words   r2 mask   r3 scratch   r4-r7 sums of a group
+//   r0 weights   r1 words   r2 mask   r3, r12 scratch   r4-r7 sums of a group
 //   r8-r11 weights of four rows   r12, lr activations
-// Stack: [0] sums of four rows  [16] words  [20] sums  [24] blocks left
-// [28] groups left; saved registers behind, then the fifth argument.
+// Stack, from sp:
+//   [0] sums of four rows  [16] sums  [20] blocks left  [24] words  [28] entry
+//   [32] end of the words
+// A round is four groups; the first enters it so that the last ends with it.
+// Between a shifted AND and the SMLAD that needs it stands another
+// instruction: a Cortex-M33 would wait.
 global_asm!(
     extension!(),
     r#"
     .macro kinglet_dsp_int4_rest
         and     r3, r2, r8, lsl #8
+        and     r12, r2, r9, lsl #8
         smlad   r4, r3, lr, r4
-        and     r3, r2, r9, lsl #8
-        smlad   r5, r3, lr, r5
         and     r3, r2, r10, lsl #8
+        smlad   r5, r12, lr, r5
+        and     r12, r2, r11, lsl #8
         smlad   r6, r3, lr, r6
-        and     r3, r2, r11, lsl #8
-        smlad   r7, r3, lr, r7
-        ldrd    r12, lr, [r1], #8
         and     r3, r8, #0x0F000F00
+        smlad   r7, r12, lr, r7
+        ldrd    r12, lr, [r1], #8
+        uxtb16  r8, r8
         smlad   r4, r3, r12, r4
         and     r3, r9, #0x0F000F00
+        uxtb16  r9, r9
         smlad   r5, r3, r12, r5
         and     r3, r10, #0x0F000F00
+        uxtb16  r10, r10
         smlad   r6, r3, r12, r6
         and     r3, r11, #0x0F000F00
-        smlad   r7, r3, r12, r7
-        uxtb16  r8, r8
-        uxtb16  r9, r9
-        uxtb16  r10, r10
         uxtb16  r11, r11
+        smlad   r7, r3, r12, r7
         smlad   r4, r8, lr, r4
         smlad   r5, r9, lr, r5
         smlad   r6, r10, lr, r6
@@ -367,16 +380,14 @@ global_asm!(
         // 16 m of rows 0 and 2 into r10, of rows 1 and 3 into r9.
         ldr     r8, [r0], #4
         orr     r9, r2, r2, lsr #4
-        ldrd    r3, r12, [sp]
         and     r10, r9, r8, lsl #4
         and     r9, r9, r8, lsr #4
-        ldrd    r8, r11, [sp, #8]
+        ldm.w   sp, {{r3, r8, r11, r12}}
         smlawb  r3, r4, r10, r3
-        smlawb  r12, r5, r9, r12
-        smlawt  r8, r6, r10, r8
-        smlawt  r11, r7, r9, r11
-        strd    r3, r12, [sp]
-        strd    r8, r11, [sp, #8]
+        smlawb  r8, r5, r9, r8
+        smlawt  r11, r6, r10, r11
+        smlawt  r12, r7, r9, r12
+        stm.w   sp, {{r3, r8, r11, r12}}
     .endm
 
     .section .text.kinglet_dsp_int4,"ax",%progbits
@@ -387,39 +398,43 @@ global_asm!(
     .type kinglet_dsp_int4,%function
 kinglet_dsp_int4:
     push    {{r4-r11, lr}}
-    sub     sp, #32
-    strd    r1, r2, [sp, #16]
-    str     r3, [sp, #24]
+    ldr     r4, [sp, #36]
+    sub     sp, #36
+    strd    r2, r3, [sp, #16]
+    // 68 bytes of words per group.
+    add     r5, r4, r4, lsl #4
+    add     r5, r1, r5, lsl #2
+    str     r5, [sp, #32]
+    subs    r4, #1
+    and     r4, r4, #3
+    adds    r4, #1
+    adr.w   r6, 3f
+    adr.w   r7, 2f
+    sub     r7, r6, r7
+    lsrs    r7, r7, #2
+    mls     r6, r4, r7, r6
+    orr     r6, r6, #1
+    strd    r1, r6, [sp, #24]
     mov     r2, #0x0F000F00
 1:  movs    r4, #0
-    ldr     r1, [sp, #16]
-    ldr     r3, [sp, #68]
+    ldr     r1, [sp, #24]
     strd    r4, r4, [sp]
     strd    r4, r4, [sp, #8]
-    subs    r3, #4
-    blo     3f
-2:  str     r3, [sp, #28]
+    ldr     pc, [sp, #28]
+    .balign 4
+2:
     .rept 4
     kinglet_dsp_int4_group
     .endr
-    ldr     r3, [sp, #28]
-    subs    r3, #4
-    bhs     2b
-3:  adds    r3, #4
-    beq     5f
-4:  str     r3, [sp, #28]
-    kinglet_dsp_int4_group
-    ldr     r3, [sp, #28]
-    subs    r3, #1
-    bne     4b
-5:  ldrd    r12, lr, [sp, #20]
-    ldrd    r4, r5, [sp]
-    ldrd    r6, r7, [sp, #8]
+3:  ldr     r3, [sp, #32]
+    cmp     r1, r3
+    bne     2b
+    ldm.w   sp, {{r4-r7, r12, lr}}
     stm     r12!, {{r4-r7}}
     subs    lr, #1
-    strd    r12, lr, [sp, #20]
+    strd    r12, lr, [sp, #16]
     bne     1b
-    add     sp, #32
+    add     sp, #36
     pop     {{r4-r11, pc}}
     .size kinglet_dsp_int4, . - kinglet_dsp_int4
 "#

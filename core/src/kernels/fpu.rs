@@ -117,6 +117,28 @@ global_asm!(
     r#"
     .syntax unified
     .fpu    fpv4-sp-d16
+    // Four sums by the four scales in \p and \q.
+    .macro kinglet_fpu_scale_four p, q, a, b, c, d
+        lsl     r12, \p, #16
+        bfc     \p, #0, #16
+        vmov    s4, s5, r12, \p
+        lsl     r12, \q, #16
+        bfc     \q, #0, #16
+        vmov    s6, s7, r12, \q
+        vcvt.f32.s32 \a, \a
+        vcvt.f32.s32 \b, \b
+        vcvt.f32.s32 \c, \c
+        vcvt.f32.s32 \d, \d
+        vmul.f32 \a, \a, s4
+        vmul.f32 \b, \b, s5
+        vmul.f32 \c, \c, s6
+        vmul.f32 \d, \d, s7
+        vmul.f32 \a, \a, s0
+        vmul.f32 \b, \b, s0
+        vmul.f32 \c, \c, s0
+        vmul.f32 \d, \d, s0
+    .endm
+
     .section .text.kinglet_fpu_scale_rows,"ax",%progbits
     .balign 4
     .thumb
@@ -125,30 +147,22 @@ global_asm!(
     .type kinglet_fpu_scale_rows,%function
 kinglet_fpu_scale_rows:
     push    {{r4, r5, r6, lr}}
-1:  ldrd    r3, r5, [r0], #8
-    vldmia  r1, {{s4-s7}}
-    lsl     r12, r3, #16
-    bfc     r3, #0, #16
-    lsl     r4, r5, #16
-    bfc     r5, #0, #16
-    vmov    s8, s9, r12, r3
-    vmov    s10, s11, r4, r5
-    vcvt.f32.s32 s4, s4
-    vcvt.f32.s32 s5, s5
-    vcvt.f32.s32 s6, s6
-    vcvt.f32.s32 s7, s7
-    vmul.f32 s4, s4, s8
-    vmul.f32 s5, s5, s9
-    vmul.f32 s6, s6, s10
-    vmul.f32 s7, s7, s11
-    vmul.f32 s4, s4, s0
-    vmul.f32 s5, s5, s0
-    vmul.f32 s6, s6, s0
-    vmul.f32 s7, s7, s0
-    vstmia  r1!, {{s4-s7}}
-    subs    r2, #1
-    bne     1b
-    pop     {{r4, r5, r6, pc}}
+    subs    r2, #2
+    blo     2f
+1:  ldm     r0!, {{r3-r6}}
+    vldmia  r1, {{s8-s15}}
+    kinglet_fpu_scale_four r3, r4, s8, s9, s10, s11
+    kinglet_fpu_scale_four r5, r6, s12, s13, s14, s15
+    vstmia  r1!, {{s8-s15}}
+    subs    r2, #2
+    bhs     1b
+2:  lsls    r2, r2, #31
+    beq     3f
+    ldm     r0, {{r3-r4}}
+    vldmia  r1, {{s8-s11}}
+    kinglet_fpu_scale_four r3, r4, s8, s9, s10, s11
+    vstmia  r1, {{s8-s11}}
+3:  pop     {{r4, r5, r6, pc}}
     .size kinglet_fpu_scale_rows, . - kinglet_fpu_scale_rows
 "#
 );
