@@ -4,11 +4,12 @@
 use std::env::var;
 
 /// Every cfg that this script may set.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     // Instruction sets.
     "kinglet_dsp",
     "kinglet_fpu",
     "kinglet_x86",
+    "kinglet_neon",
     "kinglet_armv8m",
     "kinglet_armv7m",
     "kinglet_armv6m",
@@ -48,6 +49,9 @@ fn names(target: &str) -> Vec<&'static str> {
     // Which vectors a processor has is found out at run time, which needs std.
     if target.starts_with("x86_64-") && var("CARGO_FEATURE_STD").is_ok() {
         names.push("kinglet_x86");
+    }
+    if target.starts_with("aarch64-") && var("CARGO_FEATURE_STD").is_ok() {
+        names.push("kinglet_neon");
     }
     if all_layouts {
         let layouts = ["kinglet_rows4", "kinglet_pairs", "kinglet_lanes16"];

@@ -25,11 +25,15 @@ pub mod dsp;
 mod dsp_prepare;
 #[cfg(kinglet_fpu)]
 pub(crate) mod fpu;
+#[cfg(kinglet_neon)]
+pub mod neon;
 #[cfg(any(kinglet_armv6m, kinglet_armv7m))]
 mod pairs;
 pub mod portable;
 #[cfg(test)]
 mod tests;
+#[cfg(any(kinglet_x86, kinglet_neon))]
+mod words;
 #[cfg(kinglet_x86)]
 pub mod x86;
 
@@ -92,6 +96,8 @@ pub fn prepare<'a>(
         Layout::Rows4 => dsp::prepare(x, inverse, matrix.bits, words),
         #[cfg(any(kinglet_armv6m, kinglet_armv7m))]
         Layout::Pairs => pairs::prepare(x, inverse, matrix.bits, words),
+        #[cfg(kinglet_neon)]
+        Layout::Rows4 => words::prepare(x, inverse, matrix.bits, words),
         #[cfg(kinglet_x86)]
         Layout::Rows4 if x86::level() != x86::Level::None => {
             x86::prepare(x86::level(), x, inverse, matrix.bits, words);
@@ -111,6 +117,8 @@ pub fn sums(matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [i32]) {
         Layout::Pairs => armv6m::sums(matrix, x.words, out),
         #[cfg(kinglet_armv7m)]
         Layout::Pairs => armv7m::sums(matrix, x.words, out),
+        #[cfg(kinglet_neon)]
+        Layout::Rows4 => neon::sums(matrix, x.words, out),
         #[cfg(kinglet_x86)]
         Layout::Rows4 if x86::level() != x86::Level::None => {
             x86::sums(x86::level(), matrix, x.words, out);

@@ -202,3 +202,17 @@ mod x86 {
     level_tests!(avx2, Level::Avx2, Level::Avx2 | Level::Vnni);
     level_tests!(vnni, Level::Vnni, Level::Vnni);
 }
+
+#[cfg(kinglet_neon)]
+mod neon {
+    use super::super::{neon, words};
+    use super::*;
+
+    kernel_tests!(sdot_if_there, Layout::Rows4, words::prepare, neon::sums);
+    kernel_tests!(
+        neon_alone,
+        Layout::Rows4,
+        words::prepare,
+        neon::sums_without_sdot
+    );
+}

@@ -10,8 +10,8 @@
 //! Prepared vectors hold, per step of four (int8) or eight (int4) columns,
 //! two words: what meets the even and the odd bytes or nibbles.
 
-use super::quantize_one;
-use crate::image::{Bits, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
+use super::words::{quantized, GROUP_WORDS, STEP_WORDS, STORED_WORDS};
+use crate::image::{Bits, Matrix, BLOCK_ROWS, GROUP_COLS};
 use core::arch::x86_64::*;
 use std::is_x86_feature_detected;
 
@@ -41,67 +41,26 @@ pub fn level() -> Level {
     }
 }
 
-/// Words of a step in a prepared vector.
-const STEP_WORDS: usize = 2;
-
-/// Words of a prepared int4 group: four steps, then the sum of its columns.
-const GROUP_WORDS: usize = 4 * STEP_WORDS + 1;
-
 /// How far ahead weights are asked for: about what memory delivers while it
 /// takes to answer.
 const PREFETCH_WORDS: usize = 1024;
 
-/// Words of a stored int4 group of four rows.
-const STORED_WORDS: usize = GROUP_BYTES / 4;
-
-fn quantized<const N: usize>(x: &[f32], inverse: f32) -> [i8; N] {
-    let mut q = [0; N];
-    for (q, &x) in q.iter_mut().zip(x) {
-        *q = quantize_one(x, inverse);
-    }
-    q
-}
-
-fn bytes(b: [i8; 4]) -> u32 {
-    u32::from_le_bytes(b.map(|b| b as u8))
-}
-
-fn halves(low: i8, high: i8) -> u32 {
-    u32::from(i16::from(low) as u16) | u32::from(i16::from(high) as u16) << 16
-}
-
 /// Quantizes `x` and arranges it for [`sums`] at the same level.
 pub fn prepare(level: Level, x: &[f32], inverse: f32, bits: Bits, words: &mut [u32]) {
-    match bits {
-        Bits::Int8 => {
+    match (level, bits) {
+        (Level::Avx2, Bits::Int8) => {
             for (x, step) in x.chunks(4).zip(words.chunks_exact_mut(STEP_WORDS)) {
                 let q: [i8; 4] = quantized(x, inverse);
-                step.copy_from_slice(&match level {
-                    // The four columns, and their sum.
-                    Level::Vnni => [bytes(q), q.map(i32::from).iter().sum::<i32>() as u32],
-                    _ => [halves(q[0], q[2]), halves(q[1], q[3])],
-                });
+                step.copy_from_slice(&[halves(q[0], q[2]), halves(q[1], q[3])]);
             }
         }
-        Bits::Int4 => {
-            let groups = x
-                .chunks(GROUP_COLS)
-                .zip(words.chunks_exact_mut(GROUP_WORDS));
-            groups.for_each(|(x, words)| prepare_group(x, inverse, words));
-        }
+        _ => super::words::prepare(x, inverse, bits, words),
     }
 }
 
-/// Even columns of the four steps, odd columns of the four steps, the sum.
-fn prepare_group(x: &[f32], inverse: f32, words: &mut [u32]) {
-    let q: [i8; GROUP_COLS] = quantized(x, inverse);
-    let (even, rest) = words.split_at_mut(4);
-    let (odd, sum) = rest.split_at_mut(4);
-    for ((q, even), odd) in q.chunks_exact(8).zip(even).zip(odd) {
-        *even = bytes([q[0], q[2], q[4], q[6]]);
-        *odd = bytes([q[1], q[3], q[5], q[7]]);
-    }
-    sum.fill(q.iter().map(|&q| i32::from(q)).sum::<i32>() as u32);
+/// Two 16-bit lanes.
+fn halves(low: i8, high: i8) -> u32 {
+    u32::from(i16::from(low) as u16) | u32::from(i16::from(high) as u16) << 16
 }
 
 /// The exact sums `[rows]` of `matrix` with a vector prepared at `level`.

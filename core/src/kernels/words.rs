@@ -1,0 +1,58 @@
+//! Quantizing an activation vector for the workstation's kernels: two words
+//! per step of four (int8) or eight (int4) columns.
+
+use super::quantize_one;
+use crate::image::{Bits, GROUP_BYTES, GROUP_COLS};
+
+/// Words of a step in a prepared vector.
+pub(super) const STEP_WORDS: usize = 2;
+
+/// Words of a prepared int4 group: four steps, then the sum of its columns.
+pub(super) const GROUP_WORDS: usize = 4 * STEP_WORDS + 1;
+
+/// Words of a stored int4 group of four rows.
+pub(super) const STORED_WORDS: usize = GROUP_BYTES / 4;
+
+/// Quantizes up to `N` values, zeros behind the last.
+pub(super) fn quantized<const N: usize>(x: &[f32], inverse: f32) -> [i8; N] {
+    let mut q = [0; N];
+    for (q, &x) in q.iter_mut().zip(x) {
+        *q = quantize_one(x, inverse);
+    }
+    q
+}
+
+fn bytes(b: [i8; 4]) -> u32 {
+    u32::from_le_bytes(b.map(|b| b as u8))
+}
+
+/// int8: per step the four columns and their sum. int4: per group the even
+/// columns of its steps, the odd ones, and the sum of all.
+pub fn prepare(x: &[f32], inverse: f32, bits: Bits, words: &mut [u32]) {
+    match bits {
+        Bits::Int8 => {
+            for (x, step) in x.chunks(4).zip(words.chunks_exact_mut(STEP_WORDS)) {
+                let q: [i8; 4] = quantized(x, inverse);
+                let sum: i32 = q.map(i32::from).iter().sum();
+                step.copy_from_slice(&[bytes(q), sum as u32]);
+            }
+        }
+        Bits::Int4 => {
+            let groups = x
+                .chunks(GROUP_COLS)
+                .zip(words.chunks_exact_mut(GROUP_WORDS));
+            groups.for_each(|(x, words)| prepare_group(x, inverse, words));
+        }
+    }
+}
+
+fn prepare_group(x: &[f32], inverse: f32, words: &mut [u32]) {
+    let q: [i8; GROUP_COLS] = quantized(x, inverse);
+    let (even, rest) = words.split_at_mut(4);
+    let (odd, sum) = rest.split_at_mut(4);
+    for ((q, even), odd) in q.chunks_exact(8).zip(even).zip(odd) {
+        *even = bytes([q[0], q[2], q[4], q[6]]);
+        *odd = bytes([q[1], q[3], q[5], q[7]]);
+    }
+    sum.fill(q.iter().map(|&q| i32::from(q)).sum::<i32>() as u32);
+}
