@@ -4,12 +4,13 @@
 use std::env::var;
 
 /// Every cfg that this script may set.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     // Instruction sets.
     "kinglet_dsp",
     "kinglet_fpu",
     "kinglet_x86",
     "kinglet_neon",
+    "kinglet_mve",
     "kinglet_armv8m",
     "kinglet_armv7m",
     "kinglet_armv6m",
@@ -33,7 +34,7 @@ fn names(target: &str) -> Vec<&'static str> {
     let mut names = match target.split('-').next().unwrap_or_default() {
         // ARMv7E-M has the DSP extension.
         "thumbv7em" => vec!["kinglet_dsp", "kinglet_rows4"],
-        "thumbv8m.main" if m55 => vec!["kinglet_armv8m", "kinglet_lanes16"],
+        "thumbv8m.main" if m55 => vec!["kinglet_armv8m", "kinglet_mve", "kinglet_lanes16"],
         // So have the Cortex-M33 parts that are sold, though ARMv8-M leaves
         // it to the maker.
         "thumbv8m.main" => vec!["kinglet_armv8m", "kinglet_dsp", "kinglet_rows4"],

@@ -25,6 +25,8 @@ pub mod dsp;
 mod dsp_prepare;
 #[cfg(kinglet_fpu)]
 pub(crate) mod fpu;
+#[cfg(kinglet_mve)]
+pub mod mve;
 #[cfg(kinglet_neon)]
 pub mod neon;
 #[cfg(any(kinglet_armv6m, kinglet_armv7m))]
@@ -94,6 +96,8 @@ pub fn prepare<'a>(
     match matrix.layout {
         #[cfg(kinglet_dsp)]
         Layout::Rows4 => dsp::prepare(x, inverse, matrix.bits, words),
+        #[cfg(kinglet_mve)]
+        Layout::Lanes16 => mve::prepare(x, inverse, matrix.bits, words),
         #[cfg(any(kinglet_armv6m, kinglet_armv7m))]
         Layout::Pairs => pairs::prepare(x, inverse, matrix.bits, words),
         #[cfg(kinglet_neon)]
@@ -113,6 +117,8 @@ pub fn sums(matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [i32]) {
     match matrix.layout {
         #[cfg(kinglet_dsp)]
         Layout::Rows4 => dsp::sums(matrix, x.words, out),
+        #[cfg(kinglet_mve)]
+        Layout::Lanes16 => mve::sums(matrix, x.words, out),
         #[cfg(kinglet_armv6m)]
         Layout::Pairs => armv6m::sums(matrix, x.words, out),
         #[cfg(kinglet_armv7m)]
