@@ -144,7 +144,8 @@ fn keep_top_k(p: &mut [f32], k: u32) {
         return;
     }
     let k = k as usize;
-    let threshold = largest_threshold(|t| p.iter().filter(|&&p| p >= t).count() >= k);
+    // Counts are exact in a float: a vocabulary has at most 2^20 entries.
+    let threshold = largest_threshold(p, k as f32, |_| 1.0);
     let above = p.iter().filter(|&&p| p > threshold).count();
     let mut ties = k - above.min(k);
     for p in p {
@@ -165,8 +166,7 @@ fn keep_top_p(p: &mut [f32], share: f32) {
         return;
     }
     let enough = share * p.iter().sum::<f32>();
-    let sum_from = |t: f32| p.iter().filter(|&&p| p >= t).sum::<f32>();
-    let threshold = largest_threshold(|t| sum_from(t) >= enough);
+    let threshold = largest_threshold(p, enough, |p| p);
     // With a share of 0 the likeliest token still stays: its value is 1.
     let threshold = threshold.min(1.0);
     for p in p {
@@ -176,15 +176,16 @@ fn keep_top_p(p: &mut [f32], share: f32) {
     }
 }
 
-/// The largest `t` in [0, 2) for which `holds(t)`, given that it holds for 0
-/// and, once false, stays so. Positive floats are ordered like their bits:
-/// 30 halvings find the exact one, in place of a sort and its memory.
-fn largest_threshold(holds: impl Fn(f32) -> bool) -> f32 {
+/// The largest `t` in [0, 2) for which the values from `t` up weigh `enough`;
+/// 0 if all together do not. Positive floats are ordered like their bits: 30
+/// halvings find the exact one, in place of a sort and its memory.
+fn largest_threshold(p: &[f32], enough: f32, weight: fn(f32) -> f32) -> f32 {
     let mut bits = 0u32;
     for bit in (0..30).rev() {
-        let candidate = bits | 1 << bit;
-        if holds(f32::from_bits(candidate)) {
-            bits = candidate;
+        let candidate = f32::from_bits(bits | 1 << bit);
+        let above = p.iter().filter(|&&p| p >= candidate);
+        if above.map(|&p| weight(p)).sum::<f32>() >= enough {
+            bits = candidate.to_bits();
         }
     }
     f32::from_bits(bits)

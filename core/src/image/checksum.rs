@@ -3,7 +3,14 @@
 use super::header::CRC_OFFSET;
 use crc::{Crc, CRC_32_ISO_HDLC};
 
-static CRC32: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
+/// On a board bit by bit: a table would be a sixteenth of the library's flash,
+/// for a check that runs once.
+#[cfg(target_os = "none")]
+type Method = crc::NoTable;
+#[cfg(not(target_os = "none"))]
+type Method = crc::Table<1>;
+
+static CRC32: Crc<u32, Method> = Crc::<u32, Method>::new(&CRC_32_ISO_HDLC);
 
 /// The CRC-32 (ISO-HDLC) of an image: of every byte but those of the
 /// checksum itself. Works on any bytes; never panics.

@@ -61,7 +61,7 @@ impl<'a> Image<'a> {
     }
 
     /// Compares the CRC-32 of the bytes with the stored one: finds any
-    /// change since packing, at about ten instructions a byte.
+    /// change since packing. On a board it takes some 40 instructions a byte.
     ///
     /// # Errors
     /// [`ImageError::Checksum`].

@@ -31,7 +31,10 @@
 //! Both kernels take four rows at a time: more accumulators do not fit into
 //! the registers.
 
-use super::quantize_one;
+#[cfg(kinglet_fpu)]
+use super::dsp_prepare as arrange;
+#[cfg(not(kinglet_fpu))]
+use super::dsp_prepare_soft as arrange;
 use crate::image::{Bits, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
 use core::arch::global_asm;
 
@@ -49,6 +52,7 @@ macro_rules! extension {
         ".syntax unified"
     };
 }
+#[cfg(kinglet_fpu)]
 pub(super) use extension;
 
 /// Columns for which `256 S` fits in 32 bits: 512 * 127 * 128 < 2^23.
@@ -68,73 +72,15 @@ pub fn prepare(x: &[f32], inverse: f32, bits: Bits, words: &mut [u32]) {
     match bits {
         Bits::Int8 => {
             let spans = x.chunks(SPAN_COLS).zip(words.chunks_mut(SPAN_WORDS));
-            spans.for_each(|(x, words)| prepare_span(x, inverse, words));
+            spans.for_each(|(x, words)| arrange::span(x, inverse, words));
         }
         Bits::Int4 => {
-            #[cfg(kinglet_fpu)]
-            let done = super::dsp_prepare::groups(x, inverse, words);
-            #[cfg(not(kinglet_fpu))]
-            let done = 0;
             let groups = x
                 .chunks(GROUP_COLS)
                 .zip(words.chunks_exact_mut(GROUP_WORDS));
-            groups
-                .skip(done)
-                .for_each(|(x, words)| prepare_group(x, inverse, words));
+            groups.for_each(|(x, words)| arrange::group(x, inverse, words));
         }
     }
-}
-
-/// Two lanes of a word.
-#[inline(always)]
-fn lanes(low: i32, high: i32) -> u32 {
-    (low as u32 & 0xffff) | (high as u32) << 16
-}
-
-/// Quantizes up to `N` values, zeros behind the last.
-#[inline(always)]
-fn quantized<const N: usize>(x: &[f32], inverse: f32) -> [i32; N] {
-    let mut q = [0; N];
-    for (q, &x) in q.iter_mut().zip(x) {
-        *q = i32::from(quantize_one(x, inverse));
-    }
-    q
-}
-
-fn prepare_span(x: &[f32], inverse: f32, words: &mut [u32]) {
-    #[cfg(kinglet_fpu)]
-    if x.len().is_multiple_of(8) {
-        return super::dsp_prepare::span(x, inverse, words);
-    }
-    let Some((constant, steps)) = words.split_first_mut() else {
-        return;
-    };
-    let mut even = 0;
-    for (x, step) in x.chunks(STEP_COLS).zip(steps.chunks_exact_mut(2)) {
-        let [x0, x1, x2, x3] = quantized(x, inverse);
-        step.copy_from_slice(&[lanes(x1, x3), lanes(256 * x0 - x1, 256 * x2 - x3)]);
-        even += x0 + x2;
-    }
-    *constant = (-32768 * even) as u32;
-}
-
-fn prepare_group(x: &[f32], inverse: f32, words: &mut [u32]) {
-    let Some((constant, steps)) = words.split_first_mut() else {
-        return;
-    };
-    steps.fill(0);
-    let mut offset = 0;
-    for (x, step) in x.chunks(8).zip(steps.chunks_exact_mut(4)) {
-        let [a0, a1, a2, a3, b0, b1, b2, b3] = quantized(x, inverse);
-        step.copy_from_slice(&[
-            lanes(a3, b3),
-            lanes(16 * a0 - a1, 16 * b0 - b1),
-            lanes(16 * a2 - a3, 16 * b2 - b3),
-            lanes(256 * a1 - a3, 256 * b1 - b3),
-        ]);
-        offset += a0 + a1 + a2 + b0 + b1 + b2;
-    }
-    *constant = (-4096 * 8 * offset) as u32;
 }
 
 /// The exact sums `[rows]` of `matrix` with a prepared vector; `sums` must

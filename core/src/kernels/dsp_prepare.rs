@@ -4,28 +4,67 @@
 //! two of them make a word of two lanes, and the differences that the kernels
 //! want are one shift, one mask and one `SSUB16` for both lanes.
 
-use super::dsp::{GROUP_WORDS, SPAN_COLS, SPAN_WORDS};
+use super::dsp::GROUP_WORDS;
 use crate::image::GROUP_COLS;
 use core::arch::global_asm;
 
-/// Prepares a span of int8 columns; their number must be a multiple of 8.
+/// Columns that the int8 routine takes at a time.
+const ROUND_COLS: usize = 8;
+
+/// Prepares a span of int8 columns; zeros behind the last.
 pub(super) fn span(x: &[f32], inverse: f32, words: &mut [u32]) {
-    let eights = x.len() / 8;
-    if eights > 0 && x.len() <= SPAN_COLS && words.len() <= SPAN_WORDS && words.len() > 4 * eights {
-        // SAFETY: `x` holds `eights` times eight floats, and `words` the
-        // constant and four words for each.
-        unsafe { kinglet_dsp_prepare_int8(x.as_ptr(), words.as_mut_ptr(), eights, inverse) };
+    let (whole, tail) = x.split_at(x.len() / ROUND_COLS * ROUND_COLS);
+    let needed = 1 + whole.len() / 2;
+    if words.len() < needed {
+        return;
+    }
+    // SAFETY: `words` holds the constant and half a word for each float of
+    // `whole` (just checked); no round at all writes the constant alone.
+    unsafe {
+        let rounds = whole.len() / ROUND_COLS;
+        kinglet_dsp_prepare_int8(whole.as_ptr(), words.as_mut_ptr(), rounds, inverse);
+    }
+    if !tail.is_empty() {
+        append(tail, inverse, words, needed);
     }
 }
 
-/// Prepares whole groups of int4 columns; returns how many.
-pub(super) fn groups(x: &[f32], inverse: f32, words: &mut [u32]) -> usize {
-    let groups = (x.len() / GROUP_COLS).min(words.len() / GROUP_WORDS);
-    if groups > 0 {
-        // SAFETY: both slices hold `groups` whole groups.
-        unsafe { kinglet_dsp_prepare_int4(x.as_ptr(), words.as_mut_ptr(), groups, inverse) };
+/// Prepares the last columns of a span, behind the words before them.
+fn append(tail: &[f32], inverse: f32, words: &mut [u32], at: usize) {
+    let padded = padded::<ROUND_COLS>(tail);
+    let mut last = [0; 1 + ROUND_COLS / 2];
+    // SAFETY: both arrays hold what one round reads and writes.
+    unsafe { kinglet_dsp_prepare_int8(padded.as_ptr(), last.as_mut_ptr(), 1, inverse) };
+    let [constant, last @ ..] = last;
+    for (to, from) in words.iter_mut().skip(at).zip(last) {
+        *to = from;
     }
-    groups
+    if let Some(sum) = words.first_mut() {
+        *sum = sum.wrapping_add(constant);
+    }
+}
+
+/// Prepares a group of int4 columns; zeros behind the last.
+pub(super) fn group(x: &[f32], inverse: f32, words: &mut [u32]) {
+    let padded = if x.len() < GROUP_COLS {
+        Some(padded::<GROUP_COLS>(x))
+    } else {
+        None
+    };
+    let x = padded.as_ref().map_or(x, |padded| padded);
+    if words.len() >= GROUP_WORDS && x.len() >= GROUP_COLS {
+        // SAFETY: both slices hold a whole group.
+        unsafe { kinglet_dsp_prepare_int4(x.as_ptr(), words.as_mut_ptr(), 1, inverse) };
+    }
+}
+
+/// The first `N` values, zeros behind the last.
+fn padded<const N: usize>(x: &[f32]) -> [f32; N] {
+    let mut padded = [0.0; N];
+    for (to, &from) in padded.iter_mut().zip(x) {
+        *to = from;
+    }
+    padded
 }
 
 extern "C" {
@@ -65,6 +104,8 @@ kinglet_dsp_prepare_int8:
     mov     r3, r1
     adds    r1, #4
     mov     r12, #0
+    cmp     r2, #0
+    beq     2f
 1:  vldmia  r0!, {{s8-s15}}
     vmul.f32 s8, s8, s0
     vmul.f32 s9, s9, s0
@@ -86,7 +127,7 @@ kinglet_dsp_prepare_int8:
     kinglet_dsp_prepare_four s12, s13, s14, s15
     subs    r2, #1
     bne     1b
-    sxth    r4, r12
+2:  sxth    r4, r12
     add     r4, r4, r12, asr #16
     rsbs    r4, r4, #0
     lsls    r4, r4, #15

@@ -19,15 +19,27 @@ fn rounds<const N: usize>(lengths: [usize; N]) -> usize {
 }
 
 /// Turns sums into values: `out = (out as i32) * scale * x_scale`, for whole
-/// blocks of rows. Returns the number of rows done.
-pub fn scale_rows(scales: &[bf16], x_scale: f32, out: &mut [f32]) -> usize {
+/// blocks of rows.
+pub fn scale_rows(scales: &[bf16], x_scale: f32, out: &mut [f32]) {
     let blocks = scales.len().min(out.len()) / BLOCK_ROWS;
     if blocks > 0 {
         // SAFETY: both slices hold `blocks` whole blocks; scales lie in an
         // image, whose parts are aligned to 16 bytes.
         unsafe { kinglet_fpu_scale_rows(scales.as_ptr(), out.as_mut_ptr(), blocks, x_scale) };
     }
-    blocks * BLOCK_ROWS
+}
+
+/// The sum of `x`, or of the squares of `x - shift`, in four interleaved partial
+/// sums, as `math::norm` defines it.
+pub fn sum(x: &[f32], shift: f32, squares: bool) -> f32 {
+    // SAFETY: the routines read the floats of the slice.
+    unsafe {
+        if squares {
+            kinglet_fpu_sum_squares(x.as_ptr(), x.len(), shift)
+        } else {
+            kinglet_fpu_sum(x.as_ptr(), x.len())
+        }
+    }
 }
 
 /// `out = (x - mean) * rstd * weight + bias`. Returns the elements done.
@@ -95,6 +107,8 @@ struct ShiftCall {
 
 extern "C" {
     fn kinglet_fpu_scale_rows(scales: *const bf16, out: *mut f32, blocks: usize, x_scale: f32);
+    fn kinglet_fpu_sum(x: *const f32, len: usize) -> f32;
+    fn kinglet_fpu_sum_squares(x: *const f32, len: usize, shift: f32) -> f32;
     fn kinglet_fpu_affine(
         x: *const f32,
         call: &AffineCall,
@@ -318,5 +332,61 @@ kinglet_fpu_relu_squared:
     mov     r0, r2
     pop     {{r4-r7, pc}}
     .size kinglet_fpu_relu_squared, . - kinglet_fpu_relu_squared
+"#
+);
+
+// r0 x  r1 elements left; s0 shift  s4-s7 partial sums  s8-s11 elements
+global_asm!(
+    r#"
+    .syntax unified
+    .fpu    fpv4-sp-d16
+    .macro kinglet_fpu_summing name, step
+    .section .text.\name,"ax",%progbits
+    .balign 4
+    .thumb
+    .thumb_func
+    .global \name
+    .type \name,%function
+\name:
+    movs    r2, #0
+    vmov    s4, s5, r2, r2
+    vmov    s6, s7, r2, r2
+    subs    r1, #4
+    blo     2f
+1:  vldmia  r0!, {{s8-s11}}
+    \step   s4, s8
+    \step   s5, s9
+    \step   s6, s10
+    \step   s7, s11
+    subs    r1, #4
+    bhs     1b
+2:  adds    r1, #4
+    beq     3f
+    vldmia  r0!, {{s8}}
+    \step   s4, s8
+    subs    r1, #1
+    beq     3f
+    vldmia  r0!, {{s8}}
+    \step   s5, s8
+    subs    r1, #1
+    beq     3f
+    vldmia  r0!, {{s8}}
+    \step   s6, s8
+3:  vadd.f32 s4, s4, s5
+    vadd.f32 s6, s6, s7
+    vadd.f32 s0, s4, s6
+    bx      lr
+    .size \name, . - \name
+    .endm
+    .macro kinglet_fpu_plain sum, x
+    vadd.f32 \sum, \sum, \x
+    .endm
+    .macro kinglet_fpu_square sum, x
+    vsub.f32 \x, \x, s0
+    vmul.f32 \x, \x, \x
+    vadd.f32 \sum, \sum, \x
+    .endm
+    kinglet_fpu_summing kinglet_fpu_sum, kinglet_fpu_plain
+    kinglet_fpu_summing kinglet_fpu_sum_squares, kinglet_fpu_square
 "#
 );

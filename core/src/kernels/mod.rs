@@ -23,6 +23,8 @@ pub mod armv7m;
 pub mod dsp;
 #[cfg(all(kinglet_dsp, kinglet_fpu))]
 mod dsp_prepare;
+#[cfg(all(kinglet_dsp, not(kinglet_fpu)))]
+mod dsp_prepare_soft;
 #[cfg(kinglet_fpu)]
 pub(crate) mod fpu;
 #[cfg(kinglet_mve)]
@@ -40,7 +42,10 @@ mod words;
 pub mod x86;
 
 use crate::image::{round_up, Bits, Layout, Matrix, GROUP_COLS};
-use crate::math::{scale_to_f32, AbsMax, ROUND_MAGIC};
+#[cfg(not(kinglet_fpu))]
+use crate::math::scale_to_f32;
+use crate::math::{AbsMax, ROUND_MAGIC};
+#[cfg(not(kinglet_fpu))]
 use half::bf16;
 
 /// Columns of int8 weights that `SMLAD` sums exactly in 32 bits.
@@ -161,16 +166,15 @@ impl Executor for Serial {
 }
 
 /// Turns the sums of rows into values, in place: an integer in each word
-/// becomes a float.
+/// becomes a float. Whole blocks of rows.
+#[cfg(not(kinglet_fpu))]
 fn scale_rows(scales: &[bf16], x_scale: f32, out: &mut [f32]) {
-    #[cfg(kinglet_fpu)]
-    let done = fpu::scale_rows(scales, x_scale, out);
-    #[cfg(not(kinglet_fpu))]
-    let done = 0;
-    for (out, &scale) in out.iter_mut().zip(scales).skip(done) {
+    for (out, &scale) in out.iter_mut().zip(scales) {
         *out = out.to_bits() as i32 as f32 * scale_to_f32(scale) * x_scale;
     }
 }
+#[cfg(kinglet_fpu)]
+use fpu::scale_rows;
 
 /// One activation as an integer in [-127, 127].
 #[inline(always)]

@@ -20,7 +20,7 @@
 //! The sum of a group is `16 S`, exactly, with `|16 S| <= 520192`. Those of
 //! four rows go to the lanes of a vector, to be multiplied by the four scales
 //! `m <= 255`. What four groups give is added, then shifted by 4 bits:
-//! `4 * 520192 * 255 < 2^30`, so nothing is lost at any number of columns.
+//! `4 * 520192 * 255 < 2^30`, so the shift loses nothing.
 //!
 //! Both loops are unrolled four times; where the number of rounds is no
 //! multiple of four, the first pass begins in their middle.

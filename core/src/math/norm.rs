@@ -10,8 +10,8 @@ const EPS: f32 = 1e-5;
 /// biased variance. All slices are `[C]`; shorter ones end the work.
 pub fn layer_norm(x: &[f32], weight: &[f16], bias: &[f16], out: &mut [f32]) {
     let n = x.len() as f32;
-    let mean = sum(x, |v| v) / n;
-    let variance = sum(x, |v| (v - mean) * (v - mean)) / n;
+    let mean = sum(x, 0.0, false) / n;
+    let variance = sum(x, mean, true) / n;
     let rstd = rsqrt(variance + EPS);
     #[cfg(kinglet_fpu)]
     let done = crate::kernels::fpu::affine(x, [mean, rstd], weight, bias, out);
@@ -23,18 +23,23 @@ pub fn layer_norm(x: &[f32], weight: &[f16], bias: &[f16], out: &mut [f32]) {
     }
 }
 
-/// Sums `f` over `x` in four interleaved partial sums: more accurate than
-/// one, and free of a chain of dependent additions.
-fn sum(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
+#[cfg(kinglet_fpu)]
+use crate::kernels::fpu::sum;
+
+/// The sum of `x`, or of the squares of `x - shift`, in four interleaved
+/// partial sums: more accurate than one, and free of a chain of dependent
+/// additions.
+#[cfg(not(kinglet_fpu))]
+fn sum(x: &[f32], shift: f32, squares: bool) -> f32 {
     let mut part = [0.0f32; 4];
-    let mut chunks = x.chunks_exact(4);
-    for chunk in &mut chunks {
+    for chunk in x.chunks(4) {
         for (part, &v) in part.iter_mut().zip(chunk) {
-            *part += f(v);
+            *part += if squares {
+                (v - shift) * (v - shift)
+            } else {
+                v
+            };
         }
-    }
-    for (part, &v) in part.iter_mut().zip(chunks.remainder()) {
-        *part += f(v);
     }
     (part[0] + part[1]) + (part[2] + part[3])
 }
