@@ -3,51 +3,17 @@
 //!
 //! Skipped where QEMU is absent; `cargo xtask test` installs it.
 
-use kinglet_tests::{arg, demo_checkpoint, demo_image, json, root, stdout};
+#[path = "qemu_common/mod.rs"]
+mod common;
+
+use common::{enabled, run, xtask};
+use kinglet_tests::{arg, demo_checkpoint, demo_image, json, stdout};
 use object::{Object, ObjectSymbol};
 use serde_json::Value;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::Stdio;
 use std::sync::OnceLock;
-
-/// Whether these tests can run; says so where not.
-fn enabled() -> bool {
-    let version = Command::new("qemu-system-arm").arg("--version").output();
-    let skip = std::env::var_os("KINGLET_SKIP_QEMU").is_some();
-    if skip || version.is_err() {
-        eprintln!("skipped: no qemu-system-arm, or KINGLET_SKIP_QEMU is set");
-        return false;
-    }
-    true
-}
-
-/// A command that runs the program behind `cargo xtask`, built first.
-fn xtask() -> Command {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    Command::new(PROGRAM.get_or_init(|| {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut build = Command::new(cargo);
-        build.args(["build", "--release", "--quiet", "--package", "xtask"]);
-        assert!(build
-            .current_dir(root())
-            .status()
-            .expect("cargo starts")
-            .success());
-        let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-        target
-            .unwrap_or_else(|| root().join("target"))
-            .join("release/xtask")
-    }))
-}
-
-fn run(args: &[&str]) -> Output {
-    xtask()
-        .args(args)
-        .stdin(Stdio::null())
-        .output()
-        .expect("xtask starts")
-}
 
 /// The JSON of a run in QEMU.
 fn qemu(image: &Path, args: &[&str]) -> Value {

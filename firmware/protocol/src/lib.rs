@@ -3,11 +3,13 @@
 //! - [`Machine`]: where memory, UART and timer of each emulated board are.
 //! - [`Request`]: what to generate, as a frame of bytes in front of the prompt.
 //! - [`Line`]: what the firmware answers, one line of text for each event.
+//! - [`Measure`]: what the bench firmware says, likewise.
 #![no_std]
 #![deny(missing_docs)]
 
 mod line;
 mod machine;
+mod measure;
 mod request;
 
 pub use line::Line;
@@ -15,6 +17,7 @@ pub use machine::{
     Machine, Region, Timer, TimerKind, Uart, UartKind, ICOUNT_SHIFT, MACHINES,
     NANOS_PER_INSTRUCTION,
 };
+pub use measure::{Measure, MODEL_SHAPES, SHAPES};
 pub use request::{Request, BODY_MAX, FRAME_START};
 
 /// The version of requests and answers. The firmware names it in

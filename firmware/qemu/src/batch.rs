@@ -1,10 +1,9 @@
 //! Requests of a program: a frame, a prompt, and lines in answer.
 
 use crate::generate::{PromptError, Report, Text};
-use crate::hardware::{read_byte, stack_bytes};
-use crate::output::say;
 use core::fmt::Write;
 use kinglet::{Sampler, Sampling, Session};
+use kinglet_board::{read_byte, say, stack_bytes};
 use kinglet_protocol::{Line, Request, BODY_MAX, VERSION};
 
 /// Reads a request behind its first byte, carries it out, answers.

@@ -2,11 +2,10 @@
 
 use crate::batch;
 use crate::generate::{PromptError, Report, Text};
-use crate::hardware::MACHINE;
 use crate::input::{Input, Typed};
-use crate::output::{put, say};
 use crate::settings::{Command, Settings, HELP};
 use kinglet::{Sampler, Session, Utf8Stream, START_TOKEN};
+use kinglet_board::{put, say, MACHINE};
 use kinglet_protocol::FRAME_START;
 
 /// No line of commands is longer.
@@ -48,7 +47,7 @@ fn greet(session: &Session<'static, 'static>) {
 
 fn quit() -> ! {
     say!();
-    semihosting::process::exit(0)
+    kinglet_board::exit(0)
 }
 
 fn command_or_slash(

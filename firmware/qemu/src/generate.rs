@@ -1,9 +1,8 @@
 //! From prompt to tokens, with the instructions that each of them costs.
 
-use crate::hardware::{ticks, MACHINE};
-use crate::output::say;
 use kinglet::hash::logits_hash;
 use kinglet::{Sampler, Session, UnknownByte, UnknownToken, START_TOKEN};
+use kinglet_board::{say, since, ticks};
 use kinglet_protocol::Line;
 
 /// A sign of life is due after so many instructions without one.
@@ -178,8 +177,4 @@ impl<'s> Text<'s> {
             .tokenizer()
             .map_or(&[], |tokenizer| tokenizer.decode(token))
     }
-}
-
-fn since(start: u32) -> u64 {
-    MACHINE.instructions(ticks().wrapping_sub(start))
 }

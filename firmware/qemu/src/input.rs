@@ -1,6 +1,6 @@
 //! Lines from the UART, byte by byte, with no buffer behind them.
 
-use crate::hardware::read_byte;
+use kinglet_board::read_byte;
 use kinglet_protocol::END_OF_INPUT;
 
 /// What was typed.

@@ -10,16 +10,14 @@
 
 mod batch;
 mod console;
+mod entry;
 mod generate;
-mod hardware;
 mod input;
 mod model;
-mod output;
 mod settings;
 
-use core::panic::PanicInfo;
 use kinglet::{BufferError, ImageError, Session};
-use output::say;
+use kinglet_board::{exit, say, MACHINE};
 
 /// Why there is no model to speak with.
 enum BootError {
@@ -38,7 +36,7 @@ impl core::fmt::Display for BootError {
             Self::Image(error) => write!(f, "the image cannot be used: {error}"),
             Self::Buffer(error) => write!(f, "the model cannot start: {error}"),
             Self::SpareRam(bytes) => {
-                let spare = hardware::MACHINE.spare.bytes;
+                let spare = MACHINE.spare.bytes;
                 write!(
                     f,
                     "image and buffers need {bytes} bytes, the spare RAM has {spare}"
@@ -65,7 +63,7 @@ fn main(state: &'static mut [f32], scratch: &'static mut [f32]) -> ! {
         Ok(session) => console::converse(session),
         Err(error) => {
             say!("{error}");
-            semihosting::process::exit(1)
+            exit(1)
         }
     }
 }
@@ -77,10 +75,4 @@ fn boot(
     let model = model::open(state, scratch)?;
     model.image.verify_checksum()?;
     Ok(Session::new(&model.image, model.state, model.scratch)?)
-}
-
-#[panic_handler]
-fn panic(info: &PanicInfo<'_>) -> ! {
-    say!("{info}");
-    semihosting::process::exit(1)
 }

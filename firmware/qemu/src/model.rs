@@ -39,6 +39,7 @@ mod linked {
         Err(ImageError::RwkvVersion(_)) => {
             panic!("KINGLET_IMAGE has an RWKV version that this library does not run")
         }
+        Err(ImageError::Layout(_)) => panic!("KINGLET_IMAGE is packed for another family of cores"),
         Err(_) => panic!("KINGLET_IMAGE has a damaged header"),
     };
 
@@ -65,9 +66,9 @@ mod linked {
 #[cfg(not(linked_image))]
 mod loaded {
     use super::{BootError, Image, Model};
-    use crate::hardware::spare_ram;
     use kinglet::image::{round_up, ALIGN};
     use kinglet::Header;
+    use kinglet_board::spare_ram;
 
     /// The static buffers are empty.
     pub const STATE_LEN: usize = 0;

@@ -2,8 +2,41 @@
 
 use anyhow::{Context, Result};
 use object::elf::{SHF_ALLOC, SHF_WRITE, SHT_NOBITS};
-use object::{Object, ObjectSection, SectionFlags};
+use object::{Object, ObjectSection, ObjectSymbol, SectionFlags};
+use std::collections::BTreeMap;
 use std::path::Path;
+
+/// A function or a constant of a firmware.
+#[derive(Clone, Debug)]
+pub struct Symbol {
+    /// Its name as in the source.
+    pub name: String,
+    /// Bytes of flash.
+    pub bytes: u64,
+}
+
+/// All functions and constants that have a name and take flash.
+pub fn symbols(path: &Path) -> Result<Vec<Symbol>> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let file = object::File::parse(&*bytes)
+        .with_context(|| format!("{} is not an ELF file", path.display()))?;
+    // Two names of one place are one symbol.
+    let mut places = BTreeMap::new();
+    for symbol in file.symbols().filter(|symbol| symbol.size() > 0) {
+        let section = symbol.section_index().map(|i| file.section_by_index(i));
+        let Some(SectionFlags::Elf { sh_flags, sh_type }) =
+            section.transpose()?.map(|section| section.flags())
+        else {
+            continue;
+        };
+        if sh_flags.contains(SHF_ALLOC) && sh_type != SHT_NOBITS {
+            let name = format!("{:#}", rustc_demangle::demangle(symbol.name()?));
+            let bytes = symbol.size();
+            places.insert(symbol.address() & !1, Symbol { name, bytes });
+        }
+    }
+    Ok(places.into_values().collect())
+}
 
 /// Bytes of a firmware.
 #[derive(Clone, Copy, Debug)]

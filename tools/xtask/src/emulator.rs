@@ -61,7 +61,7 @@ impl Emulator {
     fn command(&self) -> Command {
         let mut command = Command::new(QEMU);
         command
-            .args(["-machine", self.machine.name])
+            .args(["-machine", self.machine.qemu])
             .args(["-icount", &format!("shift={ICOUNT_SHIFT}")])
             .args(["-display", "none", "-monitor", "none", "-serial", "stdio"])
             .args(["-semihosting-config", "enable=on,target=native", "-kernel"])
@@ -93,6 +93,36 @@ impl Emulator {
             bail!("the firmware gave up ({status}); its last words are above");
         }
         Ok(())
+    }
+
+    /// Runs firmware that takes no input and returns the lines that it prints,
+    /// and whether it left with exit code 0.
+    pub fn listen(&self) -> Result<(Vec<String>, bool)> {
+        let mut command = self.command();
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut running = Running::start(&mut command)?;
+        let complaints = running.complaints();
+        let received = running.lines();
+        let mut lines = Vec::new();
+        loop {
+            match received.recv_timeout(SILENCE) {
+                Ok(line) => lines.push(line),
+                Err(RecvTimeoutError::Timeout) => bail!(
+                    "the firmware has said nothing for {} s and was stopped",
+                    SILENCE.as_secs()
+                ),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        let status = running.0.wait().context("cannot wait for QEMU")?;
+        let complaints = complaints.join().unwrap_or_default();
+        if !complaints.is_empty() {
+            bail!("QEMU gave up ({status}): {complaints}");
+        }
+        Ok((lines, status.success()))
     }
 
     /// Sends a request and collects the answer; `watch` sees each token as

@@ -4,14 +4,17 @@ use crate::elf::Elf;
 use crate::prompt::machine_parser;
 use crate::setup::ensure_target;
 use crate::workspace::{cargo, root, target_dir};
-use anyhow::{anyhow, bail, Context, Result};
+use anyhow::{anyhow, Context, Result};
 use kinglet_protocol::Machine;
 use serde_json::json;
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::Command;
+
+/// The profile of everything that runs.
+const RELEASE: &str = "release";
 
 /// Build the firmware for an emulated board and print where it is
 #[derive(Debug, clap::Args)]
@@ -55,25 +58,81 @@ pub fn run(args: &Args) -> Result<()> {
 pub fn build(machine: &Machine, image: Option<&Path>) -> Result<PathBuf> {
     ensure_target(machine.target)?;
     let image = image.map(Linked::open).transpose()?;
-    let target = target();
-    let folder = target.join("elf");
+    let name = image
+        .as_ref()
+        .map_or_else(|| "loads-image".to_owned(), Linked::name);
+    let mut build = command("kinglet-qemu", machine.target, machine.features, RELEASE);
+    build.env("KINGLET_MACHINE", machine.name);
+    build.envs(image.as_ref().map(|image| ("KINGLET_IMAGE", &image.path)));
+    let kept = format!("{}-{name}.elf", machine.name);
+    let built = Path::new(machine.target).join(RELEASE).join("kinglet-qemu");
+    make(&mut build, &built, &kept)?.map_err(|errors| explain(machine, image.as_ref(), &errors))
+}
+
+/// Builds the bench firmware for a machine; returns the path of the ELF file.
+pub fn build_bench(machine: &Machine) -> Result<PathBuf> {
+    ensure_target(machine.target)?;
+    let mut build = command("kinglet-bench", machine.target, machine.features, RELEASE);
+    build.env("KINGLET_MACHINE", machine.name);
+    let kept = format!("{}-bench.elf", machine.name);
+    let built = Path::new(machine.target)
+        .join(RELEASE)
+        .join("kinglet-bench");
+    make(&mut build, &built, &kept)?
+        .map_err(|errors| anyhow!("the bench firmware does not build:\n{errors}"))
+}
+
+/// Builds the smallest firmware, with or without Kinglet; returns the path of
+/// the ELF file.
+pub fn build_smallest(target: &str, profile: &str, with_kinglet: bool) -> Result<PathBuf> {
+    ensure_target(target)?;
+    let mut build = command("kinglet-sizes", target, &[], profile);
+    let kept = if with_kinglet {
+        format!("{target}-{profile}-with-kinglet.elf")
+    } else {
+        build.arg("--no-default-features");
+        format!("{target}-{profile}-without-kinglet.elf")
+    };
+    let built = Path::new(target).join(profile).join("kinglet-sizes");
+    make(&mut build, &built, &kept)?
+        .map_err(|errors| anyhow!("the smallest firmware does not build:\n{errors}"))
+}
+
+/// Cargo, told to build a program for boards.
+fn command(package: &str, triple: &str, features: &[&str], profile: &str) -> Command {
+    let mut build = cargo();
+    build
+        .current_dir(root().join("firmware"))
+        .args([
+            "build",
+            "--quiet",
+            "--profile",
+            profile,
+            "--package",
+            package,
+        ])
+        .args(["--target", triple, "--target-dir"])
+        .arg(target())
+        .args(["--features", &features.join(",")])
+        .env_remove("KINGLET_IMAGE");
+    build
+}
+
+/// Builds, and keeps the ELF file `built` under a name of its own. The inner
+/// error is what the compiler said.
+fn make(build: &mut Command, built: &Path, name: &str) -> Result<Result<PathBuf, String>> {
+    let folder = target().join("elf");
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    // Cargo writes each image's firmware to the same path: nobody else may
+    // Cargo writes all firmware of a program to the same path: nobody else may
     // build until it has been copied.
-    let _lock = lock(&target.join("xtask.lock"))?;
-    let output = compile(machine, image.as_ref(), &target)?;
+    let _lock = lock(&target().join("xtask.lock"))?;
+    let output = build.output().context("cannot start cargo")?;
     if !output.status.success() {
-        bail!(explain(
-            machine,
-            image.as_ref(),
-            &String::from_utf8_lossy(&output.stderr)
-        ));
+        return Ok(Err(String::from_utf8_lossy(&output.stderr).into_owned()));
     }
-    let built = target.join(machine.target).join("release/kinglet-qemu");
-    let name = image.map_or_else(|| "loads-image".to_owned(), |image| image.name());
-    let kept = folder.join(format!("{}-{name}.elf", machine.name));
-    keep(&built, &kept)?;
-    Ok(kept)
+    let kept = folder.join(name);
+    keep(&target().join(built), &kept)?;
+    Ok(Ok(kept))
 }
 
 /// Where cargo puts what it builds for boards.
@@ -110,21 +169,6 @@ impl Linked {
     }
 }
 
-fn compile(machine: &Machine, image: Option<&Linked>, target: &Path) -> Result<Output> {
-    let mut build = cargo();
-    build
-        .current_dir(root().join("firmware"))
-        .args(["build", "--release", "--quiet", "--package", "kinglet-qemu"])
-        .args(["--target", machine.target, "--target-dir"])
-        .arg(target)
-        .env("KINGLET_MACHINE", machine.name);
-    match image {
-        Some(image) => build.env("KINGLET_IMAGE", &image.path),
-        None => build.env_remove("KINGLET_IMAGE"),
-    };
-    build.output().context("cannot start cargo")
-}
-
 /// What went wrong, in a sentence where it is known.
 fn explain(machine: &Machine, image: Option<&Linked>, errors: &str) -> anyhow::Error {
     let Some(Linked { path, bytes, .. }) = image else {
@@ -132,25 +176,39 @@ fn explain(machine: &Machine, image: Option<&Linked>, errors: &str) -> anyhow::E
     };
     let path = path.display();
     if errors.contains("will not fit in region") {
-        let mib = |bytes: u32| bytes >> 20;
         let name = machine.name;
         let advice = if *bytes <= machine.spare.bytes as usize {
-            format!(
-                "; try --load, which uses its {} MiB of spare RAM",
-                mib(machine.spare.bytes)
-            )
+            let spare = binary(machine.spare.bytes);
+            format!("; try --load, which uses its {spare} of spare RAM")
         } else {
             String::new()
         };
-        let (flash, ram) = (mib(machine.flash.bytes), mib(machine.ram.bytes));
+        let (flash, ram) = (binary(machine.flash.bytes), binary(machine.ram.bytes));
         return anyhow!(
-            "{path} ({bytes} bytes) and the firmware do not fit into the {flash} MiB of flash \
-             or the {ram} MiB of RAM of {name}{advice}"
+            "{path} ({bytes} bytes) and the firmware do not fit into the {flash} of flash \
+             or the {ram} of RAM of {name}{advice}"
         );
     }
     match errors.split_once("evaluation panicked: KINGLET_IMAGE ") {
-        Some((_, rest)) => anyhow!("{path} {}", rest.lines().next().unwrap_or_default()),
+        Some((_, rest)) => {
+            let sentence = rest.lines().next().unwrap_or_default();
+            let advice = if sentence.contains("another family") {
+                format!(": pack it with --target {}", machine.layout_target)
+            } else {
+                String::new()
+            };
+            anyhow!("{path} {sentence}{advice}")
+        }
         None => anyhow!("the firmware with {path} does not build:\n{errors}"),
+    }
+}
+
+/// Bytes as people say them.
+fn binary(bytes: u32) -> String {
+    if bytes >= 1 << 20 {
+        format!("{} MiB", bytes >> 20)
+    } else {
+        format!("{} KiB", bytes >> 10)
     }
 }
 

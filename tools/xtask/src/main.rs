@@ -1,5 +1,6 @@
 //! `cargo xtask`: Kinglet's chores, one file per purpose.
 
+mod bench;
 mod demo;
 mod elf;
 mod emulator;
@@ -8,6 +9,7 @@ mod prompt;
 mod qemu;
 mod report;
 mod setup;
+mod sizes;
 mod table;
 mod test;
 mod text;
@@ -31,6 +33,8 @@ enum Command {
     Test(test::Args),
     Qemu(qemu::Args),
     Firmware(firmware::Args),
+    Bench(bench::Args),
+    Sizes(sizes::Args),
 }
 
 /// Exit code 0 is success, 1 failure, 2 bad use.
@@ -40,6 +44,8 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Qemu(args) => qemu::run(&args),
         Command::Firmware(args) => firmware::run(&args),
+        Command::Bench(args) => bench::run(&args),
+        Command::Sizes(args) => sizes::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -91,6 +91,9 @@ pub fn prepare(machine: &'static Machine, image: &Path, load: bool) -> Result<Em
     }
     let failed = || format!("cannot read the image {}", image.display());
     let bytes = std::fs::metadata(image).with_context(failed)?.len();
+    if machine.spare.bytes == 0 {
+        bail!("{} has no spare RAM: --load is not for it", machine.name);
+    }
     if bytes > u64::from(machine.spare.bytes) {
         bail!(
             "{} has {bytes} bytes, but the spare RAM of {} has {}",

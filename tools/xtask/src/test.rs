@@ -5,8 +5,9 @@ use crate::setup::{ensure_component, ensure_qemu, ensure_target};
 use crate::table::Table;
 use crate::workspace::{cargo, root, run as run_command, words};
 use anyhow::{bail, Result};
-use kinglet_protocol::MACHINES;
+use kinglet_protocol::{Machine, MACHINES};
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
@@ -21,16 +22,19 @@ const LIBRARY_TARGETS: [&str; 4] = [
 /// A small image that is in the repository.
 const TINY_IMAGE: &str = "core/tests/data/tiny.kgl";
 
+/// The cores that it is for.
+const TINY_IMAGE_TARGET: &str = "m4";
+
 /// Run all checks and tests, or the named ones
 ///
 /// Installs what is missing, runs every job to its end even if an earlier
 /// one fails, and lists all failures at the end.
 ///
 ///   lint      rustfmt and clippy, workstation and firmware
-///   firmware  the library for four bare-metal targets, the firmware
+///   firmware  the library for four bare-metal targets, the firmware of all machines
 ///   docs      rustdoc without a warning
 ///   host      the tests of all crates but those in QEMU
-///   qemu      the tests of the firmware in QEMU
+///   qemu      the tests of the firmware in QEMU, on all machines, and of its size
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
@@ -103,7 +107,8 @@ impl Job {
             }
             Job::Qemu => {
                 let mut tests = cargo();
-                tests.args(["test", "--package", "kinglet-tests", "--test", "qemu"]);
+                tests.args(["test", "--no-fail-fast", "--package", "kinglet-tests"]);
+                tests.args(["--test", "qemu", "--test", "machines", "--test", "sizes"]);
                 vec![tests]
             }
         }
@@ -131,20 +136,28 @@ fn lint() -> Vec<Command> {
     let mut clippy = cargo();
     clippy.args(["clippy", "--workspace", "--all-targets", "--all-features"]);
     commands.push(clippy);
-    for target in machine_targets() {
+    for machine in MACHINES {
         // Code that has an image and code that expects one differ.
-        for image in [None, Some(root().join(TINY_IMAGE))] {
-            let mut clippy = firmware_cargo();
-            clippy.args(["clippy", "--release", "--workspace", "--target", target]);
-            clippy.arg("--target-dir").arg(firmware::target());
-            clippy.envs(image.map(|path| ("KINGLET_IMAGE", path)));
-            commands.push(clippy);
-        }
+        let linked = root().join(TINY_IMAGE);
+        let linked = Some(linked).filter(|_| machine.layout_target == TINY_IMAGE_TARGET);
+        let images = linked.into_iter().map(Some).chain([None]);
+        commands.extend(images.map(|image| firmware_clippy(machine, image)));
     }
     for clippy in &mut commands[2..] {
         clippy.args(["--", "-D", "warnings"]);
     }
     commands
+}
+
+fn firmware_clippy(machine: &Machine, image: Option<PathBuf>) -> Command {
+    let mut clippy = firmware_cargo();
+    clippy.args(["clippy", "--release", "--workspace"]);
+    clippy.args(["--target", machine.target, "--target-dir"]);
+    clippy.arg(firmware::target());
+    clippy.args(["--features", &machine.features.join(",")]);
+    clippy.env("KINGLET_MACHINE", machine.name);
+    clippy.envs(image.map(|path| ("KINGLET_IMAGE", path)));
+    clippy
 }
 
 fn build() -> Vec<Command> {
@@ -165,7 +178,9 @@ fn build() -> Vec<Command> {
         }
     }
     for machine in MACHINES {
-        for image in [None, Some(["--image", TINY_IMAGE])] {
+        let fits = machine.layout_target == TINY_IMAGE_TARGET;
+        let images = [None, Some(["--image", TINY_IMAGE])];
+        for image in images.into_iter().take(1 + usize::from(fits)) {
             let mut firmware = Command::new(std::env::current_exe().unwrap_or_default());
             firmware
                 .current_dir(root())

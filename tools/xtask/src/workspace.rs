@@ -46,6 +46,18 @@ pub fn build_kinglet() -> Result<PathBuf> {
     Ok(target_dir().join("release").join(name))
 }
 
+/// Runs a program to its end and returns what it prints on standard output.
+pub fn output(command: &mut Command) -> Result<String> {
+    let output = command
+        .stderr(Stdio::inherit())
+        .output()
+        .with_context(|| format!("cannot start {}", name(command)))?;
+    if !output.status.success() {
+        bail!("`{}` failed ({})", words(command), output.status);
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
 /// Runs a program to its end; what it prints goes where ours goes.
 pub fn run(command: &mut Command) -> Result<()> {
     let status = command

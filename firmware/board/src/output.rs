@@ -1,6 +1,6 @@
 //! Text on the UART.
 
-use crate::hardware::write_byte;
+use crate::write_byte;
 use core::fmt;
 
 /// The UART as a place to write text to.
@@ -15,19 +15,19 @@ impl fmt::Write for Output {
 
 /// Prints text as `print!` does. The UART takes everything, so there is no
 /// error to report.
+#[macro_export]
 macro_rules! put {
     ($($argument:tt)*) => {{
         use core::fmt::Write as _;
-        let _ = write!($crate::output::Output, $($argument)*);
+        let _ = write!($crate::Output, $($argument)*);
     }};
 }
 
 /// Prints a line as `println!` does.
+#[macro_export]
 macro_rules! say {
     ($($argument:tt)*) => {{
         use core::fmt::Write as _;
-        let _ = writeln!($crate::output::Output, $($argument)*);
+        let _ = writeln!($crate::Output, $($argument)*);
     }};
 }
-
-pub(crate) use {put, say};

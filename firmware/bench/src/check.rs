@@ -1,0 +1,144 @@
+//! The self-test: the kernels against their portable twins, and against the
+//! sums that are known without either.
+
+use crate::random::Random;
+use crate::room::{weight_words, Room, LAYOUT, MAX_COLS};
+use kinglet::image::{Bits, Layout};
+use kinglet_board::say;
+use kinglet_protocol::Measure;
+
+/// All checks for both widths of weights; whether all passed.
+pub fn run(room: &mut Room) -> bool {
+    let int8 = tails(room, Bits::Int8) & random(room, Bits::Int8) & extremes(room, Bits::Int8);
+    let int4 = tails(room, Bits::Int4) & random(room, Bits::Int4) & extremes(room, Bits::Int4);
+    int8 & int4
+}
+
+/// Products compared, and how many were wrong.
+#[derive(Default)]
+struct Score {
+    cases: u32,
+    wrong: u32,
+}
+
+impl Score {
+    fn count(&mut self, right: bool) {
+        self.cases += 1;
+        self.wrong += u32::from(!right);
+    }
+
+    /// Prints the score; whether nothing was wrong.
+    fn tell(self, name: &str) -> bool {
+        let (cases, wrong) = (self.cases, self.wrong);
+        say!("{}", Measure::Check { name, cases, wrong });
+        wrong == 0
+    }
+}
+
+/// Every way in which rows and columns can end.
+fn tails(room: &mut Room, bits: Bits) -> bool {
+    let mut score = Score::default();
+    let mut random = Random::new(1);
+    room.fill_weights(weight_words(bits, 12, 96), &mut random);
+    room.fill_x(70, &mut random);
+    for rows in 1..=9 {
+        for cols in 1..=70 {
+            let right = room.agrees(bits, rows, cols).is_some();
+            score.count(right);
+        }
+    }
+    score.tell(match bits {
+        Bits::Int8 => "int8-tails",
+        Bits::Int4 => "int4-tails",
+    })
+}
+
+/// Random weights and vectors, around and beyond the 512 columns that a
+/// kernel may sum at a time, with random scales of groups and with the largest.
+fn random(room: &mut Room, bits: Bits) -> bool {
+    let mut score = Score::default();
+    let mut random = Random::new(2);
+    for cols in [64, 127, 256, 511, 512, 513, 1000, 1029, 2048, 4093, 4096] {
+        for rows in [4, 7] {
+            if !room.holds(bits, rows, cols) {
+                continue;
+            }
+            let words = weight_words(bits, rows, cols);
+            room.fill_weights(words, &mut random);
+            room.fill_x(cols, &mut random);
+            let right = room.agrees(bits, rows, cols).is_some();
+            score.count(right);
+            if bits == Bits::Int4 {
+                room.fill_group_scales(words, u32::MAX);
+                let right = room.agrees(bits, rows, cols).is_some();
+                score.count(right);
+            }
+        }
+    }
+    score.tell(match bits {
+        Bits::Int8 => "int8-random",
+        Bits::Int4 => "int4-random",
+    })
+}
+
+/// Eight weights (int4) or four (int8) in a word: the smallest, or the largest.
+fn extreme_word(bits: Bits, largest: bool) -> u32 {
+    // The smallest; two's complement, but for what a layout stores with an
+    // offset.
+    let smallest = match (LAYOUT, bits) {
+        (Layout::Rows4, _) => 0x8000_8000,
+        (Layout::Pairs, Bits::Int8) => 0x8000_0000,
+        (Layout::Pairs, Bits::Int4) => 0x0000_0000,
+        (Layout::Lanes16, Bits::Int8) => 0x8080_8080,
+        (Layout::Lanes16, Bits::Int4) => 0x8888_8888,
+    };
+    // The largest is the complement of the smallest: 127 is !-128.
+    if largest {
+        !smallest
+    } else {
+        smallest
+    }
+}
+
+/// The largest sums that there are: -128 or 127 with 127 or -127 in all columns;
+/// int4 with the largest scale for all groups.
+fn extremes(room: &mut Room, bits: Bits) -> bool {
+    let mut score = Score::default();
+    for cols in [32, 256, 512, 513, 1024, MAX_COLS - 1, MAX_COLS] {
+        if !room.holds(bits, 4, cols) {
+            continue;
+        }
+        for largest in [false, true] {
+            let words = weight_words(bits, 4, cols);
+            room.weights[..words].fill(extreme_word(bits, largest));
+            if bits == Bits::Int4 {
+                room.fill_group_scales(words, u32::MAX);
+            }
+            for x in [1, -1] {
+                room.x[..cols].fill(x as f32);
+                let sum = room.agrees(bits, 4, cols).map(i64::from);
+                score.count(sum == Some(known_sum(bits, largest, cols, x)));
+                // The signs of neighbours differ: what cancels in the sum
+                // must not overflow on the way.
+                room.x[..cols].iter_mut().step_by(2).for_each(|x| *x = -*x);
+                let right = room.agrees(bits, 4, cols).is_some();
+                score.count(right);
+            }
+        }
+    }
+    score.tell(match bits {
+        Bits::Int8 => "int8-extremes",
+        Bits::Int4 => "int4-extremes",
+    })
+}
+
+/// The sum where all weights are the same and all activations `127 x`.
+fn known_sum(bits: Bits, largest: bool, cols: usize, x: i64) -> i64 {
+    let weight = match (bits, largest) {
+        (Bits::Int8, false) => -128,
+        (Bits::Int8, true) => 127,
+        (Bits::Int4, false) => 255 * -8,
+        (Bits::Int4, true) => 255 * 7,
+    };
+    weight * 127 * x * cols as i64
+}

@@ -1,0 +1,16 @@
+//! The program's entry, and all that needs `unsafe` in it: one static.
+
+use crate::room::Room;
+use cortex_m_rt::entry;
+
+static mut ROOM: Room = Room::new();
+
+/// The program's entry, behind `cortex-m-rt`'s start-up code.
+#[entry]
+fn enter() -> ! {
+    kinglet_board::start();
+    let room = &raw mut ROOM;
+    // SAFETY: the start-up code alone can call this function, once, and
+    // nothing else names the static.
+    crate::main(unsafe { &mut *room })
+}

@@ -1,0 +1,133 @@
+//! All memory that the bench works in, and the products that it computes.
+
+use crate::random::Random;
+use half::bf16;
+use kinglet::image::{matrix_weight_bytes, Bits, Layout, Matrix, GROUP_BYTES};
+use kinglet::kernels::{self, portable, prepared_words};
+use kinglet::math::AbsMax;
+use kinglet_board::MACHINE;
+
+/// The layout that this machine's kernels read.
+pub const LAYOUT: Layout = match MACHINE.layout_target.as_bytes() {
+    b"m4" => Layout::Rows4,
+    b"m55" => Layout::Lanes16,
+    _ => Layout::Pairs,
+};
+
+/// Words of weights, columns, rows: the most that a machine has room for.
+const LIMITS: (usize, usize, usize) = if MACHINE.ram.bytes > 100 << 10 {
+    (1024 * 256 / 4, 4096, 1024)
+} else {
+    (64 * 64 / 4, 256, 64)
+};
+
+/// The longest row that there is room for.
+pub const MAX_COLS: usize = LIMITS.1;
+
+const WEIGHT_WORDS: usize = LIMITS.0;
+const MAX_ROWS: usize = LIMITS.2;
+
+/// No layout and no width of weights takes more words for a prepared vector.
+const PREPARED_WORDS: usize = prepared_words(Layout::Pairs, Bits::Int4, MAX_COLS);
+
+/// Weights, a vector, and results.
+pub struct Room {
+    /// Any bits are weights, in every layout.
+    pub weights: [u32; WEIGHT_WORDS],
+    /// The vector.
+    pub x: [f32; MAX_COLS],
+    /// The scales of rows.
+    pub scales: [bf16; MAX_ROWS],
+    /// The prepared vector.
+    pub words: [u32; PREPARED_WORDS],
+    /// The vector as the portable kernels want it.
+    plain: [u32; MAX_COLS / 4],
+    /// What the kernels compute.
+    pub sums: [i32; MAX_ROWS],
+    /// What the portable kernels compute.
+    expected: [i32; MAX_ROWS],
+    /// Results with scales.
+    pub y: [f32; MAX_ROWS],
+}
+
+/// Words of the weights of a matrix.
+pub fn weight_words(bits: Bits, rows: usize, cols: usize) -> usize {
+    matrix_weight_bytes(LAYOUT, bits, rows, cols) as usize / 4
+}
+
+/// The largest absolute value.
+pub fn abs_max(x: &[f32]) -> AbsMax {
+    let mut max = AbsMax::default();
+    x.iter().for_each(|&x| max.see(x));
+    max
+}
+
+impl Room {
+    /// All zeros, so that it takes no flash.
+    pub const fn new() -> Self {
+        Self {
+            weights: [0; WEIGHT_WORDS],
+            x: [0.0; MAX_COLS],
+            scales: [bf16::ZERO; MAX_ROWS],
+            words: [0; PREPARED_WORDS],
+            plain: [0; MAX_COLS / 4],
+            sums: [0; MAX_ROWS],
+            expected: [0; MAX_ROWS],
+            y: [0.0; MAX_ROWS],
+        }
+    }
+
+    /// Whether there is room for such a matrix and its vector.
+    pub fn holds(&self, bits: Bits, rows: usize, cols: usize) -> bool {
+        weight_words(bits, rows, cols) <= WEIGHT_WORDS && cols <= MAX_COLS && rows <= MAX_ROWS
+    }
+
+    /// Fills the weights of a matrix at random.
+    pub fn fill_weights(&mut self, words: usize, random: &mut Random) {
+        let weights = self.weights.iter_mut().take(words);
+        weights.for_each(|word| *word = random.next());
+    }
+
+    /// Gives all groups of int4 weights four scales.
+    pub fn fill_group_scales(&mut self, words: usize, scales: u32) {
+        let groups = self.weights.chunks_exact_mut(GROUP_BYTES / 4);
+        for group in groups.take(words * 4 / GROUP_BYTES) {
+            if let Some(last) = group.last_mut() {
+                *last = scales;
+            }
+        }
+    }
+
+    /// Fills the vector at random.
+    pub fn fill_x(&mut self, cols: usize, random: &mut Random) {
+        let x = self.x.iter_mut().take(cols);
+        x.for_each(|x| *x = (random.next() as i32 >> 8) as f32);
+    }
+
+    /// Multiplies with both kernels and compares; returns the first sum if
+    /// all are the same.
+    pub fn agrees(&mut self, bits: Bits, rows: usize, cols: usize) -> Option<i32> {
+        let x = &self.x[..cols];
+        let max = abs_max(x);
+        let matrix = Matrix {
+            layout: LAYOUT,
+            bits,
+            rows,
+            cols,
+            weights: &self.weights[..weight_words(bits, rows, cols)],
+            scales: &[],
+        };
+        // Whole blocks of rows, whole words and groups of columns.
+        let (padded_rows, padded_cols) = (rows.next_multiple_of(4), cols.next_multiple_of(32));
+        let (sums, expected) = (
+            &mut self.sums[..padded_rows],
+            &mut self.expected[..padded_rows],
+        );
+        let prepared = kernels::prepare(x, max, &matrix, &mut self.words);
+        kernels::sums(&matrix, &prepared, sums);
+        let plain = &mut self.plain[..padded_cols / 4];
+        portable::prepare(x, 127.0 / max.get(), plain);
+        portable::sums(&matrix, plain, expected);
+        (sums[..rows] == expected[..rows]).then_some(sums[0])
+    }
+}

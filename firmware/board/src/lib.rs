@@ -1,0 +1,39 @@
+//! What all programs for emulated boards share: the machine they were built
+//! for, its console, its timer, its memory, and what happens on a fault.
+//!
+//! All `unsafe` code of it is in [`device`] and [`memory`].
+#![no_std]
+#![deny(unsafe_code)]
+
+#[allow(unsafe_code)]
+mod device;
+mod fault;
+#[allow(unsafe_code)]
+mod memory;
+mod output;
+mod timer;
+mod uart;
+
+pub use memory::{spare_ram, stack_bytes};
+pub use output::Output;
+pub use timer::{since, ticks};
+pub use uart::{read_byte, write_byte};
+
+use kinglet_protocol::Machine;
+
+/// The machine that this program was built for.
+pub const MACHINE: &Machine = match Machine::named(env!("KINGLET_MACHINE")) {
+    Some(machine) => machine,
+    None => panic!("the build script chooses machines of the table only"),
+};
+
+/// Makes UART and timer ready.
+pub fn start() {
+    uart::start();
+    timer::start();
+}
+
+/// Leaves QEMU; 0 is success.
+pub fn exit(code: i32) -> ! {
+    semihosting::process::exit(code)
+}

@@ -1,0 +1,138 @@
+//! What the bench firmware says: one definition for writing
+//! ([`core::fmt::Display`]) and for reading ([`Measure::parse`]).
+
+use core::fmt;
+use core::str::FromStr;
+
+/// Rows and columns of the matrices that kernels are compared by.
+pub const SHAPES: [(u32, u32); 6] = [
+    (64, 64),
+    (128, 128),
+    (256, 256),
+    (512, 128),
+    (128, 512),
+    (1024, 256),
+];
+
+/// Rows and columns of the further matrices in the models whose tokens are
+/// counted: they tell what of a token is matrix products.
+pub const MODEL_SHAPES: [(u32, u32); 5] =
+    [(256, 128), (192, 192), (768, 192), (192, 768), (512, 192)];
+
+/// A line of the bench firmware.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure<'a> {
+    /// A check of the kernels has ended.
+    Check {
+        /// What was checked; one word.
+        name: &'a str,
+        /// How many products were compared.
+        cases: u32,
+        /// How many were wrong.
+        wrong: u32,
+    },
+    /// Instructions of a matrix x vector product.
+    Kernel {
+        /// Bits of a weight.
+        bits: u32,
+        /// Outputs.
+        rows: u32,
+        /// Inputs.
+        cols: u32,
+        /// Instructions of the integer sums.
+        sums: u64,
+        /// Instructions of the whole product, with the scales of the rows.
+        scaled: u64,
+        /// Instructions of preparing the vector.
+        prepare: u64,
+    },
+    /// Nothing more follows.
+    Done,
+}
+
+impl fmt::Display for Measure<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Check { name, cases, wrong } => write!(f, "check {name} {cases} {wrong}"),
+            Self::Kernel {
+                bits,
+                rows,
+                cols,
+                sums,
+                scaled,
+                prepare,
+            } => write!(f, "kernel {bits} {rows} {cols} {sums} {scaled} {prepare}"),
+            Self::Done => f.write_str("done"),
+        }
+    }
+}
+
+impl<'a> Measure<'a> {
+    /// Reads a line, given without its line feed.
+    pub fn parse(line: &'a str) -> Option<Self> {
+        let mut words = line.split(' ');
+        let measure = match words.next()? {
+            "check" => Self::Check {
+                name: words.next()?,
+                cases: next(&mut words)?,
+                wrong: next(&mut words)?,
+            },
+            "kernel" => Self::Kernel {
+                bits: next(&mut words)?,
+                rows: next(&mut words)?,
+                cols: next(&mut words)?,
+                sums: next(&mut words)?,
+                scaled: next(&mut words)?,
+                prepare: next(&mut words)?,
+            },
+            "done" => Self::Done,
+            _ => return None,
+        };
+        words.next().is_none().then_some(measure)
+    }
+}
+
+fn next<'a, T: FromStr>(words: &mut impl Iterator<Item = &'a str>) -> Option<T> {
+    words.next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    extern crate std;
+    use std::string::ToString;
+
+    #[test]
+    fn every_line_comes_back() {
+        let kernel = Measure::Kernel {
+            bits: 4,
+            rows: 1024,
+            cols: 256,
+            sums: u64::MAX,
+            scaled: 2,
+            prepare: 3,
+        };
+        let check = Measure::Check {
+            name: "int8-tails",
+            cases: 630,
+            wrong: 0,
+        };
+        for line in [check, kernel, Measure::Done] {
+            assert_eq!(Measure::parse(&line.to_string()), Some(line));
+        }
+    }
+
+    #[test]
+    fn other_text_is_no_line() {
+        for text in [
+            "",
+            "panicked",
+            "check a 1",
+            "kernel 8 1 2 3 4 5 6",
+            "done 1",
+        ] {
+            assert_eq!(Measure::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! The flash that the library takes in a firmware: bounds, and snapshots that
+//! make every change a decision. Needs the compiler for the targets only.
+
+#[path = "qemu_common/mod.rs"]
+mod common;
+
+use common::run;
+use serde_json::Value;
+
+/// Core, bytes when this was last looked at, and what it may never exceed.
+const SIZES: [(&str, u64, u64); 2] = [
+    ("Cortex-M4F", 15_944, 16 * 1024),
+    ("Cortex-M0", 16_556, 24 * 1024),
+];
+
+#[test]
+fn the_library_is_as_small_as_promised() {
+    // It is another way to build for targets that other tests build for.
+    if std::env::var_os("KINGLET_SKIP_QEMU").is_some() {
+        eprintln!("skipped: KINGLET_SKIP_QEMU is set");
+        return;
+    }
+    let output = run(&["sizes", "--json"]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    let sizes: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    for (index, (core, expected, bound)) in SIZES.into_iter().enumerate() {
+        let size = &sizes[index];
+        assert_eq!(size["core"], core);
+        let bytes = size["flash_bytes"].as_u64().unwrap();
+        assert!(bytes <= bound, "{core}: {bytes} bytes, at most {bound}");
+        assert!(
+            bytes.abs_diff(expected) * 50 <= expected,
+            "{core}: {bytes} bytes, it was {expected}: if that is meant, change SIZES"
+        );
+        let rooms = size["rooms"].as_object().expect("rooms");
+        let sum: i64 = rooms.values().filter_map(Value::as_i64).sum();
+        assert_eq!(sum as u64, bytes, "the rooms of {core} are all of it");
+    }
+}

@@ -1,0 +1,149 @@
+//! `cargo xtask bench`: what kernels and tokens cost, on every machine.
+
+mod compare;
+mod kernels;
+mod tokens;
+
+use crate::prompt::machine_parser;
+use crate::setup::ensure_qemu;
+use anyhow::{bail, Context, Result};
+use kernels::{Kernel, KernelCode};
+use kinglet_protocol::{Machine, MACHINES};
+use serde::{Deserialize, Serialize};
+use std::fmt::Write as _;
+use std::io::Write;
+use std::path::PathBuf;
+use tokens::Tokens;
+
+/// Count the instructions of kernels and of tokens on emulated boards
+///
+/// On each machine a firmware first checks the kernels against their portable
+/// twins, then counts them; a wrong sum is exit code 1. Tokens are those of the
+/// demo model and of a random one of about 2 M parameters. Instructions are
+/// not cycles: QEMU models neither pipeline nor flash.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    cargo xtask bench\n  \
+    cargo xtask bench --machine mps2-an386 --machine mps3-an547\n  \
+    cargo xtask bench --json > before.json\n  \
+    cargo xtask bench --compare before.json")]
+pub struct Args {
+    /// A board; may be given several times [default: all]
+    #[arg(long, value_name = "NAME", value_parser = machine_parser())]
+    machine: Vec<&'static Machine>,
+    /// Leave the tokens out
+    #[arg(long)]
+    kernels_only: bool,
+    /// Print one JSON object instead of tables
+    ///
+    /// kernels: a list of {core, machine, weights, rows, cols,
+    /// instructions_per_mac (the integer sums, a whole call),
+    /// instructions_per_mac_scaled (with the scales of the rows),
+    /// prepare_per_column}. tokens: a list of {core, machine, model, weights,
+    /// instructions_per_token, matrix_macs, instructions_per_mac,
+    /// matrix_instructions, prepare_instructions, other_instructions}. checks: a list of {machine,
+    /// name, cases, wrong}. code: a list of {core, machine, symbol, bytes}.
+    #[arg(long)]
+    json: bool,
+    /// Print what got worse by more than 0.5 % since an earlier --json; exit code 1 if anything did
+    #[arg(long, value_name = "FILE")]
+    compare: Option<PathBuf>,
+}
+
+/// A check of the kernels.
+#[derive(Debug, Serialize, Deserialize)]
+struct Check {
+    machine: String,
+    name: String,
+    cases: u32,
+    wrong: u32,
+}
+
+/// All that is measured.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Results {
+    checks: Vec<Check>,
+    kernels: Vec<Kernel>,
+    tokens: Vec<Tokens>,
+    code: Vec<KernelCode>,
+}
+
+/// The command `bench`.
+pub fn run(args: &Args) -> Result<()> {
+    ensure_qemu()?;
+    let before = args.compare.as_deref().map(compare::read).transpose()?;
+    let machines: Vec<&'static Machine> = if args.machine.is_empty() {
+        MACHINES.iter().collect()
+    } else {
+        args.machine.clone()
+    };
+    let mut results = Results::default();
+    for machine in machines {
+        measure(machine, !args.kernels_only, &mut results)
+            .with_context(|| format!("on {}", machine.name))?;
+    }
+    let mut out = std::io::stdout();
+    if args.json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&results)?)?;
+    } else {
+        write!(out, "{}", markdown(&results)?)?;
+    }
+    conclude(&results, before.as_ref())
+}
+
+fn measure(machine: &'static Machine, with_tokens: bool, results: &mut Results) -> Result<()> {
+    eprintln!("==> {} on {}: kernels", machine.core, machine.name);
+    let measured = kernels::measure(machine, results)?;
+    // Where no image can be loaded there is no room for such models.
+    if with_tokens && machine.spare.bytes > 0 {
+        eprintln!("==> {} on {}: tokens", machine.core, machine.name);
+        tokens::measure(machine, &measured, results)?;
+    }
+    Ok(())
+}
+
+/// Exit code 1 where a sum was wrong or a count got worse.
+fn conclude(results: &Results, before: Option<&Results>) -> Result<()> {
+    let wrong: Vec<_> = results.checks.iter().filter(|c| c.wrong > 0).collect();
+    for Check {
+        machine,
+        name,
+        cases,
+        wrong,
+    } in &wrong
+    {
+        eprintln!("{name} on {machine}: {wrong} of {cases} products are wrong");
+    }
+    if !wrong.is_empty() {
+        bail!("the kernels are wrong");
+    }
+    let worse = before.map_or_else(Vec::new, |before| compare::worse(before, results));
+    for line in &worse {
+        eprintln!("worse: {line}");
+    }
+    match worse.len() {
+        0 => Ok(()),
+        1 => bail!("one figure got worse"),
+        many => bail!("{many} figures got worse"),
+    }
+}
+
+/// All results as Markdown.
+fn markdown(results: &Results) -> Result<String> {
+    let mut text = String::new();
+    kernels::markdown(results, &mut text)?;
+    if !results.tokens.is_empty() {
+        tokens::markdown(results, &mut text)?;
+    }
+    writeln!(text, "\n| core | kernel | bytes of code |\n|---|---|---:|")?;
+    for code in &results.code {
+        let KernelCode {
+            core,
+            symbol,
+            bytes,
+            ..
+        } = code;
+        writeln!(text, "| {core} | `{symbol}` | {bytes} |")?;
+    }
+    Ok(text)
+}

@@ -1,0 +1,168 @@
+//! Kernels: the bench firmware, and what it says.
+
+use super::{Check, Results};
+use crate::elf::symbols;
+use crate::emulator::Emulator;
+use crate::firmware::build_bench;
+use anyhow::{bail, Context, Result};
+use kinglet_protocol::{Machine, Measure, SHAPES};
+use serde::{Deserialize, Serialize};
+use std::fmt::Write;
+use std::path::Path;
+
+/// What a matrix x vector product costs.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Kernel {
+    pub core: String,
+    pub machine: String,
+    pub weights: String,
+    pub rows: u32,
+    pub cols: u32,
+    pub instructions_per_mac: f64,
+    pub instructions_per_mac_scaled: f64,
+    pub prepare_per_column: f64,
+}
+
+/// What a kernel takes of flash.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct KernelCode {
+    pub core: String,
+    pub machine: String,
+    pub symbol: String,
+    pub bytes: u64,
+}
+
+/// Instructions of a product and of preparing its vector.
+#[derive(Clone, Copy, Debug)]
+pub struct Cost {
+    /// Bits of a weight.
+    pub bits: u32,
+    /// Rows and columns.
+    pub shape: (u32, u32),
+    /// The product, with scales.
+    pub scaled: u64,
+    /// The vector.
+    pub prepare: u64,
+}
+
+/// Runs the bench firmware; adds what it says to the results and returns
+/// the costs of all its shapes.
+pub fn measure(machine: &'static Machine, results: &mut Results) -> Result<Vec<Cost>> {
+    let elf = build_bench(machine)?;
+    results.code.extend(code(machine, &elf)?);
+    let emulator = Emulator {
+        machine,
+        elf,
+        image: None,
+    };
+    let (lines, _) = emulator.listen()?;
+    let mut costs = Vec::new();
+    for line in &lines {
+        match Measure::parse(line) {
+            Some(Measure::Check { name, cases, wrong }) => results.checks.push(Check {
+                machine: machine.name.into(),
+                name: name.into(),
+                cases,
+                wrong,
+            }),
+            Some(kernel @ Measure::Kernel { .. }) => costs.extend(note(machine, kernel, results)),
+            Some(Measure::Done) => return Ok(costs),
+            None => bail!("the firmware says: {line}"),
+        }
+    }
+    bail!("the firmware stopped half-way")
+}
+
+/// Rounded to what is worth comparing.
+fn rounded(value: f64) -> f64 {
+    (value * 10_000.0).round() / 10_000.0
+}
+
+fn note(machine: &Machine, kernel: Measure<'_>, results: &mut Results) -> Option<Cost> {
+    let Measure::Kernel {
+        bits,
+        rows,
+        cols,
+        sums,
+        scaled,
+        prepare,
+    } = kernel
+    else {
+        return None;
+    };
+    if SHAPES.contains(&(rows, cols)) {
+        let macs = f64::from(rows) * f64::from(cols);
+        results.kernels.push(Kernel {
+            core: machine.core.into(),
+            machine: machine.name.into(),
+            weights: format!("int{bits}"),
+            rows,
+            cols,
+            instructions_per_mac: rounded(sums as f64 / macs),
+            instructions_per_mac_scaled: rounded(scaled as f64 / macs),
+            prepare_per_column: rounded(prepare as f64 / f64::from(cols)),
+        });
+    }
+    Some(Cost {
+        bits,
+        shape: (rows, cols),
+        scaled,
+        prepare,
+    })
+}
+
+/// The kernels in the firmware: routines in assembly, and the library's
+/// functions around them, without the portable twins that the check needs.
+fn code(machine: &Machine, elf: &Path) -> Result<Vec<KernelCode>> {
+    let symbols = symbols(elf).context("cannot read the symbols of the bench firmware")?;
+    // Scaling rows on the FPU is no kernel of the integer sums.
+    let is_own = |name: &str| is_assembly(name) && !name.starts_with("kinglet_fpu_");
+    let has_own = symbols.iter().any(|symbol| is_own(&symbol.name));
+    let kernels = symbols.into_iter().filter(|symbol| {
+        let name = &symbol.name;
+        let portable = name.contains("kernels::portable");
+        is_assembly(name) || (name.contains("kinglet::kernels::") && !(has_own && portable))
+    });
+    Ok(kernels
+        .map(|symbol| KernelCode {
+            core: machine.core.into(),
+            machine: machine.name.into(),
+            symbol: symbol.name,
+            bytes: symbol.bytes,
+        })
+        .collect())
+}
+
+/// The names of routines in assembly have no path.
+fn is_assembly(name: &str) -> bool {
+    name.starts_with("kinglet_") && !name.contains("::")
+}
+
+/// A row for each kernel and shape.
+pub fn markdown(results: &Results, text: &mut String) -> Result<()> {
+    writeln!(
+        text,
+        "| core | machine | weights | rows x columns | instructions per multiply-add | \
+         with scales | preparation per column |\n|---|---|---|---|---:|---:|---:|"
+    )?;
+    for kernel in &results.kernels {
+        let Kernel {
+            core,
+            machine,
+            weights,
+            rows,
+            cols,
+            ..
+        } = kernel;
+        let (sums, scaled) = (
+            kernel.instructions_per_mac,
+            kernel.instructions_per_mac_scaled,
+        );
+        let prepare = kernel.prepare_per_column;
+        writeln!(
+            text,
+            "| {core} | {machine} | {weights} | {rows} x {cols} | {sums:.3} | {scaled:.3} | {prepare:.1} |"
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,161 @@
+//! `cargo xtask sizes`: the flash that the library takes.
+
+use crate::elf::{symbols, Elf};
+use crate::firmware::build_smallest;
+use crate::table::{thousands, Table};
+use anyhow::Result;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::Write;
+
+/// What is measured: name and target.
+const CORES: [(&str, &str); 2] = [
+    ("Cortex-M4F", "thumbv7em-none-eabihf"),
+    ("Cortex-M0", "thumbv6m-none-eabi"),
+];
+
+/// The rooms of the library, by the first of these that a symbol's name
+/// holds. The program itself is split into functions that stand for rooms,
+/// because the compiler merges the library into them.
+const ROOMS: [(&str, &str); 15] = [
+    ("kinglet::kernels", KERNELS),
+    ("kinglet::math", "math"),
+    ("micromath", "math"),
+    ("kinglet::image", "image"),
+    ("kinglet::scratch", "image"),
+    ("kinglet_sizes::rooms::image", "image"),
+    ("kinglet::sample", "sampler"),
+    ("kinglet::random", "sampler"),
+    ("kinglet_sizes::rooms::sampler", "sampler"),
+    ("kinglet_sizes::rooms::choose", "sampler"),
+    ("kinglet::tokenizer", "tokenizer"),
+    ("kinglet_sizes::rooms::prompt", "tokenizer"),
+    ("kinglet::", "model"),
+    ("kinglet_sizes::", "model"),
+    ("compiler_builtins", COMPILER),
+];
+
+/// Functions of the library's module, and routines in assembly.
+const KERNELS: &str = "kernels";
+
+/// What the compiler brings along: memory copies, divisions, and floats
+/// where the core has none.
+const COMPILER: &str = "compiler's";
+
+/// Show the flash that Kinglet takes in a firmware
+///
+/// Builds the smallest firmware that generates text from an RWKV-4 image (the
+/// whole library with kernels, tokenizer and sampler; no console, no image),
+/// and the same without Kinglet. The difference is split by the names of the
+/// symbols. Built for size; "fast" is the same for speed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  cargo xtask sizes\n  cargo xtask sizes --json")]
+pub struct Args {
+    /// Print a JSON list of {core, target, flash_bytes, fast_flash_bytes, rooms}
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Sizes {
+    core: &'static str,
+    target: &'static str,
+    flash_bytes: u64,
+    fast_flash_bytes: u64,
+    rooms: BTreeMap<&'static str, i64>,
+}
+
+/// The command `sizes`.
+pub fn run(args: &Args) -> Result<()> {
+    let sizes = CORES
+        .into_iter()
+        .map(|(core, target)| measure(core, target))
+        .collect::<Result<Vec<_>>>()?;
+    let mut out = std::io::stdout();
+    if args.json {
+        writeln!(out, "{}", serde_json::to_string(&sizes)?)?;
+    } else {
+        write!(out, "{}", table(&sizes))?;
+    }
+    Ok(())
+}
+
+fn measure(core: &'static str, target: &'static str) -> Result<Sizes> {
+    let with = build_smallest(target, "small", true)?;
+    let without = build_smallest(target, "small", false)?;
+    let flash_bytes = Elf::read(&with)?.flash_bytes - Elf::read(&without)?.flash_bytes;
+    let mut rooms = BTreeMap::new();
+    for (path, sign) in [(&with, 1), (&without, -1)] {
+        for symbol in symbols(path)? {
+            *rooms.entry(room(&symbol.name)).or_default() += sign * symbol.bytes as i64;
+        }
+    }
+    let named: i64 = rooms.values().sum();
+    *rooms.entry(OTHER).or_default() += flash_bytes as i64 - named;
+    let fast_with = Elf::read(&build_smallest(target, "release", true)?)?;
+    let fast_without = Elf::read(&build_smallest(target, "release", false)?)?;
+    Ok(Sizes {
+        core,
+        target,
+        flash_bytes,
+        fast_flash_bytes: fast_with.flash_bytes - fast_without.flash_bytes,
+        rooms,
+    })
+}
+
+/// Constants without a name, the core library's functions, padding.
+const OTHER: &str = "other";
+
+fn room(symbol: &str) -> &'static str {
+    let found = ROOMS.iter().find(|(part, _)| symbol.contains(part));
+    match found {
+        Some((_, room)) => room,
+        // Names without a module: routines in assembly, and the compiler's.
+        None if symbol.starts_with("kinglet_") => KERNELS,
+        None if is_builtin(symbol) => COMPILER,
+        None => OTHER,
+    }
+}
+
+/// `__aeabi_fadd`, `__mulsf3`, `memcpy`, `fminf`, but neither `__EXCEPTIONS`
+/// nor a Rust name.
+fn is_builtin(symbol: &str) -> bool {
+    let known = ["mem", "fmin", "fmax", "rint", "round"];
+    let helper = symbol.starts_with("__") && !symbol.chars().any(|c| c.is_ascii_uppercase());
+    !symbol.contains("::") && (helper || known.iter().any(|name| symbol.starts_with(name)))
+}
+
+fn table(sizes: &[Sizes]) -> Table {
+    let mut table = Table::default();
+    for size in sizes {
+        let total = thousands(size.flash_bytes);
+        let fast = thousands(size.fast_flash_bytes);
+        let remark = format!("bytes of flash, all of the library (built for speed: {fast})");
+        table.row(size.core, total, remark);
+        for (room, &bytes) in &size.rooms {
+            table.row(&format!("  {room}"), bytes, "");
+        }
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn symbols_are_put_into_rooms() {
+        assert_eq!(room("kinglet::kernels::dsp::sums"), "kernels");
+        assert_eq!(room("kinglet_dsp_int8"), "kernels");
+        assert_eq!(
+            room("kinglet::scratch::<impl kinglet::image::Header>::len"),
+            "image"
+        );
+        assert_eq!(room("kinglet_sizes::rooms::choose"), "sampler");
+        assert_eq!(room("kinglet::session::Session::advance"), "model");
+        assert_eq!(room("__aeabi_fadd"), COMPILER);
+        assert_eq!(room("memcpy"), COMPILER);
+        assert_eq!(room("__EXCEPTIONS"), OTHER);
+        assert_eq!(room("core::fmt::write"), OTHER);
+    }
+}
