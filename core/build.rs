@@ -4,10 +4,11 @@
 use std::env::var;
 
 /// Every cfg that this script may set.
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     // Instruction sets.
     "kinglet_dsp",
     "kinglet_fpu",
+    "kinglet_soft",
     "kinglet_x86",
     "kinglet_neon",
     "kinglet_mve",
@@ -44,8 +45,9 @@ fn names(target: &str) -> Vec<&'static str> {
         _ => vec!["kinglet_rows4", "kinglet_pairs", "kinglet_lanes16"],
     };
     // A hard-float target has at least single precision, and half floats.
-    if target.ends_with("eabihf") && target.starts_with("thumb") {
-        names.push("kinglet_fpu");
+    if target.starts_with("thumb") {
+        let fpu = target.ends_with("eabihf");
+        names.push(if fpu { "kinglet_fpu" } else { "kinglet_soft" });
     }
     // Which vectors a processor has is found out at run time, which needs std.
     if target.starts_with("x86_64-") && var("CARGO_FEATURE_STD").is_ok() {

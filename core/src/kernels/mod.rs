@@ -34,6 +34,8 @@ pub mod neon;
 #[cfg(any(kinglet_armv6m, kinglet_armv7m))]
 mod pairs;
 pub mod portable;
+#[cfg(any(kinglet_soft, test))]
+mod soft;
 #[cfg(test)]
 mod tests;
 #[cfg(any(kinglet_x86, kinglet_neon))]
@@ -42,10 +44,10 @@ mod words;
 pub mod x86;
 
 use crate::image::{round_up, Bits, Layout, Matrix, GROUP_COLS};
-#[cfg(not(kinglet_fpu))]
+#[cfg(any(not(kinglet_fpu), test))]
 use crate::math::scale_to_f32;
 use crate::math::{AbsMax, ROUND_MAGIC};
-#[cfg(not(kinglet_fpu))]
+#[cfg(any(not(kinglet_fpu), test))]
 use half::bf16;
 
 /// Columns of int8 weights that `SMLAD` sums exactly in 32 bits.
@@ -102,7 +104,7 @@ pub fn prepare<'a>(
         #[cfg(kinglet_dsp)]
         Layout::Rows4 => dsp::prepare(x, inverse, matrix.bits, words),
         #[cfg(kinglet_mve)]
-        Layout::Lanes16 => mve::prepare(x, inverse, matrix.bits, words),
+        Layout::Lanes16 => mve::prepare(x, inverse, words),
         #[cfg(any(kinglet_armv6m, kinglet_armv7m))]
         Layout::Pairs => pairs::prepare(x, inverse, matrix.bits, words),
         #[cfg(kinglet_neon)]
@@ -167,17 +169,37 @@ impl Executor for Serial {
 
 /// Turns the sums of rows into values, in place: an integer in each word
 /// becomes a float. Whole blocks of rows.
-#[cfg(not(kinglet_fpu))]
+#[cfg(not(any(kinglet_fpu, kinglet_soft)))]
 fn scale_rows(scales: &[bf16], x_scale: f32, out: &mut [f32]) {
     for (out, &scale) in out.iter_mut().zip(scales) {
-        *out = out.to_bits() as i32 as f32 * scale_to_f32(scale) * x_scale;
+        *out = scale_float(out.to_bits() as i32, scale, x_scale);
     }
 }
-#[cfg(kinglet_fpu)]
+#[cfg(all(kinglet_fpu, not(kinglet_mve)))]
 use fpu::scale_rows;
+#[cfg(kinglet_mve)]
+use mve::scale_rows;
+#[cfg(kinglet_soft)]
+use soft::scale_rows;
+
+/// The value of a row: what every other way to compute it must equal.
+#[cfg(any(not(kinglet_fpu), test))]
+fn scale_float(sum: i32, scale: bf16, x_scale: f32) -> f32 {
+    sum as f32 * scale_to_f32(scale) * x_scale
+}
 
 /// One activation as an integer in [-127, 127].
 #[inline(always)]
 fn quantize_one(x: f32, inverse: f32) -> i8 {
+    #[cfg(kinglet_soft)]
+    let q = soft::quantize_one(x, inverse);
+    #[cfg(not(kinglet_soft))]
+    let q = quantize_float(x, inverse);
+    q
+}
+
+/// The same by two float operations.
+#[inline(always)]
+fn quantize_float(x: f32, inverse: f32) -> i8 {
     (x * inverse + ROUND_MAGIC).to_bits() as i8
 }

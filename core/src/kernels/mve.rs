@@ -1,71 +1,44 @@
-//! ARMv8.1-M with MVE, the vector extension "Helium": Cortex-M55, M85.
+//! ARMv8.1-M with vectors (MVE, "Helium"): Cortex-M55.
 //!
-//! `VMLADAV.S8` multiplies 16 pairs of bytes and leaves the sum of all products
-//! in a core register, `VMLADAVA.S8` adds it to one. A vector of activations
-//! is loaded once for four rows of weights.
+//! `VMLADAVA.S8` adds the products of 16 pairs of bytes to a core register.
 //!
-//! **int8.** One instruction loads 16 weights of a row, one multiplies and
-//! adds: nine for 64 products, with the one for the activations. The sum of a
-//! row fits: `8192 * 127 * 128 < 2^27`.
+//! **int8.** A load and a `VMLADAVA` for a row's 16 weights; the vector of
+//! activations is loaded once for four rows.
 //!
-//! **int4.** A byte is `16 h + u`, with `h` the weight of column `16 + i` of a
-//! group, and `u` the lower four bits of `l`, that of column `i`. Neither is
-//! brought to the lower end of its byte:
+//! **int4.** A byte holds column `i` of a group in its low nibble and column
+//! `16 + i` in its high one, both in two's complement:
 //!
 //! | weights | activations | gives |
 //! |---|---|---|
-//! | `byte << 4` | `x[i]` | `16 l x[i]` |
-//! | `byte & 0xF0` | `x[16 + i]` | `16 h x[16 + i]` |
+//! | `bytes << 4` | `x[0..16]` | `16 sum n x` of the low nibbles |
+//! | `bytes & 0xF0` | `x[16..32]` | `16 sum n x` of the high nibbles |
 //!
-//! The sum of a group is `16 S`, exactly, with `|16 S| <= 520192`. Those of
-//! four rows go to the lanes of a vector, to be multiplied by the four scales
-//! `m <= 255`. What four groups give is added, then shifted by 4 bits:
-//! `4 * 520192 * 255 < 2^30`, so the shift loses nothing.
+//! One instruction unpacks each half; the factor 16 goes once per group, when
+//! the sums of four rows have met in one vector for their group scales.
 //!
-//! Both loops are unrolled four times; where the number of rounds is no
-//! multiple of four, the first pass begins in their middle.
-//!
-//! The program must have given access to the vector registers, which are
-//! those of the FPU (CP10 and CP11 in CPACR): `cortex-m-rt` does so for
-//! hard-float targets.
+//! **Values.** Vector arithmetic takes subnormal numbers for zero. Where a
+//! product could be subnormal, the scalar unit multiplies instead, so that the
+//! bits are the same on every core.
 
-use super::quantize_one;
+use super::fpu;
 use crate::image::{Bits, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
 use core::arch::global_asm;
+use half::bf16;
 
-/// The target's triple says ARMv8-M, so the assembler must be told.
-macro_rules! extension {
-    () => {
-        ".syntax unified\n.cpu cortex-m55"
+/// Bytes of a vector: columns of an int8 step.
+const VECTOR: usize = 16;
+
+/// Quantizes `x` to a byte per column; zeros behind the last, to the end of
+/// `words`.
+pub fn prepare(x: &[f32], inverse: f32, words: &mut [u32]) {
+    let bytes: &mut [u8] = bytemuck::cast_slice_mut(words);
+    let Some((columns, padding)) = bytes.split_at_mut_checked(x.len()) else {
+        return;
     };
-}
-
-/// Columns of a vector.
-const VECTOR_COLS: usize = 16;
-
-/// Columns of a word of a prepared vector.
-const WORD_COLS: usize = 4;
-
-/// Quantizes `x` to one byte per column; zeros behind the last, to the end
-/// of `words`. The precisions differ in how far that is.
-pub fn prepare(x: &[f32], inverse: f32, _: Bits, words: &mut [u32]) {
-    let whole = (x.len() / WORD_COLS).min(words.len());
-    let (vectors, tail) = x.split_at(whole * WORD_COLS);
-    let (done, rest) = words.split_at_mut(whole);
-    if whole > 0 {
-        // SAFETY: `vectors` holds four floats for each word of `done`. The
-        // routine keeps to the C calling convention.
-        unsafe {
-            kinglet_mve_prepare(vectors.as_ptr(), done.as_mut_ptr(), whole, inverse);
-        }
-    }
-    rest.fill(0);
-    if let Some(word) = rest.first_mut() {
-        let mut bytes = [0; WORD_COLS];
-        for (byte, &x) in bytes.iter_mut().zip(tail) {
-            *byte = quantize_one(x, inverse) as u8;
-        }
-        *word = u32::from_le_bytes(bytes);
+    padding.fill(0);
+    if !x.is_empty() {
+        // SAFETY: `columns` has a byte for each of `x`, at least one.
+        unsafe { kinglet_mve_prepare(x.as_ptr(), columns.as_mut_ptr(), x.len(), inverse) };
     }
 }
 
@@ -73,47 +46,50 @@ pub fn prepare(x: &[f32], inverse: f32, _: Bits, words: &mut [u32]) {
 /// hold whole blocks of rows.
 pub fn sums(matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
     let blocks = matrix.rows.div_ceil(BLOCK_ROWS);
-    let (routine, rounds, block_words, round_words): (Routine, _, _, _) = match matrix.bits {
-        Bits::Int8 => (
-            kinglet_mve_int8,
-            matrix.cols.div_ceil(VECTOR_COLS),
-            BLOCK_ROWS * VECTOR_COLS / 4,
-            VECTOR_COLS / WORD_COLS,
-        ),
-        Bits::Int4 => (
-            kinglet_mve_int4,
-            matrix.cols.div_ceil(GROUP_COLS),
-            GROUP_BYTES / 4,
-            GROUP_COLS / WORD_COLS,
-        ),
+    let steps = matrix.cols.div_ceil(VECTOR);
+    let groups = matrix.cols.div_ceil(GROUP_COLS);
+    let (block_words, prepared) = match matrix.bits {
+        Bits::Int8 => (steps * VECTOR, steps * VECTOR / 4),
+        Bits::Int4 => (groups * GROUP_BYTES / 4, groups * GROUP_COLS / 4),
     };
-    if blocks == 0
-        || rounds == 0
-        || sums.len() < blocks * BLOCK_ROWS
-        || matrix.weights.len() < blocks * rounds * block_words
-        || words.len() < rounds * round_words
-    {
+    let fits = blocks * steps > 0
+        && sums.len() >= blocks * BLOCK_ROWS
+        && matrix.weights.len() >= blocks * block_words
+        && words.len() >= prepared;
+    if !fits {
         return;
     }
-    // SAFETY: `weights`, `words` and `sums` hold all that the routine reads
-    // and writes, and neither count is zero (checked above). The routine
-    // keeps to the C calling convention.
+    let (weights, words, sums) = (matrix.weights.as_ptr(), words.as_ptr(), sums.as_mut_ptr());
+    // SAFETY: `weights`, `words` and `sums` hold all that the routines read
+    // and write (checked above); there is a block, a step and a group. The
+    // routines keep to the C calling convention.
     unsafe {
-        routine(
-            matrix.weights.as_ptr(),
-            words.as_ptr(),
-            sums.as_mut_ptr(),
-            blocks,
-            rounds,
-        );
+        match matrix.bits {
+            Bits::Int8 => kinglet_mve_int8(weights, words, sums, blocks, steps),
+            Bits::Int4 => kinglet_mve_int4(weights, words, sums, blocks, groups),
+        }
     }
 }
 
-/// Weights, prepared vector, sums, blocks of rows, steps or groups.
-type Routine = unsafe extern "C" fn(*const u32, *const u32, *mut i32, usize, usize);
+/// Turns sums into values: `out = (out as i32) * scale * x_scale`.
+pub fn scale_rows(scales: &[bf16], x_scale: f32, out: &mut [f32]) {
+    let rows = scales.len().min(out.len());
+    if rows == 0 {
+        return;
+    }
+    // SAFETY: `scales` holds `rows` scales, at least one.
+    let least = unsafe { kinglet_mve_least_scale(scales.as_ptr(), rows) };
+    // A sum is zero or at least 1: the smallest product has the sum of both
+    // exponents, each of them stored with 127 added.
+    let (scale, x_scale_bits) = (least >> 7, x_scale.to_bits() >> 23);
+    if scale == 0 || x_scale_bits == 0 || scale + x_scale_bits < 128 {
+        return fpu::scale_rows(scales, x_scale, out);
+    }
+    // SAFETY: both slices hold `rows` elements, at least one.
+    unsafe { kinglet_mve_scale_rows(scales.as_ptr(), out.as_mut_ptr(), rows, x_scale) };
+}
 
 extern "C" {
-    fn kinglet_mve_prepare(x: *const f32, words: *mut u32, count: usize, inverse: f32);
     fn kinglet_mve_int8(
         weights: *const u32,
         words: *const u32,
@@ -128,59 +104,33 @@ extern "C" {
         blocks: usize,
         groups: usize,
     );
+    fn kinglet_mve_prepare(x: *const f32, columns: *mut u8, cols: usize, inverse: f32);
+    fn kinglet_mve_least_scale(scales: *const bf16, rows: usize) -> u32;
+    fn kinglet_mve_scale_rows(scales: *const bf16, out: *mut f32, rows: usize, x_scale: f32);
 }
 
-// `x * inverse + 1.5 * 2^23` leaves the integer in the lowest byte of the
-// float. Not one fused step: it would round once instead of twice.
-//
-//   r0 x   r1 words   r2 inverse   r3 the magic; s0 inverse
-global_asm!(
-    extension!(),
-    r#"
-    .section .text.kinglet_mve_prepare,"ax",%progbits
-    .balign 4
-    .thumb
-    .thumb_func
-    .global kinglet_mve_prepare
-    .type kinglet_mve_prepare,%function
-kinglet_mve_prepare:
-    push    {{r7, lr}}
-    dls     lr, r2
-    vmov    r2, s0
-    movw    r3, #0
-    movt    r3, #0x4B40
-1:  vldrw.u32 q0, [r0], #16
-    vmul.f32 q0, q0, r2
-    vadd.f32 q0, q0, r3
-    vstrb.32 q0, [r1], #4
-    le      lr, 1b
-    pop     {{r7, pc}}
-    .size kinglet_mve_prepare, . - kinglet_mve_prepare
-"#
-);
-
 // Registers of the int8 routine:
-//   r0 weights   r1 words   r2 sums   r3 blocks left   r4, r6, r8, r10 sums of
-//   four rows (VMLADAV has even registers only)   r5 passes   r7 words of the
-//   first step   r9 where the first pass begins   lr passes left
-//   q0 activations   q1-q3 weights
-// Behind 36 bytes of saved registers lies the fifth argument.
+//   r0 weights   r1 words   r2 sums   r3 blocks left
+//   r4, r6, r8, r10 sums of four rows (VMLADAVA takes even ones)
+//   r5 rounds   lr rounds left   q0 activations   q1-q4 weights
+// Stack: what a block starts with, in one LDM: words, four zeros, entry.
+// A round is eight steps; the first enters it so that the last ends with it.
+// Loads and products take turns: they overlap.
 global_asm!(
-    extension!(),
     r#"
+    .syntax unified
+    .cpu    cortex-m55
     .macro kinglet_mve_int8_step
-        vldrb.u8 q0, [r1], #16
-        vldrb.u8 q1, [r0], #64
-        vldrb.u8 q2, [r0, #-48]
-        vmladava.s8 r4, q1, q0
-        vldrb.u8 q3, [r0, #-32]
-        vmladava.s8 r6, q2, q0
-        vldrb.u8 q1, [r0, #-16]
-        vmladava.s8 r8, q3, q0
-        vmladava.s8 r10, q1, q0
+        vldrw.u32 q0, [r1], #16
+        vldrw.u32 q1, [r0], #64
+        vmladava.s8 r4, q0, q1
+        vldrw.u32 q2, [r0, #-48]
+        vmladava.s8 r6, q0, q2
+        vldrw.u32 q3, [r0, #-32]
+        vmladava.s8 r8, q0, q3
+        vldrw.u32 q1, [r0, #-16]
+        vmladava.s8 r10, q0, q1
     .endm
-    // Bytes of a step: no vector instruction has a short form.
-    .equ kinglet_mve_int8_bytes, 36
 
     .section .text.kinglet_mve_int8,"ax",%progbits
     .balign 4
@@ -190,72 +140,50 @@ global_asm!(
     .type kinglet_mve_int8,%function
 kinglet_mve_int8:
     push    {{r4-r11, lr}}
-    ldr     r5, [sp, #36]
-    rsbs    r4, r5, #0
-    and     r4, r4, #3
-    adds    r5, #3
-    lsrs    r5, r5, #2
-    mov     r7, r1
-    movs    r6, #kinglet_mve_int8_bytes
-    adr     r9, 2f
-    mla     r9, r4, r6, r9
-    orr     r9, r9, #1
-1:  mov     r1, r7
-    clrm    {{r4, r6, r8, r10}}
-    dls     lr, r5
-    bx      r9
+    ldr     r4, [sp, #36]
+    sub     sp, #28
+    subs    r4, #1
+    lsrs    r5, r4, #3
+    and     r4, r4, #7
+    adds    r5, #1
+    adds    r4, #1
+    adr.w   r6, 3f
+    adr.w   r7, 2f
+    sub     r7, r6, r7
+    lsrs    r7, r7, #3
+    mls     r6, r4, r7, r6
+    orr     r6, r6, #1
+    movs    r4, #0
+    str     r1, [sp]
+    strd    r4, r4, [sp, #4]
+    strd    r4, r4, [sp, #12]
+    str     r6, [sp, #20]
+1:  dls     lr, r5
+    ldm.w   sp, {{r1, r4, r6, r8, r10, pc}}
     .balign 4
 2:
-    .rept 4
+    .rept 8
     kinglet_mve_int8_step
     .endr
-    le      lr, 2b
+3:  le      lr, 2b
     stm     r2!, {{r4, r6, r8, r10}}
     subs    r3, #1
     bne     1b
+    add     sp, #28
     pop     {{r4-r11, pc}}
     .size kinglet_mve_int8, . - kinglet_mve_int8
 "#
 );
 
-// Registers of the int4 routine: as above, but
-//   r4, r6, r8, r10 16 S of four rows
-//   q0, q1 activations   q2, q3, q7 weights, then 16 S and scales   q4 0xF0
-//   q5 sum of up to four groups   q6 sums of four rows
-// Behind 64 + 36 bytes of saved registers lies the fifth argument.
+// Registers of the int4 routine:
+//   r0 weights   r1 words   r2 sums   r3 blocks left   r5 groups
+//   r7 start of the words   r4, r6, r8, r10 sums of a group in four rows
+//   lr groups left   q0, q1 activations   q2, q3 weights   q4 sums of a group
+//   q5 group scales   q6 sums of four rows   q7 mask
 global_asm!(
-    extension!(),
     r#"
-    .macro kinglet_mve_int4_group
-        vldrb.u8 q2, [r0], #68
-        vldrb.u8 q0, [r1], #32
-        vshl.i8 q3, q2, #4
-        vldrb.u8 q1, [r1, #-16]
-        vmladav.s8 r4, q3, q0
-        vand    q2, q2, q4
-        vldrb.u8 q7, [r0, #-52]
-        vmladava.s8 r4, q2, q1
-        vshl.i8 q3, q7, #4
-        vldrb.u8 q2, [r0, #-36]
-        vmladav.s8 r6, q3, q0
-        vand    q7, q7, q4
-        vmladava.s8 r6, q7, q1
-        vshl.i8 q3, q2, #4
-        vldrb.u8 q7, [r0, #-20]
-        vmladav.s8 r8, q3, q0
-        vand    q2, q2, q4
-        vmladava.s8 r8, q2, q1
-        vshl.i8 q3, q7, #4
-        vand    q7, q7, q4
-        vmladav.s8 r10, q3, q0
-        vldrb.u32 q3, [r0, #-4]
-        vmladava.s8 r10, q7, q1
-        vmov    q2[2], q2[0], r4, r8
-        vmov    q2[3], q2[1], r6, r10
-    .endm
-    // Bytes of a group but for the first, which has one instruction less.
-    .equ kinglet_mve_int4_bytes, 108
-
+    .syntax unified
+    .cpu    cortex-m55
     .section .text.kinglet_mve_int4,"ax",%progbits
     .balign 4
     .thumb
@@ -266,33 +194,39 @@ kinglet_mve_int4:
     push    {{r4-r11, lr}}
     vpush   {{d8-d15}}
     ldr     r5, [sp, #100]
-    movs    r6, #kinglet_mve_int4_bytes
-    rsbs    r4, r5, #0
-    adr     r9, 2f
-    ands    r4, r4, #3
-    mla     r9, r4, r6, r9
-    it      ne
-    subne   r9, #4
-    adds    r5, #3
-    orr     r9, r9, #1
-    lsrs    r5, r5, #2
     mov     r7, r1
-    vmov.i8 q4, #0xF0
+    vmov.i8 q7, #0xF0
 1:  mov     r1, r7
-    dls     lr, r5
     vmov.i32 q6, #0
-    vmov.i32 q5, #0
-    bx      r9
-    .balign 4
-2:  kinglet_mve_int4_group
-    vmul.i32 q5, q2, q3
-    .rept 3
-    kinglet_mve_int4_group
-    vmul.i32 q2, q2, q3
-    vadd.i32 q5, q5, q2
-    .endr
-    vshr.s32 q5, q5, #4
-    vadd.i32 q6, q6, q5
+    dls     lr, r5
+2:  vldrw.u32 q2, [r0], #64
+    vldrw.u32 q1, [r1, #16]
+    vand    q3, q2, q7
+    vmladav.s8 r4, q1, q3
+    vldrw.u32 q0, [r1], #32
+    vshl.i8 q2, q2, #4
+    vmladava.s8 r4, q0, q2
+    vldrw.u32 q4, [r0, #-48]
+    vand    q3, q4, q7
+    vmladav.s8 r6, q1, q3
+    vldrw.u32 q2, [r0, #-32]
+    vshl.i8 q4, q4, #4
+    vmladava.s8 r6, q0, q4
+    vand    q3, q2, q7
+    vmladav.s8 r8, q1, q3
+    vldrw.u32 q4, [r0, #-16]
+    vshl.i8 q2, q2, #4
+    vmladava.s8 r8, q0, q2
+    vand    q3, q4, q7
+    vmladav.s8 r10, q1, q3
+    vldrb.u32 q5, [r0], #4
+    vshl.i8 q4, q4, #4
+    vmladava.s8 r10, q0, q4
+    vmov    q4[2], q4[0], r4, r8
+    vmov    q4[3], q4[1], r6, r10
+    vshr.s32 q4, q4, #4
+    vmul.i32 q4, q4, q5
+    vadd.i32 q6, q6, q4
     le      lr, 2b
     vstrw.32 q6, [r2], #16
     subs    r3, #1
@@ -300,5 +234,90 @@ kinglet_mve_int4:
     vpop    {{d8-d15}}
     pop     {{r4-r11, pc}}
     .size kinglet_mve_int4, . - kinglet_mve_int4
+"#
+);
+
+// r0 x  r1 columns  r2 columns left; s0 inverse
+global_asm!(
+    r#"
+    .syntax unified
+    .cpu    cortex-m55
+    .section .text.kinglet_mve_prepare,"ax",%progbits
+    .balign 4
+    .thumb
+    .thumb_func
+    .global kinglet_mve_prepare
+    .type kinglet_mve_prepare,%function
+kinglet_mve_prepare:
+    push    {{r7, lr}}
+    vmov    r3, s0
+    movw    r12, #0
+    movt    r12, #0x4B40
+    dlstp.32 lr, r2
+1:  vldrw.u32 q0, [r0], #16
+    vmul.f32 q0, q0, r3
+    vadd.f32 q0, q0, r12
+    vstrb.32 q0, [r1], #4
+    letp    lr, 1b
+    pop     {{r7, pc}}
+    .size kinglet_mve_prepare, . - kinglet_mve_prepare
+"#
+);
+
+// The smallest scale but zero, without its sign.
+// r0 scales  r1 rows left  r2 one  r3 smallest so far, doubled, minus one:
+// so a zero is the largest
+global_asm!(
+    r#"
+    .syntax unified
+    .cpu    cortex-m55
+    .section .text.kinglet_mve_least_scale,"ax",%progbits
+    .balign 4
+    .thumb
+    .thumb_func
+    .global kinglet_mve_least_scale
+    .type kinglet_mve_least_scale,%function
+kinglet_mve_least_scale:
+    push    {{r7, lr}}
+    movs    r2, #1
+    movw    r3, #0xFFFF
+    dlstp.16 lr, r1
+1:  vldrh.u16 q0, [r0], #16
+    vshl.i16 q0, q0, #1
+    vsub.i16 q0, q0, r2
+    vminv.u16 r3, q0
+    letp    lr, 1b
+    adds    r3, #1
+    lsrs    r0, r3, #1
+    pop     {{r7, pc}}
+    .size kinglet_mve_least_scale, . - kinglet_mve_least_scale
+"#
+);
+
+// r0 scales  r1 out  r2 rows left; s0 x_scale
+global_asm!(
+    r#"
+    .syntax unified
+    .cpu    cortex-m55
+    .section .text.kinglet_mve_scale_rows,"ax",%progbits
+    .balign 4
+    .thumb
+    .thumb_func
+    .global kinglet_mve_scale_rows
+    .type kinglet_mve_scale_rows,%function
+kinglet_mve_scale_rows:
+    push    {{r7, lr}}
+    vmov    r3, s0
+    dlstp.32 lr, r2
+1:  vldrw.u32 q0, [r1]
+    vldrh.u32 q1, [r0], #8
+    vcvt.f32.s32 q0, q0
+    vshl.i32 q1, q1, #16
+    vmul.f32 q0, q0, q1
+    vmul.f32 q0, q0, r3
+    vstrw.32 q0, [r1], #16
+    letp    lr, 1b
+    pop     {{r7, pc}}
+    .size kinglet_mve_scale_rows, . - kinglet_mve_scale_rows
 "#
 );
