@@ -71,12 +71,15 @@ pub fn sums(level: Level, matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) 
             let steps = matrix.cols.div_ceil(4);
             let words = words.get(..steps * STEP_WORDS).unwrap_or(&[]);
             let weights = matrix.weights.chunks_exact((steps * BLOCK_ROWS).max(1));
+            // The second word of a step is the sum of its columns (VNNI).
+            let columns = words.chunks_exact(STEP_WORDS).map(|step| step[1] as i32);
+            let columns = columns.fold(0, i32::wrapping_add);
             for (sums, weights) in blocks.zip(weights) {
                 // SAFETY: `level` was found by `level`, so the processor has
                 // the instructions.
                 let block = unsafe {
                     match level {
-                        Level::Vnni => int8_vnni(weights, words),
+                        Level::Vnni => int8_vnni(weights, words, columns),
                         _ => int8_avx2(weights, words),
                     }
                 };
@@ -154,30 +157,29 @@ fn fold(v: __m512i) -> __m128i {
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
-fn int8_vnni(weights: &[u32], words: &[u32]) -> [i32; BLOCK_ROWS] {
+fn int8_vnni(weights: &[u32], words: &[u32], columns: i32) -> [i32; BLOCK_ROWS] {
     // Bytes 1 and 3 of a word get the 128 that bytes 0 and 2 have.
     let flip = _mm512_set1_epi32(0x8000_8000u32 as i32);
     let pick = _mm512_set_epi32(6, 6, 6, 6, 4, 4, 4, 4, 2, 2, 2, 2, 0, 0, 0, 0);
-    let mut sum = _mm512_setzero_si512();
-    let mut columns = 0i32;
-    let whole = weights.chunks_exact(4 * BLOCK_ROWS);
-    let whole_words = words.chunks_exact(4 * STEP_WORDS);
+    // Two sums, so that one need not wait for the other.
+    let mut sums = [_mm512_setzero_si512(); 2];
+    let whole = weights.chunks_exact(8 * BLOCK_ROWS);
+    let whole_words = words.chunks_exact(8 * STEP_WORDS);
     let (rest, rest_words) = (whole.remainder(), whole_words.remainder());
     for (weights, words) in whole.zip(whole_words) {
-        prefetch(weights);
-        let u = _mm512_xor_si512(load16(weights), flip);
-        let x = _mm512_permutexvar_epi32(pick, _mm512_castsi256_si512(load8(words)));
-        sum = _mm512_dpbusd_epi32(sum, u, x);
-        columns += (words[1] as i32 + words[3] as i32) + (words[5] as i32 + words[7] as i32);
+        for (half, sum) in sums.iter_mut().enumerate() {
+            let weights = &weights[half * 16..];
+            prefetch(weights);
+            let u = _mm512_xor_si512(load16(weights), flip);
+            let x = _mm512_castsi256_si512(load8(&words[half * 8..]));
+            *sum = _mm512_dpbusd_epi32(*sum, u, _mm512_permutexvar_epi32(pick, x));
+        }
     }
-    let mut sum = fold(sum);
-    for (weights, words) in rest
-        .chunks_exact(BLOCK_ROWS)
-        .zip(rest_words.chunks_exact(STEP_WORDS))
-    {
+    let mut sum = fold(_mm512_add_epi32(sums[0], sums[1]));
+    let rest = rest.chunks_exact(BLOCK_ROWS);
+    for (weights, words) in rest.zip(rest_words.chunks_exact(STEP_WORDS)) {
         let u = _mm_xor_si128(load4(weights), _mm512_castsi512_si128(flip));
         sum = _mm_dpbusd_epi32(sum, u, _mm_set1_epi32(words[0] as i32));
-        columns += words[1] as i32;
     }
     rows(_mm_sub_epi32(sum, _mm_set1_epi32(128 * columns)))
 }
