@@ -28,6 +28,7 @@ fn every_file_that_is_named_exists() {
     let readme = std::fs::read_to_string(root().join("README.md")).unwrap();
     for path in [
         "docs/architecture.md",
+        "docs/performance.md",
         "docs/format.md",
         "CONTRIBUTING.md",
         "LICENSE-MIT",
