@@ -127,3 +127,15 @@ pub fn demo_image(folder: &Path, weights: &str) -> PathBuf {
     ]);
     image
 }
+
+/// An empty folder that is gone when the test is over.
+pub fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().expect("a temporary folder")
+}
+
+/// Writes a file in `folder` and returns its path.
+pub fn file(folder: &Path, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, bytes).expect("the folder can be written");
+    path
+}

@@ -1,18 +1,9 @@
 //! The program `kinglet` as its users meet it: real files, real output.
 
-use kinglet_tests::{arg, demo_checkpoint, demo_image, failure, json, kinglet, run, stdout};
+use kinglet_tests::{
+    arg, demo_checkpoint, demo_image, failure, file, folder, json, kinglet, stdout,
+};
 use std::fs;
-use std::path::{Path, PathBuf};
-
-fn folder() -> tempfile::TempDir {
-    tempfile::tempdir().unwrap()
-}
-
-fn file(folder: &Path, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
-    let path = folder.join(name);
-    fs::write(&path, bytes).unwrap();
-    path
-}
 
 #[test]
 fn every_subcommand_has_help_with_an_example() {
@@ -386,89 +377,4 @@ fn logits_of_an_empty_text_are_an_empty_array() {
     let bytes = fs::read(out).unwrap();
     assert_eq!(bytes.len(), 128);
     assert!(String::from_utf8_lossy(&bytes).contains("(0, 256)"));
-}
-
-#[test]
-fn unwritable_outputs_are_failures_that_leave_nothing() {
-    let folder = folder();
-    let out = folder.path().join("no-such-folder/m.kgl");
-    let checkpoint = demo_checkpoint();
-    let error = failure(
-        &[
-            "quantize",
-            arg(&checkpoint),
-            "-o",
-            arg(&out),
-            "--weights",
-            "int8",
-        ],
-        1,
-    );
-    assert!(error.contains("m.kgl"), "{error}");
-    let out = folder.path().join("m.npy");
-    failure(
-        &[
-            "logits",
-            arg(&checkpoint),
-            "--tokens",
-            "1,999",
-            "-o",
-            arg(&out),
-        ],
-        1,
-    );
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-}
-
-#[test]
-fn files_that_are_no_model_get_a_sentence() {
-    let folder = folder();
-    let cases: [(&str, &[u8]); 6] = [
-        ("empty", b""),
-        ("text.txt", b"Once upon a time, there was no model."),
-        ("zeros", &[0; 4096]),
-        ("magic", b"KINGLET\0"),
-        ("lies.safetensors", b"\xff\xff\xff\xff\xff\xff\xff\x7f{}"),
-        ("zip", b"PK\x03\x04 but nothing behind it"),
-    ];
-    for (name, bytes) in cases {
-        let path = file(folder.path(), name, bytes);
-        for args in [
-            vec!["inspect", arg(&path)],
-            vec!["run", arg(&path), "-n", "1"],
-            vec!["quantize", arg(&path), "-o", "x.kgl", "--weights", "int8"],
-        ] {
-            let error = failure(&args, 1);
-            assert!(error.contains(name), "{error}");
-        }
-    }
-}
-
-#[test]
-fn damaged_images_get_a_sentence() {
-    let folder = folder();
-    let good = fs::read(demo_image(folder.path(), "int4")).unwrap();
-    let check = |bytes: &[u8], expected: &str| {
-        let path = file(folder.path(), "bad.kgl", bytes);
-        let error = failure(&["run", arg(&path), "-n", "1"], 1);
-        assert!(error.contains(expected), "{error}");
-    };
-    for len in [9, 127, 128, good.len() / 2, good.len() - 1] {
-        check(&good[..len], "bytes");
-    }
-    let flipped = |at: usize, bit: u8| {
-        let mut bytes = good.clone();
-        bytes[at] ^= 1 << bit;
-        bytes
-    };
-    check(&flipped(8, 1), "format version 3");
-    check(&flipped(20, 0), "RWKV version 5");
-    check(&flipped(33, 0), "do not have the size");
-    check(&flipped(good.len() / 2, 3), "checksum");
-    check(&flipped(good.len() - 1, 0), "checksum");
-    for at in 0..128 {
-        let path = file(folder.path(), "bad.kgl", flipped(at, 5));
-        let code = run(&["inspect", arg(&path)]).status.code();
-        assert_eq!(code, Some(1), "header byte {at}");
-    }
 }
