@@ -17,6 +17,8 @@
 
 #[cfg(kinglet_armv6m)]
 pub mod armv6m;
+#[cfg(kinglet_armv6m)]
+mod armv6m_float;
 #[cfg(kinglet_armv7m)]
 pub mod armv7m;
 #[cfg(kinglet_dsp)]
@@ -175,11 +177,13 @@ fn scale_rows(scales: &[bf16], x_scale: f32, out: &mut [f32]) {
         *out = scale_float(out.to_bits() as i32, scale, x_scale);
     }
 }
+#[cfg(kinglet_armv6m)]
+use armv6m_float::scale_rows;
 #[cfg(all(kinglet_fpu, not(kinglet_mve)))]
 use fpu::scale_rows;
 #[cfg(kinglet_mve)]
 use mve::scale_rows;
-#[cfg(kinglet_soft)]
+#[cfg(all(kinglet_soft, not(kinglet_armv6m)))]
 use soft::scale_rows;
 
 /// The value of a row: what every other way to compute it must equal.

@@ -3,7 +3,6 @@
 //! Both instruction sets multiply 32-bit words modulo 2^32, so corrections
 //! need no narrow lanes: a prepared vector has a word for each column.
 
-use super::quantize_one;
 use crate::image::{Bits, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
 
 /// Words of a prepared int4 group: the constant, then one per column.
@@ -22,47 +21,64 @@ pub fn prepare(x: &[f32], inverse: f32, bits: Bits, words: &mut [u32]) {
     }
 }
 
-/// Quantizes up to four values, zeros behind the last.
-fn four(x: &[f32], inverse: f32) -> [i32; 4] {
-    let mut q = [0; 4];
-    for (q, &x) in q.iter_mut().zip(x) {
-        *q = i32::from(quantize_one(x, inverse));
+/// Quantizes `x` to a word per column, zeros behind the last.
+fn quantize(x: &[f32], inverse: f32, words: &mut [u32]) {
+    let (columns, padding) = words.split_at_mut(x.len().min(words.len()));
+    #[cfg(kinglet_armv6m)]
+    super::armv6m_float::quantize(x, inverse, columns);
+    #[cfg(not(kinglet_armv6m))]
+    for (word, &x) in columns.iter_mut().zip(x) {
+        *word = i32::from(super::quantize_one(x, inverse)) as u32;
     }
-    q
+    padding.fill(0);
 }
 
 /// `y_k = x_k - 256 x_(k-1)` within each four columns; first the constant
 /// that takes the offset of the stored weights away.
+#[inline(never)]
 fn prepare_int8(x: &[f32], inverse: f32, words: &mut [u32]) {
     let Some((constant, words)) = words.split_first_mut() else {
         return;
     };
-    let mut offset = 0;
-    for (x, words) in x.chunks(4).zip(words.chunks_exact_mut(4)) {
-        let [x0, x1, x2, x3] = four(x, inverse);
-        let y = [x0, x1 - 256 * x0, x2 - 256 * x1, x3 - 256 * x2];
-        words.copy_from_slice(&y.map(|y| y as u32));
-        offset += x0 + x1 + x2;
+    quantize(x, inverse, words);
+    let mut offset = 0u32;
+    for step in words.chunks_exact_mut(4) {
+        let &mut [x0, x1, x2, x3] = step else { return };
+        let y = [
+            x0,
+            x1.wrapping_sub(x0 << 8),
+            x2.wrapping_sub(x1 << 8),
+            x3.wrapping_sub(x2 << 8),
+        ];
+        step.copy_from_slice(&y);
+        offset = offset.wrapping_add(x0).wrapping_add(x1).wrapping_add(x2);
     }
-    *constant = (-128 * offset) as u32;
+    *constant = (offset << 7).wrapping_neg();
 }
 
 /// `y_k = x_k - 16^k x_0` within each four columns, in the order y1, y2, y3,
 /// y0: the word that meets y0 is needed whole until then. First the constant,
 /// in both halves.
+#[inline(never)]
 fn prepare_group(x: &[f32], inverse: f32, words: &mut [u32]) {
     let Some((constant, words)) = words.split_first_mut() else {
         return;
     };
-    words.fill(0);
-    let mut sum = 0i32;
-    for (x, words) in x.chunks(4).zip(words.chunks_exact_mut(4)) {
-        let [x0, x1, x2, x3] = four(x, inverse);
-        let y = [x1 - 16 * x0, x2 - 256 * x0, x3 - 4096 * x0, x0];
-        words.copy_from_slice(&y.map(|y| y as u32));
-        sum += x0 + x1 + x2 + x3;
+    quantize(x, inverse, words);
+    let mut sum = 0u32;
+    for step in words.chunks_exact_mut(4) {
+        let &mut [x0, x1, x2, x3] = step else { return };
+        let y = [
+            x1.wrapping_sub(x0 << 4),
+            x2.wrapping_sub(x0 << 8),
+            x3.wrapping_sub(x0 << 12),
+            x0,
+        ];
+        step.copy_from_slice(&y);
+        sum = sum.wrapping_add(x0).wrapping_add(x1);
+        sum = sum.wrapping_add(x2).wrapping_add(x3);
     }
-    *constant = (-8 * sum).wrapping_mul(0x0001_0001) as u32;
+    *constant = (sum << 3).wrapping_neg().wrapping_mul(0x0001_0001);
 }
 
 /// A kernel: weights, prepared words, sums, blocks of rows, and steps (int8)

@@ -11,9 +11,6 @@ use half::bf16;
 /// The exponent field that stands for 1.
 const BIAS: u32 = 127;
 
-/// The bit above the 23 stored ones of a normal float's significand.
-const HIDDEN: u32 = 1 << 23;
-
 /// The exponent field.
 #[inline(always)]
 fn exponent(bits: u32) -> u32 {
@@ -26,47 +23,84 @@ fn significand(bits: u32) -> u32 {
     bits << 8 | 1 << 31
 }
 
-/// `round(x * inverse)`, both operations rounded to nearest even, as the low
-/// byte of an integer.
-///
-/// The upper 16 bits of both significands give the product with an error
-/// below `2^17` in `2^32`; where that, or the rounding of the float product,
-/// could change the integer, the general arithmetic decides.
+/// What the values of a vector are multiplied by.
+#[repr(C)]
+pub struct Factor {
+    /// The upper 16 bits of the significand.
+    significand: u32,
+    /// `x * factor = product / 2^(1 + offset - exponent(x))`, the product of
+    /// two 16-bit significands halved. 0 makes every value a general case.
+    offset: u32,
+}
+
+impl Factor {
+    /// From a float; general unless it is positive and neither tiny nor huge.
+    #[inline(always)]
+    pub fn new(factor: f32) -> Self {
+        let bits = factor.to_bits();
+        let ordinary = (6 << 23..234 << 23).contains(&bits);
+        Self {
+            significand: significand(bits) >> 16,
+            offset: if ordinary {
+                28 + 2 * BIAS - exponent(bits)
+            } else {
+                0
+            },
+        }
+    }
+}
+
+/// What the product of the upper halves of two significands lacks at most,
+/// and what the rounding of the float product may add or take away.
+const LEAST: u32 = 0xff;
+const MOST: u32 = 0x1_0200;
+
+/// `round(x * factor)`, both operations rounded to nearest even, as the low
+/// byte of an integer: exact where the error of a shorter product cannot
+/// change it, general where it could.
 #[inline(always)]
-pub fn quantize_one(x: f32, inverse: f32) -> i8 {
-    let (bits, factor) = (x.to_bits(), inverse.to_bits());
-    // An exponent outside these makes every value a general case. The
-    // compiler computes all of this once for a vector.
-    let scale = exponent(factor);
-    let ordinary = factor >> 31 == 0 && (6..234).contains(&scale);
-    let offset = if ordinary { 29 + 2 * BIAS - scale } else { 0 };
-    // x * inverse = product / 2^shift
-    let product = ((significand(bits) >> 16) * (significand(factor) >> 16)) >> 1;
+pub fn quantize_one(x: f32, factor: f32) -> i8 {
+    // The compiler computes this once for a vector.
+    let Factor {
+        significand: upper,
+        offset,
+    } = Factor::new(factor);
+    let bits = x.to_bits();
+    let product = ((significand(bits) >> 16) * upper) >> 1;
     let shift = offset.wrapping_sub(exponent(bits));
-    if shift.wrapping_sub(23) > 8 {
-        // Below a half, or not small.
-        return if shift as i32 > 31 {
+    if shift > 30 {
+        // Below a half, or too large.
+        return if shift as i32 > 30 {
             0
         } else {
-            general_quantize_one(x, inverse)
+            general_quantize_one(x, factor)
         };
     }
-    let rounded = product + (1 << (shift - 1));
-    let (least, most) = ((rounded - 0x100) >> shift, (rounded + 0x1_0200) >> shift);
+    let least = (((product - LEAST) >> shift) + 1) >> 1;
+    let most = (((product + MOST) >> shift) + 1) >> 1;
     if least != most {
-        return general_quantize_one(x, inverse);
+        return general_quantize_one(x, factor);
     }
     let sign = bits as i32 >> 31;
     ((least as i32 ^ sign) - sign) as i8
 }
 
+/// The same by float operations.
 #[cold]
 #[inline(never)]
-fn general_quantize_one(x: f32, inverse: f32) -> i8 {
-    quantize_float(x, inverse)
+pub fn general_quantize_one(x: f32, factor: f32) -> i8 {
+    quantize_float(x, factor)
+}
+
+/// The value of a row by float operations.
+#[cold]
+#[inline(never)]
+pub fn general_scaled(sum: i32, scale: bf16, x_scale: f32) -> f32 {
+    scale_float(sum, scale, x_scale)
 }
 
 /// Turns sums into values: `out = (out as i32) * scale * x_scale`.
+#[cfg(any(not(kinglet_armv6m), test))]
 pub fn scale_rows(scales: &[bf16], x_scale: f32, out: &mut [f32]) {
     for (out, &scale) in out.iter_mut().zip(scales) {
         let sum = out.to_bits() as i32;
@@ -77,30 +111,10 @@ pub fn scale_rows(scales: &[bf16], x_scale: f32, out: &mut [f32]) {
     }
 }
 
-#[cold]
-#[inline(never)]
-fn general_scaled(sum: i32, scale: bf16, x_scale: f32) -> f32 {
-    scale_float(sum, scale, x_scale)
-}
-
-/// A significand of 31 bits, the last of which stands for all that were cut
-/// off behind it, if its value is below `2^30` moved up by a bit; and whether
-/// it was not.
-#[inline(always)]
-fn normal(value: u32) -> (u32, u32) {
-    let carry = value >> 30;
-    (value << (1 - carry), carry)
-}
-
-/// The upper 24 of 31 bits, rounded to nearest even: up to `2^24`.
-#[inline(always)]
-fn round(value: u32) -> u32 {
-    (value + 0x3f + (value >> 7 & 1)) >> 7
-}
-
 /// `sum * scale * x_scale` as the bits of a float, rounded after each of the
 /// three steps: conversion, product, product. `None` for zero and for
 /// whatever overflows or is subnormal.
+#[cfg(any(not(kinglet_armv6m), test))]
 #[inline(always)]
 fn scaled(sum: i32, scale: u16, x_scale: u32) -> Option<u32> {
     let (scale_exponent, x_exponent) = (exponent(u32::from(scale) << 16), exponent(x_scale));
@@ -113,71 +127,48 @@ fn scaled(sum: i32, scale: u16, x_scale: u32) -> Option<u32> {
     {
         return None;
     }
-    let (normal_sum, zeros) = moved_up(magnitude);
-    let sum = sum as u32;
+    let zeros = magnitude.leading_zeros();
     // 24 bits times 8, then times 24.
-    let product = round(normal_sum) * (u32::from(scale) & 0x7f | 0x80);
+    let product = round(magnitude << (zeros - 1)) * (u32::from(scale) & 0x7f | 0x80);
     let (product, carry) = normal(product >> 1 | product & 1);
-    let (product, carry_too) = normal(product48(round(product), significand(x_scale) >> 8));
+    let (product, carry_too) = normal(product31(round(product), significand(x_scale)));
     let exponent = (scale_exponent + x_exponent + carry + carry_too)
         .wrapping_sub(zeros)
-        .wrapping_sub(96);
-    if exponent.wrapping_sub(1) > 252 {
+        .wrapping_sub(97);
+    if exponent > 252 {
         return None;
     }
-    let sign = (sum ^ u32::from(scale) << 16 ^ x_scale) & 1 << 31;
-    // The hidden bit, or the carry of rounding, adds to the exponent.
-    Some(sign | (exponent << 23).wrapping_add(round(product) - HIDDEN))
+    let sign = (sum as u32 ^ u32::from(scale) << 16 ^ x_scale) & 1 << 31;
+    // The hidden bit of the significand, or the carry of rounding, adds one
+    // to the exponent.
+    Some(sign | ((exponent << 23) + round(product)))
 }
 
-/// A number of 1 to 31 bits, moved up until it has 31, and the zeros that
-/// stood before it in the word.
-#[cfg(not(kinglet_armv6m))]
+/// The upper 31 of the 56 bits of the product of a 24-bit number, or 2^24,
+/// and a 32-bit number; the last stands for all that were cut off.
+#[cfg(any(not(kinglet_armv6m), test))]
 #[inline(always)]
-fn moved_up(value: u32) -> (u32, u32) {
-    let zeros = value.leading_zeros();
-    (value << (zeros - 1), zeros)
-}
-
-/// The same: an ARMv6-M core has no instruction that counts zeros.
-#[cfg(any(kinglet_armv6m, test))]
-#[cfg_attr(test, allow(dead_code))]
-#[inline(always)]
-fn moved_up_by_halves(mut value: u32) -> (u32, u32) {
-    let mut zeros = 1;
-    for bits in [16, 8, 4, 2, 1] {
-        if value >> (31 - bits) == 0 {
-            value <<= bits;
-            zeros += bits;
-        }
-    }
-    (value, zeros)
-}
-
-/// The upper 31 of the 48 bits of a product of two numbers up to `2^24`; the
-/// last stands for all that were cut off.
-#[cfg(not(kinglet_armv6m))]
-#[inline(always)]
-fn product48(a: u32, b: u32) -> u32 {
-    let product = u64::from(a << 7) * u64::from(b << 8);
+fn product31(a: u32, b: u32) -> u32 {
+    let product = u64::from(a << 7) * u64::from(b);
     (product >> 32) as u32 | u32::from(product as u32 != 0)
 }
 
-/// The same from halves: no product here has more than 32 bits.
-#[cfg(any(kinglet_armv6m, test))]
-#[cfg_attr(test, allow(dead_code))]
+/// A significand of 31 bits, the last of which stands for all that were cut
+/// off behind it, moved up by a bit if its first is zero; and whether that was
+/// not so.
+#[cfg(any(not(kinglet_armv6m), test))]
 #[inline(always)]
-fn product48_of_halves(a: u32, b: u32) -> u32 {
-    const HALF: u32 = 0xfff;
-    let (a1, a0, b1, b0) = (a >> 12, a & HALF, b >> 12, b & HALF);
-    let low = a0 * b0;
-    let middle = a1 * b0 + a0 * b1 + (low >> 12);
-    let rest = middle << 20 | (low & HALF) << 8;
-    ((a1 * b1 + (middle >> 12)) << 7 | rest >> 25) | u32::from(rest << 7 != 0)
+fn normal(value: u32) -> (u32, u32) {
+    let carry = value >> 30;
+    (value << (1 - carry), carry)
 }
 
-#[cfg(kinglet_armv6m)]
-use {moved_up_by_halves as moved_up, product48_of_halves as product48};
+/// The upper 24 of 31 bits, rounded to nearest even: up to `2^24`.
+#[cfg(any(not(kinglet_armv6m), test))]
+#[inline(always)]
+fn round(value: u32) -> u32 {
+    (value + 0x3f + (value >> 7 & 1)) >> 7
+}
 
 #[cfg(test)]
 mod tests {
@@ -280,18 +271,6 @@ mod tests {
             scale_rows(&[scale], x_scale, &mut out);
             let expected = general_scaled(sum, scale, x_scale);
             assert!(same_bits(out[0], expected), "{sum} {scale} {x_scale:e}");
-        }
-    }
-
-    #[test]
-    fn what_armv6m_does_by_halves() {
-        let mut rng = Pcg32::new(3);
-        for _ in 0..if cfg!(miri) { 300 } else { 1_000_000 } {
-            // Up to 2^24: what rounding may have carried to.
-            let (a, b) = ((rng.next_u32() >> 8) + 1, rng.next_u32() >> 8);
-            assert_eq!(product48(a, b), product48_of_halves(a, b));
-            let value = (rng.next_u32() >> 1 >> (a & 31)) | 1;
-            assert_eq!(moved_up(value), moved_up_by_halves(value));
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::random::Random;
 use crate::room::{weight_words, Room, LAYOUT, MAX_COLS};
+use half::bf16;
 use kinglet::image::{Bits, Layout};
 use kinglet_board::say;
 use kinglet_protocol::Measure;
@@ -11,7 +12,7 @@ use kinglet_protocol::Measure;
 pub fn run(room: &mut Room) -> bool {
     let int8 = tails(room, Bits::Int8) & random(room, Bits::Int8) & extremes(room, Bits::Int8);
     let int4 = tails(room, Bits::Int4) & random(room, Bits::Int4) & extremes(room, Bits::Int4);
-    int8 & int4
+    int8 & int4 & values(room)
 }
 
 /// Products compared, and how many were wrong.
@@ -130,6 +131,35 @@ fn extremes(room: &mut Room, bits: Bits) -> bool {
         Bits::Int8 => "int8-extremes",
         Bits::Int4 => "int4-extremes",
     })
+}
+
+/// Quantization and scaling, which some cores do in integers or vectors,
+/// against float operations: with values halfway between integers, and scales
+/// of which the products are ordinary, subnormal, infinite.
+fn values(room: &mut Room) -> bool {
+    let mut score = Score::default();
+    let mut random = Random::new(4);
+    for round in 0..2000 {
+        let bits = [Bits::Int8, Bits::Int4][round % 2];
+        let words = weight_words(bits, 64, 8);
+        room.fill_weights(words, &mut random);
+        let unit = f32::from_bits([127, 127, 100, 150, 21, 240][round % 6] << 23);
+        for x in &mut room.x[..8] {
+            let half = (random.next() >> 8) % 254;
+            let near = (half as f32 * 0.5 * unit).to_bits() + (random.next() >> 16) % 3;
+            let sign = random.next() & 1 << 31;
+            *x = f32::from_bits(sign | near.saturating_sub(1));
+        }
+        // So that the factor is exact and halves stay halves, or not.
+        room.x[round % 8] = [127.0, 126.3][round / 6 % 2] * unit;
+        for scale in &mut room.scales[..64] {
+            let bits = random.next();
+            let exponent = [bits >> 8, 120, 1, 240][bits as usize >> 20 & 3] % 255;
+            *scale = bf16::from_bits((bits & 0x807f | exponent << 7) as u16);
+        }
+        score.count(room.values_agree(bits, 64, 8));
+    }
+    score.tell("values")
 }
 
 /// The sum where all weights are the same and all activations `127 x`.

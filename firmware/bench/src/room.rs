@@ -130,4 +130,33 @@ impl Room {
         portable::sums(&matrix, plain, expected);
         (sums[..rows] == expected[..rows]).then_some(sums[0])
     }
+
+    /// Quantizes, multiplies and scales, and compares with float operations:
+    /// `round(x * 127 / max)` and `sum * scale * (max / 127)`.
+    pub fn values_agree(&mut self, bits: Bits, rows: usize, cols: usize) -> bool {
+        let sums_agree = self.agrees(bits, rows, cols).is_some();
+        let x = &self.x[..cols];
+        let max = abs_max(x);
+        // Adding 1.5 * 2^23 leaves the integer in the low bits.
+        let rounded = |x: f32| (x * (127.0 / max.get()) + 12_582_912.0).to_bits() as u8;
+        let columns = self.plain.iter().flat_map(|word| word.to_le_bytes());
+        let columns_agree = columns.zip(x).all(|(column, &x)| column == rounded(x));
+        let matrix = Matrix {
+            layout: LAYOUT,
+            bits,
+            rows,
+            cols,
+            weights: &self.weights[..weight_words(bits, rows, cols)],
+            scales: &self.scales[..rows],
+        };
+        let prepared = kernels::prepare(x, max, &matrix, &mut self.words);
+        let y = &mut self.y[..rows];
+        kernels::matvec(&matrix, &prepared, y);
+        let x_scale = max.get() * (1.0 / 127.0);
+        let value = |sum: i32, scale: bf16| sum as f32 * f32::from(scale) * x_scale;
+        let mut sums_and_scales = self.sums.iter().zip(&self.scales).zip(y);
+        let y_agrees =
+            sums_and_scales.all(|((&sum, &scale), y)| y.to_bits() == value(sum, scale).to_bits());
+        sums_agree && columns_agree && y_agrees
+    }
 }
