@@ -141,16 +141,11 @@ kinglet_v6m_int8:
     b       1b
 6:  kinglet_v6m_restore
     .size kinglet_v6m_int8, . - kinglet_v6m_int8
-"#
-);
 
-// Registers: r0 weights  r1 mask  r2 words  r3 weights of rows 0 and 1
-//   r5 of rows 2 and 3  r4, r7 activations  r6 scratch
-//   r8, r9 sums of a group  r10-r12, lr sums of four rows
-// Stack: [0] words  [4] sums  [8] blocks left  [12] end of words
-global_asm!(
-    r#"
-    .syntax unified
+    // Registers: r0 weights  r1 mask  r2 words  r3 weights of rows 0 and 1
+    //   r5 of rows 2 and 3  r4, r7 activations  r6 scratch
+    //   r8, r9 sums of a group  r10-r12, lr sums of four rows
+    // Stack: [0] words  [4] sums  [8] blocks left  [12] end of words
     .macro kinglet_v6m_int4_nibble y, shift
         lsrs    r6, r3, #\shift
         ands    r6, r1

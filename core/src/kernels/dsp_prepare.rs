@@ -78,6 +78,25 @@ global_asm!(
     super::dsp::extension!(),
     r#"
     .fpu    fpv4-sp-d16
+    .macro kinglet_dsp_quantize_eight
+        vldmia  r0!, {{s8-s15}}
+        vmul.f32 s8, s8, s0
+        vmul.f32 s9, s9, s0
+        vmul.f32 s10, s10, s0
+        vmul.f32 s11, s11, s0
+        vmul.f32 s12, s12, s0
+        vmul.f32 s13, s13, s0
+        vmul.f32 s14, s14, s0
+        vmul.f32 s15, s15, s0
+        vadd.f32 s8, s8, s1
+        vadd.f32 s9, s9, s1
+        vadd.f32 s10, s10, s1
+        vadd.f32 s11, s11, s1
+        vadd.f32 s12, s12, s1
+        vadd.f32 s13, s13, s1
+        vadd.f32 s14, s14, s1
+        vadd.f32 s15, s15, s1
+    .endm
     .macro kinglet_dsp_prepare_four x, e, o, a, b
         vmov    r4, r5, \x, \e
         vmov    r6, r7, \o, \a
@@ -106,23 +125,7 @@ kinglet_dsp_prepare_int8:
     mov     r12, #0
     cmp     r2, #0
     beq     2f
-1:  vldmia  r0!, {{s8-s15}}
-    vmul.f32 s8, s8, s0
-    vmul.f32 s9, s9, s0
-    vmul.f32 s10, s10, s0
-    vmul.f32 s11, s11, s0
-    vmul.f32 s12, s12, s0
-    vmul.f32 s13, s13, s0
-    vmul.f32 s14, s14, s0
-    vmul.f32 s15, s15, s0
-    vadd.f32 s8, s8, s1
-    vadd.f32 s9, s9, s1
-    vadd.f32 s10, s10, s1
-    vadd.f32 s11, s11, s1
-    vadd.f32 s12, s12, s1
-    vadd.f32 s13, s13, s1
-    vadd.f32 s14, s14, s1
-    vadd.f32 s15, s15, s1
+1:  kinglet_dsp_quantize_eight
     kinglet_dsp_prepare_four s8, s9, s10, s11
     kinglet_dsp_prepare_four s12, s13, s14, s15
     subs    r2, #1
@@ -134,15 +137,9 @@ kinglet_dsp_prepare_int8:
     str     r4, [r3]
     pop     {{r4-r7, pc}}
     .size kinglet_dsp_prepare_int8, . - kinglet_dsp_prepare_int8
-"#
-);
 
-// r0 x  r1 words  r2 groups left  r3 steps left  r12 sums of the offset
-// columns; s0 inverse  s1 the magic
-global_asm!(
-    super::dsp::extension!(),
-    r#"
-    .fpu    fpv4-sp-d16
+    // r0 x  r1 words  r2 groups left  r3 steps left  r12 sums of the offset
+    // columns; s0 inverse  s1 the magic
     .section .text.kinglet_dsp_prepare_int4,"ax",%progbits
     .balign 4
     .thumb
@@ -157,23 +154,7 @@ kinglet_dsp_prepare_int4:
 1:  adds    r1, #4
     mov     r12, #0
     movs    r3, #4
-2:  vldmia  r0!, {{s8-s15}}
-    vmul.f32 s8, s8, s0
-    vmul.f32 s9, s9, s0
-    vmul.f32 s10, s10, s0
-    vmul.f32 s11, s11, s0
-    vmul.f32 s12, s12, s0
-    vmul.f32 s13, s13, s0
-    vmul.f32 s14, s14, s0
-    vmul.f32 s15, s15, s0
-    vadd.f32 s8, s8, s1
-    vadd.f32 s9, s9, s1
-    vadd.f32 s10, s10, s1
-    vadd.f32 s11, s11, s1
-    vadd.f32 s12, s12, s1
-    vadd.f32 s13, s13, s1
-    vadd.f32 s14, s14, s1
-    vadd.f32 s15, s15, s1
+2:  kinglet_dsp_quantize_eight
     vmov    r4, r5, s8, s9
     vmov    r6, r7, s10, s11
     vmov    r8, r9, s12, s13

@@ -70,3 +70,27 @@ fn int8_words(block: &[u32], columns: &[i8], flip: u32) -> [i32; BLOCK_ROWS] {
     }
     sums
 }
+
+/// Four rows of int4 weights: for each group of 32 columns the layout's own
+/// words, of which `group_sums` makes the sums of the rows, then a word of
+/// four scales.
+fn int4_groups(
+    block: &[u32],
+    columns: &[i8],
+    group_sums: impl Fn(&[u32], &[i8]) -> [i32; BLOCK_ROWS],
+) -> [i32; BLOCK_ROWS] {
+    let mut sums = [0i32; BLOCK_ROWS];
+    let groups = block
+        .chunks_exact(GROUP_BYTES / 4)
+        .zip(columns.chunks_exact(GROUP_COLS));
+    for (group, x) in groups {
+        let Some((scales, words)) = group.split_last() else {
+            continue;
+        };
+        let scaled = group_sums(words, x).into_iter().zip(scales.to_le_bytes());
+        for (sum, (group_sum, scale)) in sums.iter_mut().zip(scaled) {
+            *sum = sum.wrapping_add(group_sum.wrapping_mul(i32::from(scale)));
+        }
+    }
+    sums
+}
