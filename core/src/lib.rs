@@ -54,8 +54,11 @@ compile_error!("images are little-endian and read in place: big-endian cores are
 #[allow(unused_extern_crates)]
 extern crate std;
 
+mod channel_mix;
 mod embedding;
 pub mod hash;
+#[cfg(any(feature = "v5", feature = "v6", feature = "v7"))]
+mod heads;
 pub mod image;
 pub mod kernels;
 pub mod math;
@@ -65,7 +68,15 @@ mod scratch;
 mod session;
 mod tokenizer;
 mod utf8;
+#[cfg(feature = "v4")]
 mod v4;
+#[cfg(feature = "v5")]
+mod v5;
+#[cfg(feature = "v6")]
+mod v6;
+#[cfg(feature = "v7")]
+mod v7;
+mod versions;
 
 pub use image::{Header, Image, ImageError};
 pub use random::Pcg32;

@@ -3,9 +3,9 @@
 //! Both buffers are slices of `f32` that the caller owns; their lengths are
 //! `const` functions of the header, the same on every core.
 
-use crate::image::{round_up, Header, BLOCK_ROWS};
-use crate::kernels::prepared_words;
-use crate::v4;
+use crate::image::{round_up, Bits, Dim, Header, Matrix, Version, BLOCK_ROWS};
+use crate::kernels::{prepare, prepared_words, Executor, Prepared};
+use crate::math::AbsMax;
 
 const fn max(a: usize, b: usize) -> usize {
     if a > b {
@@ -18,7 +18,13 @@ const fn max(a: usize, b: usize) -> usize {
 impl Header {
     /// Floats of state per layer.
     pub(crate) const fn layer_state_len(&self) -> usize {
-        v4::state_len(self)
+        let channels = self.n_embd as usize;
+        match self.version {
+            // att_x, aa, bb, pp, ffn_x.
+            Version::V4 => 5 * channels,
+            // att_x, ffn_x, and a matrix per head.
+            _ => 2 * channels + (channels * self.head_size() * self.state.bytes()).div_ceil(4),
+        }
     }
 
     /// Floats that the state takes: pass a buffer of this length to
@@ -46,26 +52,63 @@ impl Header {
     /// Words of the quantized vector: that of the longest input.
     const fn prepared_len(&self) -> usize {
         let (embd, ffn) = (self.n_embd as usize, self.n_ffn as usize);
-        max(
+        let len = max(
             prepared_words(self.layout, self.weight_bits, max(embd, ffn)),
             prepared_words(self.layout, self.head_bits, embd),
-        )
+        );
+        let len = max(len, prepared_words(self.layout, self.entry_bits, embd));
+        match self.longest_rank() {
+            0 => len,
+            rank => max(
+                len,
+                prepared_words(self.layout, Bits::Int8, max(embd, rank)),
+            ),
+        }
     }
 
-    const fn padded(&self, len: u32) -> usize {
-        round_up(len as usize, BLOCK_ROWS)
+    /// The longest input of a low-rank matrix; 0 where there are none.
+    const fn longest_rank(&self) -> usize {
+        let [a, b, c, d] = self.ranks;
+        max(max(a as usize, b as usize), max(c as usize, d as usize))
+    }
+
+    /// `[C]`, padded to whole blocks of rows.
+    const fn padded_embd(&self) -> usize {
+        round_up(self.n_embd as usize, BLOCK_ROWS)
     }
 
     const fn work_len(&self) -> usize {
-        4 * self.padded(self.n_embd) + self.wide_len()
+        4 * self.padded_embd() + self.wide_len() + self.kept_len()
     }
 
+    /// What the time mix or the channel mix takes besides, whichever is more.
     const fn wide_len(&self) -> usize {
-        max(2 * self.padded(self.n_embd), self.padded(self.n_ffn))
+        let padded = self.padded_embd();
+        let rank = round_up(self.longest_rank(), BLOCK_ROWS);
+        let time_mix = match self.version {
+            // Key, value.
+            Version::V4 | Version::V5 | Version::V52 => 2 * padded,
+            // Decay, key, value; what steers the shift; a shift or the decay's rank.
+            Version::V6 => {
+                3 * padded + round_up(self.dim(Dim::ShiftRanks), BLOCK_ROWS) + max(padded, rank)
+            }
+            // Decay, key, value, learning rate, direction; a rank or two vectors
+            // of a head.
+            Version::V7 => 5 * padded + max(rank, 2 * self.head_size()),
+        };
+        max(time_mix, round_up(self.n_ffn as usize, BLOCK_ROWS))
+    }
+
+    /// What a token's layers hand on: the values of RWKV-7's first layer.
+    const fn kept_len(&self) -> usize {
+        match self.version {
+            Version::V7 => self.n_embd as usize,
+            _ => 0,
+        }
     }
 
     const fn logits_len(&self) -> usize {
-        self.padded(self.n_vocab)
+        round_up(self.n_vocab as usize, BLOCK_ROWS)
     }
 }
 
@@ -79,6 +122,31 @@ pub(crate) fn split<'s>(
     Some((bytemuck::cast_slice_mut(q), rest))
 }
 
+/// The quantized vector, and products with it.
+pub(crate) struct Product<'q> {
+    q: &'q mut [u32],
+}
+
+impl<'q> Product<'q> {
+    /// The quantized vector by itself.
+    pub(crate) fn prepared(self, x: &[f32], max: AbsMax, matrix: &Matrix<'_>) -> Prepared<'q> {
+        prepare(x, max, matrix, self.q)
+    }
+
+    /// `out = matrix x vector`. `max` is the largest absolute value of `x`;
+    /// `out` holds whole blocks of four rows.
+    pub(crate) fn of(
+        &mut self,
+        matrix: &Matrix<'_>,
+        x: &[f32],
+        max: AbsMax,
+        executor: &mut impl Executor,
+        out: &mut [f32],
+    ) {
+        executor.matvec(matrix, &prepare(x, max, matrix, self.q), out);
+    }
+}
+
 /// The buffers of a step. Matrices write whole blocks of rows, so the
 /// vectors that receive a product are padded to a multiple of four.
 pub(crate) struct Work<'q, 's> {
@@ -90,27 +158,32 @@ pub(crate) struct Work<'q, 's> {
     pub tmp: &'s mut [f32],
     /// `[C]`, padded: receptance.
     pub r: &'s mut [f32],
-    /// `[2 C]` key and value, or `[F]` hidden channels; padded.
+    /// Whatever else the version's time mix needs, or `[F]` hidden channels;
+    /// padded.
     pub wide: &'s mut [f32],
-    /// The quantized vector.
-    pub q: &'q mut [u32],
+    /// What the layers of a token hand on.
+    #[cfg_attr(not(feature = "v7"), allow(dead_code))]
+    pub kept: &'s mut [f32],
+    /// Products, and the quantized vector.
+    pub product: Product<'q>,
 }
 
 impl<'q, 's> Work<'q, 's> {
     pub(crate) fn split(header: &Header, q: &'q mut [u32], rest: &'s mut [f32]) -> Option<Self> {
-        let (len, padded) = (header.n_embd as usize, header.padded(header.n_embd));
+        let (len, padded) = (header.n_embd as usize, header.padded_embd());
         let (x, rest) = rest.split_at_mut_checked(padded)?;
         let (xx, rest) = rest.split_at_mut_checked(padded)?;
         let (tmp, rest) = rest.split_at_mut_checked(padded)?;
         let (r, rest) = rest.split_at_mut_checked(padded)?;
-        let wide = rest.get_mut(..header.wide_len())?;
+        let (wide, rest) = rest.split_at_mut_checked(header.wide_len())?;
         Some(Self {
             x: x.get_mut(..len)?,
             xx,
             tmp: tmp.get_mut(..len)?,
             r,
             wide,
-            q,
+            kept: rest.get_mut(..header.kept_len())?,
+            product: Product { q },
         })
     }
 }

@@ -3,10 +3,10 @@
 use crate::embedding::read_row;
 use crate::image::Dim::{Embd, Vocab};
 use crate::image::Image;
-use crate::kernels::{prepare, Executor, Serial};
+use crate::kernels::{Executor, Serial};
 use crate::math::{abs_max, layer_norm};
 use crate::scratch::{split, Work};
-use crate::v4;
+use crate::versions::{layer, reset};
 #[cfg(doc)]
 use crate::Header;
 
@@ -121,8 +121,9 @@ impl<'i, E: Executor> Session<'i, '_, E> {
 
     /// Forgets everything: the state becomes that of an empty text.
     pub fn reset(&mut self) {
-        let len = self.image.header().layer_state_len();
-        self.state.chunks_exact_mut(len.max(1)).for_each(v4::reset);
+        let header = self.image.header();
+        let states = self.state.chunks_exact_mut(header.layer_state_len().max(1));
+        states.for_each(|state| reset(header.version, state));
     }
 
     /// Reads tokens without asking for what comes next: a prompt, all but
@@ -162,12 +163,7 @@ impl<'i, E: Executor> Session<'i, '_, E> {
         read_row(&table, token as usize, work.x);
         let states = self.state.chunks_exact_mut(header.layer_state_len().max(1));
         for (index, state) in (0..).zip(states) {
-            v4::layer(
-                self.image.layer(index),
-                state,
-                &mut work,
-                &mut self.executor,
-            );
+            layer(&self.image, index, state, &mut work, &mut self.executor);
         }
         Ok(())
     }
@@ -178,13 +174,16 @@ impl<'i, E: Executor> Session<'i, '_, E> {
         let Some((q, rest)) = split(header, self.scratch) else {
             return &mut [];
         };
-        let Some(Work { x, tmp, q, .. }) = Work::split(header, q, rest) else {
+        let Some(Work {
+            x, tmp, product, ..
+        }) = Work::split(header, q, rest)
+        else {
             return &mut [];
         };
         let mut parts = self.image.after_layers();
         layer_norm(x, parts.half(Embd), parts.half(Embd), tmp);
         let head = parts.head(Vocab, Embd);
-        let prepared = prepare(tmp, abs_max(tmp), &head, q);
+        let prepared = product.prepared(tmp, abs_max(tmp), &head);
         // The working vectors are done with: the logits take their place.
         self.executor.matvec(&head, &prepared, rest);
         rest.get_mut(..head.rows).unwrap_or_default()

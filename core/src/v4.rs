@@ -11,19 +11,15 @@
 //! | aa, bb | \[C\] | numerator and denominator of the weighted average |
 //! | pp | \[C\] | largest exponent so far: aa and bb are scaled by `e^-pp` |
 
-use crate::image::Dim::{Embd, Ffn};
-use crate::image::{Header, Parts};
-use crate::kernels::{prepare, Executor};
-use crate::math::{add_gated, add_to, copy, exp, layer_norm, relu_squared, token_shift, AbsMax};
+use crate::channel_mix;
+use crate::image::Dim::Embd;
+use crate::image::Parts;
+use crate::kernels::Executor;
+use crate::math::{add_to, copy, exp, layer_norm, token_shift, AbsMax};
 use crate::scratch::Work;
 
 /// The exponent of an empty state: below every key.
 const PP_START: f32 = -1e30;
-
-/// Floats of state per layer: att_x, aa, bb, pp, ffn_x, each `[C]`.
-pub(crate) const fn state_len(header: &Header) -> usize {
-    5 * header.n_embd as usize
-}
 
 /// The state of one layer, each slice `[C]`.
 struct State<'s> {
@@ -68,7 +64,7 @@ pub(crate) fn layer(
 ) {
     if let Some(mut state) = State::split(state) {
         time_mix(&mut parts, &mut state, work, executor);
-        channel_mix(&mut parts, &mut state, work, executor);
+        channel_mix::gated(&mut parts, state.ffn_x, work, executor);
     }
 }
 
@@ -84,7 +80,8 @@ fn time_mix(
         tmp,
         r,
         wide,
-        q,
+        product,
+        ..
     } = work;
     let Some((k, v)) = wide.split_at_mut_checked(r.len()) else {
         return;
@@ -92,14 +89,12 @@ fn time_mix(
     layer_norm(x, parts.half(Embd), parts.half(Embd), xx);
     for out in [&mut *k, &mut *v, &mut *r] {
         let max = token_shift(xx, state.att_x, parts.half(Embd), tmp);
-        let matrix = parts.matrix(Embd, Embd);
-        executor.matvec(&matrix, &prepare(tmp, max, &matrix, q), out);
+        product.of(&parts.matrix(Embd, Embd), tmp, max, executor, out);
     }
     copy(xx, state.att_x);
     let (w, u) = (parts.single(Embd), parts.single(Embd));
     let max = weighted_average(state, w, u, [k, v, r], tmp);
-    let matrix = parts.matrix(Embd, Embd);
-    executor.matvec(&matrix, &prepare(tmp, max, &matrix, q), xx);
+    product.of(&parts.matrix(Embd, Embd), tmp, max, executor, xx);
     add_to(x, xx);
 }
 
@@ -147,33 +142,4 @@ fn relative_weights(a: f32, b: f32) -> (f32, f32) {
     } else {
         (1.0, smaller)
     }
-}
-
-fn channel_mix(
-    parts: &mut Parts<'_>,
-    state: &mut State<'_>,
-    work: &mut Work<'_, '_>,
-    executor: &mut impl Executor,
-) {
-    let Work {
-        x,
-        xx,
-        tmp,
-        r,
-        wide: hidden,
-        q,
-    } = work;
-    layer_norm(x, parts.half(Embd), parts.half(Embd), xx);
-    let max = token_shift(xx, state.ffn_x, parts.half(Embd), tmp);
-    let matrix = parts.matrix(Ffn, Embd);
-    executor.matvec(&matrix, &prepare(tmp, max, &matrix, q), hidden);
-    let max = token_shift(xx, state.ffn_x, parts.half(Embd), tmp);
-    let gate = parts.matrix(Embd, Embd);
-    executor.matvec(&gate, &prepare(tmp, max, &gate, q), r);
-    copy(xx, state.ffn_x);
-    let hidden = hidden.get_mut(..matrix.rows).unwrap_or_default();
-    let max = relu_squared(hidden);
-    let matrix = parts.matrix(Embd, Ffn);
-    executor.matvec(&matrix, &prepare(hidden, max, &matrix, q), xx);
-    add_gated(x, r, xx);
 }

@@ -99,6 +99,8 @@ pub struct Dimensions {
     pub ffn: usize,
     /// Vocabulary entries, V.
     pub vocab: usize,
+    pub heads: usize,
+    pub ranks: [usize; 4],
 }
 
 /// A checkpoint whose tensors were all found, with the right shapes.
@@ -140,12 +142,6 @@ impl Model {
             });
         }
         let version = detect_version(&checkpoint);
-        if version != Version::V4 {
-            return Err(ModelError::Unsupported {
-                path: path(),
-                version,
-            });
-        }
         let dimensions = dimensions(&checkpoint)?;
         let model = Self {
             checkpoint,
@@ -222,6 +218,9 @@ impl Model {
         self.check("emb.weight", &[vocab, embd])?;
         self.check("head.weight", &[vocab, embd])?;
         for layer in 0..layers {
+            if self.version != Version::V4 {
+                break;
+            }
             for (name, shape) in v4_layer_shapes(&self.dimensions) {
                 self.check(&format!("blocks.{layer}.{name}"), &shape)?;
             }
@@ -252,21 +251,33 @@ impl Model {
     }
 }
 
-/// The tensors of an RWKV-4 layer and their shapes, as checkpoints hold them.
-pub fn v4_layer_shapes(dimensions: &Dimensions) -> Vec<(&'static str, Vec<usize>)> {
-    use kinglet::image::{Dim, Kind, V4_LAYER};
+/// interim
+pub fn v4_layer_shapes(d: &Dimensions) -> Vec<(&'static str, Vec<usize>)> {
+    use kinglet::image::{Dim, Kind};
+    let h = kinglet::Header::parse(&[]).ok();
+    let _ = h;
     let size = |dim| match dim {
-        Dim::Embd => dimensions.embd,
-        Dim::Ffn => dimensions.ffn,
-        Dim::Vocab => dimensions.vocab,
+        Dim::Embd => d.embd,
+        Dim::Ffn => d.ffn,
+        _ => d.vocab,
     };
-    let shape = |kind| match kind {
-        Kind::Half(n) | Kind::Single(n) => vec![size(n)],
-        Kind::Matrix(r, c) | Kind::Head(r, c) | Kind::Table(r, c) => vec![size(r), size(c)],
-    };
-    V4_LAYER
+    kinglet::image::V4_SECTIONS
         .iter()
-        .map(|part| (part.name, shape(part.kind)))
+        .copied()
+        .flatten()
+        .map(|part| {
+            (
+                part.name,
+                match part.kind {
+                    Kind::Half(n) | Kind::Single(n) => vec![size(n)],
+                    Kind::Matrix(r, c)
+                    | Kind::Head(r, c)
+                    | Kind::Table(r, c)
+                    | Kind::Steer(r, c)
+                    | Kind::Entry(r, c) => vec![size(r), size(c)],
+                },
+            )
+        })
         .collect()
 }
 
@@ -294,10 +305,30 @@ fn dimensions(checkpoint: &Checkpoint) -> Result<Dimensions, ModelError> {
     let layers = (0..)
         .take_while(|i| checkpoint.info(&format!("blocks.{i}.ln1.weight")).is_some())
         .count();
+    let shape = |l: usize, n: &str| {
+        checkpoint
+            .info(&format!("blocks.{l}.att.{n}"))
+            .map(|i| i.shape.clone())
+    };
+    let last = |l: usize, n: &str| shape(l, n).and_then(|s| s.last().copied()).unwrap_or(0);
+    let (heads, ranks) = match detect_version(checkpoint) {
+        Version::V4 => (0, [0; 4]),
+        Version::V5 | Version::V52 => (shape(0, "time_decay").unwrap()[0], [0; 4]),
+        Version::V6 => (
+            shape(0, "time_faaaa").unwrap()[0],
+            [last(0, "time_decay_w1"), last(0, "time_maa_w1") / 5, 0, 0],
+        ),
+        Version::V7 => (
+            shape(0, "r_k").unwrap()[0],
+            [last(0, "w1"), last(0, "a1"), last(1, "v1"), last(0, "g1")],
+        ),
+    };
     Ok(Dimensions {
         layers,
         embd,
         ffn,
         vocab,
+        heads,
+        ranks,
     })
 }

@@ -2,9 +2,11 @@
 //!
 //! Byte offsets are normative in `docs/format.md`.
 
+use super::layers::{layer_parts, Sections};
 use super::parts::{
-    parts_bytes, Bits, Dim, Part, AFTER_LAYERS, ALIGN, BEFORE_LAYERS, MAX_COLS, V4_LAYER,
+    parts_bytes, sections_bytes, Bits, Dim, AFTER_LAYERS, ALIGN, BEFORE_LAYERS, MAX_COLS,
 };
+use super::version::{StateFormat, Version};
 
 /// The first eight bytes of every image.
 pub const MAGIC: [u8; 8] = *b"KINGLET\0";
@@ -155,14 +157,19 @@ pub struct Header {
     pub image_bytes: u32,
     /// CRC-32 (ISO-HDLC) of every byte but these four.
     pub crc32: u32,
-    /// RWKV version: 4.
-    pub rwkv_version: u8,
+    /// RWKV version.
+    pub version: Version,
     /// Arrangement of the weights.
     pub layout: Layout,
     /// Bits of the layers' matrices.
     pub weight_bits: Bits,
     /// Bits of embedding and head.
     pub head_bits: Bits,
+    /// Bits of the matrices whose products enter a matrix state; as
+    /// `weight_bits` where the version has none.
+    pub entry_bits: Bits,
+    /// Number format of the matrix state; `F32` where the version has none.
+    pub state: StateFormat,
     /// How text becomes tokens.
     pub tokenizer: TokenizerKind,
     /// Layers, L.
@@ -177,6 +184,9 @@ pub struct Header {
     pub n_head: u32,
     /// Epsilon of the group norm; 0 where the version has none.
     pub gn_eps: f32,
+    /// Ranks of the low-rank matrices, 0 where the version has none: decay
+    /// (RWKV-6, 7), token shift (6) or learning rate (7), value (7), gate (7).
+    pub ranks: [u16; 4],
     /// The metadata block.
     pub metadata: Span,
 }
@@ -223,7 +233,10 @@ impl Header {
     }
 
     const fn parse_fields(b: &Bytes) -> Result<Header, ImageError> {
-        if b[20] != 4 {
+        let Some(version) = Version::from_numbers(b[20], b[21]) else {
+            return Err(ImageError::RwkvVersion(b[20]));
+        };
+        if !version.is_supported() {
             return Err(ImageError::RwkvVersion(b[20]));
         }
         let Some(layout) = Layout::from_number(b[22]) else {
@@ -238,6 +251,16 @@ impl Header {
         let Some(head_bits) = Bits::from_count(b[24]) else {
             return Err(ImageError::Field(24));
         };
+        let Some(entry_bits) = (match (version.has_heads(), b[27]) {
+            (false, 0) => Some(weight_bits),
+            (false, _) => None,
+            (true, bits) => Bits::from_count(bits),
+        }) else {
+            return Err(ImageError::Field(27));
+        };
+        let Some(state) = StateFormat::from_number(b[25]) else {
+            return Err(ImageError::Field(25));
+        };
         let tokenizer = match b[26] {
             0 => TokenizerKind::None,
             1 => TokenizerKind::Bytes,
@@ -246,10 +269,12 @@ impl Header {
         let header = Header {
             image_bytes: u32_at::<12>(b),
             crc32: u32_at::<CRC_OFFSET>(b),
-            rwkv_version: b[20],
+            version,
             layout,
             weight_bits,
             head_bits,
+            entry_bits,
+            state,
             tokenizer,
             n_layer: u32_at::<28>(b),
             n_embd: u32_at::<32>(b),
@@ -257,6 +282,12 @@ impl Header {
             n_vocab: u32_at::<40>(b),
             n_head: u32_at::<44>(b),
             gn_eps: f32::from_bits(u32_at::<48>(b)),
+            ranks: [
+                u16_at::<64>(b),
+                u16_at::<66>(b),
+                u16_at::<68>(b),
+                u16_at::<70>(b),
+            ],
             metadata: Span {
                 offset: u32_at::<56>(b),
                 bytes: u32_at::<60>(b),
@@ -264,10 +295,10 @@ impl Header {
         };
         // Bytes that this version does not use are zero, so that a later
         // version may give them a meaning.
-        if b[21] != 0 || b[25] != 0 || b[27] != 0 || u32_at::<52>(b) != 0 {
-            return Err(ImageError::Field(21));
+        if u32_at::<52>(b) != 0 {
+            return Err(ImageError::Field(52));
         }
-        let mut i = 64;
+        let mut i = 72;
         while i < HEADER_BYTES {
             if b[i] != 0 {
                 return Err(ImageError::Field(i as u8));
@@ -291,11 +322,11 @@ impl Header {
         if !in_range(self.n_vocab, MAX_VOCAB) {
             return Err(ImageError::Field(40));
         }
-        if self.n_head != 0 {
-            return Err(ImageError::Field(44));
+        if let Some(at) = self.bad_heads_at() {
+            return Err(ImageError::Field(at));
         }
-        if self.gn_eps.to_bits() != 0 {
-            return Err(ImageError::Field(48));
+        if let Some(at) = self.bad_rank_at() {
+            return Err(ImageError::Field(at));
         }
         let end = self.metadata.offset as u64 + self.metadata.bytes as u64;
         let weights_end = HEADER_BYTES as u64 + self.weights_bytes();
@@ -303,6 +334,47 @@ impl Header {
             return Err(ImageError::Size);
         }
         Ok(self)
+    }
+
+    /// The offset of a field of the heads that does not fit the version.
+    const fn bad_heads_at(&self) -> Option<u8> {
+        if !self.version.has_heads() {
+            return match (self.state, self.n_head, self.gn_eps.to_bits()) {
+                (StateFormat::F32, 0, 0) => None,
+                (StateFormat::F16, _, _) => Some(25),
+                (_, 0, _) => Some(48),
+                _ => Some(44),
+            };
+        }
+        if self.n_head == 0 || !self.n_embd.is_multiple_of(self.n_head) {
+            return Some(44);
+        }
+        // An epsilon so small that it vanishes beside the variance would
+        // divide silence by nothing.
+        if self.gn_eps >= 1e-12 && self.gn_eps <= 1.0 {
+            None
+        } else {
+            Some(48)
+        }
+    }
+
+    /// The offset of a rank that does not fit the version.
+    const fn bad_rank_at(&self) -> Option<u8> {
+        let used = match self.version {
+            Version::V4 | Version::V5 | Version::V52 => [false; 4],
+            Version::V6 => [true, true, false, false],
+            // The first layer has no value residual, so one layer has none.
+            Version::V7 => [true, true, self.n_layer > 1, true],
+        };
+        let mut i = 0;
+        while i < 4 {
+            let rank = self.ranks[i] as u32;
+            if used[i] != (rank != 0) || rank > MAX_COLS as u32 {
+                return Some(64 + 2 * i as u8);
+            }
+            i += 1;
+        }
+        None
     }
 
     /// The header as bytes; the inverse of [`Header::parse`].
@@ -318,16 +390,23 @@ impl Header {
         put(10, &(HEADER_BYTES as u16).to_le_bytes());
         put(12, &self.image_bytes.to_le_bytes());
         put(CRC_OFFSET, &self.crc32.to_le_bytes());
-        put(20, &[self.rwkv_version]);
+        let (major, minor) = self.version.numbers();
+        put(20, &[major, minor]);
         put(22, &[self.layout as u8]);
         put(23, &[self.weight_bits.count(), self.head_bits.count()]);
-        put(26, &[self.tokenizer as u8]);
+        put(25, &[self.state as u8, self.tokenizer as u8]);
+        if self.version.has_heads() {
+            put(27, &[self.entry_bits.count()]);
+        }
         put(28, &self.n_layer.to_le_bytes());
         put(32, &self.n_embd.to_le_bytes());
         put(36, &self.n_ffn.to_le_bytes());
         put(40, &self.n_vocab.to_le_bytes());
         put(44, &self.n_head.to_le_bytes());
         put(48, &self.gn_eps.to_le_bytes());
+        for (at, rank) in (64..).step_by(2).zip(self.ranks) {
+            put(at, &rank.to_le_bytes());
+        }
         put(56, &self.metadata.offset.to_le_bytes());
         put(60, &self.metadata.bytes.to_le_bytes());
         b
@@ -339,23 +418,44 @@ impl Header {
             Dim::Embd => self.n_embd as usize,
             Dim::Ffn => self.n_ffn as usize,
             Dim::Vocab => self.n_vocab as usize,
+            Dim::DecayRank => self.ranks[0] as usize,
+            Dim::ShiftRank | Dim::RateRank => self.ranks[1] as usize,
+            Dim::ShiftRanks => 5 * self.ranks[1] as usize,
+            Dim::ValueRank => self.ranks[2] as usize,
+            Dim::GateRank => self.ranks[3] as usize,
         }
     }
 
-    /// The parts of one layer, in stored order.
-    pub const fn layer_parts(&self) -> &'static [Part] {
-        V4_LAYER
+    /// Channels of a head, N; 0 where the version has none.
+    pub const fn head_size(&self) -> usize {
+        match self.n_embd.checked_div(self.n_head) {
+            Some(size) => size as usize,
+            None => 0,
+        }
     }
 
-    /// Bytes of one layer.
-    pub const fn layer_bytes(&self) -> u64 {
-        parts_bytes(self.layer_parts(), self)
+    /// The parts of layer `index`, in stored order.
+    pub const fn layer_parts(&self, index: u32) -> Sections {
+        layer_parts(self.version, index)
+    }
+
+    /// Bytes of layer `index`.
+    pub const fn layer_bytes(&self, index: u32) -> u64 {
+        sections_bytes(self.layer_parts(index), self)
+    }
+
+    /// Bytes of the layers below `index`: all but the first are alike.
+    pub const fn layers_bytes(&self, index: u32) -> u64 {
+        match index {
+            0 => 0,
+            _ => self.layer_bytes(0) + (index as u64 - 1) * self.layer_bytes(1),
+        }
     }
 
     /// Bytes of all parts: embedding, layers, output norm, head.
     pub const fn weights_bytes(&self) -> u64 {
         parts_bytes(BEFORE_LAYERS, self)
-            + self.n_layer as u64 * self.layer_bytes()
+            + self.layers_bytes(self.n_layer)
             + parts_bytes(AFTER_LAYERS, self)
     }
 }

@@ -5,23 +5,27 @@
 
 mod checksum;
 mod header;
+mod layers;
 #[cfg(feature = "metadata")]
 mod metadata;
 mod parts;
 mod reader;
+mod version;
 
 pub use checksum::image_crc32;
 pub use header::{
     Header, ImageError, Layout, Span, TokenizerKind, CRC_OFFSET, FORMAT_VERSION, HEADER_BYTES,
     MAGIC, MAX_LAYERS, MAX_VOCAB,
 };
+pub use layers::{Sections, V4_SECTIONS};
 #[cfg(feature = "metadata")]
 pub use metadata::Metadata;
 pub use parts::{
-    matrix_weight_bytes, parts_bytes, round_up, table_row_bytes, Bits, Dim, Kind, Part,
-    AFTER_LAYERS, ALIGN, BEFORE_LAYERS, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS, MAX_COLS, V4_LAYER,
+    matrix_weight_bytes, parts_bytes, round_up, sections_bytes, table_row_bytes, Bits, Dim, Kind,
+    Part, AFTER_LAYERS, ALIGN, BEFORE_LAYERS, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS, MAX_COLS,
 };
 pub use reader::{Matrix, Parts, Table};
+pub use version::{StateFormat, Version};
 
 use crate::tokenizer::Tokenizer;
 
@@ -114,7 +118,7 @@ impl<'a> Image<'a> {
     /// The parts of layer `index`, in stored order.
     pub fn layer(&self, index: u32) -> Parts<'a> {
         let before = parts_bytes(BEFORE_LAYERS, &self.header);
-        self.parts_at(before + u64::from(index) * self.header.layer_bytes())
+        self.parts_at(before + self.header.layers_bytes(index))
     }
 
     /// The parts after the layers.
@@ -134,8 +138,10 @@ impl<'a> Image<'a> {
             .check_finite(BEFORE_LAYERS)
             .map_err(at)?;
         for index in 0..self.header.n_layer {
-            let parts = self.header.layer_parts();
-            self.layer(index).check_finite(parts).map_err(at)?;
+            let mut layer = self.layer(index);
+            for section in self.header.layer_parts(index) {
+                layer.check_finite(section).map_err(at)?;
+            }
         }
         self.after_layers().check_finite(AFTER_LAYERS).map_err(at)
     }

@@ -5,6 +5,7 @@
 //! dimensions in the header alone, so an image cannot lie about it.
 
 use super::header::{Header, Layout};
+use super::layers::Sections;
 
 /// Section boundaries and every part start at a multiple of this many bytes.
 pub const ALIGN: usize = 16;
@@ -65,6 +66,18 @@ pub enum Dim {
     Ffn,
     /// Entries of the vocabulary, V.
     Vocab,
+    /// Rank of what steers the decay, RWKV-6 and 7.
+    DecayRank,
+    /// Rank of what steers the token shift, RWKV-6.
+    ShiftRank,
+    /// Five times that: one for each mixed vector.
+    ShiftRanks,
+    /// Rank of what steers the state's learning rate, RWKV-7.
+    RateRank,
+    /// Rank of what mixes in the first layer's values, RWKV-7.
+    ValueRank,
+    /// Rank of the gate, RWKV-7.
+    GateRank,
 }
 
 /// The shape and the number format of a part.
@@ -77,6 +90,12 @@ pub enum Kind {
     /// `[rows, cols]` of quantized weights in blocks of four rows, then one
     /// bfloat16 scale per row.
     Matrix(Dim, Dim),
+    /// As `Matrix`, at the precision of what enters a matrix state: an error
+    /// there stays for many tokens.
+    Entry(Dim, Dim),
+    /// As `Matrix`, always of eight bits: the low-rank matrices that steer
+    /// the state, small and as sensitive.
+    Steer(Dim, Dim),
     /// As `Matrix`, at the precision of the head.
     Head(Dim, Dim),
     /// `[rows, cols]` of quantized weights row by row, at the precision of
@@ -97,8 +116,8 @@ const fn part(name: &'static str, kind: Kind) -> Part {
     Part { name, kind }
 }
 
-use Dim::{Embd, Ffn, Vocab};
-use Kind::{Half, Head, Matrix, Single, Table};
+use Dim::{Embd, Vocab};
+use Kind::{Entry, Half, Head, Matrix, Single, Steer, Table};
 
 /// Before the layers.
 pub const BEFORE_LAYERS: &[Part] = &[part("emb.weight", Table(Vocab, Embd))];
@@ -108,29 +127,6 @@ pub const AFTER_LAYERS: &[Part] = &[
     part("ln_out.weight", Half(Embd)),
     part("ln_out.bias", Half(Embd)),
     part("head.weight", Head(Vocab, Embd)),
-];
-
-/// A layer of RWKV-4, in the order of use. `time_decay` holds the decay
-/// `w = -exp(time_decay)` that the recurrence adds.
-pub const V4_LAYER: &[Part] = &[
-    part("ln1.weight", Half(Embd)),
-    part("ln1.bias", Half(Embd)),
-    part("att.time_mix_k", Half(Embd)),
-    part("att.key.weight", Matrix(Embd, Embd)),
-    part("att.time_mix_v", Half(Embd)),
-    part("att.value.weight", Matrix(Embd, Embd)),
-    part("att.time_mix_r", Half(Embd)),
-    part("att.receptance.weight", Matrix(Embd, Embd)),
-    part("att.time_decay", Single(Embd)),
-    part("att.time_first", Single(Embd)),
-    part("att.output.weight", Matrix(Embd, Embd)),
-    part("ln2.weight", Half(Embd)),
-    part("ln2.bias", Half(Embd)),
-    part("ffn.time_mix_k", Half(Embd)),
-    part("ffn.key.weight", Matrix(Ffn, Embd)),
-    part("ffn.time_mix_r", Half(Embd)),
-    part("ffn.receptance.weight", Matrix(Embd, Embd)),
-    part("ffn.value.weight", Matrix(Embd, Ffn)),
 ];
 
 /// Bytes of the weights of a blocked matrix `[rows, cols]`, without scales.
@@ -165,6 +161,8 @@ impl Kind {
             Half(n) => (align(2 * header.dim(n) as u64), 0),
             Single(n) => (align(4 * header.dim(n) as u64), 0),
             Matrix(r, c) => blocked(header, header.weight_bits, header.dim(r), header.dim(c)),
+            Entry(r, c) => blocked(header, header.entry_bits, header.dim(r), header.dim(c)),
+            Steer(r, c) => blocked(header, Bits::Int8, header.dim(r), header.dim(c)),
             Head(r, c) => blocked(header, header.head_bits, header.dim(r), header.dim(c)),
             Table(r, c) => {
                 let rows = header.dim(r) as u64;
@@ -178,7 +176,9 @@ impl Kind {
     pub const fn elements(self, header: &Header) -> u64 {
         match self {
             Half(n) | Single(n) => header.dim(n) as u64,
-            Matrix(r, c) | Head(r, c) | Table(r, c) => header.dim(r) as u64 * header.dim(c) as u64,
+            Matrix(r, c) | Entry(r, c) | Steer(r, c) | Head(r, c) | Table(r, c) => {
+                header.dim(r) as u64 * header.dim(c) as u64
+            }
         }
     }
 }
@@ -196,6 +196,17 @@ pub const fn parts_bytes(parts: &[Part], header: &Header) -> u64 {
     while i < parts.len() {
         let (weights, scales) = parts[i].kind.bytes(header);
         sum += weights + scales;
+        i += 1;
+    }
+    sum
+}
+
+/// Bytes of the sections of a layer.
+pub const fn sections_bytes(sections: Sections, header: &Header) -> u64 {
+    let mut sum = 0;
+    let mut i = 0;
+    while i < sections.len() {
+        sum += parts_bytes(sections[i], header);
         i += 1;
     }
     sum

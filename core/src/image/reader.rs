@@ -98,6 +98,18 @@ impl<'a> Parts<'a> {
         )
     }
 
+    /// The next part, a matrix `[rows, cols]` of which the product enters the
+    /// state.
+    pub fn entry(&mut self, rows: Dim, cols: Dim) -> Matrix<'a> {
+        let bits = self.header.entry_bits;
+        self.blocked(Kind::Entry(rows, cols), bits, rows, cols)
+    }
+
+    /// The next part, a matrix `[rows, cols]` that steers the state.
+    pub fn steer(&mut self, rows: Dim, cols: Dim) -> Matrix<'a> {
+        self.blocked(Kind::Steer(rows, cols), Bits::Int8, rows, cols)
+    }
+
     /// The next part, a matrix `[rows, cols]` at the head's precision.
     pub fn head(&mut self, rows: Dim, cols: Dim) -> Matrix<'a> {
         self.blocked(Kind::Head(rows, cols), self.header.head_bits, rows, cols)

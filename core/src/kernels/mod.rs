@@ -29,6 +29,8 @@ mod dsp_prepare;
 mod dsp_prepare_soft;
 #[cfg(kinglet_fpu)]
 pub(crate) mod fpu;
+#[cfg(kinglet_fpu)]
+mod fpu_state;
 #[cfg(kinglet_mve)]
 pub mod mve;
 #[cfg(kinglet_neon)]
@@ -38,6 +40,7 @@ mod pairs;
 pub mod portable;
 #[cfg(any(kinglet_soft, test))]
 mod soft;
+pub mod state;
 #[cfg(test)]
 mod tests;
 #[cfg(any(kinglet_x86, kinglet_neon))]

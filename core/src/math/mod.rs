@@ -9,10 +9,22 @@ mod norm;
 mod scalar;
 mod vector;
 
+#[cfg(any(feature = "v5", feature = "v6", feature = "v7"))]
+pub(crate) use norm::group_norm;
 pub use norm::layer_norm;
 pub(crate) use scalar::ROUND_MAGIC;
-pub use scalar::{exp, half_to_f32, rsqrt, scale_to_f32, sigmoid};
-pub(crate) use vector::{abs_max, add_gated, add_to, copy, relu_squared, token_shift};
+pub use scalar::{exp, half_to_f32, rsqrt, scale_to_f32, sigmoid, tanh};
+#[cfg(any(feature = "v4", feature = "v5", feature = "v6"))]
+pub(crate) use vector::add_gated;
+#[cfg(any(feature = "v6", feature = "v7"))]
+pub(crate) use vector::apply;
+#[cfg(any(feature = "v5", feature = "v6"))]
+pub(crate) use vector::multiply_silu;
+#[cfg(feature = "v6")]
+pub(crate) use vector::token_shift_less;
+pub(crate) use vector::{abs_max, add_to, copy, relu_squared, token_shift};
+#[cfg(feature = "v7")]
+pub(crate) use vector::{dot, multiply};
 
 /// The largest absolute value seen so far, as the bits of a positive float.
 ///

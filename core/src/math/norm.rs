@@ -9,10 +9,32 @@ const EPS: f32 = 1e-5;
 /// `out = (x - mean) / sqrt(variance + 1e-5) * weight + bias`, with the
 /// biased variance. All slices are `[C]`; shorter ones end the work.
 pub fn layer_norm(x: &[f32], weight: &[f16], bias: &[f16], out: &mut [f32]) {
+    norm(x, EPS, weight, bias, out);
+}
+
+/// The same for each group of `size` channels by itself, with an epsilon of
+/// the model's. All slices are `[C]`.
+#[cfg(any(feature = "v5", feature = "v6", feature = "v7"))]
+pub(crate) fn group_norm(
+    x: &[f32],
+    size: usize,
+    eps: f32,
+    [weight, bias]: [&[f16]; 2],
+    out: &mut [f32],
+) {
+    let size = size.max(1);
+    let affine = weight.chunks(size).zip(bias.chunks(size));
+    let groups = x.chunks(size).zip(out.chunks_mut(size));
+    for ((x, out), (weight, bias)) in groups.zip(affine) {
+        norm(x, eps, weight, bias, out);
+    }
+}
+
+fn norm(x: &[f32], eps: f32, weight: &[f16], bias: &[f16], out: &mut [f32]) {
     let n = x.len() as f32;
     let mean = sum(x, 0.0, false) / n;
     let variance = sum(x, mean, true) / n;
-    let rstd = rsqrt(variance + EPS);
+    let rstd = rsqrt(variance + eps);
     #[cfg(kinglet_fpu)]
     let done = crate::kernels::fpu::affine(x, [mean, rstd], weight, bias, out);
     #[cfg(not(kinglet_fpu))]

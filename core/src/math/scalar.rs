@@ -45,6 +45,15 @@ pub fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
+/// The hyperbolic tangent, always inside [-1, 1].
+#[inline]
+pub fn tanh(x: f32) -> f32 {
+    // e^-2|x| cannot overflow, and the sign is put back at the end.
+    let e = exp(-2.0 * x.abs());
+    let y = (1.0 - e) / (1.0 + e);
+    f32::from_bits(y.to_bits() | x.to_bits() & 1 << 31)
+}
+
 /// `1 / sqrt(x)` for `x > 0`: micromath's estimate (3 % off), refined by
 /// three Newton steps, each of which squares the error. 1 for anything else.
 #[inline]
@@ -110,6 +119,19 @@ mod tests {
             );
         }
         assert_eq!(sigmoid(0.0), 0.5);
+    }
+
+    #[test]
+    fn tanh_is_odd_bounded_and_right() {
+        for i in -20_000..=20_000 {
+            let x = i as f32 * 1e-3;
+            let y = tanh(x);
+            assert!((f64::from(y) - f64::from(x).tanh()).abs() < 2e-7, "{x}");
+            assert_eq!(y, -tanh(-x));
+            assert!(y.abs() <= 1.0);
+        }
+        assert_eq!(tanh(0.0), 0.0);
+        assert_eq!(tanh(1e30), 1.0);
     }
 
     #[test]

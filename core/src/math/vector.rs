@@ -22,6 +22,67 @@ pub(crate) fn token_shift(x: &[f32], previous: &[f32], mix: &[f16], out: &mut [f
     max
 }
 
+/// Token shift whose mix the data moves: `out = x * (mix - less) + previous *
+/// (1 - mix + less)`, and its largest absolute value.
+#[cfg(feature = "v6")]
+pub(crate) fn token_shift_less(
+    [x, previous]: [&[f32]; 2],
+    mix: &[f16],
+    less: &[f32],
+    out: &mut [f32],
+) -> AbsMax {
+    let mut max = AbsMax::default();
+    let inputs = x.iter().zip(previous).zip(mix.iter().zip(less));
+    for (out, ((&x, &p), (&mix, &less))) in out.iter_mut().zip(inputs) {
+        *out = p + (x - p) * (half_to_f32(mix) - less);
+        max.see(*out);
+    }
+    max
+}
+
+/// `out = x * y`, and its largest absolute value.
+#[cfg(feature = "v7")]
+pub(crate) fn multiply(x: &[f32], y: &[f32], out: &mut [f32]) -> AbsMax {
+    let mut max = AbsMax::default();
+    for ((out, &x), &y) in out.iter_mut().zip(x).zip(y) {
+        *out = x * y;
+        max.see(*out);
+    }
+    max
+}
+
+/// `out = x * gate * sigmoid(gate)`, and its largest absolute value.
+#[cfg(any(feature = "v5", feature = "v6"))]
+pub(crate) fn multiply_silu(x: &[f32], gate: &[f32], out: &mut [f32]) -> AbsMax {
+    let mut max = AbsMax::default();
+    for ((out, &x), &gate) in out.iter_mut().zip(x).zip(gate) {
+        *out = x * (gate * sigmoid(gate));
+        max.see(*out);
+    }
+    max
+}
+
+/// Applies `f` to each element, and finds the largest absolute value.
+#[cfg(any(feature = "v6", feature = "v7"))]
+pub(crate) fn apply(x: &mut [f32], f: impl Fn(f32) -> f32) -> AbsMax {
+    let mut max = AbsMax::default();
+    for x in x {
+        *x = f(*x);
+        max.see(*x);
+    }
+    max
+}
+
+/// The sum of products, one after the other.
+#[cfg(feature = "v7")]
+pub(crate) fn dot(x: &[f32], y: &[f32]) -> f32 {
+    let mut sum = 0.0;
+    for (&x, &y) in x.iter().zip(y) {
+        sum += x * y;
+    }
+    sum
+}
+
 /// `x = max(x, 0)^2`, and the largest value of the result.
 pub(crate) fn relu_squared(x: &mut [f32]) -> AbsMax {
     #[cfg(kinglet_fpu)]
@@ -55,6 +116,7 @@ pub(crate) fn add_to(x: &mut [f32], y: &[f32]) {
 }
 
 /// `x += sigmoid(gate) * y`.
+#[cfg(any(feature = "v4", feature = "v5", feature = "v6"))]
 pub(crate) fn add_gated(x: &mut [f32], gate: &[f32], y: &[f32]) {
     for ((x, &gate), &y) in x.iter_mut().zip(gate).zip(y) {
         *x += sigmoid(gate) * y;

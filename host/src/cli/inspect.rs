@@ -49,7 +49,7 @@ pub fn run(args: &Args) -> Result<()> {
 #[derive(Debug, Serialize)]
 struct ImageReport {
     kind: &'static str,
-    rwkv_version: u8,
+    rwkv_version: String,
     format_version: u16,
     name: String,
     producer: String,
@@ -84,7 +84,7 @@ impl ImageReport {
         let text = |field: Option<&str>| field.unwrap_or_default().to_owned();
         Self {
             kind: "image",
-            rwkv_version: header.rwkv_version,
+            rwkv_version: header.version.to_string(),
             format_version: kinglet::image::FORMAT_VERSION,
             name: text(metadata.map(|m| m.name)),
             producer: text(metadata.map(|m| m.producer)),
@@ -117,7 +117,7 @@ impl ImageReport {
         let mut out = std::io::stdout();
         writeln!(
             out,
-            "image        RWKV-{}, format version {}",
+            "image        {}, format version {}",
             self.rwkv_version, self.format_version
         )?;
         writeln!(
@@ -194,10 +194,10 @@ fn parts(header: &Header) -> Vec<PartBytes> {
         }
     };
     BEFORE_LAYERS.iter().for_each(|part| add(part, 1));
-    header
-        .layer_parts()
-        .iter()
-        .for_each(|part| add(part, u64::from(header.n_layer)));
+    for index in 0..header.n_layer {
+        let parts = header.layer_parts(index).iter().copied().flatten();
+        parts.for_each(|part| add(part, 1));
+    }
     AFTER_LAYERS.iter().for_each(|part| add(part, 1));
     let bytes = u64::from(header.metadata.bytes);
     parts.push(PartBytes {

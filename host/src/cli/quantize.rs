@@ -5,7 +5,7 @@ use super::table::{thousands, Table};
 use crate::model::Model;
 use crate::pack::{pack, Options, Packed, PartReport};
 use anyhow::Result;
-use kinglet::image::{Bits, Kind, Layout, Metadata};
+use kinglet::image::{Bits, Kind, Layout, Metadata, StateFormat};
 use serde::Serialize;
 use std::io::Write;
 use std::path::PathBuf;
@@ -31,9 +31,19 @@ pub struct Args {
     /// Precision of embedding and head
     #[arg(long, value_enum, default_value = "int8")]
     head: Precision,
+    /// Precision of the key and value matrices of RWKV-5 to 7, whose errors
+    /// stay in the state
+    #[arg(long, value_enum, default_value = "int8")]
+    keys: Precision,
     /// The core that the image is for
     #[arg(long, value_enum, default_value = "m4")]
     target: Target,
+    /// Number format of the matrix state of RWKV-5 to 7
+    #[arg(long, value_enum, default_value = "f32")]
+    state: State,
+    /// Epsilon of the group norm of RWKV-5 to 7
+    #[arg(long, default_value_t = 64e-5, value_name = "EPS")]
+    gn_eps: f32,
     /// The model's name in the image [default: the checkpoint's file name]
     #[arg(long)]
     name: Option<String>,
@@ -49,6 +59,24 @@ enum Precision {
     Int8,
     /// Half a byte per weight, a scale per 32 of them
     Int4,
+}
+
+/// Number formats of the state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum State {
+    /// Four bytes an element
+    F32,
+    /// Two bytes an element
+    F16,
+}
+
+impl From<State> for StateFormat {
+    fn from(state: State) -> Self {
+        match state {
+            State::F32 => StateFormat::F32,
+            State::F16 => StateFormat::F16,
+        }
+    }
 }
 
 /// The cores, by the arrangement of weights that is fastest on them. Any
@@ -131,7 +159,10 @@ pub fn run(args: &Args) -> Result<()> {
     let options = Options {
         weights: args.weights.into(),
         head: args.head.into(),
+        keys: args.keys.into(),
         layout: args.target.into(),
+        state: args.state.into(),
+        gn_eps: args.gn_eps,
     };
     let bar = progress_bar(0, "quantizing");
     let packed = pack(&model, &options, &metadata, |done, total| {
@@ -240,6 +271,8 @@ fn kind_of(part: &PartReport, options: &Options) -> (String, &'static str) {
     match part.kind {
         Kind::Half(_) => ("vectors".to_owned(), "f16"),
         Kind::Single(_) => ("decays and bonuses".to_owned(), "f32"),
+        Kind::Steer(..) => ("low-rank matrices".to_owned(), name(Bits::Int8)),
+        Kind::Entry(..) => (plain.to_owned(), name(options.keys)),
         Kind::Matrix(..) => (plain.to_owned(), name(options.weights)),
         Kind::Head(..) | Kind::Table(..) => (plain.to_owned(), name(options.head)),
     }

@@ -38,6 +38,8 @@ pub fn run(args: &Args) -> Result<()> {
         embd: args.channels as usize,
         ffn: args.ffn.unwrap_or(4 * args.channels) as usize,
         vocab: args.vocab as usize,
+        heads: 0,
+        ranks: [0; 4],
     };
     Ok(write_v4(&args.output, &dimensions, args.seed)?)
 }

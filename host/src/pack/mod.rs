@@ -4,12 +4,13 @@
 mod layouts;
 mod source;
 
-use crate::model::{Dimensions, Model, ModelError};
+use crate::model::{Model, ModelError};
 use crate::quantize::{quantize, Quantized};
 use half::f16;
 use kinglet::image::{
-    image_crc32, Bits, Header, Kind, Layout, Metadata, Part, Span, TokenizerKind, AFTER_LAYERS,
-    ALIGN, BEFORE_LAYERS, CRC_OFFSET, HEADER_BYTES, MAX_COLS, MAX_LAYERS, MAX_VOCAB,
+    image_crc32, Bits, Header, Kind, Layout, Metadata, Part, Span, StateFormat, TokenizerKind,
+    Version, AFTER_LAYERS, ALIGN, BEFORE_LAYERS, CRC_OFFSET, HEADER_BYTES, MAX_COLS, MAX_LAYERS,
+    MAX_VOCAB,
 };
 use source::Source;
 
@@ -20,8 +21,15 @@ pub struct Options {
     pub weights: Bits,
     /// Bits of embedding and head.
     pub head: Bits,
+    /// Bits of the key and value matrices of RWKV-5 to 7; RWKV-4's are those
+    /// of the other matrices.
+    pub keys: Bits,
     /// The family of cores that the image is for.
     pub layout: Layout,
+    /// Number format of the matrix state; RWKV-4 has none and takes `F32`.
+    pub state: StateFormat,
+    /// Epsilon of the group norm; RWKV-4 has none.
+    pub gn_eps: f32,
 }
 
 /// Why a model cannot be packed.
@@ -91,23 +99,18 @@ pub fn pack(
     metadata: &Metadata<'_>,
     mut progress: impl FnMut(usize, usize),
 ) -> Result<Packed, PackError> {
-    let mut header = header(&model.dimensions(), options)?;
-    let source = Source::new(model);
+    let mut header = header(model, options)?;
+    let source = Source::new(model, header.version);
     let mut writer = Writer {
         header,
         bytes: vec![0; HEADER_BYTES],
         parts: Vec::new(),
     };
-    let layers = header.n_layer as usize;
-    let total = BEFORE_LAYERS.len() + AFTER_LAYERS.len() + layers * header.layer_parts().len();
-    let sections = std::iter::once((None, BEFORE_LAYERS))
-        .chain((0..layers).map(|index| (Some(index), header.layer_parts())))
-        .chain(std::iter::once((None, AFTER_LAYERS)));
-    for (layer, parts) in sections {
-        for part in parts {
-            writer.write(part, source.name(layer, part), &source.values(layer, part)?)?;
-            progress(writer.parts.len(), total);
-        }
+    let parts = stored_parts(&header);
+    for (layer, part) in &parts {
+        let name = source.name(*layer, part);
+        writer.write(part, name, &source.values(*layer, part)?)?;
+        progress(writer.parts.len(), parts.len());
     }
     let Writer {
         mut bytes, parts, ..
@@ -125,8 +128,22 @@ pub fn pack(
     Ok(Packed { bytes, parts })
 }
 
+/// All parts in stored order, those of layers with the layer's index.
+fn stored_parts(header: &Header) -> Vec<(Option<usize>, Part)> {
+    let outside = |parts: &'static [Part]| parts.iter().map(|&part| (None, part));
+    let layer = |index: u32| {
+        let parts = header.layer_parts(index).iter().copied().flatten();
+        parts.map(move |&part| (Some(index as usize), part))
+    };
+    outside(BEFORE_LAYERS)
+        .chain((0..header.n_layer).flat_map(layer))
+        .chain(outside(AFTER_LAYERS))
+        .collect()
+}
+
 /// The header, its spans and checksum still empty.
-fn header(dimensions: &Dimensions, options: &Options) -> Result<Header, PackError> {
+fn header(model: &Model, options: &Options) -> Result<Header, PackError> {
+    let dimensions = model.dimensions();
     let fits = |what, found, most| {
         if found <= most {
             Ok(found as u32)
@@ -134,13 +151,30 @@ fn header(dimensions: &Dimensions, options: &Options) -> Result<Header, PackErro
             Err(PackError::TooLarge { what, found, most })
         }
     };
+    let version = match model.version() {
+        crate::model::Version::V4 => Version::V4,
+        crate::model::Version::V5 => Version::V5,
+        crate::model::Version::V52 => Version::V52,
+        crate::model::Version::V6 => Version::V6,
+        crate::model::Version::V7 => Version::V7,
+    };
+    let mut ranks = [0; 4];
+    for (to, from) in ranks.iter_mut().zip(dimensions.ranks) {
+        *to = fits("low-rank dimensions", from, MAX_COLS)? as u16;
+    }
     let header = Header {
         image_bytes: 0,
         crc32: 0,
-        rwkv_version: 4,
+        version,
         layout: options.layout,
         weight_bits: options.weights,
         head_bits: options.head,
+        entry_bits: if version.has_heads() {
+            options.keys
+        } else {
+            options.weights
+        },
+        state: options.state,
         // A vocabulary of at most 256 entries is one of bytes: nobody
         // publishes another kind of that size.
         tokenizer: if dimensions.vocab <= 256 {
@@ -152,8 +186,13 @@ fn header(dimensions: &Dimensions, options: &Options) -> Result<Header, PackErro
         n_embd: fits("channels", dimensions.embd, MAX_COLS)?,
         n_ffn: fits("hidden channels", dimensions.ffn, MAX_COLS)?,
         n_vocab: fits("vocabulary entries", dimensions.vocab, MAX_VOCAB)?,
-        n_head: 0,
-        gn_eps: 0.0,
+        n_head: fits("heads", dimensions.heads, dimensions.embd)?,
+        gn_eps: if version.has_heads() {
+            options.gn_eps
+        } else {
+            0.0
+        },
+        ranks,
         metadata: Span {
             offset: 0,
             bytes: 0,
@@ -182,6 +221,8 @@ impl Writer {
                 self.push(values.iter().flat_map(|v| v.to_le_bytes()));
                 0.0
             }
+            Kind::Entry(_, cols) => self.write_blocked(cols, self.header.entry_bits, values),
+            Kind::Steer(_, cols) => self.write_blocked(cols, Bits::Int8, values),
             Kind::Matrix(_, cols) => self.write_blocked(cols, self.header.weight_bits, values),
             Kind::Head(_, cols) => self.write_blocked(cols, self.header.head_bits, values),
             Kind::Table(_, cols) => self.write_table(cols, values),

@@ -143,6 +143,7 @@ impl Reference {
             embd,
             ffn,
             vocab,
+            ..
         } = self.dimensions;
         let layer = LayerState {
             att_x: vec![0.0; embd],

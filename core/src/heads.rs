@@ -1,0 +1,90 @@
+//! The state of versions 5 to 7: what a layer's state holds, and the loop
+//! over its heads.
+
+use crate::image::{Header, StateFormat};
+use crate::kernels::state::Cell;
+#[cfg(any(feature = "v5", feature = "v6"))]
+use crate::kernels::state::{bonus, Bonus};
+use half::f16;
+
+/// The state of one layer: the last inputs of both blocks, each `[C]`, and a
+/// matrix `[N, N]` per head, by key channel.
+pub(crate) struct LayerState<'s> {
+    pub att_x: &'s mut [f32],
+    pub ffn_x: &'s mut [f32],
+    pub matrices: Matrices<'s>,
+}
+
+/// The matrices of all heads, as the image's state format says.
+pub(crate) enum Matrices<'s> {
+    F32(&'s mut [f32]),
+    F16(&'s mut [f16]),
+}
+
+impl<'s> LayerState<'s> {
+    pub(crate) fn split(header: &Header, state: &'s mut [f32]) -> Option<Self> {
+        let channels = header.n_embd as usize;
+        let (att_x, rest) = state.split_at_mut_checked(channels)?;
+        let (ffn_x, rest) = rest.split_at_mut_checked(channels)?;
+        let elements = channels * header.head_size();
+        let matrices = match header.state {
+            StateFormat::F32 => Matrices::F32(rest.get_mut(..elements)?),
+            StateFormat::F16 => Matrices::F16(bytemuck::cast_slice_mut(rest).get_mut(..elements)?),
+        };
+        Some(Self {
+            att_x,
+            ffn_x,
+            matrices,
+        })
+    }
+}
+
+/// What enters the heads of RWKV-5 and 6: receptance, key, value, decay and
+/// bonus, each `[C]`.
+#[cfg(any(feature = "v5", feature = "v6"))]
+pub(crate) struct Inputs<'a> {
+    pub r: &'a [f32],
+    pub k: &'a [f32],
+    pub v: &'a [f32],
+    pub w: &'a [f32],
+    pub u: &'a [f32],
+}
+
+/// Reads the state into `y` `[C]` and moves it on by one token.
+#[cfg(any(feature = "v5", feature = "v6"))]
+pub(crate) fn read_and_update(
+    matrices: &mut Matrices<'_>,
+    head_size: usize,
+    inputs: &Inputs<'_>,
+    y: &mut [f32],
+) {
+    match matrices {
+        Matrices::F32(cells) => bonus_heads(cells, head_size, inputs, y),
+        Matrices::F16(cells) => bonus_heads(cells, head_size, inputs, y),
+    }
+}
+
+#[cfg(any(feature = "v5", feature = "v6"))]
+fn bonus_heads<S: Cell>(cells: &mut [S], head_size: usize, inputs: &Inputs<'_>, y: &mut [f32]) {
+    let size = head_size.max(1);
+    let heads = cells
+        .chunks_exact_mut(size * size)
+        .zip(y.chunks_exact_mut(size));
+    let keys = inputs.r.chunks_exact(size).zip(inputs.k.chunks_exact(size));
+    let decays = inputs.w.chunks_exact(size).zip(inputs.u.chunks_exact(size));
+    let inputs = keys.zip(inputs.v.chunks_exact(size)).zip(decays);
+    for ((state, y), (((r, k), v), (w, u))) in heads.zip(inputs) {
+        let mut sum = 0.0;
+        for ((&r, &k), &u) in r.iter().zip(k).zip(u) {
+            sum += r * u * k;
+        }
+        let head = Bonus {
+            r,
+            k,
+            v,
+            w,
+            bonus: sum,
+        };
+        bonus(state, &head, y);
+    }
+}

@@ -1,0 +1,38 @@
+//! One layer of whichever version the image has.
+
+use crate::image::{Image, Version};
+use crate::kernels::Executor;
+use crate::scratch::Work;
+
+/// Makes the state of one layer that of an empty text.
+pub(crate) fn reset(version: Version, state: &mut [f32]) {
+    match version {
+        #[cfg(feature = "v4")]
+        Version::V4 => crate::v4::reset(state),
+        _ => state.fill(0.0),
+    }
+}
+
+/// Advances layer `index` by one token: `work.x` is read and updated. A
+/// version that the build does not have has been refused with the image.
+pub(crate) fn layer(
+    image: &Image<'_>,
+    index: u32,
+    state: &mut [f32],
+    work: &mut Work<'_, '_>,
+    executor: &mut impl Executor,
+) {
+    let (header, parts) = (image.header(), image.layer(index));
+    match header.version {
+        #[cfg(feature = "v4")]
+        Version::V4 => crate::v4::layer(parts, state, work, executor),
+        #[cfg(feature = "v5")]
+        Version::V5 | Version::V52 => crate::v5::layer(header, parts, state, work, executor),
+        #[cfg(feature = "v6")]
+        Version::V6 => crate::v6::layer(header, parts, state, work, executor),
+        #[cfg(feature = "v7")]
+        Version::V7 => crate::v7::layer(header, index, parts, state, work, executor),
+        #[allow(unreachable_patterns)]
+        _ => {}
+    }
+}
