@@ -28,54 +28,13 @@ pub struct Args {
     #[arg(short, default_value_t = 64, value_name = "N")]
     n: usize,
     #[command(flatten)]
-    sampling: SamplingArgs,
+    sampling: kinglet_options::Sampling,
     /// Print one JSON object: tokens, logits_hashes, text
     #[arg(long)]
     json: bool,
     /// With --json: hash the logits at every token of the prompt, too
     #[arg(long, requires = "json")]
     every_logits: bool,
-}
-
-/// How tokens are chosen.
-#[derive(Debug, clap::Args)]
-struct SamplingArgs {
-    /// 0 takes the likeliest token; higher is more varied
-    #[arg(long, default_value_t = 0.0, value_parser = non_negative)]
-    temperature: f32,
-    /// Draw from the K likeliest tokens only; 0 is no limit
-    #[arg(long, default_value_t = 0, value_name = "K")]
-    top_k: u32,
-    /// Draw from the likeliest tokens that together have probability P
-    #[arg(long, default_value_t = 1.0, value_name = "P", value_parser = share)]
-    top_p: f32,
-    /// Divide the logits of the last 64 tokens by this; 1 is off
-    #[arg(long, default_value_t = 1.0, value_name = "X", value_parser = positive)]
-    repetition_penalty: f32,
-    /// The same seed draws the same tokens, on every machine
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-}
-
-fn number(text: &str, holds: impl Fn(f32) -> bool, what: &str) -> Result<f32, String> {
-    let value: f32 = text.parse().map_err(|_| "not a number".to_owned())?;
-    if value.is_finite() && holds(value) {
-        Ok(value)
-    } else {
-        Err(format!("must be {what}"))
-    }
-}
-
-fn non_negative(text: &str) -> Result<f32, String> {
-    number(text, |v| v >= 0.0, "0 or more")
-}
-
-fn positive(text: &str) -> Result<f32, String> {
-    number(text, |v| v > 0.0, "more than 0")
-}
-
-fn share(text: &str) -> Result<f32, String> {
-    number(text, |v| (0.0..=1.0).contains(&v), "between 0 and 1")
 }
 
 #[derive(Debug, Serialize)]
@@ -94,20 +53,14 @@ pub fn run(args: &Args) -> Result<()> {
     if prompt.is_empty() {
         prompt.push(START_TOKEN);
     }
-    let SamplingArgs {
-        temperature,
-        top_k,
-        top_p,
-        repetition_penalty,
-        seed,
-    } = args.sampling;
+    let options = args.sampling;
     let settings = Sampling {
-        temperature,
-        top_k,
-        top_p,
-        repetition_penalty,
+        temperature: options.temperature,
+        top_k: options.top_k,
+        top_p: options.top_p,
+        repetition_penalty: options.repetition_penalty,
     };
-    let mut sampler = Sampler::new(settings, seed);
+    let mut sampler = Sampler::new(settings, options.seed);
     let mut report = Report {
         prompt_tokens: prompt.len(),
         tokens: Vec::new(),

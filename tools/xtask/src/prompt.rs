@@ -45,21 +45,8 @@ pub struct Sampling {
     /// Tokens to generate [default: 32; on the console 100]
     #[arg(short, value_name = "N")]
     n: Option<u32>,
-    /// 0 takes the likeliest token; higher is more varied
-    #[arg(long, default_value_t = 0.0, value_parser = non_negative)]
-    temperature: f32,
-    /// Draw from the K likeliest tokens only; 0 is no limit
-    #[arg(long, default_value_t = 0, value_name = "K")]
-    top_k: u32,
-    /// Draw from the likeliest tokens that together have probability P
-    #[arg(long, default_value_t = 1.0, value_name = "P", value_parser = share)]
-    top_p: f32,
-    /// Divide the logits of the last 64 tokens by this; 1 is off
-    #[arg(long, default_value_t = 1.0, value_name = "X", value_parser = positive)]
-    repetition_penalty: f32,
-    /// The same seed draws the same tokens, on every machine
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
+    #[command(flatten)]
+    chosen: kinglet_options::Sampling,
 }
 
 impl Sampling {
@@ -67,11 +54,7 @@ impl Sampling {
     pub fn greedy(n: u32) -> Self {
         Self {
             n: Some(n),
-            temperature: 0.0,
-            top_k: 0,
-            top_p: 1.0,
-            repetition_penalty: 1.0,
-            seed: 0,
+            chosen: kinglet_options::Sampling::default(),
         }
     }
 
@@ -82,11 +65,11 @@ impl Sampling {
             prompt_bytes,
             tokens: self.n.unwrap_or(32),
             every_logits,
-            temperature: self.temperature,
-            top_k: self.top_k,
-            top_p: self.top_p,
-            repetition_penalty: self.repetition_penalty,
-            seed: self.seed,
+            temperature: self.chosen.temperature,
+            top_k: self.chosen.top_k,
+            top_p: self.chosen.top_p,
+            repetition_penalty: self.chosen.repetition_penalty,
+            seed: self.chosen.seed,
         })
     }
 
@@ -103,45 +86,18 @@ impl Sampling {
             "n",
             self.n.unwrap_or_default().to_string(),
         );
-        set(
-            self.temperature != 0.0,
-            "temperature",
-            self.temperature.to_string(),
-        );
-        set(self.top_k != 0, "top-k", self.top_k.to_string());
-        set(self.top_p != 1.0, "top-p", self.top_p.to_string());
-        let penalty = self.repetition_penalty;
+        let chosen = self.chosen;
+        let temperature = chosen.temperature;
+        set(temperature != 0.0, "temperature", temperature.to_string());
+        set(chosen.top_k != 0, "top-k", chosen.top_k.to_string());
+        set(chosen.top_p != 1.0, "top-p", chosen.top_p.to_string());
+        let penalty = chosen.repetition_penalty;
         set(penalty != 1.0, "repetition-penalty", penalty.to_string());
-        set(self.seed != 0, "seed", self.seed.to_string());
+        set(chosen.seed != 0, "seed", chosen.seed.to_string());
         if commands.is_empty() {
             commands
         } else {
             commands.trim_end().to_owned() + "\n"
         }
     }
-}
-
-fn number(text: &str, holds: impl Fn(f32) -> bool, what: &str) -> Result<f32, String> {
-    let value: f32 = text.parse().map_err(|_| "not a number".to_owned())?;
-    if value.is_finite() && holds(value) {
-        Ok(value)
-    } else {
-        Err(format!("must be {what}"))
-    }
-}
-
-fn non_negative(text: &str) -> Result<f32, String> {
-    number(text, |value| value >= 0.0, "0 or more")
-}
-
-fn positive(text: &str) -> Result<f32, String> {
-    number(text, |value| value > 0.0, "more than 0")
-}
-
-fn share(text: &str) -> Result<f32, String> {
-    number(
-        text,
-        |value| (0.0..=1.0).contains(&value),
-        "between 0 and 1",
-    )
 }
