@@ -48,8 +48,9 @@ const _: [Routine; 2] = [kinglet_v7m_int8, kinglet_v7m_int4];
 
 // Registers: r0 weights  r1 words  r2-r5 sums of four rows
 //   r6-r9 their weights  r10-r12, lr activations
-// Stack: [0] words  [4] sums  [8] blocks left  [12] steps left; 36 bytes of
-// saved registers behind, then the fifth argument.
+// Stack: [0] words  [4] sums  [8] blocks left  [12] the vector's end less the
+// 128 bytes of eight steps; 36 bytes of saved registers behind, then the fifth
+// argument. The signed distance of r1 from that end says what is left.
 global_asm!(
     r#"
     .syntax unified
@@ -95,29 +96,31 @@ global_asm!(
 kinglet_v7m_int8:
     push    {{r4-r11, lr}}
     sub     sp, #16
-    strd    r1, r2, [sp]
-    str     r3, [sp, #8]
-1:  ldr     r1, [sp]
     ldr     r6, [sp, #52]
+    strd    r1, r2, [sp]
+    add     r6, r1, r6, lsl #4
+    subs    r6, #124
+    strd    r3, r6, [sp, #8]
+1:  ldr     r1, [sp]
+    ldr     r6, [sp, #12]
     ldr     r2, [r1], #4
     mov     r3, r2
     mov     r4, r2
     mov     r5, r2
-    subs    r6, #8
-    blo     3f
-2:  str     r6, [sp, #12]
-    .rept 8
+    subs    r6, r6, r1
+    bmi     3f
+2:  .rept 8
     kinglet_v7m_int8_step
     .endr
     ldr     r6, [sp, #12]
-    subs    r6, #8
-    bhs     2b
-3:  adds    r6, #8
+    subs    r6, r6, r1
+    bpl     2b
+3:  adds    r6, #128
     beq     5f
-4:  str     r6, [sp, #12]
-    kinglet_v7m_int8_step
+4:  kinglet_v7m_int8_step
     ldr     r6, [sp, #12]
-    subs    r6, #1
+    subs    r6, r6, r1
+    adds    r6, #128
     bne     4b
 5:  ldrd    r6, r7, [sp, #4]
     stm     r6!, {{r2-r5}}
@@ -134,7 +137,7 @@ kinglet_v7m_int8:
 //   and 1, r5 of rows 2 and 3  r6, r7 and r12, lr their weights in two steps
 //   r8-r11 activations
 // Stack: [0] sums of four rows  [16] words  [20] sums  [24] blocks left
-// [28] groups left; saved registers behind, then the fifth argument.
+// [28] the vector's end; saved registers behind, then the fifth argument.
 global_asm!(
     r#"
     .syntax unified
@@ -196,17 +199,18 @@ kinglet_v7m_int4:
     push    {{r4-r11, lr}}
     sub     sp, #32
     strd    r1, r2, [sp, #16]
-    str     r3, [sp, #24]
+    ldr     r4, [sp, #68]
+    movs    r5, #132
+    mla     r4, r4, r5, r1
+    strd    r3, r4, [sp, #24]
     mov     r2, #0x000F000F
 1:  movs    r4, #0
     ldr     r1, [sp, #16]
-    ldr     r3, [sp, #68]
     strd    r4, r4, [sp]
     strd    r4, r4, [sp, #8]
-2:  str     r3, [sp, #28]
-    kinglet_v7m_int4_group
+2:  kinglet_v7m_int4_group
     ldr     r3, [sp, #28]
-    subs    r3, #1
+    cmp     r1, r3
     bne     2b
     ldrd    r3, r12, [sp, #20]
     stm     r3!, {{r8-r11}}
