@@ -157,6 +157,39 @@ fn a_better_past_is_noticed(results: &Value) {
     assert_eq!(errors.matches("worse: ").count(), 1, "{errors}");
 }
 
+/// With and without an FPU. The parts that the bench firmware counted are taken
+/// from the whole that another firmware counted: what is left must not depend
+/// on the width of the weights.
+#[test]
+fn the_parts_of_a_token_are_the_whole() {
+    if !enabled() {
+        return;
+    }
+    for machine in ["mps2-an386", "mps2-an385"] {
+        let output = run(&["bench", "--json", "--machine", machine]);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{machine}: {errors}");
+        let results: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let tokens = results["tokens"].as_array().expect("a list");
+        assert_eq!(tokens.len(), 4, "{machine}");
+        for token in tokens {
+            let parts = token["parts"].as_object().expect("parts");
+            let counts: Vec<u64> = parts.values().filter_map(Value::as_u64).collect();
+            assert_eq!(counts.len(), 6, "{token}");
+            assert!(counts.iter().all(|&count| count > 0), "{token}");
+            let sum: u64 = counts.iter().sum();
+            assert_eq!(Some(sum), token["instructions_per_token"].as_u64());
+        }
+        for pair in tokens.chunks_exact(2) {
+            assert_eq!(pair[0]["model"], pair[1]["model"]);
+            assert_ne!(pair[0]["weights"], pair[1]["weights"]);
+            let elementwise = |i: usize| pair[i]["parts"]["elementwise"].as_f64().unwrap();
+            let ratio = elementwise(0) / elementwise(1);
+            assert!((ratio - 1.0).abs() < 0.01, "{machine}: {ratio}");
+        }
+    }
+}
+
 #[test]
 fn an_image_for_other_cores_is_refused_with_advice() {
     if !enabled() {

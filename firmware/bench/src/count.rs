@@ -9,27 +9,44 @@ use kinglet::kernels;
 use kinglet_board::{say, since, ticks};
 use kinglet_protocol::{Measure, MODEL_SHAPES, SHAPES};
 
+/// Counts instructions, its own not among them.
+pub struct Counter {
+    empty: u64,
+}
+
+impl Counter {
+    /// A counter that knows what counting itself takes.
+    pub fn new() -> Self {
+        // The first use of the timer may start with a part of a tick.
+        let empty = instructions(&mut || {});
+        let empty = empty.min(instructions(&mut || {}));
+        Self { empty }
+    }
+
+    /// The instructions of a call.
+    pub fn count(&self, work: &mut dyn FnMut()) -> u64 {
+        instructions(work) - self.empty
+    }
+}
+
 /// Counts all shapes that there is room for.
-pub fn run(room: &mut Room) {
+pub fn run(room: &mut Room, counter: &Counter) {
     let mut random = Random::new(3);
     let words = room.weights.len();
     let cols = room.x.len();
     room.fill_weights(words, &mut random);
     room.fill_x(cols, &mut random);
     room.scales.fill(bf16::ONE);
-    // The first use of the timer may start with a part of a tick.
-    let empty = instructions(&mut || {});
-    let empty = empty.min(instructions(&mut || {}));
     for bits in [Bits::Int8, Bits::Int4] {
         for &(rows, cols) in SHAPES.iter().chain(&MODEL_SHAPES) {
             if room.holds(bits, rows as usize, cols as usize) {
-                count(room, bits, (rows, cols), empty);
+                count(room, bits, (rows, cols), counter);
             }
         }
     }
 }
 
-fn count(room: &mut Room, bits: Bits, (rows, cols): (u32, u32), empty: u64) {
+fn count(room: &mut Room, bits: Bits, (rows, cols): (u32, u32), counter: &Counter) {
     let (m, n) = (rows as usize, cols as usize);
     let matrix = Matrix {
         layout: LAYOUT,
@@ -42,15 +59,15 @@ fn count(room: &mut Room, bits: Bits, (rows, cols): (u32, u32), empty: u64) {
     let x = &room.x[..n];
     let max = abs_max(x);
     let words = &mut room.words;
-    let prepare = instructions(&mut || {
+    let prepare = counter.count(&mut || {
         black_box(kernels::prepare(x, max, &matrix, words));
     });
     let prepared = kernels::prepare(x, max, &matrix, words);
-    let sums = instructions(&mut || {
+    let sums = counter.count(&mut || {
         kernels::sums(&matrix, &prepared, &mut room.sums[..m]);
         black_box(&room.sums);
     });
-    let scaled = instructions(&mut || {
+    let scaled = counter.count(&mut || {
         kernels::matvec(&matrix, &prepared, &mut room.y[..m]);
         black_box(&room.y);
     });
@@ -60,9 +77,9 @@ fn count(room: &mut Room, bits: Bits, (rows, cols): (u32, u32), empty: u64) {
             bits: u32::from(bits.count()),
             rows,
             cols,
-            sums: sums - empty,
-            scaled: scaled - empty,
-            prepare: prepare - empty,
+            sums,
+            scaled,
+            prepare,
         }
     );
 }

@@ -1,7 +1,7 @@
 //! Kinglet's kernels on an emulated Cortex-M board.
 //!
 //! The program checks them ([`check`]), counts their instructions
-//! ([`count`]), prints a line of `kinglet_protocol::Measure` for each result
+//! ([`count`]) and those of what else a token takes ([`steps`]), prints a line of `kinglet_protocol::Measure` for each result
 //! and leaves QEMU.
 #![no_std]
 #![no_main]
@@ -13,14 +13,18 @@ mod count;
 mod entry;
 mod random;
 mod room;
+mod steps;
 
+use count::Counter;
 use kinglet_board::{exit, say};
 use kinglet_protocol::Measure;
 use room::Room;
 
 fn main(room: &'static mut Room) -> ! {
     let right = check::run(room);
-    count::run(room);
+    let counter = Counter::new();
+    count::run(room, &counter);
+    steps::run(room, &counter);
     say!("{}", Measure::Done);
     exit(i32::from(!right))
 }

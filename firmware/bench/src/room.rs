@@ -1,7 +1,7 @@
 //! All memory that the bench works in, and the products that it computes.
 
 use crate::random::Random;
-use half::bf16;
+use half::{bf16, f16};
 use kinglet::image::{matrix_weight_bytes, Bits, Layout, Matrix, GROUP_BYTES};
 use kinglet::kernels::{self, portable, prepared_words};
 use kinglet::math::AbsMax;
@@ -25,7 +25,8 @@ const LIMITS: (usize, usize, usize) = if MACHINE.ram.bytes > 100 << 10 {
 pub const MAX_COLS: usize = LIMITS.1;
 
 const WEIGHT_WORDS: usize = LIMITS.0;
-const MAX_ROWS: usize = LIMITS.2;
+/// The most rows that there is room for.
+pub const MAX_ROWS: usize = LIMITS.2;
 
 /// No layout and no width of weights takes more words for a prepared vector.
 const PREPARED_WORDS: usize = prepared_words(Layout::Pairs, Bits::Int4, MAX_COLS);
@@ -38,6 +39,8 @@ pub struct Room {
     pub x: [f32; MAX_COLS],
     /// The scales of rows.
     pub scales: [bf16; MAX_ROWS],
+    /// Weights and biases of a norm.
+    pub halves: [f16; MAX_ROWS],
     /// The prepared vector.
     pub words: [u32; PREPARED_WORDS],
     /// The vector as the portable kernels want it.
@@ -69,6 +72,7 @@ impl Room {
             weights: [0; WEIGHT_WORDS],
             x: [0.0; MAX_COLS],
             scales: [bf16::ZERO; MAX_ROWS],
+            halves: [f16::ZERO; MAX_ROWS],
             words: [0; PREPARED_WORDS],
             plain: [0; MAX_COLS / 4],
             sums: [0; MAX_ROWS],

@@ -17,7 +17,7 @@ pub use machine::{
     Machine, Region, Timer, TimerKind, Uart, UartKind, ICOUNT_SHIFT, MACHINES,
     NANOS_PER_INSTRUCTION,
 };
-pub use measure::{Measure, MODEL_SHAPES, SHAPES};
+pub use measure::{Measure, MODEL_CHANNELS, MODEL_SHAPES, MODEL_VOCABS, SHAPES};
 pub use request::{Request, BODY_MAX, FRAME_START};
 
 /// The version of requests and answers. The firmware names it in

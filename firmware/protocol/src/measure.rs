@@ -19,6 +19,12 @@ pub const SHAPES: [(u32, u32); 6] = [
 pub const MODEL_SHAPES: [(u32, u32); 5] =
     [(256, 128), (192, 192), (768, 192), (192, 768), (512, 192)];
 
+/// Channels of these models: the lengths of their layer norms.
+pub const MODEL_CHANNELS: [u32; 2] = [128, 192];
+
+/// Vocabularies of these models: the lengths of their logits.
+pub const MODEL_VOCABS: [u32; 2] = [256, 512];
+
 /// A line of the bench firmware.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure<'a> {
@@ -46,6 +52,22 @@ pub enum Measure<'a> {
         /// Instructions of preparing the vector.
         prepare: u64,
     },
+    /// Instructions of a layer norm.
+    Norm {
+        /// The length of its vector.
+        channels: u32,
+        /// Instructions.
+        instructions: u64,
+    },
+    /// Instructions of choosing a token.
+    Sample {
+        /// How many logits there are.
+        vocab: u32,
+        /// Instructions of taking the likeliest.
+        greedy: u64,
+        /// Instructions of drawing one, with temperature and top-p.
+        drawn: u64,
+    },
     /// Nothing more follows.
     Done,
 }
@@ -62,6 +84,15 @@ impl fmt::Display for Measure<'_> {
                 scaled,
                 prepare,
             } => write!(f, "kernel {bits} {rows} {cols} {sums} {scaled} {prepare}"),
+            Self::Norm {
+                channels,
+                instructions,
+            } => write!(f, "norm {channels} {instructions}"),
+            Self::Sample {
+                vocab,
+                greedy,
+                drawn,
+            } => write!(f, "sample {vocab} {greedy} {drawn}"),
             Self::Done => f.write_str("done"),
         }
     }
@@ -84,6 +115,15 @@ impl<'a> Measure<'a> {
                 sums: next(&mut words)?,
                 scaled: next(&mut words)?,
                 prepare: next(&mut words)?,
+            },
+            "norm" => Self::Norm {
+                channels: next(&mut words)?,
+                instructions: next(&mut words)?,
+            },
+            "sample" => Self::Sample {
+                vocab: next(&mut words)?,
+                greedy: next(&mut words)?,
+                drawn: next(&mut words)?,
             },
             "done" => Self::Done,
             _ => return None,
@@ -118,7 +158,16 @@ mod tests {
             cases: 630,
             wrong: 0,
         };
-        for line in [check, kernel, Measure::Done] {
+        let norm = Measure::Norm {
+            channels: 128,
+            instructions: u64::MAX,
+        };
+        let sample = Measure::Sample {
+            vocab: 256,
+            greedy: 1,
+            drawn: 2,
+        };
+        for line in [check, kernel, norm, sample, Measure::Done] {
             assert_eq!(Measure::parse(&line.to_string()), Some(line));
         }
     }
@@ -130,6 +179,8 @@ mod tests {
             "panicked",
             "check a 1",
             "kernel 8 1 2 3 4 5 6",
+            "norm 128",
+            "sample 256 1 2 3",
             "done 1",
         ] {
             assert_eq!(Measure::parse(text), None, "{text}");

@@ -2,15 +2,16 @@
 
 mod compare;
 mod kernels;
+mod markdown;
+mod parts;
 mod tokens;
 
 use crate::prompt::machine_parser;
 use crate::setup::ensure_qemu;
 use anyhow::{bail, Context, Result};
-use kernels::{Kernel, KernelCode};
+use kernels::{Kernel, KernelCode, Norm, Sample};
 use kinglet_protocol::{Machine, MACHINES};
 use serde::{Deserialize, Serialize};
-use std::fmt::Write as _;
 use std::io::Write;
 use std::path::PathBuf;
 use tokens::Tokens;
@@ -39,10 +40,16 @@ pub struct Args {
     /// kernels: a list of {core, machine, weights, rows, cols,
     /// instructions_per_mac (the integer sums, a whole call),
     /// instructions_per_mac_scaled (with the scales of the rows),
-    /// prepare_per_column}. tokens: a list of {core, machine, model, weights,
-    /// instructions_per_token, matrix_macs, instructions_per_mac,
-    /// matrix_instructions, prepare_instructions, other_instructions}. checks: a list of {machine,
-    /// name, cases, wrong}. code: a list of {core, machine, symbol, bytes}.
+    /// prepare_per_column}. norms: a list of {core, machine, channels,
+    /// instructions}. sampling: a list of {core, machine, vocab, greedy, drawn
+    /// (temperature 0.8, top-p 0.9)}. tokens: a list of {core, machine, model,
+    /// weights, instructions_per_token, matrix_macs, instructions_per_mac,
+    /// instructions_per_parameter, matrix_instructions, prepare_instructions,
+    /// other_instructions, parts}; parts, whose sum is the token: {products
+    /// (of the layers), elementwise (all that the others are not), norms,
+    /// quantization, head (product and quantization), sampling}. checks: a
+    /// list of {machine, name, cases, wrong}. code: a list of {core, machine,
+    /// symbol, bytes}.
     #[arg(long)]
     json: bool,
     /// Print what got worse by more than 0.5 % since an earlier --json; exit code 1 if anything did
@@ -64,6 +71,10 @@ struct Check {
 struct Results {
     checks: Vec<Check>,
     kernels: Vec<Kernel>,
+    #[serde(default)]
+    norms: Vec<Norm>,
+    #[serde(default)]
+    sampling: Vec<Sample>,
     tokens: Vec<Tokens>,
     code: Vec<KernelCode>,
 }
@@ -86,7 +97,7 @@ pub fn run(args: &Args) -> Result<()> {
     if args.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&results)?)?;
     } else {
-        write!(out, "{}", markdown(&results)?)?;
+        write!(out, "{}", markdown::markdown(&results))?;
     }
     conclude(&results, before.as_ref())
 }
@@ -126,24 +137,4 @@ fn conclude(results: &Results, before: Option<&Results>) -> Result<()> {
         1 => bail!("one figure got worse"),
         many => bail!("{many} figures got worse"),
     }
-}
-
-/// All results as Markdown.
-fn markdown(results: &Results) -> Result<String> {
-    let mut text = String::new();
-    kernels::markdown(results, &mut text)?;
-    if !results.tokens.is_empty() {
-        tokens::markdown(results, &mut text)?;
-    }
-    writeln!(text, "\n| core | kernel | bytes of code |\n|---|---|---:|")?;
-    for code in &results.code {
-        let KernelCode {
-            core,
-            symbol,
-            bytes,
-            ..
-        } = code;
-        writeln!(text, "| {core} | `{symbol}` | {bytes} |")?;
-    }
-    Ok(text)
 }

@@ -7,7 +7,7 @@ use crate::firmware::build_bench;
 use anyhow::{bail, Context, Result};
 use kinglet_protocol::{Machine, Measure, SHAPES};
 use serde::{Deserialize, Serialize};
-use std::fmt::Write;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// What a matrix x vector product costs.
@@ -21,6 +21,25 @@ pub struct Kernel {
     pub instructions_per_mac: f64,
     pub instructions_per_mac_scaled: f64,
     pub prepare_per_column: f64,
+}
+
+/// What a layer norm costs.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Norm {
+    pub core: String,
+    pub machine: String,
+    pub channels: u32,
+    pub instructions: u64,
+}
+
+/// What choosing a token costs.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Sample {
+    pub core: String,
+    pub machine: String,
+    pub vocab: u32,
+    pub greedy: u64,
+    pub drawn: u64,
 }
 
 /// What a kernel takes of flash.
@@ -45,9 +64,20 @@ pub struct Cost {
     pub prepare: u64,
 }
 
+/// All that the parts of a token are computed from.
+#[derive(Clone, Debug, Default)]
+pub struct Costs {
+    /// Products.
+    pub products: Vec<Cost>,
+    /// Instructions of a norm, by its channels.
+    pub norms: BTreeMap<u32, u64>,
+    /// Instructions of choosing the likeliest token, by the vocabulary.
+    pub greedy: BTreeMap<u32, u64>,
+}
+
 /// Runs the bench firmware; adds what it says to the results and returns
 /// the costs of all its shapes.
-pub fn measure(machine: &'static Machine, results: &mut Results) -> Result<Vec<Cost>> {
+pub fn measure(machine: &'static Machine, results: &mut Results) -> Result<Costs> {
     let elf = build_bench(machine)?;
     results.code.extend(code(machine, &elf)?);
     let emulator = Emulator {
@@ -56,7 +86,7 @@ pub fn measure(machine: &'static Machine, results: &mut Results) -> Result<Vec<C
         image: None,
     };
     let (lines, _) = emulator.listen()?;
-    let mut costs = Vec::new();
+    let mut costs = Costs::default();
     for line in &lines {
         match Measure::parse(line) {
             Some(Measure::Check { name, cases, wrong }) => results.checks.push(Check {
@@ -65,8 +95,8 @@ pub fn measure(machine: &'static Machine, results: &mut Results) -> Result<Vec<C
                 cases,
                 wrong,
             }),
-            Some(kernel @ Measure::Kernel { .. }) => costs.extend(note(machine, kernel, results)),
             Some(Measure::Done) => return Ok(costs),
+            Some(measure) => note(machine, measure, &mut costs, results),
             None => bail!("the firmware says: {line}"),
         }
     }
@@ -74,41 +104,71 @@ pub fn measure(machine: &'static Machine, results: &mut Results) -> Result<Vec<C
 }
 
 /// Rounded to what is worth comparing.
-fn rounded(value: f64) -> f64 {
+pub fn rounded(value: f64) -> f64 {
     (value * 10_000.0).round() / 10_000.0
 }
 
-fn note(machine: &Machine, kernel: Measure<'_>, results: &mut Results) -> Option<Cost> {
-    let Measure::Kernel {
-        bits,
-        rows,
-        cols,
-        sums,
-        scaled,
-        prepare,
-    } = kernel
-    else {
-        return None;
-    };
-    if SHAPES.contains(&(rows, cols)) {
-        let macs = f64::from(rows) * f64::from(cols);
-        results.kernels.push(Kernel {
-            core: machine.core.into(),
-            machine: machine.name.into(),
-            weights: format!("int{bits}"),
+/// Adds what was counted to the costs, and to the results what is one.
+fn note(machine: &Machine, measure: Measure<'_>, costs: &mut Costs, results: &mut Results) {
+    let (core, name) = (machine.core.to_owned(), machine.name.to_owned());
+    match measure {
+        Measure::Kernel {
+            bits,
             rows,
             cols,
-            instructions_per_mac: rounded(sums as f64 / macs),
-            instructions_per_mac_scaled: rounded(scaled as f64 / macs),
-            prepare_per_column: rounded(prepare as f64 / f64::from(cols)),
-        });
+            sums,
+            scaled,
+            prepare,
+        } => {
+            costs.products.push(Cost {
+                bits,
+                shape: (rows, cols),
+                scaled,
+                prepare,
+            });
+            let macs = f64::from(rows) * f64::from(cols);
+            let kernel = Kernel {
+                core,
+                machine: name,
+                weights: format!("int{bits}"),
+                rows,
+                cols,
+                instructions_per_mac: rounded(sums as f64 / macs),
+                instructions_per_mac_scaled: rounded(scaled as f64 / macs),
+                prepare_per_column: rounded(prepare as f64 / f64::from(cols)),
+            };
+            let compared = SHAPES.contains(&(rows, cols));
+            results.kernels.extend(compared.then_some(kernel));
+        }
+        Measure::Norm {
+            channels,
+            instructions,
+        } => {
+            costs.norms.insert(channels, instructions);
+            results.norms.push(Norm {
+                core,
+                machine: name,
+                channels,
+                instructions,
+            });
+        }
+        Measure::Sample {
+            vocab,
+            greedy,
+            drawn,
+        } => {
+            costs.greedy.insert(vocab, greedy);
+            results.sampling.push(Sample {
+                core,
+                machine: name,
+                vocab,
+                greedy,
+                drawn,
+            });
+        }
+        // They have been dealt with.
+        Measure::Check { .. } | Measure::Done => {}
     }
-    Some(Cost {
-        bits,
-        shape: (rows, cols),
-        scaled,
-        prepare,
-    })
 }
 
 /// The kernels in the firmware: routines in assembly, and the library's
@@ -136,33 +196,4 @@ fn code(machine: &Machine, elf: &Path) -> Result<Vec<KernelCode>> {
 /// The names of routines in assembly have no path.
 fn is_assembly(name: &str) -> bool {
     name.starts_with("kinglet_") && !name.contains("::")
-}
-
-/// A row for each kernel and shape.
-pub fn markdown(results: &Results, text: &mut String) -> Result<()> {
-    writeln!(
-        text,
-        "| core | machine | weights | rows x columns | instructions per multiply-add | \
-         with scales | preparation per column |\n|---|---|---|---|---:|---:|---:|"
-    )?;
-    for kernel in &results.kernels {
-        let Kernel {
-            core,
-            machine,
-            weights,
-            rows,
-            cols,
-            ..
-        } = kernel;
-        let (sums, scaled) = (
-            kernel.instructions_per_mac,
-            kernel.instructions_per_mac_scaled,
-        );
-        let prepare = kernel.prepare_per_column;
-        writeln!(
-            text,
-            "| {core} | {machine} | {weights} | {rows} x {cols} | {sums:.3} | {scaled:.3} | {prepare:.1} |"
-        )?;
-    }
-    Ok(())
 }

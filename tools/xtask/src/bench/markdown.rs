@@ -1,0 +1,149 @@
+//! The tables of `docs/performance.md`.
+
+use super::kernels::{Kernel, KernelCode, Norm, Sample};
+use super::tokens::Tokens;
+use super::Results;
+use crate::table::thousands;
+
+/// All results as Markdown; tables of which nothing was measured are left out.
+pub fn markdown(results: &Results) -> String {
+    let per_multiply_add = [
+        "sums, per multiply-add",
+        "with row scales, per multiply-add",
+        "preparation, per column",
+    ];
+    let tables = [
+        table(
+            &["core", "machine", "weights", "rows x columns"],
+            &per_multiply_add,
+            results.kernels.iter().map(kernel),
+        ),
+        table(
+            &["core", "model", "weights"],
+            &[
+                "instructions per token",
+                "per multiply-add",
+                "per parameter",
+            ],
+            results.tokens.iter().map(token),
+        ),
+        table(
+            &["core", "model", "weights"],
+            &[
+                "products",
+                "element-wise",
+                "norms",
+                "quantization",
+                "head",
+                "sampling",
+            ],
+            results.tokens.iter().filter_map(parts),
+        ),
+        table(
+            &["core", "machine", "channels"],
+            &["instructions of a layer norm"],
+            results.norms.iter().map(norm),
+        ),
+        table(
+            &["core", "machine", "vocabulary"],
+            &["the likeliest token", "a drawn token"],
+            results.sampling.iter().map(sample),
+        ),
+        table(
+            &["core", "kernel"],
+            &["bytes of code"],
+            results.code.iter().map(code),
+        ),
+    ];
+    let tables: Vec<String> = tables.into_iter().flatten().collect();
+    tables.join("\n")
+}
+
+/// Columns of names, then columns of numbers; each row a list of cells.
+fn table(
+    names: &[&str],
+    numbers: &[&str],
+    rows: impl Iterator<Item = Vec<String>>,
+) -> Option<String> {
+    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
+    let head: Vec<String> = [names, numbers]
+        .concat()
+        .into_iter()
+        .map(Into::into)
+        .collect();
+    let rule = [
+        "|",
+        &"---|".repeat(names.len()),
+        &"---:|".repeat(numbers.len()),
+        "\n",
+    ]
+    .concat();
+    let rows: Vec<String> = rows.map(|cells| line(&cells)).collect();
+    let is_empty = rows.is_empty();
+    (!is_empty).then(|| line(&head) + &rule + &rows.concat())
+}
+
+fn kernel(kernel: &Kernel) -> Vec<String> {
+    vec![
+        kernel.core.clone(),
+        kernel.machine.clone(),
+        kernel.weights.clone(),
+        format!("{} x {}", kernel.rows, kernel.cols),
+        format!("{:.3}", kernel.instructions_per_mac),
+        format!("{:.3}", kernel.instructions_per_mac_scaled),
+        format!("{:.1}", kernel.prepare_per_column),
+    ]
+}
+
+fn norm(norm: &Norm) -> Vec<String> {
+    vec![
+        norm.core.clone(),
+        norm.machine.clone(),
+        norm.channels.to_string(),
+        thousands(norm.instructions),
+    ]
+}
+
+fn sample(sample: &Sample) -> Vec<String> {
+    vec![
+        sample.core.clone(),
+        sample.machine.clone(),
+        sample.vocab.to_string(),
+        thousands(sample.greedy),
+        thousands(sample.drawn),
+    ]
+}
+
+fn token(tokens: &Tokens) -> Vec<String> {
+    let per_parameter = tokens.instructions_per_parameter;
+    let mut cells = names(tokens);
+    cells.extend([
+        thousands(tokens.instructions_per_token),
+        format!("{:.3}", tokens.instructions_per_mac),
+        per_parameter.map_or_else(String::new, |value| format!("{value:.3}")),
+    ]);
+    cells
+}
+
+fn parts(tokens: &Tokens) -> Option<Vec<String>> {
+    let parts = tokens.parts?.named();
+    let mut cells = names(tokens);
+    cells.extend(parts.map(|(_, part)| thousands(part)));
+    Some(cells)
+}
+
+fn names(tokens: &Tokens) -> Vec<String> {
+    vec![
+        tokens.core.clone(),
+        tokens.model.clone(),
+        tokens.weights.clone(),
+    ]
+}
+
+fn code(code: &KernelCode) -> Vec<String> {
+    vec![
+        code.core.clone(),
+        format!("`{}`", code.symbol),
+        code.bytes.to_string(),
+    ]
+}
