@@ -1,4 +1,4 @@
-//! A token of the demo model on this workstation, with and without the head.
+//! The demo model on this workstation: a token with its logits, and a prompt.
 
 use criterion::{criterion_group, criterion_main, Criterion, Throughput};
 use kinglet::image::{Bits, Layout, Metadata};
@@ -8,6 +8,11 @@ use kinglet_host::model::Model;
 use kinglet_host::pack::{pack, Options};
 use std::hint::black_box;
 use std::path::Path;
+
+/// Tokens of the prompt; each is a byte.
+const PROMPT_TOKENS: usize = 256;
+
+const STORY: &[u8] = b"Once upon a time there was a bird that weighed less than a letter. ";
 
 fn demo_image(weights: Bits) -> ImageFile {
     let path = concat!(
@@ -36,10 +41,18 @@ fn tokens(c: &mut Criterion) {
         let mut state = vec![0.0; image.header().state_len()];
         let mut scratch = vec![0.0; image.header().scratch_len()];
         let mut session = Session::new(&image, &mut state, &mut scratch).expect("the buffers fit");
+        let prompt = STORY.iter().cycle().take(PROMPT_TOKENS);
+        let prompt: Vec<u32> = prompt.copied().map(u32::from).collect();
         let mut group = c.benchmark_group(format!("stories-{name}"));
         group.throughput(Throughput::Elements(1));
         group.bench_function("step", |b| b.iter(|| black_box(session.step(97).is_ok())));
-        group.bench_function("prefill", |b| b.iter(|| session.feed(black_box(&[97]))));
+        group.throughput(Throughput::Elements(PROMPT_TOKENS as u64));
+        group.bench_function("prefill", |b| {
+            b.iter(|| {
+                session.reset();
+                session.feed(black_box(&prompt)).expect("bytes are tokens");
+            });
+        });
         group.finish();
     }
 }
