@@ -133,8 +133,9 @@ impl<'q> Product<'q> {
         prepare(x, max, matrix, self.q)
     }
 
-    /// `out = matrix x vector`. `max` is the largest absolute value of `x`;
-    /// `out` holds whole blocks of four rows.
+    /// `out = matrix x vector`. `x` may be longer than the matrix has columns;
+    /// `max` is the largest absolute value in these, and `out` holds whole
+    /// blocks of four rows.
     pub(crate) fn of(
         &mut self,
         matrix: &Matrix<'_>,
@@ -143,6 +144,7 @@ impl<'q> Product<'q> {
         executor: &mut impl Executor,
         out: &mut [f32],
     ) {
+        let x = x.get(..matrix.cols).unwrap_or(x);
         executor.matvec(matrix, &prepare(x, max, matrix, self.q), out);
     }
 }

@@ -108,18 +108,32 @@ pub struct Bonus<'a> {
 /// Reads the state of a head, `y[j] = bonus v[j] + sum_i r[i] S[i,j]`, and
 /// moves it on: `S[i,j] = S[i,j] w[i] + k[i] v[j]`.
 pub fn bonus<S: Cell>(state: &mut [S], head: &Bonus<'_>, y: &mut [f32]) {
+    bonus_by::<S, true>(state, head, y);
+}
+
+/// The twin of [`bonus`], for all value channels.
+pub fn bonus_portable<S: Cell>(state: &mut [S], head: &Bonus<'_>, y: &mut [f32]) {
+    bonus_by::<S, false>(state, head, y);
+}
+
+#[inline(always)]
+fn bonus_by<S: Cell, const VECTORS: bool>(state: &mut [S], head: &Bonus<'_>, y: &mut [f32]) {
     for (y, &v) in y.iter_mut().zip(head.v) {
         *y = head.bonus * v;
     }
     #[cfg(kinglet_fpu)]
-    let done = S::bonus_vectors(state, head, y);
+    let done = if VECTORS {
+        S::bonus_vectors(state, head, y)
+    } else {
+        0
+    };
     #[cfg(not(kinglet_fpu))]
     let done = 0;
     bonus_from(done, state, head, y);
 }
 
-/// The twin, for the value channels from `done` on; `y` holds the bonus.
-pub fn bonus_from<S: Cell>(done: usize, state: &mut [S], head: &Bonus<'_>, y: &mut [f32]) {
+/// For the value channels from `done` on; `y` holds the bonus.
+fn bonus_from<S: Cell>(done: usize, state: &mut [S], head: &Bonus<'_>, y: &mut [f32]) {
     let size = head.v.len();
     let (Some(v), Some(y)) = (head.v.get(done..), y.get_mut(done..size)) else {
         return;
@@ -166,16 +180,39 @@ pub struct Delta<'a> {
 /// The right-hand form reads the old state, in the same pass as `sa`.
 /// `sa` `[N]` is scratch.
 pub fn delta<S: Cell>(state: &mut [S], head: &Delta<'_>, y: &mut [f32], sa: &mut [f32]) {
+    delta_by::<S, true>(state, head, y, sa);
+}
+
+/// The twin of [`delta`], for all value channels.
+pub fn delta_portable<S: Cell>(state: &mut [S], head: &Delta<'_>, y: &mut [f32], sa: &mut [f32]) {
+    delta_by::<S, false>(state, head, y, sa);
+}
+
+#[inline(always)]
+fn delta_by<S: Cell, const VECTORS: bool>(
+    state: &mut [S],
+    head: &Delta<'_>,
+    y: &mut [f32],
+    sa: &mut [f32],
+) {
     let size = head.v.len();
     y.iter_mut().take(size).for_each(|y| *y = 0.0);
     sa.iter_mut().take(size).for_each(|sa| *sa = 0.0);
     #[cfg(kinglet_fpu)]
-    let done = S::delta_read_vectors(state, head, y, sa);
+    let done = if VECTORS {
+        S::delta_read_vectors(state, head, y, sa)
+    } else {
+        0
+    };
     #[cfg(not(kinglet_fpu))]
     let done = 0;
     delta_read_from(done, state, head, y, sa);
     #[cfg(kinglet_fpu)]
-    let done = S::delta_write_vectors(state, head, sa);
+    let done = if VECTORS {
+        S::delta_write_vectors(state, head, sa)
+    } else {
+        0
+    };
     delta_write_from(done, state, head, sa);
     let [br, kr] = head.br_kr;
     for ((y, &sa), &v) in y.iter_mut().zip(sa.iter()).zip(head.v) {
@@ -183,9 +220,8 @@ pub fn delta<S: Cell>(state: &mut [S], head: &Delta<'_>, y: &mut [f32], sa: &mut
     }
 }
 
-/// The twin of the first pass, for value channels from `done` on; `y` and
-/// `sa` hold zeros.
-pub fn delta_read_from<S: Cell>(
+/// The first pass, for value channels from `done` on; `y` and `sa` hold zeros.
+fn delta_read_from<S: Cell>(
     done: usize,
     state: &[S],
     head: &Delta<'_>,
@@ -207,8 +243,8 @@ pub fn delta_read_from<S: Cell>(
     }
 }
 
-/// The twin of the second pass, for value channels from `done` on.
-pub fn delta_write_from<S: Cell>(done: usize, state: &mut [S], head: &Delta<'_>, sa: &[f32]) {
+/// The second pass, for value channels from `done` on.
+fn delta_write_from<S: Cell>(done: usize, state: &mut [S], head: &Delta<'_>, sa: &[f32]) {
     let size = head.v.len();
     let (Some(v), Some(sa)) = (head.v.get(done..), sa.get(done..size)) else {
         return;

@@ -17,19 +17,20 @@ pub fn run(room: &mut Room) -> bool {
 
 /// Products compared, and how many were wrong.
 #[derive(Default)]
-struct Score {
+pub struct Score {
     cases: u32,
     wrong: u32,
 }
 
 impl Score {
-    fn count(&mut self, right: bool) {
+    /// Counts a comparison.
+    pub fn count(&mut self, right: bool) {
         self.cases += 1;
         self.wrong += u32::from(!right);
     }
 
     /// Prints the score; whether nothing was wrong.
-    fn tell(self, name: &str) -> bool {
+    pub fn tell(self, name: &str) -> bool {
         let (cases, wrong) = (self.cases, self.wrong);
         say!("{}", Measure::Check { name, cases, wrong });
         wrong == 0

@@ -1,8 +1,9 @@
 //! Kinglet's kernels on an emulated Cortex-M board.
 //!
 //! The program checks them ([`check`]), counts their instructions
-//! ([`count`]) and those of what else a token takes ([`steps`]), prints a line of `kinglet_protocol::Measure` for each result
-//! and leaves QEMU.
+//! ([`count`]), of the steps of matrix states ([`state`]) and of what else a
+//! token takes ([`steps`]), prints a line of `kinglet_protocol::Measure` for
+//! each result and leaves QEMU.
 #![no_std]
 #![no_main]
 #![deny(unsafe_code)]
@@ -13,6 +14,7 @@ mod count;
 mod entry;
 mod random;
 mod room;
+mod state;
 mod steps;
 
 use count::Counter;
@@ -21,9 +23,10 @@ use kinglet_protocol::Measure;
 use room::Room;
 
 fn main(room: &'static mut Room) -> ! {
-    let right = check::run(room);
+    let right = check::run(room) & state::check(room);
     let counter = Counter::new();
     count::run(room, &counter);
+    state::count(room, &counter);
     steps::run(room, &counter);
     say!("{}", Measure::Done);
     exit(i32::from(!right))

@@ -17,3 +17,8 @@ impl Random {
         self.0
     }
 }
+
+/// A number between `-limit` and `limit`.
+pub fn between(limit: f32, random: &mut Random) -> f32 {
+    random.next() as i32 as f32 * (limit / (1u32 << 31) as f32)
+}

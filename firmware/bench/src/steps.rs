@@ -1,7 +1,7 @@
 //! Instructions of what else a token takes: a layer norm, and its choice.
 
 use crate::count::Counter;
-use crate::random::Random;
+use crate::random::{between, Random};
 use crate::room::{Room, MAX_ROWS};
 use core::hint::black_box;
 use half::f16;
@@ -31,11 +31,6 @@ pub fn run(room: &mut Room, counter: &Counter) {
             sample(room, vocab, counter);
         }
     }
-}
-
-/// A number between `-limit` and `limit`.
-fn between(limit: f32, random: &mut Random) -> f32 {
-    random.next() as i32 as f32 * (limit / (1u32 << 31) as f32)
 }
 
 fn norm(room: &mut Room, channels: u32, random: &mut Random, counter: &Counter) {

@@ -68,6 +68,17 @@ pub enum Measure<'a> {
         /// Instructions of drawing one, with temperature and top-p.
         drawn: u64,
     },
+    /// Instructions of a step of a matrix state, one head.
+    State {
+        /// Bits of an element: 32 or 16.
+        bits: u32,
+        /// Elements of the state.
+        elements: u32,
+        /// Instructions of RWKV-5's and 6's step.
+        bonus: u64,
+        /// Instructions of RWKV-7's step.
+        delta: u64,
+    },
     /// Nothing more follows.
     Done,
 }
@@ -93,6 +104,12 @@ impl fmt::Display for Measure<'_> {
                 greedy,
                 drawn,
             } => write!(f, "sample {vocab} {greedy} {drawn}"),
+            Self::State {
+                bits,
+                elements,
+                bonus,
+                delta,
+            } => write!(f, "state {bits} {elements} {bonus} {delta}"),
             Self::Done => f.write_str("done"),
         }
     }
@@ -124,6 +141,12 @@ impl<'a> Measure<'a> {
                 vocab: next(&mut words)?,
                 greedy: next(&mut words)?,
                 drawn: next(&mut words)?,
+            },
+            "state" => Self::State {
+                bits: next(&mut words)?,
+                elements: next(&mut words)?,
+                bonus: next(&mut words)?,
+                delta: next(&mut words)?,
             },
             "done" => Self::Done,
             _ => return None,
@@ -167,7 +190,13 @@ mod tests {
             greedy: 1,
             drawn: 2,
         };
-        for line in [check, kernel, norm, sample, Measure::Done] {
+        let state = Measure::State {
+            bits: 16,
+            elements: 4096,
+            bonus: 1,
+            delta: 2,
+        };
+        for line in [check, kernel, norm, sample, state, Measure::Done] {
             assert_eq!(Measure::parse(&line.to_string()), Some(line));
         }
     }
@@ -181,6 +210,7 @@ mod tests {
             "kernel 8 1 2 3 4 5 6",
             "norm 128",
             "sample 256 1 2 3",
+            "state 32 4096 1",
             "done 1",
         ] {
             assert_eq!(Measure::parse(text), None, "{text}");

@@ -9,7 +9,7 @@ mod tokens;
 use crate::prompt::machine_parser;
 use crate::setup::ensure_qemu;
 use anyhow::{bail, Context, Result};
-use kernels::{Kernel, KernelCode, Norm, Sample};
+use kernels::{Kernel, KernelCode, Norm, Sample, State};
 use kinglet_protocol::{Machine, MACHINES};
 use serde::{Deserialize, Serialize};
 use std::io::Write;
@@ -41,7 +41,9 @@ pub struct Args {
     /// instructions_per_mac (the integer sums, a whole call),
     /// instructions_per_mac_scaled (with the scales of the rows),
     /// prepare_per_column}. norms: a list of {core, machine, channels,
-    /// instructions}. sampling: a list of {core, machine, vocab, greedy, drawn
+    /// instructions}. states: a list of {core, machine, state,
+    /// rwkv56_per_element, rwkv7_per_element} (instructions, a head of 64
+    /// channels). sampling: a list of {core, machine, vocab, greedy, drawn
     /// (temperature 0.8, top-p 0.9)}. tokens: a list of {core, machine, model,
     /// weights, instructions_per_token, matrix_macs, instructions_per_mac,
     /// instructions_per_parameter, matrix_instructions, prepare_instructions,
@@ -73,6 +75,8 @@ struct Results {
     kernels: Vec<Kernel>,
     #[serde(default)]
     norms: Vec<Norm>,
+    #[serde(default)]
+    states: Vec<State>,
     #[serde(default)]
     sampling: Vec<Sample>,
     tokens: Vec<Tokens>,

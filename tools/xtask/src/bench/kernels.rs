@@ -42,6 +42,16 @@ pub struct Sample {
     pub drawn: u64,
 }
 
+/// What an element of a matrix state costs.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct State {
+    pub core: String,
+    pub machine: String,
+    pub state: String,
+    pub rwkv56_per_element: f64,
+    pub rwkv7_per_element: f64,
+}
+
 /// What a kernel takes of flash.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct KernelCode {
@@ -150,6 +160,21 @@ fn note(machine: &Machine, measure: Measure<'_>, costs: &mut Costs, results: &mu
                 machine: name,
                 channels,
                 instructions,
+            });
+        }
+        Measure::State {
+            bits,
+            elements,
+            bonus,
+            delta,
+        } => {
+            let per_element = |count: u64| rounded(count as f64 / f64::from(elements));
+            results.states.push(State {
+                core,
+                machine: name,
+                state: format!("f{bits}"),
+                rwkv56_per_element: per_element(bonus),
+                rwkv7_per_element: per_element(delta),
             });
         }
         Measure::Sample {

@@ -1,6 +1,6 @@
 //! The tables of `docs/performance.md`.
 
-use super::kernels::{Kernel, KernelCode, Norm, Sample};
+use super::kernels::{Kernel, KernelCode, Norm, Sample, State};
 use super::tokens::Tokens;
 use super::Results;
 use crate::table::thousands;
@@ -43,6 +43,11 @@ pub fn markdown(results: &Results) -> String {
             &["core", "machine", "channels"],
             &["instructions of a layer norm"],
             results.norms.iter().map(norm),
+        ),
+        table(
+            &["core", "machine", "state"],
+            &["RWKV-5 and 6, per element", "RWKV-7, per element"],
+            results.states.iter().map(state),
         ),
         table(
             &["core", "machine", "vocabulary"],
@@ -101,6 +106,16 @@ fn norm(norm: &Norm) -> Vec<String> {
         norm.machine.clone(),
         norm.channels.to_string(),
         thousands(norm.instructions),
+    ]
+}
+
+fn state(state: &State) -> Vec<String> {
+    vec![
+        state.core.clone(),
+        state.machine.clone(),
+        state.state.clone(),
+        format!("{:.2}", state.rwkv56_per_element),
+        format!("{:.2}", state.rwkv7_per_element),
     ]
 }
 
