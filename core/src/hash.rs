@@ -6,10 +6,34 @@ const PRIME: u64 = 0x0100_0000_01b3;
 /// FNV-1a, 64 bits, over the logits' little-endian bytes: equal for equal
 /// bits, on every core.
 pub fn logits_hash(logits: &[f32]) -> u64 {
-    let bytes = logits.iter().flat_map(|logit| logit.to_le_bytes());
-    bytes.fold(OFFSET, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(PRIME)
-    })
+    let mut hash = LogitsHash::default();
+    hash.update(logits);
+    hash.finish()
+}
+
+/// [`logits_hash`] of logits that come block by block.
+#[derive(Clone, Debug)]
+pub struct LogitsHash(u64);
+
+impl Default for LogitsHash {
+    fn default() -> Self {
+        Self(OFFSET)
+    }
+}
+
+impl LogitsHash {
+    /// Takes in the next logits.
+    pub fn update(&mut self, logits: &[f32]) {
+        let bytes = logits.iter().flat_map(|logit| logit.to_le_bytes());
+        self.0 = bytes.fold(self.0, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(PRIME)
+        });
+    }
+
+    /// The hash of all logits so far.
+    pub fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 #[cfg(test)]

@@ -80,8 +80,8 @@ mod versions;
 
 pub use image::{Header, Image, ImageError};
 pub use random::Pcg32;
-pub use sample::{Sampler, Sampling};
-pub use session::{BufferError, Session, UnknownToken};
+pub use sample::{BlockSampler, NotInBlocks, Sample, Sampler, Sampling};
+pub use session::{BlockSession, BufferError, Session, UnknownToken};
 pub use tokenizer::{Tokenizer, UnknownByte};
 pub use utf8::{Utf8Chunk, Utf8Stream};
 

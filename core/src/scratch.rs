@@ -39,6 +39,12 @@ impl Header {
         self.prepared_len() + max(self.work_len(), self.logits_len())
     }
 
+    /// Floats that the scratch takes where the logits are computed in blocks:
+    /// pass a buffer of this length to [`crate::Session::in_blocks`].
+    pub const fn scratch_len_in_blocks(&self) -> usize {
+        self.prepared_len() + self.work_len()
+    }
+
     /// Bytes of state.
     pub const fn state_bytes(&self) -> usize {
         4 * self.state_len()
@@ -47,6 +53,11 @@ impl Header {
     /// Bytes of scratch, logits included.
     pub const fn scratch_bytes(&self) -> usize {
         4 * self.scratch_len()
+    }
+
+    /// Bytes of scratch without room for all logits.
+    pub const fn scratch_bytes_in_blocks(&self) -> usize {
+        4 * self.scratch_len_in_blocks()
     }
 
     /// Words of the quantized vector: that of the longest input.

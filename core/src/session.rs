@@ -1,14 +1,19 @@
 //! Running a model: one token in, the logits of the next one out.
 
+mod blocks;
+
+pub use blocks::BlockSession;
+
 use crate::embedding::read_row;
 use crate::image::Dim::{Embd, Vocab};
-use crate::image::Image;
-use crate::kernels::{Executor, Serial};
+use crate::image::{Image, Matrix};
+use crate::kernels::{Executor, Prepared, Serial};
 use crate::math::{abs_max, layer_norm};
 use crate::scratch::{split, Work};
 use crate::versions::{layer, reset};
 #[cfg(doc)]
 use crate::Header;
+use crate::Sample;
 
 /// A buffer passed to [`Session::new`] is too short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +22,8 @@ use crate::Header;
 pub enum BufferError {
     /// The state buffer needs this many floats: [`Header::state_len`].
     State(usize),
-    /// The scratch buffer needs this many floats: [`Header::scratch_len`].
+    /// The scratch buffer needs this many floats: [`Header::scratch_len`], or
+    /// [`Header::scratch_len_in_blocks`].
     Scratch(usize),
 }
 
@@ -87,13 +93,23 @@ impl<'i, 'b> Session<'i, 'b> {
         state: &'b mut [f32],
         scratch: &'b mut [f32],
     ) -> Result<Self, BufferError> {
-        let header = image.header();
+        Self::with_scratch(image, state, scratch, image.header().scratch_len())
+    }
+
+    /// A session in so many floats of scratch.
+    fn with_scratch(
+        image: &Image<'i>,
+        state: &'b mut [f32],
+        scratch: &'b mut [f32],
+        scratch_len: usize,
+    ) -> Result<Self, BufferError> {
+        let state_len = image.header().state_len();
         let state = state
-            .get_mut(..header.state_len())
-            .ok_or(BufferError::State(header.state_len()))?;
+            .get_mut(..state_len)
+            .ok_or(BufferError::State(state_len))?;
         let scratch = scratch
-            .get_mut(..header.scratch_len())
-            .ok_or(BufferError::Scratch(header.scratch_len()))?;
+            .get_mut(..scratch_len)
+            .ok_or(BufferError::Scratch(scratch_len))?;
         Ok(Self {
             image: *image,
             state,
@@ -147,6 +163,14 @@ impl<'i, E: Executor> Session<'i, '_, E> {
         Ok(self.logits())
     }
 
+    /// Reads one token and chooses the next.
+    ///
+    /// # Errors
+    /// [`UnknownToken`]; state and sampler are then unchanged.
+    pub fn choose(&mut self, token: u32, sampler: &mut impl Sample) -> Result<u32, UnknownToken> {
+        Ok(sampler.sample(self.step(token)?))
+    }
+
     /// Embedding and layers; leaves the residual stream in the scratch.
     fn advance(&mut self, token: u32) -> Result<(), UnknownToken> {
         let header = self.image.header();
@@ -168,24 +192,45 @@ impl<'i, E: Executor> Session<'i, '_, E> {
         Ok(())
     }
 
-    /// Output norm and head.
+    /// The logits, in the scratch.
     fn logits(&mut self) -> &mut [f32] {
-        let header = self.image.header();
-        let Some((q, rest)) = split(header, self.scratch) else {
-            return &mut [];
-        };
-        let Some(Work {
-            x, tmp, product, ..
-        }) = Work::split(header, q, rest)
+        let Some(Head {
+            matrix,
+            prepared,
+            out,
+        }) = head(&self.image, self.scratch)
         else {
             return &mut [];
         };
-        let mut parts = self.image.after_layers();
-        layer_norm(x, parts.half(Embd), parts.half(Embd), tmp);
-        let head = parts.head(Vocab, Embd);
-        let prepared = product.prepared(tmp, abs_max(tmp), &head);
-        // The working vectors are done with: the logits take their place.
-        self.executor.matvec(&head, &prepared, rest);
-        rest.get_mut(..head.rows).unwrap_or_default()
+        self.executor.matvec(&matrix, &prepared, out);
+        out.get_mut(..matrix.rows).unwrap_or_default()
     }
+}
+
+/// The last product of a step, about to be computed.
+struct Head<'i, 's> {
+    /// `[V, C]`.
+    matrix: Matrix<'i>,
+    /// The normalized residual stream `[C]`.
+    prepared: Prepared<'s>,
+    /// The working vectors, which are done with: the logits take their place.
+    out: &'s mut [f32],
+}
+
+/// Applies the output norm to what the layers left in the scratch.
+#[inline]
+fn head<'i, 's>(image: &Image<'i>, scratch: &'s mut [f32]) -> Option<Head<'i, 's>> {
+    let (q, out) = split(image.header(), scratch)?;
+    let Work {
+        x, tmp, product, ..
+    } = Work::split(image.header(), q, out)?;
+    let mut parts = image.after_layers();
+    layer_norm(x, parts.half(Embd), parts.half(Embd), tmp);
+    let matrix = parts.head(Vocab, Embd);
+    let prepared = product.prepared(tmp, abs_max(tmp), &matrix);
+    Some(Head {
+        matrix,
+        prepared,
+        out,
+    })
 }

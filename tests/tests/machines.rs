@@ -75,6 +75,88 @@ fn every_machine_generates_what_the_workstation_generates() {
     }
 }
 
+/// A model whose head has several blocks, the last one shorter: 64 rows is
+/// what the working vectors of 8 channels have room for.
+fn many_blocks(weights: &str, target: &str) -> PathBuf {
+    let checkpoint = folder().join(format!("blocks-{weights}-{target}.safetensors"));
+    let image = folder().join(format!("blocks-{weights}-{target}.kgl"));
+    let size = ["--layers", "1", "--channels", "8", "--vocab", "251"];
+    stdout(&[&["synth", "-o", arg(&checkpoint)], &size[..]].concat());
+    let mut args = vec!["quantize", arg(&checkpoint), "-o", arg(&image)];
+    args.extend(["--weights", weights, "--head", weights, "--target", target]);
+    stdout(&args);
+    image
+}
+
+#[test]
+fn choosing_in_blocks_is_choosing_from_all_logits() {
+    if !enabled() {
+        return;
+    }
+    let settings: [&[&str]; 4] = [
+        &[],
+        &["--temperature", "0.8"],
+        &["--temperature", "1.1", "--top-k", "64"],
+        &[
+            "--temperature=1.3",
+            "--top-k=20",
+            "--top-p=0.9",
+            "--repetition-penalty=1.2",
+        ],
+    ];
+    let machines = [
+        ("mps2-an386", "m4", "int4"),
+        ("microbit", "m0", "int8"),
+        ("mps3-an547", "m55", "int4"),
+    ];
+    for (machine, target, weights) in machines {
+        let image = many_blocks(weights, target);
+        let inspected = json(&["inspect", arg(&image), "--json"]);
+        assert!(
+            inspected["scratch_bytes_in_blocks"].as_u64() < inspected["scratch_bytes"].as_u64()
+        );
+        for settings in settings {
+            let generate = [
+                "--seed=7",
+                "--prompt=A kinglet",
+                "-n=50",
+                "--json",
+                "--every-logits",
+            ];
+            let args = [&generate[..], settings].concat();
+            let expected = json(&[&["run", arg(&image)][..], &args].concat());
+            let board = [
+                "qemu",
+                "--machine",
+                machine,
+                "--image",
+                arg(&image),
+                "--in-blocks",
+            ];
+            let output = run(&[&board[..], &args].concat());
+            let errors = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "{machine} {settings:?}: {errors}");
+            let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+            for key in ["tokens", "logits_hashes", "prompt_logits_hashes"] {
+                assert_eq!(found[key], expected[key], "{key}, {machine} {settings:?}");
+            }
+            assert_eq!(found["scratch_bytes"], inspected["scratch_bytes_in_blocks"]);
+        }
+        let unfit = ["--temperature=1", "--top-p=0.5", "--prompt=a"];
+        let board = [
+            "qemu",
+            "--machine",
+            machine,
+            "--image",
+            arg(&image),
+            "--in-blocks",
+        ];
+        let output = run(&[&board[..], &unfit].concat());
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(errors.contains("top-p needs a top-k"), "{errors}");
+    }
+}
+
 const GENERATE: [&str; 6] = [
     "--prompt",
     "A kinglet",

@@ -22,7 +22,7 @@ pub use request::{Request, BODY_MAX, FRAME_START};
 
 /// The version of requests and answers. The firmware names it in
 /// [`Line::Begin`], so that a stale one is noticed.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// End of transmission (Ctrl-D). On the console it ends a line; at the
 /// beginning of one it ends the program.

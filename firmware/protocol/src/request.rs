@@ -23,6 +23,8 @@ pub struct Request {
     /// Compute and hash the logits at every position of the prompt, where
     /// otherwise the head of the model is skipped.
     pub every_logits: bool,
+    /// Compute the logits in blocks, with no buffer for all of them.
+    pub in_blocks: bool,
     /// As in `kinglet::Sampling`; 0 is greedy.
     pub temperature: f32,
     /// As in `kinglet::Sampling`; 0 is no limit.
@@ -59,6 +61,7 @@ mod tests {
         prompt_bytes: u32::MAX,
         tokens: u32::MAX,
         every_logits: true,
+        in_blocks: true,
         temperature: 0.8,
         top_k: u32::MAX,
         top_p: 0.9,

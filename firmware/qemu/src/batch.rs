@@ -1,27 +1,34 @@
 //! Requests of a program: a frame, a prompt, and lines in answer.
 
-use crate::generate::{PromptError, Report, Text};
+use crate::generate::{Report, Text, TextError};
+use crate::model::Model;
+use crate::work::{Blocks, Whole, Work};
 use core::fmt::Write;
-use kinglet::{Sampler, Sampling, Session};
+use kinglet::Sampling;
 use kinglet_board::{read_byte, say, stack_bytes};
 use kinglet_protocol::{Line, Request, BODY_MAX, VERSION};
 
 /// Reads a request behind its first byte, carries it out, answers.
-pub fn serve(session: &mut Session<'static, 'static>) {
+pub fn serve(model: &mut Model) {
     let Some(request) = read_request() else {
         say!("{}", Line::Error("the request cannot be decoded"));
         return;
     };
     say!("{}", Line::Begin(VERSION));
-    if let Err(error) = answer(session, &request) {
+    if let Err(error) = answer(model, &request) {
         let mut message = heapless::String::<96>::new();
         let _ = write!(message, "{error}");
         say!("{}", Line::Error(&message));
         return;
     }
-    let header = session.image().header();
+    let header = model.image.header();
+    let scratch_bytes = if request.in_blocks {
+        header.scratch_bytes_in_blocks()
+    } else {
+        header.scratch_bytes()
+    };
     say!("{}", Line::StateBytes(header.state_bytes() as u32));
-    say!("{}", Line::ScratchBytes(header.scratch_bytes() as u32));
+    say!("{}", Line::ScratchBytes(scratch_bytes as u32));
     say!("{}", Line::StackBytes(stack_bytes()));
     say!("{}", Line::End);
 }
@@ -36,13 +43,34 @@ fn read_request() -> Option<Request> {
     Request::from_body(&body).filter(|_| body.len() == length)
 }
 
-fn answer(session: &mut Session<'static, 'static>, request: &Request) -> Result<(), PromptError> {
+fn answer(model: &mut Model, request: &Request) -> Result<(), TextError> {
+    if request.in_blocks {
+        answer_in_blocks(model, request)
+    } else {
+        answer_whole(model, request)
+    }
+}
+
+// Not inlined: the stack of one is not that of the other.
+#[inline(never)]
+fn answer_whole(model: &mut Model, request: &Request) -> Result<(), TextError> {
+    let mut work = Whole::new(model, sampling(request), request.seed)?;
+    generate(&mut work, request)
+}
+
+#[inline(never)]
+fn answer_in_blocks(model: &mut Model, request: &Request) -> Result<(), TextError> {
+    let mut work = Blocks::new(model, sampling(request), request.seed)?;
+    generate(&mut work, request)
+}
+
+fn generate(work: &mut dyn Work, request: &Request) -> Result<(), TextError> {
     let report = if request.every_logits {
         Report::Logits
     } else {
         Report::Life
     };
-    let mut text = Text::new(session, report);
+    let mut text = Text::new(work, report);
     read_prompt(&mut text, request.prompt_bytes)?;
     if request.tokens == 0 {
         text.finish()?;
@@ -54,9 +82,8 @@ fn answer(session: &mut Session<'static, 'static>, request: &Request) -> Result<
             instructions: text.instructions
         }
     );
-    let mut sampler = Sampler::new(sampling(request), request.seed);
     for position in 0..request.tokens {
-        let chosen = text.choose(&mut sampler)?;
+        let chosen = text.choose()?;
         if position == 0 && request.every_logits {
             // The logits behind the prompt are those of its last position.
             say!("{}", Line::Logits(chosen.hash));
@@ -77,7 +104,7 @@ fn answer(session: &mut Session<'static, 'static>, request: &Request) -> Result<
 
 /// Gives the prompt to the model as it arrives. After an error the rest of it
 /// is still taken from the UART, so that what follows is not mistaken.
-fn read_prompt(text: &mut Text<'_>, bytes: u32) -> Result<(), PromptError> {
+fn read_prompt(text: &mut Text<'_>, bytes: u32) -> Result<(), TextError> {
     let mut result = Ok(());
     for _ in 0..bytes {
         let byte = read_byte();

@@ -1,10 +1,12 @@
 //! The conversation with a person: a line is a prompt or a command.
 
 use crate::batch;
-use crate::generate::{PromptError, Report, Text};
+use crate::generate::{Report, Text, TextError};
 use crate::input::{Input, Typed};
+use crate::model::Model;
 use crate::settings::{Command, Settings, HELP};
-use kinglet::{Sampler, Session, Utf8Stream, START_TOKEN};
+use crate::work::Whole;
+use kinglet::{Utf8Stream, START_TOKEN};
 use kinglet_board::{put, say, MACHINE};
 use kinglet_protocol::FRAME_START;
 
@@ -12,23 +14,23 @@ use kinglet_protocol::FRAME_START;
 const COMMAND_MAX: usize = 128;
 
 /// Answers until it is told to leave.
-pub fn converse(mut session: Session<'static, 'static>) -> ! {
-    greet(&session);
+pub fn converse(mut model: Model) -> ! {
+    greet(&model);
     let mut settings = Settings::new();
     let mut input = Input::new();
     loop {
         put!("> ");
         match input.next() {
-            Typed::Byte(FRAME_START) => batch::serve(&mut session),
-            Typed::Byte(b'/') => command_or_slash(&mut session, &mut settings, &mut input),
+            Typed::Byte(FRAME_START) => batch::serve(&mut model),
+            Typed::Byte(b'/') => command_or_slash(&mut model, &mut settings, &mut input),
             Typed::EndOfInput => quit(),
-            first => reply(&mut session, &settings, &mut input, first),
+            first => reply(&mut model, &settings, &mut input, first),
         }
     }
 }
 
-fn greet(session: &Session<'static, 'static>) {
-    let image = session.image();
+fn greet(model: &Model) {
+    let image = &model.image;
     let header = image.header();
     let name = image
         .metadata()
@@ -50,17 +52,13 @@ fn quit() -> ! {
     kinglet_board::exit(0)
 }
 
-fn command_or_slash(
-    session: &mut Session<'static, 'static>,
-    settings: &mut Settings,
-    input: &mut Input,
-) {
+fn command_or_slash(model: &mut Model, settings: &mut Settings, input: &mut Input) {
     let mut line = heapless::String::<COMMAND_MAX>::new();
     loop {
         match input.next() {
             // Two slashes are the beginning of a prompt.
             slash @ Typed::Byte(b'/') if line.is_empty() => {
-                return reply(session, settings, input, slash);
+                return reply(model, settings, input, slash);
             }
             Typed::Byte(byte) if line.push(char::from(byte)).is_ok() => {}
             Typed::Byte(_) => {
@@ -82,13 +80,15 @@ fn command(settings: &mut Settings, line: &str) {
 }
 
 /// Reads the rest of a line as it is typed, then answers.
-fn reply(
-    session: &mut Session<'static, 'static>,
-    settings: &Settings,
-    input: &mut Input,
-    first: Typed,
-) {
-    let mut text = Text::new(session, Report::Nothing);
+fn reply(model: &mut Model, settings: &Settings, input: &mut Input, first: Typed) {
+    let mut work = match Whole::new(model, settings.sampling, settings.seed) {
+        Ok(work) => work,
+        Err(error) => {
+            input.skip_line();
+            return say!("{error}");
+        }
+    };
+    let mut text = Text::new(&mut work, Report::Nothing);
     let mut typed = first;
     while let Typed::Byte(byte) = typed {
         if let Err(error) = text.push(byte) {
@@ -103,12 +103,11 @@ fn reply(
 }
 
 /// Prints tokens as they come. The token that ends a text ends the answer.
-fn stream(text: &mut Text<'_>, settings: &Settings) -> Result<(), PromptError> {
+fn stream(text: &mut Text<'_>, settings: &Settings) -> Result<(), TextError> {
     text.end_prompt()?;
-    let mut sampler = Sampler::new(settings.sampling, settings.seed);
     let mut utf8 = Utf8Stream::new();
     for _ in 0..settings.tokens {
-        let chosen = text.choose(&mut sampler)?;
+        let chosen = text.choose()?;
         if chosen.id == START_TOKEN {
             break;
         }

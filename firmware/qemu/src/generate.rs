@@ -1,42 +1,60 @@
 //! From prompt to tokens, with the instructions that each of them costs.
 
-use kinglet::hash::logits_hash;
-use kinglet::{Sampler, Session, UnknownByte, UnknownToken, START_TOKEN};
-use kinglet_board::{say, since, ticks};
+use crate::work::Work;
+use kinglet::{BufferError, NotInBlocks, UnknownByte, UnknownToken, START_TOKEN};
+use kinglet_board::say;
 use kinglet_protocol::Line;
 
 /// A sign of life is due after so many instructions without one.
 const SIGN_OF_LIFE: u64 = 500_000_000;
 
-/// Why a prompt cannot be read.
-pub enum PromptError {
+/// Why a request cannot be carried out.
+pub enum TextError {
     /// The vocabulary does not have this byte.
     Byte(UnknownByte),
     /// The model does not have this token.
     Token(UnknownToken),
     /// The image has no tokenizer.
     NoTokenizer,
+    /// The buffers are too small.
+    Buffer(BufferError),
+    /// Tokens cannot be chosen so.
+    Sampler(NotInBlocks),
 }
 
-impl core::fmt::Display for PromptError {
+impl core::fmt::Display for TextError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::Byte(error) => error.fmt(f),
             Self::Token(error) => error.fmt(f),
+            Self::Buffer(error) => error.fmt(f),
+            Self::Sampler(error) => error.fmt(f),
             Self::NoTokenizer => f.write_str("the image has no tokenizer that reads a prompt"),
         }
     }
 }
 
-impl From<UnknownByte> for PromptError {
+impl From<UnknownByte> for TextError {
     fn from(error: UnknownByte) -> Self {
         Self::Byte(error)
     }
 }
 
-impl From<UnknownToken> for PromptError {
+impl From<UnknownToken> for TextError {
     fn from(error: UnknownToken) -> Self {
         Self::Token(error)
+    }
+}
+
+impl From<BufferError> for TextError {
+    fn from(error: BufferError) -> Self {
+        Self::Buffer(error)
+    }
+}
+
+impl From<NotInBlocks> for TextError {
+    fn from(error: NotInBlocks) -> Self {
+        Self::Sampler(error)
     }
 }
 
@@ -67,7 +85,7 @@ pub struct Chosen {
 /// It stays one token behind its input: the last token of a prompt is where
 /// generating begins, and only who reads on knows which one is the last.
 pub struct Text<'s> {
-    session: &'s mut Session<'static, 'static>,
+    work: &'s mut dyn Work,
     report: Report,
     /// Given, but not read by the model yet.
     last: Option<u32>,
@@ -80,10 +98,9 @@ pub struct Text<'s> {
 
 impl<'s> Text<'s> {
     /// An empty text.
-    pub fn new(session: &'s mut Session<'static, 'static>, report: Report) -> Self {
-        session.reset();
+    pub fn new(work: &'s mut dyn Work, report: Report) -> Self {
         Self {
-            session,
+            work,
             report,
             last: None,
             tokens: 0,
@@ -96,12 +113,12 @@ impl<'s> Text<'s> {
     ///
     /// Its tokens are those of the byte alone, which is right for vocabularies
     /// whose tokens are bytes, the only ones that images have so far.
-    pub fn push(&mut self, byte: u8) -> Result<(), PromptError> {
+    pub fn push(&mut self, byte: u8) -> Result<(), TextError> {
         let tokenizer = self
-            .session
+            .work
             .image()
             .tokenizer()
-            .ok_or(PromptError::NoTokenizer)?;
+            .ok_or(TextError::NoTokenizer)?;
         for token in tokenizer.encode(&[byte]) {
             self.give(token?)?;
         }
@@ -132,14 +149,12 @@ impl<'s> Text<'s> {
     }
 
     fn read(&mut self, token: u32) -> Result<(), UnknownToken> {
-        let start = ticks();
         if self.report == Report::Logits {
-            let logits = self.session.step(token)?;
-            self.instructions += since(start);
-            say!("{}", Line::Logits(logits_hash(logits)));
+            let (hash, instructions) = self.work.hash(token)?;
+            self.instructions += instructions;
+            say!("{}", Line::Logits(hash));
         } else {
-            self.session.feed(&[token])?;
-            self.instructions += since(start);
+            self.instructions += self.work.feed(token)?;
         }
         self.show_life();
         Ok(())
@@ -154,25 +169,15 @@ impl<'s> Text<'s> {
     }
 
     /// Generates a token. Behind a prompt, see [`Text::end_prompt`].
-    pub fn choose(&mut self, sampler: &mut Sampler) -> Result<Chosen, UnknownToken> {
-        let start = ticks();
-        let logits = self.session.step(self.last.unwrap_or(START_TOKEN))?;
-        let stepped = since(start);
-        let hash = logits_hash(logits);
-        let start = ticks();
-        let id = sampler.sample(logits);
-        let instructions = stepped + since(start);
-        self.last = Some(id);
-        Ok(Chosen {
-            id,
-            hash,
-            instructions,
-        })
+    pub fn choose(&mut self) -> Result<Chosen, UnknownToken> {
+        let chosen = self.work.choose(self.last.unwrap_or(START_TOKEN))?;
+        self.last = Some(chosen.id);
+        Ok(chosen)
     }
 
     /// The bytes that a token stands for.
     pub fn decode(&self, token: u32) -> &'static [u8] {
-        self.session
+        self.work
             .image()
             .tokenizer()
             .map_or(&[], |tokenizer| tokenizer.decode(token))

@@ -15,9 +15,11 @@ mod generate;
 mod input;
 mod model;
 mod settings;
+mod work;
 
 use kinglet::{BufferError, ImageError, Session};
 use kinglet_board::{exit, say, MACHINE};
+use model::Model;
 
 /// Why there is no model to speak with.
 enum BootError {
@@ -60,7 +62,7 @@ impl From<BufferError> for BootError {
 
 fn main(state: &'static mut [f32], scratch: &'static mut [f32]) -> ! {
     match boot(state, scratch) {
-        Ok(session) => console::converse(session),
+        Ok(model) => console::converse(model),
         Err(error) => {
             say!("{error}");
             exit(1)
@@ -68,11 +70,9 @@ fn main(state: &'static mut [f32], scratch: &'static mut [f32]) -> ! {
     }
 }
 
-fn boot(
-    state: &'static mut [f32],
-    scratch: &'static mut [f32],
-) -> Result<Session<'static, 'static>, BootError> {
+fn boot(state: &'static mut [f32], scratch: &'static mut [f32]) -> Result<Model, BootError> {
     let model = model::open(state, scratch)?;
     model.image.verify_checksum()?;
-    Ok(Session::new(&model.image, model.state, model.scratch)?)
+    Session::new(&model.image, model.state, model.scratch)?;
+    Ok(model)
 }

@@ -66,6 +66,7 @@ struct ImageReport {
     parts: Vec<PartBytes>,
     state_bytes: usize,
     scratch_bytes: usize,
+    scratch_bytes_in_blocks: usize,
     crc32: String,
     checksum_ok: bool,
 }
@@ -108,6 +109,7 @@ impl ImageReport {
             parts: parts(header),
             state_bytes: header.state_bytes(),
             scratch_bytes: header.scratch_bytes(),
+            scratch_bytes_in_blocks: header.scratch_bytes_in_blocks(),
             crc32: format!("{:08x}", header.crc32),
             checksum_ok: image.verify_checksum().is_ok(),
         }
@@ -143,13 +145,7 @@ impl ImageReport {
             self.crc32,
             if self.checksum_ok { "ok" } else { "WRONG" }
         )?;
-        writeln!(
-            out,
-            "RAM          {} bytes: state {}, scratch {}\n",
-            thousands((self.state_bytes + self.scratch_bytes) as u64),
-            thousands(self.state_bytes as u64),
-            thousands(self.scratch_bytes as u64)
-        )?;
+        self.print_ram(&mut out)?;
         let mut table = Table::new(&["part", "count", "bytes"]);
         for part in &self.parts {
             table.row([
@@ -164,6 +160,28 @@ impl ImageReport {
             thousands(u64::from(self.image_bytes)),
         ]);
         write!(out, "{table}")?;
+        Ok(())
+    }
+}
+
+impl ImageReport {
+    /// With a buffer for all logits, and in blocks where that needs less.
+    fn print_ram(&self, out: &mut impl Write) -> Result<()> {
+        let mut row = |name, scratch_bytes: usize, remark| {
+            writeln!(
+                out,
+                "{name:<12} {} bytes: state {}, scratch {}{remark}",
+                thousands((self.state_bytes + scratch_bytes) as u64),
+                thousands(self.state_bytes as u64),
+                thousands(scratch_bytes as u64)
+            )
+        };
+        row("RAM", self.scratch_bytes, "")?;
+        if self.scratch_bytes_in_blocks < self.scratch_bytes {
+            let remark = " (no buffer for all logits)";
+            row("  in blocks", self.scratch_bytes_in_blocks, remark)?;
+        }
+        writeln!(out)?;
         Ok(())
     }
 }

@@ -70,6 +70,7 @@ impl Sampling {
             top_p: self.chosen.top_p,
             repetition_penalty: self.chosen.repetition_penalty,
             seed: self.chosen.seed,
+            in_blocks: false,
         })
     }
 

@@ -54,6 +54,13 @@ pub struct Args {
     /// With --json: compute and hash the logits at every token of the prompt, too
     #[arg(long, requires = "json")]
     every_logits: bool,
+    /// Compute the logits in blocks, with no buffer for all of them: less scratch, the same tokens
+    ///
+    /// Not for the console. top-k can be 64 at most then, and top-p needs a
+    /// top-k beside it. Where the image is linked in, the variables stay as
+    /// they are; scratch_bytes is what is used of them.
+    #[arg(long)]
+    in_blocks: bool,
 }
 
 /// The command `qemu`.
@@ -63,9 +70,13 @@ pub fn run(args: &Args) -> Result<()> {
     let prompt = match prompt {
         Some(prompt) => prompt,
         None if args.json => Vec::new(),
+        None if args.in_blocks => bail!("--in-blocks needs a prompt or --json"),
         None => return emulator.converse(args.sampling.commands()),
     };
-    let request = args.sampling.request(&prompt, args.every_logits)?;
+    let request = Request {
+        in_blocks: args.in_blocks,
+        ..args.sampling.request(&prompt, args.every_logits)?
+    };
     let mut out = io::stdout();
     if args.json {
         let answer = emulator.ask(&request, prompt, &mut |_| Ok(()))?;

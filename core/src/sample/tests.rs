@@ -1,0 +1,190 @@
+use super::*;
+use proptest::prelude::*;
+use std::vec;
+use std::vec::Vec;
+
+fn settings(temperature: f32, top_k: u32, top_p: f32) -> Sampling {
+    Sampling {
+        temperature,
+        top_k,
+        top_p,
+        repetition_penalty: 1.0,
+    }
+}
+
+#[test]
+fn greedy_takes_the_first_of_the_largest() {
+    let mut sampler = Sampler::new(Sampling::greedy(), 0);
+    assert_eq!(sampler.sample(&mut [0.0, 3.0, f32::NAN, 3.0]), 1);
+    assert_eq!(sampler.sample(&mut []), 0);
+    assert_eq!(sampler.sample(&mut [f32::NAN, f32::NAN]), 0);
+}
+
+#[test]
+fn draws_follow_the_distribution() {
+    let mut sampler = Sampler::new(settings(0.5, 0, 1.0), 1);
+    let mut counts = [0u32; 3];
+    for _ in 0..20_000 {
+        // At temperature 0.5 the odds are 1 : 4 : 16.
+        let mut logits = [0.0, 2f32.ln(), 4f32.ln()];
+        counts[sampler.sample(&mut logits) as usize] += 1;
+    }
+    for (count, share) in counts.into_iter().zip([1.0, 4.0, 16.0]) {
+        let expected = 20_000.0 * share / 21.0;
+        assert!(
+            (f64::from(count) - expected).abs() < 4.0 * f64::sqrt(expected),
+            "{counts:?}"
+        );
+    }
+}
+
+#[test]
+fn the_same_seed_draws_the_same_tokens() {
+    let draw = |seed| -> Vec<u32> {
+        let mut sampler = Sampler::new(settings(1.0, 40, 0.9), seed);
+        (0..50)
+            .map(|_| sampler.sample(&mut [0.1, 0.5, 0.2, 0.9, 0.3]))
+            .collect()
+    };
+    assert_eq!(draw(3), draw(3));
+    assert_ne!(draw(3), draw(4));
+}
+
+#[test]
+fn a_penalty_makes_room_for_others() {
+    let penalty = Sampling {
+        repetition_penalty: 2.0,
+        ..Sampling::greedy()
+    };
+    let mut sampler = Sampler::new(penalty, 0);
+    let logits = [1.0, 1.5, -1.0];
+    let drawn: Vec<u32> = (0..3)
+        .map(|_| sampler.sample(&mut logits.clone()))
+        .collect();
+    // 1.5 / 2 < 1, then 1 / 2 < 1.5 / 2.
+    assert_eq!(drawn, [1, 0, 1]);
+}
+
+#[test]
+fn infinite_logits_do_not_panic() {
+    let mut sampler = Sampler::new(settings(1.0, 2, 0.5), 0);
+    assert!(sampler.sample(&mut [f32::INFINITY, 0.0, f32::NEG_INFINITY]) < 3);
+    assert!(sampler.sample(&mut [f32::NAN; 3]) < 3);
+}
+
+/// Vocabularies in blocks of some length, the last one shorter.
+fn in_blocks<const K: usize>(
+    sampler: &mut BlockSampler<K>,
+    logits: &[f32],
+    block_rows: usize,
+) -> u32 {
+    let mut logits = logits.to_vec();
+    for (index, block) in logits.chunks_mut(block_rows).enumerate() {
+        sampler.see((index * block_rows) as u32, block);
+    }
+    sampler.choose()
+}
+
+fn any_logit() -> impl Strategy<Value = f32> {
+    prop_oneof![
+        8 => -8.0f32..8.0,
+        // Ties, and weights that differ by nothing after rounding.
+        3 => (-3i8..3).prop_map(f32::from),
+        1 => prop_oneof![Just(0.0), Just(-0.0), Just(1e-40), Just(1.000_000_1)],
+        1 => prop_oneof![Just(f32::NAN), Just(f32::INFINITY), Just(f32::NEG_INFINITY)],
+    ]
+}
+
+fn any_settings() -> impl Strategy<Value = Sampling> {
+    (
+        prop_oneof![
+            Just(0.0),
+            Just(f32::NAN),
+            Just(1e-40),
+            Just(f32::INFINITY),
+            0.1f32..3.0
+        ],
+        prop_oneof![Just(0u32), Just(1), Just(8), 1u32..9],
+        prop_oneof![Just(1.0), Just(0.0), Just(f32::NAN), 0.0f32..1.0],
+        prop_oneof![Just(1.0), Just(0.0), 0.5f32..2.0],
+    )
+        .prop_map(|(temperature, top_k, top_p, repetition_penalty)| Sampling {
+            temperature,
+            top_k,
+            top_p,
+            repetition_penalty,
+        })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #[test]
+    fn blocks_draw_what_the_whole_buffer_draws(
+        settings in any_settings(), seed in any::<u64>(), block_rows in 1usize..20,
+        texts in (0usize..70).prop_flat_map(|vocab| proptest::collection::vec(
+            proptest::collection::vec(any_logit(), vocab), 1..20))
+    ) {
+        match BlockSampler::<8>::new(settings, seed) {
+            Err(error) => {
+                let limited = settings.temperature > 0.0 && settings.top_p < 1.0;
+                prop_assert!(error == NotInBlocks::TopP && limited && settings.top_k == 0);
+            }
+            Ok(mut blocks) => {
+                let mut whole = Sampler::new(settings, seed);
+                let mut both = blocks.clone();
+                for logits in texts {
+                    let expected = whole.sample(&mut logits.clone());
+                    prop_assert_eq!(in_blocks(&mut blocks, &logits, block_rows), expected);
+                    prop_assert_eq!(both.sample(&mut logits.clone()), expected);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn drawing_everything_with_top_k_is_no_limit_to_the_kept(
+        logits in proptest::collection::vec(-5.0f32..5.0, 40), seed in any::<u64>()
+    ) {
+        let mut all = Sampler::new(settings(1.0, 0, 1.0), seed);
+        let mut kept = BlockSampler::<40>::new(settings(1.0, 40, 1.0), seed).unwrap();
+        prop_assert_eq!(all.sample(&mut logits.clone()), in_blocks(&mut kept, &logits, 7));
+    }
+}
+
+#[test]
+fn settings_that_blocks_cannot_carry_out_are_errors() {
+    let new = |settings| BlockSampler::<8>::new(settings, 0).map(|_| ());
+    assert_eq!(new(settings(1.0, 9, 1.0)), Err(NotInBlocks::TopK(8)));
+    assert_eq!(new(settings(1.0, 0, 0.9)), Err(NotInBlocks::TopP));
+    assert_eq!(new(settings(1.0, 8, 0.9)), Ok(()));
+    // The likeliest token is the likeliest of all that could be kept.
+    assert_eq!(new(settings(0.0, 9, 0.9)), Ok(()));
+}
+
+/// 20,000 draws of a sampler, each from the same logits.
+fn counts(mut sample: impl FnMut(&mut [f32]) -> u32, logits: &[f32]) -> Vec<f64> {
+    let mut counts = vec![0.0; logits.len()];
+    for _ in 0..20_000 {
+        counts[sample(&mut logits.to_vec()) as usize] += 1.0;
+    }
+    counts
+}
+
+#[test]
+fn many_tokens_are_drawn_by_their_weights() {
+    // Rising and falling logits: the largest changes often, or never.
+    let mut logits: Vec<f32> = (0..30).map(|i| 0.1 * i as f32).collect();
+    for _ in 0..2 {
+        let mut sampler = BlockSampler::<0>::new(settings(1.0, 0, 1.0), 5).unwrap();
+        let total: f64 = logits.iter().map(|&l| f64::from(l).exp()).sum();
+        let found = counts(|logits| sampler.sample(logits), &logits);
+        let mut chi_squared = 0.0;
+        for (count, &logit) in found.into_iter().zip(&logits) {
+            let expected = 20_000.0 * f64::from(logit).exp() / total;
+            chi_squared += (count - expected).powi(2) / expected;
+        }
+        // 29 degrees of freedom: 58.3 is exceeded once in a thousand times.
+        assert!(chi_squared < 58.3, "{chi_squared}");
+        logits.reverse();
+    }
+}

@@ -1,0 +1,144 @@
+//! The model at work, with all logits at once or in blocks, and what that
+//! costs in instructions.
+
+use crate::generate::{Chosen, TextError};
+use crate::model::Model;
+use kinglet::hash::{logits_hash, LogitsHash};
+use kinglet::{
+    BlockSampler, BlockSession, BufferError, Image, Sampler, Sampling, Session, UnknownToken,
+};
+use kinglet_board::{since, ticks};
+
+/// A session and who chooses its tokens.
+pub trait Work {
+    /// The model.
+    fn image(&self) -> &Image<'static>;
+
+    /// Reads a token; returns instructions.
+    fn feed(&mut self, token: u32) -> Result<u64, UnknownToken>;
+
+    /// Reads a token; returns the hash of the logits, and instructions
+    /// without those of the hash.
+    fn hash(&mut self, token: u32) -> Result<(u64, u64), UnknownToken>;
+
+    /// Reads a token and chooses the next.
+    fn choose(&mut self, token: u32) -> Result<Chosen, UnknownToken>;
+}
+
+/// All logits at once.
+pub struct Whole<'b> {
+    session: Session<'static, 'b>,
+    sampler: Sampler,
+}
+
+impl<'b> Whole<'b> {
+    /// An empty text.
+    #[inline]
+    pub fn new(model: &'b mut Model, settings: Sampling, seed: u64) -> Result<Self, BufferError> {
+        Ok(Self {
+            session: Session::new(&model.image, model.state, model.scratch)?,
+            sampler: Sampler::new(settings, seed),
+        })
+    }
+}
+
+impl Work for Whole<'_> {
+    fn image(&self) -> &Image<'static> {
+        self.session.image()
+    }
+
+    fn feed(&mut self, token: u32) -> Result<u64, UnknownToken> {
+        let start = ticks();
+        self.session.feed(&[token])?;
+        Ok(since(start))
+    }
+
+    fn hash(&mut self, token: u32) -> Result<(u64, u64), UnknownToken> {
+        let start = ticks();
+        let logits = self.session.step(token)?;
+        let instructions = since(start);
+        Ok((logits_hash(logits), instructions))
+    }
+
+    fn choose(&mut self, token: u32) -> Result<Chosen, UnknownToken> {
+        let start = ticks();
+        let logits = self.session.step(token)?;
+        let stepped = since(start);
+        let hash = logits_hash(logits);
+        let start = ticks();
+        let id = self.sampler.sample(logits);
+        Ok(Chosen {
+            id,
+            hash,
+            instructions: stepped + since(start),
+        })
+    }
+}
+
+/// In blocks. Of the scratch only as much is used as that needs.
+pub struct Blocks<'b> {
+    session: BlockSession<'static, 'b>,
+    sampler: BlockSampler,
+}
+
+impl<'b> Blocks<'b> {
+    /// An empty text.
+    #[inline]
+    pub fn new(model: &'b mut Model, settings: Sampling, seed: u64) -> Result<Self, TextError> {
+        Ok(Self {
+            session: Session::in_blocks(&model.image, model.state, model.scratch)?,
+            sampler: BlockSampler::new(settings, seed)?,
+        })
+    }
+}
+
+impl Work for Blocks<'_> {
+    fn image(&self) -> &Image<'static> {
+        self.session.image()
+    }
+
+    fn feed(&mut self, token: u32) -> Result<u64, UnknownToken> {
+        let start = ticks();
+        self.session.feed(&[token])?;
+        Ok(since(start))
+    }
+
+    fn hash(&mut self, token: u32) -> Result<(u64, u64), UnknownToken> {
+        let start = ticks();
+        let mut hash = Hash::default();
+        self.session
+            .step_in_blocks(token, |_, logits| hash.update(logits))?;
+        let instructions = since(start) - hash.instructions;
+        Ok((hash.hash.finish(), instructions))
+    }
+
+    fn choose(&mut self, token: u32) -> Result<Chosen, UnknownToken> {
+        let start = ticks();
+        let mut hash = Hash::default();
+        self.session.step_in_blocks(token, |first, logits| {
+            hash.update(logits);
+            self.sampler.see(first, logits);
+        })?;
+        let id = self.sampler.choose();
+        Ok(Chosen {
+            id,
+            instructions: since(start) - hash.instructions,
+            hash: hash.hash.finish(),
+        })
+    }
+}
+
+/// A hash of blocks, and what it cost.
+#[derive(Default)]
+struct Hash {
+    hash: LogitsHash,
+    instructions: u64,
+}
+
+impl Hash {
+    fn update(&mut self, logits: &[f32]) {
+        let start = ticks();
+        self.hash.update(logits);
+        self.instructions += since(start);
+    }
+}
