@@ -256,3 +256,6 @@ fn delta_write_from<S: Cell>(done: usize, state: &mut [S], head: &Delta<'_>, sa:
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
