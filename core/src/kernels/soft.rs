@@ -227,7 +227,8 @@ mod tests {
     /// Halves, and their neighbours: where rounding changes its mind.
     #[test]
     fn ties_of_quantization() {
-        for k in -260i32..260 {
+        // Miri is a thousand times slower.
+        for k in (-260i32..260).step_by(if cfg!(miri) { 131 } else { 1 }) {
             for inverse in [0.25f32, 1.0, 3.0, 127.0 / 0.37, 1e20, 7e-20] {
                 let x = (k as f32 / 2.0) / inverse;
                 for step in -40i32..=40 {

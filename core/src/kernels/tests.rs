@@ -207,6 +207,16 @@ mod x86 {
 mod neon {
     use super::super::{neon, words};
     use super::*;
+    use std::arch::is_aarch64_feature_detected;
+
+    /// A job that names a processor wants to know which kernel it has tested.
+    #[test]
+    fn the_processor_has_what_the_job_says() {
+        if let Ok(expected) = std::env::var("KINGLET_EXPECT_SDOT") {
+            let found = is_aarch64_feature_detected!("dotprod");
+            assert_eq!(expected.parse(), Ok(found));
+        }
+    }
 
     kernel_tests!(sdot_if_there, Layout::Rows4, words::prepare, neon::sums);
     kernel_tests!(

@@ -5,22 +5,54 @@ use anyhow::{bail, Context, Result};
 use std::path::Path;
 use std::process::Command;
 
-/// The emulator.
+/// The emulator of boards.
 pub const QEMU: &str = "qemu-system-arm";
 
 const QEMU_MISSING: &str = "qemu-system-arm is missing and cannot be installed from here: install \
     it with your system's packages (Debian and Ubuntu: apt-get install qemu-system-arm, Fedora: \
     dnf install qemu-system-arm, macOS: brew install qemu)";
 
-/// Makes sure that the emulator can be started.
+/// The emulator of programs for AArch64, which runs on Linux only.
+pub const USER_QEMU: &str = "qemu-aarch64";
+
+const USER_QEMU_MISSING: &str =
+    "qemu-aarch64 is missing and cannot be installed from here: install \
+    it with your system's packages (Debian and Ubuntu: apt-get install qemu-user, Fedora: dnf \
+    install qemu-user)";
+
+/// Makes sure that the emulator of boards can be started.
 pub fn ensure_qemu() -> Result<()> {
-    if succeeds(Command::new(QEMU).arg("--version")) {
+    ensure_program(QEMU, "qemu-system-arm", QEMU_MISSING)
+}
+
+/// Makes sure that the emulator of programs for AArch64 can be started.
+pub fn ensure_user_qemu() -> Result<()> {
+    ensure_program(USER_QEMU, "qemu-user", USER_QEMU_MISSING)
+}
+
+/// Whether a nightly toolchain has Miri and the sources that it needs. It is
+/// not for us to install one.
+pub fn has_miri() -> bool {
+    let mut list = Command::new("rustup");
+    list.args(["component", "list", "--installed", "--toolchain", "nightly"]);
+    let Ok(output) = list.output() else {
+        return false;
+    };
+    let components = String::from_utf8_lossy(&output.stdout);
+    let has = |name: &str| components.lines().any(|line| line.starts_with(name));
+    output.status.success() && has("miri") && has("rust-src")
+}
+
+/// Makes sure that `program` can be started, which is in the Debian package
+/// `package`; `missing` says how to install it elsewhere.
+fn ensure_program(program: &str, package: &str, missing: &'static str) -> Result<()> {
+    if succeeds(Command::new(program).arg("--version")) {
         return Ok(());
     }
     let Some(installer) = apt_get() else {
-        bail!(QEMU_MISSING)
+        bail!(missing)
     };
-    eprintln!("installing qemu-system-arm with apt-get");
+    eprintln!("installing {package} with apt-get");
     // Old lists are no reason to give up: the second command decides.
     let _ = run(installer(&["update", "--quiet"]).stdout(std::io::stderr()));
     let install = [
@@ -28,11 +60,11 @@ pub fn ensure_qemu() -> Result<()> {
         "--quiet",
         "--yes",
         "--no-install-recommends",
-        QEMU,
+        package,
     ];
-    run(installer(&install).stdout(std::io::stderr())).context(QEMU_MISSING)?;
-    if !succeeds(Command::new(QEMU).arg("--version")) {
-        bail!(QEMU_MISSING);
+    run(installer(&install).stdout(std::io::stderr())).context(missing)?;
+    if !succeeds(Command::new(program).arg("--version")) {
+        bail!(missing);
     }
     Ok(())
 }

@@ -1,7 +1,9 @@
 //! `cargo xtask test`: everything that must hold.
 
 use crate::firmware;
-use crate::setup::{ensure_component, ensure_qemu, ensure_target};
+use crate::setup::{
+    ensure_component, ensure_qemu, ensure_target, ensure_user_qemu, has_miri, USER_QEMU,
+};
 use crate::table::Table;
 use crate::workspace::{cargo, root, run as run_command, words};
 use anyhow::{bail, Result};
@@ -19,6 +21,16 @@ const LIBRARY_TARGETS: [&str; 4] = [
     "thumbv8m.main-none-eabihf",
 ];
 
+/// The target of the AArch64 kernels' tests: a program for it needs neither
+/// a linker nor a library that the Rust toolchain does not bring along.
+const AARCH64_TARGET: &str = "aarch64-unknown-linux-musl";
+
+/// Processors to test them on, and whether they have dot products of bytes.
+const AARCH64_PROCESSORS: [(&str, bool); 2] = [("max", true), ("cortex-a53", false)];
+
+/// Optimising the dependencies of such a test takes longer than they run.
+const PLAIN_DEPENDENCIES: [&str; 2] = ["--config", "profile.dev.package.\"*\".opt-level=0"];
+
 /// A small image that is in the repository.
 const TINY_IMAGE: &str = "core/tests/data/tiny.kgl";
 
@@ -34,6 +46,8 @@ const TINY_IMAGE_TARGET: &str = "m4";
 ///   firmware  the library for four bare-metal targets, the firmware of all machines
 ///   docs      rustdoc without a warning
 ///   host      the tests of all crates but those in QEMU
+///   aarch64   the kernels for AArch64 in QEMU, with and without dot products
+///   miri      the portable kernels under Miri, where a nightly toolchain has it
 ///   qemu      the tests of the firmware in QEMU, on all machines, and of its size
 #[derive(Debug, clap::Args)]
 #[command(
@@ -52,10 +66,28 @@ enum Job {
     Firmware,
     Docs,
     Host,
+    Aarch64,
+    Miri,
     Qemu,
 }
 
-const ALL: [Job; 5] = [Job::Lint, Job::Firmware, Job::Docs, Job::Host, Job::Qemu];
+const ALL: [Job; 7] = [
+    Job::Lint,
+    Job::Firmware,
+    Job::Docs,
+    Job::Host,
+    Job::Aarch64,
+    Job::Miri,
+    Job::Qemu,
+];
+
+/// How a job went.
+enum Outcome {
+    /// It cannot run here, for this reason.
+    Skipped(&'static str),
+    /// It ran to its end, and this failed.
+    Ran(Vec<String>),
+}
 
 impl Job {
     fn name(self) -> &'static str {
@@ -64,7 +96,22 @@ impl Job {
             Job::Firmware => "firmware",
             Job::Docs => "docs",
             Job::Host => "host",
+            Job::Aarch64 => "aarch64",
+            Job::Miri => "miri",
             Job::Qemu => "qemu",
+        }
+    }
+
+    /// Why the job cannot run here, if it needs what is not ours to install.
+    fn obstacle(self) -> Option<&'static str> {
+        match self {
+            Job::Aarch64 if !cfg!(target_os = "linux") => {
+                Some("QEMU runs programs for AArch64 on Linux only")
+            }
+            Job::Miri if !has_miri() => Some(
+                "no Miri: `rustup toolchain install nightly --component miri --component rust-src`",
+            ),
+            _ => None,
         }
     }
 
@@ -83,7 +130,11 @@ impl Job {
                     .into_iter()
                     .try_for_each(ensure_target)
             }
-            Job::Docs | Job::Host => Ok(()),
+            Job::Docs | Job::Host | Job::Miri => Ok(()),
+            Job::Aarch64 => {
+                ensure_target(AARCH64_TARGET)?;
+                ensure_user_qemu()
+            }
             Job::Qemu => {
                 machine_targets().into_iter().try_for_each(ensure_target)?;
                 ensure_qemu()
@@ -105,6 +156,8 @@ impl Job {
                     .env("KINGLET_SKIP_QEMU", "1");
                 vec![tests]
             }
+            Job::Aarch64 => aarch64(),
+            Job::Miri => miri(),
             Job::Qemu => {
                 let mut tests = cargo();
                 tests.args(["test", "--no-fail-fast", "--package", "kinglet-tests"]);
@@ -199,6 +252,34 @@ fn docs() -> Vec<Command> {
     vec![docs]
 }
 
+fn aarch64() -> Vec<Command> {
+    let tests = AARCH64_PROCESSORS.map(|(processor, has_sdot)| {
+        let mut tests = cargo();
+        tests.args(["test", "--package", "kinglet", "--features", "std"]);
+        tests.args(["--lib", "--target", AARCH64_TARGET]);
+        tests.args(PLAIN_DEPENDENCIES);
+        let target = |key, value| format!("target.{AARCH64_TARGET}.{key}={value:?}");
+        tests.args(["--config", &target("linker", "rust-lld")]);
+        let runner = format!("{USER_QEMU} -cpu {processor}");
+        tests.args(["--config", &target("runner", &runner)]);
+        tests.env("KINGLET_EXPECT_SDOT", has_sdot.to_string());
+        tests.arg("kernels::");
+        tests
+    });
+    tests.into()
+}
+
+fn miri() -> Vec<Command> {
+    let mut tests = Command::new("rustup");
+    tests.current_dir(root());
+    tests.args(["run", "nightly", "cargo", "miri", "test"]);
+    tests.args(["--package", "kinglet", "--lib"]);
+    // Miri never optimises.
+    tests.args(["--config", "profile.dev.opt-level=0"]);
+    tests.args(PLAIN_DEPENDENCIES).arg("kernels::");
+    vec![tests]
+}
+
 /// The command `test`.
 pub fn run(args: &Args) -> Result<()> {
     let jobs = if args.jobs.is_empty() {
@@ -210,17 +291,14 @@ pub fn run(args: &Args) -> Result<()> {
     let mut failures = Vec::new();
     for job in jobs {
         let started = Instant::now();
-        let failed = run_job(*job);
+        let outcome = run_job(*job);
         let seconds = format!("{:.0} s", started.elapsed().as_secs_f64());
-        table.row(
-            job.name(),
-            seconds,
-            if failed.is_empty() {
-                "passed"
-            } else {
-                "FAILED"
-            },
-        );
+        let (verdict, failed) = match outcome {
+            Outcome::Skipped(reason) => (format!("skipped: {reason}"), Vec::new()),
+            Outcome::Ran(failed) if failed.is_empty() => ("passed".to_owned(), failed),
+            Outcome::Ran(failed) => ("FAILED".to_owned(), failed),
+        };
+        table.row(job.name(), seconds, verdict);
         failures.extend(
             failed
                 .into_iter()
@@ -238,10 +316,14 @@ pub fn run(args: &Args) -> Result<()> {
     }
 }
 
-/// Runs all commands of a job and returns what failed.
-fn run_job(job: Job) -> Vec<String> {
+/// Runs all commands of a job.
+fn run_job(job: Job) -> Outcome {
+    if let Some(reason) = job.obstacle() {
+        eprintln!("==> {}: skipped: {reason}", job.name());
+        return Outcome::Skipped(reason);
+    }
     if let Err(error) = job.set_up() {
-        return vec![format!("{error:#}")];
+        return Outcome::Ran(vec![format!("{error:#}")]);
     }
     let mut failures = Vec::new();
     for mut command in job.commands() {
@@ -251,5 +333,5 @@ fn run_job(job: Job) -> Vec<String> {
             failures.push(format!("{error:#}"));
         }
     }
-    failures
+    Outcome::Ran(failures)
 }
