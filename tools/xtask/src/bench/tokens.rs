@@ -58,32 +58,46 @@ pub fn measure(machine: &'static Machine, costs: &Costs, results: &mut Results) 
             let target = machine.layout_target;
             let image = folder.join(format!("{}-{weights}-{target}.kgl", model.name));
             pack(&kinglet, &model.checkpoint, &image, weights, target)?;
-            let inspected = inspect(&kinglet, &image)?;
-            let shape: Shape = serde_json::from_value(inspected)?;
+            let shape: Shape = serde_json::from_value(inspect(&kinglet, &image)?)?;
             let total = run(machine, &image)?;
-            let (multiplied, parts) = (shape.multiplied(costs), shape.parts(total, costs)?);
-            let multiplied = multiplied.map(|(layers, head)| {
-                let products = layers.products + head.products;
-                (products, layers.quantization + head.quantization)
-            });
+            let tokens = divided(machine, &model, total, &shape, costs)?;
             results.tokens.push(Tokens {
-                core: machine.core.into(),
-                machine: machine.name.into(),
-                model: model.name.into(),
                 weights: weights.into(),
-                instructions_per_token: total,
-                matrix_macs: shape.macs(),
-                instructions_per_mac: rounded(total as f64 / shape.macs() as f64),
-                instructions_per_parameter: Some(rounded(total as f64 / model.parameters as f64)),
-                matrix_instructions: multiplied.map(|(matrix, _)| matrix),
-                prepare_instructions: multiplied.map(|(_, prepare)| prepare),
-                other_instructions: multiplied
-                    .map(|(matrix, prepare)| total.saturating_sub(matrix + prepare)),
-                parts,
+                ..tokens
             });
         }
     }
     Ok(())
+}
+
+/// A token of `total` instructions, divided by what it does.
+fn divided(
+    machine: &Machine,
+    model: &Model,
+    total: u64,
+    shape: &Shape,
+    costs: &Costs,
+) -> Result<Tokens> {
+    let multiplied = shape.multiplied(costs).map(|(layers, head)| {
+        let products = layers.products + head.products;
+        (products, layers.quantization + head.quantization)
+    });
+    let other = |(matrix, prepare)| total.saturating_sub(matrix + prepare);
+    let macs = shape.macs();
+    Ok(Tokens {
+        core: machine.core.into(),
+        machine: machine.name.into(),
+        model: model.name.into(),
+        weights: String::new(),
+        instructions_per_token: total,
+        matrix_macs: macs,
+        instructions_per_mac: rounded(total as f64 / macs as f64),
+        instructions_per_parameter: Some(rounded(total as f64 / model.parameters as f64)),
+        matrix_instructions: multiplied.map(|(matrix, _)| matrix),
+        prepare_instructions: multiplied.map(|(_, prepare)| prepare),
+        other_instructions: multiplied.map(other),
+        parts: shape.parts(total, costs)?,
+    })
 }
 
 /// The demo model, and a random one that is about twice as large.
