@@ -115,7 +115,10 @@ impl Engine {
         }
         let checkpoint = Checkpoint::open(path).map_err(ModelError::from)?;
         let model = Model::new(checkpoint)?;
-        Ok(Self::Float(Box::new(Reference::new(&model)?)))
+        Ok(Self::Float(Box::new(Reference::new(
+            &model,
+            crate::reference::DEFAULT_GN_EPS,
+        )?)))
     }
 
     /// Vocabulary entries.

@@ -140,8 +140,6 @@ const V7_FFN: &[Part] = &[
     part("ffn.value.weight", Matrix(Embd, Ffn)),
 ];
 
-/// interim
-pub const V4_SECTIONS: Sections = layer_parts(Version::V4, 0);
 /// The parts of layer `index` of a version.
 pub(super) const fn layer_parts(version: Version, index: u32) -> Sections {
     match version {

@@ -17,7 +17,7 @@ pub use header::{
     Header, ImageError, Layout, Span, TokenizerKind, CRC_OFFSET, FORMAT_VERSION, HEADER_BYTES,
     MAGIC, MAX_LAYERS, MAX_VOCAB,
 };
-pub use layers::{Sections, V4_SECTIONS};
+pub use layers::Sections;
 #[cfg(feature = "metadata")]
 pub use metadata::Metadata;
 pub use parts::{

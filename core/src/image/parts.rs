@@ -154,16 +154,25 @@ const fn align(bytes: u64) -> u64 {
 }
 
 impl Kind {
+    /// Bits of a weight; vectors have those of the layers' matrices.
+    pub const fn bits(self, header: &Header) -> Bits {
+        match self {
+            Half(_) | Single(_) | Matrix(..) => header.weight_bits,
+            Entry(..) => header.entry_bits,
+            Steer(..) => Bits::Int8,
+            Head(..) | Table(..) => header.head_bits,
+        }
+    }
+
     /// Bytes before the scales (weights) and of the scales, each padded to
     /// [`ALIGN`]. Vectors have no scales.
     pub const fn bytes(self, header: &Header) -> (u64, u64) {
         match self {
             Half(n) => (align(2 * header.dim(n) as u64), 0),
             Single(n) => (align(4 * header.dim(n) as u64), 0),
-            Matrix(r, c) => blocked(header, header.weight_bits, header.dim(r), header.dim(c)),
-            Entry(r, c) => blocked(header, header.entry_bits, header.dim(r), header.dim(c)),
-            Steer(r, c) => blocked(header, Bits::Int8, header.dim(r), header.dim(c)),
-            Head(r, c) => blocked(header, header.head_bits, header.dim(r), header.dim(c)),
+            Matrix(r, c) | Entry(r, c) | Steer(r, c) | Head(r, c) => {
+                blocked(header, self.bits(header), header.dim(r), header.dim(c))
+            }
             Table(r, c) => {
                 let rows = header.dim(r) as u64;
                 let row = table_row_bytes(header.head_bits, header.dim(c)) as u64;

@@ -90,29 +90,23 @@ impl<'a> Parts<'a> {
 
     /// The next part, a matrix `[rows, cols]` at the layers' precision.
     pub fn matrix(&mut self, rows: Dim, cols: Dim) -> Matrix<'a> {
-        self.blocked(
-            Kind::Matrix(rows, cols),
-            self.header.weight_bits,
-            rows,
-            cols,
-        )
+        self.blocked(Kind::Matrix(rows, cols), rows, cols)
     }
 
     /// The next part, a matrix `[rows, cols]` of which the product enters the
     /// state.
     pub fn entry(&mut self, rows: Dim, cols: Dim) -> Matrix<'a> {
-        let bits = self.header.entry_bits;
-        self.blocked(Kind::Entry(rows, cols), bits, rows, cols)
+        self.blocked(Kind::Entry(rows, cols), rows, cols)
     }
 
     /// The next part, a matrix `[rows, cols]` that steers the state.
     pub fn steer(&mut self, rows: Dim, cols: Dim) -> Matrix<'a> {
-        self.blocked(Kind::Steer(rows, cols), Bits::Int8, rows, cols)
+        self.blocked(Kind::Steer(rows, cols), rows, cols)
     }
 
     /// The next part, a matrix `[rows, cols]` at the head's precision.
     pub fn head(&mut self, rows: Dim, cols: Dim) -> Matrix<'a> {
-        self.blocked(Kind::Head(rows, cols), self.header.head_bits, rows, cols)
+        self.blocked(Kind::Head(rows, cols), rows, cols)
     }
 
     /// The next part, a table `[rows, cols]` at the head's precision.
@@ -126,7 +120,8 @@ impl<'a> Parts<'a> {
         }
     }
 
-    fn blocked(&mut self, kind: Kind, bits: Bits, rows: Dim, cols: Dim) -> Matrix<'a> {
+    fn blocked(&mut self, kind: Kind, rows: Dim, cols: Dim) -> Matrix<'a> {
+        let bits = kind.bits(&self.header);
         let (weights, scales) = self.take(kind);
         let (rows, cols) = (self.header.dim(rows), self.header.dim(cols));
         Matrix {

@@ -27,6 +27,28 @@ impl Layout {
         }
     }
 
+    /// The place of the rows `first..first + rows` of a tensor of this shape
+    /// and type, which has them; a row is all that one index of the outermost
+    /// dimension stands for. `None` when a number overflows.
+    pub fn rows(&self, info: &TensorInfo, first: usize, rows: usize) -> Option<Self> {
+        let mut shape = info.shape.clone();
+        *shape.first_mut()? = rows;
+        let (step, span) = match &self.strides {
+            None => (count(shape.get(1..)?)?, count(&shape)?),
+            Some(strides) => (
+                u64::try_from(*strides.first()?).ok()?,
+                span(&shape, strides)?,
+            ),
+        };
+        let skipped = step.checked_mul(first as u64)?;
+        let start = skipped.checked_mul(info.dtype.bytes() as u64)?;
+        Some(Self {
+            start: self.start.checked_add(start)?,
+            span,
+            strides: self.strides.clone(),
+        })
+    }
+
     /// Reads the values, in row-major order.
     pub fn read(&self, source: &mut Source, info: &TensorInfo) -> io::Result<Vec<f32>> {
         let values = info.dtype.read(source, self.start, self.span)?;
@@ -147,5 +169,36 @@ mod tests {
         let out = gather(&values, &[2, 2, 1], &[1, 2, 9]).unwrap();
         assert_eq!(out, [1.0, 3.0, 2.0, 4.0]);
         assert!(gather(&values, &[7], &[1]).is_err());
+    }
+
+    #[test]
+    fn rows_of_a_transposed_tensor_are_found() {
+        // Three rows of two, stored as two of three, behind 8 bytes.
+        let values: Vec<f32> = (0..8).map(|i| i as f32).collect();
+        let bytes = values
+            .iter()
+            .flat_map(|v| v.to_le_bytes())
+            .collect::<Vec<u8>>();
+        let mut source = Source::new(Box::new(io::Cursor::new(bytes))).unwrap();
+        let info = |rows| TensorInfo {
+            name: String::new(),
+            shape: vec![rows, 2],
+            dtype: Dtype::F32,
+        };
+        for (strides, expected) in [
+            (None, [4.0, 5.0, 6.0, 7.0]),
+            (Some(vec![1, 3]), [3.0, 6.0, 4.0, 7.0]),
+        ] {
+            let all = Layout {
+                start: 8,
+                span: 6,
+                strides,
+            };
+            let rows = all.rows(&info(3), 1, 2).unwrap();
+            assert_eq!(rows.read(&mut source, &info(2)).unwrap(), expected);
+            assert!(all.rows(&info(3), usize::MAX, 2).is_none());
+            let none = all.rows(&info(3), 3, 0).unwrap();
+            assert!(none.read(&mut source, &info(0)).unwrap().is_empty());
+        }
     }
 }

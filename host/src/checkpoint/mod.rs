@@ -55,6 +55,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Cursor};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -204,21 +205,53 @@ impl Checkpoint {
     /// There is no such tensor, the file cannot be read or has become shorter
     /// since it was opened, or memory is short. Never panics.
     pub fn load(&self, name: &str) -> Result<Tensor, CheckpointError> {
-        let Some(entry) = self.entry(name) else {
-            return Err(CheckpointError::NotFound {
+        let entry = self.find(name)?;
+        self.read(&entry.layout, &entry.info)
+    }
+
+    /// Reads rows of a tensor, as many as `rows` holds: memory for a part of
+    /// a large tensor. A row is all that one index of its outermost dimension
+    /// stands for.
+    ///
+    /// # Errors
+    /// Those of [`Checkpoint::load`], or the tensor has not these rows.
+    pub fn load_rows(&self, name: &str, rows: Range<usize>) -> Result<Tensor, CheckpointError> {
+        let entry = self.find(name)?;
+        let mut info = entry.info.clone();
+        let place = match info.shape.first_mut() {
+            Some(all) if rows.start <= rows.end && rows.end <= *all => {
+                *all = rows.len();
+                entry.layout.rows(&entry.info, rows.start, rows.len())
+            }
+            _ => None,
+        };
+        let Some(layout) = place else {
+            return Err(CheckpointError::Tensor {
                 path: self.path.clone(),
                 name: excerpt(name),
+                problem: format!("has no rows {} to {}", rows.start, rows.end),
             });
         };
+        self.read(&layout, &info)
+    }
+
+    fn find(&self, name: &str) -> Result<&Entry, CheckpointError> {
+        self.entry(name).ok_or_else(|| CheckpointError::NotFound {
+            path: self.path.clone(),
+            name: excerpt(name),
+        })
+    }
+
+    fn read(&self, layout: &Layout, info: &TensorInfo) -> Result<Tensor, CheckpointError> {
         // A panic elsewhere cannot leave the source in a bad state: every read
         // seeks first.
         let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
-        match entry.layout.read(&mut source, &entry.info) {
+        match layout.read(&mut source, info) {
             Ok(data) => Ok(Tensor {
-                shape: entry.info.shape.clone(),
+                shape: info.shape.clone(),
                 data,
             }),
-            Err(error) => Err(self.load_error(name, error)),
+            Err(error) => Err(self.load_error(&info.name, error)),
         }
     }
 

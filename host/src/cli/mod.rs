@@ -17,7 +17,7 @@ use std::process::ExitCode;
 /// RWKV language models on microcontrollers: quantize, inspect, run, evaluate.
 #[derive(Debug, Parser)]
 #[command(name = "kinglet", version, max_term_width = 100)]
-struct Cli {
+pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
 }

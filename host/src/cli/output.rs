@@ -38,7 +38,11 @@ pub fn write_file(
         // Best effort: the error that matters is the one returned.
         let _ = fs::remove_file(&partial);
     }
-    result.with_context(|| format!("{}: cannot be written", path.display()))
+    // An error of what was to be written says itself where it comes from.
+    result.map_err(|error| match error.is::<io::Error>() {
+        true => error.context(format!("{}: cannot be written", path.display())),
+        false => error,
+    })
 }
 
 fn write_and_rename(
@@ -46,7 +50,10 @@ fn write_and_rename(
     partial: &Path,
     write: impl FnOnce(&mut BufWriter<File>) -> Result<()>,
 ) -> Result<()> {
-    let mut file = BufWriter::new(File::create(partial)?);
+    // To be read, too: an image's checksum is that of the whole.
+    let mut options = File::options();
+    options.read(true).write(true).create(true).truncate(true);
+    let mut file = BufWriter::new(options.open(partial)?);
     write(&mut file)?;
     file.flush()?;
     fs::rename(partial, path)?;

@@ -3,7 +3,7 @@
 use super::output::{print_json, progress_bar, write_file};
 use super::table::{thousands, Table};
 use crate::model::Model;
-use crate::pack::{pack, Options, Packed, PartReport};
+use crate::pack::{pack_to, Options, PackError, PartReport};
 use anyhow::Result;
 use kinglet::image::{Bits, Kind, Layout, Metadata, StateFormat};
 use serde::Serialize;
@@ -131,7 +131,7 @@ struct Summary {
 #[derive(Debug, Serialize)]
 struct Report<'a> {
     output: &'a std::path::Path,
-    image_bytes: usize,
+    image_bytes: u64,
     parameters: u64,
     bits_per_weight: f64,
     tensors: &'a [Summary],
@@ -165,23 +165,38 @@ pub fn run(args: &Args) -> Result<()> {
         gn_eps: args.gn_eps,
     };
     let bar = progress_bar(0, "quantizing");
-    let packed = pack(&model, &options, &metadata, |done, total| {
-        bar.set_length(total as u64);
-        bar.set_position(done as u64);
+    let mut parts = Vec::new();
+    write_file(&args.output, |file| {
+        // Unbuffered: what is written are whole chunks of parts.
+        let packed = pack_to(
+            file.get_mut(),
+            &model,
+            &options,
+            &metadata,
+            |done, total| {
+                bar.set_length(total as u64);
+                bar.set_position(done as u64);
+            },
+        );
+        parts = packed.map_err(|error| match error {
+            PackError::Write(error) => error.into(),
+            error => anyhow::Error::from(error),
+        })?;
+        Ok(())
     })?;
     bar.finish_and_clear();
-    write_file(&args.output, |file| Ok(file.write_all(&packed.bytes)?))?;
-    report(args, &packed, &options)
+    let image_bytes = std::fs::metadata(&args.output)?.len();
+    report(args, &parts, image_bytes, &options)
 }
 
-fn report(args: &Args, packed: &Packed, options: &Options) -> Result<()> {
-    let summaries = summarize(&packed.parts, options);
-    let parameters: u64 = packed.parts.iter().map(|part| part.elements).sum();
+fn report(args: &Args, parts: &[PartReport], image_bytes: u64, options: &Options) -> Result<()> {
+    let summaries = summarize(parts, options);
+    let parameters: u64 = parts.iter().map(|part| part.elements).sum();
     let report = Report {
         output: &args.output,
-        image_bytes: packed.bytes.len(),
+        image_bytes,
         parameters,
-        bits_per_weight: bits(packed.bytes.len() as u64, parameters),
+        bits_per_weight: bits(image_bytes, parameters),
         tensors: &summaries,
     };
     if args.json {
@@ -213,7 +228,7 @@ fn report(args: &Args, packed: &Packed, options: &Options) -> Result<()> {
         out,
         "{}: {} bytes, {} parameters, {:.2} bits per parameter with everything included",
         args.output.display(),
-        thousands(report.image_bytes as u64),
+        thousands(report.image_bytes),
         thousands(parameters),
         report.bits_per_weight
     )?;

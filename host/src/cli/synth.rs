@@ -1,23 +1,33 @@
 //! `kinglet synth`: a random checkpoint.
 
-use crate::model::Dimensions;
-use crate::synth::write_v4;
+use crate::model::{Dimensions, Version};
+use crate::synth::write_random;
 use anyhow::Result;
+use clap::error::ErrorKind;
+use clap::CommandFactory;
 use std::path::PathBuf;
 
-/// Write a random RWKV-4 checkpoint of a given size, for tests and benches
+/// Write a random checkpoint of a given version and size, for tests and benches
 ///
-/// The weights have the statistics of a trained model, but no sense.
+/// The weights have the statistics of a trained model, but no sense. Ranks of
+/// low-rank matrices are those of published models of this width.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  \
-    kinglet synth --layers 12 --channels 768 --vocab 50277 -o big.safetensors")]
+#[command(after_help = "Examples:\n  \
+    kinglet synth --layers 12 --channels 768 --vocab 50277 -o big.safetensors\n  \
+    kinglet synth --version v7 --layers 4 --channels 128 -o goose.safetensors")]
 pub struct Args {
+    /// The RWKV version
+    #[arg(long, value_enum, default_value = "v4")]
+    version: Choice,
     /// Layers
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=256))]
     layers: u32,
     /// Channels of the residual stream
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=8192))]
     channels: u32,
+    /// Channels of a head; must divide the channels [default: 64, or all where there are fewer]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=8192))]
+    head_size: Option<u32>,
     /// Hidden channels of the channel mix [default: four times the channels]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=32768))]
     ffn: Option<u32>,
@@ -32,14 +42,75 @@ pub struct Args {
     output: PathBuf,
 }
 
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Choice {
+    /// RWKV-4
+    V4,
+    /// RWKV-5.0: a matrix state, one decay per head, no gate
+    #[value(name = "v5.0")]
+    V50,
+    /// RWKV-5.1: the same with a gate
+    #[value(name = "v5.1")]
+    V51,
+    /// RWKV-5.2: a decay per channel
+    V5,
+    /// RWKV-6
+    V6,
+    /// RWKV-7
+    V7,
+}
+
+impl From<Choice> for Version {
+    fn from(choice: Choice) -> Self {
+        match choice {
+            Choice::V4 => Version::V4,
+            Choice::V50 => Version::V5,
+            Choice::V51 => Version::V51,
+            Choice::V5 => Version::V52,
+            Choice::V6 => Version::V6,
+            Choice::V7 => Version::V7,
+        }
+    }
+}
+
 pub fn run(args: &Args) -> Result<()> {
+    let version = args.version.into();
+    let embd = args.channels as usize;
+    let head_size = args.head_size.map_or(embd.min(64), |size| size as usize);
+    if version != Version::V4 && !embd.is_multiple_of(head_size) {
+        let message = format!(
+            "heads of {head_size} channels do not divide {embd} channels; choose another --head-size"
+        );
+        let mut command = crate::cli::Cli::command();
+        command.error(ErrorKind::ValueValidation, message).exit();
+    }
     let dimensions = Dimensions {
         layers: args.layers as usize,
-        embd: args.channels as usize,
+        embd,
         ffn: args.ffn.unwrap_or(4 * args.channels) as usize,
         vocab: args.vocab as usize,
-        heads: 0,
-        ranks: [0; 4],
+        heads: match version {
+            Version::V4 => 0,
+            _ => embd / head_size,
+        },
+        ranks: ranks(version, embd, args.layers),
     };
-    Ok(write_v4(&args.output, &dimensions, args.seed)?)
+    Ok(write_random(&args.output, version, &dimensions, args.seed)?)
+}
+
+/// Ranks as in published models, but never above the channels: RWKV-6 has
+/// one for all widths up to 2,048, RWKV-7 has them grow with the square root.
+fn ranks(version: Version, embd: usize, layers: u32) -> [usize; 4] {
+    let root = |factor: f64| {
+        let rank = (factor * (embd as f64).sqrt() / 32.0).round() * 32.0;
+        (rank as usize).max(32).min(embd)
+    };
+    match version {
+        Version::V6 => [embd.min(64), embd.min(32), 0, 0],
+        Version::V7 => {
+            let value = if layers > 1 { root(1.7) } else { 0 };
+            [root(2.5), root(2.5), value, root(5.0)]
+        }
+        _ => [0; 4],
+    }
 }

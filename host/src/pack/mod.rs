@@ -1,18 +1,19 @@
 //! Checkpoint -> image: quantizes each tensor and writes it where
 //! `kinglet::Image` reads it.
 
+mod header;
 mod layouts;
+mod sink;
 mod source;
 
 use crate::model::{Model, ModelError};
-use crate::quantize::{quantize, Quantized};
+use crate::quantize::{quantize, Deviation, Quantized};
 use half::f16;
-use kinglet::image::{
-    image_crc32, Bits, Header, Kind, Layout, Metadata, Part, Span, StateFormat, TokenizerKind,
-    Version, AFTER_LAYERS, ALIGN, BEFORE_LAYERS, CRC_OFFSET, HEADER_BYTES, MAX_COLS, MAX_LAYERS,
-    MAX_VOCAB,
-};
+use header::{header, stored_parts};
+use kinglet::image::{Bits, Header, Kind, Layout, Metadata, Part, Span, StateFormat, BLOCK_ROWS};
+use sink::Sink;
 use source::Source;
+use std::io::{self, Cursor, Read, Seek, Write};
 
 /// What the user chooses.
 #[derive(Clone, Copy, Debug)]
@@ -56,13 +57,22 @@ pub enum PackError {
         /// The value.
         value: f32,
     },
+    /// A state format for a version without matrix state.
+    #[error("the state of RWKV-4 is five vectors a layer that need single floats: pack it with --state f32")]
+    NoMatrixState,
     /// The image would exceed 4 GiB.
     #[error("the image would take {bytes} bytes, more than the 4 GiB that the format can address")]
     ImageSize {
         /// What it would take.
         bytes: u64,
     },
+    /// The image cannot be written.
+    #[error(transparent)]
+    Write(#[from] io::Error),
 }
+
+/// Values of a large tensor that are in memory at a time, as f32.
+const CHUNK_VALUES: usize = 1 << 21;
 
 /// What became of one tensor.
 #[derive(Clone, Debug)]
@@ -88,8 +98,7 @@ pub struct Packed {
     pub parts: Vec<PartReport>,
 }
 
-/// Quantizes and packs `model`; `progress` is called after each tensor with
-/// the number done and the number there are.
+/// Quantizes `model` and packs it in memory; see [`pack_to`].
 ///
 /// # Errors
 /// [`PackError`] names the tensor or dimension that does not fit.
@@ -97,138 +106,80 @@ pub fn pack(
     model: &Model,
     options: &Options,
     metadata: &Metadata<'_>,
-    mut progress: impl FnMut(usize, usize),
+    progress: impl FnMut(usize, usize),
 ) -> Result<Packed, PackError> {
+    let mut out = Cursor::new(Vec::new());
+    let parts = pack_to(&mut out, model, options, metadata, progress)?;
+    let bytes = out.into_inner();
+    Ok(Packed { bytes, parts })
+}
+
+/// Quantizes `model` and packs it into `out`, an empty file, part by part:
+/// memory holds a few million weights at a time, whatever the model's size.
+/// `progress` is called after each tensor with the number done and the number
+/// there are. Returns an entry per tensor, in stored order.
+///
+/// # Errors
+/// [`PackError`] names the tensor or dimension that does not fit.
+pub fn pack_to(
+    out: &mut (impl Read + Write + Seek),
+    model: &Model,
+    options: &Options,
+    metadata: &Metadata<'_>,
+    mut progress: impl FnMut(usize, usize),
+) -> Result<Vec<PartReport>, PackError> {
     let mut header = header(model, options)?;
-    let source = Source::new(model, header.version);
     let mut writer = Writer {
         header,
-        bytes: vec![0; HEADER_BYTES],
+        source: Source::new(model),
+        out: Sink::new(out)?,
         parts: Vec::new(),
     };
     let parts = stored_parts(&header);
     for (layer, part) in &parts {
-        let name = source.name(*layer, part);
-        writer.write(part, name, &source.values(*layer, part)?)?;
+        writer.write(*layer, part)?;
         progress(writer.parts.len(), parts.len());
     }
-    let Writer {
-        mut bytes, parts, ..
-    } = writer;
+    let Writer { mut out, parts, .. } = writer;
     let block = postcard::to_stdvec(metadata).expect("strings always serialize");
     header.metadata = Span {
-        offset: bytes.len() as u32,
+        offset: out.bytes as u32,
         bytes: block.len() as u32,
     };
-    bytes.extend(block);
-    header.image_bytes = bytes.len() as u32;
-    bytes[..HEADER_BYTES].copy_from_slice(&header.to_bytes());
-    let crc = image_crc32(&bytes);
-    bytes[CRC_OFFSET..CRC_OFFSET + 4].copy_from_slice(&crc.to_le_bytes());
-    Ok(Packed { bytes, parts })
+    out.write(&block)?;
+    header.image_bytes = out.bytes as u32;
+    out.finish(header)?;
+    Ok(parts)
 }
 
-/// All parts in stored order, those of layers with the layer's index.
-fn stored_parts(header: &Header) -> Vec<(Option<usize>, Part)> {
-    let outside = |parts: &'static [Part]| parts.iter().map(|&part| (None, part));
-    let layer = |index: u32| {
-        let parts = header.layer_parts(index).iter().copied().flatten();
-        parts.map(move |&part| (Some(index as usize), part))
-    };
-    outside(BEFORE_LAYERS)
-        .chain((0..header.n_layer).flat_map(layer))
-        .chain(outside(AFTER_LAYERS))
-        .collect()
-}
-
-/// The header, its spans and checksum still empty.
-fn header(model: &Model, options: &Options) -> Result<Header, PackError> {
-    let dimensions = model.dimensions();
-    let fits = |what, found, most| {
-        if found <= most {
-            Ok(found as u32)
-        } else {
-            Err(PackError::TooLarge { what, found, most })
-        }
-    };
-    let version = match model.version() {
-        crate::model::Version::V4 => Version::V4,
-        crate::model::Version::V5 => Version::V5,
-        crate::model::Version::V52 => Version::V52,
-        crate::model::Version::V6 => Version::V6,
-        crate::model::Version::V7 => Version::V7,
-    };
-    let mut ranks = [0; 4];
-    for (to, from) in ranks.iter_mut().zip(dimensions.ranks) {
-        *to = fits("low-rank dimensions", from, MAX_COLS)? as u16;
-    }
-    let header = Header {
-        image_bytes: 0,
-        crc32: 0,
-        version,
-        layout: options.layout,
-        weight_bits: options.weights,
-        head_bits: options.head,
-        entry_bits: if version.has_heads() {
-            options.keys
-        } else {
-            options.weights
-        },
-        state: options.state,
-        // A vocabulary of at most 256 entries is one of bytes: nobody
-        // publishes another kind of that size.
-        tokenizer: if dimensions.vocab <= 256 {
-            TokenizerKind::Bytes
-        } else {
-            TokenizerKind::None
-        },
-        n_layer: fits("layers", dimensions.layers, MAX_LAYERS)?,
-        n_embd: fits("channels", dimensions.embd, MAX_COLS)?,
-        n_ffn: fits("hidden channels", dimensions.ffn, MAX_COLS)?,
-        n_vocab: fits("vocabulary entries", dimensions.vocab, MAX_VOCAB)?,
-        n_head: fits("heads", dimensions.heads, dimensions.embd)?,
-        gn_eps: if version.has_heads() {
-            options.gn_eps
-        } else {
-            0.0
-        },
-        ranks,
-        metadata: Span {
-            offset: 0,
-            bytes: 0,
-        },
-    };
-    // Metadata is small; half a megabyte of room for it is plenty.
-    let bytes = header.weights_bytes() + (1 << 19);
-    if bytes > u64::from(u32::MAX) {
-        return Err(PackError::ImageSize { bytes });
-    }
-    Ok(header)
-}
-
-struct Writer {
+struct Writer<'m, 'w, W> {
     header: Header,
-    bytes: Vec<u8>,
+    source: Source<'m>,
+    out: Sink<'w, W>,
     parts: Vec<PartReport>,
 }
 
-impl Writer {
-    fn write(&mut self, part: &Part, name: String, values: &[f32]) -> Result<(), PackError> {
-        let start = self.bytes.len();
+/// Quantized rows as the image stores them, without their scales.
+type Arrange = fn(&Quantized, Layout) -> Vec<u8>;
+
+impl<W: Read + Write + Seek> Writer<'_, '_, W> {
+    fn write(&mut self, layer: Option<usize>, part: &Part) -> Result<(), PackError> {
+        let start = self.out.bytes;
         let error = match part.kind {
-            Kind::Half(_) => self.write_halves(&name, values)?,
-            Kind::Single(_) => {
-                self.push(values.iter().flat_map(|v| v.to_le_bytes()));
-                0.0
+            Kind::Half(_) => self.write_halves(layer, part)?,
+            Kind::Single(_) => self.write_singles(layer, part)?,
+            Kind::Matrix(rows, cols)
+            | Kind::Entry(rows, cols)
+            | Kind::Steer(rows, cols)
+            | Kind::Head(rows, cols)
+            | Kind::Table(rows, cols) => {
+                let shape = [rows, cols].map(|dim| self.header.dim(dim));
+                self.write_rows(layer, part, shape)?
             }
-            Kind::Entry(_, cols) => self.write_blocked(cols, self.header.entry_bits, values),
-            Kind::Steer(_, cols) => self.write_blocked(cols, Bits::Int8, values),
-            Kind::Matrix(_, cols) => self.write_blocked(cols, self.header.weight_bits, values),
-            Kind::Head(_, cols) => self.write_blocked(cols, self.header.head_bits, values),
-            Kind::Table(_, cols) => self.write_table(cols, values),
         };
+        let name = self.source.name(layer, part);
         let (weights, scales) = part.kind.bytes(&self.header);
-        let bytes = (self.bytes.len() - start) as u64;
+        let bytes = self.out.bytes - start;
         debug_assert_eq!(bytes, weights + scales, "{name}");
         let elements = part.kind.elements(&self.header);
         self.parts.push(PartReport {
@@ -242,53 +193,69 @@ impl Writer {
     }
 
     /// Appends bytes and pads to the alignment.
-    fn push(&mut self, bytes: impl IntoIterator<Item = u8>) {
-        self.bytes.extend(bytes);
-        self.bytes
-            .resize(self.bytes.len().next_multiple_of(ALIGN), 0);
+    fn push(&mut self, bytes: impl IntoIterator<Item = u8>) -> io::Result<()> {
+        self.out.write(&bytes.into_iter().collect::<Vec<u8>>())?;
+        self.out.pad()
     }
 
-    fn write_halves(&mut self, name: &str, values: &[f32]) -> Result<f64, PackError> {
+    fn write_halves(&mut self, layer: Option<usize>, part: &Part) -> Result<f64, PackError> {
+        let values = self.source.vector(layer, part)?;
         let halves: Vec<f16> = values.iter().map(|&v| f16::from_f32(v)).collect();
         if let Some(at) = halves.iter().position(|h| !h.is_finite()) {
             return Err(PackError::HalfRange {
-                name: name.to_owned(),
+                name: self.source.name(layer, part),
                 value: values[at],
             });
         }
-        self.push(halves.iter().flat_map(|h| h.to_le_bytes()));
-        let sum = |f: &dyn Fn(usize) -> f64| (0..values.len()).map(f).sum::<f64>();
-        let norm = sum(&|i| f64::from(values[i]).powi(2));
-        let error = sum(&|i| (f64::from(values[i]) - halves[i].to_f64()).powi(2));
-        Ok(if norm > 0.0 {
-            (error / norm).sqrt()
-        } else {
-            0.0
-        })
+        self.push(halves.iter().flat_map(|h| h.to_le_bytes()))?;
+        let mut deviation = Deviation::default();
+        for (&value, half) in values.iter().zip(halves) {
+            deviation.add(value, half.to_f32());
+        }
+        Ok(deviation.relative())
     }
 
-    fn quantized(&self, cols: kinglet::image::Dim, bits: Bits, values: &[f32]) -> Quantized {
-        let cols = self.header.dim(cols);
-        quantize(values, values.len() / cols, cols, bits)
+    fn write_singles(&mut self, layer: Option<usize>, part: &Part) -> Result<f64, PackError> {
+        let values = self.source.vector(layer, part)?;
+        self.push(values.iter().flat_map(|v| v.to_le_bytes()))?;
+        Ok(0.0)
     }
 
-    fn write_blocked(&mut self, cols: kinglet::image::Dim, bits: Bits, values: &[f32]) -> f64 {
-        let q = self.quantized(cols, bits, values);
-        self.push(layouts::pack(&q, self.header.layout));
-        let padding = q.rows.next_multiple_of(kinglet::image::BLOCK_ROWS) - q.rows;
-        let scales = q.scales.iter().flat_map(|s| s.to_le_bytes());
-        self.push(scales.chain(std::iter::repeat_n(0, 2 * padding)));
-        q.relative_error(values)
+    /// Weights in chunks of rows, then the scales of all rows.
+    fn write_rows(
+        &mut self,
+        layer: Option<usize>,
+        part: &Part,
+        [rows, cols]: [usize; 2],
+    ) -> Result<f64, PackError> {
+        let bits = part.kind.bits(&self.header);
+        let is_table = matches!(part.kind, Kind::Table(..));
+        let arrange: Arrange = if is_table { table } else { layouts::pack };
+        let chunk_rows = (CHUNK_VALUES / cols).next_multiple_of(BLOCK_ROWS);
+        let mut scales = Vec::new();
+        let mut deviation = Deviation::default();
+        for first in (0..rows).step_by(chunk_rows) {
+            let chunk = first..rows.min(first + chunk_rows);
+            let values = self.source.rows(layer, part, chunk.clone())?;
+            let q = quantize(&values, chunk.len(), cols, bits);
+            q.deviation(&values, &mut deviation);
+            self.out.write(&arrange(&q, self.header.layout))?;
+            scales.extend(q.scales.iter().flat_map(|s| s.to_le_bytes()));
+        }
+        self.out.pad()?;
+        if !is_table {
+            scales.resize(2 * rows.next_multiple_of(BLOCK_ROWS), 0);
+        }
+        self.push(scales)?;
+        Ok(deviation.relative())
     }
+}
 
-    fn write_table(&mut self, cols: kinglet::image::Dim, values: &[f32]) -> f64 {
-        let q = self.quantized(cols, self.header.head_bits, values);
-        self.push(match q.bits {
-            Bits::Int8 => q.weights.iter().map(|&w| w as u8).collect(),
-            Bits::Int4 => int4_table(&q),
-        });
-        self.push(q.scales.iter().flat_map(|s| s.to_le_bytes()));
-        q.relative_error(values)
+/// A table is the same for all cores.
+fn table(q: &Quantized, _: Layout) -> Vec<u8> {
+    match q.bits {
+        Bits::Int8 => q.weights.iter().map(|&w| w as u8).collect(),
+        Bits::Int4 => int4_table(q),
     }
 }
 

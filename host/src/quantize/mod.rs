@@ -87,15 +87,32 @@ impl Quantized {
         (weight * group) as f32 * self.scales[row].to_f32()
     }
 
-    /// Root of the mean squared error, relative to that of the weights.
-    pub fn relative_error(&self, data: &[f32]) -> f64 {
-        let (mut error, mut norm) = (0.0f64, 0.0f64);
+    /// Adds how far the values are from `data`, which they stand for.
+    pub fn deviation(&self, data: &[f32], deviation: &mut Deviation) {
         for (i, &w) in data.iter().enumerate() {
-            error += f64::from(w - self.value(i / self.cols, i % self.cols)).powi(2);
-            norm += f64::from(w).powi(2);
+            deviation.add(w, self.value(i / self.cols, i % self.cols));
         }
-        if norm > 0.0 {
-            (error / norm).sqrt()
+    }
+}
+
+/// How far stored values are from those they stand for, summed up.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Deviation {
+    error: f64,
+    norm: f64,
+}
+
+impl Deviation {
+    /// Adds one value.
+    pub fn add(&mut self, value: f32, stored: f32) {
+        self.error += f64::from(value - stored).powi(2);
+        self.norm += f64::from(value).powi(2);
+    }
+
+    /// Root of the mean squared error, relative to that of the values.
+    pub fn relative(&self) -> f64 {
+        if self.norm > 0.0 {
+            (self.error / self.norm).sqrt()
         } else {
             0.0
         }

@@ -1,0 +1,205 @@
+//! What a checkpoint is: its RWKV version, its dimensions, and whether every
+//! tensor that the version needs is there with the right shape.
+
+mod dimensions;
+mod tensors;
+mod version;
+
+pub use dimensions::Dimensions;
+pub use tensors::{layer_tensors, shared_tensors};
+pub use version::{detect_version, Version};
+
+use crate::checkpoint::{Checkpoint, CheckpointError, Tensor};
+use std::ops::Range;
+use std::path::PathBuf;
+
+/// Why a checkpoint is not a model that this program can use.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// The file could not be read.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The tensors are not those of an RWKV model.
+    #[error("{path}: has no tensor named `{name}`, so it is not an RWKV checkpoint with the original names")]
+    NotRwkv {
+        /// The file.
+        path: PathBuf,
+        /// The name looked for.
+        name: &'static str,
+    },
+    /// Tensors of two versions.
+    #[error("{path}: the tensor `{name}` belongs to another version than {version}, which the first layer has: the file mixes versions")]
+    Mixed {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// The version of the first layer.
+        version: Version,
+    },
+    /// A tensor that the version needs is not there.
+    #[error("{path}: the tensor `{name}` is missing")]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+    },
+    /// A tensor has an unexpected shape.
+    #[error("{path}: the tensor `{name}` has shape {found:?}, expected {expected:?}")]
+    Shape {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// Its shape.
+        found: Vec<usize>,
+        /// The shape that the other tensors imply.
+        expected: Vec<usize>,
+    },
+    /// A weight is not a number.
+    #[error("{path}: the tensor `{name}` holds {value} at index {index}")]
+    NotFinite {
+        /// The file.
+        path: PathBuf,
+        /// The tensor.
+        name: String,
+        /// The first such value.
+        value: f32,
+        /// Where it stands.
+        index: usize,
+    },
+}
+
+/// A checkpoint whose tensors were all found, with the right shapes.
+#[derive(Debug)]
+pub struct Model {
+    checkpoint: Checkpoint,
+    version: Version,
+    dimensions: Dimensions,
+}
+
+impl Model {
+    /// Finds version and dimensions, and checks names and shapes of all
+    /// tensors; reads no weights yet.
+    ///
+    /// # Errors
+    /// A sentence that names file and tensor.
+    pub fn new(checkpoint: Checkpoint) -> Result<Self, ModelError> {
+        let path = || checkpoint.path().to_path_buf();
+        if checkpoint.info("blocks.0.ln1.weight").is_none() {
+            return Err(ModelError::NotRwkv {
+                path: path(),
+                name: "blocks.0.ln1.weight",
+            });
+        }
+        let version = detect_version(&checkpoint);
+        let dimensions = Dimensions::of(&checkpoint, version)?;
+        let model = Self {
+            checkpoint,
+            version,
+            dimensions,
+        };
+        version::check_unmixed(&model)?;
+        model.check_shapes()?;
+        Ok(model)
+    }
+
+    /// Opens a file and checks it.
+    ///
+    /// # Errors
+    /// As [`Model::new`].
+    pub fn open(path: &std::path::Path) -> Result<Self, ModelError> {
+        Self::new(Checkpoint::open(path)?)
+    }
+
+    /// The RWKV version.
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The sizes.
+    pub fn dimensions(&self) -> Dimensions {
+        self.dimensions
+    }
+
+    /// The file underneath.
+    pub fn checkpoint(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    /// Reads a tensor's values and checks that they are finite.
+    ///
+    /// # Errors
+    /// The file cannot be read, or holds an infinity or a NaN there.
+    pub fn load(&self, name: &str) -> Result<Tensor, ModelError> {
+        self.checked(name, 0, self.checkpoint.load(name)?)
+    }
+
+    /// Reads a tensor of layer `layer`.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn load_layer(&self, layer: usize, name: &str) -> Result<Tensor, ModelError> {
+        self.load(&format!("blocks.{layer}.{name}"))
+    }
+
+    /// Rows of a matrix, read and checked like [`Model::load`].
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn load_rows(&self, name: &str, rows: Range<usize>) -> Result<Tensor, ModelError> {
+        let first = rows.start;
+        let tensor = self.checkpoint.load_rows(name, rows)?;
+        let cols: usize = tensor.shape.iter().skip(1).product();
+        self.checked(name, first * cols, tensor)
+    }
+
+    /// The tensor, if all its values are finite; they begin at index `first`.
+    fn checked(&self, name: &str, first: usize, tensor: Tensor) -> Result<Tensor, ModelError> {
+        match tensor.data.iter().position(|v| !v.is_finite()) {
+            None => Ok(tensor),
+            Some(at) => Err(ModelError::NotFinite {
+                path: self.checkpoint.path().to_path_buf(),
+                name: name.to_owned(),
+                value: tensor.data[at],
+                index: first + at,
+            }),
+        }
+    }
+
+    fn check_shapes(&self) -> Result<(), ModelError> {
+        for (name, shape) in shared_tensors(&self.dimensions) {
+            self.check(name, &shape)?;
+        }
+        for layer in 0..self.dimensions.layers {
+            for (name, shape) in layer_tensors(self.version, &self.dimensions, layer) {
+                self.check(&format!("blocks.{layer}.{name}"), &shape)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Dimensions of one do not count: vectors come as `[C]` and as `[1, 1, C]`.
+    fn check(&self, name: &str, expected: &[usize]) -> Result<(), ModelError> {
+        let path = || self.checkpoint.path().to_path_buf();
+        let Some(info) = self.checkpoint.info(name) else {
+            return Err(ModelError::Missing {
+                path: path(),
+                name: name.to_owned(),
+            });
+        };
+        let sizes = |shape: &[usize]| -> Vec<usize> {
+            shape.iter().copied().filter(|&size| size != 1).collect()
+        };
+        if sizes(&info.shape) == sizes(expected) {
+            return Ok(());
+        }
+        Err(ModelError::Shape {
+            path: path(),
+            name: name.to_owned(),
+            found: info.shape.clone(),
+            expected: expected.to_vec(),
+        })
+    }
+}

@@ -1,0 +1,53 @@
+//! The channel mix of all versions.
+
+use super::load::Tensors;
+use super::ops::{shift, shift_back, sigmoid, zip, Matrix};
+use crate::model::{ModelError, Version};
+
+/// How the current and the previous token are mixed.
+type Shift = fn(&[f32], &[f32], &[f32]) -> Vec<f32>;
+
+#[derive(Debug)]
+pub(super) struct ChannelMix {
+    shift: Shift,
+    mix_k: Vec<f32>,
+    key: Matrix,
+    value: Matrix,
+    /// Mix and receptance; RWKV-7 has none.
+    gate: Option<(Vec<f32>, Matrix)>,
+}
+
+impl ChannelMix {
+    pub fn load(tensors: &Tensors<'_>) -> Result<Self, ModelError> {
+        let (shift, mix_k, mix_r): (Shift, _, _) = match tensors.model.version() {
+            Version::V7 => (shift_back, "ffn.x_k", None),
+            Version::V6 => (shift_back, "ffn.time_maa_k", Some("ffn.time_maa_r")),
+            _ => (shift, "ffn.time_mix_k", Some("ffn.time_mix_r")),
+        };
+        let gate = mix_r.map(|mix_r| {
+            let receptance = tensors.matrix("ffn.receptance.weight")?;
+            Ok::<_, ModelError>((tensors.vector(mix_r)?, receptance))
+        });
+        Ok(Self {
+            shift,
+            mix_k: tensors.vector(mix_k)?,
+            key: tensors.matrix("ffn.key.weight")?,
+            value: tensors.matrix("ffn.value.weight")?,
+            gate: gate.transpose()?,
+        })
+    }
+
+    /// `value relu(key xk)^2`, gated by `sigmoid(receptance xr)`.
+    pub fn step(&self, xx: &[f32], previous: &[f32]) -> Vec<f32> {
+        let mut hidden = self.key.times(&(self.shift)(xx, previous, &self.mix_k));
+        hidden.iter_mut().for_each(|h| *h = h.max(0.0).powi(2));
+        let out = self.value.times(&hidden);
+        match &self.gate {
+            Some((mix_r, receptance)) => {
+                let r = receptance.times(&(self.shift)(xx, previous, mix_r));
+                zip(&r, &out, |r, out| sigmoid(r) * out)
+            }
+            None => out,
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The time mix of RWKV-7. Here the state is `[H, value, key]`, as in
+//! published descriptions; the engine stores it by key channel.
+
+use super::load::Tensors;
+use super::ops::{dot, shift_back, sigmoid, zip, Matrix, Norm};
+use crate::model::ModelError;
+
+#[derive(Debug)]
+pub(super) struct TimeMix {
+    /// Mixes of r, w, k, v, a, g.
+    mixes: [Vec<f32>; 6],
+    key: Matrix,
+    value: Matrix,
+    receptance: Matrix,
+    decay: LowRank,
+    rate: LowRank,
+    gate: [Matrix; 2],
+    /// The value residual; the first layer has none.
+    residual: Option<LowRank>,
+    k_k: Vec<f32>,
+    k_a: Vec<f32>,
+    r_k: Vec<f32>,
+    ln_x: Norm,
+    gn_eps: f32,
+    head_size: usize,
+    output: Matrix,
+}
+
+/// `base + f(x first) second`.
+#[derive(Debug)]
+struct LowRank {
+    base: Vec<f32>,
+    first: Matrix,
+    second: Matrix,
+}
+
+impl LowRank {
+    fn load(tensors: &Tensors<'_>, letter: char) -> Result<Self, ModelError> {
+        Ok(Self {
+            base: tensors.vector(&format!("att.{letter}0"))?,
+            first: tensors.matrix(&format!("att.{letter}1"))?,
+            second: tensors.matrix(&format!("att.{letter}2"))?,
+        })
+    }
+
+    fn of(&self, x: &[f32], f: impl Fn(f32) -> f32) -> Vec<f32> {
+        let mut hidden = self.first.times_left(x);
+        hidden.iter_mut().for_each(|h| *h = f(*h));
+        let moved = self.second.times_left(&hidden);
+        zip(&self.base, &moved, |base, moved| base + moved)
+    }
+}
+
+impl TimeMix {
+    pub fn load(tensors: &Tensors<'_>, gn_eps: f32) -> Result<Self, ModelError> {
+        let mix = |letter: &str| tensors.vector(&format!("att.x_{letter}"));
+        Ok(Self {
+            mixes: [
+                mix("r")?,
+                mix("w")?,
+                mix("k")?,
+                mix("v")?,
+                mix("a")?,
+                mix("g")?,
+            ],
+            key: tensors.matrix("att.key.weight")?,
+            value: tensors.matrix("att.value.weight")?,
+            receptance: tensors.matrix("att.receptance.weight")?,
+            decay: LowRank::load(tensors, 'w')?,
+            rate: LowRank::load(tensors, 'a')?,
+            gate: [tensors.matrix("att.g1")?, tensors.matrix("att.g2")?],
+            residual: match tensors.index {
+                0 => None,
+                _ => Some(LowRank::load(tensors, 'v')?),
+            },
+            k_k: tensors.vector("att.k_k")?,
+            k_a: tensors.vector("att.k_a")?,
+            r_k: tensors.vector("att.r_k")?,
+            ln_x: tensors.norm("att.ln_x")?,
+            gn_eps,
+            head_size: tensors.head_size(),
+            output: tensors.matrix("att.output.weight")?,
+        })
+    }
+
+    pub fn step(
+        &self,
+        xx: &[f32],
+        previous: &[f32],
+        state: &mut [f32],
+        v_first: &mut Vec<f32>,
+    ) -> Vec<f32> {
+        let [xr, xw, xk, xv, xa, xg] =
+            std::array::from_fn(|i| shift_back(xx, previous, &self.mixes[i]));
+        let r = self.receptance.times(&xr);
+        let mut k = self.key.times(&xk);
+        let v = self.values(&xv, v_first);
+        let mut w = self.decay.of(&xw, f32::tanh);
+        let speed = -(-0.5f32).exp();
+        w.iter_mut().for_each(|w| *w = (speed * sigmoid(*w)).exp());
+        let mut a = self.rate.of(&xa, |h| h);
+        a.iter_mut().for_each(|a| *a = sigmoid(*a));
+        let kk = self.directions(&k);
+        for ((k, a), k_a) in k.iter_mut().zip(&a).zip(&self.k_a) {
+            *k *= 1.0 + (a - 1.0) * k_a;
+        }
+        let b = zip(&kk, &a, |kk, a| kk * a);
+        let y = update_and_read(state, self.head_size, [&r, &w, &k, &v, &kk, &b]);
+        let mut y = self.ln_x.groups(&y, self.head_size, self.gn_eps);
+        self.add_bonus(&mut y, [&r, &k, &v]);
+        let mut hidden = self.gate[0].times_left(&xg);
+        hidden.iter_mut().for_each(|h| *h = sigmoid(*h));
+        let g = self.gate[1].times_left(&hidden);
+        self.output.times(&zip(&y, &g, |y, g| y * g))
+    }
+
+    /// Values, which lean on those of the first layer.
+    fn values(&self, xv: &[f32], v_first: &mut Vec<f32>) -> Vec<f32> {
+        let v = self.value.times(xv);
+        let Some(residual) = &self.residual else {
+            v_first.clone_from(&v);
+            return v;
+        };
+        let lean = residual.of(xv, |h| h);
+        let both = v.iter().zip(v_first.iter()).zip(lean);
+        both.map(|((v, first), lean)| v + (first - v) * sigmoid(lean))
+            .collect()
+    }
+
+    /// `k k_k`, of length one in each head.
+    fn directions(&self, k: &[f32]) -> Vec<f32> {
+        let mut kk = zip(k, &self.k_k, |k, k_k| k * k_k);
+        for kk in kk.chunks_exact_mut(self.head_size) {
+            let length = dot(kk, kk).sqrt().max(1e-12);
+            kk.iter_mut().for_each(|kk| *kk /= length);
+        }
+        kk
+    }
+
+    /// `y += (sum_j r[j] k[j] r_k[j]) v`, for each head.
+    fn add_bonus(&self, y: &mut [f32], [r, k, v]: [&[f32]; 3]) {
+        let rk = zip(r, k, |r, k| r * k);
+        for (c, y) in y.iter_mut().enumerate() {
+            let head = c / self.head_size * self.head_size..;
+            let of_head = |x| <[f32]>::get(x, head.clone()).map(|x| &x[..self.head_size]);
+            if let (Some(rk), Some(r_k)) = (of_head(&rk), of_head(&self.r_k)) {
+                *y += dot(rk, r_k) * v[c];
+            }
+        }
+    }
+}
+
+/// `sa[i] = -sum_j S[i,j] kk[j]`, `S[i,j] = S[i,j] w[j] + sa[i] b[j] + v[i] k[j]`,
+/// `y[i] = sum_j S[i,j] r[j]`, `i` being the value channel.
+fn update_and_read(state: &mut [f32], size: usize, [r, w, k, v, kk, b]: [&[f32]; 6]) -> Vec<f32> {
+    let rows = state.chunks_exact_mut(size).enumerate();
+    let row = |(c, row): (usize, &mut [f32])| {
+        let head = c / size * size..(c / size + 1) * size;
+        let sa = -dot(row, &kk[head.clone()]);
+        for (s, j) in row.iter_mut().zip(head.clone()) {
+            *s = *s * w[j] + sa * b[j] + v[c] * k[j];
+        }
+        dot(row, &r[head])
+    };
+    rows.map(row).collect()
+}
