@@ -1,14 +1,17 @@
 //! Random checkpoints with the statistics of trained ones, for tests and
 //! benches that need a shape and no sense.
 
-use crate::checkpoint::{write_safetensors, CheckpointError, Dtype};
+use crate::checkpoint::{CheckpointError, Dtype, SafetensorsFile};
 use crate::model::{v4_layer_shapes, Dimensions};
 use kinglet::Pcg32;
-use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 
+/// Values that are in memory at a time.
+const CHUNK_VALUES: usize = 1 << 20;
+
 /// Writes an RWKV-4 checkpoint of the given sizes, its weights drawn from
-/// `seed`, as 16-bit floats.
+/// `seed`, as 16-bit floats. Memory does not grow with the sizes.
 ///
 /// # Errors
 /// The file cannot be written.
@@ -17,18 +20,20 @@ pub fn write_v4(path: &Path, dimensions: &Dimensions, seed: u64) -> Result<(), C
         rng: Pcg32::new(seed),
         spare: None,
     };
-    let tensors: Vec<(String, Vec<usize>, Vec<f32>)> = shapes(dimensions)
-        .into_iter()
-        .map(|(name, shape)| {
-            let data = values(&name, &shape, &mut random);
-            (name, shape, data)
-        })
-        .collect();
-    let borrowed: Vec<(&str, &[usize], Dtype, &[f32])> = tensors
+    let shapes = shapes(dimensions);
+    let described: Vec<(&str, &[usize], Dtype)> = shapes
         .iter()
-        .map(|(name, shape, data)| (&**name, &**shape, Dtype::F16, &**data))
+        .map(|(name, shape)| (&**name, &**shape, Dtype::F16))
         .collect();
-    write_safetensors(path, &borrowed, &BTreeMap::new())
+    let mut file = SafetensorsFile::create(path, &described)?;
+    for (name, shape) in &shapes {
+        let len = shape.iter().product();
+        for first in (0..len).step_by(CHUNK_VALUES) {
+            let chunk = first..len.min(first + CHUNK_VALUES);
+            file.write(name, first as u64, &values(name, shape, chunk, &mut random))?;
+        }
+    }
+    file.finish()
 }
 
 fn shapes(dimensions: &Dimensions) -> Vec<(String, Vec<usize>)> {
@@ -54,17 +59,17 @@ fn shapes(dimensions: &Dimensions) -> Vec<(String, Vec<usize>)> {
     shapes
 }
 
-fn values(name: &str, shape: &[usize], random: &mut Random) -> Vec<f32> {
-    let len = shape.iter().product();
+/// The values of a tensor in `range`; ranges must come in order.
+fn values(name: &str, shape: &[usize], range: Range<usize>, random: &mut Random) -> Vec<f32> {
+    let len: usize = shape.iter().product();
     let fan_in = shape.last().copied().unwrap_or(1) as f32;
     let mut draw = |mean: f32, deviation: f32| -> Vec<f32> {
-        (0..len)
-            .map(|_| mean + deviation * random.normal())
-            .collect()
+        let range = range.clone();
+        range.map(|_| mean + deviation * random.normal()).collect()
     };
     if name.contains("time_decay") {
         // The ladder that training starts from: slow to fast channels.
-        (0..len)
+        range
             .map(|i| -5.0 + 8.0 * (i as f32 / len as f32).powf(1.5))
             .collect()
     } else if name.contains("time_first") {

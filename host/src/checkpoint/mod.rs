@@ -45,7 +45,7 @@ mod tests;
 
 pub use dtype::Dtype;
 pub use error::CheckpointError;
-pub use writer::write_safetensors;
+pub use writer::{write_safetensors, SafetensorsFile};
 
 use error::excerpt;
 use layout::Layout;

@@ -3,10 +3,11 @@
 use super::dtype::Dtype;
 use super::error::{excerpt, CheckpointError};
 use super::layout::{byte_len, count};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
 
 /// A tensor to write: name, shape (`[rows, cols]`), type in the file, and the
 /// values, row-major.
@@ -39,6 +40,103 @@ pub fn write_safetensors(
     };
     let mut out = BufWriter::new(File::create(path).map_err(io)?);
     plan.write(&mut out).and_then(|()| out.flush()).map_err(io)
+}
+
+/// A safetensors file whose tensors are written piece by piece, in any order,
+/// for tensors that need not be in memory.
+#[derive(Debug)]
+pub struct SafetensorsFile {
+    path: PathBuf,
+    out: BufWriter<File>,
+    /// The first byte of each tensor, and its type.
+    places: BTreeMap<String, (u64, Dtype)>,
+}
+
+impl SafetensorsFile {
+    /// Creates the file and writes its table: names, shapes, types. An
+    /// existing file is replaced.
+    ///
+    /// # Errors
+    /// As [`write_safetensors`].
+    pub fn create(
+        path: &Path,
+        tensors: &[(&str, &[usize], Dtype)],
+    ) -> Result<Self, CheckpointError> {
+        let mut tensors = tensors.to_vec();
+        tensors.sort_by(order);
+        check_names(path, &tensors)?;
+        let io = |error| CheckpointError::Io {
+            path: path.to_path_buf(),
+            error,
+        };
+        let header = header(&tensors, &BTreeMap::new()).map_err(|error| io(error.into()))?;
+        let mut begin = 8 + header.len() as u64;
+        let mut places = BTreeMap::new();
+        for &(name, shape, dtype) in &tensors {
+            places.insert(name.to_owned(), (begin, dtype));
+            begin += byte_len(shape, dtype).unwrap_or_default();
+        }
+        let mut out = BufWriter::new(File::create(path).map_err(io)?);
+        let mut write = || {
+            out.write_all(&(header.len() as u64).to_le_bytes())?;
+            out.write_all(&header)?;
+            // So that a tensor without values at the end is there, too.
+            out.get_ref().set_len(begin)
+        };
+        write().map_err(io)?;
+        let path = path.to_path_buf();
+        Ok(Self { path, out, places })
+    }
+
+    /// Writes values of a tensor, from its value `first` on.
+    ///
+    /// # Errors
+    /// There is no such tensor, or the file cannot be written.
+    pub fn write(&mut self, name: &str, first: u64, values: &[f32]) -> Result<(), CheckpointError> {
+        let Some(&(start, dtype)) = self.places.get(name) else {
+            return Err(CheckpointError::NotFound {
+                path: self.path.clone(),
+                name: excerpt(name),
+            });
+        };
+        let at = start + first * dtype.bytes() as u64;
+        let seek = self.out.seek(SeekFrom::Start(at));
+        let written = seek.and_then(|_| write_values(&mut self.out, dtype, values));
+        written.map_err(|error| self.io(error))
+    }
+
+    /// Ends the file.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn finish(mut self) -> Result<(), CheckpointError> {
+        self.out.flush().map_err(|error| self.io(error))
+    }
+
+    fn io(&self, error: io::Error) -> CheckpointError {
+        CheckpointError::Io {
+            path: self.path.clone(),
+            error,
+        }
+    }
+}
+
+fn write_values(out: &mut impl Write, dtype: Dtype, values: &[f32]) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    for chunk in values.chunks(CHUNK_VALUES) {
+        bytes.clear();
+        dtype.encode(chunk, &mut bytes);
+        out.write_all(&bytes)?;
+    }
+    Ok(())
+}
+
+/// Name, shape and type of a tensor.
+type Described<'a> = (&'a str, &'a [usize], Dtype);
+
+/// Wider types first, so that each value is aligned; then by name.
+fn order(a: &Described<'_>, b: &Described<'_>) -> Ordering {
+    b.2.bytes().cmp(&a.2.bytes()).then_with(|| a.0.cmp(b.0))
 }
 
 /// The bytes that [`write_safetensors`] would write.
@@ -74,10 +172,11 @@ impl<'a> Plan<'a> {
         metadata: &BTreeMap<String, String>,
     ) -> Result<Self, CheckpointError> {
         let mut tensors = tensors.to_vec();
-        // Wider types first, so that each value is aligned; then by name.
-        tensors.sort_by(|a, b| b.2.bytes().cmp(&a.2.bytes()).then_with(|| a.0.cmp(b.0)));
-        check(path, &tensors)?;
-        let header = header(&tensors, metadata).map_err(|error| CheckpointError::Io {
+        tensors.sort_by(|a, b| order(&(a.0, a.1, a.2), &(b.0, b.1, b.2)));
+        let described: Vec<Described<'_>> = tensors.iter().map(|t| (t.0, t.1, t.2)).collect();
+        check_names(path, &described)?;
+        check_lengths(path, &tensors)?;
+        let header = header(&described, metadata).map_err(|error| CheckpointError::Io {
             path: path.to_path_buf(),
             error: error.into(),
         })?;
@@ -87,38 +186,44 @@ impl<'a> Plan<'a> {
     fn write(&self, out: &mut impl Write) -> io::Result<()> {
         out.write_all(&(self.header.len() as u64).to_le_bytes())?;
         out.write_all(&self.header)?;
-        let mut bytes = Vec::new();
         for &(_, _, dtype, values) in &self.tensors {
-            for chunk in values.chunks(CHUNK_VALUES) {
-                bytes.clear();
-                dtype.encode(chunk, &mut bytes);
-                out.write_all(&bytes)?;
-            }
+            write_values(out, dtype, values)?;
         }
         Ok(())
     }
 }
 
-fn check(path: &Path, tensors: &[TensorToWrite<'_>]) -> Result<(), CheckpointError> {
-    let error = |name: &str, problem: String| {
-        Err(CheckpointError::Tensor {
-            path: path.to_path_buf(),
-            name: excerpt(name),
-            problem,
-        })
-    };
+fn bad_tensor(path: &Path, name: &str, problem: String) -> CheckpointError {
+    CheckpointError::Tensor {
+        path: path.to_path_buf(),
+        name: excerpt(name),
+        problem,
+    }
+}
+
+fn check_names(path: &Path, tensors: &[Described<'_>]) -> Result<(), CheckpointError> {
     let mut names: Vec<&str> = tensors.iter().map(|tensor| tensor.0).collect();
     names.sort_unstable();
     if let Some((name, _)) = names.iter().zip(names.iter().skip(1)).find(|(a, b)| a == b) {
-        return error(name, String::from("is given twice"));
+        return Err(bad_tensor(path, name, String::from("is given twice")));
     }
-    for &(name, shape, dtype, values) in tensors {
-        if name == "__metadata__" {
-            return error(name, String::from("has the name of the notes"));
-        }
-        if byte_len(shape, dtype).is_none() || count(shape) != Some(values.len() as u64) {
+    if names.contains(&"__metadata__") {
+        let problem = String::from("has the name of the notes");
+        return Err(bad_tensor(path, "__metadata__", problem));
+    }
+    let mut sum = 0u64;
+    for &(name, shape, dtype) in tensors {
+        let more = byte_len(shape, dtype).and_then(|bytes| sum.checked_add(bytes));
+        sum = more.ok_or_else(|| bad_tensor(path, name, format!("has shape {shape:?}")))?;
+    }
+    Ok(())
+}
+
+fn check_lengths(path: &Path, tensors: &[TensorToWrite<'_>]) -> Result<(), CheckpointError> {
+    for &(name, shape, _, values) in tensors {
+        if count(shape) != Some(values.len() as u64) {
             let problem = format!("has shape {shape:?}, but {} values", values.len());
-            return error(name, problem);
+            return Err(bad_tensor(path, name, problem));
         }
     }
     Ok(())
@@ -126,7 +231,7 @@ fn check(path: &Path, tensors: &[TensorToWrite<'_>]) -> Result<(), CheckpointErr
 
 /// The JSON table, padded with spaces.
 fn header(
-    tensors: &[TensorToWrite<'_>],
+    tensors: &[Described<'_>],
     metadata: &BTreeMap<String, String>,
 ) -> serde_json::Result<Vec<u8>> {
     let mut fields = Vec::new();
@@ -137,8 +242,8 @@ fn header(
         ));
     }
     let mut begin = 0;
-    for &(name, shape, dtype, values) in tensors {
-        let end = begin + values.len() * dtype.bytes();
+    for &(name, shape, dtype) in tensors {
+        let end = begin + byte_len(shape, dtype).unwrap_or_default();
         let name = serde_json::to_string(name)?;
         let shape = serde_json::to_string(shape)?;
         fields.push(format!(
@@ -149,4 +254,31 @@ fn header(
     let mut header = format!("{{{}}}", fields.join(",")).into_bytes();
     header.resize(header.len().next_multiple_of(HEADER_ALIGN), b' ');
     Ok(header)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_in_pieces_is_the_file_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = ([1.0, -2.0, 3.0, 0.5], [0.25f32; 6]);
+        let tensors: [TensorToWrite<'_>; 2] = [
+            ("half", &[2, 2], Dtype::F16, &a),
+            ("single", &[6], Dtype::F32, &b),
+        ];
+        let expected = safetensors_bytes(&tensors, &BTreeMap::new()).unwrap();
+        let described = tensors.map(|(name, shape, dtype, _)| (name, shape, dtype));
+        let path = folder.path().join("pieces.safetensors");
+        let mut file = SafetensorsFile::create(&path, &described).unwrap();
+        file.write("half", 1, &a[1..]).unwrap();
+        file.write("single", 0, &b).unwrap();
+        file.write("half", 0, &a[..1]).unwrap();
+        assert!(file.write("other", 0, &a).is_err());
+        file.finish().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), expected);
+        let twice = [described[0], described[0]];
+        assert!(SafetensorsFile::create(&path, &twice).is_err());
+    }
 }
