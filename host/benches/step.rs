@@ -1,11 +1,12 @@
 //! The demo model on this workstation: a token with its logits, and a prompt.
 
 use criterion::{criterion_group, criterion_main, Criterion, Throughput};
-use kinglet::image::{Bits, Layout, Metadata};
+use kinglet::image::{Bits, Layout, Metadata, StateFormat};
 use kinglet::Session;
 use kinglet_host::engine::ImageFile;
 use kinglet_host::model::Model;
 use kinglet_host::pack::{pack, Options};
+use kinglet_host::reference::DEFAULT_GN_EPS;
 use std::hint::black_box;
 use std::path::Path;
 
@@ -23,7 +24,10 @@ fn demo_image(weights: Bits) -> ImageFile {
     let options = Options {
         weights,
         head: Bits::Int8,
+        keys: Bits::Int8,
         layout: Layout::Rows4,
+        state: StateFormat::F32,
+        gn_eps: DEFAULT_GN_EPS,
     };
     let metadata = Metadata {
         name: "",

@@ -4,9 +4,11 @@ use super::output::print_json;
 use super::table::{thousands, Table};
 use crate::checkpoint::{Checkpoint, Dtype};
 use crate::engine::{is_image, open_image};
-use crate::model::{detect_version, Model, ModelError};
+use crate::model::{detect_version, Model};
 use anyhow::Result;
-use kinglet::image::{Header, Kind, Layout, Part, TokenizerKind, AFTER_LAYERS, BEFORE_LAYERS};
+use kinglet::image::{
+    Header, Kind, Layout, Part, StateFormat, TokenizerKind, AFTER_LAYERS, BEFORE_LAYERS,
+};
 use kinglet::Image;
 use serde::Serialize;
 use std::io::Write;
@@ -49,7 +51,7 @@ pub fn run(args: &Args) -> Result<()> {
 #[derive(Debug, Serialize)]
 struct ImageReport {
     kind: &'static str,
-    rwkv_version: String,
+    version: String,
     format_version: u16,
     name: String,
     producer: String,
@@ -58,6 +60,9 @@ struct ImageReport {
     channels: u32,
     ffn: u32,
     vocab: u32,
+    /// Where the version has a matrix state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    heads: Option<HeadsReport>,
     weight_bits: u8,
     head_bits: u8,
     layout: &'static str,
@@ -69,6 +74,32 @@ struct ImageReport {
     scratch_bytes_in_blocks: usize,
     crc32: String,
     checksum_ok: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct HeadsReport {
+    heads: u32,
+    head_size: usize,
+    ranks: [u16; 4],
+    key_bits: u8,
+    state: &'static str,
+    gn_eps: f32,
+}
+
+impl HeadsReport {
+    fn new(header: &Header) -> Option<Self> {
+        header.version.has_heads().then(|| Self {
+            heads: header.n_head,
+            head_size: header.head_size(),
+            ranks: header.ranks,
+            key_bits: header.entry_bits.count(),
+            state: match header.state {
+                StateFormat::F32 => "f32",
+                StateFormat::F16 => "f16",
+            },
+            gn_eps: header.gn_eps,
+        })
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -85,7 +116,7 @@ impl ImageReport {
         let text = |field: Option<&str>| field.unwrap_or_default().to_owned();
         Self {
             kind: "image",
-            rwkv_version: header.version.to_string(),
+            version: header.version.to_string(),
             format_version: kinglet::image::FORMAT_VERSION,
             name: text(metadata.map(|m| m.name)),
             producer: text(metadata.map(|m| m.producer)),
@@ -94,6 +125,7 @@ impl ImageReport {
             channels: header.n_embd,
             ffn: header.n_ffn,
             vocab: header.n_vocab,
+            heads: HeadsReport::new(header),
             weight_bits: header.weight_bits.count(),
             head_bits: header.head_bits.count(),
             layout: match header.layout {
@@ -120,7 +152,7 @@ impl ImageReport {
         writeln!(
             out,
             "image        {}, format version {}",
-            self.rwkv_version, self.format_version
+            self.version, self.format_version
         )?;
         writeln!(
             out,
@@ -137,6 +169,13 @@ impl ImageReport {
             "weights      int{}, embedding and head int{}",
             self.weight_bits, self.head_bits
         )?;
+        if let Some(heads) = &self.heads {
+            writeln!(
+                out,
+                "heads        {} of {} channels, keys and values int{}, state {}, group norm epsilon {}",
+                heads.heads, heads.head_size, heads.key_bits, heads.state, heads.gn_eps
+            )?;
+        }
         writeln!(out, "layout       {}", self.layout)?;
         writeln!(out, "tokenizer    {}", self.tokenizer)?;
         writeln!(
@@ -231,9 +270,7 @@ struct CheckpointReport {
     kind: &'static str,
     format: &'static str,
     version: String,
-    /// Absent for versions that this build cannot run.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    dimensions: Option<DimensionsReport>,
+    dimensions: DimensionsReport,
     parameters: u64,
     tensors: Vec<TensorReport>,
 }
@@ -244,6 +281,10 @@ struct DimensionsReport {
     channels: usize,
     ffn: usize,
     vocab: usize,
+    /// 0, like the next two, where the version has none.
+    heads: usize,
+    head_size: usize,
+    ranks: [usize; 4],
 }
 
 #[derive(Debug, Serialize)]
@@ -270,18 +311,16 @@ impl CheckpointReport {
             .iter()
             .map(|t| t.shape.iter().product::<usize>() as u64)
             .sum();
-        // A version that cannot be run can still be looked at.
-        let dimensions = match Model::new(checkpoint) {
-            Ok(model) => Some(model.dimensions()),
-            Err(ModelError::Unsupported { .. }) => None,
-            Err(error) => return Err(error.into()),
-        };
-        let dimensions = dimensions.map(|d| DimensionsReport {
+        let d = Model::new(checkpoint)?.dimensions();
+        let dimensions = DimensionsReport {
             layers: d.layers,
             channels: d.embd,
             ffn: d.ffn,
             vocab: d.vocab,
-        });
+            heads: d.heads,
+            head_size: d.head_size(),
+            ranks: d.ranks,
+        };
         Ok(Self {
             kind: "checkpoint",
             format,
@@ -295,13 +334,14 @@ impl CheckpointReport {
     fn print(&self) -> Result<()> {
         let mut out = std::io::stdout();
         writeln!(out, "checkpoint   {}, {}", self.version, self.format)?;
-        match &self.dimensions {
-            Some(d) => writeln!(
-                out,
-                "dimensions   {} layers, {} channels, {} hidden, {} vocabulary entries",
-                d.layers, d.channels, d.ffn, d.vocab
-            )?,
-            None => writeln!(out, "dimensions   this build cannot run {}", self.version)?,
+        let d = &self.dimensions;
+        writeln!(
+            out,
+            "dimensions   {} layers, {} channels, {} hidden, {} vocabulary entries",
+            d.layers, d.channels, d.ffn, d.vocab
+        )?;
+        if d.heads > 0 {
+            writeln!(out, "heads        {} of {} channels", d.heads, d.head_size)?;
         }
         writeln!(out, "parameters   {}\n", thousands(self.parameters))?;
         let mut table = Table::new(&["tensor", "type", "shape"]);

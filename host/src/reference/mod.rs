@@ -45,7 +45,7 @@ enum TimeMix {
     V4(v4::TimeMix),
     V5(v5::TimeMix),
     V6(v6::TimeMix),
-    V7(v7::TimeMix),
+    V7(Box<v7::TimeMix>),
 }
 
 /// The recurrent state, and what the last step left behind.
@@ -75,7 +75,7 @@ impl Layer {
                 TimeMix::V5(v5::TimeMix::load(&tensors, gn_eps)?)
             }
             Version::V6 => TimeMix::V6(v6::TimeMix::load(&tensors, gn_eps)?),
-            Version::V7 => TimeMix::V7(v7::TimeMix::load(&tensors, gn_eps)?),
+            Version::V7 => TimeMix::V7(Box::new(v7::TimeMix::load(&tensors, gn_eps)?)),
         };
         Ok(Self {
             ln1: tensors.norm("ln1")?,
