@@ -37,7 +37,7 @@
 //! for _ in 0..20 {
 //!     let logits = session.step(token)?;
 //!     token = sampler.sample(logits);
-//!     for byte in tokenizer.decode(token) {
+//!     for byte in tokenizer.decode(token).iter() {
 //!         print!("{}", text.push(*byte));
 //!     }
 //! }
@@ -66,7 +66,7 @@ mod random;
 mod sample;
 mod scratch;
 mod session;
-mod tokenizer;
+pub mod tokenizer;
 mod utf8;
 #[cfg(feature = "v4")]
 mod v4;
@@ -82,7 +82,7 @@ pub use image::{Header, Image, ImageError};
 pub use random::Pcg32;
 pub use sample::{BlockSampler, NotInBlocks, Sample, Sampler, Sampling};
 pub use session::{BlockSession, BufferError, Session, UnknownToken};
-pub use tokenizer::{Tokenizer, UnknownByte};
+pub use tokenizer::{Encoder, TokenText, Tokenizer, UnknownByte};
 pub use utf8::{Utf8Chunk, Utf8Stream};
 
 /// The token that a text begins with where the prompt is empty: 0, which

@@ -28,6 +28,7 @@ fn demo_image(weights: Bits) -> ImageFile {
         layout: Layout::Rows4,
         state: StateFormat::F32,
         gn_eps: DEFAULT_GN_EPS,
+        vocabulary: None,
     };
     let metadata = Metadata {
         name: "",

@@ -3,7 +3,9 @@
 use crate::checkpoint::Checkpoint;
 use crate::model::{Model, ModelError};
 use crate::reference::{Reference, ReferenceState};
+use crate::tokenizer::{Json, JsonEncodeError, TokenizerError, TokenizerFile};
 use kinglet::image::{ImageError, MAGIC};
+use kinglet::tokenizer::Trie;
 use kinglet::{Image, Session, Tokenizer, UnknownByte, UnknownToken};
 use std::fs::File;
 use std::io::{self, Read};
@@ -31,6 +33,20 @@ pub enum OpenError {
     /// The file is no checkpoint either, or not a usable one.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// The tokenizer's file.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// The image has a tokenizer, and another one was given.
+    #[error("{0}: the image carries its tokenizer; leave out --tokenizer")]
+    TwoTokenizers(PathBuf),
+    /// The tokenizer belongs to a larger model.
+    #[error("the tokenizer has the token id {id}, but the model has only {vocab} vocabulary entries: they do not belong together")]
+    Vocabulary {
+        /// The largest id.
+        id: u32,
+        /// Entries of the model.
+        vocab: usize,
+    },
 }
 
 /// The bytes of an image file, aligned as [`Image::new`] wants them.
@@ -66,13 +82,46 @@ impl ImageFile {
     }
 }
 
-/// A model in memory.
+/// A model in memory, and what turns text into its tokens.
 #[derive(Debug)]
-pub enum Engine {
+pub struct Engine {
+    weights: Weights,
+    given: Option<Given>,
+}
+
+#[derive(Debug)]
+enum Weights {
     /// A quantized image.
     Image(ImageFile),
     /// A checkpoint in float.
     Float(Box<Reference>),
+}
+
+/// A tokenizer that does not come with the model.
+#[derive(Debug)]
+enum Given {
+    /// The words of a trie.
+    Trie(Vec<u32>),
+    Json(Box<Json>),
+}
+
+/// Text to tokens and back: a tokenizer of the device or of the workstation.
+#[derive(Clone, Copy, Debug)]
+pub enum AnyTokenizer<'e> {
+    /// One that an image can carry.
+    Device(Tokenizer<'e>),
+    /// Byte-level BPE.
+    Json(&'e Json),
+}
+
+impl AnyTokenizer<'_> {
+    /// The bytes that a token stands for; none for one without text.
+    pub fn decode(&self, token: u32) -> Vec<u8> {
+        match self {
+            Self::Device(tokenizer) => tokenizer.decode(token).to_vec(),
+            Self::Json(json) => json.decode(token).to_vec(),
+        }
+    }
 }
 
 /// Whether the file is an image, judged by its first bytes.
@@ -105,55 +154,99 @@ pub fn open_image(path: &Path) -> Result<ImageFile, OpenError> {
 }
 
 impl Engine {
-    /// Opens an image or a checkpoint, told apart by content.
+    /// Opens an image or a checkpoint, told apart by content. `gn_eps` is the
+    /// epsilon of a checkpoint's group norm; an image has its own.
     ///
     /// # Errors
     /// A sentence that names the file.
-    pub fn open(path: &Path) -> Result<Self, OpenError> {
-        if is_image(path)? {
-            return Ok(Self::Image(open_image(path)?));
+    pub fn open(path: &Path, gn_eps: f32) -> Result<Self, OpenError> {
+        let weights = if is_image(path)? {
+            Weights::Image(open_image(path)?)
+        } else {
+            let checkpoint = Checkpoint::open(path).map_err(ModelError::from)?;
+            let model = Model::new(checkpoint)?;
+            Weights::Float(Box::new(Reference::new(&model, gn_eps)?))
+        };
+        Ok(Self {
+            weights,
+            given: None,
+        })
+    }
+
+    /// The same model with a tokenizer, if it has none of its own; `path` is
+    /// named in errors.
+    ///
+    /// # Errors
+    /// A sentence; [`OpenError::TwoTokenizers`] for an image that has its own.
+    pub fn with_tokenizer(mut self, path: &Path, tokenizer: &Path) -> Result<Self, OpenError> {
+        if self.is_image() && self.tokenizer().is_some() {
+            return Err(OpenError::TwoTokenizers(path.to_path_buf()));
         }
-        let checkpoint = Checkpoint::open(path).map_err(ModelError::from)?;
-        let model = Model::new(checkpoint)?;
-        Ok(Self::Float(Box::new(Reference::new(
-            &model,
-            crate::reference::DEFAULT_GN_EPS,
-        )?)))
+        let file = TokenizerFile::open(tokenizer)?;
+        let (id, vocab) = (file.max_id(), self.vocab());
+        if id as usize >= vocab {
+            return Err(OpenError::Vocabulary { id, vocab });
+        }
+        self.given = Some(match file {
+            TokenizerFile::Vocabulary(vocabulary) => Given::Trie(vocabulary.to_trie()),
+            TokenizerFile::Json(json) => Given::Json(json),
+        });
+        Ok(self)
+    }
+
+    /// Whether it is an image; else it is a checkpoint.
+    pub fn is_image(&self) -> bool {
+        matches!(self.weights, Weights::Image(_))
+    }
+
+    /// The epsilon of the group norm that an image has.
+    pub fn gn_eps(&self) -> Option<f32> {
+        match &self.weights {
+            Weights::Image(file) => Some(file.image().header().gn_eps).filter(|&eps| eps > 0.0),
+            Weights::Float(_) => None,
+        }
     }
 
     /// Vocabulary entries.
     pub fn vocab(&self) -> usize {
-        match self {
-            Self::Image(file) => file.image().header().n_vocab as usize,
-            Self::Float(reference) => reference.dimensions().vocab,
+        match &self.weights {
+            Weights::Image(file) => file.image().header().n_vocab as usize,
+            Weights::Float(reference) => reference.dimensions().vocab,
         }
     }
 
     /// The tokenizer; a checkpoint of at most 256 entries is one of bytes.
-    pub fn tokenizer(&self) -> Option<Tokenizer> {
-        match self {
-            Self::Image(file) => file.image().tokenizer(),
-            Self::Float(_) if self.vocab() <= 256 => Some(Tokenizer::bytes(self.vocab() as u32)),
-            Self::Float(_) => None,
+    pub fn tokenizer(&self) -> Option<AnyTokenizer<'_>> {
+        match (&self.given, &self.weights) {
+            (Some(Given::Json(json)), _) => Some(AnyTokenizer::Json(json)),
+            (Some(Given::Trie(words)), _) => {
+                let trie = Trie::new(words, self.vocab() as u32).expect("built for this model");
+                Some(AnyTokenizer::Device(Tokenizer::trie(trie)))
+            }
+            (None, Weights::Image(file)) => file.image().tokenizer().map(AnyTokenizer::Device),
+            (None, Weights::Float(_)) => {
+                let vocab = self.vocab() as u32;
+                (vocab <= 256).then(|| AnyTokenizer::Device(Tokenizer::bytes(vocab)))
+            }
         }
     }
 
     /// Something that reads tokens, from an empty text on.
     pub fn runner(&self) -> Runner<'_> {
-        match self {
-            Self::Image(file) => {
+        match &self.weights {
+            Weights::Image(file) => {
                 let image = file.image();
                 let mut state = vec![0.0; image.header().state_len()];
                 let mut scratch = vec![0.0; image.header().scratch_len()];
                 Session::new(&image, &mut state, &mut scratch).expect("the buffers fit");
                 Runner::Image {
-                    image,
+                    image: Box::new(image),
                     state,
                     scratch,
                     logits: vec![0.0; self.vocab()],
                 }
             }
-            Self::Float(reference) => Runner::Float {
+            Weights::Float(reference) => Runner::Float {
                 reference,
                 state: Box::new(reference.state()),
             },
@@ -166,7 +259,7 @@ impl Engine {
 pub enum EncodeError {
     /// The model has no tokenizer.
     #[error(
-        "the model has {vocab} vocabulary entries and no tokenizer; give token ids with --tokens"
+        "the model has {vocab} vocabulary entries and no tokenizer; give one with --tokenizer, or token ids with --tokens"
     )]
     NoTokenizer {
         /// Entries of the vocabulary.
@@ -182,6 +275,9 @@ pub enum EncodeError {
         /// Entries of the vocabulary.
         vocab: usize,
     },
+    /// What byte-level BPE says.
+    #[error(transparent)]
+    Json(#[from] JsonEncodeError),
 }
 
 impl Engine {
@@ -192,10 +288,19 @@ impl Engine {
     pub fn encode(&self, text: &[u8]) -> Result<Vec<u32>, EncodeError> {
         let vocab = self.vocab();
         let tokenizer = self.tokenizer().ok_or(EncodeError::NoTokenizer { vocab })?;
-        let tokens = tokenizer.encode(text).enumerate();
-        tokens
-            .map(|(at, token)| token.map_err(|error| EncodeError::Unknown { error, at, vocab }))
-            .collect()
+        let tokenizer = match tokenizer {
+            AnyTokenizer::Device(tokenizer) => tokenizer,
+            AnyTokenizer::Json(json) => return Ok(json.encode(text)?),
+        };
+        let mut tokens = Vec::new();
+        for token in tokenizer.encode(text) {
+            tokens.push(token.map_err(|error| {
+                // All text before has tokens.
+                let at = tokens.iter().map(|&t| tokenizer.decode(t).len()).sum();
+                EncodeError::Unknown { error, at, vocab }
+            })?);
+        }
+        Ok(tokens)
     }
 }
 
@@ -205,7 +310,7 @@ pub enum Runner<'e> {
     /// On the engine that boards run.
     Image {
         /// The model.
-        image: Image<'e>,
+        image: Box<Image<'e>>,
         /// Its state.
         state: Vec<f32>,
         /// Its scratch.

@@ -136,7 +136,7 @@ fn score(engine: &Engine, reference: Option<&Engine>, tokens: &[u32], tick: &imp
         }
         sums.nats -= log_p[pair[1] as usize];
         sums.positions += 1;
-        sums.bytes += tokenizer.map_or(1, |t| t.decode(pair[1]).len() as u64);
+        sums.bytes += tokenizer.map_or(0, |t| t.decode(pair[1]).len() as u64);
         tick();
     }
     sums

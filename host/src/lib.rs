@@ -8,6 +8,7 @@
 //! | [`mod@reference`] | float forward pass, the yardstick |
 //! | [`quantize`] | f32 rows -> int8 or int4 with scales |
 //! | [`pack`] | a checkpoint -> the bytes that `kinglet::Image` reads |
+//! | [`tokenizer`] | vocabularies and `tokenizer.json`; builds the trie of an image |
 //! | [`engine`] | image or checkpoint behind one interface |
 //! | [`eval`] | bits per byte, divergence, agreement |
 //! | [`threads`] | several threads for one token |
@@ -29,3 +30,4 @@ pub mod quantize;
 pub mod reference;
 pub mod synth;
 pub mod threads;
+pub mod tokenizer;

@@ -55,6 +55,10 @@ pub enum ImageError {
     Size,
     /// A vector or scale holds a value that is not finite, at this byte.
     NotFinite(u32),
+    /// A tokenizer of this kind needs another build: 2 is the feature `trie`.
+    TokenizerKind(u8),
+    /// The vocabulary is damaged, as this byte shows.
+    Tokenizer(u32),
     /// The CRC-32 does not match: bytes changed after packing.
     Checksum,
 }
@@ -79,6 +83,11 @@ impl core::fmt::Display for ImageError {
             Self::Field(at) => write!(f, "the header field at byte {at} is out of range"),
             Self::Size => f.write_str("the sections do not have the size their dimensions need"),
             Self::NotFinite(at) => write!(f, "the value at byte {at} is not finite"),
+            Self::TokenizerKind(found) => write!(
+                f,
+                "tokenizer kind {found} is not one that this build has: 2 needs the feature `trie`"
+            ),
+            Self::Tokenizer(at) => write!(f, "the tokenizer is damaged at byte {at}"),
             Self::Checksum => f.write_str("the checksum does not match: the bytes were changed"),
         }
     }
@@ -94,6 +103,9 @@ pub enum TokenizerKind {
     None,
     /// A token is a byte value.
     Bytes,
+    /// The longest entry of a vocabulary that matches, see
+    /// [`crate::tokenizer`].
+    Trie,
 }
 
 /// How the weights are arranged: each family of cores has an instruction set
@@ -189,6 +201,8 @@ pub struct Header {
     pub ranks: [u16; 4],
     /// The metadata block.
     pub metadata: Span,
+    /// The vocabulary of the tokenizer; both zero where it has none.
+    pub vocabulary: Span,
 }
 
 type Bytes = [u8; HEADER_BYTES];
@@ -264,6 +278,8 @@ impl Header {
         let tokenizer = match b[26] {
             0 => TokenizerKind::None,
             1 => TokenizerKind::Bytes,
+            2 if cfg!(feature = "trie") => TokenizerKind::Trie,
+            2 => return Err(ImageError::TokenizerKind(2)),
             _ => return Err(ImageError::Field(26)),
         };
         let header = Header {
@@ -292,13 +308,17 @@ impl Header {
                 offset: u32_at::<56>(b),
                 bytes: u32_at::<60>(b),
             },
+            vocabulary: Span {
+                offset: u32_at::<72>(b),
+                bytes: u32_at::<76>(b),
+            },
         };
         // Bytes that this version does not use are zero, so that a later
         // version may give them a meaning.
         if u32_at::<52>(b) != 0 {
             return Err(ImageError::Field(52));
         }
-        let mut i = 72;
+        let mut i = 80;
         while i < HEADER_BYTES {
             if b[i] != 0 {
                 return Err(ImageError::Field(i as u8));
@@ -329,8 +349,10 @@ impl Header {
             return Err(ImageError::Field(at));
         }
         let end = self.metadata.offset as u64 + self.metadata.bytes as u64;
-        let weights_end = HEADER_BYTES as u64 + self.weights_bytes();
-        if self.metadata.offset as u64 != weights_end || end != self.image_bytes as u64 {
+        let Some(vocabulary_end) = self.vocabulary_end() else {
+            return Err(ImageError::Field(72));
+        };
+        if self.metadata.offset as u64 != vocabulary_end || end != self.image_bytes as u64 {
             return Err(ImageError::Size);
         }
         Ok(self)
@@ -377,6 +399,23 @@ impl Header {
         None
     }
 
+    /// Where the vocabulary ends, or the weights where there is none.
+    const fn vocabulary_end(&self) -> Option<u64> {
+        let weights_end = HEADER_BYTES as u64 + self.weights_bytes();
+        let Span { offset, bytes } = self.vocabulary;
+        let fits = match self.tokenizer {
+            TokenizerKind::Trie => {
+                offset as u64 == weights_end && bytes > 0 && bytes.is_multiple_of(ALIGN as u32)
+            }
+            _ => offset == 0 && bytes == 0,
+        };
+        if fits {
+            Some(weights_end + bytes as u64)
+        } else {
+            None
+        }
+    }
+
     /// The header as bytes; the inverse of [`Header::parse`].
     pub fn to_bytes(&self) -> [u8; HEADER_BYTES] {
         let mut b = [0; HEADER_BYTES];
@@ -409,6 +448,8 @@ impl Header {
         }
         put(56, &self.metadata.offset.to_le_bytes());
         put(60, &self.metadata.bytes.to_le_bytes());
+        put(72, &self.vocabulary.offset.to_le_bytes());
+        put(76, &self.vocabulary.bytes.to_le_bytes());
         b
     }
 

@@ -28,12 +28,15 @@ pub use reader::{Matrix, Parts, Table};
 pub use version::{StateFormat, Version};
 
 use crate::tokenizer::Tokenizer;
+#[cfg(feature = "trie")]
+use crate::tokenizer::{Trie, TrieFault};
 
 /// A validated model image, borrowed from wherever its bytes lie.
 #[derive(Clone, Copy, Debug)]
 pub struct Image<'a> {
     bytes: &'a [u8],
     header: Header,
+    tokenizer: Option<Tokenizer<'a>>,
 }
 
 impl<'a> Image<'a> {
@@ -59,7 +62,11 @@ impl<'a> Image<'a> {
         if bytes.as_ptr().align_offset(ALIGN) != 0 {
             return Err(ImageError::Misaligned);
         }
-        let image = Self { bytes, header };
+        let image = Self {
+            bytes,
+            header,
+            tokenizer: tokenizer(bytes, &header)?,
+        };
         image.check_finite()?;
         Ok(image)
     }
@@ -88,26 +95,21 @@ impl<'a> Image<'a> {
     }
 
     /// The tokenizer that belongs to the model, if it has one.
-    pub fn tokenizer(&self) -> Option<Tokenizer> {
-        match self.header.tokenizer {
-            TokenizerKind::None => None,
-            TokenizerKind::Bytes => Some(Tokenizer::bytes(self.header.n_vocab)),
-        }
+    pub fn tokenizer(&self) -> Option<Tokenizer<'a>> {
+        self.tokenizer
+    }
+
+    /// The vocabulary of the tokenizer, where it has one.
+    #[cfg(feature = "trie")]
+    pub fn trie(&self) -> Option<&Trie<'a>> {
+        self.tokenizer.as_ref().and_then(Tokenizer::as_trie)
     }
 
     /// The name and origin of the model; `None` where the block is absent
     /// or unreadable.
     #[cfg(feature = "metadata")]
     pub fn metadata(&self) -> Option<Metadata<'a>> {
-        Metadata::from_bytes(self.section(self.header.metadata))
-    }
-
-    #[cfg(feature = "metadata")]
-    fn section(&self, span: Span) -> &'a [u8] {
-        let start = span.offset as usize;
-        self.bytes
-            .get(start..start + span.bytes as usize)
-            .unwrap_or(&[])
+        Metadata::from_bytes(section(self.bytes, self.header.metadata))
     }
 
     /// The parts before the layers.
@@ -144,6 +146,33 @@ impl<'a> Image<'a> {
             }
         }
         self.after_layers().check_finite(AFTER_LAYERS).map_err(at)
+    }
+}
+
+#[cfg(any(feature = "metadata", feature = "trie"))]
+fn section(bytes: &[u8], span: Span) -> &[u8] {
+    let start = span.offset as usize;
+    bytes.get(start..start + span.bytes as usize).unwrap_or(&[])
+}
+
+/// The tokenizer that the header names, its vocabulary checked.
+fn tokenizer<'a>(bytes: &'a [u8], header: &Header) -> Result<Option<Tokenizer<'a>>, ImageError> {
+    match header.tokenizer {
+        TokenizerKind::None => Ok(None),
+        TokenizerKind::Bytes => Ok(Some(Tokenizer::bytes(header.n_vocab))),
+        #[cfg(feature = "trie")]
+        TokenizerKind::Trie => {
+            let words = bytemuck::try_cast_slice(section(bytes, header.vocabulary));
+            let trie = Trie::new(words.unwrap_or(&[]), header.n_vocab);
+            let at = |fault: TrieFault| header.vocabulary.offset.saturating_add(4 * fault.0);
+            trie.map(|trie| Some(Tokenizer::trie(trie)))
+                .map_err(|fault| ImageError::Tokenizer(at(fault)))
+        }
+        #[cfg(not(feature = "trie"))]
+        TokenizerKind::Trie => {
+            let _ = bytes;
+            Err(ImageError::TokenizerKind(2))
+        }
     }
 }
 

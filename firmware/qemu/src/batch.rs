@@ -95,7 +95,7 @@ fn generate(work: &mut dyn Work, request: &Request) -> Result<(), TextError> {
                 id,
                 hash,
                 instructions,
-                text: text.decode(id)
+                text: &text.decode(id)
             }
         );
     }
@@ -113,7 +113,7 @@ fn read_prompt(text: &mut Text<'_>, bytes: u32) -> Result<(), TextError> {
         }
     }
     result?;
-    Ok(text.end_prompt()?)
+    text.end_prompt()
 }
 
 fn sampling(request: &Request) -> Sampling {

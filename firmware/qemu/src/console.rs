@@ -111,7 +111,7 @@ fn stream(text: &mut Text<'_>, settings: &Settings) -> Result<(), TextError> {
         if chosen.id == START_TOKEN {
             break;
         }
-        for &byte in text.decode(chosen.id) {
+        for &byte in text.decode(chosen.id).iter() {
             put!("{}", utf8.push(byte));
         }
     }

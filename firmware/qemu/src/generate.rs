@@ -1,7 +1,10 @@
 //! From prompt to tokens, with the instructions that each of them costs.
 
 use crate::work::Work;
-use kinglet::{BufferError, NotInBlocks, UnknownByte, UnknownToken, START_TOKEN};
+use kinglet::tokenizer::Tokens;
+use kinglet::{
+    BufferError, Encoder, NotInBlocks, TokenText, UnknownByte, UnknownToken, START_TOKEN,
+};
 use kinglet_board::say;
 use kinglet_protocol::Line;
 
@@ -87,6 +90,8 @@ pub struct Chosen {
 pub struct Text<'s> {
     work: &'s mut dyn Work,
     report: Report,
+    /// What has been typed and is not a token yet; `None` without a tokenizer.
+    encoder: Option<Encoder<'static>>,
     /// Given, but not read by the model yet.
     last: Option<u32>,
     /// Tokens given.
@@ -100,6 +105,7 @@ impl<'s> Text<'s> {
     /// An empty text.
     pub fn new(work: &'s mut dyn Work, report: Report) -> Self {
         Self {
+            encoder: work.image().tokenizer().map(Encoder::new),
             work,
             report,
             last: None,
@@ -110,27 +116,26 @@ impl<'s> Text<'s> {
     }
 
     /// Takes the next byte of the prompt.
-    ///
-    /// Its tokens are those of the byte alone, which is right for vocabularies
-    /// whose tokens are bytes, the only ones that images have so far.
     pub fn push(&mut self, byte: u8) -> Result<(), TextError> {
-        let tokenizer = self
-            .work
-            .image()
-            .tokenizer()
-            .ok_or(TextError::NoTokenizer)?;
-        for token in tokenizer.encode(&[byte]) {
-            self.give(token?)?;
-        }
-        Ok(())
+        let mut encoder = self.encoder.take().ok_or(TextError::NoTokenizer)?;
+        let result = self.give_all(encoder.push(byte));
+        self.encoder = Some(encoder);
+        result
     }
 
     /// Ends the prompt; an empty one becomes the start token.
-    pub fn end_prompt(&mut self) -> Result<(), UnknownToken> {
+    pub fn end_prompt(&mut self) -> Result<(), PromptError> {
+        if let Some(mut encoder) = self.encoder.take() {
+            self.give_all(encoder.finish())?;
+        }
         if self.last.is_none() {
             self.give(START_TOKEN)?;
         }
         Ok(())
+    }
+
+    fn give_all(&mut self, mut tokens: Tokens<'_, 'static>) -> Result<(), PromptError> {
+        tokens.try_for_each(|token| Ok(self.give(token?)?))
     }
 
     /// Reads the token that is still to be read, without generating.
@@ -176,10 +181,8 @@ impl<'s> Text<'s> {
     }
 
     /// The bytes that a token stands for.
-    pub fn decode(&self, token: u32) -> &'static [u8] {
-        self.work
-            .image()
-            .tokenizer()
-            .map_or(&[], |tokenizer| tokenizer.decode(token))
+    pub fn decode(&self, token: u32) -> TokenText {
+        let tokenizer = self.work.image().tokenizer();
+        tokenizer.map_or_else(TokenText::default, |tokenizer| tokenizer.decode(token))
     }
 }

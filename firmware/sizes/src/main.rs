@@ -64,7 +64,7 @@ mod rooms {
     }
 
     #[inline(never)]
-    fn prompt(session: &mut Session<'static, 'static>, tokenizer: Tokenizer) -> Option<u32> {
+    fn prompt(session: &mut Session<'static, 'static>, tokenizer: Tokenizer<'_>) -> Option<u32> {
         let mut token = START_TOKEN;
         for next in tokenizer.encode(bytes(3)) {
             session.feed(&[token]).ok()?;

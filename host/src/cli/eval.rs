@@ -1,7 +1,7 @@
 //! `kinglet eval`: bits per byte, and the distance from a reference.
 
+use super::model::ModelArgs;
 use super::output::{print_json, progress_bar};
-use crate::engine::Engine;
 use crate::eval::{evaluate, Scores};
 use anyhow::{Context, Result};
 use std::io::Write;
@@ -10,13 +10,14 @@ use std::path::PathBuf;
 /// Score a model on a text, and compare it with a reference
 ///
 /// The text is cut into segments; each starts from an empty state and its
-/// first byte is not scored. With --reference also the mean Kullback-Leibler
+/// first token is not scored. With --reference also the mean Kullback-Leibler
 /// divergence (nats), the share of positions where both rank the same token
 /// first, and the largest absolute difference of a logit.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     kinglet eval model.kgl --text test.txt\n  \
-    kinglet eval model.kgl --text test.txt --reference model.safetensors --json")]
+    kinglet eval model.kgl --text test.txt --reference model.safetensors --json\n  \
+    kinglet eval world.pth --text test.txt --tokenizer rwkv_vocab_v20230424.txt")]
 pub struct Args {
     /// An image or a checkpoint
     file: PathBuf,
@@ -29,14 +30,18 @@ pub struct Args {
     /// What to compare with: usually the checkpoint that the image was made of
     #[arg(long, value_name = "FILE")]
     reference: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelArgs,
     /// Print one JSON object: bits_per_byte, kl, top1, max_abs, scored_bytes
     #[arg(long)]
     json: bool,
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let engine = Engine::open(&args.file)?;
-    let reference = args.reference.as_deref().map(Engine::open).transpose()?;
+    let engine = args.model.open_compared(&args.file)?;
+    let reference = args.reference.as_deref();
+    let reference = reference.map(|file| args.model.open_reference(file, &engine));
+    let reference = reference.transpose()?;
     let text = std::fs::read(&args.text).with_context(|| args.text.display().to_string())?;
     let bar = progress_bar(text.len() as u64, "scoring");
     let scores = evaluate(&engine, reference.as_ref(), &text, args.reset, |done| {

@@ -9,6 +9,7 @@ use anyhow::Result;
 use kinglet::image::{
     Header, Kind, Layout, Part, StateFormat, TokenizerKind, AFTER_LAYERS, BEFORE_LAYERS,
 };
+use kinglet::tokenizer::Trie;
 use kinglet::Image;
 use serde::Serialize;
 use std::io::Write;
@@ -67,6 +68,8 @@ struct ImageReport {
     head_bits: u8,
     layout: &'static str,
     tokenizer: &'static str,
+    tokenizer_entries: u32,
+    tokenizer_bytes: u32,
     image_bytes: u32,
     parts: Vec<PartBytes>,
     state_bytes: usize,
@@ -136,7 +139,14 @@ impl ImageReport {
             tokenizer: match header.tokenizer {
                 TokenizerKind::None => "none",
                 TokenizerKind::Bytes => "bytes",
+                TokenizerKind::Trie => "longest match",
             },
+            tokenizer_entries: match header.tokenizer {
+                TokenizerKind::None => 0,
+                TokenizerKind::Bytes => header.n_vocab.min(256),
+                TokenizerKind::Trie => image.trie().map_or(0, Trie::tokens),
+            },
+            tokenizer_bytes: header.vocabulary.bytes,
             image_bytes: header.image_bytes,
             parts: parts(header),
             state_bytes: header.state_bytes(),
@@ -177,7 +187,16 @@ impl ImageReport {
             )?;
         }
         writeln!(out, "layout       {}", self.layout)?;
-        writeln!(out, "tokenizer    {}", self.tokenizer)?;
+        match self.tokenizer_entries {
+            0 => writeln!(out, "tokenizer    {}", self.tokenizer)?,
+            entries => writeln!(
+                out,
+                "tokenizer    {}: {} entries, {} bytes",
+                self.tokenizer,
+                thousands(u64::from(entries)),
+                thousands(u64::from(self.tokenizer_bytes))
+            )?,
+        }
         writeln!(
             out,
             "checksum     {} {}",
@@ -256,12 +275,17 @@ fn parts(header: &Header) -> Vec<PartBytes> {
         parts.for_each(|part| add(part, 1));
     }
     AFTER_LAYERS.iter().for_each(|part| add(part, 1));
-    let bytes = u64::from(header.metadata.bytes);
-    parts.push(PartBytes {
-        part: "metadata".to_owned(),
-        count: 1,
-        bytes,
-    });
+    let mut section = |part: &str, bytes: u32| {
+        parts.push(PartBytes {
+            part: part.to_owned(),
+            count: 1,
+            bytes: u64::from(bytes),
+        });
+    };
+    if header.vocabulary.bytes > 0 {
+        section("tokenizer", header.vocabulary.bytes);
+    }
+    section("metadata", header.metadata.bytes);
     parts
 }
 

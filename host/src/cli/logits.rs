@@ -1,8 +1,8 @@
 //! `kinglet logits`: the logits at every position, for comparing engines.
 
+use super::model::ModelArgs;
 use super::output::{progress_bar, write_file};
 use super::prompt::Prompt;
-use crate::engine::Engine;
 use crate::npy::NpyWriter;
 use anyhow::Result;
 use std::path::PathBuf;
@@ -20,13 +20,15 @@ pub struct Args {
     file: PathBuf,
     #[command(flatten)]
     prompt: Prompt,
+    #[command(flatten)]
+    model: ModelArgs,
     /// The .npy file to write
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let engine = Engine::open(&args.file)?;
+    let engine = args.model.open(&args.file)?;
     let tokens = args.prompt.tokens(&engine)?;
     let bar = progress_bar(tokens.len() as u64, "tokens");
     write_file(&args.output, |file| {

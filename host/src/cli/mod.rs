@@ -4,6 +4,7 @@ mod bench;
 mod eval;
 mod inspect;
 mod logits;
+mod model;
 mod output;
 mod prompt;
 mod quantize;
@@ -17,7 +18,7 @@ use std::process::ExitCode;
 /// RWKV language models on microcontrollers: quantize, inspect, run, evaluate.
 #[derive(Debug, Parser)]
 #[command(name = "kinglet", version, max_term_width = 100)]
-pub(crate) struct Cli {
+struct Cli {
     #[command(subcommand)]
     command: Command,
 }
@@ -32,6 +33,11 @@ enum Command {
     Synth(synth::Args),
     Bench(bench::Args),
 }
+
+/// Arguments that do not fit the files they name: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct BadUse(String);
 
 /// Runs the program. Exit code 0 is success, 1 failure, 2 bad use.
 pub fn main() -> ExitCode {
@@ -48,6 +54,10 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         // The reader of our output went away, as `head` does: not an error.
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if error.is::<BadUse>() => {
+            eprintln!("error: {error}");
+            ExitCode::from(2)
+        }
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE

@@ -1,14 +1,17 @@
 //! `kinglet quantize`: a checkpoint becomes an image.
 
+use super::model::gn_eps;
 use super::output::{print_json, progress_bar, write_file};
 use super::table::{thousands, Table};
+use super::BadUse;
 use crate::model::Model;
 use crate::pack::{pack_to, Options, PackError, PartReport};
+use crate::tokenizer::{TokenizerFile, Vocabulary};
 use anyhow::Result;
 use kinglet::image::{Bits, Kind, Layout, Metadata, StateFormat};
 use serde::Serialize;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Quantize a checkpoint and pack it into an image for the device
 ///
@@ -18,7 +21,8 @@ use std::path::PathBuf;
 #[command(after_help = "Examples:\n  \
     kinglet quantize model.pth -o model.kgl --weights int4\n  \
     kinglet quantize model.safetensors -o model.kgl --weights int8 --json\n  \
-    kinglet quantize model.safetensors -o small.kgl --weights int4 --head int4 --target m0")]
+    kinglet quantize model.safetensors -o small.kgl --weights int4 --head int4 --target m0\n  \
+    kinglet quantize world.pth -o world.kgl --weights int4 --tokenizer rwkv_vocab_v20230424.txt")]
 pub struct Args {
     /// The checkpoint, .safetensors or .pth
     checkpoint: PathBuf,
@@ -42,8 +46,13 @@ pub struct Args {
     #[arg(long, value_enum, default_value = "f32")]
     state: State,
     /// Epsilon of the group norm of RWKV-5 to 7
-    #[arg(long, default_value_t = 64e-5, value_name = "EPS")]
+    #[arg(long, default_value = "64e-5", value_name = "EPS", value_parser = gn_eps)]
     gn_eps: f32,
+    /// The vocabulary that the image shall carry: a text file as RWKV's World
+    /// models have it, or a small one in that format. A model of at most 256
+    /// entries reads bytes without one
+    #[arg(long, value_name = "FILE")]
+    tokenizer: Option<PathBuf>,
     /// The model's name in the image [default: the checkpoint's file name]
     #[arg(long)]
     name: Option<String>,
@@ -138,6 +147,7 @@ struct Report<'a> {
 }
 
 pub fn run(args: &Args) -> Result<()> {
+    let vocabulary = args.tokenizer.as_deref().map(vocabulary).transpose()?;
     let model = Model::open(&args.checkpoint)?;
     let file_name = |path: &std::path::Path| {
         path.file_name()
@@ -163,6 +173,7 @@ pub fn run(args: &Args) -> Result<()> {
         layout: args.target.into(),
         state: args.state.into(),
         gn_eps: args.gn_eps,
+        vocabulary: vocabulary.as_ref(),
     };
     let bar = progress_bar(0, "quantizing");
     let mut parts = Vec::new();
@@ -187,6 +198,18 @@ pub fn run(args: &Args) -> Result<()> {
     bar.finish_and_clear();
     let image_bytes = std::fs::metadata(&args.output)?.len();
     report(args, &parts, image_bytes, &options)
+}
+
+/// The vocabulary in a file. Byte-level BPE has rules that an image cannot hold.
+fn vocabulary(path: &Path) -> Result<Vocabulary> {
+    match TokenizerFile::open(path)? {
+        TokenizerFile::Vocabulary(vocabulary) => Ok(vocabulary),
+        TokenizerFile::Json(_) => Err(BadUse(format!(
+            "{}: byte-level BPE cannot be put into an image; leave out --tokenizer here and give the file to `kinglet run`, `logits` and `eval`",
+            path.display()
+        ))
+        .into()),
+    }
 }
 
 fn report(args: &Args, parts: &[PartReport], image_bytes: u64, options: &Options) -> Result<()> {

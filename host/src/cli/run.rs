@@ -1,5 +1,6 @@
 //! `kinglet run`: generates text.
 
+use super::model::ModelArgs;
 use super::output::print_json;
 use super::prompt::Prompt;
 use crate::engine::Engine;
@@ -18,12 +19,15 @@ use std::path::PathBuf;
 #[command(after_help = "Examples:\n  \
     kinglet run model.kgl --prompt \"Once upon a time\" -n 200\n  \
     kinglet run model.kgl --prompt-file story.txt -n 100 --temperature 0.8 --top-p 0.9 --seed 7\n  \
-    kinglet run model.safetensors --prompt \"Once\" -n 16 --json")]
+    kinglet run model.safetensors --prompt \"Once\" -n 16 --json\n  \
+    kinglet run pile.pth --tokenizer 20B_tokenizer.json --prompt \"Once\"")]
 pub struct Args {
     /// An image or a checkpoint
     file: PathBuf,
     #[command(flatten)]
     prompt: Prompt,
+    #[command(flatten)]
+    model: ModelArgs,
     /// Tokens to generate
     #[arg(short, default_value_t = 64, value_name = "N")]
     n: usize,
@@ -48,7 +52,7 @@ struct Report {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let engine = Engine::open(&args.file)?;
+    let engine = args.model.open(&args.file)?;
     let mut prompt = args.prompt.tokens(&engine)?;
     if prompt.is_empty() {
         prompt.push(START_TOKEN);
@@ -100,6 +104,7 @@ fn generate(
     report: &mut Report,
 ) -> Result<()> {
     let mut runner = engine.runner();
+    let tokenizer = engine.tokenizer();
     let mut stream = Utf8Stream::new();
     let mut out = io::stdout();
     let mut show = |text: &str| {
@@ -117,11 +122,13 @@ fn generate(
         report.logits_hashes.push(hash(logits));
         token = sampler.sample(logits);
         report.tokens.push(token);
-        for &byte in engine.tokenizer().map_or(&[][..], |t| t.decode(token)) {
-            show(&stream.push(byte))?;
-        }
-        if engine.tokenizer().is_none() {
-            show(&format!("{token} "))?;
+        match tokenizer {
+            Some(tokenizer) => {
+                for byte in tokenizer.decode(token) {
+                    show(&stream.push(byte))?;
+                }
+            }
+            None => show(&format!("{token} "))?,
         }
     }
     if args.n == 0 {

@@ -1,10 +1,9 @@
 //! `kinglet synth`: a random checkpoint.
 
+use super::BadUse;
 use crate::model::{Dimensions, Version};
 use crate::synth::write_random;
 use anyhow::Result;
-use clap::error::ErrorKind;
-use clap::CommandFactory;
 use std::path::PathBuf;
 
 /// Write a random checkpoint of a given version and size, for tests and benches
@@ -78,11 +77,10 @@ pub fn run(args: &Args) -> Result<()> {
     let embd = args.channels as usize;
     let head_size = args.head_size.map_or(embd.min(64), |size| size as usize);
     if version != Version::V4 && !embd.is_multiple_of(head_size) {
-        let message = format!(
-            "heads of {head_size} channels do not divide {embd} channels; choose another --head-size"
-        );
-        let mut command = crate::cli::Cli::command();
-        command.error(ErrorKind::ValueValidation, message).exit();
+        return Err(BadUse(format!(
+            "heads of {head_size} channels do not divide {embd} channels: choose another --head-size"
+        ))
+        .into());
     }
     let dimensions = Dimensions {
         layers: args.layers as usize,

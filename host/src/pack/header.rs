@@ -2,6 +2,7 @@
 
 use super::{Options, PackError};
 use crate::model::Model;
+use crate::tokenizer::Vocabulary;
 use kinglet::image::{
     Header, Part, Span, StateFormat, TokenizerKind, AFTER_LAYERS, BEFORE_LAYERS, MAX_COLS,
     MAX_LAYERS, MAX_VOCAB,
@@ -20,6 +21,21 @@ pub(super) fn stored_parts(header: &Header) -> Vec<(Option<usize>, Part)> {
         .collect()
 }
 
+/// A span that is not known yet.
+const NOWHERE: Span = Span {
+    offset: 0,
+    bytes: 0,
+};
+
+/// A tokenizer for this vocabulary, if the model has all its ids.
+fn trie(vocabulary: &Vocabulary, entries: usize) -> Result<TokenizerKind, PackError> {
+    let (id, vocab) = (vocabulary.max_id(), entries as u32);
+    if id >= vocab {
+        return Err(PackError::Vocabulary { id, vocab });
+    }
+    Ok(TokenizerKind::Trie)
+}
+
 fn fits(what: &'static str, found: usize, most: usize) -> Result<u32, PackError> {
     if found <= most {
         Ok(found as u32)
@@ -29,7 +45,7 @@ fn fits(what: &'static str, found: usize, most: usize) -> Result<u32, PackError>
 }
 
 /// The header, its spans and checksum still empty.
-pub(super) fn header(model: &Model, options: &Options) -> Result<Header, PackError> {
+pub(super) fn header(model: &Model, options: &Options<'_>) -> Result<Header, PackError> {
     let dimensions = model.dimensions();
     let version = model.version().recurrence();
     if !version.has_heads() && options.state != StateFormat::F32 {
@@ -52,12 +68,12 @@ pub(super) fn header(model: &Model, options: &Options) -> Result<Header, PackErr
             options.weights
         },
         state: options.state,
-        // A vocabulary of at most 256 entries is one of bytes: nobody
-        // publishes another kind of that size.
-        tokenizer: if dimensions.vocab <= 256 {
-            TokenizerKind::Bytes
-        } else {
-            TokenizerKind::None
+        tokenizer: match options.vocabulary {
+            Some(vocabulary) => trie(vocabulary, dimensions.vocab)?,
+            // A vocabulary of at most 256 entries is one of bytes: nobody
+            // publishes another kind of that size.
+            None if dimensions.vocab <= 256 => TokenizerKind::Bytes,
+            None => TokenizerKind::None,
         },
         n_layer: fits("layers", dimensions.layers, MAX_LAYERS)?,
         n_embd: fits("channels", dimensions.embd, MAX_COLS)?,
@@ -70,13 +86,10 @@ pub(super) fn header(model: &Model, options: &Options) -> Result<Header, PackErr
             0.0
         },
         ranks,
-        metadata: Span {
-            offset: 0,
-            bytes: 0,
-        },
+        metadata: NOWHERE,
+        vocabulary: NOWHERE,
     };
-    // Metadata is small; half a megabyte of room for it is plenty.
-    let bytes = header.weights_bytes() + (1 << 19);
+    let bytes = header.weights_bytes();
     if bytes > u64::from(u32::MAX) {
         return Err(PackError::ImageSize { bytes });
     }

@@ -8,6 +8,7 @@ mod source;
 
 use crate::model::{Model, ModelError};
 use crate::quantize::{quantize, Deviation, Quantized};
+use crate::tokenizer::Vocabulary;
 use half::f16;
 use header::{header, stored_parts};
 use kinglet::image::{Bits, Header, Kind, Layout, Metadata, Part, Span, StateFormat, BLOCK_ROWS};
@@ -17,7 +18,7 @@ use std::io::{self, Cursor, Read, Seek, Write};
 
 /// What the user chooses.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub struct Options<'v> {
     /// Bits of the layers' matrices.
     pub weights: Bits,
     /// Bits of embedding and head.
@@ -31,6 +32,8 @@ pub struct Options {
     pub state: StateFormat,
     /// Epsilon of the group norm; RWKV-4 has none.
     pub gn_eps: f32,
+    /// The vocabulary that the image shall carry.
+    pub vocabulary: Option<&'v Vocabulary>,
 }
 
 /// Why a model cannot be packed.
@@ -69,6 +72,14 @@ pub enum PackError {
     /// The image cannot be written.
     #[error(transparent)]
     Write(#[from] io::Error),
+    /// The vocabulary belongs to a larger model.
+    #[error("the tokenizer has the token id {id}, but the model has only {vocab} vocabulary entries: they do not belong together")]
+    Vocabulary {
+        /// The largest id.
+        id: u32,
+        /// Entries of the model.
+        vocab: u32,
+    },
 }
 
 /// Values of a large tensor that are in memory at a time, as f32.
@@ -104,7 +115,7 @@ pub struct Packed {
 /// [`PackError`] names the tensor or dimension that does not fit.
 pub fn pack(
     model: &Model,
-    options: &Options,
+    options: &Options<'_>,
     metadata: &Metadata<'_>,
     progress: impl FnMut(usize, usize),
 ) -> Result<Packed, PackError> {
@@ -124,7 +135,7 @@ pub fn pack(
 pub fn pack_to(
     out: &mut (impl Read + Write + Seek),
     model: &Model,
-    options: &Options,
+    options: &Options<'_>,
     metadata: &Metadata<'_>,
     mut progress: impl FnMut(usize, usize),
 ) -> Result<Vec<PartReport>, PackError> {
@@ -141,15 +152,30 @@ pub fn pack_to(
         progress(writer.parts.len(), parts.len());
     }
     let Writer { mut out, parts, .. } = writer;
+    if let Some(vocabulary) = options.vocabulary {
+        let words = vocabulary.to_trie();
+        let section: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        header.vocabulary = span(&out, section.len())?;
+        out.write(&section)?;
+    }
     let block = postcard::to_stdvec(metadata).expect("strings always serialize");
-    header.metadata = Span {
-        offset: out.bytes as u32,
-        bytes: block.len() as u32,
-    };
+    header.metadata = span(&out, block.len())?;
     out.write(&block)?;
     header.image_bytes = out.bytes as u32;
     out.finish(header)?;
     Ok(parts)
+}
+
+/// A section of so many bytes that is written next.
+fn span<W>(out: &Sink<'_, W>, bytes: usize) -> Result<Span, PackError> {
+    let end = out.bytes + bytes as u64;
+    if end > u64::from(u32::MAX) {
+        return Err(PackError::ImageSize { bytes: end });
+    }
+    Ok(Span {
+        offset: out.bytes as u32,
+        bytes: bytes as u32,
+    })
 }
 
 struct Writer<'m, 'w, W> {

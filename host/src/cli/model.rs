@@ -1,0 +1,64 @@
+//! The model that a subcommand runs, and what it does not say of itself.
+
+use super::BadUse;
+use crate::engine::{Engine, OpenError};
+use crate::reference::DEFAULT_GN_EPS;
+use anyhow::Result;
+use std::path::{Path, PathBuf};
+
+/// What a checkpoint does not say of itself.
+#[derive(Debug, clap::Args)]
+pub struct ModelArgs {
+    /// The tokenizer of a checkpoint, or of an image without one: a
+    /// vocabulary as RWKV's World models have it, or a tokenizer.json of
+    /// byte-level BPE as the Pile models have it
+    #[arg(long, value_name = "FILE")]
+    tokenizer: Option<PathBuf>,
+    /// Epsilon of the group norm of an RWKV-5, 6 or 7 checkpoint [default: 64e-5]
+    #[arg(long, value_name = "EPS", value_parser = gn_eps)]
+    gn_eps: Option<f32>,
+}
+
+/// What an image can hold, too.
+pub fn gn_eps(text: &str) -> Result<f32, String> {
+    let eps: f32 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (1e-12..=1.0).contains(&eps) {
+        Ok(eps)
+    } else {
+        Err("must be between 1e-12 and 1".to_owned())
+    }
+}
+
+impl ModelArgs {
+    /// Opens the model in `file`.
+    pub fn open(&self, file: &Path) -> Result<Engine> {
+        let engine = self.open_compared(file)?;
+        if engine.is_image() && self.gn_eps.is_some() {
+            let file = file.display();
+            let message = format!("{file}: an image has its own epsilon: leave out --gn-eps");
+            return Err(BadUse(message).into());
+        }
+        Ok(engine)
+    }
+
+    /// Opens the model in `file`, where `--gn-eps` may be meant for its
+    /// reference.
+    pub fn open_compared(&self, file: &Path) -> Result<Engine> {
+        let gn_eps = self.gn_eps.unwrap_or(DEFAULT_GN_EPS);
+        let engine = Engine::open(file, gn_eps).and_then(|engine| match &self.tokenizer {
+            None => Ok(engine),
+            Some(tokenizer) => engine.with_tokenizer(file, tokenizer),
+        });
+        engine.map_err(|error| match error {
+            error @ OpenError::TwoTokenizers(_) => BadUse(error.to_string()).into(),
+            error => error.into(),
+        })
+    }
+
+    /// Opens what `engine` is compared with: with the epsilon given, or else
+    /// that of the image.
+    pub fn open_reference(&self, file: &Path, engine: &Engine) -> Result<Engine> {
+        let gn_eps = self.gn_eps.or(engine.gn_eps());
+        Ok(Engine::open(file, gn_eps.unwrap_or(DEFAULT_GN_EPS))?)
+    }
+}
