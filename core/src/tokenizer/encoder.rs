@@ -74,7 +74,7 @@ impl<'i> Encoder<'i> {
     /// Takes the next byte and yields the tokens that are certain now.
     /// Those that the caller does not take before the next call are lost.
     pub fn push(&mut self, byte: u8) -> Tokens<'_, 'i> {
-        while self.next().is_some() {}
+        while self.next_token().is_some() {}
         self.ended = false;
         if let Some(place) = self.held.get_mut(self.len) {
             *place = byte;
@@ -89,7 +89,9 @@ impl<'i> Encoder<'i> {
         Tokens { encoder: self }
     }
 
-    fn next(&mut self) -> Option<Result<u32, UnknownByte>> {
+    /// One more of the tokens that the last [`Self::push`] or
+    /// [`Self::finish`] made certain: for callers that cannot hold [`Tokens`].
+    pub fn next_token(&mut self) -> Option<Result<u32, UnknownByte>> {
         let first = *self.held.first().filter(|_| self.len > 0)?;
         match self.tokenizer.kind {
             Kind::Bytes(vocab, _) => {
@@ -148,6 +150,6 @@ impl Iterator for Tokens<'_, '_> {
     type Item = Result<u32, UnknownByte>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.encoder.next()
+        self.encoder.next_token()
     }
 }

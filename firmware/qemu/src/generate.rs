@@ -1,7 +1,6 @@
 //! From prompt to tokens, with the instructions that each of them costs.
 
 use crate::work::Work;
-use kinglet::tokenizer::Tokens;
 use kinglet::{
     BufferError, Encoder, NotInBlocks, TokenText, UnknownByte, UnknownToken, START_TOKEN,
 };
@@ -117,25 +116,29 @@ impl<'s> Text<'s> {
 
     /// Takes the next byte of the prompt.
     pub fn push(&mut self, byte: u8) -> Result<(), TextError> {
-        let mut encoder = self.encoder.take().ok_or(TextError::NoTokenizer)?;
-        let result = self.give_all(encoder.push(byte));
-        self.encoder = Some(encoder);
-        result
+        let encoder = self.encoder.as_mut().ok_or(TextError::NoTokenizer)?;
+        encoder.push(byte);
+        self.give_all()
     }
 
     /// Ends the prompt; an empty one becomes the start token.
-    pub fn end_prompt(&mut self) -> Result<(), PromptError> {
-        if let Some(mut encoder) = self.encoder.take() {
-            self.give_all(encoder.finish())?;
+    pub fn end_prompt(&mut self) -> Result<(), TextError> {
+        if let Some(encoder) = &mut self.encoder {
+            encoder.finish();
         }
+        self.give_all()?;
         if self.last.is_none() {
             self.give(START_TOKEN)?;
         }
         Ok(())
     }
 
-    fn give_all(&mut self, mut tokens: Tokens<'_, 'static>) -> Result<(), PromptError> {
-        tokens.try_for_each(|token| Ok(self.give(token?)?))
+    /// Gives the model all tokens that are certain.
+    fn give_all(&mut self) -> Result<(), TextError> {
+        while let Some(token) = self.encoder.as_mut().and_then(Encoder::next_token) {
+            self.give(token?)?;
+        }
+        Ok(())
     }
 
     /// Reads the token that is still to be read, without generating.
