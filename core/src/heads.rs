@@ -2,9 +2,8 @@
 //! over its heads.
 
 use crate::image::{Header, StateFormat};
-use crate::kernels::state::Cell;
 #[cfg(any(feature = "v5", feature = "v6"))]
-use crate::kernels::state::{bonus, Bonus};
+use crate::kernels::state::{bonus, Bonus, Cell};
 use half::f16;
 
 /// The state of one layer: the last inputs of both blocks, each `[C]`, and a

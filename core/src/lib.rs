@@ -50,6 +50,9 @@
 #[cfg(target_endian = "big")]
 compile_error!("images are little-endian and read in place: big-endian cores are not supported");
 
+#[cfg(not(any(feature = "v4", feature = "v5", feature = "v6", feature = "v7")))]
+compile_error!("choose at least one RWKV version: one of the features v4, v5, v6, v7");
+
 #[cfg(any(test, feature = "std"))]
 #[allow(unused_extern_crates)]
 extern crate std;

@@ -134,12 +134,10 @@ fn greedy_tokens_equal_the_golden_ones() {
 fn pth_and_safetensors_give_identical_results() {
     let Some(golden) = golden() else { return };
     let folder = tempfile::tempdir().unwrap();
-    for (st, pth) in [("4v0-660K", "4v0-660K")] {
-        same_results(
-            &golden.join(format!("models/{st}.safetensors")),
-            &golden.join(format!("pth/{pth}.pth")),
-            folder.path(),
-        );
+    for name in ["4v0-660K", "5v2-730K", "7v0-834K"] {
+        let st = golden.join(format!("models/{name}.safetensors"));
+        let pth = golden.join(format!("pth/{name}.pth"));
+        same_results(&st, &pth, folder.path());
     }
 }
 

@@ -10,7 +10,7 @@ use common::{enabled, run};
 use kinglet_tests::{arg, json, stdout};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::Mutex;
 
 /// Machines and what images for them are packed for.
 const MACHINES: [(&str, &str); 7] = [
@@ -29,23 +29,53 @@ fn folder() -> &'static Path {
     folder
 }
 
+/// Versions of random models, and what tells the number format of the state.
+const VERSIONS: [(&str, &[&str]); 6] = [
+    ("v4", &[]),
+    ("v5.0", &[]),
+    ("v5", &["--state", "f16"]),
+    ("v6", &[]),
+    ("v7", &[]),
+    ("v7", &["--state", "f16"]),
+];
+
 /// A random model whose image fits into 256 KiB of flash and whose buffers fit
-/// into 16 KiB of RAM; columns and rows that end within a block or group.
-fn checkpoint() -> &'static Path {
-    static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| {
-        let path = folder().join("small.safetensors");
+/// into 16 KiB of RAM; columns and rows that end within a block or group, and
+/// heads of which a part fills vectors.
+fn checkpoint(version: &str) -> PathBuf {
+    let path = folder().join(format!("small-{version}.safetensors"));
+    // Tests run at the same time.
+    static ONE: Mutex<()> = Mutex::new(());
+    let _one = ONE.lock();
+    if !path.exists() {
+        let partial = path.with_extension("partial");
         let size = ["--layers", "2", "--channels", "40", "--vocab", "256"];
-        stdout(&[&["synth", "-o", arg(&path)], &size[..]].concat());
-        path
-    })
+        let heads = ["--version", version, "--head-size", "10"];
+        stdout(&[&["synth", "-o", arg(&partial)], &size[..], &heads].concat());
+        std::fs::rename(partial, &path).expect("the target folder can be written");
+    }
+    path
 }
 
 /// An image with a name of its own: tests run at the same time.
 fn packed(name: &str, weights: &str, target: &str) -> PathBuf {
-    let image = folder().join(format!("{name}-{weights}-{target}.kgl"));
-    let mut args = vec!["quantize", arg(checkpoint()), "-o", arg(&image)];
+    packed_version(name, ("v4", &[]), weights, target)
+}
+
+fn packed_version(
+    name: &str,
+    (version, options): (&str, &[&str]),
+    weights: &str,
+    target: &str,
+) -> PathBuf {
+    let image = folder().join(format!(
+        "{name}-{version}{}-{weights}-{target}.kgl",
+        options.concat()
+    ));
+    let checkpoint = checkpoint(version);
+    let mut args = vec!["quantize", arg(&checkpoint), "-o", arg(&image)];
     args.extend(["--weights", weights, "--head", weights, "--target", target]);
+    args.extend(options);
     stdout(&args);
     image
 }
@@ -56,104 +86,25 @@ fn every_machine_generates_what_the_workstation_generates() {
         return;
     }
     for (machine, target) in MACHINES {
-        for weights in ["int4", "int8"] {
-            let image = packed("small", weights, target);
-            let expected = expected(weights, &image);
-            let args = [
-                &["qemu", "--machine", machine, "--image", arg(&image)][..],
-                &GENERATE,
-            ]
-            .concat();
-            let output = run(&args);
-            let errors = String::from_utf8_lossy(&output.stderr);
-            assert!(output.status.success(), "{machine} {weights}: {errors}");
-            let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-            for key in ["tokens", "logits_hashes", "prompt_logits_hashes"] {
-                assert_eq!(found[key], expected[key], "{key}, {machine} {weights}");
+        for version in VERSIONS {
+            for weights in ["int4", "int8"] {
+                generates_the_same(machine, target, version, weights);
             }
         }
     }
 }
 
-/// A model whose head has several blocks, the last one shorter: 64 rows is
-/// what the working vectors of 8 channels have room for.
-fn many_blocks(weights: &str, target: &str) -> PathBuf {
-    let checkpoint = folder().join(format!("blocks-{weights}-{target}.safetensors"));
-    let image = folder().join(format!("blocks-{weights}-{target}.kgl"));
-    let size = ["--layers", "1", "--channels", "8", "--vocab", "251"];
-    stdout(&[&["synth", "-o", arg(&checkpoint)], &size[..]].concat());
-    let mut args = vec!["quantize", arg(&checkpoint), "-o", arg(&image)];
-    args.extend(["--weights", weights, "--head", weights, "--target", target]);
-    stdout(&args);
-    image
-}
-
-#[test]
-fn choosing_in_blocks_is_choosing_from_all_logits() {
-    if !enabled() {
-        return;
-    }
-    let settings: [&[&str]; 4] = [
-        &[],
-        &["--temperature", "0.8"],
-        &["--temperature", "1.1", "--top-k", "64"],
-        &[
-            "--temperature=1.3",
-            "--top-k=20",
-            "--top-p=0.9",
-            "--repetition-penalty=1.2",
-        ],
-    ];
-    let machines = [
-        ("mps2-an386", "m4", "int4"),
-        ("microbit", "m0", "int8"),
-        ("mps3-an547", "m55", "int4"),
-    ];
-    for (machine, target, weights) in machines {
-        let image = many_blocks(weights, target);
-        let inspected = json(&["inspect", arg(&image), "--json"]);
-        assert!(
-            inspected["scratch_bytes_in_blocks"].as_u64() < inspected["scratch_bytes"].as_u64()
-        );
-        for settings in settings {
-            let generate = [
-                "--seed=7",
-                "--prompt=A kinglet",
-                "-n=50",
-                "--json",
-                "--every-logits",
-            ];
-            let args = [&generate[..], settings].concat();
-            let expected = json(&[&["run", arg(&image)][..], &args].concat());
-            let board = [
-                "qemu",
-                "--machine",
-                machine,
-                "--image",
-                arg(&image),
-                "--in-blocks",
-            ];
-            let output = run(&[&board[..], &args].concat());
-            let errors = String::from_utf8_lossy(&output.stderr);
-            assert!(output.status.success(), "{machine} {settings:?}: {errors}");
-            let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-            for key in ["tokens", "logits_hashes", "prompt_logits_hashes"] {
-                assert_eq!(found[key], expected[key], "{key}, {machine} {settings:?}");
-            }
-            assert_eq!(found["scratch_bytes"], inspected["scratch_bytes_in_blocks"]);
-        }
-        let unfit = ["--temperature=1", "--top-p=0.5", "--prompt=a"];
-        let board = [
-            "qemu",
-            "--machine",
-            machine,
-            "--image",
-            arg(&image),
-            "--in-blocks",
-        ];
-        let output = run(&[&board[..], &unfit].concat());
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(errors.contains("top-p needs a top-k"), "{errors}");
+fn generates_the_same(machine: &str, target: &str, version: (&str, &[&str]), weights: &str) {
+    let image = packed_version("small", version, weights, target);
+    let expected = expected(version, weights, &image);
+    let args = ["qemu", "--machine", machine, "--image", arg(&image)];
+    let output = run(&[&args[..], &GENERATE].concat());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let name = format!("{machine} {version:?} {weights}");
+    assert!(output.status.success(), "{name}: {errors}");
+    let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    for key in ["tokens", "logits_hashes", "prompt_logits_hashes"] {
+        assert_eq!(found[key], expected[key], "{key}, {name}");
     }
 }
 
@@ -168,9 +119,9 @@ const GENERATE: [&str; 6] = [
 
 /// What the workstation generates: the same from this image and from the one
 /// that is packed for a Cortex-M4.
-fn expected(weights: &str, image: &Path) -> Value {
+fn expected(version: (&str, &[&str]), weights: &str, image: &Path) -> Value {
     let on_workstation = |image: &Path| json(&[&["run", arg(image)][..], &GENERATE].concat());
-    let expected = on_workstation(&packed("small", weights, "m4"));
+    let expected = on_workstation(&packed_version("small", version, weights, "m4"));
     assert_eq!(on_workstation(image), expected, "{}", image.display());
     expected
 }

@@ -1,7 +1,9 @@
 //! Named element-wise steps that several RWKV versions share. All slices
 //! are of one length; the shortest ends the work.
 
-use super::scalar::{half_to_f32, sigmoid};
+use super::scalar::half_to_f32;
+#[cfg(any(feature = "v4", feature = "v5", feature = "v6"))]
+use super::scalar::sigmoid;
 use super::AbsMax;
 use half::f16;
 

@@ -213,10 +213,13 @@ fn firmware_clippy(machine: &Machine, image: Option<PathBuf>) -> Command {
     clippy
 }
 
+/// Each RWKV version by itself, and everything.
+const LIBRARY_FEATURES: [&str; 5] = ["v4", "v5", "v6", "v7", "v4,v5,v6,v7,trie,metadata,defmt"];
+
 fn build() -> Vec<Command> {
     let mut commands = Vec::new();
     for target in LIBRARY_TARGETS {
-        for features in ["", "metadata,defmt"] {
+        for features in LIBRARY_FEATURES {
             let mut library = cargo();
             library.args([
                 "build",
