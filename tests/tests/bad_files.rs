@@ -77,7 +77,7 @@ fn damaged_images_get_a_sentence() {
         bytes
     };
     check(&flipped(8, 1), "format version 3");
-    check(&flipped(20, 0), "RWKV version 5");
+    check(&flipped(20, 3), "RWKV version 12");
     check(&flipped(33, 0), "do not have the size");
     check(&flipped(good.len() / 2, 3), "checksum");
     check(&flipped(good.len() - 1, 0), "checksum");

@@ -5,7 +5,7 @@ use super::output::{print_json, progress_bar, write_file};
 use super::table::{thousands, Table};
 use super::BadUse;
 use crate::model::Model;
-use crate::pack::{pack_to, Options, PackError, PartReport};
+use crate::pack::{pack_to, slow_decays, Options, PackError, PartReport};
 use crate::tokenizer::{TokenizerFile, Vocabulary};
 use anyhow::Result;
 use kinglet::image::{Bits, Kind, Layout, Metadata, StateFormat};
@@ -196,8 +196,23 @@ pub fn run(args: &Args) -> Result<()> {
         Ok(())
     })?;
     bar.finish_and_clear();
+    if args.state == State::F16 {
+        warn_of_slow_decays(&model)?;
+    }
     let image_bytes = std::fs::metadata(&args.output)?.len();
     report(args, &parts, image_bytes, &options)
+}
+
+/// A half float cannot lose a very small share of itself.
+fn warn_of_slow_decays(model: &Model) -> Result<()> {
+    let (slow, all) = slow_decays(model)?;
+    if slow > 0 {
+        eprintln!(
+            "warning: {slow} of {all} decays are slower than half floats can follow (less than 1/2048 per token): \
+             with --state f16 the model forgets too little there; compare with `kinglet eval --reset 0 --reference`"
+        );
+    }
+    Ok(())
 }
 
 /// The vocabulary in a file. Byte-level BPE has rules that an image cannot hold.

@@ -1,10 +1,13 @@
 //! Checkpoint -> image: quantizes each tensor and writes it where
 //! `kinglet::Image` reads it.
 
+mod decays;
 mod header;
 mod layouts;
 mod sink;
 mod source;
+
+pub use decays::slow_decays;
 
 use crate::model::{Model, ModelError};
 use crate::quantize::{quantize, Deviation, Quantized};

@@ -1,0 +1,170 @@
+//! RWKV-5, 6 and 7 from checkpoint to image: what is accepted, what is
+//! refused, and with which words. Golden data are elsewhere: `golden.rs`.
+
+use kinglet_tests::{arg, failure, folder, json, run, stdout};
+use serde_json::Value;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A small random checkpoint.
+fn checkpoint(folder: &Path, version: &str) -> PathBuf {
+    let path = folder.join(format!("{version}.safetensors"));
+    let size = ["--layers", "2", "--channels", "32", "--head-size", "8"];
+    stdout(
+        &[
+            &["synth", "--version", version, "-o", arg(&path)],
+            &size[..],
+        ]
+        .concat(),
+    );
+    path
+}
+
+/// A copy of a checkpoint with its header or data changed.
+fn edited(path: &Path, name: &str, edit: impl FnOnce(&mut Value, &mut Vec<u8>)) -> PathBuf {
+    let bytes = fs::read(path).unwrap();
+    let len = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let mut header = serde_json::from_slice(&bytes[8..8 + len]).unwrap();
+    let mut data = bytes[8 + len..].to_vec();
+    edit(&mut header, &mut data);
+    let header = serde_json::to_vec(&header).unwrap();
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header);
+    bytes.extend(data);
+    let out = path.with_file_name(name);
+    fs::write(&out, bytes).unwrap();
+    out
+}
+
+fn rename(header: &mut Value, from: &str, to: &str) {
+    let tensors = header.as_object_mut().unwrap();
+    let tensor = tensors.remove(from).unwrap();
+    tensors.insert(to.to_owned(), tensor);
+}
+
+/// All commands that read a checkpoint refuse it with a sentence that has
+/// these words.
+fn refused(path: &Path, words: &[&str]) {
+    for args in [
+        vec!["run", arg(path), "-n", "1"],
+        vec!["quantize", arg(path), "-o", "x.kgl", "--weights", "int8"],
+    ] {
+        let error = failure(&args, 1);
+        assert!(words.iter().all(|word| error.contains(word)), "{error}");
+    }
+}
+
+#[test]
+fn every_version_is_named_packed_and_run() {
+    let folder = folder();
+    for (version, name) in [
+        ("v4", "RWKV-4"),
+        ("v5.0", "RWKV-5.0"),
+        ("v5.1", "RWKV-5.1"),
+        ("v5", "RWKV-5.2"),
+        ("v6", "RWKV-6"),
+        ("v7", "RWKV-7"),
+    ] {
+        let path = checkpoint(folder.path(), version);
+        assert_eq!(json(&["inspect", arg(&path), "--json"])["version"], name);
+        let image = folder.path().join("model.kgl");
+        let args = ["quantize", arg(&path), "-o", arg(&image), "--weights"];
+        stdout(&[&args[..], &["int8"]].concat());
+        let report = json(&["inspect", arg(&image), "--json"]);
+        assert_eq!(report["checksum_ok"], true);
+        let text = folder.path().join("text");
+        fs::write(&text, "A kinglet weighs less than a letter. ".repeat(8)).unwrap();
+        let args = ["eval", arg(&image), "--text", arg(&text), "--json"];
+        let scores = json(&[&args[..], &["--reference", arg(&path)]].concat());
+        // Random weights have no quality; but the image is near the float model.
+        assert!(scores["kl"].as_f64().unwrap() < 0.02, "{version}: {scores}");
+        assert!(scores["kl"].as_f64().unwrap() > 0.0, "{version}: {scores}");
+    }
+}
+
+#[test]
+fn half_floats_halve_the_matrices_and_are_warned_of() {
+    let folder = folder();
+    let path = checkpoint(folder.path(), "v7");
+    let image = folder.path().join("model.kgl");
+    let pack = |path: &Path, state: &str| {
+        let args = [
+            "quantize",
+            arg(path),
+            "-o",
+            arg(&image),
+            "--weights",
+            "int4",
+        ];
+        let output = run(&[&args[..], &["--state", state]].concat());
+        assert!(output.status.success());
+        let report = json(&["inspect", arg(&image), "--json"]);
+        let errors = String::from_utf8(output.stderr).unwrap();
+        (report["state_bytes"].as_u64().unwrap(), errors)
+    };
+    // Two layers of att_x and ffn_x, and of 4 heads of 8 x 8.
+    assert_eq!(
+        pack(&path, "f32"),
+        (2 * 4 * (2 * 32 + 4 * 64), String::new())
+    );
+    assert_eq!(
+        pack(&path, "f16"),
+        (2 * (4 * 2 * 32 + 2 * 4 * 64), String::new())
+    );
+    let slow = edited(&path, "slow.safetensors", |header, data| {
+        let offsets = &header["blocks.0.att.w0"]["data_offsets"];
+        let first = offsets[0].as_u64().unwrap() as usize;
+        // -9 as a half float: a decay of 0.99993.
+        data[first..first + 2].copy_from_slice(&0xc880u16.to_le_bytes());
+    });
+    assert!(pack(&slow, "f16").1.contains("1 of 64 decays"));
+    let v4 = checkpoint(folder.path(), "v4");
+    let args = ["quantize", arg(&v4), "-o", arg(&image), "--weights", "int4"];
+    let error = failure(&[&args[..], &["--state", "f16"]].concat(), 1);
+    assert!(error.contains("--state f32"), "{error}");
+}
+
+#[test]
+fn wrong_tensors_are_named() {
+    let folder = folder();
+    let v5 = checkpoint(folder.path(), "v5");
+    let gate = "blocks.1.att.gate.weight";
+    let missing = edited(&v5, "missing.safetensors", |header, _| {
+        rename(header, gate, "something.else");
+    });
+    refused(&missing, &["missing.safetensors", gate, "missing"]);
+    let name = "blocks.1.att.time_faaaa";
+    let shape = edited(&v5, "shape.safetensors", |header, _| {
+        header[name]["shape"] = Value::from(vec![8, 4]);
+    });
+    refused(&shape, &[name, "[8, 4]", "[4, 8]"]);
+    let mixed = edited(&v5, "mixed.safetensors", |header, _| {
+        rename(header, name, "blocks.1.att.r_k");
+    });
+    refused(&mixed, &["blocks.1.att.r_k", "mixes versions", "RWKV-5.2"]);
+    let v7 = checkpoint(folder.path(), "v7");
+    let name = "blocks.1.att.v2";
+    for (value, word) in [(0x7e00u16, "NaN"), (0xfc00, "-inf")] {
+        let broken = edited(&v7, "broken.safetensors", |header, data| {
+            let first = header[name]["data_offsets"][0].as_u64().unwrap() as usize;
+            data[first + 6..first + 8].copy_from_slice(&value.to_le_bytes());
+        });
+        refused(&broken, &[name, word, "index 3"]);
+    }
+}
+
+#[test]
+fn arguments_that_do_not_fit_are_bad_use() {
+    let folder = folder();
+    let out = folder.path().join("x.safetensors");
+    let synth = ["synth", "--version", "v6", "--layers", "1", "-o", arg(&out)];
+    let error = failure(&[&synth[..], &["--channels", "70"]].concat(), 2);
+    assert!(error.contains("--head-size"), "{error}");
+    let image = folder.path().join("model.kgl");
+    let v5 = checkpoint(folder.path(), "v5");
+    let args = ["quantize", arg(&v5), "-o", arg(&image), "--weights", "int8"];
+    failure(&[&args[..], &["--gn-eps", "0"]].concat(), 2);
+    stdout(&args);
+    let error = failure(&["run", arg(&image), "--gn-eps", "1e-5"], 2);
+    assert!(error.contains("its own epsilon"), "{error}");
+}
