@@ -19,11 +19,12 @@ impl Header {
     /// Floats of state per layer.
     pub(crate) const fn layer_state_len(&self) -> usize {
         let channels = self.n_embd as usize;
-        match self.version {
-            // att_x, aa, bb, pp, ffn_x.
-            Version::V4 => 5 * channels,
+        if self.version.has_heads() {
             // att_x, ffn_x, and a matrix per head.
-            _ => 2 * channels + (channels * self.head_size() * self.state.bytes()).div_ceil(4),
+            2 * channels + (channels * self.head_size() * self.state.bytes()).div_ceil(4)
+        } else {
+            // att_x, aa, bb, pp, ffn_x.
+            5 * channels
         }
     }
 
@@ -67,6 +68,9 @@ impl Header {
             prepared_words(self.layout, self.weight_bits, max(embd, ffn)),
             prepared_words(self.layout, self.head_bits, embd),
         );
+        if !self.version.has_heads() {
+            return len;
+        }
         let len = max(len, prepared_words(self.layout, self.entry_bits, embd));
         match self.longest_rank() {
             0 => len,
@@ -95,6 +99,11 @@ impl Header {
     /// What the time mix or the channel mix takes besides, whichever is more.
     const fn wide_len(&self) -> usize {
         let padded = self.padded_embd();
+        let ffn = round_up(self.n_ffn as usize, BLOCK_ROWS);
+        if !self.version.has_heads() {
+            // Key, value.
+            return max(2 * padded, ffn);
+        }
         let rank = round_up(self.longest_rank(), BLOCK_ROWS);
         let time_mix = match self.version {
             // Key, value.
@@ -107,13 +116,13 @@ impl Header {
             // of a head.
             Version::V7 => 5 * padded + max(rank, 2 * self.head_size()),
         };
-        max(time_mix, round_up(self.n_ffn as usize, BLOCK_ROWS))
+        max(time_mix, ffn)
     }
 
     /// What a token's layers hand on: the values of RWKV-7's first layer.
     const fn kept_len(&self) -> usize {
         match self.version {
-            Version::V7 => self.n_embd as usize,
+            Version::V7 if self.version.has_heads() => self.n_embd as usize,
             _ => 0,
         }
     }

@@ -183,11 +183,19 @@ impl<'i, E: Executor> Session<'i, '_, E> {
         let Some(mut work) = Work::split(header, q, rest) else {
             return Ok(());
         };
-        let table = self.image.before_layers().table(Vocab, Embd);
-        read_row(&table, token as usize, work.x);
+        // The layers follow the embedding, each other, and take all their parts.
+        let mut parts = self.image.before_layers();
+        read_row(&parts.table(Vocab, Embd), token as usize, work.x);
         let states = self.state.chunks_exact_mut(header.layer_state_len().max(1));
         for (index, state) in (0..).zip(states) {
-            layer(&self.image, index, state, &mut work, &mut self.executor);
+            layer(
+                header,
+                index,
+                &mut parts,
+                state,
+                &mut work,
+                &mut self.executor,
+            );
         }
         Ok(())
     }

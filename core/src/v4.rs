@@ -56,15 +56,16 @@ pub(crate) fn reset(state: &mut [f32]) {
 }
 
 /// Advances one layer by one token: `work.x` is read and updated.
+#[inline(never)]
 pub(crate) fn layer(
-    mut parts: Parts<'_>,
+    parts: &mut Parts<'_>,
     state: &mut [f32],
     work: &mut Work<'_, '_>,
     executor: &mut impl Executor,
 ) {
     if let Some(mut state) = State::split(state) {
-        time_mix(&mut parts, &mut state, work, executor);
-        channel_mix::gated(&mut parts, state.ffn_x, work, executor);
+        time_mix(parts, &mut state, work, executor);
+        channel_mix::gated(parts, state.ffn_x, work, executor);
     }
 }
 

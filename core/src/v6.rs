@@ -30,16 +30,17 @@ use crate::math::{
 use crate::scratch::{Product, Work};
 
 /// Advances one layer by one token: `work.x` is read and updated.
+#[inline(never)]
 pub(crate) fn layer(
     header: &Header,
-    mut parts: Parts<'_>,
+    parts: &mut Parts<'_>,
     state: &mut [f32],
     work: &mut Work<'_, '_>,
     executor: &mut impl Executor,
 ) {
     if let Some(mut state) = LayerState::split(header, state) {
-        time_mix(header, &mut parts, &mut state, work, executor);
-        channel_mix::gated(&mut parts, state.ffn_x, work, executor);
+        time_mix(header, parts, &mut state, work, executor);
+        channel_mix::gated(parts, state.ffn_x, work, executor);
     }
 }
 

@@ -38,17 +38,18 @@ const DECAY_SPEED: f32 = -0.606_530_66;
 const LEAST_SQUARE: f32 = 1e-24;
 
 /// Advances layer `index` by one token: `work.x` is read and updated.
+#[inline(never)]
 pub(crate) fn layer(
     header: &Header,
     index: u32,
-    mut parts: Parts<'_>,
+    parts: &mut Parts<'_>,
     state: &mut [f32],
     work: &mut Work<'_, '_>,
     executor: &mut impl Executor,
 ) {
     if let Some(mut state) = LayerState::split(header, state) {
-        time_mix(header, index == 0, &mut parts, &mut state, work, executor);
-        channel_mix::plain(&mut parts, state.ffn_x, work, executor);
+        time_mix(header, index == 0, parts, &mut state, work, executor);
+        channel_mix::plain(parts, state.ffn_x, work, executor);
     }
 }
 

@@ -1,6 +1,6 @@
 //! One layer of whichever version the image has.
 
-use crate::image::{Image, Version};
+use crate::image::{Header, Parts, Version};
 use crate::kernels::Executor;
 use crate::scratch::Work;
 
@@ -13,16 +13,18 @@ pub(crate) fn reset(version: Version, state: &mut [f32]) {
     }
 }
 
-/// Advances layer `index` by one token: `work.x` is read and updated. A
-/// version that the build does not have has been refused with the image.
+/// Advances layer `index`, whose parts come next, by one token: `work.x` is
+/// read and updated. A version that the build does not have has been refused
+/// with the image.
+#[cfg_attr(not(feature = "v7"), allow(unused_variables))]
 pub(crate) fn layer(
-    image: &Image<'_>,
+    header: &Header,
     index: u32,
+    parts: &mut Parts<'_>,
     state: &mut [f32],
     work: &mut Work<'_, '_>,
     executor: &mut impl Executor,
 ) {
-    let (header, parts) = (image.header(), image.layer(index));
     match header.version {
         #[cfg(feature = "v4")]
         Version::V4 => crate::v4::layer(parts, state, work, executor),

@@ -382,6 +382,10 @@ impl Header {
 
     /// The offset of a rank that does not fit the version.
     const fn bad_rank_at(&self) -> Option<u8> {
+        if !self.version.has_heads() {
+            let [a, b, c, d] = self.ranks;
+            return if a | b | c | d == 0 { None } else { Some(64) };
+        }
         let used = match self.version {
             Version::V4 | Version::V5 | Version::V52 => [false; 4],
             Version::V6 => [true, true, false, false],
@@ -469,6 +473,9 @@ impl Header {
 
     /// Channels of a head, N; 0 where the version has none.
     pub const fn head_size(&self) -> usize {
+        if !self.version.has_heads() {
+            return 0;
+        }
         match self.n_embd.checked_div(self.n_head) {
             Some(size) => size as usize,
             None => 0,

@@ -5,6 +5,11 @@
 //! decays are applied, a mix always weighs the current token, low-rank
 //! matrices are transposed to `[outputs, inputs]`.
 
+#![cfg_attr(
+    not(all(feature = "v4", feature = "v5", feature = "v6", feature = "v7")),
+    allow(dead_code, unused_variables)
+)]
+
 use super::parts::Dim::{
     DecayRank, Embd, Ffn, GateRank, RateRank, ShiftRank, ShiftRanks, ValueRank,
 };
@@ -140,16 +145,23 @@ const V7_FFN: &[Part] = &[
     part("ffn.value.weight", Matrix(Embd, Ffn)),
 ];
 
-/// The parts of layer `index` of a version.
+/// The parts of layer `index` of a version; none where the build does not
+/// have it, so that their names take no flash.
 pub(super) const fn layer_parts(version: Version, index: u32) -> Sections {
     match version {
+        #[cfg(feature = "v4")]
         Version::V4 => &[NORM_1, V4_MIX, OUTPUT, NORM_2, FFN],
+        #[cfg(feature = "v5")]
         Version::V5 => &[NORM_1, V5_MIX, GROUP_NORM, OUTPUT, NORM_2, FFN],
+        #[cfg(feature = "v5")]
         Version::V52 => &[NORM_1, V5_MIX, GROUP_NORM, GATE, OUTPUT, NORM_2, FFN],
+        #[cfg(feature = "v6")]
         Version::V6 => &[NORM_1, V6_MIX, GROUP_NORM, V6_GATE, OUTPUT, NORM_2, V6_FFN],
+        #[cfg(feature = "v7")]
         Version::V7 if index == 0 => &[
             NORM_1, V7_VALUE, V7_MIX, GROUP_NORM, V7_GATE, OUTPUT, NORM_2, V7_FFN,
         ],
+        #[cfg(feature = "v7")]
         Version::V7 => &[
             NORM_1,
             V7_VALUE,
@@ -161,5 +173,7 @@ pub(super) const fn layer_parts(version: Version, index: u32) -> Sections {
             NORM_2,
             V7_FFN,
         ],
+        #[allow(unreachable_patterns)]
+        _ => &[],
     }
 }

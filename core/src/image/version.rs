@@ -51,9 +51,10 @@ impl Version {
         }
     }
 
-    /// Whether the state is a matrix per head.
+    /// Whether the state is a matrix per head. A build for RWKV-4 alone has
+    /// refused all others, and no code for them.
     pub const fn has_heads(self) -> bool {
-        !matches!(self, Version::V4)
+        cfg!(any(feature = "v5", feature = "v6", feature = "v7")) && !matches!(self, Version::V4)
     }
 }
 
