@@ -2,7 +2,9 @@
 //!
 //! Byte offsets are normative in `docs/format.md`.
 
+use super::error::ImageError;
 use super::layers::{layer_parts, Sections};
+use super::layout::Layout;
 use super::parts::{
     parts_bytes, sections_bytes, Bits, Dim, AFTER_LAYERS, ALIGN, BEFORE_LAYERS, MAX_COLS,
 };
@@ -26,75 +28,6 @@ pub const MAX_LAYERS: usize = 256;
 /// The most vocabulary entries an image may have.
 pub const MAX_VOCAB: usize = 1 << 20;
 
-/// Why bytes are not an image that this crate can run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum ImageError {
-    /// The bytes do not begin with the magic: not an image at all.
-    NotAnImage,
-    /// A format version that this crate does not read.
-    FormatVersion(u16),
-    /// Fewer bytes than the header says.
-    Truncated {
-        /// Bytes that the header promises.
-        expected: u64,
-        /// Bytes that are there.
-        found: u64,
-    },
-    /// The address is not a multiple of [`ALIGN`]: see `include_image!`.
-    Misaligned,
-    /// An RWKV version that this crate does not run.
-    RwkvVersion(u8),
-    /// A weight layout that this build does not have: it is unknown, or for
-    /// another family of cores (see the feature `all-layouts`).
-    Layout(u8),
-    /// A header field is out of range; the number is its byte offset.
-    Field(u8),
-    /// The lengths of the sections disagree with the dimensions.
-    Size,
-    /// A vector or scale holds a value that is not finite, at this byte.
-    NotFinite(u32),
-    /// A tokenizer of this kind needs another build: 2 is the feature `trie`.
-    TokenizerKind(u8),
-    /// The vocabulary is damaged, as this byte shows.
-    Tokenizer(u32),
-    /// The CRC-32 does not match: bytes changed after packing.
-    Checksum,
-}
-
-impl core::fmt::Display for ImageError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Self::NotAnImage => f.write_str("not a Kinglet image"),
-            Self::FormatVersion(found) => write!(
-                f,
-                "image format version {found}, but this build reads version {FORMAT_VERSION}"
-            ),
-            Self::Truncated { expected, found } => {
-                write!(
-                    f,
-                    "the header promises {expected} bytes, but there are {found}"
-                )
-            }
-            Self::Misaligned => write!(f, "the image is not aligned to {ALIGN} bytes"),
-            Self::RwkvVersion(found) => write!(f, "RWKV version {found} is not supported"),
-            Self::Layout(found) => write!(f, "weight layout {found} is not one that this build runs: pack the image for this core"),
-            Self::Field(at) => write!(f, "the header field at byte {at} is out of range"),
-            Self::Size => f.write_str("the sections do not have the size their dimensions need"),
-            Self::NotFinite(at) => write!(f, "the value at byte {at} is not finite"),
-            Self::TokenizerKind(found) => write!(
-                f,
-                "tokenizer kind {found} is not one that this build has: 2 needs the feature `trie`"
-            ),
-            Self::Tokenizer(at) => write!(f, "the tokenizer is damaged at byte {at}"),
-            Self::Checksum => f.write_str("the checksum does not match: the bytes were changed"),
-        }
-    }
-}
-
-impl core::error::Error for ImageError {}
-
 /// How text becomes tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -106,49 +39,6 @@ pub enum TokenizerKind {
     /// The longest entry of a vocabulary that matches, see
     /// [`crate::tokenizer`].
     Trie,
-}
-
-/// How the weights are arranged: each family of cores has an instruction set
-/// that wants its own. The values they stand for are the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Layout {
-    /// Cortex-M4, M7, M33: what `SMLAD` consumes; also the workstation's.
-    Rows4,
-    /// Cortex-M0, M0+, M3: two rows share a 32-bit multiplication.
-    Pairs,
-    /// Cortex-M55: vectors of 16 bytes.
-    Lanes16,
-}
-
-impl Layout {
-    /// From the number that the image stores.
-    pub const fn from_number(number: u8) -> Option<Self> {
-        match number {
-            0 => Some(Layout::Rows4),
-            1 => Some(Layout::Pairs),
-            2 => Some(Layout::Lanes16),
-            _ => None,
-        }
-    }
-
-    /// Whether this build can run it: a firmware has the code for its own
-    /// family, and that for all with the feature `all-layouts`.
-    pub const fn is_supported(self) -> bool {
-        match self {
-            Layout::Rows4 => cfg!(kinglet_rows4),
-            Layout::Pairs => cfg!(kinglet_pairs),
-            Layout::Lanes16 => cfg!(kinglet_lanes16),
-        }
-    }
-
-    /// Columns of int8 weights that lie together; rows are padded to them.
-    pub const fn step_cols(self) -> usize {
-        match self {
-            Layout::Rows4 | Layout::Pairs => 4,
-            Layout::Lanes16 => 16,
-        }
-    }
 }
 
 /// A part of the file: where it begins and how long it is, in bytes.

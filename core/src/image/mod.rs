@@ -4,8 +4,10 @@
 //! The normative description with byte offsets is `docs/format.md`.
 
 mod checksum;
+mod error;
 mod header;
 mod layers;
+mod layout;
 #[cfg(feature = "metadata")]
 mod metadata;
 mod parts;
@@ -13,11 +15,13 @@ mod reader;
 mod version;
 
 pub use checksum::image_crc32;
+pub use error::ImageError;
 pub use header::{
-    Header, ImageError, Layout, Span, TokenizerKind, CRC_OFFSET, FORMAT_VERSION, HEADER_BYTES,
-    MAGIC, MAX_LAYERS, MAX_VOCAB,
+    Header, Span, TokenizerKind, CRC_OFFSET, FORMAT_VERSION, HEADER_BYTES, MAGIC, MAX_LAYERS,
+    MAX_VOCAB,
 };
 pub use layers::Sections;
+pub use layout::Layout;
 #[cfg(feature = "metadata")]
 pub use metadata::Metadata;
 pub use parts::{

@@ -4,8 +4,9 @@
 //! A part is a vector or a matrix. Its place in the image follows from the
 //! dimensions in the header alone, so an image cannot lie about it.
 
-use super::header::{Header, Layout};
+use super::header::Header;
 use super::layers::Sections;
+use super::layout::Layout;
 
 /// Section boundaries and every part start at a multiple of this many bytes.
 pub const ALIGN: usize = 16;

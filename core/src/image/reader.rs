@@ -1,7 +1,8 @@
 //! A cursor over the parts of an image: yields vectors and matrices in the
 //! order in which they are stored.
 
-use super::header::{Header, Layout};
+use super::header::Header;
+use super::layout::Layout;
 use super::parts::{matrix_weight_bytes, Bits, Dim, Kind, Part, BLOCK_ROWS};
 use half::{bf16, f16};
 

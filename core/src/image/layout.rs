@@ -1,0 +1,44 @@
+//! The arrangements of weights.
+
+/// How the weights are arranged: each family of cores has an instruction set
+/// that wants its own. The values they stand for are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Layout {
+    /// Cortex-M4, M7, M33: what `SMLAD` consumes; also the workstation's.
+    Rows4,
+    /// Cortex-M0, M0+, M3: two rows share a 32-bit multiplication.
+    Pairs,
+    /// Cortex-M55: vectors of 16 bytes.
+    Lanes16,
+}
+
+impl Layout {
+    /// From the number that the image stores.
+    pub const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(Layout::Rows4),
+            1 => Some(Layout::Pairs),
+            2 => Some(Layout::Lanes16),
+            _ => None,
+        }
+    }
+
+    /// Whether this build can run it: a firmware has the code for its own
+    /// family, and that for all with the feature `all-layouts`.
+    pub const fn is_supported(self) -> bool {
+        match self {
+            Layout::Rows4 => cfg!(kinglet_rows4),
+            Layout::Pairs => cfg!(kinglet_pairs),
+            Layout::Lanes16 => cfg!(kinglet_lanes16),
+        }
+    }
+
+    /// Columns of int8 weights that lie together; rows are padded to them.
+    pub const fn step_cols(self) -> usize {
+        match self {
+            Layout::Rows4 | Layout::Pairs => 4,
+            Layout::Lanes16 => 16,
+        }
+    }
+}
