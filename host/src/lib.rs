@@ -8,6 +8,7 @@
 //! | [`mod@reference`] | float forward pass, the yardstick |
 //! | [`quantize`] | f32 rows -> int8 or int4 with scales |
 //! | [`pack`] | a checkpoint -> the bytes that `kinglet::Image` reads |
+//! | [`train`] | training: text -> checkpoint |
 //! | [`tokenizer`] | vocabularies and `tokenizer.json`; builds the trie of an image |
 //! | [`engine`] | image or checkpoint behind one interface |
 //! | [`eval`] | bits per byte, divergence, agreement |
@@ -27,7 +28,9 @@ pub mod model;
 pub mod npy;
 pub mod pack;
 pub mod quantize;
+mod random;
 pub mod reference;
 pub mod synth;
 pub mod threads;
 pub mod tokenizer;
+pub mod train;

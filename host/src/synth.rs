@@ -3,7 +3,7 @@
 
 use crate::checkpoint::{CheckpointError, Dtype, SafetensorsFile};
 use crate::model::{layer_tensors, shared_tensors, Dimensions, Version};
-use kinglet::Pcg32;
+use crate::random::Random;
 use std::ops::Range;
 use std::path::Path;
 
@@ -21,10 +21,7 @@ pub fn write_random(
     dimensions: &Dimensions,
     seed: u64,
 ) -> Result<(), CheckpointError> {
-    let mut random = Random {
-        rng: Pcg32::new(seed),
-        spare: None,
-    };
+    let mut random = Random::new(seed);
     let shapes = shapes(version, dimensions);
     let described: Vec<(&str, &[usize], Dtype)> = shapes
         .iter()
@@ -103,32 +100,6 @@ impl Spread {
             Spread::Ladder(first, height) => first + height * (i as f32 / len as f32).powf(1.5),
         };
         range.map(value).collect()
-    }
-}
-
-struct Random {
-    rng: Pcg32,
-    spare: Option<f32>,
-}
-
-impl Random {
-    /// A standard normal number, by the polar method of Marsaglia.
-    fn normal(&mut self) -> f32 {
-        if let Some(spare) = self.spare.take() {
-            return spare;
-        }
-        loop {
-            let (a, b) = (
-                2.0 * self.rng.next_f32() - 1.0,
-                2.0 * self.rng.next_f32() - 1.0,
-            );
-            let s = a * a + b * b;
-            if s > 0.0 && s < 1.0 {
-                let factor = (-2.0 * s.ln() / s).sqrt();
-                self.spare = Some(b * factor);
-                return a * factor;
-            }
-        }
     }
 }
 

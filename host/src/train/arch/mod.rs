@@ -1,0 +1,153 @@
+//! The networks that can be trained: one file for each, letters as in the
+//! engine's.
+
+mod channel_mix;
+mod gpt;
+mod init;
+mod layout;
+mod v4;
+mod v5;
+mod v6;
+mod v7;
+
+#[cfg(test)]
+mod tests;
+
+use super::real::Real;
+use super::tape::{Param, Tape, Var};
+use crate::model::{Dimensions, Version};
+pub use init::initial_weights;
+pub use layout::{Entry, Layout};
+
+/// What is trained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arch {
+    /// RWKV of a version: 4, 5.2, 6 or 7.
+    Rwkv(Version),
+    /// A Transformer with learned positions, to compare with: its files run
+    /// nowhere else.
+    Gpt {
+        /// Positions, the longest text it can read.
+        positions: usize,
+    },
+}
+
+/// A network: what it is, how large, and where its weights lie.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// What it is.
+    pub arch: Arch,
+    /// How large.
+    pub dimensions: Dimensions,
+    /// Where the weights lie in the flat vector.
+    pub layout: Layout,
+    /// The epsilon of group norms.
+    pub gn_eps: f64,
+    /// Whether products read activations rounded to 8 bits, as the engine's
+    /// do.
+    pub rounding: bool,
+}
+
+impl Network {
+    /// A network whose head has `outputs` rows: the vocabulary, or labels.
+    pub fn new(arch: Arch, dimensions: Dimensions, outputs: usize) -> Self {
+        Self {
+            arch,
+            dimensions,
+            layout: Layout::new(arch, &dimensions, outputs),
+            gn_eps: f64::from(crate::reference::DEFAULT_GN_EPS),
+            rounding: false,
+        }
+    }
+
+    /// The output of the last layer, normalized: `[T, C]`.
+    pub fn hidden<F: Real>(&self, tape: &mut Tape<'_, F>, tokens: &[u32]) -> Var {
+        let mut x = tape.embed(tokens, self.layout.param("emb.weight"));
+        let mut first_values = None;
+        x = match self.arch {
+            Arch::Gpt { .. } => tape.add_positions(x, self.layout.param("positions")),
+            Arch::Rwkv(_) => tape.layer_norm(x, self.layout.norm("blocks.0.ln0")),
+        };
+        for index in 0..self.dimensions.layers {
+            let layer = Layer {
+                network: self,
+                index,
+            };
+            let xx = tape.layer_norm(x, layer.norm("ln1"));
+            let out = match self.arch {
+                Arch::Rwkv(Version::V7) => v7::time_mix(&layer, tape, xx, &mut first_values),
+                Arch::Rwkv(Version::V6) => v6::time_mix(&layer, tape, xx),
+                Arch::Rwkv(Version::V5 | Version::V51 | Version::V52) => {
+                    v5::time_mix(&layer, tape, xx)
+                }
+                Arch::Rwkv(Version::V4) => v4::time_mix(&layer, tape, xx),
+                Arch::Gpt { .. } => gpt::attention(&layer, tape, xx),
+            };
+            x = tape.add(x, out);
+            let xx = tape.layer_norm(x, layer.norm("ln2"));
+            let out = match self.arch {
+                Arch::Rwkv(Version::V7) => channel_mix::plain(&layer, tape, xx),
+                Arch::Rwkv(version) => channel_mix::gated(&layer, tape, xx, version),
+                Arch::Gpt { .. } => gpt::feed_forward(&layer, tape, xx),
+            };
+            x = tape.add(x, out);
+        }
+        tape.layer_norm(x, self.layout.norm("ln_out"))
+    }
+
+    /// The head's outputs for rows `hidden`.
+    pub fn head<F: Real>(&self, tape: &mut Tape<'_, F>, hidden: Var) -> Var {
+        self.product(tape, hidden, self.layout.param("head.weight"))
+    }
+
+    /// The logits `[T, V]` behind each token.
+    pub fn logits<F: Real>(&self, tape: &mut Tape<'_, F>, tokens: &[u32]) -> Var {
+        let hidden = self.hidden(tape, tokens);
+        self.head(tape, hidden)
+    }
+
+    /// A product as the engine computes it.
+    fn product<F: Real>(&self, tape: &mut Tape<'_, F>, x: Var, weights: Param) -> Var {
+        let x = self.rounded(tape, x);
+        tape.linear(x, weights)
+    }
+
+    fn rounded<F: Real>(&self, tape: &mut Tape<'_, F>, x: Var) -> Var {
+        match self.rounding {
+            true => tape.round_rows(x),
+            false => x,
+        }
+    }
+}
+
+/// A layer of a network.
+struct Layer<'n> {
+    network: &'n Network,
+    index: usize,
+}
+
+impl Layer<'_> {
+    fn param(&self, name: &str) -> Param {
+        let name = format!("blocks.{}.{name}", self.index);
+        self.network.layout.param(&name)
+    }
+
+    fn norm(&self, name: &str) -> [Param; 2] {
+        let name = format!("blocks.{}.{name}", self.index);
+        self.network.layout.norm(&name)
+    }
+
+    fn product<F: Real>(&self, tape: &mut Tape<'_, F>, x: Var, name: &str) -> Var {
+        self.network.product(tape, x, self.param(name))
+    }
+
+    /// The product with a low-rank matrix, stored `[inputs, outputs]`.
+    fn product_left<F: Real>(&self, tape: &mut Tape<'_, F>, x: Var, weights: Param) -> Var {
+        let x = self.network.rounded(tape, x);
+        tape.linear_left(x, weights)
+    }
+
+    fn head_size(&self) -> usize {
+        self.network.dimensions.head_size()
+    }
+}

@@ -1,0 +1,9 @@
+//! Training: text in, checkpoint out.
+//!
+//! The forward pass computes all positions of a sequence at once, as a
+//! Transformer's does, and gives the logits that the recurrent step gives
+//! position by position.
+
+pub mod arch;
+pub mod real;
+pub mod tape;

@@ -1,0 +1,135 @@
+//! Operations within the heads of matrix-state versions.
+
+use super::super::real::{wide, Real};
+use super::norm::sum;
+use super::{Back, Backward, Param, Tape, Var};
+
+struct Unit<F> {
+    x: Var,
+    size: usize,
+    /// One over the length of each head of each row.
+    inverses: Vec<F>,
+}
+
+impl<F: Real> Backward<F> for Unit<F> {
+    fn backward(&self, y: &[F], dy: Vec<F>, back: &mut Back<'_, F>) {
+        let mut dx = back.buffer(dy.len());
+        let size = self.size;
+        wide(
+            #[inline(always)]
+            || {
+                for (index, &inverse) in self.inverses.iter().enumerate() {
+                    let at = index * size..(index + 1) * size;
+                    let (y, dy) = (&y[at.clone()], &dy[at.clone()]);
+                    let along = sum(size, |i| y[i] * dy[i]);
+                    let dx = &mut dx[at];
+                    for i in 0..size {
+                        dx[i] = (dy[i] - y[i] * along) * inverse;
+                    }
+                }
+            },
+        );
+        back.give(self.x, dx);
+        back.free(dy);
+    }
+}
+
+struct Bonus<F> {
+    inputs: [Var; 3],
+    weight: Param,
+    size: usize,
+    /// `sum r k r_k` of each head of each row.
+    sums: Vec<F>,
+}
+
+impl<F: Real> Backward<F> for Bonus<F> {
+    fn backward(&self, _: &[F], dy: Vec<F>, back: &mut Back<'_, F>) {
+        let [r, k, v] = self.inputs.map(|input| back.value(input));
+        let w = back.param(self.weight);
+        let [mut dr, mut dk, mut dv, mut dw] =
+            [dy.len(), dy.len(), dy.len(), w.len()].map(|len| back.buffer(len));
+        dw.fill(F::zero());
+        let size = self.size;
+        let heads = w.len() / size;
+        wide(
+            #[inline(always)]
+            || {
+                for (index, &weight) in self.sums.iter().enumerate() {
+                    let at = index * size..(index + 1) * size;
+                    let head = index % heads * size..(index % heads + 1) * size;
+                    let [r, k, v, dy] = [r, k, v, &dy[..]].map(|x| &x[at.clone()]);
+                    let (w, dw) = (&w[head.clone()], &mut dw[head]);
+                    let slope = sum(size, |i| dy[i] * v[i]);
+                    let (dr, dk, dv) = (&mut dr[at.clone()], &mut dk[at.clone()], &mut dv[at]);
+                    for i in 0..size {
+                        dv[i] = weight * dy[i];
+                        dr[i] = slope * k[i] * w[i];
+                        dk[i] = slope * r[i] * w[i];
+                        dw[i] += slope * r[i] * k[i];
+                    }
+                }
+            },
+        );
+        let gradient = back.gradient(self.weight).iter_mut();
+        gradient.zip(&dw).for_each(|(g, &dw)| *g += dw);
+        back.free(dw);
+        let slopes = self.inputs.into_iter().zip([dr, dk, dv]);
+        slopes.for_each(|(input, slope)| back.give(input, slope));
+        back.free(dy);
+    }
+}
+
+impl<F: Real> Tape<'_, F> {
+    /// Each head of `size` channels with length one.
+    pub fn unit(&mut self, x: Var, size: usize) -> Var {
+        let mut y = self.pool.take(self.value(x).len());
+        let mut inverses = Vec::with_capacity(y.len() / size);
+        let heads = self.value(x).chunks_exact(size);
+        wide(
+            #[inline(always)]
+            || {
+                for (x, y) in heads.zip(y.chunks_exact_mut(size)) {
+                    let length = sum(size, |i| x[i] * x[i]).sqrt().max(F::of(1e-12));
+                    let inverse = F::one() / length;
+                    for i in 0..size {
+                        y[i] = x[i] * inverse;
+                    }
+                    inverses.push(inverse);
+                }
+            },
+        );
+        self.push(self.cols(x), y, Unit { x, size, inverses })
+    }
+
+    /// The bonus of RWKV-7: in each head, v times `sum r k r_k`; the weight
+    /// r_k is `[C]`.
+    pub fn bonus(&mut self, inputs: [Var; 3], weight: Param, size: usize) -> Var {
+        let cols = self.cols(inputs[0]);
+        let mut y = self.pool.take(self.value(inputs[0]).len());
+        let mut sums = Vec::with_capacity(y.len() / size);
+        let [r, k, v] = inputs.map(|input| self.value(input));
+        let w = self.param(weight);
+        wide(
+            #[inline(always)]
+            || {
+                for (index, y) in y.chunks_exact_mut(size).enumerate() {
+                    let at = index * size..(index + 1) * size;
+                    let [r, k, v] = [r, k, v].map(|x| &x[at.clone()]);
+                    let w = &w[index * size % w.len()..][..size];
+                    let weight = sum(size, |i| r[i] * k[i] * w[i]);
+                    for i in 0..size {
+                        y[i] = weight * v[i];
+                    }
+                    sums.push(weight);
+                }
+            },
+        );
+        let op = Bonus {
+            inputs,
+            weight,
+            size,
+            sums,
+        };
+        self.push(cols, y, op)
+    }
+}

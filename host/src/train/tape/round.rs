@@ -1,0 +1,44 @@
+//! Rounding to what the device computes with; gradients pass as if nothing
+//! had been rounded (the straight-through estimator).
+
+use super::super::real::{wide, Real};
+use super::{Back, Backward, Tape, Var};
+
+struct Through {
+    x: Var,
+}
+
+impl<F: Real> Backward<F> for Through {
+    fn backward(&self, _: &[F], dy: Vec<F>, back: &mut Back<'_, F>) {
+        back.give(self.x, dy);
+    }
+}
+
+impl<F: Real> Tape<'_, F> {
+    /// Each row rounded to 8 bits under one scale, its largest magnitude
+    /// being 127: what the products of the engine read.
+    pub fn round_rows(&mut self, x: Var) -> Var {
+        let cols = self.cols(x);
+        let mut y = self.pool.take(self.value(x).len());
+        let rows = self.value(x).chunks_exact(cols);
+        let steps = F::of(127.0);
+        let magic = F::of(12_582_912.0);
+        wide(
+            #[inline(always)]
+            || {
+                for (x, y) in rows.zip(y.chunks_exact_mut(cols)) {
+                    let max = x.iter().fold(F::zero(), |m, x| m.max(x.abs()));
+                    if max <= F::zero() {
+                        y.fill(F::zero());
+                        continue;
+                    }
+                    let (up, down) = (steps / max, max / steps);
+                    for c in 0..cols {
+                        y[c] = ((x[c] * up + magic) - magic) * down;
+                    }
+                }
+            },
+        );
+        self.push(cols, y, Through { x })
+    }
+}
