@@ -28,7 +28,7 @@ pub mod model;
 pub mod npy;
 pub mod pack;
 pub mod quantize;
-mod random;
+pub mod random;
 pub mod reference;
 pub mod synth;
 pub mod threads;

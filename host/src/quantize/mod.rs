@@ -74,6 +74,32 @@ pub fn quantize(data: &[f32], rows: usize, cols: usize, bits: Bits) -> Quantized
 }
 
 impl Quantized {
+    /// Writes all values, `[rows, cols]`.
+    pub fn values(&self, out: &mut [f32]) {
+        let groups = self.cols.div_ceil(GROUP_COLS);
+        let rows = out.par_chunks_exact_mut(self.cols).enumerate();
+        rows.for_each(|(row, out)| {
+            let weights = &self.weights[row * self.cols..][..self.cols];
+            let scale = self.scales[row].to_f32();
+            match self.bits {
+                Bits::Int8 => out
+                    .iter_mut()
+                    .zip(weights)
+                    .for_each(|(out, &w)| *out = f32::from(w) * scale),
+                Bits::Int4 => {
+                    let group_scales = &self.group_scales[row * groups..][..groups];
+                    let groups = out.chunks_mut(GROUP_COLS).zip(weights.chunks(GROUP_COLS));
+                    for ((out, weights), &m) in groups.zip(group_scales) {
+                        let products = weights.iter().map(|&w| i32::from(w) * i32::from(m));
+                        out.iter_mut()
+                            .zip(products)
+                            .for_each(|(out, product)| *out = product as f32 * scale);
+                    }
+                }
+            }
+        });
+    }
+
     /// The value that a weight stands for.
     pub fn value(&self, row: usize, col: usize) -> f32 {
         let weight = i32::from(self.weights[row * self.cols + col]);

@@ -96,6 +96,28 @@ impl Vocabulary {
         Ok(Self { tokens })
     }
 
+    /// A vocabulary of different tokens with different ids.
+    pub(crate) fn from_tokens(mut tokens: Vec<(Vec<u8>, u32)>) -> Self {
+        tokens.sort();
+        Self { tokens }
+    }
+
+    /// The 256 bytes, each being its own id.
+    pub(crate) fn bytes() -> Self {
+        Self::from_tokens((0..=255).map(|byte| (vec![byte], u32::from(byte))).collect())
+    }
+
+    /// The text that [`Vocabulary::parse`] reads.
+    pub fn to_text(&self) -> String {
+        let mut lines: Vec<_> = self.tokens.iter().collect();
+        lines.sort_by_key(|(_, id)| *id);
+        let line = |(token, id): &(Vec<u8>, u32)| {
+            let bytes: String = token.iter().map(|byte| format!("\\x{byte:02x}")).collect();
+            format!("{id} b'{bytes}' {}\n", token.len())
+        };
+        lines.into_iter().map(line).collect()
+    }
+
     /// Tokens and their ids, in order of the tokens' bytes.
     pub fn tokens(&self) -> impl Iterator<Item = (&[u8], u32)> {
         self.tokens.iter().map(|(token, id)| (&token[..], *id))

@@ -7,3 +7,9 @@
 pub mod arch;
 pub mod real;
 pub mod tape;
+pub mod data;
+pub mod gradient;
+pub mod optimizer;
+pub mod quantized;
+pub mod trainer;
+pub mod vocabulary;

@@ -44,7 +44,7 @@ pub struct Network {
     /// The epsilon of group norms.
     pub gn_eps: f64,
     /// Whether products read activations rounded to 8 bits, as the engine's
-    /// do.
+    /// do, and the embedding's rows lie behind the weights.
     pub rounding: bool,
 }
 
@@ -62,12 +62,11 @@ impl Network {
 
     /// The output of the last layer, normalized: `[T, C]`.
     pub fn hidden<F: Real>(&self, tape: &mut Tape<'_, F>, tokens: &[u32]) -> Var {
-        let mut x = tape.embed(tokens, self.layout.param("emb.weight"));
         let mut first_values = None;
-        x = match self.arch {
-            Arch::Gpt { .. } => tape.add_positions(x, self.layout.param("positions")),
-            Arch::Rwkv(_) => tape.layer_norm(x, self.layout.norm("blocks.0.ln0")),
-        };
+        let mut x = self.embedding(tape, tokens);
+        if self.rounding {
+            x = tape.replace_by_rows(x, tokens, self.table());
+        }
         for index in 0..self.dimensions.layers {
             let layer = Layer {
                 network: self,
@@ -93,6 +92,25 @@ impl Network {
             x = tape.add(x, out);
         }
         tape.layer_norm(x, self.layout.norm("ln_out"))
+    }
+
+    /// What the first layer reads: `[T, C]`.
+    pub(super) fn embedding<F: Real>(&self, tape: &mut Tape<'_, F>, tokens: &[u32]) -> Var {
+        let x = tape.embed(tokens, self.layout.param("emb.weight"));
+        match self.arch {
+            Arch::Gpt { .. } => tape.add_positions(x, self.layout.param("positions")),
+            Arch::Rwkv(_) => tape.layer_norm(x, self.layout.norm("blocks.0.ln0")),
+        }
+    }
+
+    /// Where the embedding lies as an image holds it, normalized and rounded:
+    /// behind the weights.
+    pub(super) fn table(&self) -> Param {
+        Param {
+            offset: self.layout.len(),
+            rows: self.dimensions.vocab,
+            cols: self.dimensions.embd,
+        }
     }
 
     /// The head's outputs for rows `hidden`.

@@ -1,7 +1,6 @@
 //! Causal self-attention: the Transformer that RWKV is compared with.
 
-use super::super::real::{wide, Real};
-use super::norm::sum;
+use super::super::real::{sum, wide, Real};
 use super::{Back, Backward, Param, Tape, Var};
 
 struct Attention<F> {

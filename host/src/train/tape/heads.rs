@@ -1,7 +1,6 @@
 //! Operations within the heads of matrix-state versions.
 
-use super::super::real::{wide, Real};
-use super::norm::sum;
+use super::super::real::{sum, wide, Real};
 use super::{Back, Backward, Param, Tape, Var};
 
 struct Unit<F> {

@@ -1,6 +1,6 @@
 //! What training makes smaller.
 
-use super::super::real::{wide, Real};
+use super::super::real::{sum, wide, Real};
 use super::{Back, Backward, Tape, Var};
 
 struct CrossEntropy<F> {
@@ -43,10 +43,10 @@ impl<F: Real> Tape<'_, F> {
                     for c in 0..cols {
                         slope[c] = (logits[c] - max).exp_fast();
                     }
-                    let sum = super::norm::sum(cols, |c| slope[c]);
+                    let total = sum(cols, |c| slope[c]);
                     let target = target as usize;
-                    *loss = sum.ln() + max - logits[target];
-                    let inverse = F::one() / sum;
+                    *loss = total.ln() + max - logits[target];
+                    let inverse = F::one() / total;
                     slope.iter_mut().for_each(|slope| *slope *= inverse);
                     slope[target] = slope[target] - F::one();
                 }

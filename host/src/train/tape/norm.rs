@@ -1,6 +1,6 @@
 //! Layer norm and group norm.
 
-use super::super::real::{wide, Real};
+use super::super::real::{sum, wide, Real};
 use super::{Back, Backward, Param, Tape, Var};
 
 /// The epsilon of layer norms.
@@ -14,26 +14,6 @@ struct Normalize<F> {
     size: usize,
     /// Mean and inverse deviation of each group of each row.
     moments: Vec<[F; 2]>,
-}
-
-/// Partial sums, enough for the vector registers of any machine.
-const LANES: usize = 16;
-
-/// The sum of `f` over the elements, in lanes.
-#[inline(always)]
-pub(super) fn sum<F: Real>(len: usize, f: impl Fn(usize) -> F) -> F {
-    let mut lanes = [F::zero(); LANES];
-    let whole = len / LANES * LANES;
-    for first in (0..whole).step_by(LANES) {
-        for (lane, sum) in lanes.iter_mut().enumerate() {
-            *sum += f(first + lane);
-        }
-    }
-    let mut total = F::zero();
-    for i in whole..len {
-        total += f(i);
-    }
-    lanes.iter().fold(total, |total, &lane| total + lane)
 }
 
 impl<F: Real> Backward<F> for Normalize<F> {

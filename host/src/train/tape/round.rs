@@ -2,7 +2,7 @@
 //! had been rounded (the straight-through estimator).
 
 use super::super::real::{wide, Real};
-use super::{Back, Backward, Tape, Var};
+use super::{Back, Backward, Param, Tape, Var};
 
 struct Through {
     x: Var,
@@ -39,6 +39,18 @@ impl<F: Real> Tape<'_, F> {
                 }
             },
         );
+        self.push(cols, y, Through { x })
+    }
+
+    /// The rows of `table` `[V, C]` that `tokens` name, in place of `x`: what
+    /// x was rounded to.
+    pub fn replace_by_rows(&mut self, x: Var, tokens: &[u32], table: Param) -> Var {
+        let cols = table.cols;
+        let mut y = self.pool.take(tokens.len() * cols);
+        let rows = self.param(table);
+        for (&token, y) in tokens.iter().zip(y.chunks_exact_mut(cols)) {
+            y.copy_from_slice(&rows[token as usize * cols..][..cols]);
+        }
         self.push(cols, y, Through { x })
     }
 }

@@ -1,0 +1,136 @@
+//! Gradients of a batch, its sequences spread over lanes.
+//!
+//! A lane has a gradient of its own, and which sequences it reads does not
+//! depend on the number of threads; lanes are added in their order. So the
+//! sum has the same bits on one thread and on many.
+
+use super::arch::Network;
+use super::real::wide;
+use super::tape::{Pool, Tape, Var};
+use rayon::prelude::*;
+
+/// Lanes of a batch, at most.
+const LANES: usize = 8;
+
+/// Weights whose gradients are added at a time.
+const CHUNK: usize = 16 * 1024;
+
+/// A text to learn from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sequence {
+    /// What is read.
+    pub tokens: Vec<u32>,
+    /// What should follow: a token behind each, or a label behind the last.
+    pub targets: Vec<u32>,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    gradient: Vec<f32>,
+    pool: Pool<f32>,
+}
+
+/// Computes gradients; keeps its buffers from batch to batch.
+#[derive(Debug)]
+pub struct Gradients {
+    lanes: Vec<Lane>,
+    sum: Vec<f32>,
+}
+
+impl Gradients {
+    /// For `len` weights.
+    pub fn new(len: usize) -> Self {
+        Self {
+            lanes: Vec::new(),
+            sum: vec![0.0; len],
+        }
+    }
+
+    /// The mean loss of all targets in nats, and its gradient.
+    pub fn of(&mut self, network: &Network, weights: &[f32], batch: &[Sequence]) -> (f64, &[f32]) {
+        let count = LANES.min(batch.len());
+        self.lanes.resize_with(count.max(self.lanes.len()), Lane::default);
+        let lanes = &mut self.lanes[..count];
+        let targets: usize = batch.iter().map(|s| s.targets.len()).sum();
+        let scale = 1.0 / targets.max(1) as f32;
+        let losses: Vec<f64> = lanes
+            .par_iter_mut()
+            .enumerate()
+            .map(|(index, lane)| {
+                lane.gradient.clear();
+                lane.gradient.resize(network.layout.len(), 0.0);
+                let own = batch.iter().skip(index).step_by(count);
+                own.map(|sequence| lane.add(network, weights, sequence, scale))
+                    .sum()
+            })
+            .collect();
+        let lanes = &*lanes;
+        self.sum
+            .par_chunks_mut(CHUNK)
+            .enumerate()
+            .for_each(|(index, sum)| {
+                let range = index * CHUNK..index * CHUNK + sum.len();
+                sum.fill(0.0);
+                for lane in lanes {
+                    let part = &lane.gradient[range.clone()];
+                    wide(
+                        #[inline(always)]
+                        || sum.iter_mut().zip(part).for_each(|(sum, x)| *sum += x),
+                    );
+                }
+            });
+        (losses.iter().sum::<f64>() * f64::from(scale), &self.sum)
+    }
+}
+
+impl Lane {
+    /// Adds a sequence's gradient; returns the sum of its losses.
+    fn add(&mut self, network: &Network, weights: &[f32], text: &Sequence, scale: f32) -> f64 {
+        let mut tape = Tape::new(weights, &mut self.pool);
+        let outputs = outputs(network, &mut tape, text);
+        let losses = tape.cross_entropy(outputs, &text.targets);
+        let sum = tape.value(losses).iter().map(|&x| f64::from(x)).sum();
+        tape.backward(losses, scale, &mut self.gradient);
+        sum
+    }
+}
+
+/// The head's outputs behind the tokens that have targets: the last ones.
+fn outputs(network: &Network, tape: &mut Tape<'_, f32>, text: &Sequence) -> Var {
+    let mut hidden = network.hidden(tape, &text.tokens);
+    let (all, some) = (text.tokens.len(), text.targets.len());
+    if some < all {
+        let rows: Vec<usize> = (all - some..all).collect();
+        hidden = tape.select_rows(hidden, &rows);
+    }
+    network.head(tape, hidden)
+}
+
+/// The sum of the losses of some sequences in nats, and how many of their
+/// targets have the highest output.
+pub fn score(network: &Network, weights: &[f32], texts: &[Sequence]) -> (f64, usize) {
+    let scored: Vec<(f64, usize)> = texts
+        .par_iter()
+        .map_init(Pool::default, |pool, text| {
+            let mut tape = Tape::new(weights, pool);
+            let outputs = outputs(network, &mut tape, text);
+            let losses = tape.cross_entropy(outputs, &text.targets);
+            let loss = tape.value(losses).iter().map(|&x| f64::from(x)).sum();
+            let rows = tape.value(outputs).chunks_exact(tape.cols(outputs));
+            let right = rows
+                .zip(&text.targets)
+                .filter(|(row, &target)| argmax(row) == target as usize)
+                .count();
+            tape.end();
+            (loss, right)
+        })
+        .collect();
+    scored
+        .into_iter()
+        .fold((0.0, 0), |sum, x| (sum.0 + x.0, sum.1 + x.1))
+}
+
+fn argmax(row: &[f32]) -> usize {
+    let best = (0..row.len()).reduce(|a, b| if row[b] > row[a] { b } else { a });
+    best.unwrap_or(0)
+}

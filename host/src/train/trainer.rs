@@ -1,0 +1,76 @@
+//! One training: weights, optimizer and where it stands.
+
+use super::arch::{initial_weights, Network};
+use super::gradient::{Gradients, Sequence};
+use super::optimizer::{Moments, Optimizer};
+use super::quantized::{device_weights, Qat};
+
+/// A training in progress.
+#[derive(Debug)]
+pub struct Trainer {
+    /// What is trained.
+    pub network: Network,
+    /// Its weights.
+    pub weights: Vec<f32>,
+    /// The optimizer's averages.
+    pub moments: Moments,
+    /// Steps done.
+    pub step: u32,
+    settings: Optimizer,
+    qat: Option<Qat>,
+    gradients: Gradients,
+}
+
+impl Trainer {
+    /// Begins with random weights.
+    pub fn new(network: Network, settings: Optimizer, qat: Option<Qat>, seed: u64) -> Self {
+        let weights = initial_weights(&network, seed);
+        Self::resume(network, settings, qat, weights)
+    }
+
+    /// Begins with given weights, laid out as the network's layout says.
+    pub fn resume(
+        mut network: Network,
+        settings: Optimizer,
+        qat: Option<Qat>,
+        weights: Vec<f32>,
+    ) -> Self {
+        network.rounding = qat.is_some();
+        Self {
+            moments: Moments::new(weights.len()),
+            gradients: Gradients::new(weights.len()),
+            network,
+            weights,
+            step: 0,
+            settings,
+            qat,
+        }
+    }
+
+    /// The weights as the forward pass sees them: rounded, if the training
+    /// is for a quantized image.
+    pub fn seen_weights(&self) -> std::borrow::Cow<'_, [f32]> {
+        match &self.qat {
+            None => (&self.weights).into(),
+            Some(qat) => device_weights(&self.network, &self.weights, qat).into(),
+        }
+    }
+
+    /// Learns from a batch when `progress` (0 to 1) of the training is done;
+    /// returns the mean loss in nats.
+    pub fn learn(&mut self, batch: &[Sequence], progress: f64) -> f64 {
+        let rounded = self
+            .qat
+            .as_ref()
+            .map(|qat| device_weights(&self.network, &self.weights, qat));
+        let seen = rounded.as_ref().unwrap_or(&self.weights);
+        let (loss, gradient) = self.gradients.of(&self.network, seen, batch);
+        let rate = self.settings.rate(self.step, progress);
+        let at = (self.step, rate);
+        let layout = &self.network.layout;
+        self.moments
+            .update(&self.settings, layout, &mut self.weights, gradient, at);
+        self.step += 1;
+        loss
+    }
+}
