@@ -36,8 +36,8 @@ pub enum OpenError {
     /// The tokenizer's file.
     #[error(transparent)]
     Tokenizer(#[from] TokenizerError),
-    /// The image has a tokenizer, and another one was given.
-    #[error("{0}: the image carries its tokenizer; leave out --tokenizer")]
+    /// The file has a tokenizer, and another one was given.
+    #[error("{0}: the file carries its tokenizer; leave out --tokenizer")]
     TwoTokenizers(PathBuf),
     /// The tokenizer belongs to a larger model.
     #[error("the tokenizer has the token id {id}, but the model has only {vocab} vocabulary entries: they do not belong together")]
@@ -97,7 +97,7 @@ enum Weights {
     Float(Box<Reference>),
 }
 
-/// A tokenizer that does not come with the model.
+/// A tokenizer that is not part of an image.
 #[derive(Debug)]
 enum Given {
     /// The words of a trie.
@@ -160,17 +160,16 @@ impl Engine {
     /// # Errors
     /// A sentence that names the file.
     pub fn open(path: &Path, gn_eps: f32) -> Result<Self, OpenError> {
+        let mut given = None;
         let weights = if is_image(path)? {
             Weights::Image(open_image(path)?)
         } else {
             let checkpoint = Checkpoint::open(path).map_err(ModelError::from)?;
             let model = Model::new(checkpoint)?;
+            given = model.vocabulary()?.map(|own| Given::Trie(own.to_trie()));
             Weights::Float(Box::new(Reference::new(&model, gn_eps)?))
         };
-        Ok(Self {
-            weights,
-            given: None,
-        })
+        Ok(Self { weights, given })
     }
 
     /// The same model with a tokenizer, if it has none of its own; `path` is
@@ -179,7 +178,7 @@ impl Engine {
     /// # Errors
     /// A sentence; [`OpenError::TwoTokenizers`] for an image that has its own.
     pub fn with_tokenizer(mut self, path: &Path, tokenizer: &Path) -> Result<Self, OpenError> {
-        if self.is_image() && self.tokenizer().is_some() {
+        if self.given.is_some() || self.is_image() && self.tokenizer().is_some() {
             return Err(OpenError::TwoTokenizers(path.to_path_buf()));
         }
         let file = TokenizerFile::open(tokenizer)?;

@@ -11,6 +11,7 @@ mod quantize;
 mod run;
 mod synth;
 mod table;
+mod train;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -31,6 +32,7 @@ enum Command {
     Logits(logits::Args),
     Eval(eval::Args),
     Synth(synth::Args),
+    Train(Box<train::Args>),
     Bench(bench::Args),
 }
 
@@ -48,6 +50,7 @@ pub fn main() -> ExitCode {
         Command::Logits(args) => logits::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Synth(args) => synth::run(&args),
+        Command::Train(args) => train::run(&args),
         Command::Bench(args) => bench::run(&args),
     };
     match result {

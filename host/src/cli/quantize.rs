@@ -147,8 +147,16 @@ struct Report<'a> {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let vocabulary = args.tokenizer.as_deref().map(vocabulary).transpose()?;
+    let given = args.tokenizer.as_deref().map(vocabulary).transpose()?;
     let model = Model::open(&args.checkpoint)?;
+    let vocabulary = match (given, model.vocabulary()?) {
+        (Some(_), Some(_)) => {
+            let message = "the checkpoint carries its vocabulary; leave out --tokenizer";
+            let file = args.checkpoint.display();
+            return Err(BadUse(format!("{file}: {message}")).into());
+        }
+        (given, own) => given.or(own),
+    };
     let file_name = |path: &std::path::Path| {
         path.file_name()
             .map(|n| n.to_string_lossy().into_owned())

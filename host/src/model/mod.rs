@@ -9,6 +9,7 @@ pub use dimensions::Dimensions;
 pub use tensors::{layer_tensors, shared_tensors};
 pub use version::{detect_version, Version};
 
+use crate::tokenizer::{Vocabulary, VocabularyError};
 use crate::checkpoint::{Checkpoint, CheckpointError, Tensor};
 use std::ops::Range;
 use std::path::PathBuf;
@@ -57,6 +58,14 @@ pub enum ModelError {
         /// The shape that the other tensors imply.
         expected: Vec<usize>,
     },
+    /// The vocabulary among the file's notes has a flaw.
+    #[error("{path}: the vocabulary in the file's notes: {error}")]
+    Vocabulary {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        error: VocabularyError,
+    },
     /// A weight is not a number.
     #[error("{path}: the tensor `{name}` holds {value} at index {index}")]
     NotFinite {
@@ -70,6 +79,12 @@ pub enum ModelError {
         index: usize,
     },
 }
+
+/// Where a checkpoint's notes hold its vocabulary, in the text format of
+/// World's.
+pub const VOCABULARY_KEY: &str = "kinglet.vocabulary";
+/// Where they hold the names of its labels, one in a line.
+pub const LABELS_KEY: &str = "kinglet.labels";
 
 /// A checkpoint whose tensors were all found, with the right shapes.
 #[derive(Debug)]
@@ -126,6 +141,27 @@ impl Model {
     /// The file underneath.
     pub fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint
+    }
+
+    /// The vocabulary that the file carries; none, if it does not.
+    ///
+    /// # Errors
+    /// It has a flaw, or more entries than the model.
+    pub fn vocabulary(&self) -> Result<Option<Vocabulary>, ModelError> {
+        let Some(text) = self.checkpoint.metadata().get(VOCABULARY_KEY) else {
+            return Ok(None);
+        };
+        let fits = |vocabulary: Vocabulary| match vocabulary.max_id() as usize {
+            id if id < self.dimensions.vocab => Ok(vocabulary),
+            id => Err(VocabularyError::TooLarge(id, self.dimensions.vocab)),
+        };
+        let vocabulary = Vocabulary::parse(text.as_bytes()).and_then(fits);
+        vocabulary
+            .map(Some)
+            .map_err(|error| ModelError::Vocabulary {
+                path: self.checkpoint.path().to_path_buf(),
+                error,
+            })
     }
 
     /// Reads a tensor's values and checks that they are finite.

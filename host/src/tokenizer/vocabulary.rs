@@ -23,6 +23,9 @@ pub enum VocabularyError {
     /// No tokens.
     #[error("the vocabulary is empty")]
     Empty,
+    /// More entries than the model.
+    #[error("the token id {0} is beyond the {1} entries of the model")]
+    TooLarge(usize, usize),
     /// Something is wrong with a line.
     #[error("line {line}: {error}")]
     Line {

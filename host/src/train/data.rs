@@ -1,7 +1,9 @@
 //! Tokens to learn from.
 
 use super::gradient::Sequence;
+use super::prepare::encode;
 use crate::random::Random;
+use kinglet::Tokenizer;
 
 /// A text as tokens.
 #[derive(Clone, Debug, Default)]
@@ -11,9 +13,10 @@ pub struct Corpus {
 }
 
 impl Corpus {
-    /// Tokens that stand for `bytes` bytes of text.
-    pub fn new(tokens: Vec<u32>, bytes: u64) -> Self {
-        Self { tokens, bytes }
+    /// Adds tokens that stand for `bytes` bytes of text.
+    pub fn append(&mut self, tokens: Vec<u32>, bytes: usize) {
+        self.tokens.extend(tokens);
+        self.bytes += bytes as u64;
     }
 
     /// How many tokens.
@@ -53,5 +56,79 @@ fn sequence(tokens: &[u32]) -> Sequence {
     Sequence {
         tokens: tokens[..tokens.len() - 1].to_vec(),
         targets: tokens[1..].to_vec(),
+    }
+}
+
+/// Lines and their labels.
+#[derive(Clone, Debug, Default)]
+pub struct Lines {
+    lines: Vec<Sequence>,
+}
+
+impl Lines {
+    /// Reads lines of text, a tab and a label. New labels are added to
+    /// `labels`, if they may be.
+    ///
+    /// # Errors
+    /// The number of the line and what is wrong with it.
+    pub fn read(
+        &mut self,
+        text: &[u8],
+        tokenizer: &Tokenizer<'_>,
+        labels: &mut Vec<String>,
+        may_add: bool,
+    ) -> Result<(), (usize, String)> {
+        for (index, line) in text.split(|&byte| byte == b'\n').enumerate() {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            if line.is_empty() {
+                continue;
+            }
+            let fail = |problem: String| (index + 1, problem);
+            let tab = line.iter().rposition(|&byte| byte == b'\t');
+            let tab = tab.ok_or_else(|| fail("has no tab".to_owned()))?;
+            let label = std::str::from_utf8(&line[tab + 1..])
+                .map_err(|_| fail("has a label that is not UTF-8".to_owned()))?
+                .trim();
+            if label.is_empty() || tab == 0 {
+                return Err(fail("has no text or no label".to_owned()));
+            }
+            let class = match labels.iter().position(|known| known == label) {
+                Some(class) => class,
+                None if may_add => {
+                    labels.push(label.to_owned());
+                    labels.len() - 1
+                }
+                None => {
+                    let known = "which no line that is learned from has";
+                    return Err(fail(format!("has the label `{label}`, {known}")));
+                }
+            };
+            self.lines.push(Sequence {
+                tokens: encode(tokenizer, &line[..tab]),
+                targets: vec![class as u32],
+            });
+        }
+        Ok(())
+    }
+
+    /// Takes every `n`th line away.
+    pub fn split_off_every(&mut self, n: usize) -> Self {
+        let all = std::mem::take(&mut self.lines).into_iter().enumerate();
+        let (taken, kept): (Vec<_>, Vec<_>) = all.partition(|(index, _)| index % n == n - 1);
+        self.lines = kept.into_iter().map(|(_, line)| line).collect();
+        Self {
+            lines: taken.into_iter().map(|(_, line)| line).collect(),
+        }
+    }
+
+    /// All lines.
+    pub fn all(&self) -> &[Sequence] {
+        &self.lines
+    }
+
+    /// `count` random lines.
+    pub fn batch(&self, random: &mut Random, count: usize) -> Vec<Sequence> {
+        let line = |_| self.lines[random.below(self.lines.len())].clone();
+        (0..count).map(line).collect()
     }
 }

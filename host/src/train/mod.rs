@@ -5,11 +5,17 @@
 //! position by position.
 
 pub mod arch;
-pub mod real;
-pub mod tape;
+pub mod card;
+pub mod curve;
 pub mod data;
 pub mod gradient;
 pub mod optimizer;
+pub mod prepare;
 pub mod quantized;
+pub mod real;
+pub mod run;
+pub mod save;
+pub mod settings;
+pub mod tape;
 pub mod trainer;
 pub mod vocabulary;

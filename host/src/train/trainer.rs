@@ -23,19 +23,8 @@ pub struct Trainer {
 
 impl Trainer {
     /// Begins with random weights.
-    pub fn new(network: Network, settings: Optimizer, qat: Option<Qat>, seed: u64) -> Self {
+    pub fn new(network: Network, settings: Optimizer, seed: u64) -> Self {
         let weights = initial_weights(&network, seed);
-        Self::resume(network, settings, qat, weights)
-    }
-
-    /// Begins with given weights, laid out as the network's layout says.
-    pub fn resume(
-        mut network: Network,
-        settings: Optimizer,
-        qat: Option<Qat>,
-        weights: Vec<f32>,
-    ) -> Self {
-        network.rounding = qat.is_some();
         Self {
             moments: Moments::new(weights.len()),
             gradients: Gradients::new(weights.len()),
@@ -43,8 +32,19 @@ impl Trainer {
             weights,
             step: 0,
             settings,
-            qat,
+            qat: None,
         }
+    }
+
+    /// Rounds weights and activations from now on, or no more.
+    pub fn round_as(&mut self, qat: Option<Qat>) {
+        self.network.rounding = qat.is_some();
+        self.qat = qat;
+    }
+
+    /// Whether weights and activations are rounded.
+    pub fn is_rounding(&self) -> bool {
+        self.qat.is_some()
     }
 
     /// The weights as the forward pass sees them: rounded, if the training

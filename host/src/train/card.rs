@@ -1,0 +1,69 @@
+//! The card of a trained model, in Markdown.
+
+use super::prepare::{Data, Prepared};
+use super::run::Trained;
+use super::settings::{Kind, Settings};
+use std::path::Path;
+
+/// What a model is, what it learned from and how well it does.
+pub fn card(output: &Path, settings: &Settings, prepared: &Prepared, trained: &Trained) -> String {
+    let name = |path: &Path| {
+        path.file_stem()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default()
+    };
+    let title = name(output);
+    let network = match settings.version {
+        Kind::V4 => "RWKV-4",
+        Kind::V5 => "RWKV-5.2",
+        Kind::V6 => "RWKV-6",
+        Kind::V7 => "RWKV-7",
+        Kind::Gpt => "Transformer",
+    };
+    let texts: Vec<_> = settings.text.iter().map(|path| name(path)).collect();
+    let mut text = format!("# {title}\n\nTrained with `kinglet train`.\n\n| | |\n|---|---|\n");
+    let mut row = |what: &str, value: String| text += &format!("| {what} | {value} |\n");
+    row("network", network.to_owned());
+    row(
+        "size",
+        format!(
+            "{} layers, {} channels, {} hidden, {} parameters",
+            settings.layers,
+            settings.channels,
+            settings.hidden(),
+            prepared.network.layout.len()
+        ),
+    );
+    match settings.vocab {
+        256 => row("vocabulary", "the 256 bytes".to_owned()),
+        entries => row("vocabulary", format!("{entries} entries, longest match, learned")),
+    }
+    row("learned from", texts.join(", "));
+    let read = u64::from(trained.steps) * (settings.batch * settings.context) as u64;
+    match &prepared.data {
+        Data::Text([learned, _]) => {
+            row("tokens in the text", learned.len().to_string());
+            row("tokens read", read.to_string());
+        }
+        Data::Lines([learned, _], labels) => {
+            row("lines", learned.all().len().to_string());
+            row("labels", labels.join(", "));
+        }
+    }
+    row("steps", trained.steps.to_string());
+    if let Some(bits) = settings.qat {
+        row("rounded in training as", format!("{bits:?}").to_lowercase());
+    }
+    if let Some((loss, step)) = trained.progress.best {
+        let unit = match prepared.data {
+            Data::Text(_) => "bits per byte",
+            Data::Lines(..) => "nats per line",
+        };
+        row("validation", format!("{loss:.4} {unit}, step {step}"));
+    }
+    if let Some(right) = trained.progress.right {
+        row("right", format!("{:.2} % of the validation lines", 100.0 * right));
+    }
+    row("seed", settings.seed.to_string());
+    text
+}

@@ -1,0 +1,220 @@
+//! From settings to a network and its data.
+
+use super::arch::{Arch, Network};
+use super::data::{Corpus, Lines};
+use super::settings::{Kind, Settings, Task};
+use super::vocabulary::{learn, TooFewPairs};
+use crate::model::{Dimensions, Version};
+use crate::tokenizer::Vocabulary;
+use kinglet::tokenizer::Trie;
+use kinglet::Tokenizer;
+use std::path::{Path, PathBuf};
+
+/// The least a text must have: fewer bytes than this say nothing.
+const FEWEST_BYTES: usize = 1024;
+
+/// Why the data cannot be learned from.
+#[derive(Debug, thiserror::Error)]
+pub enum DataError {
+    /// A file cannot be read.
+    #[error("{path}: {error}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// Too little text.
+    #[error("{names}: {bytes} bytes of text are too few to learn from; give at least {FEWEST_BYTES}")]
+    TooShort {
+        /// The files.
+        names: String,
+        /// Bytes of all of them.
+        bytes: usize,
+    },
+    /// The text does not support the vocabulary.
+    #[error(transparent)]
+    Vocabulary(#[from] TooFewPairs),
+    /// Lines with labels, but for this one.
+    #[error("{path}: line {line} {problem}; each line is a text, a tab and a label")]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Not enough labels.
+    #[error("{0}: all lines have the same label: there is nothing to tell apart")]
+    OneLabel(String),
+}
+
+/// What a training learns from.
+#[derive(Debug)]
+pub enum Data {
+    /// Texts: to learn from, and to validate with.
+    Text([Corpus; 2]),
+    /// Lines with labels, likewise, and the labels' names.
+    Lines([Lines; 2], Vec<String>),
+}
+
+/// All that a training needs.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The network.
+    pub network: Network,
+    /// Its data.
+    pub data: Data,
+    /// Its tokens.
+    pub vocabulary: Vocabulary,
+}
+
+/// Reads the texts, learns a vocabulary and lays out the network.
+///
+/// # Errors
+/// [`DataError`] names the file.
+pub fn prepare(settings: &Settings) -> Result<Prepared, DataError> {
+    let texts: Vec<Vec<u8>> = settings.text.iter().map(|path| read(path)).collect::<Result<_, _>>()?;
+    let held_out = settings.validation.as_deref().map(read).transpose()?;
+    let bytes = texts.iter().map(Vec::len).sum();
+    if bytes < FEWEST_BYTES {
+        let names = names(&settings.text);
+        return Err(DataError::TooShort { names, bytes });
+    }
+    let vocabulary = match settings.vocab {
+        256 => Vocabulary::bytes(),
+        entries => learn(&texts.concat(), entries)?,
+    };
+    let trie = vocabulary.to_trie();
+    let trie = Trie::new(&trie, settings.vocab as u32).expect("built for this size");
+    let tokenizer = Tokenizer::trie(trie);
+    let (data, outputs) = match settings.task {
+        Task::Text => {
+            let data = split_texts(&texts, held_out.as_deref(), &tokenizer);
+            (data, settings.vocab)
+        }
+        Task::Classify => {
+            let (lines, labels) = read_lines(settings, &texts, held_out.as_deref(), &tokenizer)?;
+            let count = labels.len();
+            (Data::Lines(lines, labels), count)
+        }
+    };
+    Ok(Prepared {
+        network: network(settings, outputs),
+        data,
+        vocabulary,
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, DataError> {
+    std::fs::read(path).map_err(|error| DataError::Io {
+        path: path.to_path_buf(),
+        error,
+    })
+}
+
+fn names(paths: &[PathBuf]) -> String {
+    let names: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+    names.join(", ")
+}
+
+/// The tokens of a text. All bytes are tokens, so there is no error.
+pub fn encode(tokenizer: &Tokenizer<'_>, text: &[u8]) -> Vec<u32> {
+    tokenizer.encode(text).filter_map(Result::ok).collect()
+}
+
+fn split_texts(texts: &[Vec<u8>], held_out: Option<&[u8]>, tokenizer: &Tokenizer<'_>) -> Data {
+    let mut learned = Corpus::default();
+    let mut validation = Corpus::default();
+    for text in texts {
+        let cut = match held_out {
+            Some(_) => text.len(),
+            None => text.len() - text.len() / 20,
+        };
+        let (first, last) = text.split_at(cut);
+        learned.append(encode(tokenizer, first), first.len());
+        validation.append(encode(tokenizer, last), last.len());
+    }
+    if let Some(text) = held_out {
+        validation.append(encode(tokenizer, text), text.len());
+    }
+    Data::Text([learned, validation])
+}
+
+fn read_lines(
+    settings: &Settings,
+    texts: &[Vec<u8>],
+    held_out: Option<&[u8]>,
+    tokenizer: &Tokenizer<'_>,
+) -> Result<([Lines; 2], Vec<String>), DataError> {
+    let mut labels = Vec::new();
+    let mut learned = Lines::default();
+    for (path, text) in settings.text.iter().zip(texts) {
+        let at = |(line, problem)| DataError::Line {
+            path: path.clone(),
+            line,
+            problem,
+        };
+        learned.read(text, tokenizer, &mut labels, true).map_err(at)?;
+    }
+    if labels.len() < 2 {
+        return Err(DataError::OneLabel(names(&settings.text)));
+    }
+    let mut validation = Lines::default();
+    match (&settings.validation, held_out) {
+        (Some(path), Some(text)) => {
+            let at = |(line, problem)| DataError::Line {
+                path: path.clone(),
+                line,
+                problem,
+            };
+            validation.read(text, tokenizer, &mut labels, false).map_err(at)?;
+        }
+        _ => validation = learned.split_off_every(20),
+    }
+    Ok(([learned, validation], labels))
+}
+
+/// The network that settings ask for.
+pub fn network(settings: &Settings, outputs: usize) -> Network {
+    let version = match settings.version {
+        Kind::V4 | Kind::Gpt => Version::V4,
+        Kind::V5 => Version::V52,
+        Kind::V6 => Version::V6,
+        Kind::V7 => Version::V7,
+    };
+    let heads = match settings.version {
+        Kind::V4 => 0,
+        _ => settings.channels / settings.head_size(),
+    };
+    let dimensions = Dimensions {
+        layers: settings.layers,
+        embd: settings.channels,
+        ffn: settings.hidden(),
+        vocab: settings.vocab,
+        heads,
+        ranks: ranks(version, settings.channels, settings.layers),
+    };
+    let arch = match settings.version {
+        Kind::Gpt => Arch::Gpt {
+            positions: settings.context,
+        },
+        _ => Arch::Rwkv(version),
+    };
+    Network::new(arch, dimensions, outputs)
+}
+
+/// Ranks in proportion to the channels, in steps of eight: a quarter for
+/// what steers decays and gates of small models, less for the rest.
+fn ranks(version: Version, channels: usize, layers: usize) -> [usize; 4] {
+    let rank = |share: usize| (channels / share).next_multiple_of(8).clamp(8, 64);
+    match version {
+        Version::V6 => [rank(4), rank(8), 0, 0],
+        Version::V7 => {
+            let value = if layers > 1 { rank(8) } else { 0 };
+            [rank(4), rank(4), value, rank(4)]
+        }
+        _ => [0; 4],
+    }
+}

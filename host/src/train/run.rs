@@ -1,0 +1,266 @@
+//! The loop of a training: batches, validations, saves, until it is done.
+
+use super::gradient::{score, Sequence};
+use super::prepare::{Data, Prepared};
+use super::quantized::Qat;
+use super::save::{save_training, take_up, ResumeError};
+use super::settings::{Budget, Settings};
+use super::trainer::Trainer;
+use crate::checkpoint::CheckpointError;
+use crate::random::Random;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Validations of a training.
+const VALIDATIONS: u32 = 20;
+
+/// Tokens of a sequence of validation text, unless the network reads fewer.
+const VALIDATION_TOKENS: usize = 2048;
+
+/// A point of the loss curve. Losses are bits per byte, or for labels nats
+/// per line.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Point {
+    /// Steps done.
+    pub step: u32,
+    /// Seconds of training.
+    pub seconds: f64,
+    /// The mean loss of the steps since the point before.
+    pub learned: f64,
+    /// The loss on the validation text.
+    pub validation: f64,
+}
+
+/// How far a training is.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Progress {
+    /// Seconds of training, interruptions not counted.
+    pub seconds: f64,
+    /// The loss curve.
+    pub points: Vec<Point>,
+    /// The lowest validation loss, and its step.
+    pub best: Option<(f64, u32)>,
+    /// Validations since.
+    pub stale: u32,
+    /// Of labels: the share of validation lines that are right.
+    pub right: Option<f64>,
+    /// The weights that had it.
+    #[serde(skip)]
+    pub best_weights: Option<Vec<f32>>,
+    /// Losses since the last point, and how many.
+    pending: (f64, u32),
+}
+
+/// What is told while it goes on.
+#[derive(Clone, Copy, Debug)]
+pub struct Report {
+    /// Steps done.
+    pub step: u32,
+    /// The share of the training that is done, 0 to 1.
+    pub share: f64,
+    /// Seconds of training.
+    pub seconds: f64,
+    /// The loss of the last step.
+    pub loss: f64,
+    /// Tokens learned from, per second of this run.
+    pub tokens_per_second: f64,
+}
+
+/// Who is told, and when to save.
+pub struct Observer<'o> {
+    /// Hears of every step.
+    pub step: &'o mut dyn FnMut(Report),
+    /// Hears of a save that failed; the training goes on.
+    pub trouble: &'o mut dyn FnMut(CheckpointError),
+    /// Time between saves.
+    pub save_every: Duration,
+}
+
+impl std::fmt::Debug for Observer<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Observer, saves every {:?}", self.save_every)
+    }
+}
+
+/// A finished training.
+#[derive(Debug)]
+pub struct Trained {
+    /// The best weights that were seen.
+    pub weights: Vec<f32>,
+    /// How it went.
+    pub progress: Progress,
+    /// Steps done.
+    pub steps: u32,
+}
+
+/// Trains, or goes on with what was saved beside `output`.
+///
+/// # Errors
+/// [`ResumeError`], if something was saved there that cannot be gone on with.
+pub fn train(
+    settings: &Settings,
+    prepared: &Prepared,
+    output: &Path,
+    observer: &mut Observer<'_>,
+) -> Result<Trained, ResumeError> {
+    let mut trainer = Trainer::new(prepared.network.clone(), settings.optimizer, settings.seed);
+    let progress = take_up(output, settings, &mut trainer)?.unwrap_or_default();
+    let mut run = Run {
+        settings,
+        data: &prepared.data,
+        trainer,
+        first_seconds: progress.seconds,
+        progress,
+        validation: validation(settings, &prepared.data),
+        start: Instant::now(),
+        tokens: 0,
+    };
+    let mut last_save = Instant::now();
+    while !run.is_done() {
+        let report = run.step();
+        (observer.step)(report);
+        if last_save.elapsed() >= observer.save_every {
+            let saved = save_training(output, settings, &run.trainer, &run.progress);
+            saved.unwrap_or_else(|error| (observer.trouble)(error));
+            last_save = Instant::now();
+        }
+    }
+    let Run {
+        trainer, progress, ..
+    } = run;
+    Ok(Trained {
+        steps: trainer.step,
+        weights: match &progress.best_weights {
+            Some(weights) => weights.clone(),
+            None => trainer.weights,
+        },
+        progress,
+    })
+}
+
+fn validation(settings: &Settings, data: &Data) -> Vec<Sequence> {
+    match data {
+        Data::Text([_, validation]) => {
+            let len = match settings.version {
+                super::settings::Kind::Gpt => settings.context,
+                _ => VALIDATION_TOKENS,
+            };
+            validation.windows(len)
+        }
+        Data::Lines([_, validation], _) => validation.all().to_vec(),
+    }
+}
+
+struct Run<'r> {
+    settings: &'r Settings,
+    data: &'r Data,
+    trainer: Trainer,
+    progress: Progress,
+    validation: Vec<Sequence>,
+    /// When this run began, and how long those before it took.
+    start: Instant,
+    first_seconds: f64,
+    /// Tokens of this run.
+    tokens: u64,
+}
+
+impl Run<'_> {
+    fn share(&self) -> f64 {
+        match self.settings.budget {
+            Budget::Steps(steps) => f64::from(self.trainer.step) / f64::from(steps),
+            Budget::Minutes(minutes) => self.progress.seconds / (60.0 * minutes),
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        let patience = self.settings.patience;
+        self.share() >= 1.0 || patience > 0 && self.progress.stale >= patience
+    }
+
+    fn step(&mut self) -> Report {
+        let share = self.share();
+        self.trainer.round_as(self.qat(share));
+        let batch = self.batch();
+        self.tokens += batch.iter().map(|s| s.tokens.len() as u64).sum::<u64>();
+        let nats = self.trainer.learn(&batch, share);
+        let loss = self.in_units(nats);
+        self.progress.pending.0 += loss;
+        self.progress.pending.1 += 1;
+        self.progress.seconds = self.first_seconds + self.start.elapsed().as_secs_f64();
+        // A validation whenever another part of the training is done.
+        let part = |share: f64| (share * f64::from(VALIDATIONS)).floor();
+        if part(self.share()) > part(share) {
+            self.validate();
+        }
+        Report {
+            step: self.trainer.step,
+            share: self.share(),
+            seconds: self.progress.seconds,
+            loss,
+            tokens_per_second: self.tokens as f64 / self.start.elapsed().as_secs_f64(),
+        }
+    }
+
+    /// How weights are to be rounded now.
+    fn qat(&self, share: f64) -> Option<Qat> {
+        let bits = self.settings.qat.filter(|_| share >= self.settings.qat_from)?;
+        Some(Qat {
+            weights: bits,
+            head: bits,
+        })
+    }
+
+    /// The batch of a step depends on seed and step alone, so that a resumed
+    /// training reads what an uninterrupted one reads.
+    fn batch(&self) -> Vec<Sequence> {
+        let seed = self.settings.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let mut random = Random::new(seed ^ u64::from(self.trainer.step));
+        match self.data {
+            Data::Text([text, _]) => {
+                text.batch(&mut random, self.settings.batch, self.settings.context)
+            }
+            Data::Lines([lines, _], _) => lines.batch(&mut random, self.settings.batch),
+        }
+    }
+
+    /// A loss in nats per target, in the units of the curve.
+    fn in_units(&self, nats: f64) -> f64 {
+        match self.data {
+            Data::Text([text, _]) => nats / std::f64::consts::LN_2 / text.bytes_per_token(),
+            Data::Lines(..) => nats,
+        }
+    }
+
+    fn validate(&mut self) {
+        let weights = self.trainer.seen_weights();
+        let (nats, right) = score(&self.trainer.network, &weights, &self.validation);
+        let targets: usize = self.validation.iter().map(|s| s.targets.len()).sum();
+        let mean = nats / targets.max(1) as f64;
+        let validation = match self.data {
+            Data::Text([_, text]) => mean / std::f64::consts::LN_2 / text.bytes_per_token(),
+            Data::Lines(..) => mean,
+        };
+        let progress = &mut self.progress;
+        if let Data::Lines(..) = self.data {
+            progress.right = Some(right as f64 / targets.max(1) as f64);
+        }
+        let (sum, count) = std::mem::take(&mut progress.pending);
+        progress.points.push(Point {
+            step: self.trainer.step,
+            seconds: progress.seconds,
+            learned: sum / f64::from(count.max(1)),
+            validation,
+        });
+        // Weights from before the rounding began do not compare.
+        let rounding_began = self.settings.qat.is_some() && !self.trainer.is_rounding();
+        let better = progress.best.is_none_or(|(best, _)| validation < best);
+        if !self.validation.is_empty() && better && !rounding_began {
+            progress.best = Some((validation, self.trainer.step));
+            progress.best_weights = Some(self.trainer.weights.clone());
+            progress.stale = 0;
+        } else {
+            progress.stale += 1;
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Files of a training: the checkpoint, and what it takes to go on.
+
+use super::arch::Network;
+use super::run::Progress;
+use super::settings::{Floats, Settings, Task};
+use super::trainer::Trainer;
+use crate::checkpoint::{write_safetensors, Checkpoint, CheckpointError, Dtype};
+use crate::model::{LABELS_KEY, VOCABULARY_KEY};
+use crate::tokenizer::Vocabulary;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// Where it holds the settings of its training, as JSON.
+const SETTINGS_KEY: &str = "kinglet.training";
+/// Where a saved training says how far it is, as JSON.
+const PROGRESS_KEY: &str = "kinglet.progress";
+
+/// A training that a file holds cannot be gone on with.
+#[derive(Debug, thiserror::Error)]
+pub enum ResumeError {
+    /// The file is broken.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// It is no saved training.
+    #[error("{0}: not a saved training; delete it, or choose another output")]
+    NotATraining(PathBuf),
+    /// It was saved with other settings.
+    #[error("{path}: saved with other settings ({differences}); give the same, another output, or --fresh to begin anew")]
+    OtherSettings {
+        /// The file.
+        path: PathBuf,
+        /// Which differ.
+        differences: String,
+    },
+}
+
+/// `path` with something more behind its name.
+pub fn beside(path: &Path, more: &str) -> PathBuf {
+    let mut name = path.file_name().map(OsString::from).unwrap_or_default();
+    name.push(more);
+    path.with_file_name(name)
+}
+
+/// The file that a training is saved in while it goes on.
+pub fn training_file(output: &Path) -> PathBuf {
+    beside(output, ".training")
+}
+
+/// Replaces a file by one that `write` makes, all or nothing: whenever the
+/// machine stops, the old file is there or the new one.
+fn replace(
+    path: &Path,
+    write: impl FnOnce(&Path) -> Result<(), CheckpointError>,
+) -> Result<(), CheckpointError> {
+    let partial = beside(path, ".partial");
+    let io = |error| CheckpointError::Io {
+        path: path.to_path_buf(),
+        error,
+    };
+    let written = write(&partial).and_then(|()| {
+        let file = std::fs::File::open(&partial).map_err(io)?;
+        file.sync_all().map_err(io)?;
+        std::fs::rename(&partial, path).map_err(io)
+    });
+    if written.is_err() {
+        // Best effort: the error that matters is the one returned.
+        let _ = std::fs::remove_file(&partial);
+    }
+    written
+}
+
+/// What a saved training says of itself.
+#[derive(Debug, Serialize, Deserialize)]
+struct Saved {
+    step: u32,
+    progress: Progress,
+}
+
+/// Saves a training, so that it can be gone on with.
+///
+/// # Errors
+/// The file cannot be written; the one before is still there.
+pub fn save_training(
+    output: &Path,
+    settings: &Settings,
+    trainer: &Trainer,
+    progress: &Progress,
+) -> Result<(), CheckpointError> {
+    let saved = Saved {
+        step: trainer.step,
+        progress: progress.clone(),
+    };
+    let json = |value: serde_json::Result<String>| value.unwrap_or_default();
+    let metadata = BTreeMap::from([
+        (SETTINGS_KEY.to_owned(), json(serde_json::to_string(settings))),
+        (PROGRESS_KEY.to_owned(), json(serde_json::to_string(&saved))),
+    ]);
+    let shape = [trainer.weights.len()];
+    let best = progress.best_weights.as_ref().unwrap_or(&trainer.weights);
+    let tensors = [
+        ("best", best),
+        ("first", &trainer.moments.first),
+        ("second", &trainer.moments.second),
+        ("weights", &trainer.weights),
+    ];
+    let tensors = tensors.map(|(name, data)| (name, &shape[..], Dtype::F32, &data[..]));
+    replace(&training_file(output), |path| {
+        write_safetensors(path, &tensors, &metadata)
+    })
+}
+
+/// Takes up a saved training, if there is one; `trainer` is a new one.
+///
+/// # Errors
+/// [`ResumeError`] names the file.
+pub fn take_up(
+    output: &Path,
+    settings: &Settings,
+    trainer: &mut Trainer,
+) -> Result<Option<Progress>, ResumeError> {
+    let path = training_file(output);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let not_a_training = || ResumeError::NotATraining(path.clone());
+    let checkpoint = Checkpoint::open(&path)?;
+    let note = |key: &str| checkpoint.metadata().get(key).ok_or_else(not_a_training);
+    let theirs: serde_json::Value =
+        serde_json::from_str(note(SETTINGS_KEY)?).map_err(|_| not_a_training())?;
+    let ours = serde_json::to_value(settings).unwrap_or_default();
+    let differences = differences(&ours, &theirs);
+    if !differences.is_empty() {
+        return Err(ResumeError::OtherSettings { path, differences });
+    }
+    let saved: Saved = serde_json::from_str(note(PROGRESS_KEY)?).map_err(|_| not_a_training())?;
+    let load = |name: &str| -> Result<Vec<f32>, ResumeError> {
+        let data = checkpoint.load(name)?.data;
+        match data.len() == trainer.weights.len() {
+            true => Ok(data),
+            false => Err(not_a_training()),
+        }
+    };
+    let (weights, best) = (load("weights")?, load("best")?);
+    (trainer.moments.first, trainer.moments.second) = (load("first")?, load("second")?);
+    trainer.weights = weights;
+    trainer.step = saved.step;
+    let mut progress = saved.progress;
+    progress.best_weights = progress.best.map(|_| best);
+    Ok(Some(progress))
+}
+
+/// The names of the settings that differ.
+fn differences(ours: &serde_json::Value, theirs: &serde_json::Value) -> String {
+    let empty = serde_json::Map::new();
+    let (ours, theirs) = (
+        ours.as_object().unwrap_or(&empty),
+        theirs.as_object().unwrap_or(&empty),
+    );
+    let differ = ours.iter().filter(|(name, value)| theirs.get(*name) != Some(value));
+    let names: Vec<_> = differ.map(|(name, _)| name.as_str()).collect();
+    names.join(", ")
+}
+
+/// Writes the checkpoint: tensors by their published names, the vocabulary,
+/// labels and settings as notes.
+///
+/// # Errors
+/// The file cannot be written; one before is still there.
+pub fn save_checkpoint(
+    output: &Path,
+    settings: &Settings,
+    network: &Network,
+    weights: &[f32],
+    vocabulary: &Vocabulary,
+    labels: &[String],
+) -> Result<(), CheckpointError> {
+    let settings_text = serde_json::to_string(settings).unwrap_or_default();
+    let mut metadata = BTreeMap::from([(SETTINGS_KEY.to_owned(), settings_text)]);
+    if settings.vocab > 256 {
+        metadata.insert(VOCABULARY_KEY.to_owned(), vocabulary.to_text());
+    }
+    if settings.task == Task::Classify {
+        metadata.insert(LABELS_KEY.to_owned(), labels.join("\n"));
+    }
+    let dtype = match settings.floats {
+        Floats::F16 => Dtype::F16,
+        Floats::F32 => Dtype::F32,
+    };
+    let tensors: Vec<_> = network
+        .layout
+        .entries()
+        .iter()
+        .map(|entry| (&*entry.name, &entry.shape[..], dtype, &weights[entry.range()]))
+        .collect();
+    replace(output, |path| write_safetensors(path, &tensors, &metadata))
+}

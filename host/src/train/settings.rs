@@ -1,0 +1,225 @@
+//! What a training is told: by options, or by a recipe file.
+
+use super::optimizer::Optimizer;
+use super::quantized::WeightBits;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// What the network is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// RWKV-4
+    V4,
+    /// RWKV-5.2
+    V5,
+    /// RWKV-6
+    V6,
+    /// RWKV-7
+    V7,
+    /// A plain Transformer, to compare with: nothing else runs it
+    Gpt,
+}
+
+/// What the network learns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Task {
+    /// What comes next in a text
+    Text,
+    /// The label of a line: the text holds lines of text, a tab, a label
+    Classify,
+}
+
+/// The number format of the checkpoint's tensors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Floats {
+    /// Half floats
+    F16,
+    /// Single floats
+    F32,
+}
+
+/// How long to train.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Budget {
+    /// So many steps: the same result for the same seed.
+    Steps(u32),
+    /// So many minutes, interruptions not counted.
+    Minutes(f64),
+}
+
+/// All that decides the result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Settings {
+    /// The texts.
+    pub text: Vec<PathBuf>,
+    /// A text that is not learned from, to see how well others are predicted;
+    /// else the last twentieth of the texts.
+    pub validation: Option<PathBuf>,
+    /// What is learned.
+    pub task: Task,
+    /// The network.
+    pub version: Kind,
+    /// Layers.
+    pub layers: usize,
+    /// Channels.
+    pub channels: usize,
+    /// Hidden channels of the channel mix; four times the channels, if 0.
+    pub hidden: usize,
+    /// Channels of a head, where there are heads.
+    pub head_size: usize,
+    /// Entries of the vocabulary: 256 are the bytes, more are learned.
+    pub vocab: usize,
+    /// Tokens of a sequence.
+    pub context: usize,
+    /// Sequences of a step.
+    pub batch: usize,
+    /// How long.
+    pub budget: Budget,
+    /// Where randomness begins.
+    pub seed: u64,
+    /// Learn with weights and activations rounded as in an image of so many
+    /// bits.
+    pub qat: Option<WeightBits>,
+    /// The share of the training after which rounding begins.
+    pub qat_from: f64,
+    /// Stop when the validation text was predicted no better this many times
+    /// in a row; 0 for never.
+    pub patience: u32,
+    /// The number format of the checkpoint.
+    pub floats: Floats,
+    /// How weights are moved.
+    pub optimizer: Optimizer,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            text: Vec::new(),
+            validation: None,
+            task: Task::Text,
+            version: Kind::V4,
+            layers: 4,
+            channels: 128,
+            hidden: 0,
+            head_size: 64,
+            vocab: 256,
+            context: 256,
+            batch: 8,
+            budget: Budget::Minutes(10.0),
+            seed: 1,
+            qat: None,
+            qat_from: 0.0,
+            patience: 0,
+            floats: Floats::F32,
+            optimizer: Optimizer::default(),
+        }
+    }
+}
+
+/// Why settings cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    /// No text.
+    #[error("no text to learn from: give one or more with --text")]
+    NoText,
+    /// A number out of its range.
+    #[error("{name} must be {range}, but is {value}")]
+    Range {
+        /// The option.
+        name: &'static str,
+        /// What is possible.
+        range: String,
+        /// What was given.
+        value: String,
+    },
+    /// The Transformer cannot be put into an image.
+    #[error("a Transformer has no image: leave out --qat, or train another --version")]
+    NoImage,
+}
+
+impl Settings {
+    /// Hidden channels of the channel mix.
+    pub fn hidden(&self) -> usize {
+        match self.hidden {
+            0 => 4 * self.channels,
+            hidden => hidden,
+        }
+    }
+
+    /// Channels of a head: those asked for, or all if there are fewer.
+    pub fn head_size(&self) -> usize {
+        self.head_size.min(self.channels)
+    }
+
+    /// Checks all numbers.
+    ///
+    /// # Errors
+    /// The first setting that is wrong.
+    pub fn check(&self) -> Result<(), SettingsError> {
+        if self.text.is_empty() {
+            return Err(SettingsError::NoText);
+        }
+        if self.version == Kind::Gpt && self.qat.is_some() {
+            return Err(SettingsError::NoImage);
+        }
+        let whole = |name, value: usize, range: std::ops::RangeInclusive<usize>| {
+            let between = format!("between {} and {}", range.start(), range.end());
+            Self::within(name, value.to_string(), range.contains(&value), between)
+        };
+        whole("--layers", self.layers, 1..=256)?;
+        whole("--channels", self.channels, 8..=8192)?;
+        whole("--hidden", self.hidden(), 8..=8192)?;
+        let most = super::vocabulary::MOST_ENTRIES;
+        whole("--vocab", self.vocab, 256..=most)?;
+        whole("--context", self.context, 2..=65_536)?;
+        whole("--batch", self.batch, 1..=4096)?;
+        self.check_heads()?;
+        let rate = self.optimizer.learning_rate;
+        Self::within(
+            "--learning-rate",
+            rate.to_string(),
+            rate > 0.0 && rate <= 1.0,
+            "between 0 and 1".to_owned(),
+        )?;
+        match self.budget {
+            Budget::Steps(steps) => whole("--steps", steps as usize, 1..=100_000_000),
+            Budget::Minutes(minutes) => Self::within(
+                "--minutes",
+                minutes.to_string(),
+                minutes > 0.0 && minutes <= 1e6,
+                "more than 0".to_owned(),
+            ),
+        }
+    }
+
+    fn check_heads(&self) -> Result<(), SettingsError> {
+        if self.version == Kind::V4 {
+            return Ok(());
+        }
+        let size = self.head_size();
+        let possible = super::tape::HEAD_SIZES.contains(&size) && self.channels % size == 0;
+        let range = format!(
+            "one of {:?} and divide the {} channels",
+            super::tape::HEAD_SIZES,
+            self.channels
+        );
+        Self::within("--head-size", size.to_string(), possible, range)
+    }
+
+    fn within(
+        name: &'static str,
+        value: String,
+        possible: bool,
+        range: String,
+    ) -> Result<(), SettingsError> {
+        match possible {
+            true => Ok(()),
+            false => Err(SettingsError::Range { name, range, value }),
+        }
+    }
+}
