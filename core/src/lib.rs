@@ -57,6 +57,7 @@ compile_error!("choose at least one RWKV version: one of the features v4, v5, v6
 #[allow(unused_extern_crates)]
 extern crate std;
 
+mod answer;
 mod channel_mix;
 mod embedding;
 pub mod hash;
@@ -81,6 +82,7 @@ mod v6;
 mod v7;
 mod versions;
 
+pub use answer::Answer;
 pub use image::{Header, Image, ImageError};
 pub use random::Pcg32;
 pub use sample::{BlockSampler, NotInBlocks, Sample, Sampler, Sampling};

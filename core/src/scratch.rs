@@ -128,7 +128,7 @@ impl Header {
     }
 
     const fn logits_len(&self) -> usize {
-        round_up(self.n_vocab as usize, BLOCK_ROWS)
+        round_up(self.outputs() as usize, BLOCK_ROWS)
     }
 }
 

@@ -5,7 +5,7 @@ mod blocks;
 pub use blocks::BlockSession;
 
 use crate::embedding::read_row;
-use crate::image::Dim::{Embd, Vocab};
+use crate::image::Dim::{Embd, Output, Vocab};
 use crate::image::{Image, Matrix};
 use crate::kernels::{Executor, Prepared, Serial};
 use crate::math::{abs_max, layer_norm};
@@ -234,7 +234,7 @@ fn head<'i, 's>(image: &Image<'i>, scratch: &'s mut [f32]) -> Option<Head<'i, 's
     } = Work::split(image.header(), q, out)?;
     let mut parts = image.after_layers();
     layer_norm(x, parts.half(Embd), parts.half(Embd), tmp);
-    let matrix = parts.head(Vocab, Embd);
+    let matrix = parts.head(Output, Embd);
     let prepared = product.prepared(tmp, abs_max(tmp), &matrix);
     Some(Head {
         matrix,

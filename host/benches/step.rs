@@ -33,6 +33,7 @@ fn demo_image(weights: Bits) -> ImageFile {
     let metadata = Metadata {
         name: "",
         producer: "",
+        labels: "",
         source: "",
     };
     let packed = pack(&model, &options, &metadata, |_, _| {}).expect("it can be packed");

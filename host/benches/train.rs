@@ -15,10 +15,11 @@ fn network(version: Version) -> Network {
         embd: 128,
         ffn: 512,
         vocab: 256,
+        classes: 0,
         heads: if version == Version::V4 { 0 } else { 2 },
         ranks: if v7 { [32, 32, 32, 32] } else { [32, 16, 0, 0] },
     };
-    Network::new(Arch::Rwkv(version), dimensions, 256)
+    Network::new(Arch::Rwkv(version), dimensions)
 }
 
 fn passes(c: &mut Criterion) {

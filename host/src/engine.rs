@@ -87,6 +87,8 @@ impl ImageFile {
 pub struct Engine {
     weights: Weights,
     given: Option<Given>,
+    /// The names of the classes; none for a model of text.
+    labels: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -141,6 +143,15 @@ pub fn is_image(path: &Path) -> Result<bool, OpenError> {
     Ok(start == MAGIC)
 }
 
+/// The names of an image's classes, numbers where it does not name them.
+fn image_labels(image: &Image<'_>) -> Vec<String> {
+    let name = |class| {
+        let label = image.metadata().and_then(|metadata| metadata.label(class));
+        label.map_or_else(|| class.to_string(), str::to_owned)
+    };
+    (0..image.header().n_class).map(name).collect()
+}
+
 /// Reads and checks an image file.
 ///
 /// # Errors
@@ -161,15 +172,23 @@ impl Engine {
     /// A sentence that names the file.
     pub fn open(path: &Path, gn_eps: f32) -> Result<Self, OpenError> {
         let mut given = None;
+        let labels;
         let weights = if is_image(path)? {
-            Weights::Image(open_image(path)?)
+            let file = open_image(path)?;
+            labels = image_labels(&file.image());
+            Weights::Image(file)
         } else {
             let checkpoint = Checkpoint::open(path).map_err(ModelError::from)?;
             let model = Model::new(checkpoint)?;
+            labels = model.labels();
             given = model.vocabulary()?.map(|own| Given::Trie(own.to_trie()));
             Weights::Float(Box::new(Reference::new(&model, gn_eps)?))
         };
-        Ok(Self { weights, given })
+        Ok(Self {
+            weights,
+            given,
+            labels,
+        })
     }
 
     /// The same model with a tokenizer, if it has none of its own; `path` is
@@ -214,6 +233,20 @@ impl Engine {
         }
     }
 
+    /// Outputs of a step: the vocabulary's entries, or the classes.
+    pub fn outputs(&self) -> usize {
+        match &self.weights {
+            Weights::Image(file) => file.image().header().outputs() as usize,
+            Weights::Float(reference) => reference.dimensions().outputs(),
+        }
+    }
+
+    /// The names of the classes, for a model that answers with a label; none
+    /// for a model of text.
+    pub fn labels(&self) -> &[String] {
+        &self.labels
+    }
+
     /// The tokenizer; a checkpoint of at most 256 entries is one of bytes.
     pub fn tokenizer(&self) -> Option<AnyTokenizer<'_>> {
         match (&self.given, &self.weights) {
@@ -242,7 +275,7 @@ impl Engine {
                     image: Box::new(image),
                     state,
                     scratch,
-                    logits: vec![0.0; self.vocab()],
+                    logits: vec![0.0; self.outputs()],
                 }
             }
             Weights::Float(reference) => Runner::Float {

@@ -6,6 +6,7 @@
 //! work.
 
 use crate::engine::{EncodeError, Engine};
+use crate::labels::{labelled_lines, Labelled};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,6 +38,9 @@ pub enum EvalError {
     /// Fewer than two tokens.
     #[error("the text is too short to score: {0} tokens, but the first of a segment only sets the scene")]
     TooShort(usize),
+    /// Lines with labels, but for this one.
+    #[error("line {0} {1}; each line is a text, a tab and one of the model's labels")]
+    Line(usize, String),
     /// The reference has another vocabulary.
     #[error("the model has {model} vocabulary entries, the reference {reference}: they do not belong together")]
     Vocabulary {
@@ -105,6 +109,53 @@ pub fn evaluate(
     // Summed in order: the same figures whatever core was faster.
     let sums = scored.into_iter().fold(Sums::default(), Sums::add);
     Ok(scores(&sums, reference.is_some()))
+}
+
+/// How many lines of text, tab and label a model of labels gets right.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Rights {
+    /// Lines.
+    pub lines: usize,
+    /// Lines whose label is the likeliest.
+    pub right: usize,
+    /// Mean of `-ln p(label)`.
+    pub nats: f64,
+}
+
+/// Asks a model of labels for those of `text`'s lines.
+///
+/// # Errors
+/// [`EvalError`] names the line.
+pub fn evaluate_labels(engine: &Engine, text: &[u8]) -> Result<Rights, EvalError> {
+    let lines = labelled_lines(text).map_err(|(line, problem)| EvalError::Line(line, problem))?;
+    let scored: Vec<(bool, f64)> = lines
+        .par_iter()
+        .map(|line| score_label(engine, line))
+        .collect::<Result<_, _>>()?;
+    if scored.is_empty() {
+        return Err(EvalError::TooShort(0));
+    }
+    Ok(Rights {
+        lines: scored.len(),
+        right: scored.iter().filter(|(right, _)| *right).count(),
+        nats: scored.iter().map(|(_, nats)| nats).sum::<f64>() / scored.len() as f64,
+    })
+}
+
+/// Whether a line's label is the likeliest, and `-ln p` of it.
+fn score_label(engine: &Engine, line: &Labelled<'_>) -> Result<(bool, f64), EvalError> {
+    let class = engine.labels().iter().position(|l| *l == line.label);
+    let class = class.ok_or_else(|| {
+        let problem = format!("has the label `{}`, which the model does not know", line.label);
+        EvalError::Line(line.number, problem)
+    })?;
+    let tokens = engine.encode(line.text)?;
+    let mut runner = engine.runner();
+    let (last, before) = tokens.split_last().expect("a line has text");
+    let known = "the tokenizer knows the vocabulary";
+    runner.feed(before).expect(known);
+    let logits = runner.step(*last).expect(known);
+    Ok((argmax(logits) == class, -log_softmax(logits)[class]))
 }
 
 fn scores(sums: &Sums, compared: bool) -> Scores {

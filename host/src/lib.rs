@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`checkpoint`] | `.safetensors` and `.pth` files -> named f32 tensors |
 //! | [`model`] | version and dimensions of a checkpoint, its tensors checked |
+//! | [`labels`] | lines of text, tab and label |
 //! | [`mod@reference`] | float forward pass, the yardstick |
 //! | [`quantize`] | f32 rows -> int8 or int4 with scales |
 //! | [`pack`] | a checkpoint -> the bytes that `kinglet::Image` reads |
@@ -24,6 +25,7 @@ pub mod checkpoint;
 pub mod cli;
 pub mod engine;
 pub mod eval;
+pub mod labels;
 pub mod model;
 pub mod npy;
 pub mod pack;

@@ -121,6 +121,7 @@ mod tests {
             embd: 32,
             ffn: 64,
             vocab: 64,
+            classes: 0,
             heads: if version == Version::V4 { 0 } else { 2 },
             ranks,
         }

@@ -82,6 +82,9 @@ pub struct Header {
     pub n_ffn: u32,
     /// Vocabulary entries, V.
     pub n_vocab: u32,
+    /// Classes of a model that answers with a label; 0 where the head's rows
+    /// are the vocabulary.
+    pub n_class: u32,
     /// Heads, H; 0 where the version has none.
     pub n_head: u32,
     /// Epsilon of the group norm; 0 where the version has none.
@@ -186,6 +189,7 @@ impl Header {
             n_embd: u32_at::<32>(b),
             n_ffn: u32_at::<36>(b),
             n_vocab: u32_at::<40>(b),
+            n_class: u32_at::<52>(b),
             n_head: u32_at::<44>(b),
             gn_eps: f32::from_bits(u32_at::<48>(b)),
             ranks: [
@@ -205,9 +209,6 @@ impl Header {
         };
         // Bytes that this version does not use are zero, so that a later
         // version may give them a meaning.
-        if u32_at::<52>(b) != 0 {
-            return Err(ImageError::Field(52));
-        }
         let mut i = 80;
         while i < HEADER_BYTES {
             if b[i] != 0 {
@@ -231,6 +232,9 @@ impl Header {
         }
         if !in_range(self.n_vocab, MAX_VOCAB) {
             return Err(ImageError::Field(40));
+        }
+        if self.n_class as u64 > MAX_VOCAB as u64 {
+            return Err(ImageError::Field(52));
         }
         if let Some(at) = self.bad_heads_at() {
             return Err(ImageError::Field(at));
@@ -337,6 +341,7 @@ impl Header {
         put(40, &self.n_vocab.to_le_bytes());
         put(44, &self.n_head.to_le_bytes());
         put(48, &self.gn_eps.to_le_bytes());
+        put(52, &self.n_class.to_le_bytes());
         for (at, rank) in (64..).step_by(2).zip(self.ranks) {
             put(at, &rank.to_le_bytes());
         }
@@ -353,11 +358,21 @@ impl Header {
             Dim::Embd => self.n_embd as usize,
             Dim::Ffn => self.n_ffn as usize,
             Dim::Vocab => self.n_vocab as usize,
+            Dim::Output => self.outputs() as usize,
             Dim::DecayRank => self.ranks[0] as usize,
             Dim::ShiftRank | Dim::RateRank => self.ranks[1] as usize,
             Dim::ShiftRanks => 5 * self.ranks[1] as usize,
             Dim::ValueRank => self.ranks[2] as usize,
             Dim::GateRank => self.ranks[3] as usize,
+        }
+    }
+
+    /// Rows of the head: the vocabulary's entries, or the classes.
+    pub const fn outputs(&self) -> u32 {
+        if self.n_class == 0 {
+            self.n_vocab
+        } else {
+            self.n_class
         }
     }
 

@@ -12,9 +12,16 @@ pub struct Metadata<'a> {
     pub producer: &'a str,
     /// The checkpoint that was packed: its file name.
     pub source: &'a str,
+    /// The names of the classes, one in a line; empty for a model of text.
+    pub labels: &'a str,
 }
 
 impl<'a> Metadata<'a> {
+    /// The name of a class.
+    pub fn label(&self, class: u32) -> Option<&'a str> {
+        self.labels.lines().nth(class as usize)
+    }
+
     pub(super) fn from_bytes(bytes: &'a [u8]) -> Option<Self> {
         postcard::from_bytes(bytes).ok()
     }

@@ -67,6 +67,8 @@ pub enum Dim {
     Ffn,
     /// Entries of the vocabulary, V.
     Vocab,
+    /// Rows of the head: the vocabulary, or classes.
+    Output,
     /// Rank of what steers the decay, RWKV-6 and 7.
     DecayRank,
     /// Rank of what steers the token shift, RWKV-6.
@@ -117,7 +119,7 @@ const fn part(name: &'static str, kind: Kind) -> Part {
     Part { name, kind }
 }
 
-use Dim::{Embd, Vocab};
+use Dim::{Embd, Output, Vocab};
 use Kind::{Entry, Half, Head, Matrix, Single, Steer, Table};
 
 /// Before the layers.
@@ -127,7 +129,7 @@ pub const BEFORE_LAYERS: &[Part] = &[part("emb.weight", Table(Vocab, Embd))];
 pub const AFTER_LAYERS: &[Part] = &[
     part("ln_out.weight", Half(Embd)),
     part("ln_out.bias", Half(Embd)),
-    part("head.weight", Head(Vocab, Embd)),
+    part("head.weight", Head(Output, Embd)),
 ];
 
 /// Bytes of the weights of a blocked matrix `[rows, cols]`, without scales.

@@ -2,7 +2,9 @@
 
 use super::model::ModelArgs;
 use super::output::{print_json, progress_bar};
-use crate::eval::{evaluate, Scores};
+use super::BadUse;
+use crate::engine::Engine;
+use crate::eval::{evaluate, evaluate_labels, Scores};
 use anyhow::{Context, Result};
 use std::io::Write;
 use std::path::PathBuf;
@@ -43,6 +45,9 @@ pub fn run(args: &Args) -> Result<()> {
     let reference = reference.map(|file| args.model.open_reference(file, &engine));
     let reference = reference.transpose()?;
     let text = std::fs::read(&args.text).with_context(|| args.text.display().to_string())?;
+    if !engine.labels().is_empty() {
+        return labels(args, &engine, &text);
+    }
     let bar = progress_bar(text.len() as u64, "scoring");
     let scores = evaluate(&engine, reference.as_ref(), &text, args.reset, |done| {
         bar.set_position(done);
@@ -53,6 +58,25 @@ pub fn run(args: &Args) -> Result<()> {
         return print_json(&scores);
     }
     print(&scores)
+}
+
+/// The share of lines that a model of labels gets right.
+fn labels(args: &Args, engine: &Engine, text: &[u8]) -> Result<()> {
+    if args.reference.is_some() {
+        let message = "a model of labels is compared with nothing: leave out --reference";
+        return Err(BadUse(message.to_owned()).into());
+    }
+    let rights = evaluate_labels(engine, text);
+    let rights = rights.with_context(|| args.text.display().to_string())?;
+    if args.json {
+        return print_json(&rights);
+    }
+    let mut out = std::io::stdout();
+    let share = 100.0 * rights.right as f64 / rights.lines as f64;
+    writeln!(out, "right                  {share:.2} %")?;
+    writeln!(out, "lines                  {}", rights.lines)?;
+    writeln!(out, "loss (nats per line)   {:.4}", rights.nats)?;
+    Ok(())
 }
 
 fn print(scores: &Scores) -> Result<()> {

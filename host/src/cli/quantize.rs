@@ -168,11 +168,13 @@ pub fn run(args: &Args) -> Result<()> {
         .file_stem()
         .map(|n| n.to_string_lossy().into_owned());
     let name = args.name.clone().or(stem).unwrap_or_default();
+    let labels = model.labels().join("\n");
     let producer = concat!("kinglet ", env!("CARGO_PKG_VERSION"));
     let metadata = Metadata {
         name: &name,
         producer,
         source: &source,
+        labels: &labels,
     };
     let options = Options {
         weights: args.weights.into(),

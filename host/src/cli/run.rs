@@ -6,14 +6,15 @@ use super::prompt::Prompt;
 use crate::engine::Engine;
 use anyhow::Result;
 use kinglet::hash::logits_hash;
-use kinglet::{Sampler, Sampling, Utf8Stream, START_TOKEN};
+use kinglet::{Answer, Sampler, Sampling, Utf8Stream, START_TOKEN};
 use serde::Serialize;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
 /// Generate text from an image, exactly as a board does, or from a checkpoint in float
 ///
-/// The text is printed while it is generated. An empty prompt starts from
+/// A model of labels prints the label of the prompt and its probability. Else
+/// the text is printed while it is generated. An empty prompt starts from
 /// token 0, which ends a text in published vocabularies.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
@@ -57,6 +58,9 @@ pub fn run(args: &Args) -> Result<()> {
     if prompt.is_empty() {
         prompt.push(START_TOKEN);
     }
+    if !engine.labels().is_empty() {
+        return label(args, &engine, &prompt);
+    }
     let options = args.sampling;
     let settings = Sampling {
         temperature: options.temperature,
@@ -79,6 +83,35 @@ pub fn run(args: &Args) -> Result<()> {
     if args.json {
         return print_json(&report);
     }
+    Ok(())
+}
+
+#[derive(Debug, Serialize)]
+struct LabelReport<'a> {
+    prompt_tokens: usize,
+    label: &'a str,
+    probability: f32,
+    logits_hash: String,
+}
+
+/// Prints the label of the prompt.
+fn label(args: &Args, engine: &Engine, prompt: &[u32]) -> Result<()> {
+    let (&last, before) = prompt.split_last().unwrap_or((&START_TOKEN, &[]));
+    let mut runner = engine.runner();
+    runner.feed(before)?;
+    let logits = runner.step(last)?;
+    let answer = Answer::of(logits);
+    let report = LabelReport {
+        prompt_tokens: prompt.len(),
+        label: &engine.labels()[answer.class as usize],
+        probability: answer.probability,
+        logits_hash: hash(logits),
+    };
+    if args.json {
+        return print_json(&report);
+    }
+    let percent = 100.0 * report.probability;
+    writeln!(io::stdout(), "{} ({percent:.1} %)", report.label)?;
     Ok(())
 }
 

@@ -87,6 +87,7 @@ pub fn run(args: &Args) -> Result<()> {
         embd,
         ffn: args.ffn.unwrap_or(4 * args.channels) as usize,
         vocab: args.vocab as usize,
+        classes: 0,
         heads: match version {
             Version::V4 => 0,
             _ => embd / head_size,

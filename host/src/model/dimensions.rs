@@ -1,6 +1,6 @@
 //! The sizes of a model, from the shapes of a few tensors.
 
-use super::{ModelError, Version};
+use super::{ModelError, Version, LABELS_KEY};
 use crate::checkpoint::{Checkpoint, TensorInfo};
 
 /// The sizes of a model.
@@ -14,6 +14,9 @@ pub struct Dimensions {
     pub ffn: usize,
     /// Vocabulary entries, V.
     pub vocab: usize,
+    /// Classes of a model that answers with a label; 0 where the head's rows
+    /// are the vocabulary.
+    pub classes: usize,
     /// Heads, H; 0 for RWKV-4.
     pub heads: usize,
     /// Ranks of the low-rank matrices: decay (RWKV-6 and 7), token shift (6)
@@ -25,6 +28,14 @@ impl Dimensions {
     /// Channels of a head, N; 0 for RWKV-4.
     pub fn head_size(&self) -> usize {
         self.embd.checked_div(self.heads).unwrap_or(0)
+    }
+
+    /// Rows of the head: the vocabulary's entries, or the classes.
+    pub fn outputs(&self) -> usize {
+        match self.classes {
+            0 => self.vocab,
+            classes => classes,
+        }
     }
 
     /// Finds the sizes of a checkpoint.
@@ -65,6 +76,10 @@ impl Dimensions {
             embd,
             ffn,
             vocab,
+            classes: checkpoint
+                .metadata()
+                .get(LABELS_KEY)
+                .map_or(0, |labels| labels.lines().count()),
             heads,
             ranks,
         })

@@ -143,6 +143,12 @@ impl Model {
         &self.checkpoint
     }
 
+    /// The names of the classes, for a model that answers with a label.
+    pub fn labels(&self) -> Vec<String> {
+        let labels = self.checkpoint.metadata().get(LABELS_KEY);
+        labels.map_or_else(Vec::new, |labels| labels.lines().map(str::to_owned).collect())
+    }
+
     /// The vocabulary that the file carries; none, if it does not.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ pub fn shared_tensors(dimensions: &Dimensions) -> Vec<Expected> {
         ("blocks.0.ln0.bias", vec![embd]),
         ("ln_out.weight", vec![embd]),
         ("ln_out.bias", vec![embd]),
-        ("head.weight", vec![vocab, embd]),
+        ("head.weight", vec![dimensions.outputs(), embd]),
     ]
 }
 

@@ -79,6 +79,7 @@ pub(super) fn header(model: &Model, options: &Options<'_>) -> Result<Header, Pac
         n_embd: fits("channels", dimensions.embd, MAX_COLS)?,
         n_ffn: fits("hidden channels", dimensions.ffn, MAX_COLS)?,
         n_vocab: fits("vocabulary entries", dimensions.vocab, MAX_VOCAB)?,
+        n_class: fits("classes", dimensions.classes, MAX_VOCAB)?,
         n_head: fits("heads", dimensions.heads, MAX_COLS)?,
         gn_eps: if version.has_heads() {
             options.gn_eps

@@ -136,7 +136,7 @@ impl Reference {
 
     /// The state of an empty text.
     pub fn state(&self) -> ReferenceState {
-        let Dimensions { embd, vocab, .. } = self.dimensions;
+        let embd = self.dimensions.embd;
         let layer = |layer: &Layer| LayerState {
             att_x: vec![0.0; embd],
             ffn_x: vec![0.0; embd],
@@ -148,7 +148,7 @@ impl Reference {
         ReferenceState {
             layers: self.layers.iter().map(layer).collect(),
             x: vec![0.0; embd],
-            logits: vec![0.0; vocab],
+            logits: vec![0.0; self.dimensions.outputs()],
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::gradient::Sequence;
 use super::prepare::encode;
+use crate::labels::labelled_lines;
 use crate::random::Random;
 use kinglet::Tokenizer;
 
@@ -78,33 +79,21 @@ impl Lines {
         labels: &mut Vec<String>,
         may_add: bool,
     ) -> Result<(), (usize, String)> {
-        for (index, line) in text.split(|&byte| byte == b'\n').enumerate() {
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
-            if line.is_empty() {
-                continue;
-            }
-            let fail = |problem: String| (index + 1, problem);
-            let tab = line.iter().rposition(|&byte| byte == b'\t');
-            let tab = tab.ok_or_else(|| fail("has no tab".to_owned()))?;
-            let label = std::str::from_utf8(&line[tab + 1..])
-                .map_err(|_| fail("has a label that is not UTF-8".to_owned()))?
-                .trim();
-            if label.is_empty() || tab == 0 {
-                return Err(fail("has no text or no label".to_owned()));
-            }
-            let class = match labels.iter().position(|known| known == label) {
+        for line in labelled_lines(text)? {
+            let class = match labels.iter().position(|known| known == line.label) {
                 Some(class) => class,
                 None if may_add => {
-                    labels.push(label.to_owned());
+                    labels.push(line.label.to_owned());
                     labels.len() - 1
                 }
                 None => {
                     let known = "which no line that is learned from has";
-                    return Err(fail(format!("has the label `{label}`, {known}")));
+                    let problem = format!("has the label `{}`, {known}", line.label);
+                    return Err((line.number, problem));
                 }
             };
             self.lines.push(Sequence {
-                tokens: encode(tokenizer, &line[..tab]),
+                tokens: encode(tokenizer, line.text),
                 targets: vec![class as u32],
             });
         }

@@ -89,10 +89,10 @@ pub fn prepare(settings: &Settings) -> Result<Prepared, DataError> {
     let trie = vocabulary.to_trie();
     let trie = Trie::new(&trie, settings.vocab as u32).expect("built for this size");
     let tokenizer = Tokenizer::trie(trie);
-    let (data, outputs) = match settings.task {
+    let (data, classes) = match settings.task {
         Task::Text => {
             let data = split_texts(&texts, held_out.as_deref(), &tokenizer);
-            (data, settings.vocab)
+            (data, 0)
         }
         Task::Classify => {
             let (lines, labels) = read_lines(settings, &texts, held_out.as_deref(), &tokenizer)?;
@@ -101,7 +101,7 @@ pub fn prepare(settings: &Settings) -> Result<Prepared, DataError> {
         }
     };
     Ok(Prepared {
-        network: network(settings, outputs),
+        network: network(settings, classes),
         data,
         vocabulary,
     })
@@ -176,8 +176,8 @@ fn read_lines(
     Ok(([learned, validation], labels))
 }
 
-/// The network that settings ask for.
-pub fn network(settings: &Settings, outputs: usize) -> Network {
+/// The network that settings ask for; `classes` are 0 for text.
+pub fn network(settings: &Settings, classes: usize) -> Network {
     let version = match settings.version {
         Kind::V4 | Kind::Gpt => Version::V4,
         Kind::V5 => Version::V52,
@@ -193,6 +193,7 @@ pub fn network(settings: &Settings, outputs: usize) -> Network {
         embd: settings.channels,
         ffn: settings.hidden(),
         vocab: settings.vocab,
+        classes,
         heads,
         ranks: ranks(version, settings.channels, settings.layers),
     };
@@ -202,7 +203,7 @@ pub fn network(settings: &Settings, outputs: usize) -> Network {
         },
         _ => Arch::Rwkv(version),
     };
-    Network::new(arch, dimensions, outputs)
+    Network::new(arch, dimensions)
 }
 
 /// Ranks in proportion to the channels, in steps of eight: a quarter for

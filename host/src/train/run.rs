@@ -16,7 +16,11 @@ use std::time::{Duration, Instant};
 const VALIDATIONS: u32 = 20;
 
 /// Tokens of a sequence of validation text, unless the network reads fewer.
-const VALIDATION_TOKENS: usize = 2048;
+const VALIDATION_TOKENS: usize = 1024;
+
+/// Tokens of all of them, at most: a validation shall not cost much beside
+/// the steps between two.
+const MOST_VALIDATION_TOKENS: usize = 16 * 1024;
 
 /// A point of the loss curve. Losses are bits per byte, or for labels nats
 /// per line.
@@ -146,7 +150,9 @@ fn validation(settings: &Settings, data: &Data) -> Vec<Sequence> {
                 super::settings::Kind::Gpt => settings.context,
                 _ => VALIDATION_TOKENS,
             };
-            validation.windows(len)
+            let windows = validation.windows(len);
+            let every = validation.len().div_ceil(MOST_VALIDATION_TOKENS).max(1);
+            windows.into_iter().step_by(every).collect()
         }
         Data::Lines([_, validation], _) => validation.all().to_vec(),
     }

@@ -6,11 +6,7 @@ use super::super::tape::{Tape, Var};
 use super::Layer;
 use crate::model::Dimensions;
 
-pub(super) fn tensors(
-    dimensions: &Dimensions,
-    positions: usize,
-    outputs: usize,
-) -> Vec<(String, Vec<usize>)> {
+pub(super) fn tensors(dimensions: &Dimensions, positions: usize) -> Vec<(String, Vec<usize>)> {
     let Dimensions {
         embd: c,
         ffn,
@@ -35,7 +31,7 @@ pub(super) fn tensors(
     }
     tensors.push(("ln_out.weight".to_owned(), vec![c]));
     tensors.push(("ln_out.bias".to_owned(), vec![c]));
-    tensors.push(("head.weight".to_owned(), vec![outputs, c]));
+    tensors.push(("head.weight".to_owned(), vec![dimensions.outputs(), c]));
     tensors
 }
 

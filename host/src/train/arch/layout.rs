@@ -50,18 +50,15 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// The tensors of a network whose head has `outputs` rows.
-    pub(super) fn new(arch: Arch, dimensions: &Dimensions, outputs: usize) -> Self {
+    /// The tensors of a network.
+    pub(super) fn new(arch: Arch, dimensions: &Dimensions) -> Self {
         let mut layout = Self {
             entries: Vec::new(),
             by_name: HashMap::new(),
         };
         match arch {
             Arch::Rwkv(version) => {
-                for (name, mut shape) in shared_tensors(dimensions) {
-                    if name == "head.weight" {
-                        shape[0] = outputs;
-                    }
+                for (name, shape) in shared_tensors(dimensions) {
                     layout.add(name.to_owned(), shape);
                 }
                 for index in 0..dimensions.layers {
@@ -71,7 +68,7 @@ impl Layout {
                 }
             }
             Arch::Gpt { positions } => {
-                for (name, shape) in super::gpt::tensors(dimensions, positions, outputs) {
+                for (name, shape) in super::gpt::tensors(dimensions, positions) {
                     layout.add(name, shape);
                 }
             }

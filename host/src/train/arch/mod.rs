@@ -49,12 +49,12 @@ pub struct Network {
 }
 
 impl Network {
-    /// A network whose head has `outputs` rows: the vocabulary, or labels.
-    pub fn new(arch: Arch, dimensions: Dimensions, outputs: usize) -> Self {
+    /// A network of such sizes.
+    pub fn new(arch: Arch, dimensions: Dimensions) -> Self {
         Self {
             arch,
             dimensions,
-            layout: Layout::new(arch, &dimensions, outputs),
+            layout: Layout::new(arch, &dimensions),
             gn_eps: f64::from(crate::reference::DEFAULT_GN_EPS),
             rounding: false,
         }

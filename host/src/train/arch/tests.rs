@@ -14,6 +14,7 @@ fn dimensions(version: Option<Version>) -> Dimensions {
         embd: 12,
         ffn: 20,
         vocab: 11,
+        classes: 0,
         heads: if version == Some(V4) { 0 } else { 3 },
         ranks,
     }
@@ -24,7 +25,7 @@ fn networks() -> Vec<Network> {
     let gpt = (Arch::Gpt { positions: 32 }, dimensions(None));
     rwkv.into_iter()
         .chain([gpt])
-        .map(|(arch, dimensions)| Network::new(arch, dimensions, dimensions.vocab))
+        .map(|(arch, dimensions)| Network::new(arch, dimensions))
         .collect()
 }
 
