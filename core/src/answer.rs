@@ -22,7 +22,9 @@ impl Answer {
                 best = (class, logit);
             }
         }
-        let sum = logits.iter().fold(0.0, |sum, logit| sum + exp(logit - best.1));
+        let sum = logits
+            .iter()
+            .fold(0.0, |sum, logit| sum + exp(logit - best.1));
         Self {
             class: best.0,
             probability: if sum > 0.0 { 1.0 / sum } else { 0.0 },

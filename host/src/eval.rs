@@ -146,7 +146,10 @@ pub fn evaluate_labels(engine: &Engine, text: &[u8]) -> Result<Rights, EvalError
 fn score_label(engine: &Engine, line: &Labelled<'_>) -> Result<(bool, f64), EvalError> {
     let class = engine.labels().iter().position(|l| *l == line.label);
     let class = class.ok_or_else(|| {
-        let problem = format!("has the label `{}`, which the model does not know", line.label);
+        let problem = format!(
+            "has the label `{}`, which the model does not know",
+            line.label
+        );
         EvalError::Line(line.number, problem)
     })?;
     let tokens = engine.encode(line.text)?;

@@ -32,6 +32,7 @@ pub mod pack;
 pub mod quantize;
 pub mod random;
 pub mod reference;
+mod simd;
 pub mod synth;
 pub mod threads;
 pub mod tokenizer;

@@ -139,3 +139,44 @@ pub fn file(folder: &Path, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
     std::fs::write(&path, bytes).expect("the folder can be written");
     path
 }
+
+/// Sentences of a small grammar, the same for the same seed: text that a
+/// small model learns in seconds.
+pub fn sentences(count: usize, seed: u64) -> String {
+    const WHO: [&str; 6] = [
+        "the cat",
+        "a small bird",
+        "my sister",
+        "the old baker",
+        "a fox",
+        "nobody",
+    ];
+    const DOES: [&str; 5] = ["sees", "paints", "looks for", "finds", "forgets"];
+    const WHAT: [&str; 6] = [
+        "the moon",
+        "a red ball",
+        "three apples",
+        "the way home",
+        "a song",
+        "it",
+    ];
+    const WHEN: [&str; 4] = ["today", "in the morning", "at night", "again and again"];
+    let mut state = seed;
+    let mut pick = |from: &[&'static str]| {
+        // Knuth's multiplier; the upper bits are the random ones.
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        from[(state >> 33) as usize % from.len()]
+    };
+    let mut sentence = |_| {
+        format!(
+            "{} {} {} {}.\n",
+            pick(&WHO),
+            pick(&DOES),
+            pick(&WHAT),
+            pick(&WHEN)
+        )
+    };
+    (0..count).map(&mut sentence).collect()
+}

@@ -119,11 +119,15 @@ fn vocab(text: &str) -> Result<usize, String> {
 
 pub fn run(args: &Args) -> Result<()> {
     let settings = settings(args)?;
-    settings.check().map_err(|error| BadUse(error.to_string()))?;
+    settings
+        .check()
+        .map_err(|error| BadUse(error.to_string()))?;
     check_output(&args.output)?;
     if let Some(threads) = args.threads {
         // Fails only where it was done before: not in this program.
-        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+        let _ = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build_global();
     }
     if args.fresh {
         remove(&training_file(&args.output))?;
@@ -250,13 +254,22 @@ fn write_results(
     )
     .with_context(|| {
         let saved = training_file(output);
-        format!("the training is done and saved in {}: give the same command again when there is room", saved.display())
+        format!(
+            "the training is done and saved in {}: give the same command again when there is room",
+            saved.display()
+        )
     })?;
     let text = |path: PathBuf, text: String| {
         write_file(&path, |file| Ok(file.write_all(text.as_bytes())?))
     };
-    text(output.with_extension("svg"), curve(&trained.progress.points))?;
-    text(output.with_extension("md"), card(output, settings, prepared, trained))?;
+    text(
+        output.with_extension("svg"),
+        curve(&trained.progress.points),
+    )?;
+    text(
+        output.with_extension("md"),
+        card(output, settings, prepared, trained),
+    )?;
     remove(&training_file(output))?;
     report(args, prepared, trained)
 }
@@ -301,7 +314,11 @@ fn report(args: &Args, prepared: &Prepared, trained: &Trained) -> Result<()> {
         writeln!(out, "validation             {loss:.4} {unit} (step {step})")?;
     }
     if let Some(right) = progress.right {
-        writeln!(out, "right                  {:.2} % of the validation lines", 100.0 * right)?;
+        writeln!(
+            out,
+            "right                  {:.2} % of the validation lines",
+            100.0 * right
+        )?;
     }
     Ok(())
 }

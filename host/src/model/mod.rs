@@ -9,8 +9,8 @@ pub use dimensions::Dimensions;
 pub use tensors::{layer_tensors, shared_tensors};
 pub use version::{detect_version, Version};
 
-use crate::tokenizer::{Vocabulary, VocabularyError};
 use crate::checkpoint::{Checkpoint, CheckpointError, Tensor};
+use crate::tokenizer::{Vocabulary, VocabularyError};
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -146,7 +146,9 @@ impl Model {
     /// The names of the classes, for a model that answers with a label.
     pub fn labels(&self) -> Vec<String> {
         let labels = self.checkpoint.metadata().get(LABELS_KEY);
-        labels.map_or_else(Vec::new, |labels| labels.lines().map(str::to_owned).collect())
+        labels.map_or_else(Vec::new, |labels| {
+            labels.lines().map(str::to_owned).collect()
+        })
     }
 
     /// The vocabulary that the file carries; none, if it does not.

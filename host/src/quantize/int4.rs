@@ -3,6 +3,7 @@
 //! product of the two.
 
 use super::{inverse, round};
+use crate::simd::sum;
 use half::bf16;
 use kinglet::image::GROUP_COLS;
 
@@ -17,6 +18,7 @@ const TRIALS: usize = 48;
 
 /// Quantizes `row` `[cols]` into `q` and `group_scales`; returns the row's
 /// scale.
+#[inline(always)]
 pub(super) fn row(row: &[f32], q: &mut [i8], group_scales: &mut [u8]) -> bf16 {
     let coarsest = row.chunks(GROUP_COLS).map(best_step).fold(0.0f32, f32::max);
     // Rounded up, so that the coarsest group's scale does not exceed 255.
@@ -35,50 +37,62 @@ pub(super) fn row(row: &[f32], q: &mut [i8], group_scales: &mut [u8]) -> bf16 {
     scale
 }
 
+#[inline(always)]
 fn nearest(w: f32, inverse: f32) -> f32 {
     round(w * inverse).clamp(MIN, MAX)
 }
 
+#[inline(always)]
 fn magnitude(group: &[f32]) -> f32 {
     group.iter().fold(0.0f32, |m, w| m.max(w.abs()))
 }
 
 /// The squared error of a group, in units of `unit` squared.
+#[inline(always)]
 fn squared_error(group: &[f32], step: f32, unit: f32) -> f32 {
     let inverse = inverse(step);
-    let error = group.iter().map(|&w| {
-        let difference = w * inverse - nearest(w, inverse);
+    let error = sum(group.len(), |i| {
+        let difference = group[i] * inverse - nearest(group[i], inverse);
         difference * difference
     });
     let scale = step / unit;
-    error.sum::<f32>() * scale * scale
+    error * scale * scale
 }
 
 /// The best step of a group, were it free to have any.
+#[inline(always)]
 fn best_step(group: &[f32]) -> f32 {
     let max = magnitude(group);
     let trial = |i: usize| max * (FINEST + (COARSEST - FINEST) * i as f32 / TRIALS as f32);
     let steps = (0..=TRIALS).map(trial);
-    least(steps, |&step| squared_error(group, step, max)).unwrap_or(0.0)
+    least(
+        steps,
+        #[inline(always)]
+        |&step| squared_error(group, step, max),
+    )
+    .unwrap_or(0.0)
 }
 
 /// The best integer scale of a group under the row's scale.
+#[inline(always)]
 fn best_group_scale(group: &[f32], scale: f32) -> u8 {
     let max = magnitude(group);
     let bound = |share: f32| (max * share * inverse(scale)).clamp(0.0, 255.0);
     // A group far below the row's largest may be best at zero.
     let candidates = bound(FINEST).floor() as u8..=bound(COARSEST).ceil() as u8;
-    least(candidates, |&m| {
-        if m == 0 {
-            group.iter().map(|w| (w / max).powi(2)).sum()
-        } else {
-            squared_error(group, f32::from(m) * scale, max)
-        }
-    })
+    least(
+        candidates,
+        #[inline(always)]
+        |&m| match m {
+            0 => group.iter().map(|w| (w / max).powi(2)).sum(),
+            m => squared_error(group, f32::from(m) * scale, max),
+        },
+    )
     .unwrap_or(0)
 }
 
 /// The candidate with the least cost; `None` if all costs are NaN.
+#[inline(always)]
 fn least<T>(candidates: impl Iterator<Item = T>, cost: impl Fn(&T) -> f32) -> Option<T> {
     let mut best = None;
     let mut best_cost = f32::INFINITY;

@@ -1,6 +1,7 @@
 //! One row of int8 weights under a bfloat16 scale.
 
 use super::{inverse, round};
+use crate::simd::sum;
 use half::bf16;
 
 /// The largest magnitude used: symmetric, as the kernels' bounds assume.
@@ -10,6 +11,7 @@ const MAX: f32 = 127.0;
 const LEAST_SHARE: f32 = 0.7;
 
 /// Quantizes `row` `[cols]` into `q` and returns the scale.
+#[inline(always)]
 pub(super) fn row(row: &[f32], q: &mut [i8]) -> bf16 {
     let max = row.iter().fold(0.0f32, |m, w| m.max(w.abs()));
     let scale = best_scale(row, max);
@@ -21,6 +23,7 @@ pub(super) fn row(row: &[f32], q: &mut [i8]) -> bf16 {
 }
 
 /// Tries every bfloat16 from the first that clips nothing downwards.
+#[inline(always)]
 fn best_scale(row: &[f32], max: f32) -> bf16 {
     let first = bf16::from_f32(max / MAX * 1.004);
     let mut best = (f32::INFINITY, first);
@@ -38,13 +41,14 @@ fn best_scale(row: &[f32], max: f32) -> bf16 {
 
 /// The squared error of the row under `scale`, in units of `max` squared: so
 /// it stays in range for tiny and huge rows alike.
+#[inline(always)]
 fn squared_error(row: &[f32], scale: f32, max: f32) -> f32 {
     let inverse = inverse(scale);
-    let error = row.iter().map(|w| {
-        let x = w * inverse;
+    let error = sum(row.len(), |i| {
+        let x = row[i] * inverse;
         let q = round(x).clamp(-MAX, MAX);
         (x - q) * (x - q)
     });
     let unit = scale / max;
-    error.sum::<f32>() * unit * unit
+    error * unit * unit
 }

@@ -6,6 +6,7 @@
 mod int4;
 mod int8;
 
+use crate::simd::wide;
 use half::bf16;
 use kinglet::image::{Bits, GROUP_COLS};
 use rayon::prelude::*;
@@ -30,12 +31,14 @@ pub struct Quantized {
 /// Adding and taking away this rounds to the nearest integer, as core does.
 const ROUND_MAGIC: f32 = 12_582_912.0;
 
+#[inline(always)]
 fn round(x: f32) -> f32 {
     (x + ROUND_MAGIC) - ROUND_MAGIC
 }
 
 /// The reciprocal of a step; zero where that is not a finite number, so that
 /// rows of (almost) nothing become zeros.
+#[inline(always)]
 fn inverse(step: f32) -> f32 {
     if step >= f32::MIN_POSITIVE {
         1.0 / step
@@ -63,12 +66,20 @@ pub fn quantize(data: &[f32], rows: usize, cols: usize, bits: Bits) -> Quantized
         .par_chunks_exact(cols)
         .zip(out.weights.par_chunks_exact_mut(cols));
     match bits {
-        Bits::Int8 => rows
-            .zip(scales)
-            .for_each(|((row, q), scale)| *scale = int8::row(row, q)),
+        Bits::Int8 => rows.zip(scales).for_each(|((row, q), scale)| {
+            wide(
+                #[inline(always)]
+                || *scale = int8::row(row, q),
+            );
+        }),
         Bits::Int4 => rows
             .zip(scales.zip(out.group_scales.par_chunks_exact_mut(groups)))
-            .for_each(|((row, q), (scale, groups))| *scale = int4::row(row, q, groups)),
+            .for_each(|((row, q), (scale, groups))| {
+                wide(
+                    #[inline(always)]
+                    || *scale = int4::row(row, q, groups),
+                );
+            }),
     }
     out
 }

@@ -106,8 +106,12 @@ impl Vocabulary {
     }
 
     /// The 256 bytes, each being its own id.
-    pub(crate) fn bytes() -> Self {
-        Self::from_tokens((0..=255).map(|byte| (vec![byte], u32::from(byte))).collect())
+    pub fn bytes() -> Self {
+        Self::from_tokens(
+            (0..=255)
+                .map(|byte| (vec![byte], u32::from(byte)))
+                .collect(),
+        )
     }
 
     /// The text that [`Vocabulary::parse`] reads.

@@ -36,7 +36,10 @@ pub fn card(output: &Path, settings: &Settings, prepared: &Prepared, trained: &T
     );
     match settings.vocab {
         256 => row("vocabulary", "the 256 bytes".to_owned()),
-        entries => row("vocabulary", format!("{entries} entries, longest match, learned")),
+        entries => row(
+            "vocabulary",
+            format!("{entries} entries, longest match, learned"),
+        ),
     }
     row("learned from", texts.join(", "));
     let read = u64::from(trained.steps) * (settings.batch * settings.context) as u64;
@@ -62,7 +65,10 @@ pub fn card(output: &Path, settings: &Settings, prepared: &Prepared, trained: &T
         row("validation", format!("{loss:.4} {unit}, step {step}"));
     }
     if let Some(right) = trained.progress.right {
-        row("right", format!("{:.2} % of the validation lines", 100.0 * right));
+        row(
+            "right",
+            format!("{:.2} % of the validation lines", 100.0 * right),
+        );
     }
     row("seed", settings.seed.to_string());
     text

@@ -13,10 +13,7 @@ pub fn curve(points: &[Point]) -> String {
     text
 }
 
-fn draw<'t>(
-    text: &'t mut String,
-    points: &[Point],
-) -> Result<(), Box<dyn std::error::Error + 't>> {
+fn draw<'t>(text: &'t mut String, points: &[Point]) -> Result<(), Box<dyn std::error::Error + 't>> {
     let area = SVGBackend::with_string(text, SIZE).into_drawing_area();
     area.fill(&WHITE)?;
     let last = points.last().map_or(1, |point| point.step.max(1));

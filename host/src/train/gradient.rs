@@ -5,8 +5,8 @@
 //! sum has the same bits on one thread and on many.
 
 use super::arch::Network;
-use super::real::wide;
 use super::tape::{Pool, Tape, Var};
+use crate::simd::wide;
 use rayon::prelude::*;
 
 /// Lanes of a batch, at most.
@@ -49,7 +49,8 @@ impl Gradients {
     /// The mean loss of all targets in nats, and its gradient.
     pub fn of(&mut self, network: &Network, weights: &[f32], batch: &[Sequence]) -> (f64, &[f32]) {
         let count = LANES.min(batch.len());
-        self.lanes.resize_with(count.max(self.lanes.len()), Lane::default);
+        self.lanes
+            .resize_with(count.max(self.lanes.len()), Lane::default);
         let lanes = &mut self.lanes[..count];
         let targets: usize = batch.iter().map(|s| s.targets.len()).sum();
         let scale = 1.0 / targets.max(1) as f32;

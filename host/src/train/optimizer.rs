@@ -1,7 +1,7 @@
 //! AdamW (Loshchilov and Hutter, arXiv 1711.05101), and how fast it learns.
 
 use super::arch::Layout;
-use super::real::{sum, wide};
+use crate::simd::{sum, wide};
 use serde::{Deserialize, Serialize};
 
 /// How weights are moved.
@@ -81,7 +81,12 @@ impl Moments {
     ) -> f64 {
         let squares = wide(
             #[inline(always)]
-            || gradient.chunks(4096).map(|g| f64::from(sum(g.len(), |i| g[i] * g[i]))).sum::<f64>(),
+            || {
+                gradient
+                    .chunks(4096)
+                    .map(|g| f64::from(sum(g.len(), |i| g[i] * g[i])))
+                    .sum::<f64>()
+            },
         );
         let length = squares.sqrt();
         let shorten = (f64::from(settings.clip) / length.max(1e-12)).min(1.0) as f32;

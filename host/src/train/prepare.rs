@@ -25,7 +25,9 @@ pub enum DataError {
         error: std::io::Error,
     },
     /// Too little text.
-    #[error("{names}: {bytes} bytes of text are too few to learn from; give at least {FEWEST_BYTES}")]
+    #[error(
+        "{names}: {bytes} bytes of text are too few to learn from; give at least {FEWEST_BYTES}"
+    )]
     TooShort {
         /// The files.
         names: String,
@@ -75,7 +77,11 @@ pub struct Prepared {
 /// # Errors
 /// [`DataError`] names the file.
 pub fn prepare(settings: &Settings) -> Result<Prepared, DataError> {
-    let texts: Vec<Vec<u8>> = settings.text.iter().map(|path| read(path)).collect::<Result<_, _>>()?;
+    let texts: Vec<Vec<u8>> = settings
+        .text
+        .iter()
+        .map(|path| read(path))
+        .collect::<Result<_, _>>()?;
     let held_out = settings.validation.as_deref().map(read).transpose()?;
     let bytes = texts.iter().map(Vec::len).sum();
     if bytes < FEWEST_BYTES {
@@ -115,7 +121,10 @@ fn read(path: &Path) -> Result<Vec<u8>, DataError> {
 }
 
 fn names(paths: &[PathBuf]) -> String {
-    let names: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+    let names: Vec<_> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
     names.join(", ")
 }
 
@@ -156,7 +165,9 @@ fn read_lines(
             line,
             problem,
         };
-        learned.read(text, tokenizer, &mut labels, true).map_err(at)?;
+        learned
+            .read(text, tokenizer, &mut labels, true)
+            .map_err(at)?;
     }
     if labels.len() < 2 {
         return Err(DataError::OneLabel(names(&settings.text)));
@@ -169,7 +180,9 @@ fn read_lines(
                 line,
                 problem,
             };
-            validation.read(text, tokenizer, &mut labels, false).map_err(at)?;
+            validation
+                .read(text, tokenizer, &mut labels, false)
+                .map_err(at)?;
         }
         _ => validation = learned.split_off_every(20),
     }

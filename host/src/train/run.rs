@@ -210,7 +210,10 @@ impl Run<'_> {
 
     /// How weights are to be rounded now.
     fn qat(&self, share: f64) -> Option<Qat> {
-        let bits = self.settings.qat.filter(|_| share >= self.settings.qat_from)?;
+        let bits = self
+            .settings
+            .qat
+            .filter(|_| share >= self.settings.qat_from)?;
         Some(Qat {
             weights: bits,
             head: bits,

@@ -94,7 +94,10 @@ pub fn save_training(
     };
     let json = |value: serde_json::Result<String>| value.unwrap_or_default();
     let metadata = BTreeMap::from([
-        (SETTINGS_KEY.to_owned(), json(serde_json::to_string(settings))),
+        (
+            SETTINGS_KEY.to_owned(),
+            json(serde_json::to_string(settings)),
+        ),
         (PROGRESS_KEY.to_owned(), json(serde_json::to_string(&saved))),
     ]);
     let shape = [trainer.weights.len()];
@@ -129,7 +132,9 @@ pub fn take_up(
     let note = |key: &str| checkpoint.metadata().get(key).ok_or_else(not_a_training);
     let theirs: serde_json::Value =
         serde_json::from_str(note(SETTINGS_KEY)?).map_err(|_| not_a_training())?;
-    let ours = serde_json::to_value(settings).unwrap_or_default();
+    // By way of text, as theirs: a float's text is not its value in binary.
+    let ours = serde_json::to_string(settings).unwrap_or_default();
+    let ours: serde_json::Value = serde_json::from_str(&ours).unwrap_or_default();
     let differences = differences(&ours, &theirs);
     if !differences.is_empty() {
         return Err(ResumeError::OtherSettings { path, differences });
@@ -158,7 +163,9 @@ fn differences(ours: &serde_json::Value, theirs: &serde_json::Value) -> String {
         ours.as_object().unwrap_or(&empty),
         theirs.as_object().unwrap_or(&empty),
     );
-    let differ = ours.iter().filter(|(name, value)| theirs.get(*name) != Some(value));
+    let differ = ours
+        .iter()
+        .filter(|(name, value)| theirs.get(*name) != Some(value));
     let names: Vec<_> = differ.map(|(name, _)| name.as_str()).collect();
     names.join(", ")
 }
@@ -192,7 +199,14 @@ pub fn save_checkpoint(
         .layout
         .entries()
         .iter()
-        .map(|entry| (&*entry.name, &entry.shape[..], dtype, &weights[entry.range()]))
+        .map(|entry| {
+            (
+                &*entry.name,
+                &entry.shape[..],
+                dtype,
+                &weights[entry.range()],
+            )
+        })
         .collect();
     replace(output, |path| write_safetensors(path, &tensors, &metadata))
 }

@@ -80,9 +80,8 @@ impl Words {
         let (mut from, mut to) = (0, 0);
         while from < self.tokens.len() {
             let next = self.tokens.get(from + 1);
-            let merged = self.tokens[from] == pair[0]
-                && next == Some(&pair[1])
-                && !self.begins[from + 1];
+            let merged =
+                self.tokens[from] == pair[0] && next == Some(&pair[1]) && !self.begins[from + 1];
             self.begins[to] = self.begins[from];
             self.tokens[to] = if merged { new } else { self.tokens[from] };
             from += if merged { 2 } else { 1 };

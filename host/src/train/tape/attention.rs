@@ -1,7 +1,8 @@
 //! Causal self-attention: the Transformer that RWKV is compared with.
 
-use super::super::real::{sum, wide, Real};
+use super::super::real::Real;
 use super::{Back, Backward, Param, Tape, Var};
+use crate::simd::{sum, wide};
 
 struct Attention<F> {
     inputs: [Var; 3],
@@ -75,6 +76,10 @@ fn softmax<F: Real>(map: &mut [F]) {
 }
 
 impl<F: Real> Backward<F> for Attention<F> {
+    fn kept(&mut self) -> Vec<F> {
+        std::mem::take(&mut self.weights)
+    }
+
     fn backward(&self, y: &[F], dy: Vec<F>, back: &mut Back<'_, F>) {
         let size = self.size;
         let cols = back.cols(self.inputs[0]);

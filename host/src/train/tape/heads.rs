@@ -1,7 +1,8 @@
 //! Operations within the heads of matrix-state versions.
 
-use super::super::real::{sum, wide, Real};
+use super::super::real::Real;
 use super::{Back, Backward, Param, Tape, Var};
+use crate::simd::{sum, wide};
 
 struct Unit<F> {
     x: Var,

@@ -1,24 +1,32 @@
 //! What training makes smaller.
 
-use super::super::real::{sum, wide, Real};
+use super::super::real::Real;
 use super::{Back, Backward, Tape, Var};
+use crate::simd::{sum, wide};
 
 struct CrossEntropy<F> {
     logits: Var,
     /// The gradient of the loss by the logits: probabilities, less one at
     /// the target.
-    slope: std::cell::RefCell<Vec<F>>,
+    slope: Vec<F>,
 }
 
 impl<F: Real> Backward<F> for CrossEntropy<F> {
+    fn kept(&mut self) -> Vec<F> {
+        std::mem::take(&mut self.slope)
+    }
+
     fn backward(&self, _: &[F], dy: Vec<F>, back: &mut Back<'_, F>) {
-        let mut slope = self.slope.take();
+        let mut slope = back.buffer(self.slope.len());
         let cols = back.cols(self.logits);
         wide(
             #[inline(always)]
             || {
-                for (slope, &dy) in slope.chunks_exact_mut(cols).zip(&dy) {
-                    slope.iter_mut().for_each(|slope| *slope *= dy);
+                let rows = self.slope.chunks_exact(cols).zip(&dy);
+                for (out, (slope, &dy)) in slope.chunks_exact_mut(cols).zip(rows) {
+                    out.iter_mut()
+                        .zip(slope)
+                        .for_each(|(out, &s)| *out = s * dy);
                 }
             },
         );
@@ -52,7 +60,6 @@ impl<F: Real> Tape<'_, F> {
                 }
             },
         );
-        let slope = std::cell::RefCell::new(slope);
         self.push(1, losses, CrossEntropy { logits, slope })
     }
 }

@@ -53,6 +53,11 @@ impl Param {
 trait Backward<F> {
     /// Hands on `dy`, the gradient of the value `y`, to its inputs and weights.
     fn backward(&self, y: &[F], dy: Vec<F>, back: &mut Back<'_, F>);
+
+    /// A large buffer that it kept for the way back, to be used again.
+    fn kept(&mut self) -> Vec<F> {
+        Vec::new()
+    }
 }
 
 /// `[rows, cols]` values, row-major, and how they came about.
@@ -135,7 +140,8 @@ impl<'p, F: Real> Tape<'p, F> {
 
     /// Gives all buffers back.
     pub fn end(self) {
-        for node in self.nodes {
+        for mut node in self.nodes {
+            self.pool.give(node.op.kept());
             self.pool.give(node.value);
         }
     }
@@ -180,7 +186,7 @@ impl<'t, F: Real> Back<'t, F> {
     fn give(&mut self, var: Var, dx: Vec<F>) {
         match &mut self.of_values[var.0] {
             Some(sum) => {
-                super::real::wide(
+                crate::simd::wide(
                     #[inline(always)]
                     || sum.iter_mut().zip(&dx).for_each(|(sum, &dx)| *sum += dx),
                 );

@@ -1,7 +1,8 @@
 //! Layer norm and group norm.
 
-use super::super::real::{sum, wide, Real};
+use super::super::real::Real;
 use super::{Back, Backward, Param, Tape, Var};
+use crate::simd::{sum, wide};
 
 /// The epsilon of layer norms.
 const LAYER_NORM_EPS: f64 = 1e-5;

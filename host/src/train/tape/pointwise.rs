@@ -1,7 +1,8 @@
 //! Operations on each element by itself, with weights per channel.
 
-use super::super::real::{sigmoid, tanh, wide, Real};
+use super::super::real::{sigmoid, tanh, Real};
 use super::{Back, Backward, Param, Tape, Var};
+use crate::simd::wide;
 
 /// `y = f(x, w)` of `N` values and `M` vectors of weights, element by
 /// element. `partials(x, w, y)` are the derivatives of y.

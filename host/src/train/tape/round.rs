@@ -1,8 +1,9 @@
 //! Rounding to what the device computes with; gradients pass as if nothing
 //! had been rounded (the straight-through estimator).
 
-use super::super::real::{wide, Real};
+use super::super::real::Real;
 use super::{Back, Backward, Param, Tape, Var};
+use crate::simd::wide;
 
 struct Through {
     x: Var,

@@ -1,7 +1,8 @@
 //! Token shift: each row mixed with the row before; the first with zeros.
 
-use super::super::real::{wide, Real};
+use super::super::real::Real;
 use super::{Back, Backward, Param, Tape, Var};
+use crate::simd::wide;
 
 /// What the mix is the weight of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

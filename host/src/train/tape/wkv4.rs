@@ -6,8 +6,9 @@
 //! and a common exponent p: `A = aa e^p`. The way back needs the sums of
 //! `e^(w n) / (B + e^(u+k))` over later positions, which are kept likewise.
 
-use super::super::real::{wide, Real};
+use super::super::real::Real;
 use super::{Back, Backward, Param, Tape, Var};
+use crate::simd::wide;
 
 struct Wkv4<F> {
     k: Var,
@@ -98,6 +99,10 @@ struct Later<F> {
 }
 
 impl<F: Real> Backward<F> for Wkv4<F> {
+    fn kept(&mut self) -> Vec<F> {
+        std::mem::take(&mut self.sums)
+    }
+
     fn backward(&self, y: &[F], dy: Vec<F>, back: &mut Back<'_, F>) {
         let (ks, vs, u) = (
             back.value(self.k),

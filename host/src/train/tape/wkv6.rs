@@ -3,9 +3,10 @@
 //! `y = sum_i r[i] (u[i] k[i] v + S[i])`, then `S[i] <- w[i] S[i] + k[i] v`:
 //! the rows, one for each key channel, do not depend on each other.
 
-use super::super::real::{wide, Real};
+use super::super::real::Real;
 use super::rows::{add, for_size, row, row_mut, ROWS};
 use super::{Back, Backward, Param, Tape, Var};
+use crate::simd::wide;
 use pulp::{Simd, WithSimd};
 
 struct Wkv6 {

@@ -5,9 +5,10 @@
 //! `y = s . r`. So some rows at a time go through all positions, their states
 //! kept for the way back.
 
-use super::super::real::{wide, Real};
+use super::super::real::Real;
 use super::rows::{add, add_product, for_size, row, row_mut, ROWS};
 use super::{Back, Backward, Tape, Var};
+use crate::simd::wide;
 use pulp::{Simd, WithSimd};
 
 /// r, w, k, v, kk and a of each position, `[T, C]`.
@@ -65,28 +66,31 @@ impl<F: Real> Tape<'_, F> {
 
 /// The state is held transposed, `[key, value]`: all sums run down columns.
 fn forward<F: Real, const N: usize>(cols: usize, values: [&[F]; 6], y: &mut [F]) {
-    wide(#[inline(always)] || {
-        for head in (0..cols).step_by(N) {
-            let mut state = [[F::zero(); N]; N];
-            for from in (head..y.len()).step_by(cols) {
-                let shared = Shared::<F, N>::at(&values, from);
-                let v = row::<F, N>(values[3], from);
-                let mut sa = [F::zero(); N];
-                for (s, &kk) in state.iter().zip(shared.kk) {
-                    add(&mut sa, -kk, s);
-                }
-                let mut out = [F::zero(); N];
-                for (j, s) in state.iter_mut().enumerate() {
-                    let (w, b, k, r) = (shared.w[j], shared.b[j], shared.k[j], shared.r[j]);
-                    for i in 0..N {
-                        s[i] = s[i] * w + sa[i] * b + v[i] * k;
-                        out[i] += s[i] * r;
+    wide(
+        #[inline(always)]
+        || {
+            for head in (0..cols).step_by(N) {
+                let mut state = [[F::zero(); N]; N];
+                for from in (head..y.len()).step_by(cols) {
+                    let shared = Shared::<F, N>::at(&values, from);
+                    let v = row::<F, N>(values[3], from);
+                    let mut sa = [F::zero(); N];
+                    for (s, &kk) in state.iter().zip(shared.kk) {
+                        add(&mut sa, -kk, s);
                     }
+                    let mut out = [F::zero(); N];
+                    for (j, s) in state.iter_mut().enumerate() {
+                        let (w, b, k, r) = (shared.w[j], shared.b[j], shared.k[j], shared.r[j]);
+                        for i in 0..N {
+                            s[i] = s[i] * w + sa[i] * b + v[i] * k;
+                            out[i] += s[i] * r;
+                        }
+                    }
+                    *row_mut(y, from) = out;
                 }
-                *row_mut(y, from) = out;
             }
-        }
-    });
+        },
+    );
 }
 
 impl<F: Real> Backward<F> for Wkv7 {
