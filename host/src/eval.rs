@@ -5,7 +5,7 @@
 //! first token is not scored. So segments are independent, and all cores
 //! work.
 
-use crate::engine::{EncodeError, Engine};
+use crate::engine::{EncodeError, Engine, Runner};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,6 +37,9 @@ pub enum EvalError {
     /// Fewer than two tokens.
     #[error("the text is too short to score: {0} tokens, but the first of a segment only sets the scene")]
     TooShort(usize),
+    /// Bytes can only be fed between tokens that are bytes.
+    #[error("the model's tokens are not bytes: leave out --after-each-byte")]
+    NotBytes,
     /// The reference has another vocabulary.
     #[error("the model has {model} vocabulary entries, the reference {reference}: they do not belong together")]
     Vocabulary {
@@ -45,6 +48,17 @@ pub enum EvalError {
         /// Entries of the reference.
         reference: usize,
     },
+}
+
+/// How a text is cut and fed.
+#[derive(Clone, Copy, Debug)]
+pub struct Segments {
+    /// Bytes of a segment; 0 never cuts.
+    pub bytes: usize,
+    /// A byte that is fed behind each byte of the text, as models of two-byte
+    /// characters want it. It is known beforehand, so only bytes of the text
+    /// are scored.
+    pub after_each_byte: Option<u8>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -72,8 +86,7 @@ impl Sums {
     }
 }
 
-/// Scores `text`, cut into segments of `reset` bytes (0: never cut).
-/// `progress` is called with the number of tokens done.
+/// Scores `text`; `progress` is called with the number of tokens scored.
 ///
 /// # Errors
 /// [`EvalError`].
@@ -81,30 +94,50 @@ pub fn evaluate(
     engine: &Engine,
     reference: Option<&Engine>,
     text: &[u8],
-    reset: usize,
+    segments: Segments,
     progress: impl Fn(u64) + Sync,
 ) -> Result<Scores, EvalError> {
     if let Some(reference) = reference.filter(|r| r.vocab() != engine.vocab()) {
         let (model, reference) = (engine.vocab(), reference.vocab());
         return Err(EvalError::Vocabulary { model, reference });
     }
-    let reset = if reset == 0 { text.len().max(1) } else { reset };
-    let segments: Vec<Vec<u32>> = text
-        .chunks(reset)
-        .map(|segment| engine.encode(segment))
-        .collect::<Result<_, _>>()?;
-    if segments.iter().all(|segment| segment.len() < 2) {
-        return Err(EvalError::TooShort(segments.iter().map(Vec::len).sum()));
+    let step = 1 + usize::from(segments.after_each_byte.is_some());
+    let tokens = segments.tokens(engine, text)?;
+    if tokens.iter().all(|tokens| tokens.len() <= step) {
+        return Err(EvalError::TooShort(tokens.iter().map(Vec::len).sum()));
     }
     let done = AtomicU64::new(0);
     let tick = || progress(done.fetch_add(1, Ordering::Relaxed) + 1);
-    let scored: Vec<Sums> = segments
+    let scored: Vec<Sums> = tokens
         .par_iter()
-        .map(|segment| score(engine, reference, segment, &tick))
+        .map(|tokens| score(engine, reference, tokens, step, &tick))
         .collect();
     // Summed in order: the same figures whatever core was faster.
     let sums = scored.into_iter().fold(Sums::default(), Sums::add);
     Ok(scores(&sums, reference.is_some()))
+}
+
+impl Segments {
+    /// The tokens of each segment.
+    fn tokens(self, engine: &Engine, text: &[u8]) -> Result<Vec<Vec<u32>>, EvalError> {
+        let bytes = match self.bytes {
+            0 => text.len().max(1),
+            bytes => bytes,
+        };
+        let Some(after) = self.after_each_byte else {
+            let tokens = text.chunks(bytes).map(|segment| engine.encode(segment));
+            return Ok(tokens.collect::<Result<_, _>>()?);
+        };
+        let tokens = text.chunks(bytes).map(|segment| {
+            let fed: Vec<u8> = segment.iter().flat_map(|&byte| [byte, after]).collect();
+            let tokens = engine.encode(&fed)?;
+            match tokens.len() == fed.len() {
+                true => Ok(tokens),
+                false => Err(EvalError::NotBytes),
+            }
+        });
+        tokens.collect()
+    }
 }
 
 fn scores(sums: &Sums, compared: bool) -> Scores {
@@ -120,26 +153,42 @@ fn scores(sums: &Sums, compared: bool) -> Scores {
     }
 }
 
-fn score(engine: &Engine, reference: Option<&Engine>, tokens: &[u32], tick: &impl Fn()) -> Sums {
+/// Scores every `step`th token but the first.
+fn score(
+    engine: &Engine,
+    reference: Option<&Engine>,
+    tokens: &[u32],
+    step: usize,
+    tick: &impl Fn(),
+) -> Sums {
     let tokenizer = engine.tokenizer();
     let mut sums = Sums::default();
     let mut model = engine.runner();
     let mut reference = reference.map(Engine::runner);
-    for pair in tokens.windows(2) {
-        let logits = model
-            .step(pair[0])
-            .expect("the tokenizer knows the vocabulary");
+    for (fed, next) in tokens
+        .chunks(step)
+        .zip(tokens.iter().copied().skip(step).step_by(step))
+    {
+        let logits = read(&mut model, fed);
         let log_p = log_softmax(logits);
         if let Some(reference) = &mut reference {
-            let expected = reference.step(pair[0]).expect("the vocabularies are equal");
-            compare(&mut sums, logits, &log_p, expected, pair[1]);
+            let expected = read(reference, fed);
+            compare(&mut sums, logits, &log_p, expected, next);
         }
-        sums.nats -= log_p[pair[1] as usize];
+        sums.nats -= log_p[next as usize];
         sums.positions += 1;
-        sums.bytes += tokenizer.map_or(0, |t| t.decode(pair[1]).len() as u64);
+        sums.bytes += tokenizer.map_or(0, |t| t.decode(next).len() as u64);
         tick();
     }
     sums
+}
+
+/// The logits behind the last of these tokens, of which there is one at least.
+fn read<'r>(runner: &'r mut Runner<'_>, tokens: &[u32]) -> &'r mut [f32] {
+    let known = "tokens of the vocabulary, which is that of the reference too";
+    let (last, before) = tokens.split_last().expect("chunks are not empty");
+    runner.feed(before).expect(known);
+    runner.step(*last).expect(known)
 }
 
 fn compare(sums: &mut Sums, logits: &[f32], log_p: &[f64], expected: &[f32], next: u32) {
