@@ -100,7 +100,11 @@ impl Spread {
         let value = |i: usize| match *self {
             Spread::Normal(mean, deviation) => mean + deviation * random.normal(),
             Spread::Mix(mean, deviation) => (mean + deviation * random.normal()).clamp(0.0, 1.0),
-            Spread::Ladder(first, height) => first + height * (i as f32 / len as f32).powf(1.5),
+            Spread::Ladder(first, height) => {
+                // To the power of 1.5, in operations that round alike everywhere.
+                let part = i as f32 / len as f32;
+                first + height * (part * part.sqrt())
+            }
         };
         range.map(value).collect()
     }
@@ -124,7 +128,9 @@ impl Random {
             );
             let s = a * a + b * b;
             if s > 0.0 && s < 1.0 {
-                let factor = (-2.0 * s.ln() / s).sqrt();
+                // Logarithms differ between systems, in the last bit of f64.
+                let ln = f64::from(s).ln() as f32;
+                let factor = (-2.0 * ln / s).sqrt();
                 self.spare = Some(b * factor);
                 return a * factor;
             }
