@@ -5,8 +5,7 @@
 //! first token is not scored. So segments are independent, and all cores
 //! work.
 
-use crate::engine::{EncodeError, Engine};
-use crate::labels::{labelled_lines, Labelled};
+use crate::engine::{EncodeError, Engine, Runner};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -41,6 +40,9 @@ pub enum EvalError {
     /// Lines with labels, but for this one.
     #[error("line {0} {1}; each line is a text, a tab and one of the model's labels")]
     Line(usize, String),
+    /// Bytes can only be fed between tokens that are bytes.
+    #[error("the model's tokens are not bytes: leave out --after-each-byte")]
+    NotBytes,
     /// The reference has another vocabulary.
     #[error("the model has {model} vocabulary entries, the reference {reference}: they do not belong together")]
     Vocabulary {
@@ -49,6 +51,17 @@ pub enum EvalError {
         /// Entries of the reference.
         reference: usize,
     },
+}
+
+/// How a text is cut and fed.
+#[derive(Clone, Copy, Debug)]
+pub struct Segments {
+    /// Bytes of a segment; 0 never cuts.
+    pub bytes: usize,
+    /// A byte that is fed behind each byte of the text, as models of two-byte
+    /// characters want it. It is known beforehand, so only bytes of the text
+    /// are scored.
+    pub after_each_byte: Option<u8>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -76,8 +89,7 @@ impl Sums {
     }
 }
 
-/// Scores `text`, cut into segments of `reset` bytes (0: never cut).
-/// `progress` is called with the number of tokens done.
+/// Scores `text`; `progress` is called with the number of tokens scored.
 ///
 /// # Errors
 /// [`EvalError`].
@@ -85,80 +97,50 @@ pub fn evaluate(
     engine: &Engine,
     reference: Option<&Engine>,
     text: &[u8],
-    reset: usize,
+    segments: Segments,
     progress: impl Fn(u64) + Sync,
 ) -> Result<Scores, EvalError> {
     if let Some(reference) = reference.filter(|r| r.vocab() != engine.vocab()) {
         let (model, reference) = (engine.vocab(), reference.vocab());
         return Err(EvalError::Vocabulary { model, reference });
     }
-    let reset = if reset == 0 { text.len().max(1) } else { reset };
-    let segments: Vec<Vec<u32>> = text
-        .chunks(reset)
-        .map(|segment| engine.encode(segment))
-        .collect::<Result<_, _>>()?;
-    if segments.iter().all(|segment| segment.len() < 2) {
-        return Err(EvalError::TooShort(segments.iter().map(Vec::len).sum()));
+    let step = 1 + usize::from(segments.after_each_byte.is_some());
+    let tokens = segments.tokens(engine, text)?;
+    if tokens.iter().all(|tokens| tokens.len() <= step) {
+        return Err(EvalError::TooShort(tokens.iter().map(Vec::len).sum()));
     }
     let done = AtomicU64::new(0);
     let tick = || progress(done.fetch_add(1, Ordering::Relaxed) + 1);
-    let scored: Vec<Sums> = segments
+    let scored: Vec<Sums> = tokens
         .par_iter()
-        .map(|segment| score(engine, reference, segment, &tick))
+        .map(|tokens| score(engine, reference, tokens, step, &tick))
         .collect();
     // Summed in order: the same figures whatever core was faster.
     let sums = scored.into_iter().fold(Sums::default(), Sums::add);
     Ok(scores(&sums, reference.is_some()))
 }
 
-/// How many lines of text, tab and label a model of labels gets right.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct Rights {
-    /// Lines.
-    pub lines: usize,
-    /// Lines whose label is the likeliest.
-    pub right: usize,
-    /// Mean of `-ln p(label)`.
-    pub nats: f64,
-}
-
-/// Asks a model of labels for those of `text`'s lines.
-///
-/// # Errors
-/// [`EvalError`] names the line.
-pub fn evaluate_labels(engine: &Engine, text: &[u8]) -> Result<Rights, EvalError> {
-    let lines = labelled_lines(text).map_err(|(line, problem)| EvalError::Line(line, problem))?;
-    let scored: Vec<(bool, f64)> = lines
-        .par_iter()
-        .map(|line| score_label(engine, line))
-        .collect::<Result<_, _>>()?;
-    if scored.is_empty() {
-        return Err(EvalError::TooShort(0));
+impl Segments {
+    /// The tokens of each segment.
+    fn tokens(self, engine: &Engine, text: &[u8]) -> Result<Vec<Vec<u32>>, EvalError> {
+        let bytes = match self.bytes {
+            0 => text.len().max(1),
+            bytes => bytes,
+        };
+        let Some(after) = self.after_each_byte else {
+            let tokens = text.chunks(bytes).map(|segment| engine.encode(segment));
+            return Ok(tokens.collect::<Result<_, _>>()?);
+        };
+        let tokens = text.chunks(bytes).map(|segment| {
+            let fed: Vec<u8> = segment.iter().flat_map(|&byte| [byte, after]).collect();
+            let tokens = engine.encode(&fed)?;
+            match tokens.len() == fed.len() {
+                true => Ok(tokens),
+                false => Err(EvalError::NotBytes),
+            }
+        });
+        tokens.collect()
     }
-    Ok(Rights {
-        lines: scored.len(),
-        right: scored.iter().filter(|(right, _)| *right).count(),
-        nats: scored.iter().map(|(_, nats)| nats).sum::<f64>() / scored.len() as f64,
-    })
-}
-
-/// Whether a line's label is the likeliest, and `-ln p` of it.
-fn score_label(engine: &Engine, line: &Labelled<'_>) -> Result<(bool, f64), EvalError> {
-    let class = engine.labels().iter().position(|l| *l == line.label);
-    let class = class.ok_or_else(|| {
-        let problem = format!(
-            "has the label `{}`, which the model does not know",
-            line.label
-        );
-        EvalError::Line(line.number, problem)
-    })?;
-    let tokens = engine.encode(line.text)?;
-    let mut runner = engine.runner();
-    let (last, before) = tokens.split_last().expect("a line has text");
-    let known = "the tokenizer knows the vocabulary";
-    runner.feed(before).expect(known);
-    let logits = runner.step(*last).expect(known);
-    Ok((argmax(logits) == class, -log_softmax(logits)[class]))
 }
 
 fn scores(sums: &Sums, compared: bool) -> Scores {
@@ -174,26 +156,42 @@ fn scores(sums: &Sums, compared: bool) -> Scores {
     }
 }
 
-fn score(engine: &Engine, reference: Option<&Engine>, tokens: &[u32], tick: &impl Fn()) -> Sums {
+/// Scores every `step`th token but the first.
+fn score(
+    engine: &Engine,
+    reference: Option<&Engine>,
+    tokens: &[u32],
+    step: usize,
+    tick: &impl Fn(),
+) -> Sums {
     let tokenizer = engine.tokenizer();
     let mut sums = Sums::default();
     let mut model = engine.runner();
     let mut reference = reference.map(Engine::runner);
-    for pair in tokens.windows(2) {
-        let logits = model
-            .step(pair[0])
-            .expect("the tokenizer knows the vocabulary");
+    for (fed, next) in tokens
+        .chunks(step)
+        .zip(tokens.iter().copied().skip(step).step_by(step))
+    {
+        let logits = read(&mut model, fed);
         let log_p = log_softmax(logits);
         if let Some(reference) = &mut reference {
-            let expected = reference.step(pair[0]).expect("the vocabularies are equal");
-            compare(&mut sums, logits, &log_p, expected, pair[1]);
+            let expected = read(reference, fed);
+            compare(&mut sums, logits, &log_p, expected, next);
         }
-        sums.nats -= log_p[pair[1] as usize];
+        sums.nats -= log_p[next as usize];
         sums.positions += 1;
-        sums.bytes += tokenizer.map_or(0, |t| t.decode(pair[1]).len() as u64);
+        sums.bytes += tokenizer.map_or(0, |t| t.decode(next).len() as u64);
         tick();
     }
     sums
+}
+
+/// The logits behind the last of these tokens, of which there is one at least.
+fn read<'r>(runner: &'r mut Runner<'_>, tokens: &[u32]) -> &'r mut [f32] {
+    let known = "tokens of the vocabulary, which is that of the reference too";
+    let (last, before) = tokens.split_last().expect("chunks are not empty");
+    runner.feed(before).expect(known);
+    runner.step(*last).expect(known)
 }
 
 fn compare(sums: &mut Sums, logits: &[f32], log_p: &[f64], expected: &[f32], next: u32) {
@@ -210,14 +208,14 @@ fn compare(sums: &mut Sums, logits: &[f32], log_p: &[f64], expected: &[f32], nex
     }
 }
 
-fn log_softmax(logits: &[f32]) -> Vec<f64> {
+pub(crate) fn log_softmax(logits: &[f32]) -> Vec<f64> {
     let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let sum: f64 = logits.iter().map(|&v| f64::from(v - max).exp()).sum();
     let log_sum = f64::from(max) + sum.ln();
     logits.iter().map(|&v| f64::from(v) - log_sum).collect()
 }
 
-fn argmax(logits: &[f32]) -> usize {
+pub(crate) fn argmax(logits: &[f32]) -> usize {
     let best = (0..logits.len()).reduce(|a, b| if logits[b] > logits[a] { b } else { a });
     best.unwrap_or(0)
 }

@@ -1,4 +1,10 @@
-//! Lines of text, tab and label.
+//! Lines of text, tab and label, and how many of them a model of labels gets
+//! right.
+
+use crate::engine::Engine;
+use crate::eval::{argmax, log_softmax, EvalError};
+use rayon::prelude::*;
+use serde::Serialize;
 
 /// A line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,6 +43,56 @@ fn labelled(line: &[u8], number: usize) -> Result<Labelled<'_>, (usize, String)>
             label,
         }),
     }
+}
+
+/// How many lines of text, tab and label a model of labels gets right.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Rights {
+    /// Lines.
+    pub lines: usize,
+    /// Lines whose label is the likeliest.
+    pub right: usize,
+    /// Mean of `-ln p(label)`.
+    pub nats: f64,
+}
+
+/// Asks a model of labels for those of `text`'s lines.
+///
+/// # Errors
+/// [`EvalError`] names the line.
+pub fn evaluate_labels(engine: &Engine, text: &[u8]) -> Result<Rights, EvalError> {
+    let lines = labelled_lines(text).map_err(|(line, problem)| EvalError::Line(line, problem))?;
+    let scored: Vec<(bool, f64)> = lines
+        .par_iter()
+        .map(|line| score_label(engine, line))
+        .collect::<Result<_, _>>()?;
+    if scored.is_empty() {
+        return Err(EvalError::TooShort(0));
+    }
+    Ok(Rights {
+        lines: scored.len(),
+        right: scored.iter().filter(|(right, _)| *right).count(),
+        nats: scored.iter().map(|(_, nats)| nats).sum::<f64>() / scored.len() as f64,
+    })
+}
+
+/// Whether a line's label is the likeliest, and `-ln p` of it.
+fn score_label(engine: &Engine, line: &Labelled<'_>) -> Result<(bool, f64), EvalError> {
+    let class = engine.labels().iter().position(|l| *l == line.label);
+    let class = class.ok_or_else(|| {
+        let problem = format!(
+            "has the label `{}`, which the model does not know",
+            line.label
+        );
+        EvalError::Line(line.number, problem)
+    })?;
+    let tokens = engine.encode(line.text)?;
+    let mut runner = engine.runner();
+    let (last, before) = tokens.split_last().expect("a line has text");
+    let known = "the tokenizer knows the vocabulary";
+    runner.feed(before).expect(known);
+    let logits = runner.step(*last).expect(known);
+    Ok((argmax(logits) == class, -log_softmax(logits)[class]))
 }
 
 #[cfg(test)]

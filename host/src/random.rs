@@ -27,7 +27,9 @@ impl Random {
             let (a, b) = (self.symmetric(), self.symmetric());
             let s = a * a + b * b;
             if s > 0.0 && s < 1.0 {
-                let factor = (-2.0 * s.ln() / s).sqrt();
+                // Logarithms differ between systems, in the last bit of f64.
+                let ln = f64::from(s).ln() as f32;
+                let factor = (-2.0 * ln / s).sqrt();
                 self.spare = Some(b * factor);
                 return a * factor;
             }

@@ -97,7 +97,11 @@ impl Spread {
         let value = |i: usize| match *self {
             Spread::Normal(mean, deviation) => mean + deviation * random.normal(),
             Spread::Mix(mean, deviation) => (mean + deviation * random.normal()).clamp(0.0, 1.0),
-            Spread::Ladder(first, height) => first + height * (i as f32 / len as f32).powf(1.5),
+            Spread::Ladder(first, height) => {
+                // To the power of 1.5, in operations that round alike everywhere.
+                let part = i as f32 / len as f32;
+                first + height * (part * part.sqrt())
+            }
         };
         range.map(value).collect()
     }

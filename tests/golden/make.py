@@ -1,7 +1,8 @@
-"""Writes tests/golden/stories.json.
+"""Writes tests/golden/stories.json and versions.json.
 
-The float logits come from the numpy program below, which shares nothing with
-Kinglet but the equations: RWKV-4, recurrent, double precision. Tokens and
+The float logits come from the numpy program in reference.py, which shares
+nothing with Kinglet but the equations: recurrent, double precision. Those in
+versions.json are of random checkpoints that `kinglet synth` makes. Tokens and
 hashes of the quantized images come from `kinglet run` (target/release); a
 change there must be meant, and said in the changelog.
 
@@ -15,6 +16,9 @@ import tempfile
 
 import numpy as np
 
+from reference import logits
+
+KINGLET = "target/release/kinglet"
 CHECKPOINT = "models/stories-bytes.safetensors"
 PROMPT = "One day, a small bird found a"
 
@@ -33,61 +37,81 @@ def read_safetensors(path):
     return tensors
 
 
-def float_logits(t, tokens):
-    channels = t["emb.weight"].shape[1]
-    layers = 1 + max(int(n.split(".")[1]) for n in t if n.startswith("blocks."))
-    vec = lambda name: t[name].reshape(-1)
-    sig = lambda x: 1 / (1 + np.exp(-x))
-
-    def norm(x, name):
-        return (x - x.mean()) / np.sqrt(x.var() + 1e-5) * vec(name + ".weight") + vec(name + ".bias")
-
-    zeros = lambda: np.zeros((layers, channels))
-    att_x, ffn_x, aa, bb, pp = zeros(), zeros(), zeros(), zeros(), zeros() - 1e30
-    for token in tokens:
-        x = norm(t["emb.weight"][token], "blocks.0.ln0")
-        for i in range(layers):
-            p = f"blocks.{i}."
-            mix = lambda kind, x, old: x * vec(p + kind) + old * (1 - vec(p + kind))
-            xx = norm(x, p + "ln1")
-            k = t[p + "att.key.weight"] @ mix("att.time_mix_k", xx, att_x[i])
-            v = t[p + "att.value.weight"] @ mix("att.time_mix_v", xx, att_x[i])
-            r = sig(t[p + "att.receptance.weight"] @ mix("att.time_mix_r", xx, att_x[i]))
-            att_x[i] = xx
-            w, u = -np.exp(vec(p + "att.time_decay")), vec(p + "att.time_first")
-            q = np.maximum(pp[i], u + k)
-            e1, e2 = np.exp(pp[i] - q), np.exp(u + k - q)
-            x = x + t[p + "att.output.weight"] @ (r * (e1 * aa[i] + e2 * v) / (e1 * bb[i] + e2))
-            q = np.maximum(pp[i] + w, k)
-            e1, e2 = np.exp(pp[i] + w - q), np.exp(k - q)
-            aa[i], bb[i], pp[i] = e1 * aa[i] + e2 * v, e1 * bb[i] + e2, q
-            xx = norm(x, p + "ln2")
-            k = t[p + "ffn.key.weight"] @ mix("ffn.time_mix_k", xx, ffn_x[i])
-            r = sig(t[p + "ffn.receptance.weight"] @ mix("ffn.time_mix_r", xx, ffn_x[i]))
-            ffn_x[i] = xx
-            x = x + r * (t[p + "ffn.value.weight"] @ np.maximum(k, 0) ** 2)
-    return t["head.weight"] @ norm(x, "ln_out")
-
-
 def image_run(weights, folder):
     image = f"{folder}/{weights}.kgl"
-    kinglet = "target/release/kinglet"
-    subprocess.check_call([kinglet, "quantize", CHECKPOINT, "-o", image, "--weights", weights, "--json"])
-    run = subprocess.check_output([kinglet, "run", image, "--prompt", PROMPT, "-n", "24", "--json"])
+    subprocess.check_call([KINGLET, "quantize", CHECKPOINT, "-o", image, "--weights", weights, "--json"])
+    run = subprocess.check_output([KINGLET, "run", image, "--prompt", PROMPT, "-n", "24", "--json"])
     run = json.loads(run)
     return {"tokens": run["tokens"], "logits_hashes": run["logits_hashes"]}
 
 
-def main():
+def stories():
     golden = {"prompt": PROMPT}
     with tempfile.TemporaryDirectory() as folder:
         for weights in ["int8", "int4"]:
             golden[weights] = image_run(weights, folder)
-    logits = float_logits(read_safetensors(CHECKPOINT), PROMPT.encode())
-    golden["float_logits"] = [round(float(v), 6) for v in logits]
+    golden["float_logits"] = rounded(logits(read_safetensors(CHECKPOINT), PROMPT.encode())[-1])
+    return golden
+
+
+# Odd sizes, and ranks that differ: no two dimensions can be confused.
+SIZES = "--layers 3 --channels 42 --ffn 58 --vocab 37 --seed 5".split()
+HEADS = ["--head-size", "14"]
+VERSIONS = {
+    "v4": [],
+    "v5.0": HEADS,
+    "v5.1": HEADS,
+    "v5": HEADS,
+    "v6": [*HEADS, "--ranks", "11,5"],
+    "v7": [*HEADS, "--ranks", "6,9,4,13"],
+}
+TOKENS = [(i * 2654435761 % 2**32) * 37 >> 32 for i in range(400)]
+
+# After the first token nothing is remembered yet; after the last, much.
+POSITIONS = [0, 1, 39, 399]
+
+
+def fnv1a(data):
+    value = 0xCBF29CE484222325
+    for byte in data:
+        value = (value ^ byte) * 0x100000001B3 % 2**64
+    return f"{value:016x}"
+
+
+def versions():
+    golden = {"tokens": TOKENS, "positions": POSITIONS, "models": []}
+    with tempfile.TemporaryDirectory() as folder:
+        for version, options in VERSIONS.items():
+            path = f"{folder}/{version}.safetensors"
+            synth = ["--version", version, *SIZES, *options]
+            subprocess.check_call([KINGLET, "synth", "-o", path, *synth])
+            tensors = read_safetensors(path)
+            for gn_eps in ["64e-5"] if version == "v4" else ["64e-5", "1e-5"]:
+                all_logits = logits(tensors, TOKENS, version, 14 if options else 0, float(gn_eps))
+                model = {"synth": synth, "checkpoint_fnv1a": fnv1a(open(path, "rb").read()), "gn_eps": gn_eps}
+                model["logits"] = [rounded(all_logits[t]) for t in POSITIONS]
+                golden["models"].append(model)
+    return golden
+
+
+def rounded(values):
+    return [round(float(v), 6) for v in values]
+
+
+def compact(versions):
+    """JSON with one line for each list of numbers."""
+    models = ["  " + json.dumps(model).replace(' "logits": ', '\n   "logits": ').replace("], [", "],\n   [")
+              for model in versions["models"]]
+    head = [f' "{key}": {json.dumps(versions[key])},' for key in ["tokens", "positions"]]
+    return "\n".join(["{", *head, ' "models": [', ",\n".join(models), " ]", "}", ""])
+
+
+def main():
     with open("tests/golden/stories.json", "w") as out:
-        json.dump(golden, out, indent=1)
+        json.dump(stories(), out, indent=1)
         out.write("\n")
+    with open("tests/golden/versions.json", "w") as out:
+        out.write(compact(versions()))
 
 
 if __name__ == "__main__":

@@ -49,23 +49,24 @@ fn int8() -> &'static Path {
     IMAGE.get_or_init(|| demo_image(folder(), "int8"))
 }
 
+/// The image of a random model of this version and size.
+fn random(version: &str, size: &[&str]) -> PathBuf {
+    let name = format!("random-{version}{}", size.concat());
+    let checkpoint = folder().join(format!("{name}.safetensors"));
+    let image = folder().join(format!("{name}.kgl"));
+    let synth = ["synth", "--version", version, "-o", arg(&checkpoint)];
+    stdout(&[&synth[..], size].concat());
+    let quantize = ["quantize", arg(&checkpoint), "-o", arg(&image)];
+    stdout(&[&quantize[..], &["--weights", "int4"]].concat());
+    image
+}
+
 /// A random model that is quick, and whose vocabulary ends at byte 127.
 fn small() -> &'static Path {
     static IMAGE: OnceLock<PathBuf> = OnceLock::new();
     IMAGE.get_or_init(|| {
-        let checkpoint = folder().join("small.safetensors");
-        let image = folder().join("small.kgl");
         let size = ["--layers", "1", "--channels", "16", "--vocab", "128"];
-        stdout(&[&["synth", "-o", arg(&checkpoint)], &size[..]].concat());
-        stdout(&[
-            "quantize",
-            arg(&checkpoint),
-            "-o",
-            arg(&image),
-            "--weights",
-            "int4",
-        ]);
-        image
+        random("v4", &size)
     })
 }
 
@@ -161,20 +162,25 @@ fn a_prompt_of_100_000_bytes_needs_no_more_memory() {
     assert_same(small(), &["--prompt-file", arg(&path), "-n", "4"], &[]);
 }
 
+/// Whatever the version, whatever the state holds by then.
 #[test]
 fn every_token_costs_the_same() {
     if !enabled() {
         return;
     }
-    let run = qemu(small(), &["--prompt", "a", "-n", "2000"]);
-    let count = |token: usize| run["instructions"][token - 1].as_u64().unwrap();
-    let (early, late) = (count(10), count(2000));
-    assert!(
-        early.abs_diff(late) * 1000 <= early,
-        "token 10: {early}, token 2,000: {late}"
-    );
-    let short = qemu(small(), &["--prompt", "a", "-n", "10"]);
-    assert_eq!(run["ram_bytes"], short["ram_bytes"]);
+    for version in ["v4", "v5.0", "v5", "v6", "v7"] {
+        let image = random(version, &["--layers", "1", "--channels", "32"]);
+        let run = |tokens| qemu(&image, &["--load", "--prompt", "a", "-n", tokens]);
+        let long = run("20000");
+        let count = |token: usize| long["instructions"][token - 1].as_u64().unwrap();
+        let (early, late) = (count(10), count(20_000));
+        println!("{version}: token 10: {early}, token 20,000: {late} instructions");
+        assert!(
+            early.abs_diff(late) * 1000 <= early,
+            "{version}: token 10: {early}, token 20,000: {late}"
+        );
+        assert_eq!(long["ram_bytes"], run("10")["ram_bytes"], "{version}");
+    }
 }
 
 #[test]

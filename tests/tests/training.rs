@@ -2,7 +2,7 @@
 //! and an image scores as its training said.
 
 use kinglet_host::engine::Engine;
-use kinglet_host::eval::evaluate;
+use kinglet_host::eval::{evaluate, Segments};
 use kinglet_host::model::Model;
 use kinglet_host::random::Random;
 use kinglet_host::reference::{Reference, DEFAULT_GN_EPS};
@@ -114,7 +114,11 @@ fn an_image_scores_what_its_training_saw() {
         let engine = Engine::open(&image, DEFAULT_GN_EPS).unwrap();
         // The validation text of the training: the last twentieth, in its windows.
         let last = &text.as_bytes()[text.len() - text.len() / 20..];
-        let scores = evaluate(&engine, None, last, 1024, |_| ()).unwrap();
+        let segments = Segments {
+            bytes: 1024,
+            after_each_byte: None,
+        };
+        let scores = evaluate(&engine, None, last, segments, |_| ()).unwrap();
         let scored = scores.bits_per_byte;
         println!("{version} {bits}: the training saw {seen:.4}, the image scores {scored:.4}");
         assert!(seen < 2.5, "{version} {bits} learned little: {seen}");

@@ -4,7 +4,8 @@ use super::model::ModelArgs;
 use super::output::{print_json, progress_bar};
 use super::BadUse;
 use crate::engine::Engine;
-use crate::eval::{evaluate, evaluate_labels, Scores};
+use crate::eval::{evaluate, Scores, Segments};
+use crate::labels::evaluate_labels;
 use anyhow::{Context, Result};
 use std::io::Write;
 use std::path::PathBuf;
@@ -32,6 +33,10 @@ pub struct Args {
     /// What to compare with: usually the checkpoint that the image was made of
     #[arg(long, value_name = "FILE")]
     reference: Option<PathBuf>,
+    /// A byte to feed behind each byte of the text, for models of two-byte
+    /// characters; it is not scored
+    #[arg(long, value_name = "BYTE")]
+    after_each_byte: Option<u8>,
     #[command(flatten)]
     model: ModelArgs,
     /// Print one JSON object: bits_per_byte, kl, top1, max_abs, scored_bytes
@@ -49,7 +54,11 @@ pub fn run(args: &Args) -> Result<()> {
         return labels(args, &engine, &text);
     }
     let bar = progress_bar(text.len() as u64, "scoring");
-    let scores = evaluate(&engine, reference.as_ref(), &text, args.reset, |done| {
+    let segments = Segments {
+        bytes: args.reset,
+        after_each_byte: args.after_each_byte,
+    };
+    let scores = evaluate(&engine, reference.as_ref(), &text, segments, |done| {
         bar.set_position(done);
     })
     .with_context(|| args.text.display().to_string())?;

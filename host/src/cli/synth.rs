@@ -8,8 +8,7 @@ use std::path::PathBuf;
 
 /// Write a random checkpoint of a given version and size, for tests and benches
 ///
-/// The weights have the statistics of a trained model, but no sense. Ranks of
-/// low-rank matrices are those of published models of this width.
+/// The weights have the statistics of a trained model, but no sense.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     kinglet synth --layers 12 --channels 768 --vocab 50277 -o big.safetensors\n  \
@@ -30,6 +29,10 @@ pub struct Args {
     /// Hidden channels of the channel mix [default: four times the channels]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=32768))]
     ffn: Option<u32>,
+    /// Ranks of the low-rank matrices: DECAY,SHIFT of RWKV-6, DECAY,RATE,VALUE,GATE of RWKV-7
+    /// [default: those of published models of this width]
+    #[arg(long, value_name = "RANKS", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..=8192))]
+    ranks: Option<Vec<u32>>,
     /// Vocabulary entries
     #[arg(long, default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
     vocab: u32,
@@ -92,14 +95,37 @@ pub fn run(args: &Args) -> Result<()> {
             Version::V4 => 0,
             _ => embd / head_size,
         },
-        ranks: ranks(version, embd, args.layers),
+        ranks: match &args.ranks {
+            Some(ranks) => given_ranks(version, ranks)?,
+            None => usual_ranks(version, embd, args.layers),
+        },
     };
     Ok(write_random(&args.output, version, &dimensions, args.seed)?)
 }
 
+fn given_ranks(version: Version, given: &[u32]) -> Result<[usize; 4]> {
+    let count = match version {
+        Version::V6 => 2,
+        Version::V7 => 4,
+        _ => 0,
+    };
+    if given.len() != count {
+        let message = format!(
+            "{version} has {count} ranks, but --ranks gives {}",
+            given.len()
+        );
+        return Err(BadUse(message).into());
+    }
+    let mut ranks = [0; 4];
+    for (rank, given) in ranks.iter_mut().zip(given) {
+        *rank = *given as usize;
+    }
+    Ok(ranks)
+}
+
 /// Ranks as in published models, but never above the channels: RWKV-6 has
 /// one for all widths up to 2,048, RWKV-7 has them grow with the square root.
-fn ranks(version: Version, embd: usize, layers: u32) -> [usize; 4] {
+fn usual_ranks(version: Version, embd: usize, layers: u32) -> [usize; 4] {
     let root = |factor: f64| {
         let rank = (factor * (embd as f64).sqrt() / 32.0).round() * 32.0;
         (rank as usize).max(32).min(embd)

@@ -1,5 +1,6 @@
 //! The sizes of a model, from the shapes of a few tensors.
 
+use super::tensors::name_in_layer;
 use super::{ModelError, Version, LABELS_KEY};
 use crate::checkpoint::{Checkpoint, TensorInfo};
 
@@ -53,7 +54,10 @@ impl Dimensions {
         let (heads, ranks) = match version {
             Version::V4 => (0, [0; 4]),
             Version::V5 | Version::V51 => (shapes.heads("blocks.0.att.time_decay", embd)?, [0; 4]),
-            Version::V52 => (shapes.heads("blocks.0.att.time_faaaa", embd)?, [0; 4]),
+            Version::V52 => {
+                let bonus = name_in_layer(checkpoint, version, 0, "att.time_faaaa");
+                (shapes.heads(&bonus, embd)?, [0; 4])
+            }
             Version::V6 => {
                 let shift = rank("blocks.0.att.time_maa_w1")? / 5;
                 let decay = rank("blocks.0.att.time_decay_w1")?;

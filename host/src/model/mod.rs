@@ -6,6 +6,7 @@ mod tensors;
 mod version;
 
 pub use dimensions::Dimensions;
+pub(crate) use tensors::is_log_bonus;
 pub use tensors::{layer_tensors, shared_tensors};
 pub use version::{detect_version, Version};
 
@@ -109,13 +110,14 @@ impl Model {
             });
         }
         let version = detect_version(&checkpoint);
+        version::check_unmixed(&checkpoint, version)?;
         let dimensions = Dimensions::of(&checkpoint, version)?;
         let model = Self {
             checkpoint,
             version,
             dimensions,
         };
-        version::check_unmixed(&model)?;
+        model.check_layers()?;
         model.check_shapes()?;
         Ok(model)
     }
@@ -185,7 +187,13 @@ impl Model {
     /// # Errors
     /// As [`Model::load`].
     pub fn load_layer(&self, layer: usize, name: &str) -> Result<Tensor, ModelError> {
-        self.load(&format!("blocks.{layer}.{name}"))
+        self.load(&self.name_in_layer(layer, name))
+    }
+
+    /// The name of a tensor of layer `layer` in the file, of which `name` is
+    /// the usual one behind `blocks.N.`.
+    pub fn name_in_layer(&self, layer: usize, name: &str) -> String {
+        tensors::name_in_layer(&self.checkpoint, self.version, layer, name)
     }
 
     /// Rows of a matrix, read and checked like [`Model::load`].
@@ -212,19 +220,38 @@ impl Model {
         }
     }
 
+    /// The layers end where the next one's first norm is not there; nothing
+    /// may come behind.
+    fn check_layers(&self) -> Result<(), ModelError> {
+        let layers = self.dimensions.layers;
+        let layer_of = |name: &str| -> Option<usize> {
+            let (layer, _) = name.strip_prefix("blocks.")?.split_once('.')?;
+            layer.parse().ok()
+        };
+        let mut found = self.checkpoint.tensors().map(|info| layer_of(&info.name));
+        if found.any(|layer| layer >= Some(layers)) {
+            return Err(ModelError::Missing {
+                path: self.checkpoint.path().to_path_buf(),
+                name: format!("blocks.{layers}.ln1.weight"),
+            });
+        }
+        Ok(())
+    }
+
     fn check_shapes(&self) -> Result<(), ModelError> {
         for (name, shape) in shared_tensors(&self.dimensions) {
             self.check(name, &shape)?;
         }
         for layer in 0..self.dimensions.layers {
             for (name, shape) in layer_tensors(self.version, &self.dimensions, layer) {
-                self.check(&format!("blocks.{layer}.{name}"), &shape)?;
+                self.check(&self.name_in_layer(layer, name), &shape)?;
             }
         }
         Ok(())
     }
 
-    /// Dimensions of one do not count: vectors come as `[C]` and as `[1, 1, C]`.
+    /// Vectors come as `[C]`, as `[1, 1, C]` and as `[H, 1]`; a matrix may have
+    /// dimensions of one before its own.
     fn check(&self, name: &str, expected: &[usize]) -> Result<(), ModelError> {
         let path = || self.checkpoint.path().to_path_buf();
         let Some(info) = self.checkpoint.info(name) else {
@@ -233,10 +260,15 @@ impl Model {
                 name: name.to_owned(),
             });
         };
+        let (ones, own) = info
+            .shape
+            .split_at(info.shape.len().saturating_sub(expected.len()));
+        let as_is = own == expected && ones.iter().all(|&size| size == 1);
+        let is_vector = expected.len() == 1;
         let sizes = |shape: &[usize]| -> Vec<usize> {
             shape.iter().copied().filter(|&size| size != 1).collect()
         };
-        if sizes(&info.shape) == sizes(expected) {
+        if as_is || is_vector && sizes(&info.shape) == sizes(expected) {
             return Ok(());
         }
         Err(ModelError::Shape {

@@ -1,6 +1,14 @@
 //! The tensors of each version: names and shapes as checkpoints hold them.
 
 use super::{Dimensions, Version};
+use crate::checkpoint::Checkpoint;
+use std::collections::BTreeSet;
+
+/// The bonus of RWKV-5 and 6.
+const BONUS: &str = "att.time_faaaa";
+
+/// Its logarithm in RWKV-5; RWKV-4 has its own meaning of it.
+const LOG_BONUS: &str = "att.time_first";
 
 /// A name and the shape it must have, but for dimensions of one.
 pub type Expected = (&'static str, Vec<usize>);
@@ -42,6 +50,46 @@ pub fn layer_tensors(version: Version, dimensions: &Dimensions, layer: usize) ->
     tensors
 }
 
+/// The names that a layer of this version may have, behind `blocks.N.`.
+pub(super) fn layer_names(version: Version) -> BTreeSet<&'static str> {
+    let tensors = layer_tensors(version, &Dimensions::default(), 1);
+    let names = tensors.into_iter().map(|(name, _)| name);
+    let bonuses = has_two_bonuses(version).then_some([BONUS, LOG_BONUS]);
+    names.chain(bonuses.into_iter().flatten()).collect()
+}
+
+/// The full name of a tensor of layer `layer`, of which `name` is the usual
+/// one. Checkpoints of RWKV-5 hold the bonus or its logarithm, whatever their
+/// minor version.
+pub(super) fn name_in_layer(
+    checkpoint: &Checkpoint,
+    version: Version,
+    layer: usize,
+    name: &str,
+) -> String {
+    let usual = format!("blocks.{layer}.{name}");
+    let other = match name {
+        BONUS => LOG_BONUS,
+        LOG_BONUS => BONUS,
+        _ => return usual,
+    };
+    let other = format!("blocks.{layer}.{other}");
+    let has = |name: &str| checkpoint.info(name).is_some();
+    match has_two_bonuses(version) && !has(&usual) && has(&other) {
+        true => other,
+        false => usual,
+    }
+}
+
+fn has_two_bonuses(version: Version) -> bool {
+    matches!(version, Version::V5 | Version::V51 | Version::V52)
+}
+
+/// Whether this tensor of RWKV-5 is the logarithm of the bonus.
+pub(crate) fn is_log_bonus(name: &str) -> bool {
+    name.ends_with(LOG_BONUS)
+}
+
 fn time_mix(
     version: Version,
     dimensions: &Dimensions,
@@ -57,19 +105,10 @@ fn time_mix(
         _ => vectors(&["att.time_mix_k", "att.time_mix_v", "att.time_mix_r"]),
     };
     tensors.extend(match version {
-        Version::V4 => vectors(&["att.time_decay", "att.time_first"]),
-        Version::V5 | Version::V51 => vec![
-            ("att.time_decay", per_head()),
-            ("att.time_first", per_head()),
-        ],
-        Version::V52 => vec![
-            ("att.time_decay", per_channel()),
-            ("att.time_faaaa", per_channel()),
-        ],
-        Version::V6 => vec![
-            ("att.time_decay", vec![c]),
-            ("att.time_faaaa", per_channel()),
-        ],
+        Version::V4 => vectors(&["att.time_decay", LOG_BONUS]),
+        Version::V5 | Version::V51 => vec![("att.time_decay", per_head()), (LOG_BONUS, per_head())],
+        Version::V52 => vec![("att.time_decay", per_channel()), (BONUS, per_channel())],
+        Version::V6 => vec![("att.time_decay", vec![c]), (BONUS, per_channel())],
         Version::V7 => vec![("att.r_k", per_channel())],
     });
     for name in [

@@ -1,8 +1,10 @@
 //! RWKV versions, told by the names of the tensors.
 
-use super::{Model, ModelError};
+use super::tensors::layer_names;
+use super::ModelError;
 use crate::checkpoint::Checkpoint;
 use kinglet::image;
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// An RWKV version, as checkpoints have it.
@@ -23,6 +25,9 @@ pub enum Version {
 }
 
 impl Version {
+    /// All of them.
+    const ALL: [Self; 6] = [Self::V4, Self::V5, Self::V51, Self::V52, Self::V6, Self::V7];
+
     /// The recurrence that an image of it needs: that of 5.2 serves 5.1.
     pub fn recurrence(self) -> image::Version {
         match self {
@@ -48,66 +53,45 @@ impl fmt::Display for Version {
     }
 }
 
-/// The version whose tensors the first layer of the checkpoint has.
+/// The version whose tensors the first layer of the checkpoint has. Any of a
+/// version's own names tells it, so that a file that lacks one of them is
+/// still told right.
 pub fn detect_version(checkpoint: &Checkpoint) -> Version {
-    let info = |name: &str| checkpoint.info(&format!("blocks.0.att.{name}"));
-    let has = |name: &str| info(name).is_some();
+    let info = |name: &str| checkpoint.info(&format!("blocks.0.{name}"));
+    let any = |names: &[&str]| names.iter().any(|name| info(name).is_some());
     let elements = |name: &str| info(name).map(|info| info.shape.iter().product::<usize>());
-    if has("r_k") {
+    if any(&["att.r_k", "att.k_k", "att.x_r"]) {
         Version::V7
-    } else if has("time_maa_x") {
+    } else if any(&["att.time_maa_x", "att.time_maa_w1", "att.time_decay_w1"]) {
         Version::V6
-    } else if has("gate.weight") {
+    } else if any(&["att.gate.weight", "att.time_mix_g"]) {
         // A decay per channel, or fewer.
-        match elements("time_decay") == elements("ln_x.weight") {
+        match elements("att.time_decay") == elements("ln1.weight") {
             true => Version::V52,
             false => Version::V51,
         }
-    } else if has("ln_x.weight") {
+    } else if any(&["att.ln_x.weight", "att.ln_x.bias"]) {
         Version::V5
     } else {
         Version::V4
     }
 }
 
-/// Tensors that tell versions apart, and the versions that have them.
-const MARKS: [(&str, &[Version]); 5] = [
-    ("att.r_k", &[Version::V7]),
-    ("att.time_maa_x", &[Version::V6]),
-    (
-        "att.time_mix_k",
-        &[Version::V4, Version::V5, Version::V51, Version::V52],
-    ),
-    (
-        "att.gate.weight",
-        &[Version::V51, Version::V52, Version::V6],
-    ),
-    (
-        "att.ln_x.weight",
-        &[
-            Version::V5,
-            Version::V51,
-            Version::V52,
-            Version::V6,
-            Version::V7,
-        ],
-    ),
-];
-
-/// No layer may have a tensor that tells another version.
-pub(super) fn check_unmixed(model: &Model) -> Result<(), ModelError> {
-    let (checkpoint, version) = (model.checkpoint(), model.version());
-    for layer in 0..model.dimensions().layers {
-        for (mark, versions) in MARKS {
-            let name = format!("blocks.{layer}.{mark}");
-            if checkpoint.info(&name).is_some() && !versions.contains(&version) {
-                let path = checkpoint.path().to_path_buf();
-                return Err(ModelError::Mixed {
-                    path,
-                    name,
-                    version,
-                });
-            }
+/// No layer may have a tensor that only other versions have. Tensors that no
+/// version has are passed over, and so are those of RWKV-7's first layer that
+/// only later layers need: published files have such.
+pub(super) fn check_unmixed(checkpoint: &Checkpoint, version: Version) -> Result<(), ModelError> {
+    let own = layer_names(version);
+    let all: BTreeSet<_> = Version::ALL.into_iter().flat_map(layer_names).collect();
+    for info in checkpoint.tensors() {
+        let in_layer = info.name.strip_prefix("blocks.");
+        let name = in_layer.and_then(|rest| rest.split_once('.'));
+        if name.is_some_and(|(_, name)| all.contains(name) && !own.contains(name)) {
+            return Err(ModelError::Mixed {
+                path: checkpoint.path().to_path_buf(),
+                name: info.name.clone(),
+                version,
+            });
         }
     }
     Ok(())

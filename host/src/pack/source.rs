@@ -20,29 +20,32 @@ impl<'m> Source<'m> {
     /// The tensor's name in the checkpoint.
     pub fn name(&self, layer: Option<usize>, part: &Part) -> String {
         let name = match (part.name, self.model.version()) {
-            // The bonus changed its name with the meaning of its values.
-            ("att.time_first", Version::V52 | Version::V6) => "att.time_faaaa",
+            ("att.time_first", Version::V6) => "att.time_faaaa",
             (name, _) if shift_index(part).is_some() => {
                 name.rsplit_once('.').map_or(name, |(tensor, _)| tensor)
             }
             (name, _) => name,
         };
         match layer {
-            Some(layer) => format!("blocks.{layer}.{name}"),
+            Some(layer) => self.model.name_in_layer(layer, name),
             None => name.to_owned(),
         }
     }
 
     /// The values of a part that is a vector.
     pub fn vector(&self, layer: Option<usize>, part: &Part) -> Result<Vec<f32>, ModelError> {
-        let values = self.model.load(&self.name(layer, part))?.data;
+        let name = self.name(layer, part);
         let (version, channels) = (self.model.version(), self.model.dimensions().embd);
+        if let ("att.time_first", Version::V5 | Version::V51 | Version::V52) = (part.name, version)
+        {
+            return bonus_per_channel(self.model, &name);
+        }
+        let values = self.model.load(&name)?.data;
         Ok(match (part.name, version) {
             ("att.time_decay", Version::V4) => values.into_iter().map(decay).collect(),
             ("att.time_decay", Version::V5 | Version::V51 | Version::V52) => {
                 decay_per_channel(&values, channels)
             }
-            ("att.time_first", Version::V5 | Version::V51) => bonus_per_channel(&values, channels),
             (name, _) if weighs_previous(name) => values.into_iter().map(|mix| 1.0 - mix).collect(),
             _ => values,
         })

@@ -2,7 +2,7 @@
 
 use super::load::Tensors;
 use super::ops::{shift, silu, zip, Matrix, Norm};
-use crate::model::{ModelError, Version};
+use crate::model::{is_log_bonus, Model, ModelError, Version};
 
 #[derive(Debug)]
 pub(super) struct TimeMix {
@@ -30,10 +30,20 @@ pub(crate) fn decay_per_channel(values: &[f32], channels: usize) -> Vec<f32> {
     per_channel(decays, values.len(), channels)
 }
 
-/// `exp(time_first)` by channel `[C]`; the values are by head.
-pub(crate) fn bonus_per_channel(values: &[f32], channels: usize) -> Vec<f32> {
-    let bonuses = values.iter().map(|&v| f64::from(v).exp() as f32);
-    per_channel(bonuses, values.len(), channels)
+/// The bonus by channel `[C]`: the tensor of this name, or where a checkpoint
+/// has the logarithm, its exponential; the values are by channel or by head.
+pub(crate) fn bonus_per_channel(model: &Model, name: &str) -> Result<Vec<f32>, ModelError> {
+    let values = model.load(name)?.data;
+    let bonus = |&value: &f32| match is_log_bonus(name) {
+        true => f64::from(value).exp() as f32,
+        false => value,
+    };
+    let channels = model.dimensions().embd;
+    Ok(per_channel(
+        values.iter().map(bonus),
+        values.len(),
+        channels,
+    ))
 }
 
 fn per_channel(values: impl Iterator<Item = f32>, len: usize, channels: usize) -> Vec<f32> {
@@ -46,10 +56,8 @@ fn per_channel(values: impl Iterator<Item = f32>, len: usize, channels: usize) -
 impl TimeMix {
     pub fn load(tensors: &Tensors<'_>, gn_eps: f32) -> Result<Self, ModelError> {
         let (version, channels) = (tensors.model.version(), tensors.model.dimensions().embd);
-        let u = match version {
-            Version::V52 => tensors.vector("att.time_faaaa")?,
-            _ => bonus_per_channel(&tensors.vector("att.time_first")?, channels),
-        };
+        let bonus = tensors.model.name_in_layer(tensors.index, "att.time_faaaa");
+        let u = bonus_per_channel(tensors.model, &bonus)?;
         let gate = (version != Version::V5).then(|| {
             let gate = tensors.matrix("att.gate.weight")?;
             Ok::<_, ModelError>((tensors.vector("att.time_mix_g")?, gate))
