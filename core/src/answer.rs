@@ -2,33 +2,70 @@
 
 use crate::math::exp;
 
-/// A class and its probability.
+/// The likeliest of the classes seen.
+///
+/// Logits can be seen all at once or block by block, with the same result,
+/// bit for bit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Answer {
-    /// The class, a row of the head; `Metadata::label` has its name.
+    /// The class, a row of the head; `Metadata::label` has its name. Of equals
+    /// the first.
     pub class: u32,
-    /// Its share of the softmax of all logits, 0 to 1.
-    pub probability: f32,
+    /// Its logit.
+    best: f32,
+    /// The sum of `exp(logit - best)`.
+    sum: f32,
 }
 
 impl Answer {
-    /// The likeliest class of logits `[classes]`, the first among equals;
-    /// class 0 with probability 0 where there are none.
+    /// No class seen yet.
+    pub const fn new() -> Self {
+        Self {
+            class: 0,
+            best: f32::MIN,
+            sum: 0.0,
+        }
+    }
+
+    /// The answer of all logits `[classes]`.
     pub fn of(logits: &[f32]) -> Self {
-        let mut best = (0, f32::NEG_INFINITY);
-        for (class, &logit) in (0..).zip(logits) {
-            if logit > best.1 {
-                best = (class, logit);
+        let mut answer = Self::new();
+        answer.see(0, logits);
+        answer
+    }
+
+    /// Sees the logits of classes `first` and up.
+    pub fn see(&mut self, first: u32, logits: &[f32]) {
+        for (class, &logit) in (first..).zip(logits) {
+            if logit > self.best {
+                self.sum = self.sum * exp(self.best - logit) + 1.0;
+                (self.class, self.best) = (class, logit);
+            } else {
+                self.sum += exp(logit - self.best);
             }
         }
-        let sum = logits
-            .iter()
-            .fold(0.0, |sum, logit| sum + exp(logit - best.1));
-        Self {
-            class: best.0,
-            probability: if sum > 0.0 { 1.0 / sum } else { 0.0 },
+    }
+
+    /// The share of the class in the softmax of all logits, 0 to 1; 0 where
+    /// none was seen.
+    pub fn probability(&self) -> f32 {
+        if self.sum > 0.0 {
+            1.0 / self.sum
+        } else {
+            0.0
         }
+    }
+
+    /// The same in whole percent.
+    pub fn percent(&self) -> u32 {
+        (100.0 * self.probability() + 0.5) as u32
+    }
+}
+
+impl Default for Answer {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -38,11 +75,17 @@ mod tests {
 
     #[test]
     fn the_likeliest_class_answers() {
-        let answer = Answer::of(&[0.0, 2.0, 2.0, -1.0]);
+        let logits = [0.0, 2.0, 2.0, -1.0];
+        let answer = Answer::of(&logits);
         assert_eq!(answer.class, 1);
         let expected = 2.0f64.exp() / (1.0 + 2.0 * 2.0f64.exp() + (-1.0f64).exp());
-        assert!((f64::from(answer.probability) - expected).abs() < 1e-6);
-        assert_eq!(Answer::of(&[-3.0]).probability, 1.0);
-        assert_eq!(Answer::of(&[]).probability, 0.0);
+        assert!((f64::from(answer.probability()) - expected).abs() < 1e-6);
+        assert_eq!(answer.percent(), 45);
+        let mut blocks = Answer::new();
+        blocks.see(0, &logits[..3]);
+        blocks.see(3, &logits[3..]);
+        assert_eq!(blocks, answer);
+        assert_eq!(Answer::of(&[-3.0]).probability(), 1.0);
+        assert_eq!(Answer::of(&[]).probability(), 0.0);
     }
 }

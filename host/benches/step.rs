@@ -16,10 +16,7 @@ const PROMPT_TOKENS: usize = 256;
 const STORY: &[u8] = b"Once upon a time there was a bird that weighed less than a letter. ";
 
 fn demo_image(weights: Bits) -> ImageFile {
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../models/stories-bytes.safetensors"
-    );
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/stories.safetensors");
     let model = Model::open(Path::new(path)).expect("the demo checkpoint");
     let options = Options {
         weights,

@@ -9,6 +9,7 @@ change there must be meant, and said in the changelog.
 Needs numpy. Run from the root of the repository, after `cargo build --release`.
 """
 
+import ast
 import json
 import struct
 import subprocess
@@ -19,7 +20,7 @@ import numpy as np
 from reference import logits
 
 KINGLET = "target/release/kinglet"
-CHECKPOINT = "models/stories-bytes.safetensors"
+CHECKPOINT = "models/stories.safetensors"
 PROMPT = "One day, a small bird found a"
 
 
@@ -37,6 +38,21 @@ def read_safetensors(path):
     return tensors
 
 
+def longest_matches(text):
+    """The tokens of a text by the vocabulary in the checkpoint's notes."""
+    data = open(CHECKPOINT, "rb").read()
+    (size,) = struct.unpack("<Q", data[:8])
+    lines = json.loads(data[8 : 8 + size])["__metadata__"]["kinglet.vocabulary"].splitlines()
+    fields = [line.split(" ", 1) for line in lines]
+    ids = {ast.literal_eval(rest.rsplit(" ", 1)[0]): int(id) for id, rest in fields}
+    tokens = []
+    while text:
+        token = next(text[:n] for n in range(len(text), 0, -1) if text[:n] in ids)
+        tokens.append(ids[token])
+        text = text[len(token) :]
+    return tokens
+
+
 def image_run(weights, folder):
     image = f"{folder}/{weights}.kgl"
     subprocess.check_call([KINGLET, "quantize", CHECKPOINT, "-o", image, "--weights", weights, "--json"])
@@ -50,7 +66,9 @@ def stories():
     with tempfile.TemporaryDirectory() as folder:
         for weights in ["int8", "int4"]:
             golden[weights] = image_run(weights, folder)
-    golden["float_logits"] = rounded(logits(read_safetensors(CHECKPOINT), PROMPT.encode())[-1])
+    golden["prompt_ids"] = longest_matches(PROMPT.encode())
+    tensors = read_safetensors(CHECKPOINT)
+    golden["float_logits"] = rounded(logits(tensors, golden["prompt_ids"])[-1])
     return golden
 
 

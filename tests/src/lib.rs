@@ -42,7 +42,7 @@ pub fn text() -> Option<PathBuf> {
 
 /// The demo checkpoint of the repository.
 pub fn demo_checkpoint() -> PathBuf {
-    root().join("models/stories-bytes.safetensors")
+    root().join("models/stories.safetensors")
 }
 
 /// A command that runs the `kinglet` program, built first if need be.

@@ -78,7 +78,10 @@ fn damaged_images_get_a_sentence() {
     };
     check(&flipped(8, 1), "format version 3");
     check(&flipped(20, 3), "RWKV version 12");
-    check(&flipped(33, 0), "do not have the size");
+    // Another number of hidden channels: the vocabulary begins elsewhere.
+    check(&flipped(37, 0), "byte 72 is out of range");
+    // A longer image than its parts.
+    check(&flipped(14, 0), "do not have the size");
     check(&flipped(good.len() / 2, 3), "checksum");
     check(&flipped(good.len() - 1, 0), "checksum");
     for at in 0..128 {

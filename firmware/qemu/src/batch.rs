@@ -82,6 +82,9 @@ fn generate(work: &mut dyn Work, request: &Request) -> Result<(), TextError> {
             instructions: text.instructions
         }
     );
+    if text.has_labels() {
+        return answer_label(&mut text, request);
+    }
     for position in 0..request.tokens {
         let chosen = text.choose()?;
         if position == 0 && request.every_logits {
@@ -99,6 +102,28 @@ fn generate(work: &mut dyn Work, request: &Request) -> Result<(), TextError> {
             }
         );
     }
+    Ok(())
+}
+
+/// The label of the prompt, in place of tokens.
+fn answer_label(text: &mut Text<'_>, request: &Request) -> Result<(), TextError> {
+    if request.tokens == 0 {
+        return Ok(());
+    }
+    let answered = text.answer()?;
+    if request.every_logits {
+        say!("{}", Line::Logits(answered.hash));
+    }
+    let label = text.label(&answered.answer);
+    say!(
+        "{}",
+        Line::Token {
+            id: answered.answer.class,
+            hash: answered.hash,
+            instructions: answered.instructions,
+            text: label.as_bytes()
+        }
+    );
     Ok(())
 }
 

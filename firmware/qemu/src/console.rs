@@ -105,6 +105,11 @@ fn reply(model: &mut Model, settings: &Settings, input: &mut Input, first: Typed
 /// Prints tokens as they come. The token that ends a text ends the answer.
 fn stream(text: &mut Text<'_>, settings: &Settings) -> Result<(), TextError> {
     text.end_prompt()?;
+    if text.has_labels() {
+        let answered = text.answer()?;
+        say!("{}", text.label(&answered.answer));
+        return Ok(());
+    }
     let mut utf8 = Utf8Stream::new();
     for _ in 0..settings.tokens {
         let chosen = text.choose()?;

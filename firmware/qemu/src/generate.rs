@@ -1,11 +1,15 @@
 //! From prompt to tokens, with the instructions that each of them costs.
 
-use crate::work::Work;
+use crate::work::{Answered, Work};
+use core::fmt::Write;
 use kinglet::{
-    BufferError, Encoder, NotInBlocks, TokenText, UnknownByte, UnknownToken, START_TOKEN,
+    Answer, BufferError, Encoder, NotInBlocks, TokenText, UnknownByte, UnknownToken, START_TOKEN,
 };
 use kinglet_board::say;
 use kinglet_protocol::Line;
+
+/// A label as it is printed.
+pub type LabelText = heapless::String<64>;
 
 /// A sign of life is due after so many instructions without one.
 const SIGN_OF_LIFE: u64 = 500_000_000;
@@ -181,6 +185,26 @@ impl<'s> Text<'s> {
         let chosen = self.work.choose(self.last.unwrap_or(START_TOKEN))?;
         self.last = Some(chosen.id);
         Ok(chosen)
+    }
+
+    /// Answers with a class. Behind a prompt, see [`Text::end_prompt`].
+    pub fn answer(&mut self) -> Result<Answered, UnknownToken> {
+        self.work.answer(self.last.take().unwrap_or(START_TOKEN))
+    }
+
+    /// Whether the model answers with a label.
+    pub fn has_labels(&self) -> bool {
+        self.work.image().header().n_class > 0
+    }
+
+    /// A label and how sure the model is of it.
+    pub fn label(&self, answer: &Answer) -> LabelText {
+        let metadata = self.work.image().metadata();
+        let name = metadata.and_then(|metadata| metadata.label(answer.class));
+        let mut text = LabelText::new();
+        // A name that is too long is cut.
+        let _ = write!(text, "{} %: {}", answer.percent(), name.unwrap_or("?"));
+        text
     }
 
     /// The bytes that a token stands for.

@@ -5,7 +5,8 @@ use crate::generate::{Chosen, TextError};
 use crate::model::Model;
 use kinglet::hash::{logits_hash, LogitsHash};
 use kinglet::{
-    BlockSampler, BlockSession, BufferError, Image, Sampler, Sampling, Session, UnknownToken,
+    Answer, BlockSampler, BlockSession, BufferError, Image, Sampler, Sampling, Session,
+    UnknownToken,
 };
 use kinglet_board::{since, ticks};
 
@@ -23,6 +24,19 @@ pub trait Work {
 
     /// Reads a token and chooses the next.
     fn choose(&mut self, token: u32) -> Result<Chosen, UnknownToken>;
+
+    /// Reads a token and answers with a class.
+    fn answer(&mut self, token: u32) -> Result<Answered, UnknownToken>;
+}
+
+/// A class, and how it came about.
+pub struct Answered {
+    /// The class and its probability.
+    pub answer: Answer,
+    /// The hash of the logits.
+    pub hash: u64,
+    /// Instructions of the step and of answering, without the hash.
+    pub instructions: u64,
 }
 
 /// All logits at once.
@@ -71,6 +85,18 @@ impl Work for Whole<'_> {
             id,
             hash,
             instructions: stepped + since(start),
+        })
+    }
+
+    fn answer(&mut self, token: u32) -> Result<Answered, UnknownToken> {
+        let start = ticks();
+        let logits = self.session.step(token)?;
+        let answer = Answer::of(logits);
+        let instructions = since(start);
+        Ok(Answered {
+            answer,
+            hash: logits_hash(logits),
+            instructions,
         })
     }
 }
@@ -122,6 +148,21 @@ impl Work for Blocks<'_> {
         let id = self.sampler.choose();
         Ok(Chosen {
             id,
+            instructions: since(start) - hash.instructions,
+            hash: hash.hash.finish(),
+        })
+    }
+
+    fn answer(&mut self, token: u32) -> Result<Answered, UnknownToken> {
+        let start = ticks();
+        let mut hash = Hash::default();
+        let mut answer = Answer::new();
+        self.session.step_in_blocks(token, |first, logits| {
+            hash.update(logits);
+            answer.see(first, logits);
+        })?;
+        Ok(Answered {
+            answer,
             instructions: since(start) - hash.instructions,
             hash: hash.hash.finish(),
         })

@@ -104,7 +104,7 @@ fn label(args: &Args, engine: &Engine, prompt: &[u32]) -> Result<()> {
     let report = LabelReport {
         prompt_tokens: prompt.len(),
         label: &engine.labels()[answer.class as usize],
-        probability: answer.probability,
+        probability: answer.probability(),
         logits_hash: hash(logits),
     };
     if args.json {

@@ -4,6 +4,7 @@ use super::output::write_file;
 use super::BadUse;
 use crate::train::card::card;
 use crate::train::curve::curve;
+use crate::train::fit::fit;
 use crate::train::prepare::{prepare, Data, Prepared};
 use crate::train::quantized::WeightBits;
 use crate::train::run::{train, Observer, Report, Trained};
@@ -25,6 +26,7 @@ use std::time::Duration;
 #[command(after_help = "Examples:\n  \
     kinglet train --text stories.txt --minutes 10 -o stories.safetensors\n  \
     kinglet train --text a.txt b.txt --version v7 --vocab 512 --steps 2000 -o model.safetensors\n  \
+    kinglet train --text stories.txt --budget 128KiB --qat int4 -o small.safetensors\n  \
     kinglet train --text commands.tsv --task classify --layers 2 --channels 64 --minutes 3 -o intents.safetensors\n  \
     kinglet train --recipe stories.toml --qat int4 -o stories.safetensors")]
 pub struct Args {
@@ -52,6 +54,10 @@ pub struct Args {
     /// Channels [default: 128]
     #[arg(long)]
     channels: Option<usize>,
+    /// As many channels as an image of so many bytes allows, such as 128KiB,
+    /// at the bits of --qat or else int8
+    #[arg(long, value_name = "SIZE", value_parser = size, conflicts_with = "channels")]
+    budget: Option<u64>,
     /// Hidden channels of the channel mix [default: four times the channels]
     #[arg(long)]
     hidden: Option<usize>,
@@ -117,8 +123,31 @@ fn vocab(text: &str) -> Result<usize, String> {
     }
 }
 
+/// Bytes, KiB or MiB.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit: u64 = match &text[digits.len()..] {
+        "" | "B" => 1,
+        "KiB" | "K" | "k" => 1 << 10,
+        "MiB" | "M" => 1 << 20,
+        unit => return Err(format!("`{unit}` is no unit: use KiB or MiB")),
+    };
+    let number: u64 = digits.parse().map_err(|_| "not a size".to_owned())?;
+    number
+        .checked_mul(unit)
+        .ok_or_else(|| "too large".to_owned())
+}
+
 pub fn run(args: &Args) -> Result<()> {
-    let settings = settings(args)?;
+    let mut settings = settings(args)?;
+    if let Some(budget) = args.budget {
+        // Labels are few beside the weights; 64 is room for most.
+        let classes = match settings.task {
+            Task::Text => 0,
+            Task::Classify => 64,
+        };
+        fit(&mut settings, classes, budget).map_err(|error| BadUse(error.to_string()))?;
+    }
     settings
         .check()
         .map_err(|error| BadUse(error.to_string()))?;

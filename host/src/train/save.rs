@@ -183,7 +183,11 @@ pub fn save_checkpoint(
     vocabulary: &Vocabulary,
     labels: &[String],
 ) -> Result<(), CheckpointError> {
-    let settings_text = serde_json::to_string(settings).unwrap_or_default();
+    // Names of texts, not where they lay: a checkpoint travels.
+    let mut told = settings.clone();
+    let paths = told.text.iter_mut().chain(&mut told.validation);
+    paths.for_each(|path| *path = path.file_name().map(PathBuf::from).unwrap_or_default());
+    let settings_text = serde_json::to_string(&told).unwrap_or_default();
     let mut metadata = BTreeMap::from([(SETTINGS_KEY.to_owned(), settings_text)]);
     if settings.vocab > 256 {
         metadata.insert(VOCABULARY_KEY.to_owned(), vocabulary.to_text());

@@ -86,7 +86,7 @@ fn quantize(kinglet: &Path) -> Result<PathBuf> {
         .current_dir(root())
         .args([
             "quantize",
-            "models/stories-bytes.safetensors",
+            "models/stories.safetensors",
             "--weights",
             "int4",
             "-o",

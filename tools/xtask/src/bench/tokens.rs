@@ -119,9 +119,9 @@ fn models(kinglet: &Path, folder: &Path) -> Result<[Model; 2]> {
             parameters,
         })
     };
-    let demo = root().join("models/stories-bytes.safetensors");
+    let demo = root().join("models/stories.safetensors");
     Ok([
-        model("stories-bytes", demo)?,
+        model("stories", demo)?,
         model("synthetic-4x192", synthetic)?,
     ])
 }
