@@ -15,7 +15,7 @@ fn the_story_is_what_the_model_writes() {
     let folder = tempfile::tempdir().unwrap();
     let image = demo_image(folder.path(), "int4");
     let prompt = "Once upon a time";
-    let story = stdout(&["run", arg(&image), "--prompt", prompt, "-n", "168"]);
+    let story = stdout(&["run", arg(&image), "--prompt", prompt, "-n", "64"]);
     let transcript = transcript();
     assert!(
         transcript.starts_with(&format!("{prompt}{story}")),

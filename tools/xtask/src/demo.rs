@@ -27,7 +27,7 @@ const CLOCK_HZ: f64 = 168e6;
 #[command(after_help = "Examples:\n  cargo xtask demo\n  cargo xtask demo -n 50")]
 pub struct Args {
     /// Tokens to generate
-    #[arg(short, default_value_t = 168, value_name = "N")]
+    #[arg(short, default_value_t = 64, value_name = "N")]
     n: u32,
 }
 
