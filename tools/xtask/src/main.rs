@@ -5,6 +5,7 @@ mod demo;
 mod elf;
 mod emulator;
 mod firmware;
+mod intents;
 mod prompt;
 mod qemu;
 mod report;
@@ -35,6 +36,7 @@ enum Command {
     Firmware(firmware::Args),
     Bench(bench::Args),
     Sizes(sizes::Args),
+    Intents(intents::Args),
 }
 
 /// Exit code 0 is success, 1 failure, 2 bad use.
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         Command::Firmware(args) => firmware::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Sizes(args) => sizes::run(&args),
+        Command::Intents(args) => intents::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
