@@ -12,6 +12,10 @@ pub type Lists = BTreeMap<String, Rc<Pattern>>;
 /// itself for each.
 const MAX_DEPTH: usize = 8;
 
+/// How deep a pattern may be nested: each bracket counts twice, and lists
+/// may be made of other lists. Expanding calls itself as often.
+const MAX_PATTERN_DEPTH: usize = 64;
+
 /// How many sentences a template may stand for: all are looked at, to find
 /// those that have two labels.
 const MAX_SENTENCES: u64 = 50_000;
@@ -21,6 +25,8 @@ const MAX_SENTENCES: u64 = 50_000;
 pub struct Pattern {
     /// In how many ways it can be expanded.
     ways: u64,
+    /// How deep its parts are nested, lists in lists included.
+    depth: usize,
     kind: Kind,
 }
 
@@ -49,6 +55,10 @@ impl Pattern {
             "{} sentences are more than {MAX_SENTENCES}: use fewer optional parts or make two templates",
             pattern.ways
         );
+        ensure!(
+            pattern.depth <= MAX_PATTERN_DEPTH,
+            "lists are nested too deep: use their alternatives in place of a list"
+        );
         Ok(pattern)
     }
 
@@ -56,6 +66,7 @@ impl Pattern {
         let product = |ways: u64, part: &Rc<Self>| ways.saturating_mul(part.ways);
         Rc::new(Self {
             ways: parts.iter().fold(1, product),
+            depth: depth(&parts),
             kind: Kind::All(parts),
         })
     }
@@ -64,6 +75,7 @@ impl Pattern {
         let sum = |ways: u64, part: &Rc<Self>| ways.saturating_add(part.ways);
         Rc::new(Self {
             ways: parts.iter().fold(0, sum),
+            depth: depth(&parts),
             kind: Kind::Any(parts),
         })
     }
@@ -121,9 +133,22 @@ impl Pattern {
     }
 }
 
+fn depth(parts: &[Rc<Pattern>]) -> usize {
+    1 + parts.iter().map(|part| part.depth).max().unwrap_or(0)
+}
+
 /// A number below `end`, which is small: the bias of 2^-32 * `end` is too.
 pub fn below(end: usize, random: &mut Pcg32) -> usize {
     ((u64::from(random.next_u32()) * end as u64) >> 32) as usize
+}
+
+/// Whether a word, a bracket or a list begins with this character.
+fn begins_part(c: char) -> bool {
+    is_of_word(c) || "([{".contains(c)
+}
+
+fn is_of_word(c: char) -> bool {
+    c.is_ascii_lowercase() || c.is_ascii_digit()
 }
 
 struct Parser<'a> {
@@ -164,7 +189,7 @@ impl Parser<'_> {
                 return Ok(Pattern::all(parts));
             }
             ensure!(
-                after_space,
+                after_space || !rest.starts_with(begins_part),
                 "a space is missing before `{}`",
                 rest.split(' ').next().unwrap_or(rest)
             );
@@ -212,7 +237,7 @@ impl Parser<'_> {
     fn word(&mut self) -> Result<Rc<Pattern>> {
         let length = self
             .text
-            .find(|c: char| !c.is_ascii_lowercase() && !c.is_ascii_digit())
+            .find(|c| !is_of_word(c))
             .unwrap_or(self.text.len());
         let (word, rest) = self.text.split_at(length);
         if word.is_empty() {
@@ -222,6 +247,7 @@ impl Parser<'_> {
         self.text = rest;
         Ok(Rc::new(Pattern {
             ways: 1,
+            depth: 0,
             kind: Kind::Word(word.to_owned()),
         }))
     }
@@ -292,6 +318,13 @@ mod tests {
         assert!(error("Turn on").contains("'T'"));
         assert!(error("a } b").contains("'}'"));
         assert!(error(&"(".repeat(100_000)).contains("nested deeper"));
+        let mut lists = Lists::new();
+        lists.insert("a".to_owned(), Pattern::parse("x", &lists).unwrap());
+        let grown = (0..100).find_map(|_| match Pattern::parse("x ({a}|y)", &lists) {
+            Ok(pattern) => lists.insert("a".to_owned(), pattern).and(None),
+            Err(error) => Some(error.to_string()),
+        });
+        assert!(grown.is_some_and(|error| error.contains("lists are nested")));
         assert!(error(&"(a|b) ".repeat(80)).contains("more than 50000"));
     }
 }
