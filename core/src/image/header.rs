@@ -233,7 +233,7 @@ impl Header {
         if !in_range(self.n_vocab, MAX_VOCAB) {
             return Err(ImageError::Field(40));
         }
-        if self.n_class as u64 > MAX_VOCAB as u64 {
+        if self.n_class > MAX_VOCAB as u32 {
             return Err(ImageError::Field(52));
         }
         if let Some(at) = self.bad_heads_at() {
