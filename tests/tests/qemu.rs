@@ -7,7 +7,7 @@
 mod common;
 
 use common::{enabled, run, xtask};
-use kinglet_tests::{arg, demo_checkpoint, demo_image, json, stdout};
+use kinglet_tests::{arg, demo_checkpoint, demo_image, json, root, stdout};
 use object::{Object, ObjectSymbol};
 use serde_json::Value;
 use std::io::Write;
@@ -273,6 +273,45 @@ fn the_console_answers_a_typed_prompt() {
         shown.contains(expected["text"].as_str().unwrap()),
         "{shown}"
     );
+}
+
+/// The model of voice commands on the board with the least memory.
+#[test]
+fn a_micro_bit_answers_with_the_label() {
+    if !enabled() {
+        return;
+    }
+    let checkpoint = root().join("models/intents.safetensors");
+    let image = folder().join("intents-m0.kgl");
+    let options = ["--weights", "int4", "--target", "m0"];
+    stdout(
+        &[
+            &["quantize", arg(&checkpoint), "-o", arg(&image)][..],
+            &options,
+        ]
+        .concat(),
+    );
+    for (sentence, label) in [
+        ("please turn on the light in the kitchen", "light-on"),
+        ("set a timer for ten minutes", "timer-set"),
+        ("what time is it", "time"),
+        ("lock the front door", "lock"),
+    ] {
+        let ours = json(&["run", arg(&image), "--prompt", sentence, "--json"]);
+        assert_eq!(ours["label"], label, "{sentence}");
+        let board = qemu(&image, &["--machine", "microbit", "--prompt", sentence]);
+        assert_eq!(board["logits_hashes"][0], ours["logits_hash"], "{sentence}");
+        let text = board["text"].as_str().expect("a text");
+        assert!(
+            text.ends_with(&format!(" %: {label}")),
+            "{sentence}: {text}"
+        );
+        // Of 16 KiB.
+        assert!(
+            board["ram_bytes"].as_u64().expect("a size") < 12 * 1024,
+            "{board}"
+        );
+    }
 }
 
 #[test]

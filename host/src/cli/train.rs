@@ -70,6 +70,9 @@ pub struct Args {
     /// Tokens of a sequence [default: 256]
     #[arg(long)]
     context: Option<usize>,
+    /// Tokens of a sequence of validation text [default: 1024; of a Transformer as --context]
+    #[arg(long, value_name = "TOKENS")]
+    validation_context: Option<usize>,
     /// Sequences of a step [default: 8]
     #[arg(long)]
     batch: Option<usize>,
@@ -220,6 +223,7 @@ fn settings(args: &Args) -> Result<Settings> {
     set(&mut settings.head_size, args.head_size);
     set(&mut settings.vocab, args.vocab);
     set(&mut settings.context, args.context);
+    set(&mut settings.validation_context, args.validation_context);
     set(&mut settings.batch, args.batch);
     set(&mut settings.budget, args.minutes.map(Budget::Minutes));
     set(&mut settings.budget, args.steps.map(Budget::Steps));

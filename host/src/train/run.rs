@@ -15,9 +15,6 @@ use std::time::{Duration, Instant};
 /// Validations of a training.
 const VALIDATIONS: u32 = 20;
 
-/// Tokens of a sequence of validation text, unless the network reads fewer.
-const VALIDATION_TOKENS: usize = 1024;
-
 /// Tokens of all of them, at most: a validation shall not cost much beside
 /// the steps between two.
 const MOST_VALIDATION_TOKENS: usize = 16 * 1024;
@@ -146,11 +143,7 @@ pub fn train(
 fn validation(settings: &Settings, data: &Data) -> Vec<Sequence> {
     match data {
         Data::Text([_, validation]) => {
-            let len = match settings.version {
-                super::settings::Kind::Gpt => settings.context,
-                _ => VALIDATION_TOKENS,
-            };
-            let windows = validation.windows(len);
+            let windows = validation.windows(settings.validation_context());
             let every = validation.len().div_ceil(MOST_VALIDATION_TOKENS).max(1);
             windows.into_iter().step_by(every).collect()
         }

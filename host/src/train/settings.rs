@@ -76,6 +76,9 @@ pub struct Settings {
     pub vocab: usize,
     /// Tokens of a sequence.
     pub context: usize,
+    /// Tokens of a sequence of validation text; 1,024, if 0, or as many as
+    /// the network can read.
+    pub validation_context: usize,
     /// Sequences of a step.
     pub batch: usize,
     /// How long.
@@ -109,6 +112,7 @@ impl Default for Settings {
             head_size: 64,
             vocab: 256,
             context: 256,
+            validation_context: 0,
             batch: 8,
             budget: Budget::Minutes(10.0),
             seed: 1,
@@ -151,6 +155,16 @@ impl Settings {
         }
     }
 
+    /// Tokens of a sequence of validation text.
+    pub fn validation_context(&self) -> usize {
+        match (self.validation_context, self.version) {
+            (0, Kind::Gpt) => self.context,
+            (0, _) => 1024,
+            (tokens, Kind::Gpt) => tokens.min(self.context),
+            (tokens, _) => tokens,
+        }
+    }
+
     /// Channels of a head: those asked for, or all if there are fewer.
     pub fn head_size(&self) -> usize {
         self.head_size.min(self.channels)
@@ -177,6 +191,11 @@ impl Settings {
         let most = super::vocabulary::MOST_ENTRIES;
         whole("--vocab", self.vocab, 256..=most)?;
         whole("--context", self.context, 2..=65_536)?;
+        whole(
+            "--validation-context",
+            self.validation_context(),
+            2..=65_536,
+        )?;
         whole("--batch", self.batch, 1..=4096)?;
         self.check_heads()?;
         let rate = self.optimizer.learning_rate;
