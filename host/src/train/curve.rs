@@ -32,12 +32,9 @@ fn draw<'t>(text: &'t mut String, points: &[Point]) -> Result<(), Box<dyn std::e
         .y_desc("loss")
         .light_line_style(WHITE)
         .draw()?;
-    let lines: [(&str, RGBColor, fn(&Point) -> f64); 2] = [
-        ("learned", BLUE, |p| p.learned),
-        ("validation", RED, |p| p.validation),
-    ];
-    for (name, color, loss) in lines {
-        let line = points.iter().map(|p| (p.step, loss(p)));
+    let learned: Vec<_> = points.iter().map(|p| (p.step, p.learned)).collect();
+    let validation: Vec<_> = points.iter().map(|p| (p.step, p.validation)).collect();
+    for (name, color, line) in [("learned", BLUE, learned), ("validation", RED, validation)] {
         chart
             .draw_series(LineSeries::new(line, color.stroke_width(2)))?
             .label(name)

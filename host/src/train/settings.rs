@@ -221,7 +221,8 @@ impl Settings {
             return Ok(());
         }
         let size = self.head_size();
-        let possible = super::tape::HEAD_SIZES.contains(&size) && self.channels % size == 0;
+        let possible =
+            super::tape::HEAD_SIZES.contains(&size) && self.channels.is_multiple_of(size);
         let range = format!(
             "one of {:?} and divide the {} channels",
             super::tape::HEAD_SIZES,

@@ -2,8 +2,12 @@
 //! holds the forward pass of one sequence, all positions at once.
 //!
 //! Each operation is a method of [`Tape`] that computes its value at once and
-//! leaves a [`Backward`] behind. Weights are slices of one flat vector, and
+//! leaves its way back behind. Weights are slices of one flat vector, and
 //! so are their gradients: the optimizer and the files see one vector.
+
+// Loops over channels index several slices at once: with iterators they would
+// be pyramids of zips.
+#![allow(clippy::needless_range_loop)]
 
 mod attention;
 mod decay5;

@@ -47,9 +47,7 @@ impl<F: Real> Backward<F> for Shift {
         wide(
             #[inline(always)]
             || {
-                for c in 0..cols {
-                    dx[c] = F::zero();
-                }
+                dx[..cols].fill(F::zero());
                 for start in (0..dy.len()).step_by(cols) {
                     let dy = &dy[start..start + cols];
                     let now = &x[start..start + cols];
