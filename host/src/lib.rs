@@ -23,6 +23,7 @@ pub mod checkpoint;
 pub mod cli;
 pub mod engine;
 pub mod eval;
+pub mod export;
 pub mod model;
 pub mod npy;
 pub mod pack;

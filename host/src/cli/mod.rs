@@ -2,6 +2,7 @@
 
 mod bench;
 mod eval;
+mod export;
 mod inspect;
 mod logits;
 mod model;
@@ -27,6 +28,7 @@ struct Cli {
 enum Command {
     Quantize(quantize::Args),
     Inspect(inspect::Args),
+    Export(export::Args),
     Run(run::Args),
     Logits(logits::Args),
     Eval(eval::Args),
@@ -44,6 +46,7 @@ pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Quantize(args) => quantize::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Export(args) => export::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Logits(args) => logits::run(&args),
         Command::Eval(args) => eval::run(&args),
