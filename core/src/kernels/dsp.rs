@@ -71,15 +71,29 @@ pub(super) const GROUP_WORDS: usize = 1 + GROUP_COLS / 2;
 pub fn prepare(x: &[f32], inverse: f32, bits: Bits, words: &mut [u32]) {
     match bits {
         Bits::Int8 => {
-            let spans = x.chunks(SPAN_COLS).zip(words.chunks_mut(SPAN_WORDS));
-            spans.for_each(|(x, words)| arrange::span(x, inverse, words));
+            pieces::<SPAN_COLS, SPAN_WORDS>(x, words, |x, words| arrange::span(x, inverse, words));
         }
         Bits::Int4 => {
-            let groups = x
-                .chunks(GROUP_COLS)
-                .zip(words.chunks_exact_mut(GROUP_WORDS));
-            groups.for_each(|(x, words)| arrange::group(x, inverse, words));
+            pieces::<GROUP_COLS, GROUP_WORDS>(x, words, |x, words| {
+                arrange::group(x, inverse, words)
+            });
         }
+    }
+}
+
+/// Calls `arrange` for every `COLS` columns and the `WORDS` words that they
+/// become; the last of each may be fewer. Zipped chunks do the same, but
+/// divide by their length: built for size, that is a call that could panic.
+fn pieces<const COLS: usize, const WORDS: usize>(
+    mut x: &[f32],
+    mut words: &mut [u32],
+    mut arrange: impl FnMut(&[f32], &mut [u32]),
+) {
+    while !x.is_empty() && !words.is_empty() {
+        let (columns, rest) = x.split_at(COLS.min(x.len()));
+        let (to, behind) = words.split_at_mut(WORDS.min(words.len()));
+        arrange(columns, to);
+        (x, words) = (rest, behind);
     }
 }
 
