@@ -14,7 +14,6 @@ mod entry;
 mod generate;
 mod input;
 mod model;
-mod settings;
 mod work;
 
 use kinglet::{BufferError, ImageError, Session};

@@ -4,6 +4,7 @@ use core::fmt;
 use kinglet::Sampling;
 
 /// What can be set.
+#[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// Tokens of an answer.
     pub tokens: u32,
@@ -14,6 +15,7 @@ pub struct Settings {
 }
 
 /// What a line of commands asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Settings were changed.
     Changed,
