@@ -117,7 +117,7 @@ fn what_a_board_cannot_hold_is_refused() {
     // Behind the end, before the place of the model, and across the end.
     for address in ["0x40000", "0", "0x3ff00"] {
         let error = export(&m0, &["--board", "microbit-v1", "--address", address]);
-        assert!(error.contains("0xc000 to 0x40000"), "{error}");
+        assert!(error.contains("0x10000 to 0x40000"), "{error}");
     }
     let error = export(&m4, &["--board", "microbit-v1"]);
     assert!(error.contains("--target m0"), "{error}");

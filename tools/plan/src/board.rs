@@ -306,11 +306,17 @@ mod tests {
 
     #[test]
     fn bad_figures_are_refused() {
-        let error = changed("application_bytes = 0xc000", "application_bytes = 0x40000");
+        let error = changed(
+            "application_bytes = 0x1_0000",
+            "application_bytes = 0x40000",
+        );
         assert!(error.contains("microbit-v1: application_bytes"), "{error}");
-        let error = changed("application_bytes = 0xc000", "application_bytes = 0xc001");
+        let error = changed(
+            "application_bytes = 0x1_0000",
+            "application_bytes = 0x1_0001",
+        );
         assert!(error.contains("multiple of 256"), "{error}");
-        let error = changed("stack_bytes = 4096", "stack_bytes = 4_294_967_295");
+        let error = changed("stack_bytes = 5120", "stack_bytes = 4_294_967_295");
         assert!(error.contains("stack_bytes"), "{error}");
         let error = changed("origin = 0x0800_0000", "origin = 0xfff8_0000");
         assert!(error.contains("2^32"), "{error}");

@@ -7,6 +7,9 @@
 #![deny(missing_docs, missing_debug_implementations)]
 
 mod board;
-
+pub mod cost;
+mod memory;
 
 pub use board::{Board, Boards, BoardsError, Core, Region};
+pub use cost::Costs;
+pub use memory::{advice, packed_for, Advice, Fit, Needs};

@@ -1,6 +1,7 @@
 //! `cargo xtask`: Kinglet's chores, one file per purpose.
 
 mod bench;
+mod boards;
 mod demo;
 mod elf;
 mod emulator;
@@ -33,6 +34,7 @@ enum Command {
     Test(test::Args),
     Qemu(qemu::Args),
     Firmware(firmware::Args),
+    Board(boards::Args),
     Bench(bench::Args),
     Sizes(sizes::Args),
 }
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Qemu(args) => qemu::run(&args),
         Command::Firmware(args) => firmware::run(&args),
+        Command::Board(args) => boards::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Sizes(args) => sizes::run(&args),
     };
