@@ -1,7 +1,7 @@
 //! The conversation: a line is a prompt or a command.
 
 use crate::engine::{BootError, Model, TextError};
-use crate::port::{Line, Port, LINE_BYTES};
+use crate::port::{Line, LineBuffer, Port, LINE_BYTES};
 use crate::settings::{Command, Settings, HELP};
 use crate::Board;
 use core::fmt::{self, Write as _};
@@ -28,7 +28,7 @@ pub fn converse<P: Read + Write, B: Board>(
         port: Port::new(stream),
         board,
         model,
-        settings: Settings::new(),
+        settings: Settings::default(),
     };
     // An error is one of the port's: nobody is there to be told.
     let _ = console.run();
@@ -51,10 +51,11 @@ struct Answer {
 impl<P: Read + Write, B: Board> Console<'_, '_, P, B> {
     fn run(&mut self) -> fmt::Result {
         self.greet()?;
+        let mut line = LineBuffer::new();
         loop {
             self.port.write_str("> ")?;
-            match self.port.line() {
-                Line::Text(line) => match &line[..] {
+            match self.port.read_line(&mut line) {
+                Line::Complete => match &line[..] {
                     [b'/', rest @ ..] if rest.first() != Some(&b'/') => {
                         if self.command(rest)? {
                             return Ok(());

@@ -89,6 +89,8 @@ fn least_scratch_len(image: &Image<'_>) -> usize {
 }
 
 /// A session and who chooses its tokens.
+// There is no heap to put the larger one into, and the stack has room for it.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug)]
 pub enum Engine<'i, 'b> {
     Whole(Session<'i, 'b>, Sampler),

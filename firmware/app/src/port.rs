@@ -10,11 +10,14 @@ pub const LINE_BYTES: usize = 256;
 /// End of transmission (Ctrl-D).
 const END_OF_INPUT: u8 = 0x04;
 
-/// What a line was.
-#[derive(Debug)]
+/// The bytes of a line.
+pub type LineBuffer = heapless::Vec<u8, LINE_BYTES>;
+
+/// What became of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Line {
-    /// This.
-    Text(heapless::Vec<u8, LINE_BYTES>),
+    /// It is in the buffer.
+    Complete,
     /// Longer than [`LINE_BYTES`]; it is gone.
     TooLong,
     /// The input ended, or the port failed.
@@ -38,8 +41,8 @@ impl<'p, P: Read + Write> Port<'p, P> {
     }
 
     /// Reads a line that ends with CR, LF or both.
-    pub fn line(&mut self) -> Line {
-        let mut line = heapless::Vec::new();
+    pub fn read_line(&mut self, line: &mut LineBuffer) -> Line {
+        line.clear();
         let mut is_too_long = false;
         while let Some(byte) = self.byte() {
             let behind_cr = core::mem::replace(&mut self.behind_cr, byte == b'\r');
@@ -47,7 +50,7 @@ impl<'p, P: Read + Write> Port<'p, P> {
                 // The second half of a line's end that has been seen.
                 b'\n' if behind_cr => {}
                 b'\r' | b'\n' if is_too_long => return Line::TooLong,
-                b'\r' | b'\n' => return Line::Text(line),
+                b'\r' | b'\n' => return Line::Complete,
                 END_OF_INPUT => return Line::End,
                 byte => is_too_long |= line.push(byte).is_err(),
             }

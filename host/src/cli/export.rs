@@ -173,7 +173,7 @@ fn uf2_target(
         ),
         None => "--uf2 names the chip's family: give --board NAME or --family NUMBER".to_owned(),
     })?;
-    if address as usize % PAGE_BYTES != 0 {
+    if !(address as usize).is_multiple_of(PAGE_BYTES) {
         return Err(format!(
             "a UF2 file holds whole pages: --address {address:#x} must be a multiple of {PAGE_BYTES:#x}"
         ));

@@ -164,7 +164,7 @@ impl Board {
             () if ram_used >= u64::from(self.ram.bytes) => {
                 Some("variables_bytes and stack_bytes must leave ram for a model")
             }
-            () if self.model().origin % 256 != 0 => {
+            () if !self.model().origin.is_multiple_of(256) => {
                 Some("the model must begin at a multiple of 256: flash is written in pages")
             }
             () if self.clock_hz == 0 => Some("clock_hz must not be 0"),

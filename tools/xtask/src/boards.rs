@@ -7,7 +7,7 @@ use crate::workspace::{cargo, root};
 use anyhow::{anyhow, bail, Context, Result};
 use kinglet_plan::{Board, Boards, Core};
 use serde::Serialize;
-use std::io::{Read, Write};
+use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{channel, Receiver};
@@ -192,7 +192,7 @@ impl Dialogue {
         let stdout = qemu.stdout.take().context("QEMU has no output")?;
         let (sender, heard) = channel();
         thread::spawn(move || {
-            for byte in stdout.bytes().map_while(Result::ok) {
+            for byte in BufReader::new(stdout).bytes().map_while(Result::ok) {
                 if sender.send(byte).is_err() {
                     return;
                 }

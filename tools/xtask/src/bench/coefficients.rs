@@ -198,7 +198,11 @@ fn image(kinglet: &Path, core: Core, version: &str, index: usize, state: &str) -
         synth.args([option, &size.to_string()]);
     }
     output(&mut synth)?;
-    let weights = if index % 2 == 0 { "int4" } else { "int8" };
+    let weights = if index.is_multiple_of(2) {
+        "int4"
+    } else {
+        "int8"
+    };
     let mut quantize = Command::new(kinglet);
     quantize
         .arg("quantize")

@@ -62,11 +62,12 @@ fn solve(rows: &[Row], used: &[bool]) -> Vec<f64> {
     };
     let mut matrix = vec![vec![0.0; n + 1]; n];
     for row in &relative {
-        for i in 0..n {
-            for (j, cell) in matrix[i].iter_mut().enumerate().take(n) {
-                *cell += scaled(row, i) * scaled(row, j);
+        for (i, line) in matrix.iter_mut().enumerate() {
+            for (j, cell) in line.iter_mut().enumerate() {
+                // The last column is the right side: every relative cost is 1.
+                let other = if j < n { scaled(row, j) } else { 1.0 };
+                *cell += scaled(row, i) * other;
             }
-            matrix[i][n] += scaled(row, i);
         }
     }
     for (i, line) in matrix.iter_mut().enumerate() {
