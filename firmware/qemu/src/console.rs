@@ -4,7 +4,7 @@ use crate::batch;
 use crate::generate::{Report, Text, TextError};
 use crate::input::{Input, Typed};
 use crate::model::Model;
-use kinglet_app::{Command, Settings, HELP};
+use crate::settings::{Command, Settings, HELP};
 use crate::work::Whole;
 use kinglet::{Utf8Stream, START_TOKEN};
 use kinglet_board::{put, say, MACHINE};
