@@ -25,6 +25,7 @@ pub mod checkpoint;
 pub mod cli;
 pub mod engine;
 pub mod eval;
+pub mod export;
 pub mod labels;
 pub mod model;
 pub mod npy;

@@ -68,32 +68,27 @@ pub(super) const SPAN_WORDS: usize = 1 + SPAN_COLS / 2;
 pub(super) const GROUP_WORDS: usize = 1 + GROUP_COLS / 2;
 
 /// Quantizes `x` and arranges it for the kernels; zeros behind the last.
+///
+/// The chunks are not zipped: that would divide by their lengths, which is,
+/// built for size, a call that could panic.
 pub fn prepare(x: &[f32], inverse: f32, bits: Bits, words: &mut [u32]) {
     match bits {
         Bits::Int8 => {
-            pieces::<SPAN_COLS, SPAN_WORDS>(x, words, |x, words| arrange::span(x, inverse, words));
+            let mut words = words.chunks_mut(SPAN_WORDS);
+            for x in x.chunks(SPAN_COLS) {
+                arrange::span(x, inverse, words.next().unwrap_or_default());
+            }
         }
         Bits::Int4 => {
-            pieces::<GROUP_COLS, GROUP_WORDS>(x, words, |x, words| {
-                arrange::group(x, inverse, words)
-            });
+            let (groups, tail) = x.as_chunks::<GROUP_COLS>();
+            let mut words = words.as_chunks_mut::<GROUP_WORDS>().0.iter_mut();
+            for (x, words) in groups.iter().zip(&mut words) {
+                arrange::group(x, inverse, words);
+            }
+            if let (false, Some(words)) = (tail.is_empty(), words.next()) {
+                arrange::group(tail, inverse, words);
+            }
         }
-    }
-}
-
-/// Calls `arrange` for every `COLS` columns and the `WORDS` words that they
-/// become; the last of each may be fewer. Zipped chunks do the same, but
-/// divide by their length: built for size, that is a call that could panic.
-fn pieces<const COLS: usize, const WORDS: usize>(
-    mut x: &[f32],
-    mut words: &mut [u32],
-    mut arrange: impl FnMut(&[f32], &mut [u32]),
-) {
-    while !x.is_empty() && !words.is_empty() {
-        let (columns, rest) = x.split_at(COLS.min(x.len()));
-        let (to, behind) = words.split_at_mut(WORDS.min(words.len()));
-        arrange(columns, to);
-        (x, words) = (rest, behind);
     }
 }
 

@@ -16,7 +16,7 @@ const COMMAND_MAX: usize = 128;
 /// Answers until it is told to leave.
 pub fn converse(mut model: Model) -> ! {
     greet(&model);
-    let mut settings = Settings::new();
+    let mut settings = Settings::default();
     let mut input = Input::new();
     loop {
         put!("> ");

@@ -2,10 +2,13 @@
 
 mod bench;
 mod eval;
+mod export;
+mod fit;
 mod inspect;
 mod logits;
 mod model;
 mod output;
+mod plan;
 mod prompt;
 mod quantize;
 mod run;
@@ -28,6 +31,8 @@ struct Cli {
 enum Command {
     Quantize(quantize::Args),
     Inspect(inspect::Args),
+    Export(export::Args),
+    Plan(plan::Args),
     Run(run::Args),
     Logits(logits::Args),
     Eval(eval::Args),
@@ -46,6 +51,8 @@ pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Quantize(args) => quantize::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Export(args) => export::run(&args),
+        Command::Plan(args) => plan::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Logits(args) => logits::run(&args),
         Command::Eval(args) => eval::run(&args),

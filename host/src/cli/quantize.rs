@@ -1,5 +1,6 @@
 //! `kinglet quantize`: a checkpoint becomes an image.
 
+use super::fit::check_fits;
 use super::model::gn_eps;
 use super::output::{print_json, progress_bar, write_file};
 use super::table::{thousands, Table};
@@ -8,9 +9,11 @@ use crate::model::Model;
 use crate::pack::{pack_to, slow_decays, Options, PackError, PartReport};
 use crate::tokenizer::{TokenizerFile, Vocabulary};
 use anyhow::Result;
-use kinglet::image::{Bits, Kind, Layout, Metadata, StateFormat};
+use kinglet::image::{Bits, Header, Kind, Layout, Metadata, StateFormat, HEADER_BYTES};
+use kinglet_plan::{Board, Boards};
 use serde::Serialize;
-use std::io::Write;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// Quantize a checkpoint and pack it into an image for the device
@@ -22,6 +25,7 @@ use std::path::{Path, PathBuf};
     kinglet quantize model.pth -o model.kgl --weights int4\n  \
     kinglet quantize model.safetensors -o model.kgl --weights int8 --json\n  \
     kinglet quantize model.safetensors -o small.kgl --weights int4 --head int4 --target m0\n  \
+    kinglet quantize model.pth -o model.kgl --weights int4 --board pico\n  \
     kinglet quantize world.pth -o world.kgl --weights int4 --tokenizer rwkv_vocab_v20230424.txt")]
 pub struct Args {
     /// The checkpoint, .safetensors or .pth
@@ -39,9 +43,15 @@ pub struct Args {
     /// stay in the state
     #[arg(long, value_enum, default_value = "int8")]
     keys: Precision,
-    /// The core that the image is for
-    #[arg(long, value_enum, default_value = "m4")]
-    target: Target,
+    /// The core that the image is for [default: the board's, or m4]
+    #[arg(long, value_enum)]
+    target: Option<Target>,
+    /// The board that the image is for: chooses the core, and refuses what does not fit
+    #[arg(long, value_name = "NAME")]
+    board: Option<String>,
+    /// A file with further boards, see `kinglet plan`
+    #[arg(long, value_name = "FILE")]
+    boards: Option<PathBuf>,
     /// Number format of the matrix state of RWKV-5 to 7
     #[arg(long, value_enum, default_value = "f32")]
     state: State,
@@ -147,6 +157,7 @@ struct Report<'a> {
 }
 
 pub fn run(args: &Args) -> Result<()> {
+    let board = args.board()?;
     let given = args.tokenizer.as_deref().map(vocabulary).transpose()?;
     let model = Model::open(&args.checkpoint)?;
     let vocabulary = match (given, model.vocabulary()?) {
@@ -180,7 +191,7 @@ pub fn run(args: &Args) -> Result<()> {
         weights: args.weights.into(),
         head: args.head.into(),
         keys: args.keys.into(),
-        layout: args.target.into(),
+        layout: args.layout(board.as_ref())?,
         state: args.state.into(),
         gn_eps: args.gn_eps,
         vocabulary: vocabulary.as_ref(),
@@ -203,7 +214,10 @@ pub fn run(args: &Args) -> Result<()> {
             PackError::Write(error) => error.into(),
             error => anyhow::Error::from(error),
         })?;
-        Ok(())
+        match &board {
+            Some(board) => check_fits(&header(file.get_mut())?, board, &args.output),
+            None => Ok(()),
+        }
     })?;
     bar.finish_and_clear();
     if args.state == State::F16 {
@@ -211,6 +225,44 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let image_bytes = std::fs::metadata(&args.output)?.len();
     report(args, &parts, image_bytes, &options)
+}
+
+impl Args {
+    /// The board, if one was named.
+    fn board(&self) -> Result<Option<Board>> {
+        let Some(name) = &self.board else {
+            return Ok(None);
+        };
+        let boards = Boards::load(self.boards.as_deref())?;
+        let board = boards
+            .named(name)
+            .map_err(|error| BadUse(error.to_string()))?;
+        Ok(Some(board.clone()))
+    }
+
+    /// The arrangement of weights.
+    fn layout(&self, board: Option<&Board>) -> Result<Layout> {
+        match (self.target, board) {
+            (None, None) => Ok(Target::M4.into()),
+            (None, Some(board)) => Ok(board.core.layout()),
+            (Some(target), None) => Ok(target.into()),
+            (Some(target), Some(board)) if Layout::from(target) == board.core.layout() => {
+                Ok(target.into())
+            }
+            (Some(_), Some(board)) => {
+                let (name, core) = (&board.name, board.core.name());
+                Err(BadUse(format!("{name} needs --target {core}: leave out --target")).into())
+            }
+        }
+    }
+}
+
+/// The header of what was written.
+fn header(file: &mut File) -> Result<Header> {
+    let mut bytes = [0; HEADER_BYTES];
+    file.seek(SeekFrom::Start(0))?;
+    file.read_exact(&mut bytes)?;
+    Ok(Header::parse(&bytes)?)
 }
 
 /// A half float cannot lose a very small share of itself.

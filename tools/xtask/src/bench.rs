@@ -1,6 +1,8 @@
 //! `cargo xtask bench`: what kernels and tokens cost, on every machine.
 
+mod coefficients;
 mod compare;
+mod fit;
 mod kernels;
 mod markdown;
 mod parts;
@@ -27,7 +29,8 @@ use tokens::Tokens;
     cargo xtask bench\n  \
     cargo xtask bench --machine mps2-an386 --machine mps3-an547\n  \
     cargo xtask bench --json > before.json\n  \
-    cargo xtask bench --compare before.json")]
+    cargo xtask bench --compare before.json\n  \
+    cargo xtask bench --coefficients > tools/plan/cores.toml")]
 pub struct Args {
     /// A board; may be given several times [default: all]
     #[arg(long, value_name = "NAME", value_parser = machine_parser())]
@@ -35,6 +38,12 @@ pub struct Args {
     /// Leave the tokens out
     #[arg(long)]
     kernels_only: bool,
+    /// Print the coefficients that `kinglet plan` predicts tokens from (tools/plan/cores.toml) instead
+    ///
+    /// From the counts of the kernels, and from tokens of random models of
+    /// every version.
+    #[arg(long, conflicts_with_all = ["json", "compare", "kernels_only"])]
+    coefficients: bool,
     /// Print one JSON object instead of tables
     ///
     /// kernels: a list of {core, machine, weights, rows, cols,
@@ -92,6 +101,9 @@ pub fn run(args: &Args) -> Result<()> {
     } else {
         args.machine.clone()
     };
+    if args.coefficients {
+        return coefficients::run(&machines);
+    }
     let mut results = Results::default();
     for machine in machines {
         measure(machine, !args.kernels_only, &mut results)

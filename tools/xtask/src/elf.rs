@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use object::elf::{SHF_ALLOC, SHF_WRITE, SHT_NOBITS};
 use object::{Object, ObjectSection, ObjectSymbol, SectionFlags};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -38,6 +39,46 @@ pub fn symbols(path: &Path) -> Result<Vec<Symbol>> {
     Ok(places.into_values().collect())
 }
 
+/// The sections of a firmware, as `size` of binutils adds them up.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Sections {
+    /// Vector table, code, constants.
+    pub text_bytes: u64,
+    /// Variables with initial values, which are in flash, too.
+    pub data_bytes: u64,
+    /// Other variables.
+    pub bss_bytes: u64,
+}
+
+impl Sections {
+    /// Reads the sizes of the sections that are loaded or reserved.
+    pub fn read(path: &Path) -> Result<Self> {
+        let bytes =
+            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+        let file = object::File::parse(&*bytes)
+            .with_context(|| format!("{} is not an ELF file", path.display()))?;
+        let mut sections = Self {
+            text_bytes: 0,
+            data_bytes: 0,
+            bss_bytes: 0,
+        };
+        for section in file.sections() {
+            let SectionFlags::Elf { sh_flags, sh_type } = section.flags() else {
+                continue;
+            };
+            if !sh_flags.contains(SHF_ALLOC) {
+                continue;
+            }
+            *match (sh_type == SHT_NOBITS, sh_flags.contains(SHF_WRITE)) {
+                (true, _) => &mut sections.bss_bytes,
+                (false, true) => &mut sections.data_bytes,
+                (false, false) => &mut sections.text_bytes,
+            } += section.size();
+        }
+        Ok(sections)
+    }
+}
+
 /// Bytes of a firmware.
 #[derive(Clone, Copy, Debug)]
 pub struct Elf {
@@ -51,30 +92,10 @@ pub struct Elf {
 impl Elf {
     /// Reads the sizes of the sections that are loaded or reserved.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes =
-            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let file = object::File::parse(&*bytes)
-            .with_context(|| format!("{} is not an ELF file", path.display()))?;
-        let mut elf = Self {
-            flash_bytes: 0,
-            ram_bytes: 0,
-        };
-        for section in file.sections() {
-            let SectionFlags::Elf { sh_flags, sh_type } = section.flags() else {
-                continue;
-            };
-            if !sh_flags.contains(SHF_ALLOC) {
-                continue;
-            }
-            // The file holds no bytes for such a section: it is only reserved.
-            let reserved = sh_type == SHT_NOBITS;
-            if !reserved {
-                elf.flash_bytes += section.size();
-            }
-            if reserved || sh_flags.contains(SHF_WRITE) {
-                elf.ram_bytes += section.size();
-            }
-        }
-        Ok(elf)
+        let sections = Sections::read(path)?;
+        Ok(Self {
+            flash_bytes: sections.text_bytes + sections.data_bytes,
+            ram_bytes: sections.data_bytes + sections.bss_bytes,
+        })
     }
 }

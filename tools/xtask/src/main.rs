@@ -1,6 +1,7 @@
 //! `cargo xtask`: Kinglet's chores, one file per purpose.
 
 mod bench;
+mod boards;
 mod demo;
 mod elf;
 mod emulator;
@@ -34,6 +35,7 @@ enum Command {
     Test(test::Args),
     Qemu(qemu::Args),
     Firmware(firmware::Args),
+    Board(boards::Args),
     Bench(bench::Args),
     Sizes(sizes::Args),
     Intents(intents::Args),
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Qemu(args) => qemu::run(&args),
         Command::Firmware(args) => firmware::run(&args),
+        Command::Board(args) => boards::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Sizes(args) => sizes::run(&args),
         Command::Intents(args) => intents::run(&args),

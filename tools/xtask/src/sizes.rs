@@ -1,5 +1,7 @@
 //! `cargo xtask sizes`: the flash that the library takes.
 
+mod boards;
+
 use crate::elf::{symbols, Elf};
 use crate::firmware::build_smallest;
 use crate::table::{thousands, Table};
@@ -7,6 +9,7 @@ use anyhow::Result;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::Path;
 
 /// What is measured: name and target.
 const CORES: [(&str, &str); 2] = [
@@ -48,10 +51,19 @@ const COMPILER: &str = "compiler's";
 /// whole library with kernels, tokenizer and sampler; no console, no image),
 /// and the same without Kinglet. The difference is split by the names of the
 /// symbols. Built for size; "fast" is the same for speed.
+///
+/// With --boards: text, data and bss of the firmware of each board, and the
+/// most stack in use on those that QEMU has, while they answer a prompt.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  cargo xtask sizes\n  cargo xtask sizes --json")]
+#[command(
+    after_help = "Examples:\n  cargo xtask sizes\n  cargo xtask sizes --json\n  cargo xtask sizes --boards"
+)]
 pub struct Args {
-    /// Print a JSON list of {core, target, flash_bytes, fast_flash_bytes, rooms}
+    /// The firmware of the boards instead
+    #[arg(long)]
+    boards: bool,
+    /// Print a JSON list of {core, target, flash_bytes, fast_flash_bytes, rooms, panics}, or with --boards of
+    /// {board, text_bytes, data_bytes, bss_bytes, stack_bytes}
     #[arg(long)]
     json: bool,
 }
@@ -63,10 +75,15 @@ struct Sizes {
     flash_bytes: u64,
     fast_flash_bytes: u64,
     rooms: BTreeMap<&'static str, i64>,
+    /// What a panic would call; nothing where nothing can panic.
+    panics: Vec<String>,
 }
 
 /// The command `sizes`.
 pub fn run(args: &Args) -> Result<()> {
+    if args.boards {
+        return boards::run(args.json);
+    }
     let sizes = CORES
         .into_iter()
         .map(|(core, target)| measure(core, target))
@@ -92,7 +109,8 @@ fn measure(core: &'static str, target: &'static str) -> Result<Sizes> {
     }
     let named: i64 = rooms.values().sum();
     *rooms.entry(OTHER).or_default() += flash_bytes as i64 - named;
-    let fast_with = Elf::read(&build_smallest(target, "release", true)?)?;
+    let fast = build_smallest(target, "release", true)?;
+    let fast_with = Elf::read(&fast)?;
     let fast_without = Elf::read(&build_smallest(target, "release", false)?)?;
     Ok(Sizes {
         core,
@@ -100,7 +118,16 @@ fn measure(core: &'static str, target: &'static str) -> Result<Sizes> {
         flash_bytes,
         fast_flash_bytes: fast_with.flash_bytes - fast_without.flash_bytes,
         rooms,
+        panics: [panics(&with)?, panics(&fast)?].concat(),
     })
+}
+
+/// The linker leaves out what nothing reaches: a firmware that cannot panic
+/// has none of these.
+fn panics(elf: &Path) -> Result<Vec<String>> {
+    let names = symbols(elf)?.into_iter().map(|symbol| symbol.name);
+    let is_panic = |name: &String| name.contains("panicking") || name.contains("rust_begin_unwind");
+    Ok(names.filter(is_panic).collect())
 }
 
 /// Constants without a name, the core library's functions, padding.

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything that must hold.
 
+use crate::boards::build_command;
 use crate::firmware;
 use crate::setup::{
     ensure_component, ensure_qemu, ensure_target, ensure_user_qemu, has_miri, USER_QEMU,
@@ -7,6 +8,7 @@ use crate::setup::{
 use crate::table::Table;
 use crate::workspace::{cargo, root, run as run_command, words};
 use anyhow::{bail, Result};
+use kinglet_plan::Boards;
 use kinglet_protocol::{Machine, MACHINES};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -31,6 +33,9 @@ const AARCH64_PROCESSORS: [(&str, bool); 2] = [("max", true), ("cortex-a53", fal
 /// Optimising the dependencies of such a test takes longer than they run.
 const PLAIN_DEPENDENCIES: [&str; 2] = ["--config", "profile.dev.package.\"*\".opt-level=0"];
 
+/// The board whose firmware is built with logs, too.
+const LOGGING_BOARD: &str = "stm32f405";
+
 /// A small image that is in the repository.
 const TINY_IMAGE: &str = "core/tests/data/tiny.kgl";
 
@@ -49,6 +54,7 @@ const TINY_IMAGE_TARGET: &str = "m4";
 ///   aarch64   the kernels for AArch64 in QEMU, with and without dot products
 ///   miri      the portable kernels under Miri, where a nightly toolchain has it
 ///   qemu      the tests of the firmware in QEMU, on all machines, and of its size
+///   boards    the firmware of real boards; in QEMU on those that it has
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
@@ -69,9 +75,10 @@ enum Job {
     Aarch64,
     Miri,
     Qemu,
+    Boards,
 }
 
-const ALL: [Job; 7] = [
+const ALL: [Job; 8] = [
     Job::Lint,
     Job::Firmware,
     Job::Docs,
@@ -79,6 +86,7 @@ const ALL: [Job; 7] = [
     Job::Aarch64,
     Job::Miri,
     Job::Qemu,
+    Job::Boards,
 ];
 
 /// How a job went.
@@ -99,6 +107,7 @@ impl Job {
             Job::Aarch64 => "aarch64",
             Job::Miri => "miri",
             Job::Qemu => "qemu",
+            Job::Boards => "boards",
         }
     }
 
@@ -135,7 +144,7 @@ impl Job {
                 ensure_target(AARCH64_TARGET)?;
                 ensure_user_qemu()
             }
-            Job::Qemu => {
+            Job::Qemu | Job::Boards => {
                 machine_targets().into_iter().try_for_each(ensure_target)?;
                 ensure_qemu()
             }
@@ -162,8 +171,10 @@ impl Job {
                 let mut tests = cargo();
                 tests.args(["test", "--no-fail-fast", "--package", "kinglet-tests"]);
                 tests.args(["--test", "qemu", "--test", "machines", "--test", "sizes"]);
+                tests.args(["--test", "predictions"]);
                 vec![tests]
             }
+            Job::Boards => boards(),
         }
     }
 }
@@ -182,7 +193,9 @@ fn firmware_cargo() -> Command {
 }
 
 fn lint() -> Vec<Command> {
-    let mut commands = vec![cargo(), firmware_cargo()];
+    let mut board_cargo = cargo();
+    board_cargo.current_dir(root().join("firmware/boards"));
+    let mut commands = vec![cargo(), firmware_cargo(), board_cargo];
     for command in &mut commands {
         command.args(["fmt", "--all", "--check"]);
     }
@@ -196,7 +209,7 @@ fn lint() -> Vec<Command> {
         let images = linked.into_iter().map(Some).chain([None]);
         commands.extend(images.map(|image| firmware_clippy(machine, image)));
     }
-    for clippy in &mut commands[2..] {
+    for clippy in &mut commands[3..] {
         clippy.args(["--", "-D", "warnings"]);
     }
     commands
@@ -317,6 +330,20 @@ pub fn run(args: &Args) -> Result<()> {
         1 => bail!("one check failed"),
         many => bail!("{many} checks failed"),
     }
+}
+
+/// One board with its logs, and all as they are.
+fn boards() -> Vec<Command> {
+    let mut tests = cargo();
+    tests.args(["test", "--package", "kinglet-tests", "--test", "boards"]);
+    let mut commands = vec![tests];
+    let known = Boards::load(None).unwrap_or_default();
+    commands.extend(known.named(LOGGING_BOARD).ok().map(|board| {
+        let mut build = build_command(board);
+        build.args(["--features", "defmt"]);
+        build
+    }));
+    commands
 }
 
 /// Runs all commands of a job.

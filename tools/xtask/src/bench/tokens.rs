@@ -144,7 +144,7 @@ fn pack(kinglet: &Path, from: &Path, to: &Path, weights: &str, target: &str) -> 
 }
 
 /// The instructions of a token: the median of a few.
-fn run(machine: &'static Machine, image: &Path) -> Result<u64> {
+pub fn run(machine: &'static Machine, image: &Path) -> Result<u64> {
     let emulator = prepare(machine, image, true)?;
     let request = Sampling::greedy(TOKENS).request(b"", false)?;
     let answer = emulator.ask(&request, Vec::new(), &mut |_| Ok(()))?;

@@ -4,6 +4,7 @@ use core::fmt;
 use kinglet::Sampling;
 
 /// What can be set.
+#[derive(Clone, Copy, Debug)]
 pub struct Settings {
     /// Tokens of an answer.
     pub tokens: u32,
@@ -14,6 +15,7 @@ pub struct Settings {
 }
 
 /// What a line of commands asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Settings were changed.
     Changed,
@@ -37,16 +39,18 @@ A line is a prompt; an empty one lets the model begin. Commands:
   /help, /quit            this text; leave
 Several commands fit a line. A prompt that begins with a slash needs two.";
 
-impl Settings {
-    /// Greedy, 100 tokens.
-    pub fn new() -> Self {
+/// Greedy, 100 tokens.
+impl Default for Settings {
+    fn default() -> Self {
         Self {
             tokens: 100,
             sampling: Sampling::greedy(),
             seed: 0,
         }
     }
+}
 
+impl Settings {
     /// Carries out commands, given without the first slash.
     pub fn apply(&mut self, line: &str) -> Command {
         for command in line.split(" /") {

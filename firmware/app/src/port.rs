@@ -1,0 +1,84 @@
+//! Lines from a byte stream, and text to it.
+
+use core::fmt;
+use embedded_io::{Read, Write};
+
+/// No line is longer. It is collected before the model reads it: on a wire
+/// bytes come faster than tokens.
+pub const LINE_BYTES: usize = 256;
+
+/// End of transmission (Ctrl-D).
+const END_OF_INPUT: u8 = 0x04;
+
+/// The bytes of a line.
+pub type LineBuffer = heapless::Vec<u8, LINE_BYTES>;
+
+/// What became of a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// It is in the buffer.
+    Complete,
+    /// Longer than [`LINE_BYTES`]; it is gone.
+    TooLong,
+    /// The input ended, or the port failed.
+    End,
+}
+
+/// A byte stream with lines.
+#[derive(Debug)]
+pub struct Port<'p, P> {
+    stream: &'p mut P,
+    behind_cr: bool,
+}
+
+impl<'p, P: Read + Write> Port<'p, P> {
+    /// At the beginning of a line.
+    pub fn new(stream: &'p mut P) -> Self {
+        Self {
+            stream,
+            behind_cr: false,
+        }
+    }
+
+    /// Reads a line that ends with CR, LF or both.
+    pub fn read_line(&mut self, line: &mut LineBuffer) -> Line {
+        line.clear();
+        let mut is_too_long = false;
+        while let Some(byte) = self.byte() {
+            let behind_cr = core::mem::replace(&mut self.behind_cr, byte == b'\r');
+            match byte {
+                // The second half of a line's end that has been seen.
+                b'\n' if behind_cr => {}
+                b'\r' | b'\n' if is_too_long => return Line::TooLong,
+                b'\r' | b'\n' => return Line::Complete,
+                END_OF_INPUT => return Line::End,
+                byte => is_too_long |= line.push(byte).is_err(),
+            }
+        }
+        Line::End
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        let mut byte = [0];
+        let [byte] = match self.stream.read(&mut byte) {
+            Ok(1) => byte,
+            _ => return None,
+        };
+        Some(byte)
+    }
+}
+
+/// Text; a line's end becomes CR and LF, as terminals want it.
+impl<P: Read + Write> fmt::Write for Port<'_, P> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut lines = text.split('\n');
+        let first = lines.next().unwrap_or_default();
+        let mut put = |bytes: &[u8]| self.stream.write_all(bytes).map_err(|_| fmt::Error);
+        put(first.as_bytes())?;
+        for line in lines {
+            put(b"\r\n")?;
+            put(line.as_bytes())?;
+        }
+        self.stream.flush().map_err(|_| fmt::Error)
+    }
+}

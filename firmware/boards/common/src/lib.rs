@@ -1,0 +1,52 @@
+//! What the firmware of all boards shares: where the model and its RAM are,
+//! a clock, and what happens on a panic.
+//!
+//! All `unsafe` code of it is in `memory`.
+#![no_std]
+#![deny(unsafe_code)]
+
+mod clock;
+#[allow(unsafe_code)]
+mod memory;
+mod wire;
+
+pub use clock::SysTickClock;
+pub use memory::stack_bytes;
+pub use wire::Wire;
+
+#[cfg(feature = "defmt")]
+use defmt_rtt as _;
+
+use core::fmt::Write as _;
+use core::panic::PanicInfo;
+use embedded_io::{Read, Write};
+use kinglet_app::{converse, Board};
+
+/// Speaks for ever: whoever ends a conversation finds a new one, and where
+/// there is no model every byte typed is an attempt to find one.
+pub fn serve<P: Read + Write, B: Board>(port: &mut P, board: &B) -> ! {
+    let (model, arena) = (memory::model(), memory::arena());
+    loop {
+        if let Err(error) = converse(port, board, model, arena) {
+            #[cfg(feature = "defmt")]
+            defmt::error!("{}", error);
+            // Errors are the port's: nobody is there to be told.
+            let _ = write!(
+                wire::Text(port),
+                "{error}\r\nFlash an image to {:?} (see `kinglet export`), then type anything.\r\n",
+                model.as_ptr()
+            );
+            let _ = port.read(&mut [0]);
+        }
+    }
+}
+
+#[panic_handler]
+fn panic(_info: &PanicInfo<'_>) -> ! {
+    #[cfg(feature = "defmt")]
+    defmt::error!("{}", defmt::Display2Format(_info));
+    cortex_m::interrupt::disable();
+    loop {
+        cortex_m::asm::wfi();
+    }
+}

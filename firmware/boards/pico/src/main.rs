@@ -1,0 +1,83 @@
+//! Kinglet on a Raspberry Pi Pico, 125 MHz: the console is UART0 on GP0 (out)
+//! and GP1 (in), 115,200 baud.
+#![no_std]
+#![no_main]
+#![deny(unsafe_code)]
+
+use cortex_m_rt::entry;
+use kinglet_app::Board;
+use kinglet_board_common::{serve, stack_bytes, SysTickClock, Wire};
+use rp2040_hal::clocks::init_clocks_and_plls;
+use rp2040_hal::fugit::RateExtU32;
+use rp2040_hal::gpio::Pins;
+use rp2040_hal::pac::{CorePeripherals, Peripherals};
+use rp2040_hal::uart::{DataBits, StopBits, UartConfig, UartPeripheral};
+use rp2040_hal::{Clock, Sio, Watchdog};
+
+/// The second stage of the boot loader, for the flash on the board.
+#[allow(unsafe_code)]
+// SAFETY: memory.x reserves the section for these bytes.
+#[link_section = ".boot2"]
+#[used]
+static BOOT2: [u8; 256] = rp2040_boot2::BOOT_LOADER_W25Q080;
+
+/// The crystal on the board.
+const CRYSTAL_HZ: u32 = 12_000_000;
+
+struct Pico {
+    clock: SysTickClock,
+}
+
+impl Board for Pico {
+    const TITLE: &'static str = "Raspberry Pi Pico";
+
+    fn micros(&self) -> u32 {
+        self.clock.micros()
+    }
+
+    fn stack_bytes(&self) -> u32 {
+        stack_bytes()
+    }
+}
+
+#[entry]
+fn enter() -> ! {
+    let (Some(mut chip), Some(core)) = (Peripherals::take(), CorePeripherals::take()) else {
+        unreachable!("the start-up code comes here once");
+    };
+    let mut watchdog = Watchdog::new(chip.WATCHDOG);
+    let Ok(clocks) = init_clocks_and_plls(
+        CRYSTAL_HZ,
+        chip.XOSC,
+        chip.CLOCKS,
+        chip.PLL_SYS,
+        chip.PLL_USB,
+        &mut chip.RESETS,
+        &mut watchdog,
+    ) else {
+        unreachable!("these are the chip's usual clocks");
+    };
+    let sio = Sio::new(chip.SIO);
+    let pins = Pins::new(
+        chip.IO_BANK0,
+        chip.PADS_BANK0,
+        sio.gpio_bank0,
+        &mut chip.RESETS,
+    );
+    let pins = (pins.gpio0.into_function(), pins.gpio1.into_function());
+    let config = UartConfig::new(115_200.Hz(), DataBits::Eight, None, StopBits::One);
+    let uart = UartPeripheral::new(chip.UART0, pins, &mut chip.RESETS);
+    let Ok(uart) = uart.enable(config, clocks.peripheral_clock.freq()) else {
+        unreachable!("the peripheral clock allows this rate");
+    };
+    let mut port = Wire {
+        read: || {
+            let mut byte = [0];
+            while uart.read_full_blocking(&mut byte).is_err() {}
+            byte[0]
+        },
+        write: |bytes: &[u8]| uart.write_full_blocking(bytes),
+    };
+    let clock = SysTickClock::start(core.SYST, clocks.system_clock.freq().to_Hz());
+    serve(&mut port, &Pico { clock })
+}

@@ -1,0 +1,211 @@
+//! `kinglet export`: an image in the formats of flash tools and compilers.
+
+use super::output::{print_json, write_file};
+use super::table::thousands;
+use super::BadUse;
+use crate::engine::open_image;
+use crate::export::{write_c, write_hex, write_rust, write_uf2, Uf2Target, PAGE_BYTES};
+use anyhow::Result;
+use kinglet::image::Layout;
+use kinglet_plan::{Board, Boards};
+use serde::Serialize;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// Write an image as a file for flash tools or compilers
+///
+/// The formats that name an address (--uf2, --hex) take it from the board,
+/// where the firmware in firmware/boards looks for its model, or from
+/// --address. A board also says how much flash there is, which cores its
+/// images are packed for, and the family number of UF2 files.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    kinglet export model.kgl --board pico --uf2 model.uf2\n  \
+    kinglet export model.kgl --board stm32f405 --hex model.hex --bin model.bin\n  \
+    kinglet export model.kgl --address 0x10100000 --family 0xe48bff56 --uf2 model.uf2\n  \
+    kinglet export model.kgl --rust model.rs --c-array model.c")]
+pub struct Args {
+    /// The image
+    image: PathBuf,
+    /// The board: its address of the model, its flash and its family
+    #[arg(long, value_name = "NAME")]
+    board: Option<String>,
+    /// A file with further boards, see `kinglet plan`
+    #[arg(long, value_name = "FILE")]
+    boards: Option<PathBuf>,
+    /// The address of the image's first byte, such as 0x10020000
+    #[arg(long, value_name = "ADDRESS", value_parser = number)]
+    address: Option<u32>,
+    /// The number of the chip's family in UF2 files, such as 0xe48bff56
+    #[arg(long, value_name = "NUMBER", value_parser = number)]
+    family: Option<u32>,
+    #[command(flatten)]
+    files: Files,
+    /// Print one JSON object: image_bytes, address, files
+    #[arg(long)]
+    json: bool,
+}
+
+/// What to write.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = true)]
+struct Files {
+    /// UF2, for boot loaders that are USB drives
+    #[arg(long, value_name = "FILE")]
+    uf2: Option<PathBuf>,
+    /// The bytes alone
+    #[arg(long, value_name = "FILE")]
+    bin: Option<PathBuf>,
+    /// Intel HEX
+    #[arg(long, value_name = "FILE")]
+    hex: Option<PathBuf>,
+    /// A C file with the array `kinglet_model`
+    #[arg(long, value_name = "FILE")]
+    c_array: Option<PathBuf>,
+    /// A Rust file with the slice `MODEL`
+    #[arg(long, value_name = "FILE")]
+    rust: Option<PathBuf>,
+}
+
+/// Decimal, or hexadecimal behind `0x`.
+fn number(text: &str) -> Result<u32, String> {
+    let digits = text.replace('_', "");
+    let value = match digits.strip_prefix("0x") {
+        Some(digits) => u32::from_str_radix(digits, 16),
+        None => digits.parse(),
+    };
+    value.map_err(|_| "must be a number below 2^32, such as 0x10020000".to_owned())
+}
+
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    image_bytes: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<u32>,
+    files: Vec<&'a Path>,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    let boards = Boards::load(args.boards.as_deref())?;
+    let board = args.board.as_deref().map(|name| boards.named(name));
+    let board = board
+        .transpose()
+        .map_err(|error| BadUse(error.to_string()))?;
+    let address = args.address.or(board.map(|board| board.model().origin));
+    // Before the image is read: what is missing is bad use, whatever it holds.
+    let uf2 = args.files.uf2.as_deref();
+    let uf2 = uf2.map(|path| Ok((path, uf2_target(args, board, address)?)));
+    let uf2 = uf2.transpose().map_err(BadUse)?;
+    let hex = args.files.hex.as_deref();
+    let hex = hex.map(|path| Ok((path, address.ok_or_else(|| no_address("--hex"))?)));
+    let hex = hex.transpose().map_err(BadUse)?;
+    let file = open_image(&args.image)?;
+    let bytes = file.image().bytes();
+    if let (Some(board), Some(address)) = (board, address) {
+        check_layout(&args.image, file.image().header().layout, board)?;
+        check_place(&args.image, bytes.len(), address, board)?;
+    }
+    let mut files = Vec::new();
+    let mut put = |path, write: &dyn Fn(&mut BufWriter<File>) -> std::io::Result<()>| {
+        files.push(path);
+        write_file(path, |out| Ok(write(out)?))
+    };
+    if let Some((path, target)) = uf2 {
+        put(path, &|out| write_uf2(bytes, target, out))?;
+    }
+    if let Some((path, address)) = hex {
+        put(path, &|out| write_hex(bytes, address, out))?;
+    }
+    if let Some(path) = &args.files.bin {
+        put(path, &|out| out.write_all(bytes))?;
+    }
+    if let Some(path) = &args.files.c_array {
+        put(path, &|out| write_c(bytes, out))?;
+    }
+    if let Some(path) = &args.files.rust {
+        put(path, &|out| write_rust(bytes, out))?;
+    }
+    report(
+        args,
+        Report {
+            image_bytes: bytes.len(),
+            address,
+            files,
+        },
+    )
+}
+
+fn report(args: &Args, report: Report<'_>) -> Result<()> {
+    if args.json {
+        return print_json(&report);
+    }
+    let place = report
+        .address
+        .map_or(String::new(), |at| format!(" at {at:#010x}"));
+    let bytes = thousands(report.image_bytes as u64);
+    for file in report.files {
+        writeln!(
+            std::io::stdout(),
+            "{}: {bytes} bytes{place}",
+            file.display()
+        )?;
+    }
+    Ok(())
+}
+
+fn no_address(option: &str) -> String {
+    format!("{option} names addresses: give --board NAME or --address ADDRESS")
+}
+
+/// Address and family, or what is missing.
+fn uf2_target(
+    args: &Args,
+    board: Option<&Board>,
+    address: Option<u32>,
+) -> Result<Uf2Target, String> {
+    let address = address.ok_or_else(|| no_address("--uf2"))?;
+    let family = args.family.or(board.and_then(|board| board.uf2_family));
+    let family = family.ok_or_else(|| match board {
+        Some(board) => format!(
+            "the boot loader of {} takes no UF2 files: use --hex or --bin, or name a family with --family NUMBER",
+            board.name
+        ),
+        None => "--uf2 names the chip's family: give --board NAME or --family NUMBER".to_owned(),
+    })?;
+    if !(address as usize).is_multiple_of(PAGE_BYTES) {
+        return Err(format!(
+            "a UF2 file holds whole pages: --address {address:#x} must be a multiple of {PAGE_BYTES:#x}"
+        ));
+    }
+    Ok(Uf2Target { address, family })
+}
+
+/// An image for other cores would not start there.
+fn check_layout(image: &Path, layout: Layout, board: &Board) -> Result<()> {
+    if layout == board.core.layout() {
+        return Ok(());
+    }
+    let (path, name, core) = (image.display(), &board.name, board.core.name());
+    Err(BadUse(format!(
+        "{path}: packed for other cores than that of {name}: pack it with `kinglet quantize --target {core}`"
+    ))
+    .into())
+}
+
+/// The image must lie within the flash, and not on the firmware.
+fn check_place(image: &Path, bytes: usize, address: u32, board: &Board) -> Result<()> {
+    let model = board.model();
+    let end = u64::from(address) + bytes as u64;
+    if address >= model.origin && end <= model.end() {
+        return Ok(());
+    }
+    let (path, name) = (image.display(), &board.name);
+    Err(BadUse(format!(
+        "{path}: {bytes} bytes at {address:#x} end at {end:#x}, but {name} has flash for a model from {:#x} to {:#x}: \
+         `kinglet plan` says what would fit",
+        model.origin,
+        model.end()
+    ))
+    .into())
+}

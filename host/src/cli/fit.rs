@@ -1,0 +1,46 @@
+//! Sentences about a board that has no room for an image.
+
+use super::table::thousands;
+use anyhow::{bail, Result};
+use kinglet::Header;
+use kinglet_plan::{advice, Advice, Board, Fit};
+use std::path::Path;
+
+/// Refuses an image that the board has no room for.
+pub fn check_fits(header: &Header, board: &Board, path: &Path) -> Result<()> {
+    let fit = Fit::new(header, board);
+    let missing = |what, free: i64| format!("{} bytes of {what}", thousands(free.unsigned_abs()));
+    let missing = match (fit.flash_free < 0, fit.ram_free < 0) {
+        (false, false) => return Ok(()),
+        (true, false) => missing("flash", fit.flash_free),
+        (false, true) => missing("RAM", fit.ram_free),
+        (true, true) => {
+            let flash = missing("flash", fit.flash_free);
+            format!("{flash} and {}", missing("RAM", fit.ram_free))
+        }
+    };
+    bail!(
+        "{}: not written, because {} lacks {missing} for it; {}",
+        path.display(),
+        board.name,
+        advice_sentence(header, board)
+    )
+}
+
+/// What would fit in the place of a model that does not.
+pub fn advice_sentence(header: &Header, board: &Board) -> String {
+    let Some(Advice { options, channels }) = advice(header, board) else {
+        return "no model with this vocabulary and as many layers would".to_owned();
+    };
+    let options = options.join(" ");
+    match channels {
+        None => format!("{options} would"),
+        Some(channels) => {
+            let with = if options.is_empty() { "" } else { " with " };
+            format!(
+                "{channels} channels{with}{options} would, instead of {}",
+                header.n_embd
+            )
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Intel HEX, which nearly every flash tool takes.
+
+use ihex::Record;
+use std::io::{self, Write};
+
+/// Bytes of a record.
+const RECORD_BYTES: usize = 16;
+
+/// Addresses within a record have 16 bits; those above come in a record of
+/// their own.
+const SEGMENT: u64 = 1 << 16;
+
+/// Writes `bytes`, of which the first goes to `address`.
+///
+/// # Errors
+/// What `out` says; and that `bytes` reach beyond the last address.
+pub fn write_hex(bytes: &[u8], address: u32, out: &mut impl Write) -> io::Result<()> {
+    let mut rest = bytes;
+    let mut at = u64::from(address);
+    let mut segment = 0;
+    while !rest.is_empty() {
+        // No record crosses the end of a segment.
+        let left = (SEGMENT - at % SEGMENT) as usize;
+        let (value, behind) = rest.split_at(RECORD_BYTES.min(left).min(rest.len()));
+        let upper = u16::try_from(at / SEGMENT)
+            .map_err(|_| io::Error::other("the image reaches beyond address 2^32"))?;
+        if upper != segment {
+            put(&Record::ExtendedLinearAddress(upper), out)?;
+            segment = upper;
+        }
+        let offset = (at % SEGMENT) as u16;
+        let value = value.to_vec();
+        at += value.len() as u64;
+        put(&Record::Data { offset, value }, out)?;
+        rest = behind;
+    }
+    put(&Record::EndOfFile, out)
+}
+
+fn put(record: &Record, out: &mut impl Write) -> io::Result<()> {
+    let line = record.to_record_string().map_err(io::Error::other)?;
+    writeln!(out, "{line}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ihex::Reader;
+
+    /// What a reader puts into memory: address of the first byte, and all.
+    fn read(text: &str) -> (u64, Vec<u8>) {
+        let (mut first, mut bytes, mut upper) = (None, Vec::new(), 0);
+        for record in Reader::new(text) {
+            match record.unwrap() {
+                Record::ExtendedLinearAddress(address) => upper = u64::from(address) << 16,
+                Record::Data { offset, value } => {
+                    let at = upper + u64::from(offset);
+                    let start = *first.get_or_insert(at);
+                    assert_eq!(at, start + bytes.len() as u64);
+                    bytes.extend(value);
+                }
+                Record::EndOfFile => return (first.unwrap(), bytes),
+                other => panic!("{other:?}"),
+            }
+        }
+        panic!("no end");
+    }
+
+    #[test]
+    fn a_reader_finds_the_bytes() {
+        for address in [0u32, 0x0801_0000, 0x0800_fff5] {
+            let bytes: Vec<u8> = (0..200_003u32).map(|i| (i ^ (i >> 8)) as u8).collect();
+            let mut out = Vec::new();
+            write_hex(&bytes, address, &mut out).unwrap();
+            let text = String::from_utf8(out).unwrap();
+            assert_eq!(read(&text), (u64::from(address), bytes));
+        }
+    }
+
+    #[test]
+    fn nothing_lies_beyond_the_last_address() {
+        assert!(write_hex(&[0; 16], 0xffff_fff0, &mut Vec::new()).is_ok());
+        assert!(write_hex(&[0; 17], 0xffff_fff0, &mut Vec::new()).is_err());
+    }
+}

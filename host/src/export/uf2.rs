@@ -1,0 +1,105 @@
+//! UF2, which boot loaders take as a file on a USB drive
+//! (<https://github.com/microsoft/uf2>): blocks of 512 bytes, each with
+//! its own address.
+
+use std::io::{self, Write};
+
+/// Bytes of data in a block: the flash page that boot loaders write.
+pub const PAGE_BYTES: usize = 256;
+
+/// Room for data in a block; what is not used is zero.
+const DATA_BYTES: usize = 476;
+
+const MAGIC_START: [u32; 2] = [0x0a32_4655, 0x9e5d_5157];
+const MAGIC_END: u32 = 0x0ab1_6f30;
+
+/// The block names the family of chips that it is for.
+const HAS_FAMILY: u32 = 0x0000_2000;
+
+/// Where the bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Uf2Target {
+    /// The first address; a multiple of [`PAGE_BYTES`].
+    pub address: u32,
+    /// The number of the family of chips.
+    pub family: u32,
+}
+
+/// Writes `bytes` as blocks. The last one is filled up with `0xff`, the
+/// value of erased flash: boot loaders take whole pages only.
+///
+/// # Errors
+/// What `out` says; and that `bytes` reach beyond the last address.
+pub fn write_uf2(bytes: &[u8], target: Uf2Target, out: &mut impl Write) -> io::Result<()> {
+    let too_long = || io::Error::other("the image reaches beyond address 2^32");
+    let blocks = u32::try_from(bytes.len().div_ceil(PAGE_BYTES)).map_err(|_| too_long())?;
+    for (number, page) in (0..blocks).zip(bytes.chunks(PAGE_BYTES)) {
+        let offset = number.checked_mul(PAGE_BYTES as u32);
+        let address = offset.and_then(|offset| target.address.checked_add(offset));
+        let head = [
+            HAS_FAMILY,
+            address.ok_or_else(too_long)?,
+            PAGE_BYTES as u32,
+            number,
+            blocks,
+            target.family,
+        ];
+        for word in MAGIC_START.into_iter().chain(head) {
+            out.write_all(&word.to_le_bytes())?;
+        }
+        let mut data = [0; DATA_BYTES];
+        data[..PAGE_BYTES].fill(0xff);
+        data[..page.len()].copy_from_slice(page);
+        out.write_all(&data)?;
+        out.write_all(&MAGIC_END.to_le_bytes())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TARGET: Uf2Target = Uf2Target {
+        address: 0x1002_0000,
+        family: 0xe48b_ff56,
+    };
+
+    /// The fields of a block, read from their offsets.
+    fn field(block: &[u8], at: usize) -> u32 {
+        u32::from_le_bytes(block[at..at + 4].try_into().unwrap())
+    }
+
+    #[test]
+    fn blocks_hold_the_bytes() {
+        let bytes: Vec<u8> = (0..600u32).map(|i| (i * 7) as u8).collect();
+        let mut out = Vec::new();
+        write_uf2(&bytes, TARGET, &mut out).unwrap();
+        assert_eq!(out.len(), 3 * 512);
+        let mut read = Vec::new();
+        for (number, block) in out.chunks(512).enumerate() {
+            assert_eq!(&block[..8], b"UF2\nWQ\x5d\x9e");
+            assert_eq!(field(block, 8), 0x2000);
+            assert_eq!(field(block, 12) as usize, 0x1002_0000 + 256 * number);
+            assert_eq!(field(block, 16), 256);
+            assert_eq!(field(block, 20) as usize, number);
+            assert_eq!(field(block, 24), 3);
+            assert_eq!(field(block, 28), 0xe48b_ff56);
+            assert_eq!(field(block, 508), 0x0ab1_6f30);
+            assert!(block[288..508].iter().all(|&byte| byte == 0));
+            read.extend_from_slice(&block[32..288]);
+        }
+        assert_eq!(read[..600], bytes);
+        assert!(read[600..].iter().all(|&byte| byte == 0xff));
+    }
+
+    #[test]
+    fn no_block_lies_beyond_the_last_address() {
+        let target = Uf2Target {
+            address: 0xffff_ff00,
+            ..TARGET
+        };
+        assert!(write_uf2(&[0; 256], target, &mut Vec::new()).is_ok());
+        assert!(write_uf2(&[0; 257], target, &mut Vec::new()).is_err());
+    }
+}

@@ -1,0 +1,194 @@
+//! `kinglet export`: what was written is read back by the tools that it is
+//! for, and what a board cannot hold is refused.
+
+use kinglet_tests::{arg, demo_checkpoint, failure, file, folder, json, stdout};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A small image for a target.
+fn image(folder: &Path, target: &str) -> PathBuf {
+    let checkpoint = folder.join("small.safetensors");
+    let size = ["--layers", "1", "--channels", "32", "--vocab", "64"];
+    stdout(&[&["synth", "-o", arg(&checkpoint)], &size[..]].concat());
+    let image = folder.join(format!("small-{target}.kgl"));
+    stdout(&[
+        "quantize",
+        arg(&checkpoint),
+        "-o",
+        arg(&image),
+        "--weights",
+        "int4",
+        "--target",
+        target,
+    ]);
+    image
+}
+
+#[test]
+fn uf2_hex_and_binary_lie_where_the_board_wants_them() {
+    let folder = folder();
+    let image = image(folder.path(), "m0");
+    let [uf2, hex, bin] = ["m.uf2", "m.hex", "m.bin"].map(|name| folder.path().join(name));
+    let args = ["export", arg(&image), "--board", "pico", "--json"];
+    let files = ["--uf2", arg(&uf2), "--hex", arg(&hex), "--bin", arg(&bin)];
+    let report = json(&[&args[..], &files].concat());
+    let bytes = fs::read(&image).unwrap();
+    assert_eq!(report["address"], 0x1002_0000);
+    assert_eq!(report["image_bytes"], bytes.len());
+    assert_eq!(report["files"].as_array().unwrap().len(), 3);
+    assert_eq!(fs::read(&bin).unwrap(), bytes);
+    // Payloads of 256 bytes behind 32 bytes of a block's head.
+    let uf2 = fs::read(&uf2).unwrap();
+    assert_eq!(uf2[12..16], 0x1002_0000u32.to_le_bytes());
+    assert_eq!(uf2[28..32], 0xe48b_ff56u32.to_le_bytes());
+    let blocks = uf2.chunks_exact(512);
+    let read: Vec<u8> = blocks.flat_map(|block| &block[32..288]).copied().collect();
+    assert!(read.starts_with(&bytes) && read.len() < bytes.len() + 256);
+    let hex = fs::read_to_string(&hex).unwrap();
+    assert!(hex.starts_with(":020000041002"), "{}", &hex[..20]);
+    assert!(hex.trim_end().ends_with(":00000001FF"));
+    assert_eq!(hex.lines().count(), bytes.len().div_ceil(16) + 2);
+}
+
+/// The program that a compiler makes of a source file prints the array.
+fn printed(compiler: &mut Command, program: &Path) -> Vec<u8> {
+    let status = compiler
+        .arg("-o")
+        .arg(program)
+        .status()
+        .expect("the compiler starts");
+    assert!(status.success());
+    let output = Command::new(program).output().expect("the program starts");
+    assert!(output.status.success(), "misaligned");
+    output.stdout
+}
+
+#[test]
+fn sources_compile_to_the_same_bytes() {
+    let folder = folder();
+    let image = image(folder.path(), "m4");
+    let [c, rust] = ["model.c", "model.rs"].map(|name| folder.path().join(name));
+    stdout(&[
+        "export",
+        arg(&image),
+        "--c-array",
+        arg(&c),
+        "--rust",
+        arg(&rust),
+    ]);
+    let bytes = fs::read(&image).unwrap();
+    let main = "mod model;\nfn main() {\n    use std::io::Write;\n    \
+        assert_eq!(model::MODEL.as_ptr() as usize % 16, 0);\n    \
+        std::io::stdout().write_all(model::MODEL).unwrap();\n}\n";
+    let main = file(folder.path(), "main.rs", main);
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let mut rustc = Command::new(rustc);
+    rustc
+        .args(["--edition", "2021", "-D", "warnings"])
+        .arg(main);
+    assert_eq!(printed(&mut rustc, &folder.path().join("from-rust")), bytes);
+    if Command::new("cc").arg("--version").output().is_err() {
+        eprintln!("skipped: no C compiler `cc` for the C array");
+        return;
+    }
+    let main =
+        "#include <stdint.h>\n#include <stdio.h>\nextern const size_t kinglet_model_bytes;\n\
+        extern const unsigned char kinglet_model[];\nint main(void) {\n    \
+        if ((uintptr_t)kinglet_model % 16) return 1;\n    \
+        return fwrite(kinglet_model, 1, kinglet_model_bytes, stdout) != kinglet_model_bytes;\n}\n";
+    let main = file(folder.path(), "main.c", main);
+    let mut cc = Command::new("cc");
+    cc.args(["-Wall", "-Werror"]).arg(main).arg(&c);
+    assert_eq!(printed(&mut cc, &folder.path().join("from-c")), bytes);
+}
+
+#[test]
+fn what_a_board_cannot_hold_is_refused() {
+    let folder = folder();
+    let (m0, m4) = (image(folder.path(), "m0"), image(folder.path(), "m4"));
+    let out = folder.path().join("out");
+    let export = |image: &Path, options: &[&str]| {
+        let options = [options, &["--hex", arg(&out)]].concat();
+        let error = failure(&[&["export", arg(image)], &options[..]].concat(), 2);
+        assert!(!out.exists());
+        error
+    };
+    // Behind the end, before the place of the model, and across the end.
+    for address in ["0x40000", "0", "0x3ff00"] {
+        let error = export(&m0, &["--board", "microbit-v1", "--address", address]);
+        assert!(error.contains("0x10000 to 0x40000"), "{error}");
+    }
+    let error = export(&m4, &["--board", "microbit-v1"]);
+    assert!(error.contains("--target m0"), "{error}");
+    let error = export(&m4, &["--board", "toaster"]);
+    assert!(
+        error.contains("toaster") && error.contains("pico2"),
+        "{error}"
+    );
+    let error = export(&m4, &[]);
+    assert!(error.contains("--address"), "{error}");
+    let error = export(&m4, &["--address", "0x1_0000_0000"]);
+    assert!(error.contains("2^32"), "{error}");
+    let demo = demo_checkpoint();
+    let big = folder.path().join("big.kgl");
+    stdout(&[
+        "quantize",
+        arg(&demo),
+        "-o",
+        arg(&big),
+        "--weights",
+        "int4",
+        "--target",
+        "m0",
+    ]);
+    let error = export(&big, &["--board", "microbit-v1"]);
+    assert!(error.contains("kinglet plan"), "{error}");
+    let error = failure(
+        &[
+            "export",
+            arg(&m4),
+            "--uf2",
+            arg(&out),
+            "--board",
+            "stm32f405",
+        ],
+        2,
+    );
+    assert!(error.contains("--hex"), "{error}");
+    let at = ["--address", "0x10000010", "--family", "1"];
+    let error = failure(
+        &[&["export", arg(&m4), "--uf2", arg(&out)], &at[..]].concat(),
+        2,
+    );
+    assert!(error.contains("0x100"), "{error}");
+    failure(&["export", arg(&m4)], 2);
+    let error = failure(&["export", arg(&demo), "--bin", arg(&out)], 1);
+    assert!(error.contains("stories"), "{error}");
+}
+
+#[test]
+fn users_add_boards() {
+    let folder = folder();
+    let image = image(folder.path(), "m4");
+    let board = "[[board]]\nname = \"mine\"\ntitle = \"Mine\"\nchip = \"X\"\ncore = \"m4\"\n\
+        flash = { origin = 0, bytes = 0x10000 }\nram = { origin = 0x20000000, bytes = 0x10000 }\n\
+        application_bytes = 0x4000\nvariables_bytes = 16\nstack_bytes = 4096\nclock_hz = 1000000\n\
+        cycles_per_instruction = 1.5\nassumption = \"none\"\n";
+    let boards = file(folder.path(), "boards.toml", board);
+    let out = folder.path().join("out.bin");
+    let args = [
+        "export",
+        arg(&image),
+        "--board",
+        "mine",
+        "--json",
+        "--bin",
+        arg(&out),
+    ];
+    let report = json(&[&args[..], &["--boards", arg(&boards)]].concat());
+    assert_eq!(report["address"], 0x4000);
+    let bad = file(folder.path(), "bad.toml", board.replace("m4", "z80"));
+    let error = failure(&[&args[..], &["--boards", arg(&bad)]].concat(), 1);
+    assert!(error.contains("bad.toml: line 5"), "{error}");
+}

@@ -1,0 +1,118 @@
+//! `kinglet plan`: what fits which board. What it predicts of instructions
+//! and of an ELF's variables is compared with QEMU in `predictions.rs`.
+
+use kinglet_tests::{arg, demo_checkpoint, demo_image, failure, folder, json, stdout};
+use serde_json::Value;
+
+fn board<'v>(report: &'v Value, name: &str) -> &'v Value {
+    let boards = report["boards"].as_array().expect("boards");
+    let mut boards = boards.iter();
+    boards
+        .find(|board| board["name"] == name)
+        .expect("the board")
+}
+
+#[test]
+fn the_plan_adds_up() {
+    let folder = folder();
+    let image = demo_image(folder.path(), "int4");
+    let inspected = json(&["inspect", arg(&image), "--json"]);
+    let report = json(&["plan", arg(&image), "--json"]);
+    let table = stdout(&["plan", arg(&image)]);
+    for board in report["boards"].as_array().expect("boards") {
+        let number = |part: &str, key: &str| board[part][key].as_i64().expect("a number");
+        let flash = ["application_bytes", "image_bytes", "free_bytes"];
+        let sum: i64 = flash.map(|key| number("flash", key)).iter().sum();
+        assert_eq!(sum, number("flash", "bytes"), "{board}");
+        let ram = [
+            "variables_bytes",
+            "state_bytes",
+            "scratch_bytes",
+            "stack_bytes",
+            "free_bytes",
+        ];
+        let sum: i64 = ram.map(|key| number("ram", key)).iter().sum();
+        assert_eq!(sum, number("ram", "bytes"), "{board}");
+        assert_eq!(board["ram"]["state_bytes"], inspected["state_bytes"]);
+        let fits = number("flash", "free_bytes") >= 0 && number("ram", "free_bytes") >= 0;
+        assert_eq!(board["fits"], fits);
+        assert_eq!(board["advice"].is_null(), fits);
+        let speed = board["tokens_per_second"].as_f64().unwrap();
+        let instructions = board["instructions_per_token"].as_f64().unwrap();
+        let clock = board["clock_hz"].as_f64().unwrap();
+        let cycles = board["cycles_per_instruction"].as_f64().unwrap();
+        assert!(
+            (speed * instructions * cycles / clock - 1.0).abs() < 1e-9,
+            "{board}"
+        );
+        let name = board["name"].as_str().unwrap();
+        assert!(table.contains(&format!("{name}: ")), "{table}");
+    }
+    // The image itself is one for a Cortex-M4.
+    let flash = &board(&report, "stm32f405")["flash"];
+    assert_eq!(flash["image_bytes"], inspected["image_bytes"]);
+    assert_eq!(board(&report, "stm32f405")["fits"], true);
+    assert_eq!(board(&report, "microbit-v1")["fits"], false);
+    let one = json(&["plan", arg(&image), "--board", "pico", "--json"]);
+    assert_eq!(one["boards"][0], *board(&report, "pico"));
+    assert_eq!(one["boards"].as_array().unwrap().len(), 1);
+}
+
+/// What the plan advises is what `quantize` then accepts.
+#[test]
+fn advice_leads_to_an_image_that_fits() {
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name);
+    let checkpoint = path("wide.safetensors");
+    let size = ["--layers", "2", "--channels", "72", "--vocab", "256"];
+    stdout(&[&["synth", "-o", arg(&checkpoint)], &size[..]].concat());
+    let out = path("wide.kgl");
+    let quantize = [
+        "quantize",
+        arg(&checkpoint),
+        "-o",
+        arg(&out),
+        "--board",
+        "microbit-v1",
+    ];
+    stdout(&[&quantize[..], &["--weights", "int8"]].concat());
+    std::fs::remove_file(&out).unwrap();
+    let size = ["--layers", "2", "--channels", "96", "--vocab", "256"];
+    stdout(&[&["synth", "-o", arg(&checkpoint)], &size[..]].concat());
+    let error = failure(&[&quantize[..], &["--weights", "int8"]].concat(), 1);
+    assert!(
+        error.contains("bytes of flash") && error.contains("; --weights int4 would"),
+        "{error}"
+    );
+    assert!(!out.exists());
+    stdout(&[&quantize[..], &["--weights", "int4"]].concat());
+    let report = json(&["plan", arg(&out), "--board", "microbit-v1", "--json"]);
+    let microbit = board(&report, "microbit-v1");
+    assert_eq!(microbit["fits"], true, "{microbit}");
+    let image_bytes = std::fs::metadata(&out).unwrap().len();
+    assert_eq!(microbit["flash"]["image_bytes"], image_bytes);
+}
+
+#[test]
+fn bad_boards_are_refused() {
+    let folder = folder();
+    let image = demo_image(folder.path(), "int4");
+    let error = failure(&["plan", arg(&image), "--board", "toaster"], 2);
+    assert!(error.contains("toaster"), "{error}");
+    failure(&["plan", arg(&image), "--boards", "no-such-file.toml"], 1);
+    let checkpoint = demo_checkpoint();
+    let out = folder.path().join("out.kgl");
+    let quantize = [
+        "quantize",
+        arg(&checkpoint),
+        "-o",
+        arg(&out),
+        "--weights",
+        "int4",
+    ];
+    let options = ["--board", "pico", "--target", "m4"];
+    let error = failure(&[&quantize[..], &options].concat(), 2);
+    assert!(error.contains("--target m0"), "{error}");
+    let error = failure(&[&quantize[..], &["--board", "toaster"]].concat(), 2);
+    assert!(error.contains("toaster"), "{error}");
+}

@@ -1,0 +1,352 @@
+//! Boards, as `boards.toml` and the files of users describe them.
+
+use kinglet::image::Layout;
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+/// The boards that come with the program.
+const KNOWN: &str = include_str!("../boards.toml");
+
+/// No file of boards is longer, so that a wrong file is not read for minutes.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// Why there are no such boards.
+#[derive(Debug, thiserror::Error)]
+pub enum BoardsError {
+    /// The file cannot be read.
+    #[error("{path}: {error}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The file is no list of boards.
+    #[error("{path}: {reason}; see `boards.toml` in the repository for the form")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, in one line.
+        reason: String,
+    },
+    /// No board has this name.
+    #[error("no board is called {name}; known are {known}, and --boards FILE adds others")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// All names.
+        known: String,
+    },
+}
+
+/// A range of addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Region {
+    /// The first address.
+    pub origin: u32,
+    /// Length in bytes.
+    pub bytes: u32,
+}
+
+impl Region {
+    /// The address behind the last byte.
+    pub fn end(self) -> u64 {
+        u64::from(self.origin) + u64::from(self.bytes)
+    }
+}
+
+/// The cores that there are kernels for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Core {
+    /// Cortex-M0 and M0+.
+    M0,
+    /// Cortex-M3.
+    M3,
+    /// Cortex-M4 with FPU.
+    M4,
+    /// Cortex-M7.
+    M7,
+    /// Cortex-M33 with FPU and DSP extension.
+    M33,
+    /// Cortex-M55.
+    M55,
+}
+
+impl Core {
+    /// The arrangement of weights that its kernels read.
+    pub fn layout(self) -> Layout {
+        match self {
+            Core::M0 | Core::M3 => Layout::Pairs,
+            Core::M4 | Core::M7 | Core::M33 => Layout::Rows4,
+            Core::M55 => Layout::Lanes16,
+        }
+    }
+
+    /// What `kinglet quantize --target` calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Core::M0 => "m0",
+            Core::M3 => "m3",
+            Core::M4 => "m4",
+            Core::M7 => "m7",
+            Core::M33 => "m33",
+            Core::M55 => "m55",
+        }
+    }
+}
+
+/// A board, and how its memory is divided.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Board {
+    /// One word.
+    pub name: String,
+    /// What people call it.
+    pub title: String,
+    /// The chip on it.
+    pub chip: String,
+    /// Its core.
+    pub core: Core,
+    /// Flash for firmware and model.
+    pub flash: Region,
+    /// RAM for variables, model and stack.
+    pub ram: Region,
+    /// Flash kept for the firmware, at its beginning.
+    pub application_bytes: u32,
+    /// RAM of the firmware's own variables.
+    pub variables_bytes: u32,
+    /// RAM kept for the stack.
+    pub stack_bytes: u32,
+    /// Clock of the core.
+    pub clock_hz: u64,
+    /// The chip's number in UF2 files, where its boot loader takes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uf2_family: Option<u32>,
+    /// An assumption: nothing here counts cycles.
+    pub cycles_per_instruction: f64,
+    /// What the assumption leaves out.
+    pub assumption: String,
+}
+
+impl Board {
+    /// Where the model lies: all flash behind the firmware.
+    pub fn model(&self) -> Region {
+        Region {
+            origin: self.flash.origin + self.application_bytes,
+            bytes: self.flash.bytes - self.application_bytes,
+        }
+    }
+
+    /// RAM for a model's state and scratch.
+    pub fn arena_bytes(&self) -> u32 {
+        self.ram.bytes - self.variables_bytes - self.stack_bytes
+    }
+
+    /// What is wrong with the figures, if anything is.
+    fn fault(&self) -> Option<&'static str> {
+        let in_memory = |region: Region| region.end() <= 1 << 32;
+        let ram_used = u64::from(self.variables_bytes) + u64::from(self.stack_bytes);
+        let speed = self.cycles_per_instruction;
+        match () {
+            () if self.name.is_empty() || self.name.contains(char::is_whitespace) => {
+                Some("a name must be one word")
+            }
+            () if !in_memory(self.flash) || !in_memory(self.ram) => {
+                Some("flash and ram must end below 2^32")
+            }
+            () if self.application_bytes >= self.flash.bytes => {
+                Some("application_bytes must leave flash for a model")
+            }
+            () if ram_used >= u64::from(self.ram.bytes) => {
+                Some("variables_bytes and stack_bytes must leave ram for a model")
+            }
+            () if !self.model().origin.is_multiple_of(256) => {
+                Some("the model must begin at a multiple of 256: flash is written in pages")
+            }
+            () if self.clock_hz == 0 => Some("clock_hz must not be 0"),
+            () if !(speed.is_finite() && speed > 0.0) => {
+                Some("cycles_per_instruction must be more than 0")
+            }
+            () => None,
+        }
+    }
+}
+
+/// A list of boards.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Boards {
+    #[serde(default)]
+    board: Vec<Board>,
+}
+
+impl Boards {
+    /// The boards that come with the program, and those in `file`.
+    ///
+    /// # Errors
+    /// The file cannot be read or is no list of boards.
+    pub fn load(file: Option<&Path>) -> Result<Self, BoardsError> {
+        let mut boards = parse(KNOWN).map_err(|reason| BoardsError::File {
+            path: "boards.toml".into(),
+            reason,
+        })?;
+        if let Some(path) = file {
+            let text = read(path).map_err(|error| BoardsError::Io {
+                path: path.to_path_buf(),
+                error,
+            })?;
+            let added = parse(&text).map_err(|reason| BoardsError::File {
+                path: path.to_path_buf(),
+                reason,
+            })?;
+            added.board.into_iter().for_each(|board| boards.put(board));
+        }
+        Ok(boards)
+    }
+
+    /// Adds a board; one of its name goes.
+    fn put(&mut self, board: Board) {
+        match self.board.iter_mut().find(|known| known.name == board.name) {
+            Some(known) => *known = board,
+            None => self.board.push(board),
+        }
+    }
+
+    /// The board with this name.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn named(&self, name: &str) -> Result<&Board, BoardsError> {
+        let mut boards = self.board.iter();
+        boards
+            .find(|board| board.name == name)
+            .ok_or_else(|| BoardsError::Unknown {
+                name: name.to_owned(),
+                known: self.names().join(", "),
+            })
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Board> {
+        self.board.iter()
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.iter().map(|board| board.name.as_str()).collect()
+    }
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?
+        .take(MAX_FILE_BYTES + 1)
+        .read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_FILE_BYTES {
+        return Err(io::Error::other(
+            "the file is too long for a list of boards",
+        ));
+    }
+    Ok(text)
+}
+
+fn parse(text: &str) -> Result<Boards, String> {
+    let boards: Boards = toml::from_str(text).map_err(|error| located(text, &error))?;
+    for (index, board) in boards.board.iter().enumerate() {
+        if let Some(fault) = board.fault() {
+            return Err(format!("board {}: {fault}", board.name));
+        }
+        if boards.board[..index]
+            .iter()
+            .any(|other| other.name == board.name)
+        {
+            return Err(format!("two boards are called {}", board.name));
+        }
+    }
+    Ok(boards)
+}
+
+/// One line instead of an excerpt.
+fn located(text: &str, error: &toml::de::Error) -> String {
+    let start = error.span().map_or(0, |span| span.start);
+    let line = text
+        .bytes()
+        .take(start)
+        .filter(|&byte| byte == b'\n')
+        .count()
+        + 1;
+    format!("line {line}: {}", error.message().replace('\n', " "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn changed(from: &str, to: &str) -> String {
+        assert!(KNOWN.contains(from), "{from}");
+        parse(&KNOWN.replacen(from, to, 1)).unwrap_err()
+    }
+
+    #[test]
+    fn known_boards_are_right() {
+        let boards = Boards::load(None).unwrap();
+        let pico = boards.named("pico").unwrap();
+        assert_eq!(pico.model().origin, 0x1002_0000);
+        assert_eq!(pico.model().end(), pico.flash.end());
+        assert_eq!(pico.core.layout(), Layout::Pairs);
+        let error = boards.named("pico3").unwrap_err().to_string();
+        assert!(
+            error.contains("pico3") && error.contains("stm32f405"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn bad_figures_are_refused() {
+        let error = changed(
+            "application_bytes = 0x1_0000",
+            "application_bytes = 0x40000",
+        );
+        assert!(error.contains("microbit-v1: application_bytes"), "{error}");
+        let error = changed(
+            "application_bytes = 0x1_0000",
+            "application_bytes = 0x1_0001",
+        );
+        assert!(error.contains("multiple of 256"), "{error}");
+        let error = changed("stack_bytes = 5120", "stack_bytes = 4_294_967_295");
+        assert!(error.contains("stack_bytes"), "{error}");
+        let error = changed("origin = 0x0800_0000", "origin = 0xfff8_0000");
+        assert!(error.contains("2^32"), "{error}");
+        let error = changed("clock_hz = 16_000_000", "clock_hz = 0");
+        assert!(error.contains("clock_hz"), "{error}");
+        let error = changed(
+            "cycles_per_instruction = 1.0",
+            "cycles_per_instruction = nan",
+        );
+        assert!(error.contains("cycles_per_instruction"), "{error}");
+        let error = changed("\"pico2\"", "\"pico\"");
+        assert!(error.contains("two boards"), "{error}");
+        let error = changed("name = \"pico\"", "name = \"\"");
+        assert!(error.contains("one word"), "{error}");
+        let error = changed("core = \"m0\"", "core = \"m1\"");
+        assert!(error.starts_with("line 17: "), "{error}");
+        let error = changed("title", "titel");
+        assert!(!error.contains('\n') && error.contains("titel"), "{error}");
+    }
+
+    #[test]
+    fn a_board_of_a_known_name_takes_its_place() {
+        let mut boards = Boards::load(None).unwrap();
+        let mut board = boards.named("pico").unwrap().clone();
+        let count = boards.iter().count();
+        board.clock_hz = 1;
+        boards.put(board.clone());
+        assert_eq!(boards.named("pico").unwrap().clock_hz, 1);
+        board.name = "other".into();
+        boards.put(board);
+        assert_eq!(boards.iter().count(), count + 1);
+    }
+}

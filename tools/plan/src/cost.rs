@@ -1,0 +1,203 @@
+//! The instructions of a token, predicted from an image's header.
+//!
+//! A token is the sum of its matrix products, whose costs the bench firmware
+//! counts one by one, and of what is left of a whole token behind them, which
+//! is fitted to tokens of random models: a line for each kind of work
+//! ([`TERMS`]). All coefficients are measured in QEMU by
+//! `cargo xtask bench --coefficients`, which prints `cores.toml`.
+
+use crate::Core;
+use kinglet::image::{
+    round_up, Bits, Header, Kind, Part, StateFormat, Version, AFTER_LAYERS, BLOCK_ROWS, GROUP_COLS,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What was measured.
+const MEASURED: &str = include_str!("../cores.toml");
+
+/// A matrix whose product with a vector a token needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Product {
+    /// Bits of a weight.
+    pub bits: Bits,
+    /// Outputs.
+    pub rows: usize,
+    /// Inputs.
+    pub cols: usize,
+}
+
+/// Instructions of products with matrices of one precision.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProductCosts {
+    /// Of a multiply-add; rows and columns are padded as the image's are.
+    pub mac: f64,
+    /// Of a row.
+    pub row: f64,
+    /// Of quantizing a column of the vector.
+    pub column: f64,
+    /// Of a product, whatever its size, with the preparation of its vector.
+    pub product: f64,
+}
+
+impl ProductCosts {
+    /// What a product has how many of: multiply-adds, rows.
+    pub fn sizes(core: Core, product: Product) -> (f64, f64) {
+        let step = match product.bits {
+            Bits::Int8 => core.layout().step_cols(),
+            Bits::Int4 => GROUP_COLS,
+        };
+        let rows = round_up(product.rows, BLOCK_ROWS) as f64;
+        (rows * round_up(product.cols, step) as f64, rows)
+    }
+
+    fn of(&self, core: Core, product: Product) -> f64 {
+        let (macs, rows) = Self::sizes(core, product);
+        self.mac * macs + self.row * rows + self.column * product.cols as f64 + self.product
+    }
+}
+
+/// The kinds of work beside the products, in the order of [`terms`].
+pub const TERMS: [&str; 9] = [
+    "layer",
+    "layer_channel",
+    "layer_hidden",
+    "layer_rank",
+    "layer_state_f32",
+    "layer_state_f16",
+    "channel",
+    "vocab",
+    "token",
+];
+
+/// How often a token needs each kind of work.
+pub fn terms(header: &Header) -> [f64; TERMS.len()] {
+    let layers = f64::from(header.n_layer);
+    let channels = f64::from(header.n_embd);
+    let ranks: u32 = header.ranks.iter().map(|&rank| u32::from(rank)).sum();
+    let state = layers * channels * header.head_size() as f64;
+    let (f32, f16) = match header.state {
+        StateFormat::F32 => (state, 0.0),
+        StateFormat::F16 => (0.0, state),
+    };
+    [
+        layers,
+        layers * channels,
+        layers * f64::from(header.n_ffn),
+        layers * f64::from(ranks),
+        f32,
+        f16,
+        channels,
+        f64::from(header.outputs()),
+        1.0,
+    ]
+}
+
+/// The products of a token, the head's last.
+pub fn products(header: &Header) -> impl Iterator<Item = Product> + '_ {
+    let layers = (0..header.n_layer).flat_map(|index| header.layer_parts(index).iter().copied());
+    let parts = layers.flatten().chain(AFTER_LAYERS);
+    parts.filter_map(|part: &Part| match part.kind {
+        Kind::Matrix(rows, cols)
+        | Kind::Entry(rows, cols)
+        | Kind::Steer(rows, cols)
+        | Kind::Head(rows, cols) => Some(Product {
+            bits: part.kind.bits(header),
+            rows: header.dim(rows),
+            cols: header.dim(cols),
+        }),
+        Kind::Half(_) | Kind::Single(_) | Kind::Table(..) => None,
+    })
+}
+
+/// All coefficients of a core.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CoreCosts {
+    /// Products with int8 matrices.
+    pub int8: ProductCosts,
+    /// Products with int4 matrices.
+    pub int4: ProductCosts,
+    /// Instructions of each of [`TERMS`], by version; those that are not
+    /// there cost nothing.
+    pub rest: BTreeMap<String, BTreeMap<String, f64>>,
+}
+
+impl CoreCosts {
+    /// Instructions of all products of a token.
+    pub fn of_products(&self, core: Core, header: &Header) -> f64 {
+        let cost = |product: Product| match product.bits {
+            Bits::Int8 => self.int8.of(core, product),
+            Bits::Int4 => self.int4.of(core, product),
+        };
+        products(header).map(cost).sum()
+    }
+}
+
+/// The version as a key of [`CoreCosts::rest`].
+pub fn version_key(version: Version) -> &'static str {
+    match version {
+        Version::V4 => "v4",
+        Version::V5 => "v50",
+        Version::V52 => "v5",
+        Version::V6 => "v6",
+        Version::V7 => "v7",
+    }
+}
+
+/// The coefficients of all cores.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Costs(BTreeMap<Core, CoreCosts>);
+
+impl Costs {
+    /// What was measured; nothing if `cores.toml` cannot be read, which a
+    /// test rules out.
+    pub fn measured() -> Option<Self> {
+        toml::from_str(MEASURED).ok()
+    }
+
+    /// Instructions of a generated token, the likeliest, its choice included;
+    /// nothing where the core or the version was not measured.
+    pub fn token(&self, core: Core, header: &Header) -> Option<u64> {
+        // The same code, and the same counts, as the tables of
+        // `docs/performance.md` show.
+        let core = if core == Core::M7 { Core::M4 } else { core };
+        let costs = self.0.get(&core)?;
+        let rest = costs.rest.get(version_key(header.version))?;
+        let cost = |name: &str| rest.get(name).copied().unwrap_or(0.0);
+        let terms = terms(header).into_iter().zip(TERMS);
+        let rest: f64 = terms.map(|(count, name)| count * cost(name)).sum();
+        Some((costs.of_products(core, header) + rest).round() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_core_and_version_was_measured() {
+        let costs: Costs = toml::from_str(MEASURED).unwrap();
+        for core in [Core::M0, Core::M3, Core::M4, Core::M33, Core::M55] {
+            let costs = &costs.0[&core];
+            assert!(costs.int8.mac > 0.0 && costs.int4.mac > 0.0);
+            for version in ["v4", "v50", "v5", "v6", "v7"] {
+                let rest = &costs.rest[version];
+                assert!(rest.keys().all(|key| TERMS.contains(&key.as_str())));
+                assert!(rest["layer_channel"] > 0.0, "{core:?} {version}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_product_is_padded_as_its_image() {
+        let sizes = |core, bits| {
+            let (rows, cols) = (5, 33);
+            ProductCosts::sizes(core, Product { bits, rows, cols })
+        };
+        assert_eq!(sizes(Core::M4, Bits::Int8), (8.0 * 36.0, 8.0));
+        assert_eq!(sizes(Core::M55, Bits::Int8), (8.0 * 48.0, 8.0));
+        assert_eq!(sizes(Core::M0, Bits::Int4), (8.0 * 64.0, 8.0));
+    }
+}

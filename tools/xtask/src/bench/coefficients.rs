@@ -1,0 +1,249 @@
+//! `cargo xtask bench --coefficients`: what `kinglet plan` predicts a token's
+//! instructions from.
+
+use super::fit::{fit, worst_error, Row};
+use super::kernels::{self, Cost};
+use super::tokens;
+use super::Results;
+use crate::workspace::{build_kinglet, output, target_dir};
+use anyhow::{bail, Context, Result};
+use kinglet::image::{Bits, Header, HEADER_BYTES};
+use kinglet_plan::cost::{terms, CoreCosts, Product, ProductCosts, TERMS};
+use kinglet_plan::Core;
+use kinglet_protocol::Machine;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The cores to measure, and the machine for each. A Cortex-M7 runs the code
+/// of a Cortex-M4.
+const CORES: [(Core, &str); 5] = [
+    (Core::M0, "mps2-an385-m0"),
+    (Core::M3, "mps2-an385"),
+    (Core::M4, "mps2-an386"),
+    (Core::M33, "mps2-an505"),
+    (Core::M55, "mps3-an547"),
+];
+
+/// A random model: layers, channels, hidden channels, vocabulary, channels of
+/// a head where the version has heads.
+type Shape = (u32, u32, u32, u32, u32);
+
+/// Shapes that tell the kinds of work apart.
+const SHAPES: [Shape; 9] = [
+    (1, 32, 128, 256, 32),
+    (2, 64, 256, 256, 64),
+    (4, 64, 128, 64, 16),
+    (2, 128, 512, 512, 64),
+    (1, 192, 768, 1024, 64),
+    (6, 48, 96, 128, 16),
+    (3, 96, 288, 768, 32),
+    (2, 128, 256, 1024, 32),
+    (4, 160, 640, 64, 32),
+];
+
+/// Of these the state is measured in half floats, too.
+const HALF_SHAPES: [usize; 3] = [1, 3, 5];
+
+/// The versions as `kinglet synth --version` and the plan call them.
+const VERSIONS: [(&str, &str); 5] = [
+    ("v4", "v4"),
+    ("v5.0", "v50"),
+    ("v5", "v5"),
+    ("v6", "v6"),
+    ("v7", "v7"),
+];
+
+/// Measures all cores, or those of `machines`; prints `cores.toml`.
+pub fn run(machines: &[&'static Machine]) -> Result<()> {
+    let kinglet = build_kinglet()?;
+    let mut out = std::io::stdout();
+    writeln!(
+        out,
+        "# Printed by `cargo xtask bench --coefficients`: instructions in QEMU."
+    )?;
+    for (core, name) in CORES {
+        let Some(machine) = machines.iter().find(|machine| machine.name == name) else {
+            continue;
+        };
+        let costs = measure(&kinglet, core, machine).with_context(|| format!("on {name}"))?;
+        write!(out, "{}", toml(core, &costs)?)?;
+    }
+    Ok(())
+}
+
+fn measure(kinglet: &Path, core: Core, machine: &'static Machine) -> Result<CoreCosts> {
+    eprintln!("==> {} on {}: products", machine.core, machine.name);
+    let kernels = kernels::measure(machine, &mut Results::default())?;
+    let products = |bits: Bits| {
+        let counted = kernels.products.iter();
+        let counted = counted.filter(|cost| cost.bits == u32::from(bits.count()));
+        products(core, bits, &counted.copied().collect::<Vec<_>>())
+    };
+    let mut costs = CoreCosts {
+        int8: products(Bits::Int8)?,
+        int4: products(Bits::Int4)?,
+        rest: BTreeMap::new(),
+    };
+    for (version, key) in VERSIONS {
+        eprintln!("==> {} on {}: {version}", machine.core, machine.name);
+        let rest = rest(kinglet, core, machine, version, &costs)?;
+        costs.rest.insert(key.to_owned(), rest);
+    }
+    Ok(costs)
+}
+
+/// The costs of products with matrices of one precision.
+fn products(core: Core, bits: Bits, counted: &[Cost]) -> Result<ProductCosts> {
+    let rows: Vec<Row> = counted
+        .iter()
+        .map(|cost| {
+            let (rows, cols) = (cost.shape.0 as usize, cost.shape.1 as usize);
+            let (macs, padded) = ProductCosts::sizes(core, Product { bits, rows, cols });
+            Row {
+                counts: vec![macs, padded, cols as f64, 1.0],
+                cost: (cost.scaled + cost.prepare) as f64,
+            }
+        })
+        .collect();
+    let costs = fit(&rows);
+    eprintln!(
+        "    int{}: {:.2} % at most",
+        bits.count(),
+        100.0 * worst_error(&rows, &costs)
+    );
+    let &[mac, row, column, product] = &costs[..] else {
+        bail!(
+            "the bench firmware counts no products of {} bits",
+            bits.count()
+        );
+    };
+    Ok(ProductCosts {
+        mac,
+        row,
+        column,
+        product,
+    })
+}
+
+/// The costs of everything else, from tokens of random models.
+fn rest(
+    kinglet: &Path,
+    core: Core,
+    machine: &'static Machine,
+    version: &str,
+    costs: &CoreCosts,
+) -> Result<BTreeMap<String, f64>> {
+    let halves = HALF_SHAPES.iter().map(|&index| (index, "f16"));
+    let halves = halves.filter(|_| version != "v4");
+    let models = (0..SHAPES.len()).map(|index| (index, "f32")).chain(halves);
+    let mut rows = Vec::new();
+    let mut whole = Vec::new();
+    for (index, state) in models {
+        let image = image(kinglet, core, version, index, state)?;
+        let header = header(&image)?;
+        let total = tokens::run(machine, &image)? as f64;
+        let rest = total - costs.of_products(core, &header);
+        if rest <= 0.0 {
+            bail!(
+                "the products of {} cost more than its tokens",
+                image.display()
+            );
+        }
+        rows.push(Row {
+            counts: terms(&header).to_vec(),
+            cost: rest,
+        });
+        whole.push(total);
+    }
+    let found = fit(&rows);
+    let error = |(row, whole): (&Row, &f64)| {
+        let sum: f64 = row
+            .counts
+            .iter()
+            .zip(&found)
+            .map(|(n, cost)| n * cost)
+            .sum();
+        ((sum - row.cost) / whole).abs()
+    };
+    let worst = rows.iter().zip(&whole).map(error).fold(0.0, f64::max);
+    eprintln!("    {:.2} % of a token at most", 100.0 * worst);
+    let named = TERMS.iter().map(|&name| name.to_owned()).zip(found);
+    Ok(named.filter(|&(_, cost)| cost > 0.0).collect())
+}
+
+/// A random model, packed for a core: every other one with int8 weights.
+fn image(kinglet: &Path, core: Core, version: &str, index: usize, state: &str) -> Result<PathBuf> {
+    let folder = target_dir().join("bench");
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot create {}", folder.display()))?;
+    let (layers, channels, ffn, vocab, head) = SHAPES[index];
+    let checkpoint = folder.join(format!("fit-{version}-{index}.safetensors"));
+    let image = folder.join(format!("fit-{version}-{index}-{state}-{}.kgl", core.name()));
+    let mut synth = Command::new(kinglet);
+    synth
+        .args(["synth", "--version", version, "-o"])
+        .arg(&checkpoint);
+    let sizes = [
+        ("--layers", layers),
+        ("--channels", channels),
+        ("--ffn", ffn),
+        ("--vocab", vocab),
+        ("--head-size", head),
+    ];
+    for (option, size) in sizes {
+        synth.args([option, &size.to_string()]);
+    }
+    output(&mut synth)?;
+    let weights = if index.is_multiple_of(2) {
+        "int4"
+    } else {
+        "int8"
+    };
+    let mut quantize = Command::new(kinglet);
+    quantize
+        .arg("quantize")
+        .arg(&checkpoint)
+        .arg("-o")
+        .arg(&image);
+    quantize.args(["--weights", weights, "--target", core.name()]);
+    quantize.args(["--state", state]);
+    output(&mut quantize)?;
+    Ok(image)
+}
+
+fn header(image: &Path) -> Result<Header> {
+    let failed = || format!("cannot read {}", image.display());
+    let mut bytes = [0; HEADER_BYTES];
+    let mut file = File::open(image).with_context(failed)?;
+    file.read_exact(&mut bytes).with_context(failed)?;
+    Ok(Header::parse(&bytes)?)
+}
+
+/// The coefficients as a part of `cores.toml`.
+fn toml(core: Core, costs: &CoreCosts) -> Result<String> {
+    let mut text = String::new();
+    for (name, costs) in [("int8", &costs.int8), ("int4", &costs.int4)] {
+        let ProductCosts {
+            mac,
+            row,
+            column,
+            product,
+        } = costs;
+        writeln!(text, "\n[{}.{name}]", core.name())?;
+        writeln!(text, "mac = {mac:.6}\nrow = {row:.4}")?;
+        writeln!(text, "column = {column:.4}\nproduct = {product:.2}")?;
+    }
+    for (version, costs) in &costs.rest {
+        writeln!(text, "\n[{}.rest.{version}]", core.name())?;
+        for name in TERMS {
+            if let Some(cost) = costs.get(name) {
+                writeln!(text, "{name} = {cost:.4}")?;
+            }
+        }
+    }
+    Ok(text)
+}
