@@ -1,17 +1,27 @@
 //! What `kinglet eval` adds up, against the logits that `kinglet logits` gives.
 
 use kinglet_tests::npz::read_npy;
-use kinglet_tests::{arg, demo_checkpoint, failure, file, folder, json, stdout};
-use std::path::Path;
+use kinglet_tests::{arg, failure, file, folder, json, stdout};
+use std::path::{Path, PathBuf};
 
 const TEXT: &[u8] = b"Once upon a time";
+
+/// A random model whose tokens are bytes.
+fn bytes(folder: &Path) -> PathBuf {
+    let checkpoint = folder.join("bytes.safetensors");
+    if !checkpoint.exists() {
+        let size = ["--layers", "2", "--channels", "32", "--vocab", "256"];
+        stdout(&[&["synth", "-o", arg(&checkpoint)], &size[..]].concat());
+    }
+    checkpoint
+}
 
 /// Bits that the byte `next` costs behind `prompt`.
 fn bits(folder: &Path, prompt: &[u8], next: u8) -> f64 {
     let prompt = file(folder, "prompt.bin", prompt);
     let out = folder.join("logits.npy");
     let files = ["--prompt-file", arg(&prompt), "-o", arg(&out)];
-    let checkpoint = demo_checkpoint();
+    let checkpoint = bytes(folder);
     stdout(&[&["logits", arg(&checkpoint)], &files[..]].concat());
     let logits = read_npy(&out);
     let last = &logits[logits.len() - 256..];
@@ -34,7 +44,7 @@ fn bits_are_those_of_the_logits() {
             }
         }
         let expected = expected / 14.0;
-        let checkpoint = demo_checkpoint();
+        let checkpoint = bytes(folder.path());
         let args = ["eval", arg(&checkpoint), "--text", arg(&text), "--json"];
         let after = after.map(|after| after.to_string());
         let option = after.as_deref().map(|after| ["--after-each-byte", after]);
@@ -51,7 +61,7 @@ fn bits_are_those_of_the_logits() {
 fn bytes_behind_bytes_do_not_make_a_text_longer() {
     let folder = folder();
     let text = file(folder.path(), "text.txt", "O");
-    let checkpoint = demo_checkpoint();
+    let checkpoint = bytes(folder.path());
     let args = ["eval", arg(&checkpoint), "--text", arg(&text)];
     let error = failure(&[&args[..], &["--after-each-byte", "0"]].concat(), 1);
     assert!(error.contains("too short"), "{error}");
