@@ -80,7 +80,7 @@ mod tests {
         assert_eq!(answer.class, 1);
         let expected = 2.0f64.exp() / (1.0 + 2.0 * 2.0f64.exp() + (-1.0f64).exp());
         assert!((f64::from(answer.probability()) - expected).abs() < 1e-6);
-        assert_eq!(answer.percent(), 45);
+        assert_eq!(answer.percent(), 46);
         let mut blocks = Answer::new();
         blocks.see(0, &logits[..3]);
         blocks.see(3, &logits[3..]);
