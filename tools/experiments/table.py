@@ -1,0 +1,130 @@
+"""Tables and a plot of docs/experiments.md, from the lines that
+transformer.sh prints and the measured costs of kernels (tools/plan/cores.toml).
+
+usage: python3 tools/experiments/table.py RESULTS.jsonl [PLOT.svg] > tables.md
+Needs Python 3.11 for tomllib, and nothing else.
+"""
+
+import json
+import math
+import pathlib
+import sys
+import tomllib
+from collections import defaultdict
+
+ROOT = pathlib.Path(__file__).parents[2]
+# Layers, channels, hidden channels of RWKV-4 and of the Transformer.
+SIZES = {"small": (2, 64, 256, 288), "large": (4, 128, 512, 576)}
+NAMES = {"v4": "RWKV-4", "gpt": "Transformer"}
+VOCAB = 512
+HEAD = 32
+POSITIONS = [1, 100, 1000]
+# A softmax takes an exponential for each position and head: two dozen
+# instructions on a core with an FPU.
+EXP = 24
+
+
+def results(path):
+    runs = defaultdict(list)
+    for line in open(path):
+        run = json.loads(line)
+        runs[run["size"], run["network"], run["rate"]].append(run)
+    return runs
+
+
+def mean(values):
+    return sum(values) / len(values)
+
+
+def quality(runs):
+    print("| parameters | network | learning rate | bits per byte, three seeds | mean |")
+    print("|---:|---|---:|---|---:|")
+    for (size, network, rate), of_rate in runs.items():
+        scores = [run["best_validation"] for run in of_rate]
+        best = min(mean([r["best_validation"] for r in rs]) for (s, n, _), rs in runs.items() if (s, n) == (size, network))
+        mark = "**" if mean(scores) == best else ""
+        each = ", ".join(f"{score:.3f}" for score in scores)
+        print(f"| {of_rate[0]['parameters']:,} | {NAMES[network]} | {rate} | {each} | {mark}{mean(scores):.3f}{mark} |")
+    print()
+
+
+class Core:
+    """What a token costs on a core, by the coefficients of `kinglet plan`."""
+
+    def __init__(self, name):
+        self.cost = tomllib.loads((ROOT / "tools/plan/cores.toml").read_text())[name]
+
+    def product(self, rows, cols, bits="int4"):
+        cost = self.cost[bits]
+        return cost["mac"] * rows * cols + cost["row"] * rows + cost["column"] * cols + cost["product"]
+
+    def rest(self, layers, channels, hidden):
+        rest = self.cost["rest"]["v4"]
+        return (
+            rest["layer"] * layers
+            + rest["layer_channel"] * layers * channels
+            + rest["layer_hidden"] * layers * hidden
+            + rest["channel"] * channels
+            + rest["vocab"] * VOCAB
+            + rest["token"]
+        )
+
+    def rwkv(self, size, _):
+        layers, c, f, _ = SIZES[size]
+        layer = 5 * self.product(c, c) + self.product(f, c) + self.product(c, f)
+        return layers * layer + self.product(VOCAB, c) + self.rest(layers, c, f), 4 * 5 * layers * c
+
+    def transformer(self, size, position):
+        """Norms and element-wise work as in RWKV-4; keys and values are kept
+        in 8 bits and multiplied by the int8 kernel."""
+        layers, c, _, f = SIZES[size]
+        layer = 4 * self.product(c, c) + self.product(f, c) + self.product(c, f)
+        heads = c // HEAD
+        layer += heads * (self.product(position, HEAD, "int8") + self.product(HEAD, position, "int8") + EXP * position)
+        return layers * layer + self.product(VOCAB, c) + self.rest(layers, c, f), 2 * layers * c * position
+
+
+def cost(core):
+    print("| network | size | position | instructions | bytes that are kept |")
+    print("|---|---|---:|---:|---:|")
+    for size in SIZES:
+        for network, of in [("v4", core.rwkv), ("gpt", core.transformer)]:
+            for position in POSITIONS:
+                instructions, kept = of(size, position)
+                print(f"| {NAMES[network]} | {size} | {position:,} | {instructions:,.0f} | {kept:,} |")
+    print()
+
+
+def plot(core, path):
+    width, height, left, bottom = 640, 360, 70, 40
+    positions = [2**i for i in range(13)]
+    curves = {n: [of("large", p)[0] for p in positions] for n, of in [("v4", core.rwkv), ("gpt", core.transformer)]}
+    top = max(map(max, curves.values())) * 1.05
+    x = lambda p: left + (width - left - 20) * math.log2(p) / 12
+    y = lambda v: 20 + (height - 20 - bottom) * (1 - v / top)
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">']
+    out.append(f'<rect width="{width}" height="{height}" fill="white"/>')
+    for p in positions[::2]:
+        out.append(f'<text x="{x(p):.0f}" y="{height - 22}" text-anchor="middle">{p:,}</text>')
+    for i in range(5):
+        v = top * i / 4
+        out.append(f'<line x1="{left}" x2="{width - 20}" y1="{y(v):.0f}" y2="{y(v):.0f}" stroke="#ddd"/>')
+        out.append(f'<text x="{left - 6}" y="{y(v) + 4:.0f}" text-anchor="end">{v / 1e6:.1f} M</text>')
+    for (name, values), color in zip(curves.items(), ["#c0392b", "#2c5aa0"]):
+        points = " ".join(f"{x(p):.1f},{y(v):.1f}" for p, v in zip(positions, values))
+        out.append(f'<polyline points="{points}" fill="none" stroke="{color}" stroke-width="2"/>')
+        out.append(f'<text x="{width - 24}" y="{y(values[-1]) - 6:.0f}" text-anchor="end" fill="{color}">{NAMES[name]}</text>')
+    out.append(f'<text x="{width / 2}" y="{height - 4}" text-anchor="middle">position in the text</text>')
+    out.append(f'<text x="{left}" y="14">instructions per token on a Cortex-M4, int4, about a million parameters</text></svg>')
+    pathlib.Path(path).write_text("\n".join(out) + "\n")
+
+
+def main():
+    core = Core("m4")
+    quality(results(sys.argv[1]))
+    cost(core)
+    if len(sys.argv) > 2:
+        plot(core, sys.argv[2])
+
+
+main()
