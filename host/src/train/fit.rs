@@ -1,49 +1,63 @@
-//! A size that fits: as many channels as a budget of flash allows.
+//! A size that fits: as many channels as a board or a budget of flash allows.
 
 use super::prepare::network;
 use super::quantized::WeightBits;
 use super::settings::{Kind, Settings};
 use crate::model::Version;
 use kinglet::image::{self, Bits, Header, Layout, Span, StateFormat, TokenizerKind};
+use kinglet_plan::{Board, Core, Fit, Needs};
 
 /// Channels grow in steps of this many: whole groups of int4 weights.
 const STEP: usize = 32;
 
-/// Room for metadata and for a learned vocabulary, per entry.
-const ENTRY_BYTES: u64 = 5;
-const METADATA_BYTES: u64 = 512;
+/// No more are tried.
+const MOST_CHANNELS: usize = 2048;
+
+/// Room for a learned vocabulary, per entry, and for metadata.
+const ENTRY_BYTES: u32 = 5;
+const METADATA_BYTES: u32 = 512;
+
+/// What an image is to fit into.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Room {
+    /// So many bytes of flash.
+    Flash(u64),
+    /// Flash and RAM that the firmware of a board leaves.
+    Board(Board),
+}
 
 /// Not even the smallest network fits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{budget} bytes are too few: {layers} layers of {channels} channels take {bytes} as {bits}; allow more, or fewer --layers")]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{room}: too little for {layers} layers of {channels} channels as {bits}, which take {flash_bytes} bytes of flash and {ram_bytes} of RAM; allow more, or fewer --layers, a smaller --vocab or --qat int4")]
 pub struct TooSmall {
-    /// Bytes there are.
-    pub budget: u64,
+    /// What there is.
+    pub room: String,
     /// Layers.
     pub layers: usize,
     /// The fewest channels.
     pub channels: usize,
-    /// Bytes that they take.
-    pub bytes: u64,
+    /// Bytes of their image.
+    pub flash_bytes: u64,
+    /// Bytes of their state and scratch.
+    pub ram_bytes: u64,
     /// Bits of a weight.
     pub bits: &'static str,
 }
 
-/// Sets the channels to the most whose image takes at most `budget` bytes,
-/// at the bits of `--qat` or else int8.
+/// Sets the channels to the most for which there is room, at the bits of
+/// `--qat` or else int8.
 ///
 /// # Errors
 /// [`TooSmall`].
-pub fn fit(settings: &mut Settings, classes: usize, budget: u64) -> Result<(), TooSmall> {
+pub fn fit(settings: &mut Settings, classes: usize, room: &Room) -> Result<(), TooSmall> {
     let smallest = match settings.version {
-        Kind::V4 => STEP,
+        Kind::V4 | Kind::Gpt => STEP,
         _ => settings.head_size,
     };
     let mut best = None;
-    for channels in (smallest..=8192 / 4).step_by(smallest) {
+    for channels in (smallest..=MOST_CHANNELS).step_by(smallest) {
         settings.channels = channels;
-        let bytes = image_bytes(settings, classes);
-        if bytes > budget {
+        if !room.holds(&header(settings, classes)) {
             break;
         }
         best = Some(channels);
@@ -51,28 +65,46 @@ pub fn fit(settings: &mut Settings, classes: usize, budget: u64) -> Result<(), T
     settings.channels = best.unwrap_or(smallest);
     match best {
         Some(_) => Ok(()),
-        None => Err(TooSmall {
-            budget,
+        None => Err(room.too_small(settings, classes)),
+    }
+}
+
+impl Room {
+    fn holds(&self, header: &Header) -> bool {
+        match self {
+            Self::Flash(bytes) => Needs::new(header, Core::M4).image_bytes <= *bytes,
+            Self::Board(board) => Fit::new(header, board).fits(),
+        }
+    }
+
+    fn too_small(&self, settings: &Settings, classes: usize) -> TooSmall {
+        let (room, core) = match self {
+            Self::Flash(bytes) => (format!("{bytes} bytes"), Core::M4),
+            Self::Board(board) => {
+                let (flash, ram) = (board.model().bytes, board.arena_bytes());
+                let room = format!(
+                    "{} has {flash} bytes of flash and {ram} of RAM for a model",
+                    board.name
+                );
+                (room, board.core)
+            }
+        };
+        let needs = Needs::new(&header(settings, classes), core);
+        TooSmall {
+            room,
             layers: settings.layers,
-            channels: smallest,
-            bytes: image_bytes(settings, classes),
+            channels: settings.channels,
+            flash_bytes: needs.image_bytes,
+            ram_bytes: needs.state_bytes + needs.scratch_bytes.min(needs.scratch_bytes_in_blocks),
             bits: match settings.qat {
                 Some(WeightBits::Int4) => "int4",
                 _ => "int8",
             },
-        }),
+        }
     }
 }
 
-/// Bytes of the image of a network, its metadata and vocabulary estimated.
-pub fn image_bytes(settings: &Settings, classes: usize) -> u64 {
-    let vocabulary = match settings.vocab {
-        256 => 0,
-        entries => entries as u64 * ENTRY_BYTES,
-    };
-    header(settings, classes).weights_bytes() + vocabulary + METADATA_BYTES
-}
-
+/// The header of the image of a network; metadata and vocabulary estimated.
 fn header(settings: &Settings, classes: usize) -> Header {
     let dimensions = network(settings, classes).dimensions;
     let version = match settings.version {
@@ -83,9 +115,10 @@ fn header(settings: &Settings, classes: usize) -> Header {
     }
     .recurrence();
     let bits = settings.qat.map_or(Bits::Int8, Bits::from);
-    let nowhere = Span {
-        offset: 0,
-        bytes: 0,
+    let span = |bytes| Span { offset: 0, bytes };
+    let vocabulary = match settings.vocab {
+        256 => 0,
+        entries => entries as u32 * ENTRY_BYTES,
     };
     Header {
         image_bytes: 0,
@@ -108,7 +141,7 @@ fn header(settings: &Settings, classes: usize) -> Header {
         n_head: dimensions.heads as u32,
         gn_eps: 1e-5,
         ranks: dimensions.ranks.map(|rank| rank as u16),
-        metadata: nowhere,
-        vocabulary: nowhere,
+        metadata: span(METADATA_BYTES),
+        vocabulary: span(vocabulary),
     }
 }

@@ -1,0 +1,218 @@
+//! The options of `kinglet train`, and the settings that follow from them.
+
+use crate::cli::BadUse;
+use crate::train::fit::{fit, Room};
+use crate::train::quantized::WeightBits;
+use crate::train::settings::{Budget, Floats, Kind, Settings, Task};
+use anyhow::{Context, Result};
+use kinglet_plan::Boards;
+use std::path::{Path, PathBuf};
+
+/// Train a model on texts of your own
+///
+/// All positions of a sequence are computed at once, on all cores; the result
+/// is a checkpoint under published names, for `kinglet quantize`, `run`,
+/// `eval`. A training that was interrupted goes on where it was saved when
+/// the same command is given again.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    kinglet train --text stories.txt --minutes 10 -o stories.safetensors\n  \
+    kinglet train --text a.txt b.txt --version v7 --vocab 512 --steps 2000 -o model.safetensors\n  \
+    kinglet train --text stories.txt --board pico --qat int4 -o small.safetensors\n  \
+    kinglet train --text stories.txt --budget 128KiB --qat int4 -o small.safetensors\n  \
+    kinglet train --text commands.tsv --task classify --layers 2 --channels 64 --minutes 3 -o intents.safetensors\n  \
+    kinglet train --recipe stories.toml --qat int4 -o stories.safetensors")]
+pub struct Args {
+    /// Texts to learn from
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub(super) text: Vec<PathBuf>,
+    /// Where to write the checkpoint; curve and card go beside it
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: PathBuf,
+    /// Settings from a TOML file; options given here replace them
+    #[arg(long, value_name = "FILE")]
+    pub(super) recipe: Option<PathBuf>,
+    /// A text to validate with, not to learn from [default: the last twentieth of the texts]
+    #[arg(long, value_name = "FILE")]
+    pub(super) validation: Option<PathBuf>,
+    /// What to learn [default: text]
+    #[arg(long, value_enum)]
+    pub(super) task: Option<Task>,
+    /// The network [default: v4]
+    #[arg(long, visible_alias = "arch", value_enum)]
+    pub(super) version: Option<Kind>,
+    /// Layers [default: 4]
+    #[arg(long)]
+    pub(super) layers: Option<usize>,
+    /// Channels [default: 128]
+    #[arg(long)]
+    pub(super) channels: Option<usize>,
+    /// As many channels as fit this board at the bits of --qat or else int8,
+    /// with the firmware of firmware/boards
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["channels", "budget"])]
+    pub(super) board: Option<String>,
+    /// A file with further boards, see `kinglet plan`
+    #[arg(long, value_name = "FILE", requires = "board")]
+    pub(super) boards: Option<PathBuf>,
+    /// As many channels as an image of so many bytes allows, such as 128KiB,
+    /// at the bits of --qat or else int8
+    #[arg(long, value_name = "SIZE", value_parser = size, conflicts_with = "channels")]
+    pub(super) budget: Option<u64>,
+    /// Hidden channels of the channel mix [default: four times the channels]
+    #[arg(long)]
+    pub(super) hidden: Option<usize>,
+    /// Channels of a head, for v5 to v7 [default: 64, or all channels]
+    #[arg(long)]
+    pub(super) head_size: Option<usize>,
+    /// Entries of the vocabulary: `bytes`, or a number above 256 to learn one [default: bytes]
+    #[arg(long, value_parser = vocab)]
+    pub(super) vocab: Option<usize>,
+    /// Tokens of a sequence [default: 256]
+    #[arg(long)]
+    pub(super) context: Option<usize>,
+    /// Tokens of a sequence of validation text [default: 1024; of a Transformer as --context]
+    #[arg(long, value_name = "TOKENS")]
+    pub(super) validation_context: Option<usize>,
+    /// Sequences of a step [default: 8]
+    #[arg(long)]
+    pub(super) batch: Option<usize>,
+    /// Train for so many minutes [default: 10]
+    #[arg(long, conflicts_with = "steps")]
+    pub(super) minutes: Option<f64>,
+    /// Train for so many steps: the same result for the same seed
+    #[arg(long)]
+    pub(super) steps: Option<u32>,
+    /// Where randomness begins [default: 1]
+    #[arg(long)]
+    pub(super) seed: Option<u64>,
+    /// Learn with weights and activations rounded as in an image of so many bits
+    #[arg(long, value_enum)]
+    pub(super) qat: Option<WeightBits>,
+    /// The share of the training after which rounding begins [default: 0]
+    #[arg(long, value_name = "SHARE")]
+    pub(super) qat_from: Option<f64>,
+    /// Stop after so many validations without progress, of 20 [default: never]
+    #[arg(long)]
+    pub(super) patience: Option<u32>,
+    /// The highest learning rate [default: 0.003]
+    #[arg(long)]
+    pub(super) learning_rate: Option<f32>,
+    /// Decay of matrices, times the learning rate [default: 0.01]
+    #[arg(long)]
+    pub(super) weight_decay: Option<f32>,
+    /// Number format of the checkpoint [default: f32]
+    #[arg(long, value_enum)]
+    pub(super) floats: Option<Floats>,
+    /// Threads [default: all cores]
+    #[arg(long)]
+    pub(super) threads: Option<usize>,
+    /// Seconds between saves
+    #[arg(long, default_value_t = 20.0, value_name = "SECONDS")]
+    pub(super) save_every: f64,
+    /// Begin anew, whatever was saved
+    #[arg(long)]
+    pub(super) fresh: bool,
+    /// The result as JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
+fn vocab(text: &str) -> Result<usize, String> {
+    match text {
+        "bytes" => Ok(256),
+        number => number
+            .parse()
+            .map_err(|_| "must be `bytes` or a number".to_owned()),
+    }
+}
+
+/// Bytes, KiB or MiB.
+fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit: u64 = match &text[digits.len()..] {
+        "" | "B" => 1,
+        "KiB" | "K" | "k" => 1 << 10,
+        "MiB" | "M" => 1 << 20,
+        unit => return Err(format!("`{unit}` is no unit: use KiB or MiB")),
+    };
+    let number: u64 = digits.parse().map_err(|_| "not a size".to_owned())?;
+    number
+        .checked_mul(unit)
+        .ok_or_else(|| "too large".to_owned())
+}
+
+/// The recipe's settings, the options in their place, and the channels that
+/// there is room for.
+pub(super) fn settings(args: &Args) -> Result<Settings> {
+    let mut settings = chosen(args)?;
+    let room = match (&args.board, args.budget) {
+        (Some(name), _) => {
+            let boards = Boards::load(args.boards.as_deref())?;
+            let board = boards.named(name);
+            Some(Room::Board(
+                board.map_err(|error| BadUse(error.to_string()))?.clone(),
+            ))
+        }
+        (None, budget) => budget.map(Room::Flash),
+    };
+    let check = |settings: &Settings| settings.check().map_err(|error| BadUse(error.to_string()));
+    if let Some(room) = room {
+        check(&settings)?;
+        // Labels are few beside the weights; 64 is room for most.
+        let classes = match settings.task {
+            Task::Text => 0,
+            Task::Classify => 64,
+        };
+        fit(&mut settings, classes, &room).map_err(|error| BadUse(error.to_string()))?;
+    }
+    check(&settings)?;
+    Ok(settings)
+}
+
+/// The recipe's settings, and the options in their place.
+fn chosen(args: &Args) -> Result<Settings> {
+    let mut settings = match &args.recipe {
+        None => Settings::default(),
+        Some(path) => recipe(path)?,
+    };
+    if !args.text.is_empty() {
+        settings.text.clone_from(&args.text);
+    }
+    if args.validation.is_some() {
+        settings.validation.clone_from(&args.validation);
+    }
+    fn set<T: Copy>(setting: &mut T, option: Option<T>) {
+        *setting = option.unwrap_or(*setting);
+    }
+    set(&mut settings.task, args.task);
+    set(&mut settings.version, args.version);
+    set(&mut settings.layers, args.layers);
+    set(&mut settings.channels, args.channels);
+    set(&mut settings.hidden, args.hidden);
+    set(&mut settings.head_size, args.head_size);
+    set(&mut settings.vocab, args.vocab);
+    set(&mut settings.context, args.context);
+    set(&mut settings.validation_context, args.validation_context);
+    set(&mut settings.batch, args.batch);
+    set(&mut settings.budget, args.minutes.map(Budget::Minutes));
+    set(&mut settings.budget, args.steps.map(Budget::Steps));
+    set(&mut settings.seed, args.seed);
+    set(&mut settings.qat, args.qat.map(Some));
+    set(&mut settings.qat_from, args.qat_from);
+    set(&mut settings.patience, args.patience);
+    set(&mut settings.floats, args.floats);
+    set(&mut settings.optimizer.learning_rate, args.learning_rate);
+    set(&mut settings.optimizer.weight_decay, args.weight_decay);
+    Ok(settings)
+}
+
+/// Reads a recipe; its paths are relative to its folder.
+fn recipe(path: &Path) -> Result<Settings> {
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let mut settings: Settings =
+        toml::from_str(&text).map_err(|error| BadUse(format!("{}: {error}", path.display())))?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let paths = settings.text.iter_mut().chain(&mut settings.validation);
+    paths.for_each(|path| *path = folder.join(&*path));
+    Ok(settings)
+}
