@@ -41,7 +41,7 @@ fn a_killed_training_goes_on_and_reaches_the_same_result() {
         "--steps",
         "150",
         "--vocab",
-        "280",
+        "140",
         "--qat",
         "int8",
         "--qat-from",
@@ -108,7 +108,7 @@ fn a_checkpoint_comes_with_vocabulary_curve_and_card() {
     let text = file(folder.path(), "text.txt", sentences(2000, 3));
     let output = folder.path().join("model.safetensors");
     let recipe =
-        "text = ['text.txt']\nlayers = 1\nchannels = 32\nvocab = 300\nbudget = { steps = 60 }\n";
+        "text = ['text.txt']\nlayers = 1\nchannels = 32\nvocab = 150\nbudget = { steps = 60 }\n";
     let recipe = file(folder.path(), "recipe.toml", recipe);
     let report = json(&[
         "train",
@@ -121,7 +121,7 @@ fn a_checkpoint_comes_with_vocabulary_curve_and_card() {
     assert_eq!(report["steps"], 60);
     let card = fs::read_to_string(folder.path().join("model.md")).expect("a card");
     assert!(
-        card.contains("RWKV-4") && card.contains("300 entries"),
+        card.contains("RWKV-4") && card.contains("150 entries"),
         "{card}"
     );
     let curve = fs::read_to_string(folder.path().join("model.svg")).expect("a curve");
@@ -140,7 +140,7 @@ fn a_checkpoint_comes_with_vocabulary_curve_and_card() {
         "int8",
     ]);
     let inspected = json(&["inspect", arg(&image), "--json"]);
-    assert_eq!(inspected["tokenizer_entries"], 300);
+    assert_eq!(inspected["tokenizer_entries"], 150);
     for model in [&output, &image] {
         let run = json(&[
             "run",
@@ -249,7 +249,7 @@ fn bad_data_is_refused_with_a_reason() {
     for bad in [
         &["--layers", "0"][..],
         &["--channels", "100", "--version", "v7"],
-        &["--vocab", "100"],
+        &["--vocab", "2"],
         &["--vocab", "many"],
         &["--minutes", "0"],
         &["--learning-rate", "-1"],

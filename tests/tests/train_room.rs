@@ -32,7 +32,7 @@ fn a_model_for_a_board_fits_it_and_a_wider_one_does_not() {
         kinglet().args(&args).output().expect("kinglet starts")
     };
     for version in [
-        &["--vocab", "300"][..],
+        &["--vocab", "150"][..],
         &["--version", "v7", "--head-size", "32"],
     ] {
         let options = [&common[..], version, &["--board", "microbit-v1", "--json"]].concat();

@@ -3,7 +3,7 @@
 use super::arch::{Arch, Network};
 use super::data::{Corpus, Lines};
 use super::settings::{Kind, Settings, Task};
-use super::vocabulary::{learn, TooFewPairs};
+use super::vocabulary::{learn, Unsupported};
 use crate::model::{Dimensions, Version};
 use crate::tokenizer::Vocabulary;
 use kinglet::tokenizer::Trie;
@@ -36,7 +36,7 @@ pub enum DataError {
     },
     /// The text does not support the vocabulary.
     #[error(transparent)]
-    Vocabulary(#[from] TooFewPairs),
+    Vocabulary(#[from] Unsupported),
     /// Lines with labels, but for this one.
     #[error("{path}: line {line} {problem}; each line is a text, a tab and a label")]
     Line {
@@ -90,7 +90,10 @@ pub fn prepare(settings: &Settings) -> Result<Prepared, DataError> {
     }
     let vocabulary = match settings.vocab {
         256 => Vocabulary::bytes(),
-        entries => learn(&texts.concat(), entries)?,
+        entries => {
+            let others = held_out.as_deref().unwrap_or_default();
+            learn(&texts.concat(), others, entries)?
+        }
     };
     let trie = vocabulary.to_trie();
     let trie = Trie::new(&trie, settings.vocab as u32).expect("built for this size");
@@ -128,7 +131,7 @@ fn names(paths: &[PathBuf]) -> String {
     names.join(", ")
 }
 
-/// The tokens of a text. All bytes are tokens, so there is no error.
+/// The tokens of a text. All its bytes are tokens, so there is no error.
 pub fn encode(tokenizer: &Tokenizer<'_>, text: &[u8]) -> Vec<u32> {
     tokenizer.encode(text).filter_map(Result::ok).collect()
 }

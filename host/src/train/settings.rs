@@ -72,7 +72,7 @@ pub struct Settings {
     pub hidden: usize,
     /// Channels of a head, where there are heads.
     pub head_size: usize,
-    /// Entries of the vocabulary: 256 are the bytes, more are learned.
+    /// Entries of the vocabulary: 256 are the bytes, others are learned.
     pub vocab: usize,
     /// Tokens of a sequence.
     pub context: usize,
@@ -189,7 +189,7 @@ impl Settings {
         whole("--channels", self.channels, 8..=8192)?;
         whole("--hidden", self.hidden(), 8..=8192)?;
         let most = super::vocabulary::MOST_ENTRIES;
-        whole("--vocab", self.vocab, 256..=most)?;
+        whole("--vocab", self.vocab, 3..=most)?;
         whole("--context", self.context, 2..=65_536)?;
         whole(
             "--validation-context",

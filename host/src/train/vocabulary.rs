@@ -2,8 +2,9 @@
 //!
 //! Pairs of neighbouring tokens that occur most often become tokens (Gage's
 //! byte-pair encoding), within words: a token may begin with a space, and
-//! never holds one further on. All 256 bytes stay tokens, with their value
-//! as id: every text can be written.
+//! never holds one further on. Bytes that the text does not have are no
+//! tokens, but for those that can be typed: their places are worth more to
+//! pieces of words. What other ways give is told in `docs/training.md`.
 
 use crate::tokenizer::Vocabulary;
 
@@ -13,30 +14,55 @@ pub const MOST_ENTRIES: usize = 4096;
 /// Text beyond this does not change what the frequent pairs are.
 const MOST_BYTES: usize = 8 << 20;
 
-/// The text has too few frequent pairs for the vocabulary asked for.
+/// Why a text does not support a vocabulary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the text supports a vocabulary of {0} entries: no other pair of tokens occurs twice; ask for fewer, or give more text")]
-pub struct TooFewPairs(pub usize);
+pub enum Unsupported {
+    /// The text has too few frequent pairs.
+    #[error("the text supports a vocabulary of {0} entries: no other pair of tokens occurs twice; ask for fewer, or give more text")]
+    FewPairs(usize),
+    /// The bytes alone are more.
+    #[error("the text needs a vocabulary of more than {0} entries, for its bytes and those that can be typed; or take `bytes`")]
+    ManyBytes(usize),
+}
 
-/// Learns a vocabulary of `entries` from a text.
+/// Learns a vocabulary of `entries` from a text, with all bytes of it and of
+/// `others`, so that both can be written. Ids are in order of length,
+/// then of bytes, and that of the byte 0, which ends a text, is 0.
 ///
 /// # Errors
-/// [`TooFewPairs`] says how many entries the text supports.
-pub fn learn(text: &[u8], entries: usize) -> Result<Vocabulary, TooFewPairs> {
+/// [`Unsupported`] says how many entries the text supports.
+pub fn learn(text: &[u8], others: &[u8], entries: usize) -> Result<Vocabulary, Unsupported> {
+    let mut tokens: Vec<Vec<u8>> = alphabet(text.iter().chain(others))
+        .into_iter()
+        .map(|byte| vec![byte])
+        .collect();
+    if entries <= tokens.len() {
+        return Err(Unsupported::ManyBytes(tokens.len()));
+    }
     let text = &text[..text.len().min(MOST_BYTES)];
-    let mut words = Words::new(text);
-    let mut tokens: Vec<Vec<u8>> = (0..=255).map(|byte| vec![byte]).collect();
+    let mut words = Words::new(text, &tokens);
     let mut counts = vec![0u32; entries * entries];
     while tokens.len() < entries {
         let Some([a, b]) = words.most_frequent(&mut counts, entries) else {
-            return Err(TooFewPairs(tokens.len()));
+            return Err(Unsupported::FewPairs(tokens.len()));
         };
         words.merge([a, b], tokens.len() as u32);
         let both = [&tokens[a as usize][..], &tokens[b as usize]].concat();
         tokens.push(both);
     }
+    tokens.sort_by(|a, b| a.len().cmp(&b.len()).then_with(|| a.cmp(b)));
     let ids = (0..).zip(tokens).map(|(id, token)| (token, id));
     Ok(Vocabulary::from_tokens(ids.collect()))
+}
+
+/// These bytes, and those that can be typed, in order.
+fn alphabet<'b>(bytes: impl Iterator<Item = &'b u8>) -> Vec<u8> {
+    let mut is_met = [false; 256];
+    bytes.for_each(|&byte| is_met[usize::from(byte)] = true);
+    let typed = |byte: u8| matches!(byte, 0 | b'\n' | b' '..=b'~');
+    (0..=255)
+        .filter(|&byte| typed(byte) || is_met[usize::from(byte)])
+        .collect()
 }
 
 /// A text as tokens, and which of them begin a word.
@@ -46,13 +72,18 @@ struct Words {
 }
 
 impl Words {
-    fn new(text: &[u8]) -> Self {
+    /// The bytes of a text, by their places in `alphabet`.
+    fn new(text: &[u8], alphabet: &[Vec<u8>]) -> Self {
+        let mut places = [0; 256];
+        (0..)
+            .zip(alphabet)
+            .for_each(|(place, byte)| places[usize::from(byte[0])] = place);
         let mut begins = vec![true; text.len()];
         for i in 1..text.len() {
             begins[i] = begins_word(text[i - 1], text[i]);
         }
         Self {
-            tokens: text.iter().map(|&byte| u32::from(byte)).collect(),
+            tokens: text.iter().map(|&byte| places[usize::from(byte)]).collect(),
             begins,
         }
     }
@@ -92,13 +123,65 @@ impl Words {
     }
 }
 
-/// Whether a word begins at `now`: at spaces, and where letters meet
-/// something else.
+/// Whether a word begins at `now`: at spaces, where letters meet something
+/// else, and on both sides of a text's end.
 fn begins_word(before: u8, now: u8) -> bool {
     let letter = |byte: u8| byte.is_ascii_alphabetic() || byte >= 0x80;
     match (before, now) {
-        (_, b' ') => true,
+        (0, _) | (_, 0 | b' ') => true,
         (b' ', _) => false,
         _ => letter(before) != letter(now),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Those that can be typed, and the end of a text.
+    const TYPED: usize = 95 + 2;
+
+    fn learned(text: &str, entries: usize) -> Vec<Vec<u8>> {
+        let vocabulary = learn(text.as_bytes(), &[], entries).unwrap();
+        let mut tokens: Vec<_> = vocabulary.tokens().map(|(token, id)| (id, token)).collect();
+        tokens.sort_unstable();
+        assert!(tokens.iter().zip(0..).all(|((id, _), place)| *id == place));
+        tokens
+            .into_iter()
+            .map(|(_, token)| token.to_vec())
+            .collect()
+    }
+
+    #[test]
+    fn frequent_words_become_tokens() {
+        let tokens = learned(&"a cat and the cat of the cat\n".repeat(50), TYPED + 6);
+        assert!(
+            tokens.contains(&b" cat".to_vec()) && tokens.contains(&b" the".to_vec()),
+            "{tokens:?}"
+        );
+    }
+
+    #[test]
+    fn the_end_of_a_text_is_token_0_and_in_no_other() {
+        let tokens = learned(&"yes.\0no.\0maybe...\0".repeat(100), TYPED + 6);
+        assert_eq!(tokens[0], [0]);
+        assert!(tokens[1..].iter().all(|token| !token.contains(&0)));
+    }
+
+    #[test]
+    fn bytes_that_are_never_met_are_no_tokens() {
+        let tokens = learned(&"caf\u{e9} au lait ".repeat(100), TYPED + 2 + 4);
+        let is_known = |byte: u8| tokens.contains(&vec![byte]);
+        assert!((b' '..=b'~').all(is_known) && is_known(0xc3) && is_known(b'\n'));
+        assert!(!is_known(0xc4) && !is_known(7));
+        let vocabulary = learn(&b"ab".repeat(50), b"\x07", TYPED + 2).unwrap();
+        assert!(vocabulary.tokens().any(|(token, _)| token == b"\x07"));
+    }
+
+    #[test]
+    fn a_text_says_what_it_supports() {
+        let error = |entries| learn(b"ab ab", b"", entries).unwrap_err();
+        assert_eq!(error(300), Unsupported::FewPairs(TYPED + 1));
+        assert_eq!(error(TYPED), Unsupported::ManyBytes(TYPED));
     }
 }

@@ -37,6 +37,7 @@ pub fn xtask() -> Command {
 }
 
 /// Runs `cargo xtask` to its end.
+#[allow(dead_code)]
 pub fn run(args: &[&str]) -> Output {
     xtask()
         .args(args)

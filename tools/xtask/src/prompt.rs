@@ -40,7 +40,9 @@ impl Prompt {
 }
 
 /// How tokens are chosen.
+// Its group would have the name of the one inside it.
 #[derive(Clone, Debug, clap::Args)]
+#[group(skip)]
 pub struct Sampling {
     /// Tokens to generate [default: 32; on the console 100]
     #[arg(short, value_name = "N")]

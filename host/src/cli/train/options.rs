@@ -64,7 +64,7 @@ pub struct Args {
     /// Channels of a head, for v5 to v7 [default: 64, or all channels]
     #[arg(long)]
     pub(super) head_size: Option<usize>,
-    /// Entries of the vocabulary: `bytes`, or a number above 256 to learn one [default: bytes]
+    /// Entries of the vocabulary: `bytes`, or a number to learn one, such as 512 [default: bytes]
     #[arg(long, value_parser = vocab)]
     pub(super) vocab: Option<usize>,
     /// Tokens of a sequence [default: 256]
