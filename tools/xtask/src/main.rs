@@ -2,6 +2,7 @@
 
 mod bench;
 mod boards;
+mod book;
 mod demo;
 mod elf;
 mod emulator;
@@ -39,6 +40,7 @@ enum Command {
     Bench(bench::Args),
     Sizes(sizes::Args),
     Intents(intents::Args),
+    Book(book::Args),
 }
 
 /// Exit code 0 is success, 1 failure, 2 bad use.
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Sizes(args) => sizes::run(&args),
         Command::Intents(args) => intents::run(&args),
+        Command::Book(args) => book::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
