@@ -2,7 +2,7 @@
 
 use kinglet_host::model::Model;
 use kinglet_tests::{
-    arg, demo_checkpoint, demo_image, failure, file, folder, json, kinglet, stdout,
+    arg, demo_checkpoint, demo_image, failure, file, folder, json, kinglet, root, stdout,
 };
 use std::fs;
 
@@ -196,7 +196,7 @@ fn prompts_of_every_kind() {
     // An empty prompt starts a text, as token 0 does.
     assert_eq!(tokens(&[]), tokens(&["--prompt", ""]));
     assert_eq!(tokens(&[]), tokens(&["--tokens", "0"]));
-    let same = file(folder.path(), "prompt.txt", "Tom");
+    let same = file(folder.path(), "prompt.txt", "Zq");
     // What the vocabulary in the checkpoint's notes makes of it.
     let model = Model::open(&demo_checkpoint()).unwrap();
     let vocabulary = model.vocabulary().unwrap().unwrap();
@@ -206,22 +206,21 @@ fn prompts_of_every_kind() {
             .find(|(token, _)| *token == text)
             .map(|(_, id)| id)
     };
-    assert_eq!((id(b"Tom"), id(b"To")), (None, None));
-    let tom = format!("{},{}", id(b"T").unwrap(), id(b"om").unwrap());
+    assert_eq!((id(b"Zq"), id(b" Zq")), (None, None));
+    let two = format!("{},{}", id(b"Z").unwrap(), id(b"q").unwrap());
     assert_eq!(
-        tokens(&["--prompt", "Tom"]),
+        tokens(&["--prompt", "Zq"]),
         tokens(&["--prompt-file", arg(&same)])
     );
-    assert_eq!(tokens(&["--prompt", "Tom"]), tokens(&["--tokens", &tom]));
-    // Any byte is a token of this model, UTF-8 or not.
+    assert_eq!(tokens(&["--prompt", "Zq"]), tokens(&["--tokens", &two]));
+    // A byte that the vocabulary lacks is named; a model of bytes reads any.
     let odd = file(folder.path(), "odd.bin", [0xff, 0x00, 0xc3]);
-    assert_eq!(
-        tokens(&["--prompt-file", arg(&odd)])
-            .as_array()
-            .unwrap()
-            .len(),
-        5
-    );
+    let error = failure(&["run", arg(&image), "--prompt-file", arg(&odd)], 1);
+    assert!(error.contains("byte 0xff"), "{error}");
+    let bytes = root().join("core/tests/data/tiny.kgl");
+    let run = ["run", arg(&bytes), "--prompt-file", arg(&odd), "-n", "5"];
+    let run = json(&[&run[..], &["--json"]].concat());
+    assert_eq!(run["tokens"].as_array().map(Vec::len), Some(5), "{run}");
     let long = file(folder.path(), "long.txt", "Once upon a time. ".repeat(5600));
     assert!(fs::metadata(&long).unwrap().len() > 100_000);
     assert_eq!(
@@ -242,10 +241,8 @@ fn a_prompt_of_100_000_bytes_as_an_argument() {
     let folder = folder();
     let image = demo_image(folder.path(), "int4");
     let prompt = "a".repeat(100_000);
-    assert_eq!(
-        stdout(&["run", arg(&image), "--prompt", &prompt, "-n", "3"]).len(),
-        4
-    );
+    let run = json(&["run", arg(&image), "--prompt", &prompt, "-n", "3", "--json"]);
+    assert_eq!(run["tokens"].as_array().map(Vec::len), Some(3), "{run}");
 }
 
 #[test]
