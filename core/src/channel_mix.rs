@@ -7,22 +7,22 @@
 
 use crate::image::Dim::{Embd, Ffn};
 use crate::image::Parts;
-use crate::kernels::Executor;
-#[cfg(any(feature = "v4", feature = "v5", feature = "v6"))]
-use crate::math::add_gated;
 #[cfg(feature = "v7")]
 use crate::math::add_to;
+#[cfg(any(feature = "v4", feature = "v5", feature = "v6"))]
+use crate::math::{add_gated, AbsMax};
 use crate::math::{copy, layer_norm, relu_squared, token_shift};
+use crate::pace::Pace;
 use crate::scratch::Work;
 
 /// `x += sigmoid(r) * value(key)`; `ffn_x` `[C]` is the state.
 #[cfg(any(feature = "v4", feature = "v5", feature = "v6"))]
-pub(crate) fn gated(
+pub(crate) fn gated<P: Pace>(
     parts: &mut Parts<'_>,
     ffn_x: &mut [f32],
     work: &mut Work<'_, '_>,
-    executor: &mut impl Executor,
-) {
+    pace: &mut P,
+) -> Result<(), P::Break> {
     let Work {
         x,
         xx,
@@ -32,27 +32,38 @@ pub(crate) fn gated(
         product,
         ..
     } = work;
-    layer_norm(x, parts.half(Embd), parts.half(Embd), xx);
-    let max = token_shift(xx, ffn_x, parts.half(Embd), tmp);
-    product.of(&parts.matrix(Ffn, Embd), tmp, max, executor, hidden);
-    let max = token_shift(xx, ffn_x, parts.half(Embd), tmp);
-    product.of(&parts.matrix(Embd, Embd), tmp, max, executor, r);
-    copy(xx, ffn_x);
+    let affine = [parts.half(Embd), parts.half(Embd)];
+    pace.part(|| layer_norm(x, affine[0], affine[1], xx))?;
+    let (mix, key) = (parts.half(Embd), parts.matrix(Ffn, Embd));
+    let shift = |tmp: &mut [f32]| token_shift(xx, ffn_x, mix, tmp);
+    pace.product(product, &key, tmp, shift, hidden)?;
+    let (mix, receptance) = (parts.half(Embd), parts.matrix(Embd, Embd));
+    let shift = |tmp: &mut [f32]| token_shift(xx, ffn_x, mix, tmp);
+    pace.product(product, &receptance, tmp, shift, r)?;
+    pace.part(|| copy(xx, ffn_x))?;
     let value = parts.matrix(Embd, Ffn);
     let hidden = hidden.get_mut(..value.cols).unwrap_or_default();
-    let max = relu_squared(hidden);
-    product.of(&value, hidden, max, executor, xx);
-    add_gated(x, r, xx);
+    pace.product(product, &value, hidden, relu_squared, xx)?;
+    pace.channels(x.len(), |range| {
+        if P::WHOLE {
+            add_gated(x, r, xx);
+        } else if let Some(x) = x.get_mut(range.clone()) {
+            let (r, xx) = (r.get(range.clone()), xx.get(range));
+            add_gated(x, r.unwrap_or_default(), xx.unwrap_or_default());
+        }
+        AbsMax::ZERO
+    })?;
+    Ok(())
 }
 
 /// `x += value(key)`; `ffn_x` `[C]` is the state.
 #[cfg(feature = "v7")]
-pub(crate) fn plain(
+pub(crate) fn plain<P: Pace>(
     parts: &mut Parts<'_>,
     ffn_x: &mut [f32],
     work: &mut Work<'_, '_>,
-    executor: &mut impl Executor,
-) {
+    pace: &mut P,
+) -> Result<(), P::Break> {
     let Work {
         x,
         xx,
@@ -61,13 +72,14 @@ pub(crate) fn plain(
         product,
         ..
     } = work;
-    layer_norm(x, parts.half(Embd), parts.half(Embd), xx);
-    let max = token_shift(xx, ffn_x, parts.half(Embd), tmp);
-    product.of(&parts.matrix(Ffn, Embd), tmp, max, executor, hidden);
-    copy(xx, ffn_x);
+    let affine = [parts.half(Embd), parts.half(Embd)];
+    pace.part(|| layer_norm(x, affine[0], affine[1], xx))?;
+    let (mix, key) = (parts.half(Embd), parts.matrix(Ffn, Embd));
+    let shift = |tmp: &mut [f32]| token_shift(xx, ffn_x, mix, tmp);
+    pace.product(product, &key, tmp, shift, hidden)?;
+    pace.part(|| copy(xx, ffn_x))?;
     let value = parts.matrix(Embd, Ffn);
     let hidden = hidden.get_mut(..value.cols).unwrap_or_default();
-    let max = relu_squared(hidden);
-    product.of(&value, hidden, max, executor, xx);
-    add_to(x, xx);
+    pace.product(product, &value, hidden, relu_squared, xx)?;
+    pace.part(|| add_to(x, xx))
 }

@@ -4,6 +4,8 @@
 use crate::image::{Header, StateFormat};
 #[cfg(any(feature = "v5", feature = "v6"))]
 use crate::kernels::state::{bonus, Bonus, Cell};
+#[cfg(any(feature = "v5", feature = "v6"))]
+use crate::pace::Pace;
 use half::f16;
 
 /// The state of one layer: the last inputs of both blocks, each `[C]`, and a
@@ -49,22 +51,30 @@ pub(crate) struct Inputs<'a> {
     pub u: &'a [f32],
 }
 
-/// Reads the state into `y` `[C]` and moves it on by one token.
+/// Reads the state into `y` `[C]` and moves it on by one token: a part for
+/// each head.
 #[cfg(any(feature = "v5", feature = "v6"))]
-pub(crate) fn read_and_update(
+pub(crate) fn read_and_update<P: Pace>(
     matrices: &mut Matrices<'_>,
     head_size: usize,
     inputs: &Inputs<'_>,
     y: &mut [f32],
-) {
+    pace: &mut P,
+) -> Result<(), P::Break> {
     match matrices {
-        Matrices::F32(cells) => bonus_heads(cells, head_size, inputs, y),
-        Matrices::F16(cells) => bonus_heads(cells, head_size, inputs, y),
+        Matrices::F32(cells) => bonus_heads(cells, head_size, inputs, y, pace),
+        Matrices::F16(cells) => bonus_heads(cells, head_size, inputs, y, pace),
     }
 }
 
 #[cfg(any(feature = "v5", feature = "v6"))]
-fn bonus_heads<S: Cell>(cells: &mut [S], head_size: usize, inputs: &Inputs<'_>, y: &mut [f32]) {
+fn bonus_heads<S: Cell, P: Pace>(
+    cells: &mut [S],
+    head_size: usize,
+    inputs: &Inputs<'_>,
+    y: &mut [f32],
+    pace: &mut P,
+) -> Result<(), P::Break> {
     let size = head_size.max(1);
     let heads = cells
         .chunks_exact_mut(size * size)
@@ -73,17 +83,20 @@ fn bonus_heads<S: Cell>(cells: &mut [S], head_size: usize, inputs: &Inputs<'_>, 
     let decays = inputs.w.chunks_exact(size).zip(inputs.u.chunks_exact(size));
     let inputs = keys.zip(inputs.v.chunks_exact(size)).zip(decays);
     for ((state, y), (((r, k), v), (w, u))) in heads.zip(inputs) {
-        let mut sum = 0.0;
-        for ((&r, &k), &u) in r.iter().zip(k).zip(u) {
-            sum += r * u * k;
-        }
-        let head = Bonus {
-            r,
-            k,
-            v,
-            w,
-            bonus: sum,
-        };
-        bonus(state, &head, y);
+        pace.part(|| {
+            let mut sum = 0.0;
+            for ((&r, &k), &u) in r.iter().zip(k).zip(u) {
+                sum += r * u * k;
+            }
+            let head = Bonus {
+                r,
+                k,
+                v,
+                w,
+                bonus: sum,
+            };
+            bonus(state, &head, y);
+        })?;
     }
+    Ok(())
 }

@@ -66,10 +66,13 @@ mod heads;
 pub mod image;
 pub mod kernels;
 pub mod math;
+mod pace;
 mod random;
 mod sample;
 mod scratch;
 mod session;
+#[cfg(feature = "snapshot")]
+pub mod snapshot;
 pub mod tokenizer;
 mod utf8;
 #[cfg(feature = "v4")]
@@ -86,7 +89,11 @@ pub use answer::Answer;
 pub use image::{Header, Image, ImageError};
 pub use random::Pcg32;
 pub use sample::{BlockSampler, NotInBlocks, Sample, Sampler, Sampling};
-pub use session::{BlockSession, BufferError, Session, UnknownToken};
+#[cfg(feature = "states")]
+pub use session::UnknownState;
+pub use session::{
+    BeginError, BlockSession, BufferError, Session, SlicedBlocks, SlicedSession, UnknownToken,
+};
 pub use tokenizer::{Encoder, TokenText, Tokenizer, UnknownByte};
 pub use utf8::{Utf8Chunk, Utf8Stream};
 

@@ -148,9 +148,18 @@ pub(crate) struct Product<'q> {
 }
 
 impl<'q> Product<'q> {
+    pub(crate) fn new(q: &'q mut [u32]) -> Self {
+        Self { q }
+    }
+
     /// The quantized vector by itself.
     pub(crate) fn prepared(self, x: &[f32], max: AbsMax, matrix: &Matrix<'_>) -> Prepared<'q> {
         prepare(x, max, matrix, self.q)
+    }
+
+    /// The quantized vector that was prepared last, for the same matrix.
+    pub(crate) fn prepared_before(&self, scale: f32, matrix: &Matrix<'_>) -> Prepared<'_> {
+        Prepared::left_in(self.q, scale, matrix)
     }
 
     /// `out = matrix x vector`. `x` may be longer than the matrix has columns;
@@ -164,8 +173,14 @@ impl<'q> Product<'q> {
         executor: &mut impl Executor,
         out: &mut [f32],
     ) {
+        executor.matvec(matrix, &self.prepare(matrix, x, max), out);
+    }
+
+    /// The quantized vector of a product, as [`Product::of`].
+    #[inline(always)]
+    pub(crate) fn prepare(&mut self, matrix: &Matrix<'_>, x: &[f32], max: AbsMax) -> Prepared<'_> {
         let x = x.get(..matrix.cols).unwrap_or(x);
-        executor.matvec(matrix, &prepare(x, max, matrix, self.q), out);
+        prepare(x, max, matrix, self.q)
     }
 }
 

@@ -1,8 +1,10 @@
 //! Running a model: one token in, the logits of the next one out.
 
 mod blocks;
+mod sliced;
 
 pub use blocks::BlockSession;
+pub use sliced::{BeginError, SlicedBlocks, SlicedSession};
 
 use crate::embedding::read_row;
 use crate::image::Dim::{Embd, Output, Vocab};
@@ -51,6 +53,22 @@ impl core::fmt::Display for UnknownToken {
 }
 
 impl core::error::Error for UnknownToken {}
+
+/// The image has no state of this name.
+#[cfg(feature = "states")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct UnknownState;
+
+#[cfg(feature = "states")]
+impl core::fmt::Display for UnknownState {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("the image has no state of this name")
+    }
+}
+
+#[cfg(feature = "states")]
+impl core::error::Error for UnknownState {}
 
 /// A model at work: the image, and the two buffers it runs in.
 ///
@@ -135,11 +153,30 @@ impl<'i, E: Executor> Session<'i, '_, E> {
         &self.image
     }
 
+    /// What the model remembers, [`Header::state_len`] floats: a copy of it
+    /// can be gone on from, with [`Session::resume`].
+    pub fn state(&self) -> &[f32] {
+        self.state
+    }
+
     /// Forgets everything: the state becomes that of an empty text.
     pub fn reset(&mut self) {
         let header = self.image.header();
         let states = self.state.chunks_exact_mut(header.layer_state_len().max(1));
         states.for_each(|state| reset(header.version, state));
+    }
+
+    /// Forgets everything and starts from a named state of the image, a text
+    /// that was read before. Returns the last token of that text, which is
+    /// to be read next: it has not been, so that its step gives logits.
+    ///
+    /// # Errors
+    /// [`UnknownState`]; the state is then unchanged.
+    #[cfg(feature = "states")]
+    pub fn start_from(&mut self, name: &str) -> Result<u32, UnknownState> {
+        let named = self.image.state_named(name).ok_or(UnknownState)?;
+        crate::math::copy(named.words, self.state);
+        Ok(named.next_token)
     }
 
     /// Reads tokens without asking for what comes next: a prompt, all but
@@ -174,9 +211,7 @@ impl<'i, E: Executor> Session<'i, '_, E> {
     /// Embedding and layers; leaves the residual stream in the scratch.
     fn advance(&mut self, token: u32) -> Result<(), UnknownToken> {
         let header = self.image.header();
-        if token >= header.n_vocab {
-            return Err(UnknownToken(token));
-        }
+        self.check(token)?;
         let Some((q, rest)) = split(header, self.scratch) else {
             return Ok(());
         };
@@ -188,7 +223,7 @@ impl<'i, E: Executor> Session<'i, '_, E> {
         read_row(&parts.table(Vocab, Embd), token as usize, work.x);
         let states = self.state.chunks_exact_mut(header.layer_state_len().max(1));
         for (index, state) in (0..).zip(states) {
-            layer(
+            let Ok(()) = layer(
                 header,
                 index,
                 &mut parts,
@@ -198,6 +233,15 @@ impl<'i, E: Executor> Session<'i, '_, E> {
             );
         }
         Ok(())
+    }
+
+    #[inline]
+    fn check(&self, token: u32) -> Result<(), UnknownToken> {
+        if token < self.image.header().n_vocab {
+            Ok(())
+        } else {
+            Err(UnknownToken(token))
+        }
     }
 
     /// The logits, in the scratch.

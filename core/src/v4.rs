@@ -14,9 +14,10 @@
 use crate::channel_mix;
 use crate::image::Dim::Embd;
 use crate::image::Parts;
-use crate::kernels::Executor;
 use crate::math::{add_to, copy, exp, layer_norm, token_shift, AbsMax};
+use crate::pace::Pace;
 use crate::scratch::Work;
+use core::ops::Range;
 
 /// The exponent of an empty state: below every key.
 const PP_START: f32 = -1e30;
@@ -57,24 +58,25 @@ pub(crate) fn reset(state: &mut [f32]) {
 
 /// Advances one layer by one token: `work.x` is read and updated.
 #[inline(never)]
-pub(crate) fn layer(
+pub(crate) fn layer<P: Pace>(
     parts: &mut Parts<'_>,
     state: &mut [f32],
     work: &mut Work<'_, '_>,
-    executor: &mut impl Executor,
-) {
-    if let Some(mut state) = State::split(state) {
-        time_mix(parts, &mut state, work, executor);
-        channel_mix::gated(parts, state.ffn_x, work, executor);
-    }
+    pace: &mut P,
+) -> Result<(), P::Break> {
+    let Some(mut state) = State::split(state) else {
+        return Ok(());
+    };
+    time_mix(parts, &mut state, work, pace)?;
+    channel_mix::gated(parts, state.ffn_x, work, pace)
 }
 
-fn time_mix(
+fn time_mix<P: Pace>(
     parts: &mut Parts<'_>,
     state: &mut State<'_>,
     work: &mut Work<'_, '_>,
-    executor: &mut impl Executor,
-) {
+    pace: &mut P,
+) -> Result<(), P::Break> {
     let Work {
         x,
         xx,
@@ -85,38 +87,58 @@ fn time_mix(
         ..
     } = work;
     let Some((k, v)) = wide.split_at_mut_checked(r.len()) else {
-        return;
+        return Ok(());
     };
-    layer_norm(x, parts.half(Embd), parts.half(Embd), xx);
+    let affine = [parts.half(Embd), parts.half(Embd)];
+    pace.part(|| layer_norm(x, affine[0], affine[1], xx))?;
     for out in [&mut *k, &mut *v, &mut *r] {
-        let max = token_shift(xx, state.att_x, parts.half(Embd), tmp);
-        product.of(&parts.matrix(Embd, Embd), tmp, max, executor, out);
+        let (mix, matrix) = (parts.half(Embd), parts.matrix(Embd, Embd));
+        let shift = |tmp: &mut [f32]| token_shift(xx, state.att_x, mix, tmp);
+        pace.product(product, &matrix, tmp, shift, out)?;
     }
-    copy(xx, state.att_x);
     let (w, u) = (parts.single(Embd), parts.single(Embd));
-    let max = weighted_average(state, w, u, [k, v, r], tmp);
-    product.of(&parts.matrix(Embd, Embd), tmp, max, executor, xx);
-    add_to(x, xx);
+    pace.part(|| copy(xx, state.att_x))?;
+    let max = pace.channels(tmp.len(), |range| {
+        weighted_average::<P>(state, w, u, [k, v, r], tmp, range)
+    })?;
+    pace.product(product, &parts.matrix(Embd, Embd), tmp, |_| max, xx)?;
+    pace.part(|| add_to(x, xx))
 }
 
-/// `out = sigmoid(r) * wkv`, and the state moves on by one token.
-fn weighted_average(
+/// `out = sigmoid(r) * wkv`, and the state moves on by one token, for a range
+/// of channels.
+fn weighted_average<P: Pace>(
     state: &mut State<'_>,
     w: &[f32],
     u: &[f32],
     [k, v, r]: [&[f32]; 3],
     out: &mut [f32],
+    range: Range<usize>,
 ) -> AbsMax {
-    let mut max = AbsMax::default();
     let average = state
         .aa
         .iter_mut()
         .zip(state.bb.iter_mut())
         .zip(state.pp.iter_mut());
     let inputs = k.iter().zip(v).zip(r).zip(w.iter().zip(u));
-    for ((out, ((aa, bb), pp)), (((&k, &v), &r), (&w, &u))) in
-        out.iter_mut().zip(average).zip(inputs)
-    {
+    let channels = out.iter_mut().zip(average).zip(inputs);
+    if P::WHOLE {
+        each_average(channels)
+    } else {
+        each_average(channels.skip(range.start).take(range.len()))
+    }
+}
+
+/// A channel: what is computed, aa, bb and pp, and k, v, r, w and u.
+type Channel<'a> = (
+    (&'a mut f32, ((&'a mut f32, &'a mut f32), &'a mut f32)),
+    (((&'a f32, &'a f32), &'a f32), (&'a f32, &'a f32)),
+);
+
+#[inline(always)]
+fn each_average<'a>(channels: impl Iterator<Item = Channel<'a>>) -> AbsMax {
+    let mut max = AbsMax::default();
+    for ((out, ((aa, bb), pp)), (((&k, &v), &r), (&w, &u))) in channels {
         let (e1, e2) = relative_weights(*pp, u + k);
         let numerator = e1 * *aa + e2 * v;
         let denominator = e1 * *bb + e2;

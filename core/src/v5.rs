@@ -21,32 +21,33 @@ use crate::channel_mix;
 use crate::heads::{read_and_update, Inputs, LayerState};
 use crate::image::Dim::Embd;
 use crate::image::{Header, Parts, Version};
-use crate::kernels::Executor;
 use crate::math::{abs_max, add_to, copy, group_norm, layer_norm, multiply_silu, token_shift};
+use crate::pace::Pace;
 use crate::scratch::Work;
 
 /// Advances one layer by one token: `work.x` is read and updated.
 #[inline(never)]
-pub(crate) fn layer(
+pub(crate) fn layer<P: Pace>(
     header: &Header,
     parts: &mut Parts<'_>,
     state: &mut [f32],
     work: &mut Work<'_, '_>,
-    executor: &mut impl Executor,
-) {
-    if let Some(mut state) = LayerState::split(header, state) {
-        time_mix(header, parts, &mut state, work, executor);
-        channel_mix::gated(parts, state.ffn_x, work, executor);
-    }
+    pace: &mut P,
+) -> Result<(), P::Break> {
+    let Some(mut state) = LayerState::split(header, state) else {
+        return Ok(());
+    };
+    time_mix(header, parts, &mut state, work, pace)?;
+    channel_mix::gated(parts, state.ffn_x, work, pace)
 }
 
-fn time_mix(
+fn time_mix<P: Pace>(
     header: &Header,
     parts: &mut Parts<'_>,
     state: &mut LayerState<'_>,
     work: &mut Work<'_, '_>,
-    executor: &mut impl Executor,
-) {
+    pace: &mut P,
+) -> Result<(), P::Break> {
     let Work {
         x,
         xx,
@@ -57,15 +58,18 @@ fn time_mix(
         ..
     } = work;
     let Some((k, v)) = wide.split_at_mut_checked(r.len()) else {
-        return;
+        return Ok(());
     };
-    layer_norm(x, parts.half(Embd), parts.half(Embd), xx);
+    let affine = [parts.half(Embd), parts.half(Embd)];
+    pace.part(|| layer_norm(x, affine[0], affine[1], xx))?;
     for out in [&mut *k, &mut *v] {
-        let max = token_shift(xx, state.att_x, parts.half(Embd), tmp);
-        product.of(&parts.entry(Embd, Embd), tmp, max, executor, out);
+        let (mix, matrix) = (parts.half(Embd), parts.entry(Embd, Embd));
+        let shift = |tmp: &mut [f32]| token_shift(xx, state.att_x, mix, tmp);
+        pace.product(product, &matrix, tmp, shift, out)?;
     }
-    let max = token_shift(xx, state.att_x, parts.half(Embd), tmp);
-    product.of(&parts.matrix(Embd, Embd), tmp, max, executor, r);
+    let (mix, receptance) = (parts.half(Embd), parts.matrix(Embd, Embd));
+    let shift = |tmp: &mut [f32]| token_shift(xx, state.att_x, mix, tmp);
+    pace.product(product, &receptance, tmp, shift, r)?;
     let inputs = Inputs {
         w: parts.single(Embd),
         u: parts.single(Embd),
@@ -73,21 +77,26 @@ fn time_mix(
         k,
         v,
     };
-    read_and_update(&mut state.matrices, header.head_size(), &inputs, tmp);
+    read_and_update(&mut state.matrices, header.head_size(), &inputs, tmp, pace)?;
     let affine = [parts.half(Embd), parts.half(Embd)];
     // From here on r, k and v are free for what follows.
     let normed = r.get_mut(..tmp.len()).unwrap_or_default();
-    group_norm(tmp, header.head_size(), header.gn_eps, affine, normed);
-    let max = if header.version == Version::V52 {
-        let g = k;
-        let max = token_shift(xx, state.att_x, parts.half(Embd), tmp);
-        product.of(&parts.matrix(Embd, Embd), tmp, max, executor, g);
-        multiply_silu(normed, g, tmp)
-    } else {
+    pace.part(|| group_norm(tmp, header.head_size(), header.gn_eps, affine, normed))?;
+    let has_gate = header.version == Version::V52;
+    let g = k;
+    if has_gate {
+        let (mix, gate) = (parts.half(Embd), parts.matrix(Embd, Embd));
+        let shift = |tmp: &mut [f32]| token_shift(xx, state.att_x, mix, tmp);
+        pace.product(product, &gate, tmp, shift, g)?;
+    }
+    pace.part(|| copy(xx, state.att_x))?;
+    let gated = |tmp: &mut [f32]| {
+        if has_gate {
+            return multiply_silu(normed, g, tmp);
+        }
         copy(normed, tmp);
         abs_max(tmp)
     };
-    copy(xx, state.att_x);
-    product.of(&parts.matrix(Embd, Embd), tmp, max, executor, xx);
-    add_to(x, xx);
+    pace.product(product, &parts.matrix(Embd, Embd), tmp, gated, xx)?;
+    pace.part(|| add_to(x, xx))
 }

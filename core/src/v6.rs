@@ -22,26 +22,28 @@ use crate::channel_mix;
 use crate::heads::{read_and_update, Inputs, LayerState};
 use crate::image::Dim::{DecayRank, Embd, ShiftRank, ShiftRanks};
 use crate::image::{round_up, Header, Parts, BLOCK_ROWS};
-use crate::kernels::Executor;
 use crate::math::{
     abs_max, add_to, apply, copy, exp, group_norm, layer_norm, multiply_silu, tanh, token_shift,
-    token_shift_less, AbsMax,
+    token_shift_less,
 };
+use crate::pace::Pace;
 use crate::scratch::{Product, Work};
+use half::f16;
 
 /// Advances one layer by one token: `work.x` is read and updated.
 #[inline(never)]
-pub(crate) fn layer(
+pub(crate) fn layer<P: Pace>(
     header: &Header,
     parts: &mut Parts<'_>,
     state: &mut [f32],
     work: &mut Work<'_, '_>,
-    executor: &mut impl Executor,
-) {
-    if let Some(mut state) = LayerState::split(header, state) {
-        time_mix(header, parts, &mut state, work, executor);
-        channel_mix::gated(parts, state.ffn_x, work, executor);
-    }
+    pace: &mut P,
+) -> Result<(), P::Break> {
+    let Some(mut state) = LayerState::split(header, state) else {
+        return Ok(());
+    };
+    time_mix(header, parts, &mut state, work, pace)?;
+    channel_mix::gated(parts, state.ffn_x, work, pace)
 }
 
 /// The buffers of a time mix.
@@ -63,13 +65,13 @@ impl<'s> Buffers<'s> {
     }
 }
 
-fn time_mix(
+fn time_mix<P: Pace>(
     header: &Header,
     parts: &mut Parts<'_>,
     state: &mut LayerState<'_>,
     work: &mut Work<'_, '_>,
-    executor: &mut impl Executor,
-) {
+    pace: &mut P,
+) -> Result<(), P::Break> {
     let Work {
         x,
         xx,
@@ -80,54 +82,70 @@ fn time_mix(
         ..
     } = work;
     let Some(Buffers { w, k, v, z, m }) = Buffers::split(header, r.len(), wide) else {
-        return;
+        return Ok(());
     };
-    layer_norm(x, parts.half(Embd), parts.half(Embd), xx);
-    let max = token_shift(xx, state.att_x, parts.half(Embd), tmp);
-    product.of(&parts.steer(ShiftRanks, Embd), tmp, max, executor, z);
-    apply(z, tanh);
-    let mut shifts = z.chunks(header.dim(ShiftRank).max(1));
-    let mut shift = || shifts.next().unwrap_or_default();
-    let max = mix(parts, shift(), product, executor, m, [xx, state.att_x], tmp);
-    product.of(&parts.steer(DecayRank, Embd), tmp, max, executor, m);
-    let hidden = m.get_mut(..header.dim(DecayRank)).unwrap_or_default();
-    let max = apply(hidden, tanh);
-    product.of(&parts.steer(Embd, DecayRank), hidden, max, executor, w);
-    for (w, &base) in w.iter_mut().zip(parts.single(Embd)) {
-        *w = exp(-exp(*w + base));
-    }
+    let affine = [parts.half(Embd), parts.half(Embd)];
+    pace.part(|| layer_norm(x, affine[0], affine[1], xx))?;
+    let (mix, w1) = (parts.half(Embd), parts.steer(ShiftRanks, Embd));
+    let shift = |tmp: &mut [f32]| token_shift(xx, state.att_x, mix, tmp);
+    pace.product(product, &w1, tmp, shift, z)?;
+    pace.part(|| {
+        apply(z, tanh);
+    })?;
+    let mut shifts = z.chunks_mut(header.dim(ShiftRank).max(1));
+    let mut next = || shifts.next().unwrap_or_default();
+    let inputs = [&*xx, &*state.att_x];
+    let mix = steered(parts, next(), product, pace, m)?;
+    // What moved the mix makes room for the hidden vector of the decay.
+    let max = pace.find_max(|| token_shift_less(inputs, mix, m, tmp))?;
+    let (w1, w2) = (parts.steer(DecayRank, Embd), parts.steer(Embd, DecayRank));
+    pace.product(product, &w1, tmp, |_| max, m)?;
+    let hidden = m.get_mut(..w1.rows).unwrap_or_default();
+    pace.product(product, &w2, hidden, |hidden| apply(hidden, tanh), w)?;
+    let base = parts.single(Embd);
+    pace.part(|| decay(w, base))?;
     for out in [&mut *k, &mut *v] {
-        let max = mix(parts, shift(), product, executor, m, [xx, state.att_x], tmp);
-        product.of(&parts.entry(Embd, Embd), tmp, max, executor, out);
+        let mix = steered(parts, next(), product, pace, m)?;
+        let shift = |tmp: &mut [f32]| token_shift_less(inputs, mix, m, tmp);
+        pace.product(product, &parts.entry(Embd, Embd), tmp, shift, out)?;
     }
-    let max = mix(parts, shift(), product, executor, m, [xx, state.att_x], tmp);
-    product.of(&parts.matrix(Embd, Embd), tmp, max, executor, r);
+    let mix = steered(parts, next(), product, pace, m)?;
+    let shift = |tmp: &mut [f32]| token_shift_less(inputs, mix, m, tmp);
+    pace.product(product, &parts.matrix(Embd, Embd), tmp, shift, r)?;
     let u = parts.single(Embd);
-    let inputs = Inputs { w, u, r, k, v };
-    read_and_update(&mut state.matrices, header.head_size(), &inputs, tmp);
+    let heads = Inputs { w, u, r, k, v };
+    read_and_update(&mut state.matrices, header.head_size(), &heads, tmp, pace)?;
     let affine = [parts.half(Embd), parts.half(Embd)];
     // From here on r, k and v are free for what follows.
     let normed = r.get_mut(..tmp.len()).unwrap_or_default();
-    group_norm(tmp, header.head_size(), header.gn_eps, affine, normed);
-    let max = mix(parts, shift(), product, executor, m, [xx, state.att_x], tmp);
+    pace.part(|| group_norm(tmp, header.head_size(), header.gn_eps, affine, normed))?;
+    let mix = steered(parts, next(), product, pace, m)?;
     let g = k;
-    product.of(&parts.matrix(Embd, Embd), tmp, max, executor, g);
-    let max = multiply_silu(normed, g, tmp);
-    copy(xx, state.att_x);
-    product.of(&parts.matrix(Embd, Embd), tmp, max, executor, xx);
-    add_to(x, xx);
+    let shift = |tmp: &mut [f32]| token_shift_less(inputs, mix, m, tmp);
+    pace.product(product, &parts.matrix(Embd, Embd), tmp, shift, g)?;
+    pace.part(|| copy(xx, state.att_x))?;
+    let gated = |tmp: &mut [f32]| multiply_silu(normed, g, tmp);
+    pace.product(product, &parts.matrix(Embd, Embd), tmp, gated, xx)?;
+    pace.part(|| add_to(x, xx))
 }
 
-/// `out = x_q`, the token shift that `z` `[R]` steers; `m` is scratch.
-fn mix(
-    parts: &mut Parts<'_>,
-    z: &[f32],
+/// `m = w2_q z_q`, what `z` `[R]` moves the mix of a token shift by; returns
+/// the mix, which is stored next.
+fn steered<'i, P: Pace>(
+    parts: &mut Parts<'i>,
+    z: &mut [f32],
     product: &mut Product<'_>,
-    executor: &mut impl Executor,
+    pace: &mut P,
     m: &mut [f32],
-    inputs: [&[f32]; 2],
-    out: &mut [f32],
-) -> AbsMax {
-    product.of(&parts.steer(Embd, ShiftRank), z, abs_max(z), executor, m);
-    token_shift_less(inputs, parts.half(Embd), m, out)
+) -> Result<&'i [f16], P::Break> {
+    let matrix = parts.steer(Embd, ShiftRank);
+    pace.product(product, &matrix, z, |z| abs_max(z), m)?;
+    Ok(parts.half(Embd))
+}
+
+/// `w = exp(-exp(base + w))`.
+fn decay(w: &mut [f32], base: &[f32]) {
+    for (w, &base) in w.iter_mut().zip(base) {
+        *w = exp(-exp(*w + base));
+    }
 }

@@ -23,11 +23,11 @@ use crate::heads::{LayerState, Matrices};
 use crate::image::Dim::{DecayRank, Embd, GateRank, RateRank, ValueRank};
 use crate::image::{Dim, Header, Parts};
 use crate::kernels::state::{delta, Cell, Delta};
-use crate::kernels::Executor;
 use crate::math::{
     add_to, apply, copy, dot, exp, group_norm, half_to_f32, layer_norm, multiply, rsqrt, sigmoid,
     tanh, token_shift, AbsMax,
 };
+use crate::pace::Pace;
 use crate::scratch::{Product, Work};
 use half::f16;
 
@@ -39,18 +39,19 @@ const LEAST_SQUARE: f32 = 1e-24;
 
 /// Advances layer `index` by one token: `work.x` is read and updated.
 #[inline(never)]
-pub(crate) fn layer(
+pub(crate) fn layer<P: Pace>(
     header: &Header,
     index: u32,
     parts: &mut Parts<'_>,
     state: &mut [f32],
     work: &mut Work<'_, '_>,
-    executor: &mut impl Executor,
-) {
-    if let Some(mut state) = LayerState::split(header, state) {
-        time_mix(header, index == 0, parts, &mut state, work, executor);
-        channel_mix::plain(parts, state.ffn_x, work, executor);
-    }
+    pace: &mut P,
+) -> Result<(), P::Break> {
+    let Some(mut state) = LayerState::split(header, state) else {
+        return Ok(());
+    };
+    time_mix(header, index == 0, parts, &mut state, work, pace)?;
+    channel_mix::plain(parts, state.ffn_x, work, pace)
 }
 
 /// The buffers of a time mix: vectors of channels, and the rest.
@@ -81,14 +82,14 @@ impl<'s> Buffers<'s> {
     }
 }
 
-fn time_mix(
+fn time_mix<P: Pace>(
     header: &Header,
     first: bool,
     parts: &mut Parts<'_>,
     state: &mut LayerState<'_>,
     work: &mut Work<'_, '_>,
-    executor: &mut impl Executor,
-) {
+    pace: &mut P,
+) -> Result<(), P::Break> {
     let Work {
         x,
         xx,
@@ -99,7 +100,7 @@ fn time_mix(
         product,
     } = work;
     let Some(buffers) = Buffers::split(r.len(), wide) else {
-        return;
+        return Ok(());
     };
     let Buffers {
         w,
@@ -109,58 +110,53 @@ fn time_mix(
         kk,
         hidden,
     } = buffers;
-    layer_norm(x, parts.half(Embd), parts.half(Embd), xx);
+    let affine = [parts.half(Embd), parts.half(Embd)];
+    pace.part(|| layer_norm(x, affine[0], affine[1], xx))?;
 
-    let max = token_shift(xx, state.att_x, parts.half(Embd), tmp);
-    product.of(&parts.entry(Embd, Embd), tmp, max, executor, v);
+    let (mix, matrix) = (parts.half(Embd), parts.entry(Embd, Embd));
+    let shift = |tmp: &mut [f32]| token_shift(xx, state.att_x, mix, tmp);
+    let max = pace.product(product, &matrix, tmp, shift, v)?;
     if first {
-        copy(v, v_first);
+        pace.part(|| copy(v, v_first))?;
     } else {
-        let max = squeeze(
+        low_rank(
             parts,
             ValueRank,
             product,
-            (tmp, max),
+            pace,
+            tmp,
+            |_| max,
             hidden,
-            executor,
             |h| h,
-        );
-        product.of(&parts.steer(Embd, ValueRank), hidden, max, executor, a);
-        lean(v, v_first, a, parts.single(Embd));
+            a,
+        )?;
+        let v0 = parts.single(Embd);
+        pace.part(|| lean(v, v_first, a, v0))?;
     }
 
-    let max = token_shift(xx, state.att_x, parts.half(Embd), tmp);
-    let max = squeeze(
-        parts,
-        DecayRank,
-        product,
-        (tmp, max),
-        hidden,
-        executor,
-        tanh,
-    );
-    product.of(&parts.steer(Embd, DecayRank), hidden, max, executor, w);
-    decay(w, parts.single(Embd));
+    let mix = parts.half(Embd);
+    let shift = |tmp: &mut [f32]| token_shift(xx, state.att_x, mix, tmp);
+    let rank = DecayRank;
+    low_rank(parts, rank, product, pace, tmp, shift, hidden, tanh, w)?;
+    let w0 = parts.single(Embd);
+    pace.part(|| decay(w, w0))?;
 
-    let max = token_shift(xx, state.att_x, parts.half(Embd), tmp);
-    product.of(&parts.entry(Embd, Embd), tmp, max, executor, k);
-    direction(k, parts.half(Embd), header.head_size(), kk);
+    let (mix, matrix) = (parts.half(Embd), parts.entry(Embd, Embd));
+    let shift = |tmp: &mut [f32]| token_shift(xx, state.att_x, mix, tmp);
+    pace.product(product, &matrix, tmp, shift, k)?;
+    let k_k = parts.half(Embd);
+    pace.part(|| direction(k, k_k, header.head_size(), kk))?;
 
-    let max = token_shift(xx, state.att_x, parts.half(Embd), tmp);
-    let max = squeeze(
-        parts,
-        RateRank,
-        product,
-        (tmp, max),
-        hidden,
-        executor,
-        |h| h,
-    );
-    product.of(&parts.steer(Embd, RateRank), hidden, max, executor, a);
-    learn(a, parts.single(Embd), parts.half(Embd), k, kk);
+    let mix = parts.half(Embd);
+    let shift = |tmp: &mut [f32]| token_shift(xx, state.att_x, mix, tmp);
+    let rank = RateRank;
+    low_rank(parts, rank, product, pace, tmp, shift, hidden, |h| h, a)?;
+    let (a0, k_a) = (parts.single(Embd), parts.half(Embd));
+    pace.part(|| learn(a, a0, k_a, k, kk))?;
 
-    let max = token_shift(xx, state.att_x, parts.half(Embd), tmp);
-    product.of(&parts.matrix(Embd, Embd), tmp, max, executor, r);
+    let (mix, matrix) = (parts.half(Embd), parts.matrix(Embd, Embd));
+    let shift = |tmp: &mut [f32]| token_shift(xx, state.att_x, mix, tmp);
+    pace.product(product, &matrix, tmp, shift, r)?;
 
     let inputs = Inputs {
         r,
@@ -170,45 +166,44 @@ fn time_mix(
         b: a,
         kk,
     };
-    inputs.update_and_read(&mut state.matrices, header.head_size(), hidden, tmp);
+    let size = header.head_size();
+    inputs.update_and_read(&mut state.matrices, size, hidden, tmp, pace)?;
     let affine = [parts.half(Embd), parts.half(Embd)];
     // From here on kk and w are free for what follows.
     let normed = kk.get_mut(..tmp.len()).unwrap_or_default();
-    group_norm(tmp, header.head_size(), header.gn_eps, affine, normed);
-    add_bonus([r, k, v], parts.half(Embd), header.head_size(), normed);
+    pace.part(|| group_norm(tmp, size, header.gn_eps, affine, normed))?;
+    let r_k = parts.half(Embd);
+    pace.part(|| add_bonus([r, k, v], r_k, size, normed))?;
 
-    let max = token_shift(xx, state.att_x, parts.half(Embd), tmp);
-    let max = squeeze(
-        parts,
-        GateRank,
-        product,
-        (tmp, max),
-        hidden,
-        executor,
-        sigmoid,
-    );
-    let g = w;
-    product.of(&parts.steer(Embd, GateRank), hidden, max, executor, g);
-    let max = multiply(normed, g, tmp);
-    copy(xx, state.att_x);
-    product.of(&parts.matrix(Embd, Embd), tmp, max, executor, xx);
-    add_to(x, xx);
+    let mix = parts.half(Embd);
+    let shift = |tmp: &mut [f32]| token_shift(xx, state.att_x, mix, tmp);
+    let (rank, g) = (GateRank, w);
+    low_rank(parts, rank, product, pace, tmp, shift, hidden, sigmoid, g)?;
+    pace.part(|| copy(xx, state.att_x))?;
+    let gated = |tmp: &mut [f32]| multiply(normed, g, tmp);
+    pace.product(product, &parts.matrix(Embd, Embd), tmp, gated, xx)?;
+    pace.part(|| add_to(x, xx))
 }
 
-/// The first half of a low-rank product: `hidden = f(matrix x)`, of which the
-/// length is the rank.
-fn squeeze(
+/// `out = up f(down x)`, where the vector between, `hidden`, has the length of
+/// the rank; `fill` computes `x`.
+#[allow(clippy::too_many_arguments)]
+fn low_rank<P: Pace>(
     parts: &mut Parts<'_>,
     rank: Dim,
     product: &mut Product<'_>,
-    (x, max): (&[f32], AbsMax),
+    pace: &mut P,
+    x: &mut [f32],
+    fill: impl FnOnce(&mut [f32]) -> AbsMax,
     hidden: &mut [f32],
-    executor: &mut impl Executor,
     f: impl Fn(f32) -> f32,
-) -> AbsMax {
-    let matrix = parts.steer(rank, Embd);
-    product.of(&matrix, x, max, executor, hidden);
-    apply(hidden.get_mut(..matrix.rows).unwrap_or_default(), f)
+    out: &mut [f32],
+) -> Result<(), P::Break> {
+    let (down, up) = (parts.steer(rank, Embd), parts.steer(Embd, rank));
+    pace.product(product, &down, x, fill, hidden)?;
+    let hidden = hidden.get_mut(..down.rows).unwrap_or_default();
+    pace.product(product, &up, hidden, |hidden| apply(hidden, f), out)?;
+    Ok(())
 }
 
 /// `v = v + (v_first - v) sigmoid(v0 + s)`.
@@ -264,21 +259,30 @@ struct Inputs<'a> {
 }
 
 impl Inputs<'_> {
-    /// Moves the state on by one token and reads it into `y` `[C]`.
-    fn update_and_read(
+    /// Moves the state on by one token and reads it into `y` `[C]`: a part for
+    /// each head.
+    fn update_and_read<P: Pace>(
         &self,
         matrices: &mut Matrices<'_>,
         size: usize,
         scratch: &mut [f32],
         y: &mut [f32],
-    ) {
+        pace: &mut P,
+    ) -> Result<(), P::Break> {
         match matrices {
-            Matrices::F32(cells) => self.heads(cells, size.max(1), scratch, y),
-            Matrices::F16(cells) => self.heads(cells, size.max(1), scratch, y),
+            Matrices::F32(cells) => self.heads(cells, size.max(1), scratch, y, pace),
+            Matrices::F16(cells) => self.heads(cells, size.max(1), scratch, y, pace),
         }
     }
 
-    fn heads<S: Cell>(&self, cells: &mut [S], size: usize, scratch: &mut [f32], y: &mut [f32]) {
+    fn heads<S: Cell, P: Pace>(
+        &self,
+        cells: &mut [S],
+        size: usize,
+        scratch: &mut [f32],
+        y: &mut [f32],
+        pace: &mut P,
+    ) -> Result<(), P::Break> {
         let (wr, sa) = scratch.split_at_mut_checked(size).unwrap_or_default();
         let inputs = self.r.chunks_exact(size).zip(self.w.chunks_exact(size));
         let inputs = inputs.zip(self.k.chunks_exact(size).zip(self.v.chunks_exact(size)));
@@ -287,18 +291,21 @@ impl Inputs<'_> {
             .chunks_exact_mut(size * size)
             .zip(y.chunks_exact_mut(size));
         for ((state, y), (((r, w), (k, v)), (b, read))) in heads.zip(inputs) {
-            multiply(w, r, wr);
-            let head = Delta {
-                read,
-                wr,
-                w,
-                b,
-                k,
-                v,
-                br_kr: [dot(b, r), dot(k, r)],
-            };
-            delta(state, &head, y, sa);
+            pace.part(|| {
+                multiply(w, r, wr);
+                let head = Delta {
+                    read,
+                    wr,
+                    w,
+                    b,
+                    k,
+                    v,
+                    br_kr: [dot(b, r), dot(k, r)],
+                };
+                delta(state, &head, y, sa);
+            })?;
         }
+        Ok(())
     }
 }
 

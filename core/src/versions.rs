@@ -1,7 +1,7 @@
 //! One layer of whichever version the image has.
 
 use crate::image::{Header, Parts, Version};
-use crate::kernels::Executor;
+use crate::pace::Pace;
 use crate::scratch::Work;
 
 /// Makes the state of one layer that of an empty text.
@@ -17,24 +17,24 @@ pub(crate) fn reset(version: Version, state: &mut [f32]) {
 /// read and updated. A version that the build does not have has been refused
 /// with the image.
 #[cfg_attr(not(feature = "v7"), allow(unused_variables))]
-pub(crate) fn layer(
+pub(crate) fn layer<P: Pace>(
     header: &Header,
     index: u32,
     parts: &mut Parts<'_>,
     state: &mut [f32],
     work: &mut Work<'_, '_>,
-    executor: &mut impl Executor,
-) {
+    pace: &mut P,
+) -> Result<(), P::Break> {
     match header.version {
         #[cfg(feature = "v4")]
-        Version::V4 => crate::v4::layer(parts, state, work, executor),
+        Version::V4 => crate::v4::layer(parts, state, work, pace),
         #[cfg(feature = "v5")]
-        Version::V5 | Version::V52 => crate::v5::layer(header, parts, state, work, executor),
+        Version::V5 | Version::V52 => crate::v5::layer(header, parts, state, work, pace),
         #[cfg(feature = "v6")]
-        Version::V6 => crate::v6::layer(header, parts, state, work, executor),
+        Version::V6 => crate::v6::layer(header, parts, state, work, pace),
         #[cfg(feature = "v7")]
-        Version::V7 => crate::v7::layer(header, index, parts, state, work, executor),
+        Version::V7 => crate::v7::layer(header, index, parts, state, work, pace),
         #[allow(unreachable_patterns)]
-        _ => {}
+        _ => Ok(()),
     }
 }

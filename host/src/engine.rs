@@ -263,6 +263,14 @@ impl Engine {
         }
     }
 
+    /// The names of an image's states.
+    pub fn state_names(&self) -> Vec<String> {
+        match &self.weights {
+            Weights::Image(file) => file.image().states().map(|s| s.name.to_owned()).collect(),
+            Weights::Float(_) => Vec::new(),
+        }
+    }
+
     /// Something that reads tokens, from an empty text on.
     pub fn runner(&self) -> Runner<'_> {
         match &self.weights {
@@ -360,6 +368,25 @@ pub enum Runner<'e> {
 }
 
 impl Runner<'_> {
+    /// Starts from a named state of an image, where there is one: a text of
+    /// so many tokens, the last of which is to be read next.
+    pub fn start_from(&mut self, name: &str) -> Option<(u32, u32)> {
+        let Self::Image { image, state, .. } = self else {
+            return None;
+        };
+        let named = image.state_named(name)?;
+        state.copy_from_slice(named.words);
+        Some((named.tokens, named.next_token))
+    }
+
+    /// The state, where the model is an image.
+    pub fn state(&self) -> Option<&[f32]> {
+        match self {
+            Self::Image { state, .. } => Some(state),
+            Self::Float { .. } => None,
+        }
+    }
+
     /// Reads tokens without computing logits.
     ///
     /// # Errors

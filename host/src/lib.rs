@@ -9,6 +9,7 @@
 //! | [`mod@reference`] | float forward pass, the yardstick |
 //! | [`quantize`] | f32 rows -> int8 or int4 with scales |
 //! | [`pack`] | a checkpoint -> the bytes that `kinglet::Image` reads |
+//! | [`prime`] | named states: prompts that a board need not read |
 //! | [`train`] | training: text -> checkpoint |
 //! | [`tokenizer`] | vocabularies and `tokenizer.json`; builds the trie of an image |
 //! | [`engine`] | image or checkpoint behind one interface |
@@ -30,6 +31,7 @@ pub mod labels;
 pub mod model;
 pub mod npy;
 pub mod pack;
+pub mod prime;
 pub mod quantize;
 pub mod random;
 pub mod reference;

@@ -6,7 +6,7 @@
 #[path = "qemu_common/mod.rs"]
 mod common;
 
-use common::{enabled, run, xtask};
+use common::{assert_same, enabled, failure, qemu, run, xtask};
 use kinglet_tests::{arg, demo_checkpoint, demo_image, json, root, stdout};
 use object::{Object, ObjectSymbol};
 use serde_json::Value;
@@ -14,24 +14,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::OnceLock;
-
-/// The JSON of a run in QEMU.
-fn qemu(image: &Path, args: &[&str]) -> Value {
-    let output = run(&[&["qemu", "--image", arg(image), "--json"], args].concat());
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{args:?}: {errors}");
-    assert_eq!(errors, "", "{args:?}");
-    serde_json::from_slice(&output.stdout).expect("xtask prints JSON")
-}
-
-/// Expects exit code 1 and one sentence; returns it.
-fn failure(args: &[&str]) -> String {
-    let output = run(&[&["qemu"], args].concat());
-    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{args:?}: {errors}");
-    assert_eq!(errors.trim_end().lines().count(), 1, "{errors}");
-    errors
-}
 
 fn folder() -> &'static Path {
     let folder = Path::new(concat!(env!("CARGO_TARGET_TMPDIR"), "/qemu"));
@@ -76,27 +58,6 @@ fn long_prompt() -> PathBuf {
     let text = "Once upon a time a goldcrest met a kinglet. “Très petit!” it said — ".repeat(8);
     std::fs::write(&path, &text.as_bytes()[..512]).unwrap();
     path
-}
-
-/// Runs both and compares all that both report.
-fn assert_same(image: &Path, args: &[&str], board: &[&str]) {
-    let expected = json(&[&["run", arg(image), "--json"], args].concat());
-    let found = qemu(image, &[args, board].concat());
-    let keys = [
-        "tokens",
-        "logits_hashes",
-        "prompt_logits_hashes",
-        "prompt_tokens",
-        "text",
-    ];
-    for key in keys {
-        assert_eq!(
-            found[key],
-            expected[key],
-            "{key} of {} {args:?}",
-            image.display()
-        );
-    }
 }
 
 #[test]

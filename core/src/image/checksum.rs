@@ -10,7 +10,7 @@ type Method = crc::NoTable;
 #[cfg(not(target_os = "none"))]
 type Method = crc::Table<1>;
 
-static CRC32: Crc<u32, Method> = Crc::<u32, Method>::new(&CRC_32_ISO_HDLC);
+pub(crate) static CRC32: Crc<u32, Method> = Crc::<u32, Method>::new(&CRC_32_ISO_HDLC);
 
 /// The CRC-32 (ISO-HDLC) of an image: of every byte but those of the
 /// checksum itself. Works on any bytes; never panics.

@@ -26,7 +26,8 @@ pub enum ImageError {
     /// A weight layout that this build does not have: it is unknown, or for
     /// another family of cores (see the feature `all-layouts`).
     Layout(u8),
-    /// A header field is out of range; the number is its byte offset.
+    /// A header field is out of range; the number is its byte offset. 80 is
+    /// that of named states, which need the feature `states`.
     Field(u8),
     /// The lengths of the sections disagree with the dimensions.
     Size,
@@ -36,6 +37,8 @@ pub enum ImageError {
     TokenizerKind(u8),
     /// The vocabulary is damaged, as this byte shows.
     Tokenizer(u32),
+    /// A named state is damaged, as this byte shows.
+    States(u32),
     /// The CRC-32 does not match: bytes changed after packing.
     Checksum,
 }
@@ -65,6 +68,7 @@ impl core::fmt::Display for ImageError {
                 "tokenizer kind {found} is not one that this build has: 2 needs the feature `trie`"
             ),
             Self::Tokenizer(at) => write!(f, "the tokenizer is damaged at byte {at}"),
+            Self::States(at) => write!(f, "the named states are damaged at byte {at}"),
             Self::Checksum => f.write_str("the checksum does not match: the bytes were changed"),
         }
     }

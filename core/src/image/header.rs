@@ -5,9 +5,7 @@
 use super::error::ImageError;
 use super::layers::{layer_parts, Sections};
 use super::layout::Layout;
-use super::parts::{
-    parts_bytes, sections_bytes, Bits, Dim, AFTER_LAYERS, ALIGN, BEFORE_LAYERS, MAX_COLS,
-};
+use super::parts::{parts_bytes, sections_bytes, Bits, Dim, AFTER_LAYERS, BEFORE_LAYERS, MAX_COLS};
 use super::version::{StateFormat, Version};
 
 /// The first eight bytes of every image.
@@ -27,6 +25,10 @@ pub const MAX_LAYERS: usize = 256;
 
 /// The most vocabulary entries an image may have.
 pub const MAX_VOCAB: usize = 1 << 20;
+
+/// The first byte that must be zero, up to the end of the header. A build
+/// without named states refuses images that have them.
+const UNUSED_FROM: usize = if cfg!(feature = "states") { 88 } else { 80 };
 
 /// How text becomes tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +98,9 @@ pub struct Header {
     pub metadata: Span,
     /// The vocabulary of the tokenizer; both zero where it has none.
     pub vocabulary: Span,
+    /// The named states; both zero where there are none.
+    #[cfg(feature = "states")]
+    pub states: Span,
 }
 
 type Bytes = [u8; HEADER_BYTES];
@@ -206,10 +211,15 @@ impl Header {
                 offset: u32_at::<72>(b),
                 bytes: u32_at::<76>(b),
             },
+            #[cfg(feature = "states")]
+            states: Span {
+                offset: u32_at::<80>(b),
+                bytes: u32_at::<84>(b),
+            },
         };
         // Bytes that this version does not use are zero, so that a later
         // version may give them a meaning.
-        let mut i = 80;
+        let mut i = UNUSED_FROM;
         while i < HEADER_BYTES {
             if b[i] != 0 {
                 return Err(ImageError::Field(i as u8));
@@ -246,72 +256,13 @@ impl Header {
         let Some(vocabulary_end) = self.vocabulary_end() else {
             return Err(ImageError::Field(72));
         };
-        if self.metadata.offset as u64 != vocabulary_end || end != self.image_bytes as u64 {
+        let Some(states_end) = self.states_end(vocabulary_end) else {
+            return Err(ImageError::Field(80));
+        };
+        if self.metadata.offset as u64 != states_end || end != self.image_bytes as u64 {
             return Err(ImageError::Size);
         }
         Ok(self)
-    }
-
-    /// The offset of a field of the heads that does not fit the version.
-    const fn bad_heads_at(&self) -> Option<u8> {
-        if !self.version.has_heads() {
-            return match (self.state, self.n_head, self.gn_eps.to_bits()) {
-                (StateFormat::F32, 0, 0) => None,
-                (StateFormat::F16, _, _) => Some(25),
-                (_, 0, _) => Some(48),
-                _ => Some(44),
-            };
-        }
-        if self.n_head == 0 || !self.n_embd.is_multiple_of(self.n_head) {
-            return Some(44);
-        }
-        // An epsilon so small that it vanishes beside the variance would
-        // divide silence by nothing.
-        if self.gn_eps >= 1e-12 && self.gn_eps <= 1.0 {
-            None
-        } else {
-            Some(48)
-        }
-    }
-
-    /// The offset of a rank that does not fit the version.
-    const fn bad_rank_at(&self) -> Option<u8> {
-        if !self.version.has_heads() {
-            let [a, b, c, d] = self.ranks;
-            return if a | b | c | d == 0 { None } else { Some(64) };
-        }
-        let used = match self.version {
-            Version::V4 | Version::V5 | Version::V52 => [false; 4],
-            Version::V6 => [true, true, false, false],
-            // The first layer has no value residual, so one layer has none.
-            Version::V7 => [true, true, self.n_layer > 1, true],
-        };
-        let mut i = 0;
-        while i < 4 {
-            let rank = self.ranks[i] as u32;
-            if used[i] != (rank != 0) || rank > MAX_COLS as u32 {
-                return Some(64 + 2 * i as u8);
-            }
-            i += 1;
-        }
-        None
-    }
-
-    /// Where the vocabulary ends, or the weights where there is none.
-    const fn vocabulary_end(&self) -> Option<u64> {
-        let weights_end = HEADER_BYTES as u64 + self.weights_bytes();
-        let Span { offset, bytes } = self.vocabulary;
-        let fits = match self.tokenizer {
-            TokenizerKind::Trie => {
-                offset as u64 == weights_end && bytes > 0 && bytes.is_multiple_of(ALIGN as u32)
-            }
-            _ => offset == 0 && bytes == 0,
-        };
-        if fits {
-            Some(weights_end + bytes as u64)
-        } else {
-            None
-        }
     }
 
     /// The header as bytes; the inverse of [`Header::parse`].
@@ -349,6 +300,11 @@ impl Header {
         put(60, &self.metadata.bytes.to_le_bytes());
         put(72, &self.vocabulary.offset.to_le_bytes());
         put(76, &self.vocabulary.bytes.to_le_bytes());
+        #[cfg(feature = "states")]
+        {
+            put(80, &self.states.offset.to_le_bytes());
+            put(84, &self.states.bytes.to_le_bytes());
+        }
         b
     }
 

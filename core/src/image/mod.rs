@@ -6,15 +6,20 @@
 mod checksum;
 mod error;
 mod header;
+mod header_checks;
 mod layers;
 mod layout;
 #[cfg(feature = "metadata")]
 mod metadata;
 mod parts;
 mod reader;
+#[cfg(feature = "states")]
+mod states;
 mod version;
 
 pub use checksum::image_crc32;
+#[cfg(feature = "snapshot")]
+pub(crate) use checksum::CRC32;
 pub use error::ImageError;
 pub use header::{
     Header, Span, TokenizerKind, CRC_OFFSET, FORMAT_VERSION, HEADER_BYTES, MAGIC, MAX_LAYERS,
@@ -29,6 +34,8 @@ pub use parts::{
     Part, AFTER_LAYERS, ALIGN, BEFORE_LAYERS, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS, MAX_COLS,
 };
 pub use reader::{Matrix, Parts, Table};
+#[cfg(feature = "states")]
+pub use states::{states_bytes, NamedState, States, MAX_STATES, START_STATE, STATE_NAME_BYTES};
 pub use version::{StateFormat, Version};
 
 use crate::tokenizer::Tokenizer;
@@ -72,6 +79,11 @@ impl<'a> Image<'a> {
             tokenizer: tokenizer(bytes, &header)?,
         };
         image.check_finite()?;
+        #[cfg(feature = "states")]
+        if header.states.bytes > 0 {
+            let at = |at: usize| ImageError::States(header.states.offset.saturating_add(at as u32));
+            states::check(section(bytes, header.states), &header).map_err(at)?;
+        }
         Ok(image)
     }
 
@@ -116,6 +128,18 @@ impl<'a> Image<'a> {
         Metadata::from_bytes(section(self.bytes, self.header.metadata))
     }
 
+    /// The named states, in stored order.
+    #[cfg(feature = "states")]
+    pub fn states(&self) -> States<'a> {
+        States::new(section(self.bytes, self.header.states), &self.header)
+    }
+
+    /// The state of this name.
+    #[cfg(feature = "states")]
+    pub fn state_named(&self, name: &str) -> Option<NamedState<'a>> {
+        self.states().find(|state| state.name == name)
+    }
+
     /// The parts before the layers.
     pub fn before_layers(&self) -> Parts<'a> {
         self.parts_at(0)
@@ -132,9 +156,13 @@ impl<'a> Image<'a> {
         self.layer(self.header.n_layer)
     }
 
+    /// The parts from byte `at` of the image on.
+    pub(crate) fn parts_from(&self, at: usize) -> Parts<'a> {
+        Parts::new(self.bytes.get(at..).unwrap_or(&[]), self.header)
+    }
+
     fn parts_at(&self, offset: u64) -> Parts<'a> {
-        let start = HEADER_BYTES + offset as usize;
-        Parts::new(self.bytes.get(start..).unwrap_or(&[]), self.header)
+        self.parts_from(HEADER_BYTES + offset as usize)
     }
 
     /// No vector and no scale may hold an infinity or a NaN.
@@ -153,7 +181,7 @@ impl<'a> Image<'a> {
     }
 }
 
-#[cfg(any(feature = "metadata", feature = "trie"))]
+#[cfg(any(feature = "metadata", feature = "states", feature = "trie"))]
 fn section(bytes: &[u8], span: Span) -> &[u8] {
     let start = span.offset as usize;
     bytes.get(start..start + span.bytes as usize).unwrap_or(&[])

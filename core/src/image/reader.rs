@@ -77,6 +77,11 @@ impl<'a> Parts<'a> {
         Self { rest, header }
     }
 
+    /// Bytes from the next part to the end of the image.
+    pub(crate) fn bytes_left(&self) -> usize {
+        self.rest.len()
+    }
+
     /// The next part, a vector `[dim]` of half floats.
     pub fn half(&mut self, dim: Dim) -> &'a [f16] {
         let (bytes, _) = self.take(Kind::Half(dim));

@@ -86,6 +86,21 @@ pub struct Prepared<'a> {
     scale: f32,
 }
 
+impl<'a> Prepared<'a> {
+    /// What the quantized values are multiplied by.
+    pub(crate) fn scale(&self) -> f32 {
+        self.scale
+    }
+
+    /// The vector of this scale that [`prepare`] left in `words`, for the
+    /// same matrix.
+    pub(crate) fn left_in(words: &'a [u32], scale: f32, matrix: &Matrix<'_>) -> Self {
+        let len = prepared_words(matrix.layout, matrix.bits, matrix.cols);
+        let words = words.get(..len).unwrap_or_default();
+        Self { words, scale }
+    }
+}
+
 /// Quantizes `x` `[cols]` to `round(x * 127 / max)` and arranges it for
 /// products with `matrix`. `words` must hold [`prepared_words`].
 ///

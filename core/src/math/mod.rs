@@ -40,6 +40,9 @@ impl AbsMax {
         self.0 = self.0.max(value.to_bits() & 0x7fff_ffff);
     }
 
+    /// No value seen.
+    pub(crate) const ZERO: Self = Self(0);
+
     /// The maximum of one value.
     pub(crate) fn of(value: f32) -> Self {
         let mut max = Self::default();

@@ -16,7 +16,7 @@ use crate::Header;
 #[derive(Debug)]
 pub struct BlockSession<'i, 'b, E = Serial> {
     /// Its scratch is shorter than `step` needs.
-    session: Session<'i, 'b, E>,
+    pub(super) session: Session<'i, 'b, E>,
 }
 
 impl<'i, 'b> Session<'i, 'b> {
@@ -66,9 +66,23 @@ impl<'i, E: Executor> BlockSession<'i, '_, E> {
         self.session.image()
     }
 
+    /// What the model remembers, as [`Session::state`].
+    pub fn state(&self) -> &[f32] {
+        self.session.state()
+    }
+
     /// Forgets everything: the state becomes that of an empty text.
     pub fn reset(&mut self) {
         self.session.reset();
+    }
+
+    /// Starts from a named state of the image, as [`Session::start_from`].
+    ///
+    /// # Errors
+    /// [`UnknownState`](crate::UnknownState); the state is then unchanged.
+    #[cfg(feature = "states")]
+    pub fn start_from(&mut self, name: &str) -> Result<u32, crate::UnknownState> {
+        self.session.start_from(name)
     }
 
     /// Reads tokens without asking for what comes next, as [`Session::feed`].

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use kinglet::Sampling;
+use kinglet_protocol::Name;
 
 /// What can be set.
 #[derive(Clone, Copy, Debug)]
@@ -10,6 +11,9 @@ pub struct Settings {
     pub tokens: u32,
     /// How a token is chosen.
     pub sampling: Sampling,
+    /// The state that a prompt goes on from; `start` or the empty text
+    /// without a name.
+    pub from: Name,
     /// What the random draws follow from.
     pub seed: u64,
 }
@@ -36,6 +40,7 @@ A line is a prompt; an empty one lets the model begin. Commands:
   /top-p 0.9              only the likeliest tokens of that probability together
   /repetition-penalty 1.2 against repeating the last 64 tokens; 1 is off
   /seed 1                 what the random draws follow from
+  /from start             the state of the image that a prompt goes on from, or empty
   /help, /quit            this text; leave
 Several commands fit a line. A prompt that begins with a slash needs two.";
 
@@ -45,6 +50,7 @@ impl Default for Settings {
         Self {
             tokens: 100,
             sampling: Sampling::greedy(),
+            from: Name::default(),
             seed: 0,
         }
     }
@@ -72,6 +78,7 @@ impl Settings {
             "top-k" => self.sampling.top_k = value.parse().ok()?,
             "top-p" => self.sampling.top_p = decimal(value)?,
             "repetition-penalty" => self.sampling.repetition_penalty = decimal(value)?,
+            "from" => self.from = Name::new(value)?,
             "seed" => self.seed = value.parse().ok()?,
             _ => return None,
         }
@@ -100,7 +107,11 @@ impl fmt::Display for Settings {
             "/repetition-penalty {} /seed {}",
             Decimal(repetition_penalty),
             self.seed
-        )
+        )?;
+        match self.from.as_str() {
+            "" => Ok(()),
+            name => write!(f, " /from {name}"),
+        }
     }
 }
 

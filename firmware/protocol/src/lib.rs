@@ -18,11 +18,11 @@ pub use machine::{
     NANOS_PER_INSTRUCTION,
 };
 pub use measure::{Measure, MODEL_CHANNELS, MODEL_SHAPES, MODEL_VOCABS, SHAPES};
-pub use request::{Request, BODY_MAX, FRAME_START};
+pub use request::{Name, Request, BODY_MAX, FRAME_START};
 
 /// The version of requests and answers. The firmware names it in
 /// [`Line::Begin`], so that a stale one is noticed.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// End of transmission (Ctrl-D). On the console it ends a line; at the
 /// beginning of one it ends the program.

@@ -32,6 +32,8 @@ pub enum Line<'a> {
         /// What the token stands for; may be a part of a character.
         text: &'a [u8],
     },
+    /// The most instructions that a slice of a step took.
+    SliceInstructions(u64),
     /// Bytes of the state.
     StateBytes(u32),
     /// Bytes of the scratch.
@@ -63,6 +65,7 @@ impl fmt::Display for Line<'_> {
                 write!(f, "token {id} {hash:016x} {instructions} ")?;
                 text.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
             }
+            Self::SliceInstructions(most) => write!(f, "slice_instructions {most}"),
             Self::StateBytes(bytes) => write!(f, "state_bytes {bytes}"),
             Self::ScratchBytes(bytes) => write!(f, "scratch_bytes {bytes}"),
             Self::StackBytes(bytes) => write!(f, "stack_bytes {bytes}"),
@@ -90,6 +93,7 @@ impl<'a> Line<'a> {
                 })
             }
             "token" => Self::parse_token(rest, buffer),
+            "slice_instructions" => Some(Self::SliceInstructions(number(rest)?)),
             "state_bytes" => Some(Self::StateBytes(number(rest)?)),
             "scratch_bytes" => Some(Self::ScratchBytes(number(rest)?)),
             "stack_bytes" => Some(Self::StackBytes(number(rest)?)),
@@ -163,6 +167,7 @@ mod tests {
             },
             token(b""),
             token(b" a\n\xff"),
+            Line::SliceInstructions(1 << 33),
             Line::StateBytes(10_240),
             Line::ScratchBytes(1),
             Line::StackBytes(0),

@@ -10,7 +10,31 @@ use serde::{Deserialize, Serialize};
 pub const FRAME_START: u8 = 0x01;
 
 /// No body is longer than this.
-pub const BODY_MAX: usize = 64;
+pub const BODY_MAX: usize = 96;
+
+/// The longest name of a state, in bytes.
+const NAME_BYTES: usize = 24;
+
+/// The name of a state of the image; zeros fill what is left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Name([u8; NAME_BYTES]);
+
+impl Name {
+    /// `None` if the name is too long.
+    pub fn new(name: &str) -> Option<Self> {
+        let mut bytes = [0; NAME_BYTES];
+        bytes
+            .get_mut(..name.len())?
+            .copy_from_slice(name.as_bytes());
+        Some(Self(bytes))
+    }
+
+    /// The name; empty where the bytes are none.
+    pub fn as_str(&self) -> &str {
+        let bytes = self.0.split(|&byte| byte == 0).next();
+        core::str::from_utf8(bytes.unwrap_or_default()).unwrap_or_default()
+    }
+}
 
 /// A prompt to read and tokens to generate.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,6 +42,9 @@ pub struct Request {
     /// Bytes of prompt behind the frame. With none the text begins with
     /// the model's start token.
     pub prompt_bytes: u32,
+    /// The state that the prompt goes on from: a name of the image's, or
+    /// `empty`; none is `start`, where the image has it, else `empty`.
+    pub from: Name,
     /// Tokens to generate; with 0 the prompt is read and nothing more.
     pub tokens: u32,
     /// Compute and hash the logits at every position of the prompt, where
@@ -25,6 +52,8 @@ pub struct Request {
     pub every_logits: bool,
     /// Compute the logits in blocks, with no buffer for all of them.
     pub in_blocks: bool,
+    /// Take every step in slices of so many weights; with 0 in one piece.
+    pub slice_weights: u32,
     /// As in `kinglet::Sampling`; 0 is greedy.
     pub temperature: f32,
     /// As in `kinglet::Sampling`; 0 is no limit.
@@ -59,9 +88,11 @@ mod tests {
 
     const REQUEST: Request = Request {
         prompt_bytes: u32::MAX,
+        from: Name([u8::MAX; NAME_BYTES]),
         tokens: u32::MAX,
         every_logits: true,
         in_blocks: true,
+        slice_weights: u32::MAX,
         temperature: 0.8,
         top_k: u32::MAX,
         top_p: 0.9,
@@ -71,11 +102,19 @@ mod tests {
 
     #[test]
     fn the_longest_request_fits_and_comes_back() {
+        let name = "four and twenty letters.";
+        let request = Request {
+            from: Name::new(name).unwrap(),
+            ..REQUEST
+        };
+        assert_eq!(request.from.as_str(), name);
+        assert_eq!(Name::new("four and twenty letters.."), None);
+        assert_eq!(Name::default().as_str(), "");
         let mut buffer = [0; BODY_MAX + 2];
-        let frame = REQUEST.frame(&mut buffer).unwrap();
+        let frame = request.frame(&mut buffer).unwrap();
         assert_eq!(frame[0], FRAME_START);
         assert_eq!(usize::from(frame[1]), frame.len() - 2);
-        assert_eq!(Request::from_body(&frame[2..]), Some(REQUEST));
+        assert_eq!(Request::from_body(&frame[2..]), Some(request));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::generate::{Report, Text, TextError};
 use crate::model::Model;
+use crate::sliced::Sliced;
 use crate::work::{Blocks, Whole, Work};
 use core::fmt::Write;
 use kinglet::Sampling;
@@ -44,10 +45,11 @@ fn read_request() -> Option<Request> {
 }
 
 fn answer(model: &mut Model, request: &Request) -> Result<(), TextError> {
-    if request.in_blocks {
-        answer_in_blocks(model, request)
-    } else {
-        answer_whole(model, request)
+    match (request.in_blocks, request.slice_weights) {
+        (true, 0) => answer_in_blocks(model, request),
+        (true, _) => Err(TextError::SlicesOfBlocks),
+        (false, 0) => answer_whole(model, request),
+        (false, _) => answer_sliced(model, request),
     }
 }
 
@@ -64,13 +66,21 @@ fn answer_in_blocks(model: &mut Model, request: &Request) -> Result<(), TextErro
     generate(&mut work, request)
 }
 
+#[inline(never)]
+fn answer_sliced(model: &mut Model, request: &Request) -> Result<(), TextError> {
+    let mut work = Sliced::new(model, sampling(request), request)?;
+    generate(&mut work, request)?;
+    say!("{}", Line::SliceInstructions(work.most));
+    Ok(())
+}
+
 fn generate(work: &mut dyn Work, request: &Request) -> Result<(), TextError> {
     let report = if request.every_logits {
         Report::Logits
     } else {
         Report::Life
     };
-    let mut text = Text::new(work, report);
+    let mut text = Text::new(work, report, request.from.as_str())?;
     read_prompt(&mut text, request.prompt_bytes)?;
     if request.tokens == 0 {
         text.finish()?;

@@ -88,7 +88,13 @@ fn reply(model: &mut Model, settings: &Settings, input: &mut Input, first: Typed
             return say!("{error}");
         }
     };
-    let mut text = Text::new(&mut work, Report::Nothing);
+    let mut text = match Text::new(&mut work, Report::Nothing, settings.from.as_str()) {
+        Ok(text) => text,
+        Err(error) => {
+            input.skip_line();
+            return say!("{error}");
+        }
+    };
     let mut typed = first;
     while let Typed::Byte(byte) = typed {
         if let Err(error) = text.push(byte) {

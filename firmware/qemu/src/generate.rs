@@ -2,8 +2,10 @@
 
 use crate::work::{Answered, Work};
 use core::fmt::Write;
+use kinglet::image::START_STATE;
 use kinglet::{
-    Answer, BufferError, Encoder, NotInBlocks, TokenText, UnknownByte, UnknownToken, START_TOKEN,
+    Answer, BufferError, Encoder, NotInBlocks, TokenText, UnknownByte, UnknownState, UnknownToken,
+    START_TOKEN,
 };
 use kinglet_board::say;
 use kinglet_protocol::Line;
@@ -26,6 +28,10 @@ pub enum TextError {
     Buffer(BufferError),
     /// Tokens cannot be chosen so.
     Sampler(NotInBlocks),
+    /// The image has no such state.
+    State(UnknownState),
+    /// Slices are not for logits in blocks here.
+    SlicesOfBlocks,
 }
 
 impl core::fmt::Display for TextError {
@@ -35,6 +41,8 @@ impl core::fmt::Display for TextError {
             Self::Token(error) => error.fmt(f),
             Self::Buffer(error) => error.fmt(f),
             Self::Sampler(error) => error.fmt(f),
+            Self::State(error) => error.fmt(f),
+            Self::SlicesOfBlocks => f.write_str("slices are for all logits at once"),
             Self::NoTokenizer => f.write_str("the image has no tokenizer that reads a prompt"),
         }
     }
@@ -55,6 +63,12 @@ impl From<UnknownToken> for TextError {
 impl From<BufferError> for TextError {
     fn from(error: BufferError) -> Self {
         Self::Buffer(error)
+    }
+}
+
+impl From<UnknownState> for TextError {
+    fn from(error: UnknownState) -> Self {
+        Self::State(error)
     }
 }
 
@@ -105,17 +119,23 @@ pub struct Text<'s> {
 }
 
 impl<'s> Text<'s> {
-    /// An empty text.
-    pub fn new(work: &'s mut dyn Work, report: Report) -> Self {
-        Self {
+    /// A text that goes on from a state of the image; `from` is its name, or
+    /// `empty`. Without a name it is `start`, where there is one.
+    pub fn new(work: &'s mut dyn Work, report: Report, from: &str) -> Result<Self, UnknownState> {
+        let last = match from {
+            "empty" => None,
+            "" => work.start_from(START_STATE).ok(),
+            name => Some(work.start_from(name)?),
+        };
+        Ok(Self {
             encoder: work.image().tokenizer().map(Encoder::new),
             work,
             report,
-            last: None,
-            tokens: 0,
+            last,
+            tokens: u32::from(last.is_some()),
             instructions: 0,
             signs_of_life: 0,
-        }
+        })
     }
 
     /// Takes the next byte of the prompt.

@@ -19,6 +19,7 @@ mod model;
 // token takes 1 % more instructions.
 #[path = "../../app/src/settings.rs"]
 mod settings;
+mod sliced;
 mod work;
 
 use kinglet::{BufferError, ImageError, Session};

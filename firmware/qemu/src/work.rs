@@ -6,6 +6,7 @@ use crate::model::Model;
 use kinglet::hash::{logits_hash, LogitsHash};
 use kinglet::{
     Answer, BlockSampler, BlockSession, BufferError, Image, Sampler, Sampling, Session,
+    UnknownState,
     UnknownToken,
 };
 use kinglet_board::{since, ticks};
@@ -14,6 +15,9 @@ use kinglet_board::{since, ticks};
 pub trait Work {
     /// The model.
     fn image(&self) -> &Image<'static>;
+
+    /// Starts from a state of the image; returns the token to be read next.
+    fn start_from(&mut self, name: &str) -> Result<u32, UnknownState>;
 
     /// Reads a token; returns instructions.
     fn feed(&mut self, token: u32) -> Result<u64, UnknownToken>;
@@ -59,6 +63,10 @@ impl<'b> Whole<'b> {
 impl Work for Whole<'_> {
     fn image(&self) -> &Image<'static> {
         self.session.image()
+    }
+
+    fn start_from(&mut self, name: &str) -> Result<u32, UnknownState> {
+        self.session.start_from(name)
     }
 
     fn feed(&mut self, token: u32) -> Result<u64, UnknownToken> {
@@ -121,6 +129,10 @@ impl<'b> Blocks<'b> {
 impl Work for Blocks<'_> {
     fn image(&self) -> &Image<'static> {
         self.session.image()
+    }
+
+    fn start_from(&mut self, name: &str) -> Result<u32, UnknownState> {
+        self.session.start_from(name)
     }
 
     fn feed(&mut self, token: u32) -> Result<u64, UnknownToken> {

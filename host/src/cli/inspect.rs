@@ -1,24 +1,26 @@
 //! `kinglet inspect`: what a file is.
 
+mod checkpoint;
+
 use super::output::print_json;
 use super::table::{thousands, Table};
-use crate::checkpoint::{Checkpoint, Dtype};
 use crate::engine::{is_image, open_image};
-use crate::model::{detect_version, Model};
 use anyhow::Result;
+use checkpoint::CheckpointReport;
 use kinglet::image::{
-    Header, Kind, Layout, Part, StateFormat, TokenizerKind, AFTER_LAYERS, BEFORE_LAYERS,
+    Header, Kind, Layout, NamedState, Part, StateFormat, TokenizerKind, AFTER_LAYERS, BEFORE_LAYERS,
 };
 use kinglet::tokenizer::Trie;
 use kinglet::Image;
 use serde::Serialize;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Show what an image or a checkpoint holds
 ///
 /// For an image: version, dimensions, bytes by part, the RAM it needs, its
-/// tokenizer and whether its checksum is right. For a checkpoint: version,
+/// tokenizer, the states that `kinglet prime` put in, and whether its
+/// checksum is right. For a checkpoint: version,
 /// dimensions and tensors.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -70,6 +72,7 @@ struct ImageReport {
     tokenizer: &'static str,
     tokenizer_entries: u32,
     tokenizer_bytes: u32,
+    states: Vec<StateReport>,
     image_bytes: u32,
     parts: Vec<PartBytes>,
     state_bytes: usize,
@@ -102,6 +105,22 @@ impl HeadsReport {
             },
             gn_eps: header.gn_eps,
         })
+    }
+}
+
+/// A text that was read, see `kinglet prime`.
+#[derive(Debug, Serialize)]
+struct StateReport {
+    name: String,
+    tokens: u32,
+}
+
+impl StateReport {
+    fn new(state: NamedState<'_>) -> Self {
+        Self {
+            name: state.name.to_owned(),
+            tokens: state.tokens,
+        }
     }
 }
 
@@ -147,6 +166,7 @@ impl ImageReport {
                 TokenizerKind::Trie => image.trie().map_or(0, Trie::tokens),
             },
             tokenizer_bytes: header.vocabulary.bytes,
+            states: image.states().map(StateReport::new).collect(),
             image_bytes: header.image_bytes,
             parts: parts(header),
             state_bytes: header.state_bytes(),
@@ -196,6 +216,10 @@ impl ImageReport {
                 thousands(u64::from(entries)),
                 thousands(u64::from(self.tokenizer_bytes))
             )?,
+        }
+        for StateReport { name, tokens } in &self.states {
+            let tokens = thousands(u64::from(*tokens));
+            writeln!(out, "state        {name}: a text of {tokens} tokens")?;
         }
         writeln!(
             out,
@@ -285,102 +309,9 @@ fn parts(header: &Header) -> Vec<PartBytes> {
     if header.vocabulary.bytes > 0 {
         section("tokenizer", header.vocabulary.bytes);
     }
+    if header.states.bytes > 0 {
+        section("states", header.states.bytes);
+    }
     section("metadata", header.metadata.bytes);
     parts
-}
-
-#[derive(Debug, Serialize)]
-struct CheckpointReport {
-    kind: &'static str,
-    format: &'static str,
-    version: String,
-    dimensions: DimensionsReport,
-    parameters: u64,
-    tensors: Vec<TensorReport>,
-}
-
-#[derive(Debug, Serialize)]
-struct DimensionsReport {
-    layers: usize,
-    channels: usize,
-    ffn: usize,
-    vocab: usize,
-    /// 0, like the next two, where the version has none.
-    heads: usize,
-    head_size: usize,
-    ranks: [usize; 4],
-}
-
-#[derive(Debug, Serialize)]
-struct TensorReport {
-    name: String,
-    shape: Vec<usize>,
-    dtype: &'static str,
-}
-
-impl CheckpointReport {
-    fn new(path: &Path) -> Result<Self> {
-        let checkpoint = Checkpoint::open(path)?;
-        let version = detect_version(&checkpoint).to_string();
-        let format = checkpoint.format();
-        let tensors: Vec<TensorReport> = checkpoint
-            .tensors()
-            .map(|info| TensorReport {
-                name: info.name.clone(),
-                shape: info.shape.clone(),
-                dtype: dtype_name(info.dtype),
-            })
-            .collect();
-        let parameters = tensors
-            .iter()
-            .map(|t| t.shape.iter().product::<usize>() as u64)
-            .sum();
-        let d = Model::new(checkpoint)?.dimensions();
-        let dimensions = DimensionsReport {
-            layers: d.layers,
-            channels: d.embd,
-            ffn: d.ffn,
-            vocab: d.vocab,
-            heads: d.heads,
-            head_size: d.head_size(),
-            ranks: d.ranks,
-        };
-        Ok(Self {
-            kind: "checkpoint",
-            format,
-            version,
-            dimensions,
-            parameters,
-            tensors,
-        })
-    }
-
-    fn print(&self) -> Result<()> {
-        let mut out = std::io::stdout();
-        writeln!(out, "checkpoint   {}, {}", self.version, self.format)?;
-        let d = &self.dimensions;
-        writeln!(
-            out,
-            "dimensions   {} layers, {} channels, {} hidden, {} vocabulary entries",
-            d.layers, d.channels, d.ffn, d.vocab
-        )?;
-        if d.heads > 0 {
-            writeln!(out, "heads        {} of {} channels", d.heads, d.head_size)?;
-        }
-        writeln!(out, "parameters   {}\n", thousands(self.parameters))?;
-        let mut table = Table::new(&["tensor", "type", "shape"]);
-        for t in &self.tensors {
-            table.row([t.name.clone(), t.dtype.to_owned(), format!("{:?}", t.shape)]);
-        }
-        write!(out, "{table}")?;
-        Ok(())
-    }
-}
-
-fn dtype_name(dtype: Dtype) -> &'static str {
-    match dtype {
-        Dtype::F32 => "f32",
-        Dtype::F16 => "f16",
-        Dtype::BF16 => "bf16",
-    }
 }

@@ -9,9 +9,11 @@ mod logits;
 mod model;
 mod output;
 mod plan;
+mod prime;
 mod prompt;
 mod quantize;
 mod run;
+mod start;
 mod synth;
 mod table;
 mod train;
@@ -19,7 +21,7 @@ mod train;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
-/// RWKV language models on microcontrollers: quantize, inspect, run, evaluate.
+/// RWKV language models on microcontrollers: quantize, inspect, prime, run, evaluate.
 #[derive(Debug, Parser)]
 #[command(name = "kinglet", version, max_term_width = 100)]
 struct Cli {
@@ -33,6 +35,7 @@ enum Command {
     Inspect(inspect::Args),
     Export(export::Args),
     Plan(plan::Args),
+    Prime(prime::Args),
     Run(run::Args),
     Logits(logits::Args),
     Eval(eval::Args),
@@ -53,6 +56,7 @@ pub fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args),
         Command::Export(args) => export::run(&args),
         Command::Plan(args) => plan::run(&args),
+        Command::Prime(args) => prime::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Logits(args) => logits::run(&args),
         Command::Eval(args) => eval::run(&args),

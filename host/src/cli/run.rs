@@ -3,7 +3,8 @@
 use super::model::ModelArgs;
 use super::output::print_json;
 use super::prompt::Prompt;
-use crate::engine::Engine;
+use super::start::{Origin, Start};
+use crate::engine::{Engine, Runner};
 use anyhow::Result;
 use kinglet::hash::logits_hash;
 use kinglet::{Answer, Sampler, Sampling, Utf8Stream, START_TOKEN};
@@ -15,7 +16,8 @@ use std::path::PathBuf;
 ///
 /// A model of labels prints the label of the prompt and its probability. Else
 /// the text is printed while it is generated. An empty prompt starts from
-/// token 0, which ends a text in published vocabularies.
+/// token 0, which ends a text in published vocabularies. An image that
+/// `kinglet prime` gave a state named `start` goes on from there.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     kinglet run model.kgl --prompt \"Once upon a time\" -n 200\n  \
@@ -27,6 +29,10 @@ pub struct Args {
     file: PathBuf,
     #[command(flatten)]
     prompt: Prompt,
+    /// Where the prompt goes on from: a state that `kinglet prime` put into the image, or `empty`
+    /// [default: `start`, if the image has it, else `empty`]
+    #[arg(long, value_name = "NAME")]
+    from: Option<String>,
     #[command(flatten)]
     model: ModelArgs,
     /// Tokens to generate
@@ -54,7 +60,12 @@ struct Report {
 
 pub fn run(args: &Args) -> Result<()> {
     let engine = args.model.open(&args.file)?;
-    let mut prompt = args.prompt.tokens(&engine)?;
+    let from = Origin::new(args.from.as_deref());
+    let Start {
+        runner, next_token, ..
+    } = from.start(&engine, &args.file)?;
+    let mut prompt: Vec<u32> = next_token.into_iter().collect();
+    prompt.extend(args.prompt.tokens(&engine)?);
     if prompt.is_empty() {
         prompt.push(START_TOKEN);
     }
@@ -77,9 +88,9 @@ pub fn run(args: &Args) -> Result<()> {
         text: String::new(),
     };
     if args.every_logits {
-        report.prompt_logits_hashes = Some(prompt_hashes(&engine, &prompt)?);
+        report.prompt_logits_hashes = Some(prompt_hashes(runner.clone(), &prompt)?);
     }
-    generate(args, &engine, &prompt, &mut sampler, &mut report)?;
+    generate(args, &engine, runner, &prompt, &mut sampler, &mut report)?;
     if args.json {
         return print_json(&report);
     }
@@ -119,8 +130,7 @@ fn hash(logits: &[f32]) -> String {
     format!("{:016x}", logits_hash(logits))
 }
 
-fn prompt_hashes(engine: &Engine, prompt: &[u32]) -> Result<Vec<String>> {
-    let mut runner = engine.runner();
+fn prompt_hashes(mut runner: Runner<'_>, prompt: &[u32]) -> Result<Vec<String>> {
     prompt
         .iter()
         .map(|&token| Ok(hash(runner.step(token)?)))
@@ -132,11 +142,11 @@ fn prompt_hashes(engine: &Engine, prompt: &[u32]) -> Result<Vec<String>> {
 fn generate(
     args: &Args,
     engine: &Engine,
+    mut runner: Runner<'_>,
     prompt: &[u32],
     sampler: &mut Sampler,
     report: &mut Report,
 ) -> Result<()> {
-    let mut runner = engine.runner();
     let tokenizer = engine.tokenizer();
     let mut stream = Utf8Stream::new();
     let mut out = io::stdout();

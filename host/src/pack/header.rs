@@ -89,6 +89,7 @@ pub(super) fn header(model: &Model, options: &Options<'_>) -> Result<Header, Pac
         ranks,
         metadata: NOWHERE,
         vocabulary: NOWHERE,
+        states: NOWHERE,
     };
     let bytes = header.weights_bytes();
     if bytes > u64::from(u32::MAX) {

@@ -1,7 +1,8 @@
 //! What all tests of firmware share: the program behind `cargo xtask`.
 
-use kinglet_tests::root;
-use std::path::PathBuf;
+use kinglet_tests::{arg, json, root};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
@@ -44,4 +45,46 @@ pub fn run(args: &[&str]) -> Output {
         .stdin(Stdio::null())
         .output()
         .expect("xtask starts")
+}
+
+/// The JSON of a run in QEMU.
+#[allow(dead_code)]
+pub fn qemu(image: &Path, args: &[&str]) -> Value {
+    let output = run(&[&["qemu", "--image", arg(image), "--json"], args].concat());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{args:?}: {errors}");
+    assert_eq!(errors, "", "{args:?}");
+    serde_json::from_slice(&output.stdout).expect("xtask prints JSON")
+}
+
+/// Expects exit code 1 and one sentence; returns it.
+#[allow(dead_code)]
+pub fn failure(args: &[&str]) -> String {
+    let output = run(&[&["qemu"], args].concat());
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{args:?}: {errors}");
+    assert_eq!(errors.trim_end().lines().count(), 1, "{errors}");
+    errors
+}
+
+/// Runs both and compares all that both report.
+#[allow(dead_code)]
+pub fn assert_same(image: &Path, args: &[&str], board: &[&str]) {
+    let expected = json(&[&["run", arg(image), "--json"], args].concat());
+    let found = qemu(image, &[args, board].concat());
+    let keys = [
+        "tokens",
+        "logits_hashes",
+        "prompt_logits_hashes",
+        "prompt_tokens",
+        "text",
+    ];
+    for key in keys {
+        assert_eq!(
+            found[key],
+            expected[key],
+            "{key} of {} {args:?}",
+            image.display()
+        );
+    }
 }

@@ -6,6 +6,7 @@ mod fit;
 mod kernels;
 mod markdown;
 mod parts;
+mod slices;
 mod tokens;
 
 use crate::prompt::machine_parser;
@@ -14,6 +15,7 @@ use anyhow::{bail, Context, Result};
 use kernels::{Kernel, KernelCode, Norm, Sample, State};
 use kinglet_protocol::{Machine, MACHINES};
 use serde::{Deserialize, Serialize};
+use slices::Slices;
 use std::io::Write;
 use std::path::PathBuf;
 use tokens::Tokens;
@@ -58,7 +60,9 @@ pub struct Args {
     /// instructions_per_parameter, matrix_instructions, prepare_instructions,
     /// other_instructions, parts}; parts, whose sum is the token: {products
     /// (of the layers), elementwise (all that the others are not), norms,
-    /// quantization, head (product and quantization), sampling}. checks: a
+    /// quantization, head (product and quantization), sampling}. slices: a
+    /// list of {core, machine, model, weights, slice_weights (at most),
+    /// slice_instructions (at most), instructions_per_token}. checks: a
     /// list of {machine, name, cases, wrong}. code: a list of {core, machine,
     /// symbol, bytes}.
     #[arg(long)]
@@ -89,6 +93,8 @@ struct Results {
     #[serde(default)]
     sampling: Vec<Sample>,
     tokens: Vec<Tokens>,
+    #[serde(default)]
+    slices: Vec<Slices>,
     code: Vec<KernelCode>,
 }
 

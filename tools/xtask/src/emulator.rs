@@ -49,6 +49,8 @@ pub struct Answer {
     pub prompt_instructions: u64,
     /// The generated tokens.
     pub tokens: Vec<Token>,
+    /// The most instructions of a slice, where steps are in slices.
+    pub slice_instructions: Option<u64>,
     /// Bytes of the state.
     pub state_bytes: u32,
     /// Bytes of the scratch.
@@ -292,6 +294,7 @@ impl Dialogue {
                 answer.prompt_tokens = tokens;
                 answer.prompt_instructions = instructions;
             }
+            Line::SliceInstructions(most) => answer.slice_instructions = Some(most),
             Line::StateBytes(bytes) => answer.state_bytes = bytes,
             Line::ScratchBytes(bytes) => answer.scratch_bytes = bytes,
             Line::StackBytes(bytes) => answer.stack_bytes = bytes,

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use kinglet_protocol::{Machine, Request, MACHINES};
+use kinglet_protocol::{Machine, Name, Request, MACHINES};
 use std::path::PathBuf;
 
 /// Accepts the names of the known machines; others are refused with a list.
@@ -21,6 +21,32 @@ pub struct Prompt {
     /// A file that holds the prompt
     #[arg(long, value_name = "FILE")]
     prompt_file: Option<PathBuf>,
+}
+
+/// The state that a prompt goes on from.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Origin {
+    /// Where the prompt goes on from: a state that `kinglet prime` put into the image, or `empty`
+    /// [default: `start`, if the image has it, else `empty`]
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    from: Option<Name>,
+}
+
+fn name(text: &str) -> Result<Name, &'static str> {
+    Name::new(text).ok_or("a name has at most 24 bytes")
+}
+
+impl Origin {
+    /// What the firmware is asked.
+    pub fn name(&self) -> Name {
+        self.from.unwrap_or_default()
+    }
+
+    /// The command of the console, if there is something to say.
+    pub fn command(&self) -> String {
+        let name = self.from.filter(|name| *name != Name::default());
+        name.map_or_else(String::new, |name| format!("/from {}\n", name.as_str()))
+    }
 }
 
 impl Prompt {
@@ -65,6 +91,7 @@ impl Sampling {
         let prompt_bytes = u32::try_from(prompt.len()).context("the prompt is 4 GiB or longer")?;
         Ok(Request {
             prompt_bytes,
+            from: Name::default(),
             tokens: self.n.unwrap_or(32),
             every_logits,
             temperature: self.chosen.temperature,
@@ -73,6 +100,7 @@ impl Sampling {
             repetition_penalty: self.chosen.repetition_penalty,
             seed: self.chosen.seed,
             in_blocks: false,
+            slice_weights: 0,
         })
     }
 

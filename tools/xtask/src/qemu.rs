@@ -2,7 +2,7 @@
 
 use crate::emulator::{Answer, Emulator, Token};
 use crate::firmware;
-use crate::prompt::{machine_parser, Prompt, Sampling};
+use crate::prompt::{machine_parser, Origin, Prompt, Sampling};
 use crate::report::Report;
 use crate::setup::ensure_qemu;
 use crate::text::TextStream;
@@ -39,6 +39,8 @@ pub struct Args {
     #[command(flatten)]
     prompt: Prompt,
     #[command(flatten)]
+    origin: Origin,
+    #[command(flatten)]
     sampling: Sampling,
     /// Let QEMU load the image into the board's spare RAM instead of linking it into the firmware
     #[arg(long)]
@@ -47,7 +49,7 @@ pub struct Args {
     ///
     /// Keys: machine, tokens, logits_hashes, text, instructions_per_token
     /// (the median), instructions (of each token), prompt_tokens,
-    /// prompt_instructions, state_bytes, scratch_bytes, stack_bytes,
+    /// prompt_instructions, slice_instructions (with --slices), state_bytes, scratch_bytes, stack_bytes,
     /// flash_bytes, ram_bytes, image_bytes.
     #[arg(long)]
     json: bool,
@@ -61,6 +63,12 @@ pub struct Args {
     /// they are; scratch_bytes is what is used of them.
     #[arg(long)]
     in_blocks: bool,
+    /// Take every step in slices of at most N weights of a product, between which a program could do other work
+    ///
+    /// Not for the console. The same tokens; the report has
+    /// slice_instructions, the most that a slice took.
+    #[arg(long, value_name = "N", conflicts_with = "in_blocks", value_parser = clap::value_parser!(u32).range(1..))]
+    slices: Option<u32>,
 }
 
 /// The command `qemu`.
@@ -71,10 +79,13 @@ pub fn run(args: &Args) -> Result<()> {
         Some(prompt) => prompt,
         None if args.json => Vec::new(),
         None if args.in_blocks => bail!("--in-blocks needs a prompt or --json"),
-        None => return emulator.converse(args.sampling.commands()),
+        None if args.slices.is_some() => bail!("--slices needs a prompt or --json"),
+        None => return emulator.converse(args.origin.command() + &args.sampling.commands()),
     };
     let request = Request {
         in_blocks: args.in_blocks,
+        from: args.origin.name(),
+        slice_weights: args.slices.unwrap_or(0),
         ..args.sampling.request(&prompt, args.every_logits)?
     };
     let mut out = io::stdout();

@@ -30,6 +30,8 @@ struct Json<'a> {
     instructions: Vec<u64>,
     prompt_tokens: u32,
     prompt_instructions: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slice_instructions: Option<u64>,
     state_bytes: u32,
     scratch_bytes: u32,
     stack_bytes: u32,
@@ -91,6 +93,7 @@ impl Report {
             instructions: tokens.iter().map(|t| t.instructions).collect(),
             prompt_tokens: self.answer.prompt_tokens,
             prompt_instructions: self.answer.prompt_instructions,
+            slice_instructions: self.answer.slice_instructions,
             state_bytes: self.answer.state_bytes,
             scratch_bytes: self.answer.scratch_bytes,
             stack_bytes: self.answer.stack_bytes,
@@ -155,6 +158,9 @@ impl Report {
         if let Some(median) = self.instructions_per_token() {
             let remark = format!("per generated token ({}, median)", self.answer.tokens.len());
             table.row("instructions", thousands(median), remark);
+        }
+        if let Some(most) = self.answer.slice_instructions {
+            table.row("instructions", thousands(most), "of a slice at most");
         }
     }
 }

@@ -227,7 +227,13 @@ fn firmware_clippy(machine: &Machine, image: Option<PathBuf>) -> Command {
 }
 
 /// Each RWKV version by itself, and everything.
-const LIBRARY_FEATURES: [&str; 5] = ["v4", "v5", "v6", "v7", "v4,v5,v6,v7,trie,metadata,defmt"];
+const LIBRARY_FEATURES: [&str; 5] = [
+    "v4",
+    "v5",
+    "v6",
+    "v7",
+    "v4,v5,v6,v7,states,trie,metadata,snapshot,defmt",
+];
 
 fn build() -> Vec<Command> {
     let mut commands = Vec::new();

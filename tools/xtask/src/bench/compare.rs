@@ -83,6 +83,15 @@ fn figures(results: &Results) -> BTreeMap<String, Figure> {
         insert(format!("{name}, greedy"), sample.greedy);
         insert(format!("{name}, drawn"), sample.drawn);
     }
+    for slices in &results.slices {
+        let (model, weights) = (&slices.model, &slices.weights);
+        let name = format!("{} {model} {weights}", slices.machine);
+        let most = slices.slice_weights;
+        insert(
+            format!("{name}, slices of {most}"),
+            slices.slice_instructions,
+        );
+    }
     for tokens in &results.tokens {
         let name = format!("{} {} {}", tokens.machine, tokens.model, tokens.weights);
         insert(format!("{name}, token"), tokens.instructions_per_token);

@@ -1,6 +1,7 @@
 //! The tables of `docs/performance.md`.
 
 use super::kernels::{Kernel, KernelCode, Norm, Sample, State};
+use super::slices::Slices;
 use super::tokens::Tokens;
 use super::Results;
 use crate::table::thousands;
@@ -38,6 +39,11 @@ pub fn markdown(results: &Results) -> String {
                 "sampling",
             ],
             results.tokens.iter().filter_map(parts),
+        ),
+        table(
+            &["core", "model", "weights", "weights of a slice"],
+            &["instructions of a slice at most", "of a token in slices"],
+            results.slices.iter().map(slices),
         ),
         table(
             &["core", "machine", "channels"],
@@ -145,6 +151,17 @@ fn parts(tokens: &Tokens) -> Option<Vec<String>> {
     let mut cells = names(tokens);
     cells.extend(parts.map(|(_, part)| thousands(part)));
     Some(cells)
+}
+
+fn slices(slices: &Slices) -> Vec<String> {
+    vec![
+        slices.core.clone(),
+        slices.model.clone(),
+        slices.weights.clone(),
+        thousands(slices.slice_weights.into()),
+        thousands(slices.slice_instructions),
+        thousands(slices.instructions_per_token),
+    ]
 }
 
 fn names(tokens: &Tokens) -> Vec<String> {

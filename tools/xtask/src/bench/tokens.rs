@@ -2,6 +2,7 @@
 
 use super::kernels::{rounded, Costs};
 use super::parts::{Parts, Shape};
+use super::slices;
 use super::Results;
 use crate::prompt::Sampling;
 use crate::qemu::prepare;
@@ -14,6 +15,9 @@ use std::process::Command;
 
 /// Tokens that are generated; the median counts.
 const TOKENS: u32 = 7;
+
+/// The model of which slices are counted, too.
+const DEMO: &str = "stories";
 
 /// What a token costs.
 #[derive(Debug, Serialize, Deserialize)]
@@ -58,6 +62,9 @@ pub fn measure(machine: &'static Machine, costs: &Costs, results: &mut Results) 
             let target = machine.layout_target;
             let image = folder.join(format!("{}-{weights}-{target}.kgl", model.name));
             pack(&kinglet, &model.checkpoint, &image, weights, target)?;
+            if model.name == DEMO {
+                slices::measure(machine, [model.name, weights], &image, results)?;
+            }
             let shape: Shape = serde_json::from_value(inspect(&kinglet, &image)?)?;
             let total = run(machine, &image)?;
             let tokens = divided(machine, &model, total, &shape, costs)?;
@@ -120,10 +127,7 @@ fn models(kinglet: &Path, folder: &Path) -> Result<[Model; 2]> {
         })
     };
     let demo = root().join("models/stories.safetensors");
-    Ok([
-        model("stories", demo)?,
-        model("synthetic-4x192", synthetic)?,
-    ])
+    Ok([model(DEMO, demo)?, model("synthetic-4x192", synthetic)?])
 }
 
 /// What `kinglet inspect` says.

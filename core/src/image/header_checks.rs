@@ -1,0 +1,88 @@
+//! What fields of a header must agree about, beyond ranges of their own.
+
+use super::header::{Header, Span, TokenizerKind, HEADER_BYTES};
+use super::parts::{ALIGN, MAX_COLS};
+use super::version::{StateFormat, Version};
+
+impl Header {
+    /// The offset of a field of the heads that does not fit the version.
+    pub(super) const fn bad_heads_at(&self) -> Option<u8> {
+        if !self.version.has_heads() {
+            return match (self.state, self.n_head, self.gn_eps.to_bits()) {
+                (StateFormat::F32, 0, 0) => None,
+                (StateFormat::F16, _, _) => Some(25),
+                (_, 0, _) => Some(48),
+                _ => Some(44),
+            };
+        }
+        if self.n_head == 0 || !self.n_embd.is_multiple_of(self.n_head) {
+            return Some(44);
+        }
+        // An epsilon so small that it vanishes beside the variance would
+        // divide silence by nothing.
+        if self.gn_eps >= 1e-12 && self.gn_eps <= 1.0 {
+            None
+        } else {
+            Some(48)
+        }
+    }
+
+    /// The offset of a rank that does not fit the version.
+    pub(super) const fn bad_rank_at(&self) -> Option<u8> {
+        if !self.version.has_heads() {
+            let [a, b, c, d] = self.ranks;
+            return if a | b | c | d == 0 { None } else { Some(64) };
+        }
+        let used = match self.version {
+            Version::V4 | Version::V5 | Version::V52 => [false; 4],
+            Version::V6 => [true, true, false, false],
+            // The first layer has no value residual, so one layer has none.
+            Version::V7 => [true, true, self.n_layer > 1, true],
+        };
+        let mut i = 0;
+        while i < 4 {
+            let rank = self.ranks[i] as u32;
+            if used[i] != (rank != 0) || rank > MAX_COLS as u32 {
+                return Some(64 + 2 * i as u8);
+            }
+            i += 1;
+        }
+        None
+    }
+
+    /// Where the vocabulary ends, or the weights where there is none.
+    pub(super) const fn vocabulary_end(&self) -> Option<u64> {
+        let weights_end = HEADER_BYTES as u64 + self.weights_bytes();
+        let Span { offset, bytes } = self.vocabulary;
+        let fits = match self.tokenizer {
+            TokenizerKind::Trie => {
+                offset as u64 == weights_end && bytes > 0 && bytes.is_multiple_of(ALIGN as u32)
+            }
+            _ => offset == 0 && bytes == 0,
+        };
+        if fits {
+            Some(weights_end + bytes as u64)
+        } else {
+            None
+        }
+    }
+
+    /// Where the named states end, which begin at `start` if there are any.
+    #[cfg(feature = "states")]
+    pub(super) const fn states_end(&self, start: u64) -> Option<u64> {
+        let Span { offset, bytes } = self.states;
+        if offset == 0 && bytes == 0 {
+            return Some(start);
+        }
+        if offset as u64 == start && bytes > 0 && bytes.is_multiple_of(ALIGN as u32) {
+            Some(start + bytes as u64)
+        } else {
+            None
+        }
+    }
+
+    #[cfg(not(feature = "states"))]
+    pub(super) const fn states_end(&self, start: u64) -> Option<u64> {
+        Some(start)
+    }
+}

@@ -1,0 +1,156 @@
+//! Named states in the image: texts that were read on the workstation, so
+//! that a board goes on from them at once.
+//!
+//! The section has 16 bytes with the number of states, an entry of
+//! [`ENTRY_BYTES`] for each, then the states.
+
+use super::header::Header;
+use super::version::StateFormat;
+use half::f16;
+
+/// The most states of an image.
+pub const MAX_STATES: usize = 64;
+
+/// The longest name of a state, in bytes.
+pub const STATE_NAME_BYTES: usize = 24;
+
+/// The name of the state that programs start from where nothing else is said.
+pub const START_STATE: &str = "start";
+
+/// Bytes of an entry: name, number of tokens, next token.
+const ENTRY_BYTES: usize = STATE_NAME_BYTES + 8;
+
+/// Bytes in front of the entries.
+const FRONT_BYTES: usize = 16;
+
+/// A text that has been read, all but its last token.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NamedState<'a> {
+    /// Its name, 1 to [`STATE_NAME_BYTES`] bytes.
+    pub name: &'a str,
+    /// Tokens of the text, the last one included.
+    pub tokens: u32,
+    /// The last token of the text. It has not been read: its step gives the
+    /// logits that the text goes on with.
+    pub next_token: u32,
+    /// The state, [`Header::state_len`] floats.
+    pub words: &'a [f32],
+}
+
+/// The named states of an image, in stored order.
+#[derive(Clone, Debug)]
+pub struct States<'a> {
+    section: &'a [u8],
+    state_bytes: usize,
+    index: usize,
+}
+
+/// Bytes of the section of so many states, padded.
+pub const fn states_bytes(header: &Header, count: usize) -> u64 {
+    let bytes = FRONT_BYTES as u64 + count as u64 * (ENTRY_BYTES + header.state_bytes()) as u64;
+    bytes.next_multiple_of(super::ALIGN as u64)
+}
+
+impl<'a> States<'a> {
+    /// The states of a section that was checked.
+    pub(super) fn new(section: &'a [u8], header: &Header) -> Self {
+        Self {
+            section,
+            state_bytes: header.state_bytes(),
+            index: 0,
+        }
+    }
+
+    fn count(&self) -> usize {
+        u32_at(self.section, 0).unwrap_or(0) as usize
+    }
+
+    fn get(&self, index: usize) -> Option<NamedState<'a>> {
+        let at = FRONT_BYTES.checked_add(index.checked_mul(ENTRY_BYTES)?)?;
+        let (name, _) = self.section.get(at..)?.split_at_checked(STATE_NAME_BYTES)?;
+        let len = name.iter().take_while(|&&byte| byte != 0).count();
+        let state_at = FRONT_BYTES + self.count() * ENTRY_BYTES + index * self.state_bytes;
+        let state = self.section.get(state_at..)?.get(..self.state_bytes)?;
+        Some(NamedState {
+            name: core::str::from_utf8(name.get(..len)?).ok()?,
+            tokens: u32_at(self.section, at + STATE_NAME_BYTES)?,
+            next_token: u32_at(self.section, at + STATE_NAME_BYTES + 4)?,
+            words: bytemuck::try_cast_slice(state).ok()?,
+        })
+    }
+}
+
+impl<'a> Iterator for States<'a> {
+    type Item = NamedState<'a>;
+
+    fn next(&mut self) -> Option<NamedState<'a>> {
+        if self.index >= self.count() {
+            return None;
+        }
+        self.index += 1;
+        self.get(self.index - 1)
+    }
+}
+
+/// Checks a section that is not empty.
+///
+/// # Errors
+/// The first byte of what is wrong, from the start of the section.
+pub(super) fn check(section: &[u8], header: &Header) -> Result<(), usize> {
+    let count = u32_at(section, 0).unwrap_or(0) as usize;
+    if count == 0 || count > MAX_STATES || states_bytes(header, count) != section.len() as u64 {
+        return Err(0);
+    }
+    is_zero(section, 4..FRONT_BYTES)?;
+    let states = States::new(section, header);
+    for index in 0..count {
+        let at = FRONT_BYTES + index * ENTRY_BYTES;
+        let state = states.get(index).ok_or(at)?;
+        is_zero(section, at + state.name.len()..at + STATE_NAME_BYTES)?;
+        let is_name = !state.name.is_empty() && !state.name.chars().any(char::is_control);
+        let mut before = states.clone().take(index);
+        if !is_name || before.any(|other| other.name == state.name) {
+            return Err(at);
+        }
+        if state.tokens == 0 || state.next_token >= header.n_vocab {
+            return Err(at + STATE_NAME_BYTES);
+        }
+        if !header.is_finite_state(state.words) {
+            return Err(FRONT_BYTES + count * ENTRY_BYTES + index * header.state_bytes());
+        }
+    }
+    let end = FRONT_BYTES + count * (ENTRY_BYTES + header.state_bytes());
+    is_zero(section, end..section.len())
+}
+
+impl Header {
+    /// Whether no element of a state is an infinity or a NaN.
+    pub fn is_finite_state(&self, words: &[f32]) -> bool {
+        let header = self;
+        let vectors = match header.state {
+            StateFormat::F32 => header.layer_state_len(),
+            // The last inputs of both blocks; half floats follow.
+            StateFormat::F16 => 2 * header.n_embd as usize,
+        };
+        let mut layers = words.chunks(header.layer_state_len().max(1));
+        layers.all(|layer| {
+            let (vectors, matrices) = layer.split_at_checked(vectors).unwrap_or((layer, &[]));
+            let matrices: &[f16] = bytemuck::cast_slice(matrices);
+            vectors.iter().all(|v| v.is_finite()) && matrices.iter().all(|v| v.is_finite())
+        })
+    }
+}
+
+fn is_zero(section: &[u8], range: core::ops::Range<usize>) -> Result<(), usize> {
+    let start = range.start;
+    let bytes = section.get(range).ok_or(start)?;
+    match bytes.iter().position(|&byte| byte != 0) {
+        Some(at) => Err(start + at),
+        None => Ok(()),
+    }
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    let word = bytes.get(at..)?.first_chunk()?;
+    Some(u32::from_le_bytes(*word))
+}

@@ -1,0 +1,288 @@
+//! How a layer's work goes by: all at once, or in slices.
+//!
+//! A layer is a fixed sequence of parts: element-wise ones, and products. The
+//! layers' code names each part to a [`Pace`]. Every [`Executor`] is one, which
+//! does each part at once. A [`Slice`] passes over the parts that earlier
+//! slices have done, does the next and breaks off: what a later part needs
+//! lies in state, scratch and [`Position`], and nothing on the stack.
+
+use crate::image::{Matrix, BLOCK_ROWS};
+use crate::kernels::Executor;
+use crate::math::AbsMax;
+use crate::scratch::Product;
+use core::convert::Infallible;
+use core::ops::Range;
+
+/// A channel that takes two exponentials is as dear as so many weights of a
+/// product, roughly and on any core.
+const CHANNEL_WEIGHTS: usize = 256;
+
+/// Goes through the parts of a layer.
+pub(crate) trait Pace {
+    /// Why a layer breaks off before its end.
+    type Break;
+
+    /// Whether all is done at once.
+    const WHOLE: bool;
+
+    /// An element-wise part.
+    fn part(&mut self, work: impl FnOnce()) -> Result<(), Self::Break>;
+
+    /// Two parts: `fill` computes the vector `x` and returns its largest
+    /// absolute value, which is passed on; then `out = matrix x vector`. `x`
+    /// may be longer than the matrix has columns, and `out` holds whole blocks
+    /// of four rows.
+    fn product(
+        &mut self,
+        product: &mut Product<'_>,
+        matrix: &Matrix<'_>,
+        x: &mut [f32],
+        fill: impl FnOnce(&mut [f32]) -> AbsMax,
+        out: &mut [f32],
+    ) -> Result<AbsMax, Self::Break>;
+
+    /// An element-wise part of `len` channels that is dear for each of them. It
+    /// returns the largest absolute value of what it computes, if that is
+    /// asked for. Where all is done at once, it need not look at the range.
+    fn channels(
+        &mut self,
+        len: usize,
+        work: impl FnMut(Range<usize>) -> AbsMax,
+    ) -> Result<AbsMax, Self::Break>;
+
+    /// An element-wise part that finds out the largest absolute value of the
+    /// next vector.
+    #[cfg(feature = "v6")]
+    fn find_max(&mut self, work: impl FnOnce() -> AbsMax) -> Result<AbsMax, Self::Break>;
+}
+
+impl<E: Executor> Pace for E {
+    type Break = Infallible;
+    const WHOLE: bool = true;
+
+    #[inline(always)]
+    fn part(&mut self, work: impl FnOnce()) -> Result<(), Infallible> {
+        work();
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn product(
+        &mut self,
+        product: &mut Product<'_>,
+        matrix: &Matrix<'_>,
+        x: &mut [f32],
+        fill: impl FnOnce(&mut [f32]) -> AbsMax,
+        out: &mut [f32],
+    ) -> Result<AbsMax, Infallible> {
+        let max = fill(x);
+        product.of(matrix, x, max, self, out);
+        Ok(max)
+    }
+
+    #[inline(always)]
+    fn channels(
+        &mut self,
+        len: usize,
+        mut work: impl FnMut(Range<usize>) -> AbsMax,
+    ) -> Result<AbsMax, Infallible> {
+        Ok(work(0..len))
+    }
+
+    #[cfg(feature = "v6")]
+    #[inline(always)]
+    fn find_max(&mut self, work: impl FnOnce() -> AbsMax) -> Result<AbsMax, Infallible> {
+        Ok(work())
+    }
+}
+
+/// A slice has done its part.
+pub(crate) struct Pause;
+
+/// Which part of a layer is next.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Position {
+    /// Parts done.
+    part: u32,
+    /// Rows done of the product that is next, whole blocks, or channels done
+    /// of a part.
+    row: u32,
+    /// The scale of the vector that was prepared last.
+    scale: f32,
+    /// Its largest absolute value.
+    max: AbsMax,
+}
+
+impl Position {
+    /// Nothing has been done.
+    pub(crate) const START: Self = Self {
+        part: 0,
+        row: 0,
+        scale: 0.0,
+        max: AbsMax::ZERO,
+    };
+
+    /// Prepares the vector of the product that is next.
+    pub(crate) fn prepare(
+        &mut self,
+        product: &mut Product<'_>,
+        matrix: &Matrix<'_>,
+        x: &[f32],
+        max: AbsMax,
+    ) {
+        self.scale = product.prepare(matrix, x, max).scale();
+        (self.max, self.row) = (max, 0);
+        self.part += 1;
+    }
+
+    /// Does the next rows of the product whose vector was prepared: at most
+    /// `weights` multiplications, at least one block of rows, and no more than
+    /// `out` holds. Returns which, and whether more are left.
+    pub(crate) fn rows(
+        &mut self,
+        product: &Product<'_>,
+        matrix: &Matrix<'_>,
+        weights: usize,
+        executor: &mut impl Executor,
+        out: &mut [f32],
+    ) -> (Range<usize>, bool) {
+        let done = self.row as usize;
+        let blocks = weights / (BLOCK_ROWS * matrix.cols.max(1));
+        let blocks = blocks.min(out.len() / BLOCK_ROWS).max(1);
+        let rest = matrix.split_at_block(done / BLOCK_ROWS);
+        let rest = rest.map_or(*matrix, |(_, rest)| rest);
+        let next = rest.split_at_block(blocks).map_or(rest, |(next, _)| next);
+        let x = product.prepared_before(self.scale, matrix);
+        executor.matvec(&next, &x, out);
+        let now_done = done + next.rows;
+        self.row = now_done as u32;
+        let more = now_done < matrix.rows;
+        if !more {
+            self.row = 0;
+            self.part += 1;
+        }
+        (done..now_done, more)
+    }
+
+    /// Whether nothing has been done.
+    pub(crate) fn is_start(&self) -> bool {
+        self.part == 0
+    }
+
+    /// Rows done of the product that is next.
+    pub(crate) fn rows_done(&self) -> usize {
+        self.row as usize
+    }
+}
+
+/// One part at most, of a product at most so many weights.
+pub(crate) struct Slice<'p, 'e, E> {
+    position: &'p mut Position,
+    executor: &'e mut E,
+    weights: usize,
+    /// The number of the part that the code is at.
+    part: u32,
+    worked: bool,
+}
+
+impl<'p, 'e, E: Executor> Slice<'p, 'e, E> {
+    pub(crate) fn new(position: &'p mut Position, executor: &'e mut E, weights: usize) -> Self {
+        Self {
+            position,
+            executor,
+            weights,
+            part: 0,
+            worked: false,
+        }
+    }
+
+    /// Whether the part that the code is at is to be done now; goes on to the
+    /// next, or breaks off where the slice has done its part.
+    fn is_due(&mut self) -> Result<bool, Pause> {
+        let part = self.part;
+        self.part += 1;
+        if part < self.position.part {
+            return Ok(false);
+        }
+        if self.worked {
+            return Err(Pause);
+        }
+        self.worked = true;
+        Ok(true)
+    }
+}
+
+impl<E: Executor> Pace for Slice<'_, '_, E> {
+    type Break = Pause;
+    const WHOLE: bool = false;
+
+    #[inline]
+    fn part(&mut self, work: impl FnOnce()) -> Result<(), Pause> {
+        if self.is_due()? {
+            work();
+            self.position.part += 1;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn product(
+        &mut self,
+        product: &mut Product<'_>,
+        matrix: &Matrix<'_>,
+        x: &mut [f32],
+        fill: impl FnOnce(&mut [f32]) -> AbsMax,
+        out: &mut [f32],
+    ) -> Result<AbsMax, Pause> {
+        if self.is_due()? {
+            let max = fill(x);
+            self.position.prepare(product, matrix, x, max);
+        }
+        if self.is_due()? {
+            let out = out.get_mut(self.position.rows_done()..).unwrap_or_default();
+            let weights = self.weights;
+            let (_, more) = self
+                .position
+                .rows(product, matrix, weights, self.executor, out);
+            if more {
+                return Err(Pause);
+            }
+        }
+        Ok(self.position.max)
+    }
+
+    #[inline]
+    fn channels(
+        &mut self,
+        len: usize,
+        mut work: impl FnMut(Range<usize>) -> AbsMax,
+    ) -> Result<AbsMax, Pause> {
+        if self.is_due()? {
+            let position = &mut *self.position;
+            let start = position.row as usize;
+            if start == 0 {
+                position.max = AbsMax::ZERO;
+            }
+            let channels = (self.weights / CHANNEL_WEIGHTS).max(BLOCK_ROWS);
+            let end = len.min(start.saturating_add(channels));
+            position.max.see(work(start..end).get());
+            position.row = end as u32;
+            if end < len {
+                return Err(Pause);
+            }
+            position.row = 0;
+            position.part += 1;
+        }
+        Ok(self.position.max)
+    }
+
+    #[cfg(feature = "v6")]
+    #[inline]
+    fn find_max(&mut self, work: impl FnOnce() -> AbsMax) -> Result<AbsMax, Pause> {
+        if self.is_due()? {
+            self.position.max = work();
+            self.position.part += 1;
+        }
+        Ok(self.position.max)
+    }
+}

@@ -1,0 +1,244 @@
+//! States in flash: a text goes on after power was lost.
+//!
+//! A region of NOR flash holds two slots. A save goes into the one that does
+//! not hold the last good snapshot, and is complete with its last write; so
+//! wherever power is lost, one slot holds what was saved last, or what was
+//! saved before. RAM is one buffer of [`CHUNK_BYTES`] on the stack.
+//!
+//! Every byte of a snapshot is covered by a CRC-32 or has one value that is
+//! right. A slot in which anything else is found does not count: a snapshot
+//! of which bits changed is never restored, but the other slot may be. The
+//! bytes are described in `docs/format.md`.
+//!
+//! ```
+//! use embedded_storage::nor_flash::NorFlash;
+//! use kinglet::snapshot::{SnapshotError, Snapshots};
+//! use kinglet::{BufferError, Image, Session, UnknownToken};
+//!
+//! /// Goes on where the last call ended, power cycles or not.
+//! fn go_on<F: NorFlash>(
+//!     flash: F,
+//!     image: &Image<'_>,
+//!     state: &mut [f32],
+//!     scratch: &mut [f32],
+//! ) -> Result<(), SnapshotError<F::Error>> {
+//!     let mut snapshots = Snapshots::new(flash, 0x8_0000..0xa_0000)?;
+//!     let (mut session, mut tokens) = match snapshots.restore(image, state) {
+//!         Ok(saved) => (Session::resume(image, state, scratch)?, saved.tokens),
+//!         // Nothing was saved yet, or by another model.
+//!         Err(SnapshotError::Missing | SnapshotError::OtherModel) => {
+//!             (Session::new(image, state, scratch)?, 0)
+//!         }
+//!         Err(error) => return Err(error),
+//!     };
+//!     for token in [79, 110, 99, 101] {
+//!         if session.feed(&[token]).is_ok() {
+//!             tokens += 1;
+//!         }
+//!     }
+//!     snapshots.save(image, session.state(), tokens)
+//! }
+//! ```
+
+mod record;
+mod slot;
+
+use crate::image::{Header, Image};
+use crate::versions::reset;
+use crate::BufferError;
+use core::ops::Range;
+use embedded_storage::nor_flash::NorFlash;
+use record::Record;
+use slot::{Geometry, Slot, Status};
+
+/// Bytes that are read or written at a time. The flash's `READ_SIZE` and
+/// `WRITE_SIZE` must divide it; others do not compile.
+pub const CHUNK_BYTES: usize = 256;
+
+/// Why a state cannot be saved or restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum SnapshotError<E> {
+    /// The flash has failed.
+    Flash(E),
+    /// The region does not begin and end at what the flash erases at once, or
+    /// is not in the flash.
+    Region,
+    /// The region must hold so many bytes.
+    TooSmall(u32),
+    /// The state's buffer is too short.
+    Buffer(BufferError),
+    /// No snapshot is complete.
+    Missing,
+    /// A complete snapshot is damaged, and there is no other.
+    Damaged,
+    /// The only snapshot is that of another image; one that was packed or
+    /// primed again is another.
+    OtherModel,
+    /// What was written reads differently: the flash is worn or protected.
+    /// What was saved before is still there.
+    NotWritten,
+}
+
+impl<E> From<BufferError> for SnapshotError<E> {
+    fn from(error: BufferError) -> Self {
+        Self::Buffer(error)
+    }
+}
+
+impl<E: core::fmt::Debug> core::fmt::Display for SnapshotError<E> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Flash(error) => write!(f, "the flash has failed: {error:?}"),
+            Self::Region => f.write_str("the region is not one of whole sectors in the flash"),
+            Self::TooSmall(bytes) => write!(f, "the region must hold {bytes} bytes"),
+            Self::Buffer(error) => error.fmt(f),
+            Self::Missing => f.write_str("there is no complete snapshot"),
+            Self::Damaged => f.write_str("the snapshot is damaged"),
+            Self::OtherModel => f.write_str("the snapshot is that of another image"),
+            Self::NotWritten => f.write_str("the flash does not hold what was written"),
+        }
+    }
+}
+
+impl<E: core::fmt::Debug> core::error::Error for SnapshotError<E> {}
+
+/// What was restored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Restored {
+    /// The count that was saved with the state: tokens read, say.
+    pub tokens: u64,
+    /// The number of the snapshot: each save has the next one.
+    pub sequence: u32,
+}
+
+/// Two slots in flash for the states of one model.
+#[derive(Debug)]
+pub struct Snapshots<F> {
+    flash: F,
+    geometry: Geometry,
+}
+
+impl<F: NorFlash> Snapshots<F> {
+    /// Takes a region of the flash: whole sectors, bytes from its start.
+    /// Nothing is read or written.
+    ///
+    /// # Errors
+    /// [`SnapshotError::Region`].
+    pub fn new(flash: F, region: Range<u32>) -> Result<Self, SnapshotError<F::Error>> {
+        let geometry = Geometry::of::<F>(region, flash.capacity());
+        let geometry = geometry.ok_or(SnapshotError::Region)?;
+        Ok(Self { flash, geometry })
+    }
+
+    /// Bytes of a region that holds the snapshots of an image: two slots of
+    /// whole sectors.
+    pub const fn region_bytes(header: &Header) -> u32 {
+        Geometry::region_bytes::<F>(header)
+    }
+
+    /// Gives the flash back.
+    pub fn release(self) -> F {
+        self.flash
+    }
+
+    /// Saves the state of a session, and a count of the caller's.
+    ///
+    /// # Errors
+    /// [`SnapshotError`]; what was saved before is still there.
+    pub fn save(
+        &mut self,
+        image: &Image<'_>,
+        state: &[f32],
+        tokens: u64,
+    ) -> Result<(), SnapshotError<F::Error>> {
+        let header = image.header();
+        let len = header.state_len();
+        let state = state.get(..len).ok_or(BufferError::State(len))?;
+        let needed = Self::region_bytes(header);
+        if self.geometry.slot_bytes < needed / 2 {
+            return Err(SnapshotError::TooSmall(needed));
+        }
+        let found = self.look()?;
+        // Never into the slot of the last good one, and where none is of this
+        // image, not into that of the newer.
+        let last = newest(&found, None);
+        let keep = newest(&found, Some(image)).or(last);
+        let index = keep.map_or(0, |(index, _)| 1 - index);
+        let sequence = last.map_or(0, |(_, record)| record.sequence.wrapping_add(1));
+        let record = Record::new(header, sequence, tokens);
+        let mut slot = self.slot(index);
+        slot.write(&record, bytemuck::cast_slice(state))?;
+        match slot.check()? {
+            Status::Good(written) if written == record => Ok(()),
+            _ => Err(SnapshotError::NotWritten),
+        }
+    }
+
+    /// Puts the state that was saved last into `state`, for
+    /// [`Session::resume`](crate::Session::resume).
+    ///
+    /// # Errors
+    /// [`SnapshotError`]; the state is then unchanged, or that of an empty
+    /// text where the flash failed half-way.
+    pub fn restore(
+        &mut self,
+        image: &Image<'_>,
+        state: &mut [f32],
+    ) -> Result<Restored, SnapshotError<F::Error>> {
+        let header = image.header();
+        let len = header.state_len();
+        let state = state.get_mut(..len).ok_or(BufferError::State(len))?;
+        let found = self.look()?;
+        let Some((index, record)) = newest(&found, Some(image)) else {
+            return Err(why_not(&found));
+        };
+        let read = self.slot(index).read(bytemuck::cast_slice_mut(state));
+        let error = match read {
+            Ok(true) => {
+                return Ok(Restored {
+                    tokens: record.tokens,
+                    sequence: record.sequence,
+                })
+            }
+            Ok(false) => SnapshotError::Damaged,
+            Err(error) => SnapshotError::Flash(error),
+        };
+        let layers = state.chunks_exact_mut(header.layer_state_len().max(1));
+        layers.for_each(|layer| reset(header.version, layer));
+        Err(error)
+    }
+
+    /// What both slots hold.
+    fn look(&mut self) -> Result<[Status; 2], SnapshotError<F::Error>> {
+        Ok([self.slot(0).check()?, self.slot(1).check()?])
+    }
+
+    fn slot(&mut self, index: u32) -> Slot<'_, F> {
+        Slot::new(&mut self.flash, &self.geometry, index)
+    }
+}
+
+/// The good snapshot that was saved last, of one image or of any.
+fn newest(found: &[Status; 2], image: Option<&Image<'_>>) -> Option<(u32, Record)> {
+    let good = (0..).zip(found).filter_map(|(index, status)| match status {
+        Status::Good(record) => Some((index, *record)),
+        _ => None,
+    });
+    let good = good.filter(|(_, record)| image.is_none_or(|image| record.is_of(image.header())));
+    good.reduce(|a, b| if b.1.is_newer_than(&a.1) { b } else { a })
+}
+
+/// Why there is nothing to restore.
+fn why_not<E>(found: &[Status; 2]) -> SnapshotError<E> {
+    let has = |wanted: fn(&Status) -> bool| found.iter().any(wanted);
+    if has(|status| matches!(status, Status::Good(_))) {
+        SnapshotError::OtherModel
+    } else if has(|status| matches!(status, Status::Damaged)) {
+        SnapshotError::Damaged
+    } else {
+        SnapshotError::Missing
+    }
+}

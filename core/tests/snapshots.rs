@@ -1,0 +1,310 @@
+//! Snapshots survive the loss of power at every single write and erase, and
+//! are refused where a bit of them is wrong.
+#![cfg(feature = "snapshot")]
+
+use embedded_storage::nor_flash::{
+    ErrorType, NorFlash, NorFlashError, NorFlashErrorKind, ReadNorFlash,
+};
+use kinglet::snapshot::{Restored, SnapshotError, Snapshots};
+use kinglet::{BufferError, Image, Pcg32, Session};
+
+static TINY: &[u8] =
+    kinglet::include_image!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny.kgl"));
+
+/// What the power does when it has been cut.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Cut {
+    /// The operation does not happen.
+    Before,
+    /// Some of its bits change.
+    Torn,
+}
+
+/// NOR flash: erasing sets all bits of a sector, writing clears bits, once.
+#[derive(Clone)]
+struct Flash<const WRITE: usize, const ERASE: usize> {
+    bytes: Vec<u8>,
+    /// Operations until the power is cut: units written, sectors erased.
+    left: usize,
+    cut: Cut,
+    random: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct NoPower;
+
+impl NorFlashError for NoPower {
+    fn kind(&self) -> NorFlashErrorKind {
+        NorFlashErrorKind::Other
+    }
+}
+
+impl<const WRITE: usize, const ERASE: usize> Flash<WRITE, ERASE> {
+    fn new(sectors: usize) -> Self {
+        Self {
+            bytes: vec![0xff; sectors * ERASE],
+            left: usize::MAX,
+            cut: Cut::Before,
+            random: 1,
+        }
+    }
+
+    /// The same bytes with power for so many operations.
+    fn with_power(&self, left: usize, cut: Cut) -> Self {
+        Self {
+            left,
+            cut,
+            random: left as u32,
+            ..self.clone()
+        }
+    }
+
+    /// One operation: its bytes become `to`, of which a torn one reaches
+    /// some bits only.
+    fn change(&mut self, at: usize, to: &[u8]) -> Result<(), NoPower> {
+        if self.left == 0 && self.cut == Cut::Before {
+            return Err(NoPower);
+        }
+        let mut random = Pcg32::new(u64::from(self.random));
+        for (byte, &to) in self.bytes[at..].iter_mut().zip(to) {
+            let mask = match self.left {
+                0 => random.next_u32() as u8,
+                _ => 0xff,
+            };
+            *byte = *byte & !mask | to & mask;
+        }
+        if self.left == 0 {
+            // Torn once; then nothing happens any more.
+            self.cut = Cut::Before;
+            return Err(NoPower);
+        }
+        self.left -= 1;
+        Ok(())
+    }
+}
+
+impl<const WRITE: usize, const ERASE: usize> ErrorType for Flash<WRITE, ERASE> {
+    type Error = NoPower;
+}
+
+impl<const WRITE: usize, const ERASE: usize> ReadNorFlash for Flash<WRITE, ERASE> {
+    const READ_SIZE: usize = if WRITE < 4 { WRITE } else { 4 };
+
+    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), NoPower> {
+        assert!((offset as usize).is_multiple_of(Self::READ_SIZE));
+        assert!(bytes.len().is_multiple_of(Self::READ_SIZE));
+        bytes.copy_from_slice(&self.bytes[offset as usize..][..bytes.len()]);
+        Ok(())
+    }
+
+    fn capacity(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+impl<const WRITE: usize, const ERASE: usize> NorFlash for Flash<WRITE, ERASE> {
+    const WRITE_SIZE: usize = WRITE;
+    const ERASE_SIZE: usize = ERASE;
+
+    fn erase(&mut self, from: u32, to: u32) -> Result<(), NoPower> {
+        let (from, to) = (from as usize, to as usize);
+        assert!(from.is_multiple_of(ERASE) && to.is_multiple_of(ERASE) && from < to);
+        (from..to)
+            .step_by(ERASE)
+            .try_for_each(|at| self.change(at, &[0xff; ERASE]))
+    }
+
+    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), NoPower> {
+        let at = offset as usize;
+        assert!(at.is_multiple_of(WRITE) && bytes.len().is_multiple_of(WRITE));
+        for (at, unit) in (at..).step_by(WRITE).zip(bytes.chunks(WRITE)) {
+            let erased = self.bytes[at..][..WRITE].iter().all(|&byte| byte == 0xff);
+            assert!(erased, "written twice");
+            self.change(at, unit)?;
+        }
+        Ok(())
+    }
+}
+
+fn image() -> Image<'static> {
+    Image::new(TINY).unwrap()
+}
+
+/// The same model, packed another time.
+fn other_image() -> Vec<u128> {
+    let mut words = vec![0u128; TINY.len().div_ceil(16)];
+    bytemuck::cast_slice_mut(&mut words)[..TINY.len()].copy_from_slice(TINY);
+    words[1] ^= 1; // the checksum
+    words
+}
+
+/// The state after so many tokens, and a count.
+fn state(tokens: u32) -> Vec<f32> {
+    let image = image();
+    let mut state = vec![0.0; image.header().state_len()];
+    let mut scratch = vec![0.0; image.header().scratch_len()];
+    let mut session = Session::new(&image, &mut state, &mut scratch).unwrap();
+    (0..tokens).for_each(|token| session.feed(&[token % 256]).unwrap());
+    state
+}
+
+fn bits(state: &[f32]) -> Vec<u32> {
+    state.iter().map(|value| value.to_bits()).collect()
+}
+
+/// The whole of a flash, and the sectors it needs.
+fn sectors<const WRITE: usize, const ERASE: usize>() -> usize {
+    let header = *image().header();
+    Snapshots::<Flash<WRITE, ERASE>>::region_bytes(&header) as usize / ERASE
+}
+
+fn open<const WRITE: usize, const ERASE: usize>(
+    flash: Flash<WRITE, ERASE>,
+) -> Snapshots<Flash<WRITE, ERASE>> {
+    let bytes = flash.bytes.len() as u32;
+    Snapshots::new(flash, 0..bytes).unwrap()
+}
+
+type Found = Result<(Restored, Vec<u32>), SnapshotError<NoPower>>;
+
+fn restore<const WRITE: usize, const ERASE: usize>(flash: &Flash<WRITE, ERASE>) -> Found {
+    let image = image();
+    let mut state = vec![f32::NAN; image.header().state_len()];
+    let before = bits(&state);
+    let found = open(flash.with_power(0, Cut::Before)).restore(&image, &mut state);
+    if found.is_err() {
+        assert_eq!(bits(&state), before, "an error changes nothing");
+    }
+    found.map(|found| (found, bits(&state)))
+}
+
+fn survives_every_cut<const WRITE: usize, const ERASE: usize>() {
+    let image = image();
+    let mut flash = Flash::<WRITE, ERASE>::new(sectors::<WRITE, ERASE>());
+    assert_eq!(restore(&flash), Err(SnapshotError::Missing));
+    for save in 0..4 {
+        let new = state(save + 1);
+        let last = restore(&flash);
+        for cut in [Cut::Before, Cut::Torn] {
+            let mut operations = 0;
+            loop {
+                let mut snapshots = open(flash.with_power(operations, cut));
+                let saved = snapshots.save(&image, &new, u64::from(save));
+                let after = snapshots.release();
+                if saved.is_ok() {
+                    break;
+                }
+                assert_eq!(saved, Err(SnapshotError::Flash(NoPower)));
+                assert_eq!(restore(&after), last, "{operations} operations, {cut:?}");
+                // The next attempt succeeds, on whatever was left behind.
+                let mut snapshots = open(after.with_power(usize::MAX, cut));
+                snapshots.save(&image, &new, 77).unwrap();
+                let (found, found_bits) = restore(&snapshots.release()).unwrap();
+                assert_eq!((found.tokens, found_bits), (77, bits(&new)));
+                operations += 1;
+            }
+            assert!(operations > image.header().state_bytes() / WRITE);
+        }
+        let mut snapshots = open(flash);
+        snapshots.save(&image, &new, u64::from(save)).unwrap();
+        flash = snapshots.release();
+        let expected = Restored {
+            tokens: u64::from(save),
+            sequence: save,
+        };
+        assert_eq!(restore(&flash), Ok((expected, bits(&new))));
+    }
+}
+
+#[test]
+fn every_cut_leaves_the_last_good_state() {
+    survives_every_cut::<4, 4096>();
+    survives_every_cut::<8, 2048>();
+    survives_every_cut::<32, 512>();
+    survives_every_cut::<1, 1024>();
+    survives_every_cut::<256, 4096>();
+}
+
+#[test]
+fn ten_thousand_flipped_bits_are_refused() {
+    let image = image();
+    let mut snapshots = open(Flash::<8, 2048>::new(sectors::<8, 2048>()));
+    snapshots.save(&image, &state(3), 3).unwrap();
+    let one = snapshots.release();
+    let mut snapshots = open(one.clone());
+    snapshots.save(&image, &state(9), 9).unwrap();
+    let two = snapshots.release();
+    // Record, state and mark: what is behind them is not part of the snapshot.
+    let bytes = 64 + image.header().state_bytes().next_multiple_of(8) + 8;
+    let mut random = Pcg32::new(4);
+    let mut flip = |flash: &Flash<8, 2048>, start: usize| {
+        let bit = random.next_u32() as usize % (8 * bytes);
+        let mut flash = flash.clone();
+        flash.bytes[start + bit / 8] ^= 1 << (bit % 8);
+        flash
+    };
+    for _ in 0..10_000 {
+        let error = restore(&flip(&one, 0)).unwrap_err();
+        let refused = [SnapshotError::Missing, SnapshotError::Damaged];
+        assert!(refused.contains(&error) || error == SnapshotError::OtherModel);
+        // The last save is damaged: the one before is there.
+        let (found, found_bits) = restore(&flip(&two, two.bytes.len() / 2)).unwrap();
+        assert_eq!((found.tokens, found_bits), (3, bits(&state(3))));
+        // The one before is damaged: the last is there.
+        let (found, _) = restore(&flip(&two, 0)).unwrap();
+        assert_eq!(found.tokens, 9);
+    }
+}
+
+#[test]
+fn another_model_is_refused_and_not_in_the_way() {
+    let image = image();
+    let words = other_image();
+    let other = Image::new(bytemuck::cast_slice(&words)).unwrap();
+    let mut snapshots = open(Flash::<4, 1024>::new(sectors::<4, 1024>()));
+    snapshots.save(&other, &state(5), 5).unwrap();
+    let mut buffer = state(0);
+    let mut restore = |snapshots: &mut Snapshots<_>, image: &Image<'_>| {
+        let found = snapshots.restore(image, &mut buffer);
+        found.map(|found: Restored| found.tokens)
+    };
+    assert_eq!(
+        restore(&mut snapshots, &image),
+        Err(SnapshotError::OtherModel)
+    );
+    // One slot for each, then two for the one that is in use.
+    snapshots.save(&image, &state(6), 6).unwrap();
+    assert_eq!(restore(&mut snapshots, &image), Ok(6));
+    assert_eq!(restore(&mut snapshots, &other), Ok(5));
+    snapshots.save(&image, &state(7), 7).unwrap();
+    assert_eq!(restore(&mut snapshots, &image), Ok(7));
+    assert_eq!(
+        restore(&mut snapshots, &other),
+        Err(SnapshotError::OtherModel)
+    );
+}
+
+#[test]
+fn what_does_not_fit_is_said() {
+    let image = image();
+    let flash = Flash::<4, 1024>::new(2);
+    let new = |region| Snapshots::new(flash.clone(), region).map(|_| ());
+    assert_eq!(new(0..2048), Ok(()));
+    for region in [0..4096, 4..2048, 0..2000] {
+        assert_eq!(
+            new(region.clone()),
+            Err(SnapshotError::Region),
+            "{region:?}"
+        );
+    }
+    let needed = Snapshots::<Flash<4, 1024>>::region_bytes(image.header());
+    let mut snapshots = open(flash);
+    let mut state = state(1);
+    let saved = snapshots.save(&image, &state, 0);
+    assert_eq!(saved, Err(SnapshotError::TooSmall(needed)));
+    let len = image.header().state_len();
+    let short = Err(SnapshotError::Buffer(BufferError::State(len)));
+    assert_eq!(snapshots.save(&image, &state[1..], 0), short);
+    let restored = snapshots.restore(&image, &mut state[1..]);
+    assert_eq!(restored.map(|_| ()), short);
+}

@@ -1,0 +1,114 @@
+//! `kinglet prime`: a prompt that a board need not read.
+
+use super::output::{print_json, progress_bar, write_file};
+use super::prompt::Prompt;
+use super::start::Origin;
+use super::table::thousands;
+use super::BadUse;
+use crate::engine::open_image;
+use crate::engine::Engine;
+use crate::prime::{with_state, PrimeError};
+use anyhow::{Context, Result};
+use kinglet::image::{NamedState, START_STATE};
+use kinglet::START_TOKEN;
+use serde::Serialize;
+use std::io::Write;
+use std::path::PathBuf;
+
+/// Tokens between two steps of the progress bar.
+const CHUNK_TOKENS: usize = 32;
+
+/// Read a prompt on the workstation and put the state behind it into the image
+///
+/// A board, or `kinglet run`, starts from there at once, however long the
+/// prompt was. An image holds up to 64 states by name; a name that is there
+/// is replaced. What starts from nothing else starts from the state named
+/// `start`, where there is one.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    kinglet prime model.kgl --prompt \"Once upon a time\" -o primed.kgl\n  \
+    kinglet prime primed.kgl --prompt-file manual.txt --name manual -o primed.kgl\n  \
+    kinglet run primed.kgl --from manual --prompt \" The end\"")]
+pub struct Args {
+    /// An image
+    image: PathBuf,
+    #[command(flatten)]
+    prompt: Prompt,
+    /// The name of the state: 1 to 24 bytes
+    #[arg(long, default_value = START_STATE)]
+    name: String,
+    /// Where the prompt goes on from: a state of the image, or `empty`
+    #[arg(long, value_name = "NAME", default_value = "empty")]
+    from: String,
+    /// The image to write; may be the one that is read
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+    /// Print one JSON object: name, tokens, image_bytes
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    name: &'a str,
+    tokens: u32,
+    image_bytes: usize,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    let engine = Engine::open(&args.image, 0.0)?;
+    if !engine.is_image() {
+        let file = args.image.display();
+        let message =
+            format!("{file}: a checkpoint holds no states: pack it with `kinglet quantize` first");
+        return Err(BadUse(message).into());
+    }
+    let start = Origin::new(Some(&args.from)).start(&engine, &args.image)?;
+    let mut tokens: Vec<u32> = start.next_token.into_iter().collect();
+    tokens.extend(args.prompt.tokens(&engine)?);
+    if tokens.is_empty() {
+        tokens.push(START_TOKEN);
+    }
+    let (&last, before) = tokens.split_last().context("a text has a token")?;
+    let mut runner = start.runner;
+    let bar = progress_bar(before.len() as u64, "tokens");
+    for chunk in before.chunks(CHUNK_TOKENS) {
+        runner.feed(chunk)?;
+        bar.inc(chunk.len() as u64);
+    }
+    bar.finish_and_clear();
+    // The token that an earlier text ended with was counted there.
+    let counted = start.tokens as usize + tokens.len() - usize::from(start.next_token.is_some());
+    let file = open_image(&args.image)?;
+    let state = NamedState {
+        name: &args.name,
+        tokens: u32::try_from(counted).context("the prompt has 2^32 tokens or more")?,
+        next_token: last,
+        words: runner.state().context("an image has a state")?,
+    };
+    let bytes = with_state(&file.image(), &state).map_err(|error| match error {
+        PrimeError::Name => BadUse(error.to_string()).into(),
+        error => anyhow::Error::from(error).context(args.image.display().to_string()),
+    })?;
+    write_file(&args.output, |out| Ok(out.write_all(&bytes)?))?;
+    let report = Report {
+        name: &args.name,
+        tokens: state.tokens,
+        image_bytes: bytes.len(),
+    };
+    if args.json {
+        return print_json(&report);
+    }
+    let (tokens, bytes) = (
+        thousands(report.tokens.into()),
+        thousands(bytes.len() as u64),
+    );
+    let mut out = std::io::stdout();
+    writeln!(
+        out,
+        "{}: state `{}`, a text of {tokens} tokens; image of {bytes} bytes",
+        args.output.display(),
+        args.name
+    )?;
+    Ok(())
+}

@@ -1,0 +1,199 @@
+//! `kinglet prime`: a run from a named state is the run of the whole text,
+//! and damaged states are refused.
+
+mod models_common;
+
+use kinglet::image::{image_crc32, Bits, Image, ImageError, NamedState, CRC_OFFSET};
+use kinglet::{Session, UnknownState};
+use kinglet_host::engine::ImageFile;
+use kinglet_host::prime::with_state;
+use kinglet_tests::{arg, demo_image, failure, folder, json, stdout};
+use models_common::{random_image, MODELS};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+const RUN: [&str; 3] = ["-n", "12", "--json"];
+
+fn run(image: &Path, args: &[&str]) -> Value {
+    json(&[&["run", arg(image)], args, &RUN[..]].concat())
+}
+
+fn prime(image: &Path, args: &[&str]) -> Value {
+    json(&[&["prime", arg(image), "-o", arg(image), "--json"], args].concat())
+}
+
+/// All that two runs generate is the same.
+fn assert_same(one: &Value, other: &Value) {
+    for key in ["tokens", "logits_hashes", "text", "prompt_tokens"] {
+        assert_eq!(one[key], other[key], "{key}");
+    }
+}
+
+/// Random models of some versions, with the demo model.
+fn images(folder: &Path) -> Vec<PathBuf> {
+    let mut images = vec![demo_image(folder, "int4")];
+    for version in ["v5", "v6", "v7"] {
+        let (checkpoint, image) = (folder.join("x.safetensors"), folder.join(version));
+        let size = ["--layers", "2", "--channels", "32", "--head-size", "8"];
+        let args = ["synth", "--version", version, "-o", arg(&checkpoint)];
+        stdout(&[&args[..], &size].concat());
+        let args = ["--weights", "int8", "--state", "f16"];
+        let pack = ["quantize", arg(&checkpoint), "-o", arg(&image)];
+        stdout(&[&pack[..], &args].concat());
+        images.push(image);
+    }
+    images
+}
+
+#[test]
+fn a_primed_run_is_that_of_the_whole_text() {
+    let folder = folder();
+    for image in images(folder.path()) {
+        let whole = run(&image, &["--prompt", "Once upon a time, a bird"]);
+        let nothing = run(&image, &[]);
+        let primed = prime(&image, &["--prompt", "Once upon a time"]);
+        assert_eq!(primed["name"], "start");
+        assert_eq!(primed["tokens"], 16);
+        assert_same(&run(&image, &["--prompt", ", a bird"]), &whole);
+        // All of the text, and more of it, as states of their own.
+        prime(
+            &image,
+            &["--prompt", "Once upon a time, a bird", "--name", "b"],
+        );
+        assert_same(&run(&image, &["--from", "b"]), &whole);
+        let more = ["--prompt", ", a bird", "--from", "start", "--name", "more"];
+        assert_eq!(prime(&image, &more)["tokens"], 24);
+        assert_same(&run(&image, &["--from", "more"]), &whole);
+        // The empty text is still there.
+        assert_same(&run(&image, &["--from", "empty"]), &nothing);
+        let states = &json(&["inspect", arg(&image), "--json"])["states"];
+        let names: Vec<_> = states
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|s| &s["name"])
+            .collect();
+        assert_eq!(names, ["start", "b", "more"]);
+        // A name that is there is replaced.
+        let before = std::fs::read(&image).unwrap().len();
+        prime(&image, &["--prompt", "Once upon a time, a bird"]);
+        assert_eq!(std::fs::read(&image).unwrap().len(), before);
+        assert_same(&run(&image, &[]), &whole);
+        assert!(stdout(&["inspect", arg(&image)]).contains("state        more"));
+    }
+}
+
+#[test]
+fn names_and_files_that_do_not_fit_are_refused() {
+    let folder = folder();
+    let image = demo_image(folder.path(), "int4");
+    let error = failure(&["run", arg(&image), "--from", "x"], 2);
+    assert!(error.contains("kinglet prime"), "{error}");
+    prime(&image, &["--name", "one"]);
+    let error = failure(&["run", arg(&image), "--from", "x"], 2);
+    assert!(
+        error.contains("`one`") && error.contains("`empty`"),
+        "{error}"
+    );
+    for name in ["", "empty", "a name of twenty-five byte"] {
+        let error = failure(&["prime", arg(&image), "--name", name, "-o", "x.kgl"], 2);
+        assert!(error.contains("--name"), "{error}");
+    }
+    let checkpoint = kinglet_tests::demo_checkpoint();
+    let error = failure(&["prime", arg(&checkpoint), "-o", "x.kgl"], 2);
+    assert!(error.contains("kinglet quantize"), "{error}");
+    for number in 1..64 {
+        prime(&image, &["--name", &number.to_string()]);
+    }
+    let error = failure(&["prime", arg(&image), "--name", "y", "-o", "x.kgl"], 1);
+    assert!(error.contains("64 states"), "{error}");
+}
+
+/// An image with two states, and where their section begins.
+fn primed(version: usize) -> (ImageFile, usize) {
+    let (version, format) = MODELS[version];
+    let file = random_image(version, format, Bits::Int8);
+    let words = vec![0.5; file.image().header().state_len()];
+    let state = |name| NamedState {
+        name,
+        tokens: 3,
+        next_token: 130,
+        words: &words,
+    };
+    let one = ImageFile::new(&with_state(&file.image(), &state("one")).unwrap()).unwrap();
+    let two = ImageFile::new(&with_state(&one.image(), &state("two")).unwrap()).unwrap();
+    let at = two.image().header().states.offset as usize;
+    (two, at)
+}
+
+#[test]
+fn a_session_starts_from_a_state() {
+    let (file, _) = primed(0);
+    let image = file.image();
+    let names: Vec<_> = image.states().map(|state| state.name).collect();
+    assert_eq!(names, ["one", "two"]);
+    let mut state = vec![0.0; image.header().state_len()];
+    let mut scratch = vec![0.0; image.header().scratch_len()];
+    let mut session = Session::new(&image, &mut state, &mut scratch).unwrap();
+    assert_eq!(session.start_from("three"), Err(UnknownState));
+    assert_eq!(session.start_from("two"), Ok(130));
+    assert!(session.state().iter().all(|&value| value == 0.5));
+}
+
+#[test]
+fn hostile_states_are_refused_with_their_place() {
+    for version in 0..MODELS.len() {
+        let (file, start) = primed(version);
+        let good = file.image();
+        let state_bytes = good.header().state_bytes();
+        let refused = |at: usize, bytes: &[u8]| {
+            let mut changed = good.bytes().to_vec();
+            changed[start + at..][..bytes.len()].copy_from_slice(bytes);
+            let crc32 = image_crc32(&changed).to_le_bytes();
+            changed[CRC_OFFSET..][..4].copy_from_slice(&crc32);
+            let mut words = vec![0u128; changed.len().div_ceil(16)];
+            bytemuck::cast_slice_mut(&mut words)[..changed.len()].copy_from_slice(&changed);
+            match Image::new(&bytemuck::cast_slice(&words)[..changed.len()]) {
+                Err(ImageError::States(byte)) => byte as usize - start,
+                other => panic!("byte {at}: {other:?}"),
+            }
+        };
+        // The count, what must be zero, names, tokens, the next token.
+        assert_eq!(refused(0, &[0]), 0);
+        assert_eq!(refused(0, &[3]), 0);
+        assert_eq!(refused(0, &[0xff; 4]), 0);
+        assert_eq!(refused(7, &[1]), 7);
+        assert_eq!(refused(16, &[0; 3]), 16);
+        assert_eq!(refused(16, &[0xff]), 16);
+        assert_eq!(refused(17, b"\n"), 16);
+        assert_eq!(refused(16 + 10, b"x"), 16 + 10);
+        assert_eq!(refused(16 + 32, b"one"), 16 + 32);
+        assert_eq!(refused(16 + 24, &[0; 4]), 16 + 24);
+        assert_eq!(refused(16 + 28, &131u32.to_le_bytes()), 16 + 24);
+        // A value of the second state.
+        let second = 16 + 64 + state_bytes;
+        let nan = f32::NAN.to_le_bytes();
+        assert_eq!(refused(second + 4, &nan), second);
+        let infinite = half::f16::INFINITY.to_le_bytes();
+        let last = match MODELS[version].1 {
+            kinglet::image::StateFormat::F16 => refused(second + state_bytes - 2, &infinite),
+            kinglet::image::StateFormat::F32 => refused(second + state_bytes - 4, &nan),
+        };
+        assert_eq!(last, second);
+        let section = good.header().states.bytes as usize;
+        let end = 16 + 64 + 2 * state_bytes;
+        if end < section {
+            assert_eq!(refused(section - 1, &[1]), section - 1);
+        }
+    }
+}
+
+#[test]
+fn a_section_in_the_wrong_place_is_refused() {
+    let (file, start) = primed(0);
+    for (at, value) in [(80, start - 16), (80, 0), (84, 0), (84, 8), (88, 1)] {
+        let mut bytes = file.image().bytes().to_vec();
+        bytes[at..][..4].copy_from_slice(&(value as u32).to_le_bytes());
+        assert!(ImageFile::new(&bytes).is_err(), "{value} at {at}");
+    }
+}

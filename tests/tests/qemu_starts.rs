@@ -1,0 +1,96 @@
+//! Steps in slices and texts that start from a named state, in QEMU: what the
+//! workstation computes, to the bit.
+//!
+//! Skipped where QEMU is absent; `cargo xtask test` installs it.
+
+#[path = "qemu_common/mod.rs"]
+mod common;
+
+use common::{assert_same, enabled, failure, qemu};
+use kinglet_tests::{arg, demo_checkpoint, json, stdout};
+use std::path::{Path, PathBuf};
+
+fn folder() -> &'static Path {
+    let folder = Path::new(concat!(env!("CARGO_TARGET_TMPDIR"), "/qemu_starts"));
+    std::fs::create_dir_all(folder).expect("the target folder can be written");
+    folder
+}
+
+/// The demo model for a machine's family of cores, and what else its firmware
+/// is asked.
+fn on(machine: &'static str, target: &str) -> (PathBuf, [&'static str; 2]) {
+    let (checkpoint, image) = (demo_checkpoint(), folder().join(format!("{target}.kgl")));
+    let pack = ["quantize", arg(&checkpoint), "-o", arg(&image)];
+    let args = ["--weights", "int4", "--target", target];
+    stdout(&[&pack[..], &args].concat());
+    (image, ["--machine", machine])
+}
+
+#[test]
+fn slices_are_those_of_a_whole_step() {
+    if !enabled() {
+        return;
+    }
+    let args = ["--prompt", "Once upon", "-n", "3", "--every-logits"];
+    for (machine, target) in [("mps2-an386", "m4"), ("mps2-an385-m0", "m0")] {
+        let (image, machine) = on(machine, target);
+        let most = |slices: &str| {
+            let board = [&machine[..], &["--slices", slices]].concat();
+            assert_same(&image, &args, &board);
+            let run = qemu(&image, &[&args[..], &board].concat());
+            run["slice_instructions"].as_u64().unwrap()
+        };
+        let (short, long) = (most("500"), most("1000000"));
+        assert!(short < long, "{short} {long}");
+        let whole = qemu(&image, &[&args[..], &machine[..]].concat());
+        let token = whole["instructions_per_token"].as_u64().unwrap();
+        assert!(long * 4 < token, "{long} of {token}");
+    }
+}
+
+#[test]
+fn a_primed_image_goes_on_as_on_the_workstation() {
+    if !enabled() {
+        return;
+    }
+    let text = ["--prompt", "Once upon a time, there"];
+    let (demo, _) = on("mps2-an386", "m4");
+    let whole = json(&[&["run", arg(&demo), "-n", "9", "--json"], &text[..]].concat());
+    let image = folder().join("primed.kgl");
+    for (name, text) in [("start", "Once upon a time"), ("all", text[1])] {
+        let from: &Path = if name == "all" { &image } else { &demo };
+        stdout(&[
+            "prime",
+            arg(from),
+            "--prompt",
+            text,
+            "--name",
+            name,
+            "-o",
+            arg(&image),
+        ]);
+    }
+    for args in [
+        ["--prompt", ", there"].as_slice(),
+        &["--prompt", "", "--from", "all"],
+    ] {
+        let args = [args, &["-n", "9"]].concat();
+        for board in [
+            [].as_slice(),
+            &["--load"],
+            &["--in-blocks"],
+            &["--slices", "3000"],
+        ] {
+            assert_same(&image, &args, board);
+            let found = qemu(&image, &[&args[..], board].concat());
+            assert_eq!(found["logits_hashes"], whole["logits_hashes"], "{board:?}");
+        }
+    }
+    assert_same(
+        &image,
+        &["--prompt", "a", "-n", "2", "--from", "empty"],
+        &[],
+    );
+    let unknown = ["--image", arg(&image), "--prompt", "a", "--from", "x"];
+    assert!(failure(&unknown).contains("no state of this name"));
+}

@@ -1,0 +1,64 @@
+//! Slices of a step: what one takes at most, and what all take together.
+
+use super::Results;
+use crate::prompt::Sampling;
+use crate::qemu::prepare;
+use anyhow::{Context, Result};
+use kinglet_protocol::{Machine, Request};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// The most weights of a product that a slice has.
+const SLICE_WEIGHTS: [u32; 4] = [512, 2048, 8192, 32768];
+
+/// The machines: a core with and one without an FPU.
+const MACHINES: [&str; 2] = ["mps2-an386", "mps2-an385-m0"];
+
+/// Tokens that are generated.
+const TOKENS: u32 = 4;
+
+/// What steps in slices take.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Slices {
+    pub core: String,
+    pub machine: String,
+    pub model: String,
+    pub weights: String,
+    pub slice_weights: u32,
+    /// Of the longest slice.
+    pub slice_instructions: u64,
+    /// Of a whole token in slices.
+    pub instructions_per_token: u64,
+}
+
+/// Runs a model in slices of several sizes.
+pub fn measure(
+    machine: &'static Machine,
+    [model, weights]: [&str; 2],
+    image: &Path,
+    results: &mut Results,
+) -> Result<()> {
+    if !MACHINES.contains(&machine.name) {
+        return Ok(());
+    }
+    let emulator = prepare(machine, image, true)?;
+    for slice_weights in SLICE_WEIGHTS {
+        let request = Request {
+            slice_weights,
+            ..Sampling::greedy(TOKENS).request(b"", false)?
+        };
+        let answer = emulator.ask(&request, Vec::new(), &mut |_| Ok(()))?;
+        let tokens = answer.tokens.iter();
+        let most = tokens.map(|token| token.instructions).max();
+        results.slices.push(Slices {
+            core: machine.core.into(),
+            machine: machine.name.into(),
+            model: model.into(),
+            weights: weights.into(),
+            slice_weights,
+            slice_instructions: answer.slice_instructions.context("no slices")?,
+            instructions_per_token: most.context("no token was generated")?,
+        });
+    }
+    Ok(())
+}
