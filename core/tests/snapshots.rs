@@ -246,7 +246,7 @@ fn ten_thousand_flipped_bits_are_refused() {
     for _ in 0..10_000 {
         let error = restore(&flip(&one, 0)).unwrap_err();
         let refused = [SnapshotError::Missing, SnapshotError::Damaged];
-        assert!(refused.contains(&error) || error == SnapshotError::OtherModel);
+        assert!(refused.contains(&error), "{error:?}");
         // The last save is damaged: the one before is there.
         let (found, found_bits) = restore(&flip(&two, two.bytes.len() / 2)).unwrap();
         assert_eq!((found.tokens, found_bits), (3, bits(&state(3))));

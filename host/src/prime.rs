@@ -66,12 +66,20 @@ pub fn with_state(image: &Image<'_>, state: &NamedState<'_>) -> Result<Vec<u8>, 
     Ok(bytes)
 }
 
-fn check(header: &Header, state: &NamedState<'_>) -> Result<(), PrimeError> {
-    let name = state.name;
+/// Whether a state can have this name.
+///
+/// # Errors
+/// [`PrimeError::Name`].
+pub fn check_name(name: &str) -> Result<(), PrimeError> {
     let fits = (1..=STATE_NAME_BYTES).contains(&name.len());
     if !fits || name.chars().any(char::is_control) || name == EMPTY {
         return Err(PrimeError::Name);
     }
+    Ok(())
+}
+
+fn check(header: &Header, state: &NamedState<'_>) -> Result<(), PrimeError> {
+    check_name(state.name)?;
     if state.tokens == 0 || state.next_token >= header.n_vocab {
         return Err(PrimeError::Tokens);
     }

@@ -76,7 +76,8 @@ fn a_primed_run_is_that_of_the_whole_text() {
         assert_eq!(names, ["start", "b", "more"]);
         // A name that is there is replaced.
         let before = std::fs::read(&image).unwrap().len();
-        prime(&image, &["--prompt", "Once upon a time, a bird"]);
+        let again = prime(&image, &["--prompt", "Once upon a time, a bird"]);
+        assert_eq!([&primed["replaced"], &again["replaced"]], [false, true]);
         assert_eq!(std::fs::read(&image).unwrap().len(), before);
         assert_same(&run(&image, &[]), &whole);
         assert!(stdout(&["inspect", arg(&image)]).contains("state        more"));
@@ -89,23 +90,30 @@ fn names_and_files_that_do_not_fit_are_refused() {
     let image = demo_image(folder.path(), "int4");
     let error = failure(&["run", arg(&image), "--from", "x"], 2);
     assert!(error.contains("kinglet prime"), "{error}");
-    prime(&image, &["--name", "one"]);
+    prime(&image, &["--prompt", "a", "--name", "one"]);
     let error = failure(&["run", arg(&image), "--from", "x"], 2);
     assert!(
         error.contains("`one`") && error.contains("`empty`"),
         "{error}"
     );
     for name in ["", "empty", "a name of twenty-five byte"] {
-        let error = failure(&["prime", arg(&image), "--name", name, "-o", "x.kgl"], 2);
+        let args = ["--prompt", "a", "--name", name, "-o", "x.kgl"];
+        let error = failure(&[&["prime", arg(&image)], &args[..]].concat(), 2);
         assert!(error.contains("--name"), "{error}");
     }
+    for from in ["empty", "one"] {
+        let error = failure(&["prime", arg(&image), "--from", from, "-o", "x.kgl"], 2);
+        assert!(error.contains("the prompt is empty"), "{error}");
+    }
     let checkpoint = kinglet_tests::demo_checkpoint();
-    let error = failure(&["prime", arg(&checkpoint), "-o", "x.kgl"], 2);
+    let text = ["--prompt", "a", "-o", "x.kgl"];
+    let error = failure(&[&["prime", arg(&checkpoint)], &text[..]].concat(), 2);
     assert!(error.contains("kinglet quantize"), "{error}");
     for number in 1..64 {
-        prime(&image, &["--name", &number.to_string()]);
+        prime(&image, &["--prompt", "a", "--name", &number.to_string()]);
     }
-    let error = failure(&["prime", arg(&image), "--name", "y", "-o", "x.kgl"], 1);
+    let more = [&["prime", arg(&image), "--name", "y"], &text[..]].concat();
+    let error = failure(&more, 1);
     assert!(error.contains("64 states"), "{error}");
 }
 

@@ -123,6 +123,7 @@ impl<P: Read + Write, B: Board> Console<'_, '_, P, B> {
         let Settings {
             tokens,
             sampling,
+            ref from,
             seed,
         } = self.settings;
         let tokenizer = self.model.image.tokenizer().ok_or(TextError::NoTokenizer)?;
@@ -130,7 +131,10 @@ impl<P: Read + Write, B: Board> Console<'_, '_, P, B> {
         let mut engine = self.model.engine(sampling, seed)?;
         // One token behind: the last of a prompt is where generating begins.
         let mut encoded = tokenizer.encode(prompt);
-        let mut token = encoded.next().unwrap_or(Ok(START_TOKEN))?;
+        let mut token = match engine.start_from(from)? {
+            Some(token) => token,
+            None => encoded.next().unwrap_or(Ok(START_TOKEN))?,
+        };
         for next in encoded {
             engine.feed(token)?;
             token = next?;

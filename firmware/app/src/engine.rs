@@ -2,9 +2,10 @@
 //! blocks where there is not.
 
 use core::fmt;
+use kinglet::image::START_STATE;
 use kinglet::{
     Answer, BlockSampler, BlockSession, BufferError, Image, ImageError, NotInBlocks, Sampler,
-    Sampling, Session, UnknownToken,
+    Sampling, Session, UnknownState, UnknownToken,
 };
 
 /// Why there is no model to speak with.
@@ -98,6 +99,21 @@ pub enum Engine<'i, 'b> {
 }
 
 impl Engine<'_, '_> {
+    /// Starts from a state of the image, or, without a name, from `start`
+    /// where there is one; `empty` is the empty text. Returns the token that
+    /// is to be read next.
+    pub fn start_from(&mut self, name: &str) -> Result<Option<u32>, UnknownState> {
+        let start = |name: &str| match self {
+            Self::Whole(session, _) => session.start_from(name),
+            Self::Blocks(session, _) => session.start_from(name),
+        };
+        match name {
+            "empty" => Ok(None),
+            "" => Ok(start(START_STATE).ok()),
+            name => start(name).map(Some),
+        }
+    }
+
     /// Reads a token.
     pub fn feed(&mut self, token: u32) -> Result<(), UnknownToken> {
         match self {
@@ -143,6 +159,8 @@ pub enum TextError {
     Buffer(BufferError),
     /// Tokens cannot be chosen so in blocks.
     Sampler(NotInBlocks),
+    /// The image has no such state.
+    State(UnknownState),
 }
 
 impl fmt::Display for TextError {
@@ -152,6 +170,7 @@ impl fmt::Display for TextError {
             Self::Token(error) => error.fmt(f),
             Self::Buffer(error) => error.fmt(f),
             Self::Sampler(error) => error.fmt(f),
+            Self::State(error) => error.fmt(f),
             Self::NoTokenizer => f.write_str("the image has no tokenizer that reads a prompt"),
         }
     }
@@ -172,6 +191,12 @@ impl From<UnknownToken> for TextError {
 impl From<BufferError> for TextError {
     fn from(error: BufferError) -> Self {
         Self::Buffer(error)
+    }
+}
+
+impl From<UnknownState> for TextError {
+    fn from(error: UnknownState) -> Self {
+        Self::State(error)
     }
 }
 

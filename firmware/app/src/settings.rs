@@ -1,11 +1,11 @@
 //! The console's commands, and what they set.
 
 use core::fmt;
+use kinglet::image::STATE_NAME_BYTES;
 use kinglet::Sampling;
-use kinglet_protocol::Name;
 
 /// What can be set.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Tokens of an answer.
     pub tokens: u32,
@@ -13,7 +13,7 @@ pub struct Settings {
     pub sampling: Sampling,
     /// The state that a prompt goes on from; `start` or the empty text
     /// without a name.
-    pub from: Name,
+    pub from: heapless::String<STATE_NAME_BYTES>,
     /// What the random draws follow from.
     pub seed: u64,
 }
@@ -50,7 +50,7 @@ impl Default for Settings {
         Self {
             tokens: 100,
             sampling: Sampling::greedy(),
-            from: Name::default(),
+            from: heapless::String::new(),
             seed: 0,
         }
     }
@@ -78,7 +78,7 @@ impl Settings {
             "top-k" => self.sampling.top_k = value.parse().ok()?,
             "top-p" => self.sampling.top_p = decimal(value)?,
             "repetition-penalty" => self.sampling.repetition_penalty = decimal(value)?,
-            "from" => self.from = Name::new(value)?,
+            "from" => self.from = value.try_into().ok()?,
             "seed" => self.seed = value.parse().ok()?,
             _ => return None,
         }

@@ -54,6 +54,9 @@ pub struct Request {
     pub in_blocks: bool,
     /// Take every step in slices of so many weights; with 0 in one piece.
     pub slice_weights: u32,
+    /// Save the state behind every token, forget it, and go on from the
+    /// snapshot.
+    pub resumed: bool,
     /// As in `kinglet::Sampling`; 0 is greedy.
     pub temperature: f32,
     /// As in `kinglet::Sampling`; 0 is no limit.
@@ -93,6 +96,7 @@ mod tests {
         every_logits: true,
         in_blocks: true,
         slice_weights: u32::MAX,
+        resumed: true,
         temperature: 0.8,
         top_k: u32::MAX,
         top_p: 0.9,

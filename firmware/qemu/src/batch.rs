@@ -2,6 +2,7 @@
 
 use crate::generate::{Report, Text, TextError};
 use crate::model::Model;
+use crate::resumed::Resumed;
 use crate::sliced::Sliced;
 use crate::work::{Blocks, Whole, Work};
 use core::fmt::Write;
@@ -45,11 +46,12 @@ fn read_request() -> Option<Request> {
 }
 
 fn answer(model: &mut Model, request: &Request) -> Result<(), TextError> {
-    match (request.in_blocks, request.slice_weights) {
-        (true, 0) => answer_in_blocks(model, request),
-        (true, _) => Err(TextError::SlicesOfBlocks),
-        (false, 0) => answer_whole(model, request),
-        (false, _) => answer_sliced(model, request),
+    match (request.in_blocks, request.slice_weights, request.resumed) {
+        (false, 0, false) => answer_whole(model, request),
+        (true, 0, false) => answer_in_blocks(model, request),
+        (false, 1.., false) => answer_sliced(model, request),
+        (false, 0, true) => answer_resumed(model, request),
+        _ => Err(TextError::OneWay),
     }
 }
 
@@ -72,6 +74,12 @@ fn answer_sliced(model: &mut Model, request: &Request) -> Result<(), TextError> 
     generate(&mut work, request)?;
     say!("{}", Line::SliceInstructions(work.most));
     Ok(())
+}
+
+#[inline(never)]
+fn answer_resumed(model: &mut Model, request: &Request) -> Result<(), TextError> {
+    let mut work = Resumed::new(model, sampling(request), request.seed)?;
+    generate(&mut work, request)
 }
 
 fn generate(work: &mut dyn Work, request: &Request) -> Result<(), TextError> {

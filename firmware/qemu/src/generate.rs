@@ -1,5 +1,6 @@
 //! From prompt to tokens, with the instructions that each of them costs.
 
+use crate::resumed::Failure;
 use crate::work::{Answered, Work};
 use core::fmt::Write;
 use kinglet::image::START_STATE;
@@ -30,8 +31,10 @@ pub enum TextError {
     Sampler(NotInBlocks),
     /// The image has no such state.
     State(UnknownState),
-    /// Slices are not for logits in blocks here.
-    SlicesOfBlocks,
+    /// A snapshot could not be saved or restored.
+    Snapshot(Failure),
+    /// A request has two of: in blocks, in slices, from snapshots.
+    OneWay,
 }
 
 impl core::fmt::Display for TextError {
@@ -42,7 +45,8 @@ impl core::fmt::Display for TextError {
             Self::Buffer(error) => error.fmt(f),
             Self::Sampler(error) => error.fmt(f),
             Self::State(error) => error.fmt(f),
-            Self::SlicesOfBlocks => f.write_str("slices are for all logits at once"),
+            Self::Snapshot(error) => error.fmt(f),
+            Self::OneWay => f.write_str("blocks, slices and snapshots exclude each other"),
             Self::NoTokenizer => f.write_str("the image has no tokenizer that reads a prompt"),
         }
     }
@@ -63,6 +67,12 @@ impl From<UnknownToken> for TextError {
 impl From<BufferError> for TextError {
     fn from(error: BufferError) -> Self {
         Self::Buffer(error)
+    }
+}
+
+impl From<Failure> for TextError {
+    fn from(error: Failure) -> Self {
+        Self::Snapshot(error)
     }
 }
 
@@ -166,21 +176,21 @@ impl<'s> Text<'s> {
     }
 
     /// Reads the token that is still to be read, without generating.
-    pub fn finish(&mut self) -> Result<(), UnknownToken> {
+    pub fn finish(&mut self) -> Result<(), TextError> {
         match self.last.take() {
             Some(token) => self.read(token),
             None => Ok(()),
         }
     }
 
-    fn give(&mut self, token: u32) -> Result<(), UnknownToken> {
+    fn give(&mut self, token: u32) -> Result<(), TextError> {
         self.finish()?;
         self.last = Some(token);
         self.tokens += 1;
         Ok(())
     }
 
-    fn read(&mut self, token: u32) -> Result<(), UnknownToken> {
+    fn read(&mut self, token: u32) -> Result<(), TextError> {
         if self.report == Report::Logits {
             let (hash, instructions) = self.work.hash(token)?;
             self.instructions += instructions;
@@ -201,14 +211,14 @@ impl<'s> Text<'s> {
     }
 
     /// Generates a token. Behind a prompt, see [`Text::end_prompt`].
-    pub fn choose(&mut self) -> Result<Chosen, UnknownToken> {
+    pub fn choose(&mut self) -> Result<Chosen, TextError> {
         let chosen = self.work.choose(self.last.unwrap_or(START_TOKEN))?;
         self.last = Some(chosen.id);
         Ok(chosen)
     }
 
     /// Answers with a class. Behind a prompt, see [`Text::end_prompt`].
-    pub fn answer(&mut self) -> Result<Answered, UnknownToken> {
+    pub fn answer(&mut self) -> Result<Answered, TextError> {
         self.work.answer(self.last.take().unwrap_or(START_TOKEN))
     }
 

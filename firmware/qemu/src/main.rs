@@ -14,6 +14,7 @@ mod entry;
 mod generate;
 mod input;
 mod model;
+mod resumed;
 // The source and not the crate: linked in, the application's copies of the
 // library's generic functions change what the compiler inlines here, and a
 // token takes 1 % more instructions.

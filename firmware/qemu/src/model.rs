@@ -16,6 +16,8 @@ pub struct Model {
     pub state: &'static mut [f32],
     /// `Header::scratch_len` floats or more.
     pub scratch: &'static mut [f32],
+    /// RAM that nothing else uses, if the machine has any.
+    pub spare: &'static mut [u8],
 }
 
 /// The image is a part of the program: the sizes of its buffers are known
@@ -24,6 +26,7 @@ pub struct Model {
 mod linked {
     use super::{BootError, Image, Model};
     use kinglet::{Header, ImageError};
+    use kinglet_board::spare_ram;
 
     static IMAGE: &[u8] = kinglet::include_image!(concat!(env!("OUT_DIR"), "/model.kgl"));
 
@@ -57,6 +60,7 @@ mod linked {
             image: Image::new(IMAGE)?,
             state,
             scratch,
+            spare: spare_ram().unwrap_or_default(),
         })
     }
 }
@@ -86,11 +90,12 @@ mod loaded {
         }
         let (image, rest) = ram.split_at_mut(image);
         let (state, rest) = rest.split_at_mut(header.state_bytes());
-        let (scratch, _) = rest.split_at_mut(header.scratch_bytes());
+        let (scratch, spare) = rest.split_at_mut(header.scratch_bytes());
         Ok(Model {
             image: Image::new(image)?,
             state: bytemuck::cast_slice_mut(state),
             scratch: bytemuck::cast_slice_mut(scratch),
+            spare,
         })
     }
 }

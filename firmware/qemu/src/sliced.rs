@@ -1,12 +1,11 @@
 //! The model at work in slices, and what a slice costs at most.
 
-use crate::generate::Chosen;
+use crate::generate::{Chosen, TextError};
 use crate::model::Model;
-use crate::work::Work;
+use crate::work::{Answered, Work};
 use kinglet::hash::logits_hash;
 use kinglet::{
-    BeginError, BufferError, Image, Sampler, Sampling, Session, SlicedSession, UnknownState,
-    UnknownToken,
+    Answer, BeginError, BufferError, Image, Sampler, Sampling, Session, SlicedSession, UnknownState,
 };
 use kinglet_board::{since, ticks};
 use kinglet_protocol::Request;
@@ -37,10 +36,10 @@ impl<'b> Sliced<'b> {
     }
 
     /// A step to its end; returns instructions.
-    fn run(&mut self, begin: Result<(), BeginError>) -> Result<u64, UnknownToken> {
+    fn run(&mut self, begin: Result<(), BeginError>) -> Result<u64, TextError> {
         match begin {
             Ok(()) => {}
-            Err(BeginError::Token(error)) => return Err(error),
+            Err(BeginError::Token(error)) => return Err(error.into()),
             // Every step is run to its end.
             Err(_) => return Ok(0),
         }
@@ -70,18 +69,18 @@ impl Work for Sliced<'_> {
         self.session.start_from(name)
     }
 
-    fn feed(&mut self, token: u32) -> Result<u64, UnknownToken> {
+    fn feed(&mut self, token: u32) -> Result<u64, TextError> {
         let begin = self.session.begin_feed(token);
         self.run(begin)
     }
 
-    fn hash(&mut self, token: u32) -> Result<(u64, u64), UnknownToken> {
+    fn hash(&mut self, token: u32) -> Result<(u64, u64), TextError> {
         let begin = self.session.begin(token);
         let instructions = self.run(begin)?;
         Ok((logits_hash(self.logits()), instructions))
     }
 
-    fn choose(&mut self, token: u32) -> Result<Chosen, UnknownToken> {
+    fn choose(&mut self, token: u32) -> Result<Chosen, TextError> {
         let (hash, stepped) = self.hash(token)?;
         let start = ticks();
         let Self {
@@ -90,6 +89,16 @@ impl Work for Sliced<'_> {
         let id = sampler.sample(session.logits().unwrap_or_default());
         Ok(Chosen {
             id,
+            hash,
+            instructions: stepped + since(start),
+        })
+    }
+    fn answer(&mut self, token: u32) -> Result<Answered, TextError> {
+        let (hash, stepped) = self.hash(token)?;
+        let start = ticks();
+        let answer = Answer::of(self.logits());
+        Ok(Answered {
+            answer,
             hash,
             instructions: stepped + since(start),
         })

@@ -7,7 +7,6 @@ use kinglet::hash::{logits_hash, LogitsHash};
 use kinglet::{
     Answer, BlockSampler, BlockSession, BufferError, Image, Sampler, Sampling, Session,
     UnknownState,
-    UnknownToken,
 };
 use kinglet_board::{since, ticks};
 
@@ -20,17 +19,17 @@ pub trait Work {
     fn start_from(&mut self, name: &str) -> Result<u32, UnknownState>;
 
     /// Reads a token; returns instructions.
-    fn feed(&mut self, token: u32) -> Result<u64, UnknownToken>;
+    fn feed(&mut self, token: u32) -> Result<u64, TextError>;
 
     /// Reads a token; returns the hash of the logits, and instructions
     /// without those of the hash.
-    fn hash(&mut self, token: u32) -> Result<(u64, u64), UnknownToken>;
+    fn hash(&mut self, token: u32) -> Result<(u64, u64), TextError>;
 
     /// Reads a token and chooses the next.
-    fn choose(&mut self, token: u32) -> Result<Chosen, UnknownToken>;
+    fn choose(&mut self, token: u32) -> Result<Chosen, TextError>;
 
     /// Reads a token and answers with a class.
-    fn answer(&mut self, token: u32) -> Result<Answered, UnknownToken>;
+    fn answer(&mut self, token: u32) -> Result<Answered, TextError>;
 }
 
 /// A class, and how it came about.
@@ -45,8 +44,8 @@ pub struct Answered {
 
 /// All logits at once.
 pub struct Whole<'b> {
-    session: Session<'static, 'b>,
-    sampler: Sampler,
+    pub session: Session<'static, 'b>,
+    pub sampler: Sampler,
 }
 
 impl<'b> Whole<'b> {
@@ -69,20 +68,20 @@ impl Work for Whole<'_> {
         self.session.start_from(name)
     }
 
-    fn feed(&mut self, token: u32) -> Result<u64, UnknownToken> {
+    fn feed(&mut self, token: u32) -> Result<u64, TextError> {
         let start = ticks();
         self.session.feed(&[token])?;
         Ok(since(start))
     }
 
-    fn hash(&mut self, token: u32) -> Result<(u64, u64), UnknownToken> {
+    fn hash(&mut self, token: u32) -> Result<(u64, u64), TextError> {
         let start = ticks();
         let logits = self.session.step(token)?;
         let instructions = since(start);
         Ok((logits_hash(logits), instructions))
     }
 
-    fn choose(&mut self, token: u32) -> Result<Chosen, UnknownToken> {
+    fn choose(&mut self, token: u32) -> Result<Chosen, TextError> {
         let start = ticks();
         let logits = self.session.step(token)?;
         let stepped = since(start);
@@ -96,7 +95,7 @@ impl Work for Whole<'_> {
         })
     }
 
-    fn answer(&mut self, token: u32) -> Result<Answered, UnknownToken> {
+    fn answer(&mut self, token: u32) -> Result<Answered, TextError> {
         let start = ticks();
         let logits = self.session.step(token)?;
         let answer = Answer::of(logits);
@@ -135,13 +134,13 @@ impl Work for Blocks<'_> {
         self.session.start_from(name)
     }
 
-    fn feed(&mut self, token: u32) -> Result<u64, UnknownToken> {
+    fn feed(&mut self, token: u32) -> Result<u64, TextError> {
         let start = ticks();
         self.session.feed(&[token])?;
         Ok(since(start))
     }
 
-    fn hash(&mut self, token: u32) -> Result<(u64, u64), UnknownToken> {
+    fn hash(&mut self, token: u32) -> Result<(u64, u64), TextError> {
         let start = ticks();
         let mut hash = Hash::default();
         self.session
@@ -150,7 +149,7 @@ impl Work for Blocks<'_> {
         Ok((hash.hash.finish(), instructions))
     }
 
-    fn choose(&mut self, token: u32) -> Result<Chosen, UnknownToken> {
+    fn choose(&mut self, token: u32) -> Result<Chosen, TextError> {
         let start = ticks();
         let mut hash = Hash::default();
         self.session.step_in_blocks(token, |first, logits| {
@@ -165,7 +164,7 @@ impl Work for Blocks<'_> {
         })
     }
 
-    fn answer(&mut self, token: u32) -> Result<Answered, UnknownToken> {
+    fn answer(&mut self, token: u32) -> Result<Answered, TextError> {
         let start = ticks();
         let mut hash = Hash::default();
         let mut answer = Answer::new();

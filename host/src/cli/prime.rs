@@ -5,12 +5,10 @@ use super::prompt::Prompt;
 use super::start::Origin;
 use super::table::thousands;
 use super::BadUse;
-use crate::engine::open_image;
-use crate::engine::Engine;
-use crate::prime::{with_state, PrimeError};
+use crate::engine::{open_image, Engine};
+use crate::prime::{check_name, with_state};
 use anyhow::{Context, Result};
 use kinglet::image::{NamedState, START_STATE};
-use kinglet::START_TOKEN;
 use serde::Serialize;
 use std::io::Write;
 use std::path::PathBuf;
@@ -43,7 +41,7 @@ pub struct Args {
     /// The image to write; may be the one that is read
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// Print one JSON object: name, tokens, image_bytes
+    /// Print one JSON object: name, tokens, replaced (whether the name was there), image_bytes
     #[arg(long)]
     json: bool,
 }
@@ -52,10 +50,12 @@ pub struct Args {
 struct Report<'a> {
     name: &'a str,
     tokens: u32,
+    replaced: bool,
     image_bytes: usize,
 }
 
 pub fn run(args: &Args) -> Result<()> {
+    check_name(&args.name).map_err(|error| BadUse(error.to_string()))?;
     let engine = Engine::open(&args.image, 0.0)?;
     if !engine.is_image() {
         let file = args.image.display();
@@ -66,10 +66,11 @@ pub fn run(args: &Args) -> Result<()> {
     let start = Origin::new(Some(&args.from)).start(&engine, &args.image)?;
     let mut tokens: Vec<u32> = start.next_token.into_iter().collect();
     tokens.extend(args.prompt.tokens(&engine)?);
-    if tokens.is_empty() {
-        tokens.push(START_TOKEN);
-    }
-    let (&last, before) = tokens.split_last().context("a text has a token")?;
+    let given = tokens.len() - usize::from(start.next_token.is_some());
+    let Some((&last, before)) = tokens.split_last().filter(|_| given > 0) else {
+        let message = "the prompt is empty: give a text with --prompt or --prompt-file";
+        return Err(BadUse(message.to_owned()).into());
+    };
     let mut runner = start.runner;
     let bar = progress_bar(before.len() as u64, "tokens");
     for chunk in before.chunks(CHUNK_TOKENS) {
@@ -77,8 +78,7 @@ pub fn run(args: &Args) -> Result<()> {
         bar.inc(chunk.len() as u64);
     }
     bar.finish_and_clear();
-    // The token that an earlier text ended with was counted there.
-    let counted = start.tokens as usize + tokens.len() - usize::from(start.next_token.is_some());
+    let counted = start.tokens as usize + given;
     let file = open_image(&args.image)?;
     let state = NamedState {
         name: &args.name,
@@ -86,14 +86,13 @@ pub fn run(args: &Args) -> Result<()> {
         next_token: last,
         words: runner.state().context("an image has a state")?,
     };
-    let bytes = with_state(&file.image(), &state).map_err(|error| match error {
-        PrimeError::Name => BadUse(error.to_string()).into(),
-        error => anyhow::Error::from(error).context(args.image.display().to_string()),
-    })?;
+    let bytes =
+        with_state(&file.image(), &state).with_context(|| args.image.display().to_string())?;
     write_file(&args.output, |out| Ok(out.write_all(&bytes)?))?;
     let report = Report {
         name: &args.name,
         tokens: state.tokens,
+        replaced: file.image().state_named(&args.name).is_some(),
         image_bytes: bytes.len(),
     };
     if args.json {
@@ -103,12 +102,11 @@ pub fn run(args: &Args) -> Result<()> {
         thousands(report.tokens.into()),
         thousands(bytes.len() as u64),
     );
-    let mut out = std::io::stdout();
+    let (output, name) = (args.output.display(), &args.name);
+    let done = if report.replaced { "replaced" } else { "added" };
     writeln!(
-        out,
-        "{}: state `{}`, a text of {tokens} tokens; image of {bytes} bytes",
-        args.output.display(),
-        args.name
+        std::io::stdout(),
+        "{output}: {done} state `{name}`, a text of {tokens} tokens; image of {bytes} bytes"
     )?;
     Ok(())
 }

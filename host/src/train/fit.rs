@@ -143,5 +143,6 @@ fn header(settings: &Settings, classes: usize) -> Header {
         ranks: dimensions.ranks.map(|rank| rank as u16),
         metadata: span(METADATA_BYTES),
         vocabulary: span(vocabulary),
+        states: span(0),
     }
 }

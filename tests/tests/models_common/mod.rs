@@ -28,6 +28,7 @@ pub fn random_image(version: Version, state: StateFormat, weights: Bits) -> Imag
         embd: 36,
         ffn: 70,
         vocab: 131,
+        classes: 0,
         heads: if version == Version::V4 { 0 } else { 3 },
         ranks: match version {
             Version::V6 => [10, 7, 0, 0],
@@ -50,6 +51,7 @@ pub fn random_image(version: Version, state: StateFormat, weights: Bits) -> Imag
         name: "random",
         producer: "test",
         source: "",
+        labels: "",
     };
     let packed = pack(&model, &options, &metadata, |_, _| {}).expect("it fits");
     ImageFile::new(&packed.bytes).expect("a good image")

@@ -101,6 +101,7 @@ impl Sampling {
             seed: self.chosen.seed,
             in_blocks: false,
             slice_weights: 0,
+            resumed: false,
         })
     }
 

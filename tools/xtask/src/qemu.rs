@@ -49,8 +49,8 @@ pub struct Args {
     ///
     /// Keys: machine, tokens, logits_hashes, text, instructions_per_token
     /// (the median), instructions (of each token), prompt_tokens,
-    /// prompt_instructions, slice_instructions (with --slices), state_bytes, scratch_bytes, stack_bytes,
-    /// flash_bytes, ram_bytes, image_bytes.
+    /// prompt_instructions, slice_instructions (with --slices), state_bytes,
+    /// scratch_bytes, stack_bytes, flash_bytes, ram_bytes, image_bytes.
     #[arg(long)]
     json: bool,
     /// With --json: compute and hash the logits at every token of the prompt, too
@@ -69,6 +69,12 @@ pub struct Args {
     /// slice_instructions, the most that a slice took.
     #[arg(long, value_name = "N", conflicts_with = "in_blocks", value_parser = clap::value_parser!(u32).range(1..))]
     slices: Option<u32>,
+    /// Behind every token save the state to flash, forget it, and go on from the snapshot
+    ///
+    /// Not for the console. The same tokens; the flash is simulated in the
+    /// board's spare RAM.
+    #[arg(long, conflicts_with_all = ["in_blocks", "slices"])]
+    snapshots: bool,
 }
 
 /// The command `qemu`.
@@ -79,6 +85,7 @@ pub fn run(args: &Args) -> Result<()> {
         Some(prompt) => prompt,
         None if args.json => Vec::new(),
         None if args.in_blocks => bail!("--in-blocks needs a prompt or --json"),
+        None if args.snapshots => bail!("--snapshots needs a prompt or --json"),
         None if args.slices.is_some() => bail!("--slices needs a prompt or --json"),
         None => return emulator.converse(args.origin.command() + &args.sampling.commands()),
     };
@@ -86,6 +93,7 @@ pub fn run(args: &Args) -> Result<()> {
         in_blocks: args.in_blocks,
         from: args.origin.name(),
         slice_weights: args.slices.unwrap_or(0),
+        resumed: args.snapshots,
         ..args.sampling.request(&prompt, args.every_logits)?
     };
     let mut out = io::stdout();
