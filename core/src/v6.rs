@@ -94,7 +94,7 @@ fn time_mix<P: Pace>(
     })?;
     let mut shifts = z.chunks_mut(header.dim(ShiftRank).max(1));
     let mut next = || shifts.next().unwrap_or_default();
-    let inputs = [&*xx, &*state.att_x];
+    let inputs = [xx, &*state.att_x];
     let mix = steered(parts, next(), product, pace, m)?;
     // What moved the mix makes room for the hidden vector of the decay.
     let max = pace.find_max(|| token_shift_less(inputs, mix, m, tmp))?;

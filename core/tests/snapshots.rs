@@ -287,17 +287,17 @@ fn another_model_is_refused_and_not_in_the_way() {
 #[test]
 fn what_does_not_fit_is_said() {
     let image = image();
-    let flash = Flash::<4, 1024>::new(2);
+    let flash = Flash::<4, 512>::new(2);
     let new = |region| Snapshots::new(flash.clone(), region).map(|_| ());
-    assert_eq!(new(0..2048), Ok(()));
-    for region in [0..4096, 4..2048, 0..2000] {
+    assert_eq!(new(0..1024), Ok(()));
+    for region in [0..2048, 4..1024, 0..1000] {
         assert_eq!(
             new(region.clone()),
             Err(SnapshotError::Region),
             "{region:?}"
         );
     }
-    let needed = Snapshots::<Flash<4, 1024>>::region_bytes(image.header());
+    let needed = Snapshots::<Flash<4, 512>>::region_bytes(image.header());
     let mut snapshots = open(flash);
     let mut state = state(1);
     let saved = snapshots.save(&image, &state, 0);

@@ -10,16 +10,17 @@ use common::{assert_same, enabled, failure, qemu};
 use kinglet_tests::{arg, demo_checkpoint, json, stdout};
 use std::path::{Path, PathBuf};
 
-fn folder() -> &'static Path {
-    let folder = Path::new(concat!(env!("CARGO_TARGET_TMPDIR"), "/qemu_starts"));
-    std::fs::create_dir_all(folder).expect("the target folder can be written");
+/// A folder for one test.
+fn folder(test: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
+    std::fs::create_dir_all(&folder).expect("the target folder can be written");
     folder
 }
 
 /// The demo model for a machine's family of cores, and what else its firmware
 /// is asked.
-fn on(machine: &'static str, target: &str) -> (PathBuf, [&'static str; 2]) {
-    let (checkpoint, image) = (demo_checkpoint(), folder().join(format!("{target}.kgl")));
+fn on(folder: &Path, machine: &'static str, target: &str) -> (PathBuf, [&'static str; 2]) {
+    let (checkpoint, image) = (demo_checkpoint(), folder.join(format!("{target}.kgl")));
     let pack = ["quantize", arg(&checkpoint), "-o", arg(&image)];
     let args = ["--weights", "int4", "--target", target];
     stdout(&[&pack[..], &args].concat());
@@ -31,9 +32,10 @@ fn slices_are_those_of_a_whole_step() {
     if !enabled() {
         return;
     }
+    let folder = folder("slices");
     let args = ["--prompt", "Once upon", "-n", "3", "--every-logits"];
     for (machine, target) in [("mps2-an386", "m4"), ("mps2-an385-m0", "m0")] {
-        let (image, machine) = on(machine, target);
+        let (image, machine) = on(&folder, machine, target);
         let most = |slices: &str| {
             let board = [&machine[..], &["--slices", slices]].concat();
             assert_same(&image, &args, &board);
@@ -48,15 +50,57 @@ fn slices_are_those_of_a_whole_step() {
     }
 }
 
+/// A random model of RWKV-7.
+fn seventh(folder: &Path) -> PathBuf {
+    let (checkpoint, image) = (folder.join("v7.safetensors"), folder.join("v7.kgl"));
+    let synth = ["synth", "--version", "v7", "-o", arg(&checkpoint)];
+    let size = ["--layers", "2", "--channels", "64", "--head-size", "32"];
+    stdout(&[&synth[..], &size].concat());
+    let pack = ["quantize", arg(&checkpoint), "-o", arg(&image)];
+    stdout(&[&pack[..], &["--weights", "int4"]].concat());
+    image
+}
+
+#[test]
+fn slices_and_losses_of_power_change_nothing_in_any_start() {
+    if !enabled() {
+        return;
+    }
+    let folder = folder("ties");
+    let (demo, _) = on(&folder, "mps2-an386", "m4");
+    for image in [demo, seventh(&folder)] {
+        let text = ["--prompt", "A dog. A cat.", "-n", "5", "--json"];
+        let whole = json(&[&["run", arg(&image)], &text[..]].concat());
+        let primed = image.with_extension("primed.kgl");
+        let prime = ["prime", arg(&image), "-o", arg(&primed)];
+        stdout(&[&prime[..], &["--prompt", "A dog."]].concat());
+        for board in [
+            &[][..],
+            &["--slices", "700"],
+            &["--snapshots"],
+            &["--in-blocks"],
+        ] {
+            for (image, prompt) in [(&image, "A dog. A cat."), (&primed, " A cat.")] {
+                let args = ["--prompt", prompt, "-n", "5"];
+                let found = qemu(image, &[&args[..], board].concat());
+                for key in ["tokens", "logits_hashes"] {
+                    assert_eq!(found[key], whole[key], "{key} {board:?} {prompt}");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn a_primed_image_goes_on_as_on_the_workstation() {
     if !enabled() {
         return;
     }
+    let folder = folder("primed");
     let text = ["--prompt", "Once upon a time, there"];
-    let (demo, _) = on("mps2-an386", "m4");
+    let (demo, _) = on(&folder, "mps2-an386", "m4");
     let whole = json(&[&["run", arg(&demo), "-n", "9", "--json"], &text[..]].concat());
-    let image = folder().join("primed.kgl");
+    let image = folder.join("primed.kgl");
     for (name, text) in [("start", "Once upon a time"), ("all", text[1])] {
         let from: &Path = if name == "all" { &image } else { &demo };
         stdout(&[

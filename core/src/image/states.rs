@@ -61,7 +61,7 @@ impl<'a> States<'a> {
         }
     }
 
-    fn count(&self) -> usize {
+    fn stored(&self) -> usize {
         u32_at(self.section, 0).unwrap_or(0) as usize
     }
 
@@ -69,7 +69,7 @@ impl<'a> States<'a> {
         let at = FRONT_BYTES.checked_add(index.checked_mul(ENTRY_BYTES)?)?;
         let (name, _) = self.section.get(at..)?.split_at_checked(STATE_NAME_BYTES)?;
         let len = name.iter().take_while(|&&byte| byte != 0).count();
-        let state_at = FRONT_BYTES + self.count() * ENTRY_BYTES + index * self.state_bytes;
+        let state_at = FRONT_BYTES + self.stored() * ENTRY_BYTES + index * self.state_bytes;
         let state = self.section.get(state_at..)?.get(..self.state_bytes)?;
         Some(NamedState {
             name: core::str::from_utf8(name.get(..len)?).ok()?,
@@ -84,7 +84,7 @@ impl<'a> Iterator for States<'a> {
     type Item = NamedState<'a>;
 
     fn next(&mut self) -> Option<NamedState<'a>> {
-        if self.index >= self.count() {
+        if self.index >= self.stored() {
             return None;
         }
         self.index += 1;

@@ -49,7 +49,7 @@ impl core::error::Error for BeginError {}
 /// `docs/performance.md` says what slices take.
 ///
 /// ```
-/// # let bytes = kinglet::include_image!("../tests/data/tiny.kgl");
+#[doc = concat!("# let bytes = kinglet::include_image!(\"", env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny.kgl\");")]
 /// # async fn yield_now() {}
 /// use kinglet::{Image, Sample, Sampler, Sampling, Session, SlicedSession};
 ///

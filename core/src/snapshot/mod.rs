@@ -170,8 +170,9 @@ impl<F: NorFlash> Snapshots<F> {
         let sequence = last.map_or(0, |(_, record)| record.sequence.wrapping_add(1));
         let record = Record::new(header, sequence, tokens);
         let mut slot = self.slot(index);
-        slot.write(&record, bytemuck::cast_slice(state))?;
-        match slot.check()? {
+        slot.write(&record, bytemuck::cast_slice(state))
+            .map_err(SnapshotError::Flash)?;
+        match slot.check().map_err(SnapshotError::Flash)? {
             Status::Good(written) if written == record => Ok(()),
             _ => Err(SnapshotError::NotWritten),
         }
@@ -213,7 +214,8 @@ impl<F: NorFlash> Snapshots<F> {
 
     /// What both slots hold.
     fn look(&mut self) -> Result<[Status; 2], SnapshotError<F::Error>> {
-        Ok([self.slot(0).check()?, self.slot(1).check()?])
+        let mut check = |index| self.slot(index).check().map_err(SnapshotError::Flash);
+        Ok([check(0)?, check(1)?])
     }
 
     fn slot(&mut self, index: u32) -> Slot<'_, F> {

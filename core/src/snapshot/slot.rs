@@ -6,7 +6,8 @@ use crate::image::{Header, CRC32};
 use core::ops::Range;
 use embedded_storage::nor_flash::NorFlash;
 
-/// The first bytes of the mark; a CRC-32 follows.
+/// The last bytes of the mark, behind a CRC-32: where the flash writes four
+/// bytes at once, or fewer, what was written last says that all is there.
 const MARK: [u8; 4] = *b"done";
 
 /// Bytes of the mark, before they are rounded up.
@@ -175,15 +176,16 @@ impl<'f, F: NorFlash> Slot<'f, F> {
 
 /// The mark of a snapshot of this checksum; zeros fill what is left.
 fn put_mark(bytes: &mut [u8], crc32: u32) {
-    let mark = MARK.into_iter().chain(crc32.to_le_bytes());
+    let mark = crc32.to_le_bytes().into_iter().chain(MARK);
     let mark = mark.chain(core::iter::repeat(0));
     bytes.iter_mut().zip(mark).for_each(|(to, from)| *to = from);
 }
 
 /// Whether the mark is that of this checksum; `None` where it is no mark.
 fn is_mark(bytes: &[u8], crc32: u32) -> Option<bool> {
-    let expected = MARK.into_iter().chain(crc32.to_le_bytes());
+    let expected = crc32.to_le_bytes().into_iter().chain(MARK);
     let mut expected = expected.chain(core::iter::repeat(0));
     let is_right = bytes.iter().all(|&byte| expected.next() == Some(byte));
-    bytes.starts_with(&MARK).then_some(is_right)
+    let mark = bytes.get(MARK_BYTES - MARK.len()..MARK_BYTES);
+    (mark == Some(&MARK)).then_some(is_right)
 }

@@ -103,7 +103,7 @@ impl Engine<'_, '_> {
     /// where there is one; `empty` is the empty text. Returns the token that
     /// is to be read next.
     pub fn start_from(&mut self, name: &str) -> Result<Option<u32>, UnknownState> {
-        let start = |name: &str| match self {
+        let mut start = |name: &str| match self {
             Self::Whole(session, _) => session.start_from(name),
             Self::Blocks(session, _) => session.start_from(name),
         };

@@ -70,7 +70,7 @@ pub fn run(args: &Args) -> Result<()> {
         prompt.push(START_TOKEN);
     }
     if !engine.labels().is_empty() {
-        return label(args, &engine, &prompt);
+        return label(args, &engine, runner, &prompt);
     }
     let options = args.sampling;
     let settings = Sampling {
@@ -106,9 +106,8 @@ struct LabelReport<'a> {
 }
 
 /// Prints the label of the prompt.
-fn label(args: &Args, engine: &Engine, prompt: &[u32]) -> Result<()> {
+fn label(args: &Args, engine: &Engine, mut runner: Runner<'_>, prompt: &[u32]) -> Result<()> {
     let (&last, before) = prompt.split_last().unwrap_or((&START_TOKEN, &[]));
-    let mut runner = engine.runner();
     runner.feed(before)?;
     let logits = runner.step(last)?;
     let answer = Answer::of(logits);

@@ -23,7 +23,8 @@ impl Needs {
     /// The needs of the model with this header, packed for `core`.
     pub fn new(header: &Header, core: Core) -> Self {
         let header = packed_for(header, core);
-        let behind = u64::from(header.vocabulary.bytes) + u64::from(header.metadata.bytes);
+        let behind = [header.vocabulary, header.metadata, header.states];
+        let behind: u64 = behind.iter().map(|span| u64::from(span.bytes)).sum();
         Self {
             image_bytes: HEADER_BYTES as u64 + header.weights_bytes() + behind,
             state_bytes: header.state_bytes() as u64,
@@ -215,6 +216,7 @@ mod tests {
             ranks: [0; 4],
             metadata: NOWHERE,
             vocabulary: NOWHERE,
+            states: NOWHERE,
         }
     }
 

@@ -171,7 +171,8 @@ impl Job {
                 let mut tests = cargo();
                 tests.args(["test", "--no-fail-fast", "--package", "kinglet-tests"]);
                 tests.args(["--test", "qemu", "--test", "machines", "--test", "sizes"]);
-                tests.args(["--test", "predictions"]);
+                tests.args(["--test", "predictions", "--test", "qemu_starts"]);
+                tests.args(["--test", "book"]);
                 vec![tests]
             }
             Job::Boards => boards(),
