@@ -1,6 +1,9 @@
 //! `cargo xtask intents`: sentences to train a classifier of commands with.
 
 mod file;
+mod hassil;
+mod home;
+mod home_assistant;
 mod pattern;
 mod sets;
 
@@ -34,7 +37,7 @@ const TEMPLATES: &str = "models/intents/templates.txt";
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
-    after_help = "Examples:\n  cargo xtask intents -o intents\n  cargo xtask intents -o intents --per-template 100 --seed 7"
+    after_help = "Examples:\n  cargo xtask intents -o intents\n  cargo xtask intents -o intents --per-template 100 --seed 7\n  cargo xtask intents --home-assistant en.json -o intents"
 )]
 pub struct Args {
     /// The directory to write into; made if it is not there
@@ -44,6 +47,11 @@ pub struct Args {
     /// The templates; without it, those of the repository
     #[arg(long, value_name = "FILE")]
     templates: Option<PathBuf>,
+
+    /// Templates of Home Assistant in place of them: data/en.json of the
+    /// package home-assistant-intents
+    #[arg(long, value_name = "FILE", conflicts_with = "templates")]
+    home_assistant: Option<PathBuf>,
 
     /// Sentences of one template in train.tsv, at most; in seen.tsv an eighth
     /// as many, in heldout.tsv a quarter
@@ -71,14 +79,16 @@ struct Count<'a> {
 
 /// The command `intents`.
 pub fn run(args: &Args) -> Result<()> {
-    let path = match &args.templates {
-        Some(path) => path.clone(),
-        None => root().join(TEMPLATES),
+    let intents = match (&args.home_assistant, &args.templates) {
+        (Some(path), _) => read(path, home_assistant::parse)?,
+        (None, Some(path)) => read(path, load)?,
+        (None, None) => read(&root().join(TEMPLATES), load)?,
     };
-    let text = fs::read_to_string(&path)
-        .with_context(|| format!("cannot read the templates {}", path.display()))?;
-    let intents = load(&text).with_context(|| path.display().to_string())?;
-    let sets = sets::draw(&intents, args.per_template as usize, args.seed);
+    let mut sets = sets::draw(&intents, args.per_template as usize, args.seed);
+    let ambiguous = sets::drop_ambiguous(&mut sets);
+    if ambiguous > 0 {
+        eprintln!("{ambiguous} sentences have two labels and are left out");
+    }
     write_sets(&args.output, &intents, &sets)?;
     let counts: Vec<_> = intents.iter().zip(&sets).map(count).collect();
     let mut out = std::io::stdout();
@@ -88,6 +98,12 @@ pub fn run(args: &Args) -> Result<()> {
         write!(out, "{}", table(&counts, &sets))?;
     }
     Ok(())
+}
+
+fn read(path: &Path, parse: fn(&str) -> Result<Vec<Intent>>) -> Result<Vec<Intent>> {
+    let text = fs::read_to_string(path)
+        .with_context(|| format!("cannot read the templates {}", path.display()))?;
+    parse(&text).with_context(|| path.display().to_string())
 }
 
 fn load(text: &str) -> Result<Vec<Intent>> {

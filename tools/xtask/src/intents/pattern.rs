@@ -16,6 +16,9 @@ const MAX_DEPTH: usize = 8;
 /// may be made of other lists. Expanding calls itself as often.
 const MAX_PATTERN_DEPTH: usize = 64;
 
+/// How much a sentence may go through: thousands of times what a person says.
+const MAX_STEPS: usize = 10_000;
+
 /// How many sentences a template may stand for: all are looked at, to find
 /// those that have two labels.
 const MAX_SENTENCES: u64 = 50_000;
@@ -27,12 +30,15 @@ pub struct Pattern {
     ways: u64,
     /// How deep its parts are nested, lists in lists included.
     depth: usize,
+    /// Parts and bytes that one sentence goes through, at most.
+    steps: usize,
     kind: Kind,
 }
 
 #[derive(Debug)]
 enum Kind {
-    Word(String),
+    /// Some text; a word ends with a space.
+    Text(String),
     /// One after the other; without any, nothing.
     All(Vec<Rc<Pattern>>),
     /// One of these.
@@ -62,20 +68,46 @@ impl Pattern {
         Ok(pattern)
     }
 
-    fn all(parts: Vec<Rc<Self>>) -> Rc<Self> {
+    /// Whether a sentence can be drawn from it with little stack and time,
+    /// whatever lists and rules it is made of.
+    pub fn check_size(&self) -> Result<()> {
+        ensure!(
+            self.depth <= MAX_PATTERN_DEPTH && self.steps <= MAX_STEPS,
+            "it is nested too deep or its sentences are too long: use shorter lists and rules"
+        );
+        Ok(())
+    }
+
+    /// A text as it is; spaces are made one afterwards.
+    pub fn text(text: &str) -> Rc<Self> {
+        Rc::new(Self {
+            ways: 1,
+            depth: 0,
+            steps: 1 + text.len(),
+            kind: Kind::Text(text.to_owned()),
+        })
+    }
+
+    /// One after the other, without a space between.
+    pub fn all(parts: Vec<Rc<Self>>) -> Rc<Self> {
         let product = |ways: u64, part: &Rc<Self>| ways.saturating_mul(part.ways);
         Rc::new(Self {
             ways: parts.iter().fold(1, product),
             depth: depth(&parts),
+            steps: parts
+                .iter()
+                .fold(1, |steps: usize, part| steps.saturating_add(part.steps)),
             kind: Kind::All(parts),
         })
     }
 
-    fn any(parts: Vec<Rc<Self>>) -> Rc<Self> {
+    /// One of these.
+    pub fn any(parts: Vec<Rc<Self>>) -> Rc<Self> {
         let sum = |ways: u64, part: &Rc<Self>| ways.saturating_add(part.ways);
         Rc::new(Self {
             ways: parts.iter().fold(0, sum),
             depth: depth(&parts),
+            steps: 1 + parts.iter().map(|part| part.steps).max().unwrap_or(0),
             kind: Kind::Any(parts),
         })
     }
@@ -88,26 +120,26 @@ impl Pattern {
     /// Every sentence.
     pub fn sentences(&self) -> impl Iterator<Item = String> + '_ {
         (0..self.ways).map(|way| {
-            let mut words = Vec::new();
-            self.expand(way, &mut words);
-            words.join(" ")
+            let mut text = String::new();
+            self.expand(way, &mut text);
+            single_spaces(&text)
         })
     }
 
-    /// The words of way `way`, smaller than `ways`.
-    fn expand<'a>(&'a self, mut way: u64, words: &mut Vec<&'a str>) {
+    /// Appends way `way`, smaller than `ways`.
+    fn expand(&self, mut way: u64, text: &mut String) {
         match &self.kind {
-            Kind::Word(word) => words.push(word),
+            Kind::Text(part) => text.push_str(part),
             Kind::All(parts) => {
                 for part in parts {
-                    part.expand(way % part.ways, words);
+                    part.expand(way % part.ways, text);
                     way /= part.ways;
                 }
             }
             Kind::Any(parts) => {
                 for part in parts {
                     if way < part.ways {
-                        return part.expand(way, words);
+                        return part.expand(way, text);
                     }
                     way -= part.ways;
                 }
@@ -119,18 +151,23 @@ impl Pattern {
     /// sentences each stands for: "turn on the light" is as frequent as the
     /// light of one of a dozen rooms.
     pub fn draw(&self, random: &mut Pcg32) -> String {
-        let mut words = Vec::new();
-        self.draw_words(random, &mut words);
-        words.join(" ")
+        let mut text = String::new();
+        self.draw_text(random, &mut text);
+        single_spaces(&text)
     }
 
-    fn draw_words<'a>(&'a self, random: &mut Pcg32, words: &mut Vec<&'a str>) {
+    fn draw_text(&self, random: &mut Pcg32, text: &mut String) {
         match &self.kind {
-            Kind::Word(word) => words.push(word),
-            Kind::All(parts) => parts.iter().for_each(|part| part.draw_words(random, words)),
-            Kind::Any(parts) => parts[below(parts.len(), random)].draw_words(random, words),
+            Kind::Text(part) => text.push_str(part),
+            Kind::All(parts) => parts.iter().for_each(|part| part.draw_text(random, text)),
+            Kind::Any(parts) => parts[below(parts.len(), random)].draw_text(random, text),
         }
     }
+}
+
+fn single_spaces(text: &str) -> String {
+    let words: Vec<_> = text.split_whitespace().collect();
+    words.join(" ")
 }
 
 fn depth(parts: &[Rc<Pattern>]) -> usize {
@@ -245,11 +282,7 @@ impl Parser<'_> {
             bail!("{found:?} is not allowed: sentences are of a to z, 0 to 9 and spaces");
         }
         self.text = rest;
-        Ok(Rc::new(Pattern {
-            ways: 1,
-            depth: 0,
-            kind: Kind::Word(word.to_owned()),
-        }))
+        Ok(Pattern::text(&format!("{word} ")))
     }
 }
 

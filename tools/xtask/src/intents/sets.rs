@@ -61,6 +61,29 @@ fn draw_intent(intent: &Intent, per_template: usize, random: &mut Pcg32) -> Sets
     sets
 }
 
+/// Drops sentences that were drawn under two labels: templates of others may
+/// have them. How many different ones.
+pub fn drop_ambiguous(sets: &mut [Sets]) -> usize {
+    let mut labels: HashMap<&str, usize> = HashMap::new();
+    let mut ambiguous = HashSet::new();
+    for (label, sets) in sets.iter().enumerate() {
+        for sentence in [&sets.train, &sets.seen, &sets.held_out]
+            .into_iter()
+            .flatten()
+        {
+            if *labels.entry(sentence).or_insert(label) != label {
+                ambiguous.insert(sentence.clone());
+            }
+        }
+    }
+    for sets in sets {
+        for set in [&mut sets.train, &mut sets.seen, &mut sets.held_out] {
+            set.retain(|sentence| !ambiguous.contains(sentence));
+        }
+    }
+    ambiguous.len()
+}
+
 /// At most `most` sentences of a template, in random order.
 fn distinct(template: &Template, most: usize, random: &mut Pcg32) -> Vec<String> {
     let pattern = &template.pattern;
@@ -147,6 +170,17 @@ go
         let mut train = draw(&intents, 16, 1).remove(0).train;
         train.sort();
         assert_eq!(train, ["a", "b", "c", "c d", "c e"]);
+    }
+
+    #[test]
+    fn sentences_of_two_labels_are_dropped_everywhere() {
+        let intents = parse("= a\n(go|stay)\n? x\n= b\n(run|x)\n? (go|y)").unwrap();
+        let mut sets = draw(&intents, 16, 1);
+        assert_eq!(drop_ambiguous(&mut sets), 2);
+        assert_eq!(sets[0].train, ["stay"]);
+        assert!(sets[0].held_out.is_empty());
+        assert_eq!(sets[1].train, ["run"]);
+        assert_eq!(sets[1].held_out, ["y"]);
     }
 
     #[test]
