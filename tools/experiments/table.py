@@ -1,5 +1,5 @@
 """Tables and a plot of docs/experiments.md, from the lines that
-transformer.sh prints and the measured costs of kernels (tools/plan/cores.toml).
+transformer.py prints and the measured costs of kernels (tools/plan/cores.toml).
 
 usage: python3 tools/experiments/table.py RESULTS.jsonl [PLOT.svg] > tables.md
 Needs Python 3.11 for tomllib, and nothing else.
@@ -14,7 +14,7 @@ from collections import defaultdict
 
 ROOT = pathlib.Path(__file__).parents[2]
 # Layers, channels, hidden channels of RWKV-4 and of the Transformer.
-SIZES = {"small": (2, 64, 256, 288), "large": (4, 128, 512, 576)}
+SIZES = {"small": (2, 64, 256, 228), "large": (4, 128, 512, 548)}
 NAMES = {"v4": "RWKV-4", "gpt": "Transformer"}
 VOCAB = 512
 HEAD = 32
@@ -37,14 +37,13 @@ def mean(values):
 
 
 def quality(runs):
-    print("| parameters | network | learning rate | bits per byte, three seeds | mean |")
+    print("| parameters | network | learning rate | bits per byte | mean of three seeds |")
     print("|---:|---|---:|---|---:|")
-    for (size, network, rate), of_rate in runs.items():
+    for (_, network, rate), of_rate in sorted(runs.items(), key=lambda item: (item[1][0]["parameters"] > 500_000, item[0][1] == "gpt", item[0][2])):
         scores = [run["best_validation"] for run in of_rate]
-        best = min(mean([r["best_validation"] for r in rs]) for (s, n, _), rs in runs.items() if (s, n) == (size, network))
-        mark = "**" if mean(scores) == best else ""
         each = ", ".join(f"{score:.3f}" for score in scores)
-        print(f"| {of_rate[0]['parameters']:,} | {NAMES[network]} | {rate} | {each} | {mark}{mean(scores):.3f}{mark} |")
+        tuned = f"**{mean(scores):.3f}**" if len(scores) > 1 else ""
+        print(f"| {of_rate[0]['parameters']:,} | {NAMES[network]} | {rate} | {each} | {tuned} |")
     print()
 
 
