@@ -108,7 +108,7 @@ fn a_checkpoint_comes_with_vocabulary_curve_and_card() {
     let text = file(folder.path(), "text.txt", sentences(2000, 3));
     let output = folder.path().join("model.safetensors");
     let recipe =
-        "text = ['text.txt']\nlayers = 1\nchannels = 32\nvocab = 150\nbudget = { steps = 60 }\n";
+        "text = ['text.txt']\nlayers = 1\nchannels = 32\nvocab = 180\nbudget = { steps = 60 }\n";
     let recipe = file(folder.path(), "recipe.toml", recipe);
     let report = json(&[
         "train",
@@ -121,7 +121,7 @@ fn a_checkpoint_comes_with_vocabulary_curve_and_card() {
     assert_eq!(report["steps"], 60);
     let card = fs::read_to_string(folder.path().join("model.md")).expect("a card");
     assert!(
-        card.contains("RWKV-4") && card.contains("150 entries"),
+        card.contains("RWKV-4") && card.contains("180 entries"),
         "{card}"
     );
     let curve = fs::read_to_string(folder.path().join("model.svg")).expect("a curve");
@@ -140,7 +140,7 @@ fn a_checkpoint_comes_with_vocabulary_curve_and_card() {
         "int8",
     ]);
     let inspected = json(&["inspect", arg(&image), "--json"]);
-    assert_eq!(inspected["tokenizer_entries"], 150);
+    assert_eq!(inspected["tokenizer_entries"], 180);
     for model in [&output, &image] {
         let run = json(&[
             "run",

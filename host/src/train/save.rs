@@ -189,7 +189,7 @@ pub fn save_checkpoint(
     paths.for_each(|path| *path = path.file_name().map(PathBuf::from).unwrap_or_default());
     let settings_text = serde_json::to_string(&told).unwrap_or_default();
     let mut metadata = BTreeMap::from([(SETTINGS_KEY.to_owned(), settings_text)]);
-    if settings.vocab > 256 {
+    if settings.vocab != 256 {
         metadata.insert(VOCABULARY_KEY.to_owned(), vocabulary.to_text());
     }
     if settings.task == Task::Classify {
