@@ -52,10 +52,11 @@ fn small() -> &'static Path {
     })
 }
 
-/// 512 bytes of English with characters of several bytes.
+/// 512 bytes of English, which the demo model has tokens for.
 fn long_prompt() -> PathBuf {
     let path = folder().join("prompt-512.txt");
-    let text = "Once upon a time a goldcrest met a kinglet. \"So very small!\" it said - ".repeat(8);
+    let text =
+        "Once upon a time a goldcrest met a kinglet. \"So very small!\" it said - ".repeat(8);
     std::fs::write(&path, &text.as_bytes()[..512]).unwrap();
     path
 }
