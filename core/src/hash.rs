@@ -1,9 +1,20 @@
-//! A fingerprint of logits, for comparing runs on different machines.
+//! Fingerprints: of logits, for comparing runs on different machines.
 
 const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 const PRIME: u64 = 0x0100_0000_01b3;
 
-/// FNV-1a, 64 bits, over the logits' little-endian bytes: equal for equal
+/// FNV-1a, 64 bits.
+pub fn fnv1a(bytes: impl Iterator<Item = u8>) -> u64 {
+    take_in(OFFSET, bytes)
+}
+
+fn take_in(hash: u64, bytes: impl Iterator<Item = u8>) -> u64 {
+    bytes.fold(hash, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(PRIME)
+    })
+}
+
+/// FNV-1a over the logits' little-endian bytes: equal for equal
 /// bits, on every core.
 pub fn logits_hash(logits: &[f32]) -> u64 {
     let mut hash = LogitsHash::default();
@@ -25,9 +36,7 @@ impl LogitsHash {
     /// Takes in the next logits.
     pub fn update(&mut self, logits: &[f32]) {
         let bytes = logits.iter().flat_map(|logit| logit.to_le_bytes());
-        self.0 = bytes.fold(self.0, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(PRIME)
-        });
+        self.0 = take_in(self.0, bytes);
     }
 
     /// The hash of all logits so far.

@@ -1,19 +1,16 @@
 //! Images with named states: texts that were read once, on the workstation.
 
 use kinglet::image::{
-    image_crc32, states_bytes, Header, NamedState, Span, ALIGN, CRC_OFFSET, HEADER_BYTES,
-    MAX_STATES, STATE_NAME_BYTES,
+    image_crc32, is_state_name, states_bytes, Header, NamedState, Span, ALIGN, CRC_OFFSET,
+    EMPTY_STATE, HEADER_BYTES, MAX_STATES, STATE_NAME_BYTES,
 };
 use kinglet::Image;
-
-/// What `--from` calls the empty text, so that no state has this name.
-pub const EMPTY: &str = "empty";
 
 /// Why an image cannot take a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PrimeError {
     /// The name has no bytes or too many, a control character, or a meaning.
-    #[error("a state's name has 1 to {STATE_NAME_BYTES} bytes, no control characters, and is not `{EMPTY}`: choose another --name")]
+    #[error("a state's name has 1 to {STATE_NAME_BYTES} bytes, no control characters, and is not `{EMPTY_STATE}`: choose another --name")]
     Name,
     /// The text has no tokens, or a last one that the model does not have.
     #[error("the text has no last token that the model knows")]
@@ -71,8 +68,7 @@ pub fn with_state(image: &Image<'_>, state: &NamedState<'_>) -> Result<Vec<u8>, 
 /// # Errors
 /// [`PrimeError::Name`].
 pub fn check_name(name: &str) -> Result<(), PrimeError> {
-    let fits = (1..=STATE_NAME_BYTES).contains(&name.len());
-    if !fits || name.chars().any(char::is_control) || name == EMPTY {
+    if !is_state_name(name) || name == EMPTY_STATE {
         return Err(PrimeError::Name);
     }
     Ok(())

@@ -5,7 +5,7 @@ mod models_common;
 
 use kinglet::hash::{logits_hash, LogitsHash};
 use kinglet::image::Bits;
-use kinglet::{BeginError, Image, Session, UnknownToken};
+use kinglet::{BeginError, Image, Session, SlicedSession, UnknownToken};
 use models_common::{random_image, MODELS};
 
 const TOKENS: [u32; 6] = [0, 97, 130, 5, 64, 97];
@@ -18,6 +18,14 @@ fn buffers(image: &Image<'_>) -> (Vec<f32>, Vec<f32>) {
     // What they hold before does not matter.
     let state = vec![f32::NAN; header.state_len()];
     (state, vec![f32::NAN; header.scratch_len()])
+}
+
+/// A session in slices, at an empty text.
+fn sliced<'i, 'b>(
+    image: &Image<'i>,
+    (state, scratch): &'b mut (Vec<f32>, Vec<f32>),
+) -> SlicedSession<'i, 'b> {
+    Session::new(image, state, scratch).unwrap().sliced()
 }
 
 /// The bits of logits and state behind each token.
@@ -39,9 +47,8 @@ fn slices_of_any_size_are_whole_steps() {
             let image = file.image();
             let expected = whole(&image);
             for max_weights in SLICES {
-                let (mut state, mut scratch) = buffers(&image);
-                let session = Session::new(&image, &mut state, &mut scratch).unwrap();
-                let mut session = session.sliced();
+                let mut own = buffers(&image);
+                let mut session = sliced(&image, &mut own);
                 for (&token, &expected) in TOKENS.iter().zip(&expected) {
                     session.begin(token).unwrap();
                     while session.advance(max_weights) {
@@ -61,12 +68,10 @@ fn nothing_but_the_buffers_holds_a_step() {
     for (version, format) in MODELS {
         let file = random_image(version, format, Bits::Int8);
         let image = file.image();
-        let (mut state, mut scratch) = buffers(&image);
-        let session = Session::new(&image, &mut state, &mut scratch).unwrap();
-        let mut session = session.sliced();
-        let (mut other_state, mut other_scratch) = buffers(&image);
-        let other = Session::new(&image, &mut other_state, &mut other_scratch).unwrap();
-        let mut other = other.sliced();
+        let mut own = buffers(&image);
+        let mut session = sliced(&image, &mut own);
+        let mut others = buffers(&image);
+        let mut other = sliced(&image, &mut others);
         for (&token, (hash, _)) in TOKENS.iter().zip(whole(&image)) {
             // Two sessions take turns.
             session.begin(token).unwrap();
@@ -107,9 +112,8 @@ fn fed_tokens_and_half_a_step_end_where_whole_ones_do() {
     for (version, format) in MODELS {
         let file = random_image(version, format, Bits::Int8);
         let image = file.image();
-        let (mut state, mut scratch) = buffers(&image);
-        let session = Session::new(&image, &mut state, &mut scratch).unwrap();
-        let mut session = session.sliced();
+        let mut own = buffers(&image);
+        let mut session = sliced(&image, &mut own);
         let (last, before) = TOKENS.split_last().unwrap();
         for &token in before {
             session.begin_feed(token).unwrap();
@@ -131,9 +135,8 @@ fn fed_tokens_and_half_a_step_end_where_whole_ones_do() {
 fn what_cannot_begin_changes_nothing() {
     let file = random_image(MODELS[0].0, MODELS[0].1, Bits::Int8);
     let image = file.image();
-    let (mut state, mut scratch) = buffers(&image);
-    let session = Session::new(&image, &mut state, &mut scratch).unwrap();
-    let mut session = session.sliced();
+    let mut own = buffers(&image);
+    let mut session = sliced(&image, &mut own);
     assert_eq!(
         session.begin(131),
         Err(BeginError::Token(UnknownToken(131)))

@@ -35,7 +35,10 @@ pub use parts::{
 };
 pub use reader::{Matrix, Parts, Table};
 #[cfg(feature = "states")]
-pub use states::{states_bytes, NamedState, States, MAX_STATES, START_STATE, STATE_NAME_BYTES};
+pub use states::{
+    is_state_name, states_bytes, NamedState, States, EMPTY_STATE, MAX_STATES, START_STATE,
+    STATE_NAME_BYTES,
+};
 pub use version::{StateFormat, Version};
 
 use crate::tokenizer::Tokenizer;

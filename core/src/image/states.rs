@@ -17,6 +17,16 @@ pub const STATE_NAME_BYTES: usize = 24;
 /// The name of the state that programs start from where nothing else is said.
 pub const START_STATE: &str = "start";
 
+/// What programs call the empty text where a state is asked for by name: none
+/// should have it.
+pub const EMPTY_STATE: &str = "empty";
+
+/// Whether a state can have this name: 1 to [`STATE_NAME_BYTES`] bytes without
+/// control characters.
+pub fn is_state_name(name: &str) -> bool {
+    (1..=STATE_NAME_BYTES).contains(&name.len()) && !name.chars().any(char::is_control)
+}
+
 /// Bytes of an entry: name, number of tokens, next token.
 const ENTRY_BYTES: usize = STATE_NAME_BYTES + 8;
 
@@ -107,9 +117,8 @@ pub(super) fn check(section: &[u8], header: &Header) -> Result<(), usize> {
         let at = FRONT_BYTES + index * ENTRY_BYTES;
         let state = states.get(index).ok_or(at)?;
         is_zero(section, at + state.name.len()..at + STATE_NAME_BYTES)?;
-        let is_name = !state.name.is_empty() && !state.name.chars().any(char::is_control);
         let mut before = states.clone().take(index);
-        if !is_name || before.any(|other| other.name == state.name) {
+        if !is_state_name(state.name) || before.any(|other| other.name == state.name) {
             return Err(at);
         }
         if state.tokens == 0 || state.next_token >= header.n_vocab {

@@ -2,7 +2,7 @@
 
 use crate::engine::{BootError, Model, TextError};
 use crate::port::{Line, LineBuffer, Port, LINE_BYTES};
-use crate::settings::{Command, Settings, HELP};
+use crate::settings::{origin, Command, Settings, HELP};
 use crate::Board;
 use core::fmt::{self, Write as _};
 use embedded_io::{Read, Write};
@@ -131,7 +131,7 @@ impl<P: Read + Write, B: Board> Console<'_, '_, P, B> {
         let mut engine = self.model.engine(sampling, seed)?;
         // One token behind: the last of a prompt is where generating begins.
         let mut encoded = tokenizer.encode(prompt);
-        let mut token = match engine.start_from(from)? {
+        let mut token = match origin(from, |name| engine.start_from(name))? {
             Some(token) => token,
             None => encoded.next().unwrap_or(Ok(START_TOKEN))?,
         };

@@ -2,7 +2,6 @@
 //! blocks where there is not.
 
 use core::fmt;
-use kinglet::image::START_STATE;
 use kinglet::{
     Answer, BlockSampler, BlockSession, BufferError, Image, ImageError, NotInBlocks, Sampler,
     Sampling, Session, UnknownState, UnknownToken,
@@ -99,18 +98,11 @@ pub enum Engine<'i, 'b> {
 }
 
 impl Engine<'_, '_> {
-    /// Starts from a state of the image, or, without a name, from `start`
-    /// where there is one; `empty` is the empty text. Returns the token that
-    /// is to be read next.
-    pub fn start_from(&mut self, name: &str) -> Result<Option<u32>, UnknownState> {
-        let mut start = |name: &str| match self {
+    /// Starts from a state of the image; returns the token to be read next.
+    pub fn start_from(&mut self, name: &str) -> Result<u32, UnknownState> {
+        match self {
             Self::Whole(session, _) => session.start_from(name),
             Self::Blocks(session, _) => session.start_from(name),
-        };
-        match name {
-            "empty" => Ok(None),
-            "" => Ok(start(START_STATE).ok()),
-            name => start(name).map(Some),
         }
     }
 

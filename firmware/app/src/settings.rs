@@ -1,7 +1,7 @@
 //! The console's commands, and what they set.
 
 use core::fmt;
-use kinglet::image::STATE_NAME_BYTES;
+use kinglet::image::{EMPTY_STATE, START_STATE, STATE_NAME_BYTES};
 use kinglet::Sampling;
 
 /// What can be set.
@@ -43,6 +43,23 @@ A line is a prompt; an empty one lets the model begin. Commands:
   /from start             the state of the image that a prompt goes on from, or empty
   /help, /quit            this text; leave
 Several commands fit a line. A prompt that begins with a slash needs two.";
+
+/// Where a text goes on from: the state `from` of the image, which `start`
+/// starts from; without a name [`START_STATE`], where there is one. Returns the
+/// token to be read next, none behind the empty text.
+///
+/// # Errors
+/// That of `start`, for a state asked for by name.
+pub fn origin<E>(
+    from: &str,
+    mut start: impl FnMut(&str) -> Result<u32, E>,
+) -> Result<Option<u32>, E> {
+    match from {
+        EMPTY_STATE => Ok(None),
+        "" => Ok(start(START_STATE).ok()),
+        name => start(name).map(Some),
+    }
+}
 
 /// Greedy, 100 tokens.
 impl Default for Settings {

@@ -1,9 +1,9 @@
 //! From prompt to tokens, with the instructions that each of them costs.
 
 use crate::resumed::Failure;
+use crate::settings::origin;
 use crate::work::{Answered, Work};
 use core::fmt::Write;
-use kinglet::image::START_STATE;
 use kinglet::{
     Answer, BufferError, Encoder, NotInBlocks, TokenText, UnknownByte, UnknownState, UnknownToken,
     START_TOKEN,
@@ -129,14 +129,9 @@ pub struct Text<'s> {
 }
 
 impl<'s> Text<'s> {
-    /// A text that goes on from a state of the image; `from` is its name, or
-    /// `empty`. Without a name it is `start`, where there is one.
+    /// A text that goes on from `from`, see [`origin`].
     pub fn new(work: &'s mut dyn Work, report: Report, from: &str) -> Result<Self, UnknownState> {
-        let last = match from {
-            "empty" => None,
-            "" => work.start_from(START_STATE).ok(),
-            name => Some(work.start_from(name)?),
-        };
+        let last = origin(from, |name| work.start_from(name))?;
         Ok(Self {
             encoder: work.image().tokenizer().map(Encoder::new),
             work,

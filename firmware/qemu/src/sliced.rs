@@ -93,6 +93,7 @@ impl Work for Sliced<'_> {
             instructions: stepped + since(start),
         })
     }
+
     fn answer(&mut self, token: u32) -> Result<Answered, TextError> {
         let (hash, stepped) = self.hash(token)?;
         let start = ticks();

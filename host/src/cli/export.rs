@@ -1,5 +1,6 @@
 //! `kinglet export`: an image in the formats of flash tools and compilers.
 
+use super::fit::named;
 use super::output::{print_json, write_file};
 use super::table::thousands;
 use super::BadUse;
@@ -88,10 +89,8 @@ struct Report<'a> {
 
 pub fn run(args: &Args) -> Result<()> {
     let boards = Boards::load(args.boards.as_deref())?;
-    let board = args.board.as_deref().map(|name| boards.named(name));
-    let board = board
-        .transpose()
-        .map_err(|error| BadUse(error.to_string()))?;
+    let board = args.board.as_deref().map(|name| named(&boards, name));
+    let board = board.transpose()?;
     let address = args.address.or(board.map(|board| board.model().origin));
     // Before the image is read: what is missing is bad use, whatever it holds.
     let uf2 = args.files.uf2.as_deref();

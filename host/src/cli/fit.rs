@@ -1,10 +1,18 @@
-//! Sentences about a board that has no room for an image.
+//! Boards by name, and sentences about one that has no room for an image.
 
 use super::table::thousands;
+use super::BadUse;
 use anyhow::{bail, Result};
 use kinglet::Header;
-use kinglet_plan::{advice, Advice, Board, Fit};
+use kinglet_plan::{advice, Advice, Board, Boards, Fit};
 use std::path::Path;
+
+/// The board with this name; that there is none is bad use.
+pub fn named<'b>(boards: &'b Boards, name: &str) -> Result<&'b Board, BadUse> {
+    boards
+        .named(name)
+        .map_err(|error| BadUse(error.to_string()))
+}
 
 /// Refuses an image that the board has no room for.
 pub fn check_fits(header: &Header, board: &Board, path: &Path) -> Result<()> {

@@ -1,9 +1,8 @@
 //! `kinglet plan`: which boards an image fits, and how fast it would be there.
 
-use super::fit::advice_sentence;
+use super::fit::{advice_sentence, named};
 use super::output::print_json;
 use super::table::{thousands, Table};
-use super::BadUse;
 use crate::engine::open_image;
 use anyhow::{Context, Result};
 use kinglet::Header;
@@ -88,12 +87,7 @@ pub fn run(args: &Args) -> Result<()> {
     let boards = Boards::load(args.boards.as_deref())?;
     let wanted: Vec<&Board> = match &args.board {
         None => boards.iter().collect(),
-        Some(name) => {
-            let board = boards
-                .named(name)
-                .map_err(|error| BadUse(error.to_string()))?;
-            vec![board]
-        }
+        Some(name) => vec![named(&boards, name)?],
     };
     let file = open_image(&args.image)?;
     let image = file.image();

@@ -8,7 +8,7 @@ use super::BadUse;
 use crate::engine::{open_image, Engine};
 use crate::prime::{check_name, with_state};
 use anyhow::{Context, Result};
-use kinglet::image::{NamedState, START_STATE};
+use kinglet::image::{NamedState, EMPTY_STATE, START_STATE};
 use serde::Serialize;
 use std::io::Write;
 use std::path::PathBuf;
@@ -36,7 +36,7 @@ pub struct Args {
     #[arg(long, default_value = START_STATE)]
     name: String,
     /// Where the prompt goes on from: a state of the image, or `empty`
-    #[arg(long, value_name = "NAME", default_value = "empty")]
+    #[arg(long, value_name = "NAME", default_value = EMPTY_STATE)]
     from: String,
     /// The image to write; may be the one that is read
     #[arg(short, long, value_name = "FILE")]

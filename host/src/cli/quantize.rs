@@ -1,6 +1,6 @@
 //! `kinglet quantize`: a checkpoint becomes an image.
 
-use super::fit::check_fits;
+use super::fit::{check_fits, named};
 use super::model::gn_eps;
 use super::output::{print_json, progress_bar, write_file};
 use super::table::{thousands, Table};
@@ -234,10 +234,7 @@ impl Args {
             return Ok(None);
         };
         let boards = Boards::load(self.boards.as_deref())?;
-        let board = boards
-            .named(name)
-            .map_err(|error| BadUse(error.to_string()))?;
-        Ok(Some(board.clone()))
+        Ok(Some(named(&boards, name)?.clone()))
     }
 
     /// The arrangement of weights.

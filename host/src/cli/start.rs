@@ -2,9 +2,8 @@
 
 use super::BadUse;
 use crate::engine::{Engine, Runner};
-use crate::prime::EMPTY;
 use anyhow::Result;
-use kinglet::image::START_STATE;
+use kinglet::image::{EMPTY_STATE, START_STATE};
 use std::path::Path;
 
 /// The choice of a state by name.
@@ -34,7 +33,7 @@ impl<'a> Origin<'a> {
     pub fn start<'e>(&self, engine: &'e Engine, file: &Path) -> Result<Start<'e>> {
         let mut runner = engine.runner();
         let name = self.name.unwrap_or(START_STATE);
-        if name != EMPTY {
+        if name != EMPTY_STATE {
             if let Some((tokens, next_token)) = runner.start_from(name) {
                 return Ok(Start {
                     runner,
@@ -61,6 +60,6 @@ fn no_such_state(engine: &Engine, file: &Path, name: &str) -> BadUse {
         format!("{file}: there is no state `{name}`, nor any other; `kinglet prime` puts states into an image")
     } else {
         let names = names.join("`, `");
-        format!("{file}: there is no state `{name}`; there are `{names}`, and `{EMPTY}`")
+        format!("{file}: there is no state `{name}`; there are `{names}`, and `{EMPTY_STATE}`")
     })
 }

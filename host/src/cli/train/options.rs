@@ -1,5 +1,6 @@
 //! The options of `kinglet train`, and the settings that follow from them.
 
+use crate::cli::fit::named;
 use crate::cli::BadUse;
 use crate::train::fit::{fit, Room};
 use crate::train::quantized::WeightBits;
@@ -148,10 +149,7 @@ pub(super) fn settings(args: &Args) -> Result<Settings> {
     let room = match (&args.board, args.budget) {
         (Some(name), _) => {
             let boards = Boards::load(args.boards.as_deref())?;
-            let board = boards.named(name);
-            Some(Room::Board(
-                board.map_err(|error| BadUse(error.to_string()))?.clone(),
-            ))
+            Some(Room::Board(named(&boards, name)?.clone()))
         }
         (None, budget) => budget.map(Room::Flash),
     };

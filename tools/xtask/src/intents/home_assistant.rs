@@ -4,6 +4,7 @@ use super::file::{Intent, Template};
 use super::hassil::{Names, Reader};
 use super::home;
 use anyhow::{bail, ensure, Context, Result};
+use kinglet::hash::fnv1a;
 use serde::de::IgnoredAny;
 use serde::Deserialize;
 use serde_json::Value;
@@ -141,13 +142,6 @@ fn held_out<'a>(label: &str, data: &'a Data) -> BTreeSet<&'a str> {
         .take(count)
         .map(|(_, text)| text)
         .collect()
-}
-
-/// The hash FNV-1a of 64 bits.
-fn fnv1a(bytes: impl Iterator<Item = u8>) -> u64 {
-    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-    })
 }
 
 /// The kinds of device that `{name}` may be.

@@ -1,0 +1,102 @@
+//! A model at work on the workstation.
+
+use crate::reference::{Reference, ReferenceState};
+use kinglet::{Image, Session, UnknownToken};
+
+/// A model at work, with a state of its own.
+#[derive(Clone, Debug)]
+pub enum Runner<'e> {
+    /// On the engine that boards run.
+    Image {
+        /// The model.
+        image: Box<Image<'e>>,
+        /// Its state.
+        state: Vec<f32>,
+        /// Its scratch.
+        scratch: Vec<f32>,
+        /// The logits of the last step.
+        logits: Vec<f32>,
+    },
+    /// In float.
+    Float {
+        /// The model.
+        reference: &'e Reference,
+        /// Its state.
+        state: Box<ReferenceState>,
+    },
+}
+
+impl Runner<'_> {
+    /// Starts from a named state of an image, where there is one: a text of
+    /// so many tokens, the last of which is to be read next.
+    pub fn start_from(&mut self, name: &str) -> Option<(u32, u32)> {
+        let Self::Image { image, state, .. } = self else {
+            return None;
+        };
+        let named = image.state_named(name)?;
+        state.copy_from_slice(named.words);
+        Some((named.tokens, named.next_token))
+    }
+
+    /// The state, where the model is an image.
+    pub fn state(&self) -> Option<&[f32]> {
+        match self {
+            Self::Image { state, .. } => Some(state),
+            Self::Float { .. } => None,
+        }
+    }
+
+    /// Reads tokens without computing logits.
+    ///
+    /// # Errors
+    /// A token id that the vocabulary does not have.
+    pub fn feed(&mut self, tokens: &[u32]) -> Result<(), UnknownToken> {
+        match self {
+            Self::Image {
+                image,
+                state,
+                scratch,
+                ..
+            } => Session::resume(image, state, scratch)
+                .expect("the buffers fit")
+                .feed(tokens),
+            Self::Float { reference, state } => tokens.iter().try_for_each(|&token| {
+                check(reference, token)?;
+                reference.advance(token, state);
+                Ok(())
+            }),
+        }
+    }
+
+    /// Reads a token and returns the logits `[V]` of the next.
+    ///
+    /// # Errors
+    /// A token id that the vocabulary does not have.
+    pub fn step(&mut self, token: u32) -> Result<&mut [f32], UnknownToken> {
+        match self {
+            Self::Image {
+                image,
+                state,
+                scratch,
+                logits,
+            } => {
+                let mut session = Session::resume(image, state, scratch).expect("the buffers fit");
+                logits.copy_from_slice(session.step(token)?);
+                Ok(logits)
+            }
+            Self::Float { reference, state } => {
+                check(reference, token)?;
+                reference.advance(token, state);
+                Ok(reference.logits(state))
+            }
+        }
+    }
+}
+
+fn check(reference: &Reference, token: u32) -> Result<(), UnknownToken> {
+    if (token as usize) < reference.dimensions().vocab {
+        Ok(())
+    } else {
+        Err(UnknownToken(token))
+    }
+}
