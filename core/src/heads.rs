@@ -77,7 +77,7 @@ fn bonus_heads<S: Cell, P: Pace>(
 ) -> Result<(), P::Break> {
     let size = head_size.max(1);
     let heads = cells
-        .chunks_exact_mut(size * size)
+        .chunks_exact_mut((size * size).max(1))
         .zip(y.chunks_exact_mut(size));
     let keys = inputs.r.chunks_exact(size).zip(inputs.k.chunks_exact(size));
     let decays = inputs.w.chunks_exact(size).zip(inputs.u.chunks_exact(size));

@@ -288,7 +288,7 @@ impl Inputs<'_> {
         let inputs = inputs.zip(self.k.chunks_exact(size).zip(self.v.chunks_exact(size)));
         let inputs = inputs.zip(self.b.chunks_exact(size).zip(self.kk.chunks_exact(size)));
         let heads = cells
-            .chunks_exact_mut(size * size)
+            .chunks_exact_mut((size * size).max(1))
             .zip(y.chunks_exact_mut(size));
         for ((state, y), (((r, w), (k, v)), (b, read))) in heads.zip(inputs) {
             pace.part(|| {
