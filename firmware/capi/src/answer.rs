@@ -1,0 +1,60 @@
+//! The answer of a model of classes.
+
+use crate::kgl_status::{self, *};
+use crate::memory::{slice, Out};
+use crate::session::{kgl_session, Held};
+use core::ffi::c_int;
+use kinglet::Answer;
+
+/// The likeliest class.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct kgl_class {
+    /// Its number.
+    pub id: u32,
+    /// How likely it is, in whole percent.
+    pub percent: u32,
+    /// Its name in UTF-8, in the image, without a zero byte at its end; NULL
+    /// where the image has no names.
+    pub label: *const u8,
+    /// Bytes of the name.
+    pub label_bytes: usize,
+}
+
+/// The likeliest class, from the logits that `kgl_step` computed for the last
+/// token of a text.
+///
+/// # Safety
+/// `session` is initialized, or zeros; `logits` are so many; `answer` may be
+/// written.
+#[no_mangle]
+pub unsafe extern "C" fn kgl_answer(
+    session: *const kgl_session,
+    logits: *const f32,
+    n_logits: usize,
+    answer: *mut kgl_class,
+) -> c_int {
+    let classify = || {
+        // SAFETY: C promises memory for the result, which nobody else uses.
+        let place = unsafe { Out::new(answer) }?;
+        // SAFETY: C promises memory of a session.
+        let image = unsafe { Held::of(session) }?.image;
+        if image.header().n_class == 0 {
+            return Err(KGL_ERROR_NO_CLASSES);
+        }
+        // SAFETY: C promises so many logits, which nobody changes during the call.
+        let answer = Answer::of(unsafe { slice(logits, n_logits) }?);
+        // Not `Metadata::label`: the compiler leaves a panic in `str::lines`.
+        let labels = image.metadata().map_or("", |metadata| metadata.labels);
+        let mut names = labels.as_bytes().split(|&byte| byte == b'\n');
+        let label = names.nth(answer.class as usize);
+        place.put(kgl_class {
+            id: answer.class,
+            percent: answer.percent(),
+            label: label.map_or(core::ptr::null(), <[u8]>::as_ptr),
+            label_bytes: label.map_or(0, <[u8]>::len),
+        });
+        Ok(())
+    };
+    kgl_status::of(classify())
+}
