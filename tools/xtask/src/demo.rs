@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What the model goes on with.
-const PROMPT: &str = "Once upon a time";
+pub const PROMPT: &str = "Once upon a time";
 
 /// The clock that the last row assumes: that of many Cortex-M4 boards.
 const CLOCK_HZ: f64 = 168e6;
@@ -76,7 +76,7 @@ fn step(what: &str) {
 }
 
 /// Packs the demo checkpoint; shows what `kinglet` says about it.
-fn quantize(kinglet: &Path) -> Result<PathBuf> {
+pub fn quantize(kinglet: &Path) -> Result<PathBuf> {
     let folder = target_dir().join("demo");
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot create {}", folder.display()))?;

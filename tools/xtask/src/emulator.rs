@@ -14,6 +14,10 @@ use std::time::Duration;
 /// long it may work: it shows a sign of life every few seconds.
 const SILENCE: Duration = Duration::from_secs(120);
 
+/// Parts of the spare RAM, of the same size, for an image each. A single image
+/// may be longer than its part.
+pub const SLOTS: u32 = 2;
+
 /// A machine with its firmware.
 #[derive(Debug)]
 pub struct Emulator {
@@ -21,8 +25,9 @@ pub struct Emulator {
     pub machine: &'static Machine,
     /// The firmware.
     pub elf: PathBuf,
-    /// The image that QEMU loads into the spare RAM, unless one is linked in.
-    pub image: Option<PathBuf>,
+    /// Images that QEMU loads into the spare RAM, [`SLOTS`] at most; none
+    /// where one is linked in.
+    pub images: Vec<PathBuf>,
 }
 
 /// A generated token.
@@ -68,10 +73,11 @@ impl Emulator {
             .args(["-display", "none", "-monitor", "none", "-serial", "stdio"])
             .args(["-semihosting-config", "enable=on,target=native", "-kernel"])
             .arg(&self.elf);
-        if let Some(image) = &self.image {
+        let slot_bytes = self.machine.spare.bytes / SLOTS;
+        let slots = (self.machine.spare.origin..).step_by(slot_bytes.max(1) as usize);
+        for (image, address) in self.images.iter().zip(slots) {
             // In an option a comma is written twice.
             let file = image.to_string_lossy().replace(',', ",,");
-            let address = self.machine.spare.origin;
             let loader = format!("loader,file={file},addr={address:#x},force-raw=on");
             command.args(["-device", &loader]);
         }

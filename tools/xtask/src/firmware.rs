@@ -98,6 +98,29 @@ pub fn build_smallest(target: &str, profile: &str, with_kinglet: bool) -> Result
         .map_err(|errors| anyhow!("the smallest firmware does not build:\n{errors}"))
 }
 
+/// Builds the loader for a machine; returns the path of the ELF file.
+pub fn build_loader(machine: &Machine) -> Result<PathBuf> {
+    ensure_target(machine.target)?;
+    let mut build = command("kinglet-loader", machine.target, machine.features, RELEASE);
+    build.env("KINGLET_MACHINE", machine.name);
+    let kept = format!("{}-loader.elf", machine.name);
+    let built = Path::new(machine.target)
+        .join(RELEASE)
+        .join("kinglet-loader");
+    make(&mut build, &built, &kept)?
+        .map_err(|errors| anyhow!("the loader does not build:\n{errors}"))
+}
+
+/// Builds the library for programs in C; returns its path.
+pub fn build_capi(target: &str) -> Result<PathBuf> {
+    ensure_target(target)?;
+    let mut build = command("kinglet-capi", target, &[], RELEASE);
+    let built = Path::new(target).join(RELEASE).join("libkinglet_c.a");
+    let kept = format!("{target}/libkinglet.a");
+    make(&mut build, &built, &kept)?
+        .map_err(|errors| anyhow!("the library for C does not build:\n{errors}"))
+}
+
 /// Cargo, told to build a program for boards.
 fn command(package: &str, triple: &str, features: &[&str], profile: &str) -> Command {
     let mut build = cargo();
@@ -121,8 +144,9 @@ fn command(package: &str, triple: &str, features: &[&str], profile: &str) -> Com
 /// Builds, and keeps the ELF file `built` under a name of its own. The inner
 /// error is what the compiler said.
 fn make(build: &mut Command, built: &Path, name: &str) -> Result<Result<PathBuf, String>> {
-    let folder = target().join("elf");
-    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let kept = target().join("elf").join(name);
+    let folder = kept.parent().unwrap_or(&kept);
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     // Cargo writes all firmware of a program to the same path: nobody else may
     // build until it has been copied.
     let _lock = lock(&target().join("xtask.lock"))?;
@@ -130,7 +154,6 @@ fn make(build: &mut Command, built: &Path, name: &str) -> Result<Result<PathBuf,
     if !output.status.success() {
         return Ok(Err(String::from_utf8_lossy(&output.stderr).into_owned()));
     }
-    let kept = folder.join(name);
     keep(&target().join(built), &kept)?;
     Ok(Ok(kept))
 }

@@ -3,11 +3,13 @@
 mod bench;
 mod boards;
 mod book;
+mod capi;
 mod demo;
 mod elf;
 mod emulator;
 mod firmware;
 mod intents;
+mod loader;
 mod prompt;
 mod qemu;
 mod report;
@@ -41,6 +43,8 @@ enum Command {
     Sizes(sizes::Args),
     Intents(intents::Args),
     Book(book::Args),
+    Capi(capi::Args),
+    Loader(loader::Args),
 }
 
 /// Exit code 0 is success, 1 failure, 2 bad use.
@@ -55,6 +59,8 @@ fn main() -> ExitCode {
         Command::Sizes(args) => sizes::run(&args),
         Command::Intents(args) => intents::run(&args),
         Command::Book(args) => book::run(&args),
+        Command::Capi(args) => capi::run(&args),
+        Command::Loader(args) => loader::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -116,7 +116,7 @@ pub fn prepare(machine: &'static Machine, image: &Path, load: bool) -> Result<Em
         return Ok(Emulator {
             machine,
             elf: firmware::build(machine, Some(image))?,
-            image: None,
+            images: Vec::new(),
         });
     }
     let failed = || format!("cannot read the image {}", image.display());
@@ -136,7 +136,7 @@ pub fn prepare(machine: &'static Machine, image: &Path, load: bool) -> Result<Em
     Ok(Emulator {
         machine,
         elf: firmware::build(machine, None)?,
-        image: Some(image),
+        images: vec![image],
     })
 }
 

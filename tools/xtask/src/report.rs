@@ -47,7 +47,7 @@ impl Report {
         let image_bytes = std::fs::metadata(image).with_context(failed)?.len();
         let elf = Elf::read(&emulator.elf)?;
         let (mut flash_bytes, mut ram_bytes) = (elf.flash_bytes, elf.ram_bytes);
-        if emulator.image.is_some() {
+        if !emulator.images.is_empty() {
             flash_bytes += image_bytes;
             ram_bytes += u64::from(answer.state_bytes) + u64::from(answer.scratch_bytes);
         }

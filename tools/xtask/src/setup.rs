@@ -20,6 +20,18 @@ const USER_QEMU_MISSING: &str =
     it with your system's packages (Debian and Ubuntu: apt-get install qemu-user, Fedora: dnf \
     install qemu-user)";
 
+/// The compiler of C for Cortex-M.
+pub const ARM_GCC: &str = "arm-none-eabi-gcc";
+
+const ARM_GCC_MISSING: &str = "arm-none-eabi-gcc is missing and cannot be installed from here: \
+    install it with your system's packages (Debian and Ubuntu: apt-get install gcc-arm-none-eabi, \
+    Fedora: dnf install arm-none-eabi-gcc-cs, macOS: brew install --cask gcc-arm-embedded)";
+
+/// Makes sure that C can be compiled for Cortex-M.
+pub fn ensure_arm_gcc() -> Result<()> {
+    ensure_program(ARM_GCC, "gcc-arm-none-eabi", ARM_GCC_MISSING)
+}
+
 /// Makes sure that the emulator of boards can be started.
 pub fn ensure_qemu() -> Result<()> {
     ensure_program(QEMU, "qemu-system-arm", QEMU_MISSING)

@@ -124,7 +124,7 @@ fn measure(core: &'static str, target: &'static str) -> Result<Sizes> {
 
 /// The linker leaves out what nothing reaches: a firmware that cannot panic
 /// has none of these.
-fn panics(elf: &Path) -> Result<Vec<String>> {
+pub fn panics(elf: &Path) -> Result<Vec<String>> {
     let names = symbols(elf)?.into_iter().map(|symbol| symbol.name);
     let is_panic = |name: &String| name.contains("panicking") || name.contains("rust_begin_unwind");
     Ok(names.filter(is_panic).collect())

@@ -3,7 +3,8 @@
 use crate::boards::build_command;
 use crate::firmware;
 use crate::setup::{
-    ensure_component, ensure_qemu, ensure_target, ensure_user_qemu, has_miri, USER_QEMU,
+    ensure_arm_gcc, ensure_component, ensure_qemu, ensure_target, ensure_user_qemu, has_miri,
+    USER_QEMU,
 };
 use crate::table::Table;
 use crate::workspace::{cargo, root, run as run_command, words};
@@ -53,7 +54,8 @@ const TINY_IMAGE_TARGET: &str = "m4";
 ///   host      the tests of all crates but those in QEMU
 ///   aarch64   the kernels for AArch64 in QEMU, with and without dot products
 ///   miri      the portable kernels under Miri, where a nightly toolchain has it
-///   qemu      the tests of the firmware in QEMU, on all machines, and of its size
+///   qemu      the tests of the firmware in QEMU, on all machines, and of its size;
+///             the example in C, and the firmware that loads images
 ///   boards    the firmware of real boards; in QEMU on those that it has
 #[derive(Debug, clap::Args)]
 #[command(
@@ -146,7 +148,11 @@ impl Job {
             }
             Job::Qemu | Job::Boards => {
                 machine_targets().into_iter().try_for_each(ensure_target)?;
-                ensure_qemu()
+                ensure_qemu()?;
+                if self == Job::Qemu {
+                    ensure_arm_gcc()?;
+                }
+                Ok(())
             }
         }
     }
@@ -173,6 +179,7 @@ impl Job {
                 tests.args(["--test", "qemu", "--test", "machines", "--test", "sizes"]);
                 tests.args(["--test", "predictions", "--test", "qemu_starts"]);
                 tests.args(["--test", "book"]);
+                tests.args(["--test", "capi", "--test", "loader"]);
                 vec![tests]
             }
             Job::Boards => boards(),

@@ -93,7 +93,7 @@ pub fn measure(machine: &'static Machine, results: &mut Results) -> Result<Costs
     let emulator = Emulator {
         machine,
         elf,
-        image: None,
+        images: Vec::new(),
     };
     let (lines, _) = emulator.listen()?;
     let mut costs = Costs::default();

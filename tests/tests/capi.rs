@@ -1,0 +1,76 @@
+//! A program in C computes what the workstation computes, without a panic.
+
+#[path = "qemu_common/mod.rs"]
+mod common;
+
+use common::{enabled, run};
+use kinglet_tests::{arg, demo_image, folder, json, root, stdout};
+use serde_json::Value;
+use std::path::Path;
+use std::process::Command;
+
+fn compiler() -> bool {
+    let found = Command::new("arm-none-eabi-gcc").arg("--version").output();
+    if found.is_err() {
+        eprintln!("skipped: no arm-none-eabi-gcc, which `cargo xtask test` installs");
+    }
+    found.is_ok()
+}
+
+fn capi(image: &Path, args: &[&str]) -> Value {
+    let output = run(&[&["capi", "--image", arg(image), "--json"], args].concat());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{args:?}: {errors}");
+    assert_eq!(errors, "", "{args:?}");
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+#[test]
+fn tokens_are_those_of_the_workstation_and_nothing_can_panic() {
+    if !enabled() || !compiler() {
+        return;
+    }
+    let folder = folder();
+    let warm = ["--temperature", "0.9", "--top-k", "20", "--top-p", "0.85"];
+    let seed = ["--seed", "18446744073709551615"];
+    let greedy = ["--prompt", "Once upon a time", "-n", "40"];
+    let drawn = [&["--prompt", "The \"cat\"\\", "-n", "40"], &warm[..], &seed].concat();
+    for weights in ["int8", "int4"] {
+        let image = demo_image(folder.path(), weights);
+        for args in [&greedy[..], &drawn, &["--prompt", "", "-n", "3"]] {
+            let expected = json(&[&["run", arg(&image), "--json"], args].concat());
+            let expected: Vec<_> = expected["tokens"].as_array().unwrap().iter().collect();
+            let expected: Vec<_> = expected.into_iter().map(Value::to_string).collect();
+            let found = capi(&image, args);
+            assert_eq!(found["lines"], Value::from(expected), "{weights} {args:?}");
+            assert_eq!(found["panics"], Value::Array(Vec::new()));
+        }
+    }
+}
+
+#[test]
+fn classes_are_named_and_a_bad_image_is_a_sentence() {
+    if !enabled() || !compiler() {
+        return;
+    }
+    let folder = folder();
+    let (image, bad) = (folder.path().join("in.kgl"), folder.path().join("bad.kgl"));
+    let checkpoint = root().join("models/intents.safetensors");
+    stdout(&[
+        "quantize",
+        arg(&checkpoint),
+        "-o",
+        arg(&image),
+        "--weights",
+        "int4",
+    ]);
+    let line = capi(&image, &["--prompt", "lock the front door"])["lines"][0].clone();
+    assert!(line.as_str().unwrap().ends_with(" %: lock"), "{line}");
+    let mut bytes = std::fs::read(&image).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&bad, bytes).unwrap();
+    let output = run(&["capi", "--image", arg(&bad), "--json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("checksum does not match"), "{errors}");
+}

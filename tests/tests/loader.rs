@@ -1,0 +1,107 @@
+//! The firmware that finds its images at run time computes what the
+//! workstation computes, and frees what it allocated.
+
+#[path = "qemu_common/mod.rs"]
+mod common;
+
+use common::{enabled, xtask};
+use kinglet_tests::{arg, demo_image, folder, json, root, stdout};
+use std::io::Write;
+use std::path::Path;
+use std::process::Stdio;
+
+fn loader(images: &[&Path], lines: &str) -> String {
+    let mut command = xtask();
+    command.arg("loader");
+    images.iter().for_each(|image| {
+        command.args(["--image", arg(image)]);
+    });
+    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = piped.stderr(Stdio::piped()).spawn().unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(lines.as_bytes()).unwrap();
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// The line of tokens that the workstation's run stands for.
+fn expected(image: &Path, prompt: &str) -> String {
+    let run = json(&["run", arg(image), "--prompt", prompt, "-n", "32", "--json"]);
+    let tokens = run["tokens"].as_array().unwrap().iter();
+    let tokens = tokens.map(|token| token.as_u64().unwrap());
+    let tokens = tokens.take_while(|&token| token != 0);
+    let text: String = tokens.map(|token| format!(" {token}")).collect();
+    format!("tokens{text}\n")
+}
+
+#[test]
+fn two_images_take_turns_and_leave_nothing_behind() {
+    if !enabled() {
+        return;
+    }
+    let folder = folder();
+    let int8 = demo_image(folder.path(), "int8");
+    let int4 = demo_image(folder.path(), "int4");
+    let (first, second) = ("Once upon a time", "The little dog");
+    let said = loader(
+        &[&int8, &int4],
+        &format!("0 {first}\n1 {second}\n0 {second}\n"),
+    );
+    for line in [
+        expected(&int8, first),
+        expected(&int4, second),
+        expected(&int8, second),
+    ] {
+        assert!(said.contains(&line), "{line}{said}");
+    }
+    let inspected = json(&["inspect", arg(&int8), "--json"]);
+    let bytes = |key: &str| inspected[key].as_u64().unwrap();
+    let heap = said.lines().find(|line| line.starts_with("heap ")).unwrap();
+    let used: u64 = heap.split(' ').nth(1).unwrap().parse().unwrap();
+    let asked = bytes("state_bytes") + bytes("scratch_bytes");
+    assert!((asked..asked + 16).contains(&used), "{heap}, asked {asked}");
+    assert_eq!(said.matches(", 0 after it").count(), 3, "{said}");
+}
+
+#[test]
+fn what_does_not_run_gives_a_sentence() {
+    if !enabled() {
+        return;
+    }
+    let folder = folder();
+    let path = |name: &str| folder.path().join(name);
+    let (large, image) = (path("large.safetensors"), path("large.kgl"));
+    let size = ["--layers", "1", "--channels", "16", "--vocab", "40000"];
+    stdout(&[&["synth", "-o", arg(&large)][..], &size].concat());
+    stdout(&[
+        "quantize",
+        arg(&large),
+        "-o",
+        arg(&image),
+        "--weights",
+        "int4",
+    ]);
+    let intents = path("intents.kgl");
+    let checkpoint = root().join("models/intents.safetensors");
+    stdout(&[
+        "quantize",
+        arg(&checkpoint),
+        "-o",
+        arg(&intents),
+        "--weights",
+        "int4",
+    ]);
+    let said = loader(&[&image, &intents], "0 a\n1 lock the front door\n");
+    assert!(said.contains("the heap has no 16"), "{said}");
+    assert!(said.contains("; heap 0 bytes in use"), "{said}");
+    assert!(said.contains(" %: lock"), "{said}");
+    let mut bytes = std::fs::read(&intents).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&intents, bytes).unwrap();
+    let said = loader(&[&intents], "0 a\n1 a\n");
+    assert!(said.contains("checksum"), "{said}");
+    assert!(said.contains("no image lies there"), "{said}");
+}

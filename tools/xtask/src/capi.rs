@@ -1,0 +1,226 @@
+//! `cargo xtask capi`: a program in C with the library, on an emulated board.
+
+use crate::demo;
+use crate::elf::Elf;
+use crate::emulator::Emulator;
+use crate::firmware;
+use crate::prompt::{Prompt, Sampling};
+use crate::setup::{ensure_arm_gcc, ensure_qemu, ARM_GCC};
+use crate::sizes::panics;
+use crate::workspace::{build_kinglet, root, run as run_command};
+use anyhow::{anyhow, bail, Context, Result};
+use kinglet_protocol::{Machine, Request, MACHINES};
+use serde_json::json;
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The board of the example: its start-up code is for this one.
+const MACHINE: &Machine = &MACHINES[0];
+
+/// What the compiler must know of its core.
+const CORE: [&str; 4] = [
+    "-mcpu=cortex-m4",
+    "-mthumb",
+    "-mfloat-abi=hard",
+    "-mfpu=fpv4-sp-d16",
+];
+
+const STRICT: [&str; 5] = ["-std=c11", "-O2", "-Wall", "-Wextra", "-Wpedantic"];
+
+/// Neither start-up code nor library: the example has its own.
+const LINK: [&str; 3] = [
+    "-ffreestanding",
+    "-nostdlib",
+    "-Wl,--gc-sections,-z,noexecstack",
+];
+
+const SOURCES: [&str; 3] = ["main.c", "board.c", "image.S"];
+
+/// The sources that the header is made from, in its order.
+const INTERFACE: [&str; 6] = ["status", "image", "session", "sampler", "text", "answer"];
+
+/// A longer prompt does not fit into the compiler's command line everywhere.
+const PROMPT_MAX: usize = 4096;
+
+/// Build the example in C, run it in QEMU and print what it prints
+///
+/// Builds libkinglet.a from firmware/capi, compiles firmware/capi/example with
+/// arm-none-eabi-gcc, links both with an image, and boots an emulated
+/// Cortex-M4. Installs what is missing (the Rust target with rustup, the
+/// compiler and QEMU with apt-get).
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    cargo xtask capi\n  \
+    cargo xtask capi --image model.kgl --prompt \"The cat\" -n 100 --temperature 0.8 --seed 7\n  \
+    cargo xtask capi --header")]
+pub struct Args {
+    /// The image; without it the demo's model with int4 weights
+    #[arg(long, value_name = "FILE")]
+    image: Option<PathBuf>,
+    #[command(flatten)]
+    prompt: Prompt,
+    #[command(flatten)]
+    sampling: Sampling,
+    /// Print one JSON object: elf, library, flash_bytes, ram_bytes, panics, lines
+    ///
+    /// Of a model of text, each line is the number of a token.
+    #[arg(long)]
+    json: bool,
+    /// Only make firmware/capi/include/kinglet.h anew from the sources
+    #[arg(long, exclusive = true)]
+    header: bool,
+}
+
+/// The command `capi`.
+pub fn run(args: &Args) -> Result<()> {
+    if args.header {
+        return write_header();
+    }
+    let prompt = args.prompt.bytes()?;
+    let prompt = prompt.unwrap_or_else(|| demo::PROMPT.into());
+    if prompt.len() > PROMPT_MAX {
+        bail!("the prompt is longer than {PROMPT_MAX} bytes, which the program is compiled with");
+    }
+    let request = args.sampling.request(&prompt, false)?;
+    ensure_qemu()?;
+    ensure_arm_gcc()?;
+    let image = match &args.image {
+        Some(image) => image.clone(),
+        None => demo::quantize(&build_kinglet()?)?,
+    };
+    let library = firmware::build_capi(MACHINE.target)?;
+    let elf = compile(&library, &image, &prompt, &request, args.json)?;
+    let emulator = Emulator {
+        machine: MACHINE,
+        elf,
+        images: Vec::new(),
+    };
+    let mut out = std::io::stdout();
+    if !args.json {
+        write!(out, "{}", String::from_utf8_lossy(&prompt))?;
+        out.flush()?;
+        return emulator.converse(String::new());
+    }
+    let (lines, success) = emulator.listen()?;
+    if !success {
+        bail!("the program gave up: {}", lines.join(" "));
+    }
+    let sizes = Elf::read(&emulator.elf)?;
+    let report = json!({
+        "elf": emulator.elf,
+        "library": library,
+        "flash_bytes": sizes.flash_bytes,
+        "ram_bytes": sizes.ram_bytes,
+        "panics": panics(&emulator.elf)?,
+        "lines": lines,
+    });
+    Ok(writeln!(out, "{report}")?)
+}
+
+/// Compiles and links the example; returns the path of the ELF file.
+fn compile(
+    library: &Path,
+    image: &Path,
+    prompt: &[u8],
+    request: &Request,
+    numbers: bool,
+) -> Result<PathBuf> {
+    let image = fs::canonicalize(image)
+        .with_context(|| format!("cannot read the image {}", image.display()))?;
+    let macros = [
+        format!("-DIMAGE={}", literal(image.to_string_lossy().as_bytes())),
+        format!("-DPROMPT={}", literal(prompt)),
+        format!("-DTOKENS={}", request.tokens),
+        format!("-DNUMBERS={}", u8::from(numbers)),
+        format!("-DSAMPLING={}", sampling(request)),
+    ];
+    // Programs that differ are files that differ: several may be built at once.
+    let mut hasher = DefaultHasher::new();
+    (macros.clone(), std::process::id()).hash(&mut hasher);
+    let folder = firmware::target().join("capi");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let elf = folder.join(format!("example-{:08x}.elf", hasher.finish() as u32));
+    let mut compiler = Command::new(ARM_GCC);
+    compiler
+        .current_dir(root().join("firmware/capi/example"))
+        .args(CORE)
+        .args(STRICT)
+        .args(LINK)
+        .args(macros)
+        .args(["-I", "../include", "-T", "board.ld"])
+        .args(SOURCES)
+        .arg(library)
+        .arg("-o")
+        .arg(&elf);
+    let image = image.display();
+    run_command(compiler.stdout(std::io::stderr()))
+        .map_err(|_| anyhow!("{ARM_GCC} does not build the example with {image}; why is above"))?;
+    Ok(elf)
+}
+
+/// A string literal of C: every byte by its number, so that none means
+/// something else to preprocessor, compiler or assembler.
+fn literal(bytes: &[u8]) -> String {
+    let digits: String = bytes.iter().map(|byte| format!("\\{byte:03o}")).collect();
+    format!("\"{digits}\"")
+}
+
+/// The settings as C initializes a `kgl_sampling`.
+fn sampling(request: &Request) -> String {
+    format!(
+        "{{.temperature={:?}f,.top_k={}u,.top_p={:?}f,.repetition_penalty={:?}f,.seed={}ull}}",
+        request.temperature, request.top_k, request.top_p, request.repetition_penalty, request.seed
+    )
+}
+
+/// Where the header is.
+fn header_path() -> PathBuf {
+    root().join("firmware/capi/include/kinglet.h")
+}
+
+/// The header that the sources make.
+fn header() -> Result<String> {
+    let folder = root().join("firmware/capi");
+    let config = cbindgen::Config::from_file(folder.join("cbindgen.toml"))
+        .map_err(|error| anyhow!("cannot use firmware/capi/cbindgen.toml: {error}"))?;
+    let mut builder = cbindgen::Builder::new().with_config(config);
+    for name in INTERFACE {
+        builder = builder.with_src(folder.join("src").join(name).with_extension("rs"));
+    }
+    let bindings = builder
+        .generate()
+        .context("cannot make the header from firmware/capi/src")?;
+    let mut text = Vec::new();
+    bindings.write(&mut text);
+    // The heading that Rust has for it means nothing in C.
+    Ok(String::from_utf8(text)?.replace("// # Safety\n", "// The caller promises:\n"))
+}
+
+fn write_header() -> Result<()> {
+    let path = header_path();
+    let failed = || format!("cannot write {}", path.display());
+    fs::write(&path, header()?).with_context(failed)?;
+    Ok(writeln!(std::io::stdout(), "{}", path.display())?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_is_what_its_sources_make() {
+        let committed = fs::read_to_string(header_path()).unwrap();
+        assert!(
+            committed == header().unwrap(),
+            "kinglet.h is not what its sources make: run `cargo xtask capi --header`"
+        );
+    }
+
+    #[test]
+    fn no_byte_of_a_literal_means_something_else() {
+        assert_eq!(literal(b"a\"1\\"), r#""\141\042\061\134""#);
+    }
+}
