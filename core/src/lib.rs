@@ -92,7 +92,8 @@ pub use sample::{BlockSampler, NotInBlocks, Sample, Sampler, Sampling};
 #[cfg(feature = "states")]
 pub use session::UnknownState;
 pub use session::{
-    BeginError, BlockSession, BufferError, Session, SlicedBlocks, SlicedSession, UnknownToken,
+    BeginError, BlockSession, BufferError, Paused, Session, SlicedBlocks, SlicedSession,
+    UnknownToken,
 };
 pub use tokenizer::{Encoder, TokenText, Tokenizer, UnknownByte};
 pub use utf8::{Utf8Chunk, Utf8Stream};

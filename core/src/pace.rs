@@ -147,7 +147,8 @@ impl Position {
         out: &mut [f32],
     ) -> (Range<usize>, bool) {
         let done = self.row as usize;
-        let blocks = weights / (BLOCK_ROWS * matrix.cols.max(1));
+        // One after the other: a product of the two would be 0 where it overflows.
+        let blocks = weights / BLOCK_ROWS / matrix.cols.max(1);
         let blocks = blocks.min(out.len() / BLOCK_ROWS).max(1);
         let rest = matrix.split_at_block(done / BLOCK_ROWS);
         let rest = rest.map_or(*matrix, |(_, rest)| rest);

@@ -4,7 +4,7 @@ mod blocks;
 mod sliced;
 
 pub use blocks::BlockSession;
-pub use sliced::{BeginError, SlicedBlocks, SlicedSession};
+pub use sliced::{BeginError, Paused, SlicedBlocks, SlicedSession};
 
 use crate::embedding::read_row;
 use crate::image::Dim::{Embd, Output, Vocab};

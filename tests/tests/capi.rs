@@ -4,7 +4,7 @@
 mod common;
 
 use common::{enabled, run};
-use kinglet_tests::{arg, demo_image, folder, json, root, stdout};
+use kinglet_tests::{arg, demo_image, file, folder, json, root, stdout};
 use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
@@ -46,6 +46,67 @@ fn tokens_are_those_of_the_workstation_and_nothing_can_panic() {
             assert_eq!(found["panics"], Value::Array(Vec::new()));
         }
     }
+}
+
+#[test]
+fn wrong_arguments_are_refused_and_slices_and_states_are_whole_steps() {
+    if !enabled() || !compiler() {
+        return;
+    }
+    let folder = folder();
+    let (image, primed) = (
+        demo_image(folder.path(), "int4"),
+        folder.path().join("p.kgl"),
+    );
+    let prompt = ["--prompt", "a big red dog"];
+    stdout(&[&["prime", arg(&image), "-o", arg(&primed)], &prompt[..]].concat());
+    let program = root().join("tests/capi/checks.c");
+    let found = capi(
+        &primed,
+        &[&["--program", arg(&program)], &prompt[..]].concat(),
+    );
+    let lines: Vec<_> = found["lines"].as_array().unwrap().iter().collect();
+    assert_eq!(
+        lines.last().unwrap().as_str(),
+        Some("failures 0"),
+        "{lines:?}"
+    );
+    assert_eq!(found["panics"], Value::Array(Vec::new()));
+    // Another text: its logits are not those of the state.
+    let other = [
+        "capi",
+        "--image",
+        arg(&primed),
+        "--program",
+        arg(&program),
+        "--json",
+    ];
+    let output = run(&[&other[..], &["--prompt", "a big red cat"]].concat());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("the same bits: "), "{errors}");
+}
+
+/// The program of the chapter compiles without a warning.
+#[test]
+fn what_the_book_shows_is_c() {
+    if !compiler() {
+        return;
+    }
+    let chapter = std::fs::read_to_string(root().join("docs/c.md")).unwrap();
+    let program = chapter.split("```c\n").nth(1).unwrap();
+    let program = program.split("```").next().unwrap();
+    let folder = folder();
+    let path = file(folder.path(), "shown.c", program);
+    let checked = Command::new("arm-none-eabi-gcc")
+        .args(["-mcpu=cortex-m4", "-mthumb", "-std=c11", "-ffreestanding"])
+        .args(["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only"])
+        .arg("-I")
+        .arg(root().join("firmware/capi/include"))
+        .arg(path)
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&checked.stderr);
+    assert!(checked.status.success(), "{errors}");
 }
 
 #[test]

@@ -1,6 +1,10 @@
 //! A step in slices, for programs that must not be away for a whole token.
 
-use super::{BlockSession, Session, UnknownToken};
+mod blocks;
+
+pub use blocks::SlicedBlocks;
+
+use super::{Session, UnknownToken};
 use crate::embedding::read_row;
 use crate::image::Dim::{Embd, Output, Vocab};
 use crate::image::Image;
@@ -79,10 +83,19 @@ pub struct SlicedSession<'i, 'b, E = Serial> {
     step: Step,
 }
 
-/// A [`BlockSession`] that takes its steps in slices, as [`SlicedSession`].
-#[derive(Debug)]
-pub struct SlicedBlocks<'i, 'b, E = Serial> {
-    sliced: SlicedSession<'i, 'b, E>,
+/// How far the step of a [`SlicedSession`] is, without its buffers: for
+/// programs that cannot hold references between slices, such as those in C.
+#[derive(Clone, Copy, Debug)]
+pub struct Paused(Step);
+
+impl Paused {
+    /// No step is under way.
+    pub const IDLE: Self = Self(Step::IDLE);
+
+    /// Whether a step has begun and is not at its end.
+    pub fn is_under_way(&self) -> bool {
+        self.0.is_under_way()
+    }
 }
 
 /// How far a step is.
@@ -130,13 +143,14 @@ impl<'i, 'b, E: Executor> Session<'i, 'b, E> {
             step: Step::IDLE,
         }
     }
-}
 
-impl<'i, 'b, E: Executor> BlockSession<'i, 'b, E> {
-    /// The same session, for steps in slices.
-    pub fn sliced(self) -> SlicedBlocks<'i, 'b, E> {
-        SlicedBlocks {
-            sliced: self.session.sliced(),
+    /// The session that [`SlicedSession::pause`] left there. Image, state and
+    /// scratch have to be what they were then, or logits and state become
+    /// numbers without a meaning.
+    pub fn sliced_at(self, paused: Paused) -> SlicedSession<'i, 'b, E> {
+        SlicedSession {
+            session: self,
+            step: paused.0,
         }
     }
 }
@@ -207,6 +221,11 @@ impl<'i, 'b, E: Executor> SlicedSession<'i, 'b, E> {
         let token = self.session.start_from(name)?;
         self.step = Step::IDLE;
         Ok(token)
+    }
+
+    /// Lets go of the buffers between two slices; see [`Session::sliced_at`].
+    pub fn pause(self) -> Paused {
+        Paused(self.step)
     }
 
     /// The ordinary session, after what is left of the step.
@@ -309,73 +328,5 @@ impl<'i, 'b, E: Executor> SlicedSession<'i, 'b, E> {
         }
         let logits = out.get_mut(..rows.len())?;
         Some((rows, logits))
-    }
-}
-
-impl<'i, 'b, E: Executor> SlicedBlocks<'i, 'b, E> {
-    /// As [`SlicedSession::begin`].
-    ///
-    /// # Errors
-    /// [`BeginError`].
-    pub fn begin(&mut self, token: u32) -> Result<(), BeginError> {
-        self.sliced.begin(token)
-    }
-
-    /// As [`SlicedSession::begin_feed`].
-    ///
-    /// # Errors
-    /// [`BeginError`].
-    pub fn begin_feed(&mut self, token: u32) -> Result<(), BeginError> {
-        self.sliced.begin_feed(token)
-    }
-
-    /// Takes a slice of the step that is under way, and shows logits to `see`
-    /// as they come, with the id of the first: pass
-    /// [`BlockSampler::see`](crate::BlockSampler::see). Returns whether there
-    /// is more to do.
-    #[must_use = "a step is at its end when this returns false"]
-    pub fn advance(&mut self, max_weights: usize, see: impl FnOnce(u32, &mut [f32])) -> bool {
-        if !matches!(self.sliced.step.stage, Stage::Head) {
-            return self.sliced.advance(max_weights);
-        }
-        if let Some((rows, logits)) = self.sliced.head_slice(max_weights, false) {
-            see(rows.start as u32, logits);
-        }
-        if matches!(self.sliced.step.stage, Stage::Logits) {
-            // All have been seen, and they are not kept.
-            self.sliced.step.stage = Stage::Idle;
-        }
-        self.sliced.step.is_under_way()
-    }
-
-    /// The model.
-    pub fn image(&self) -> &Image<'i> {
-        self.sliced.image()
-    }
-
-    /// As [`SlicedSession::state`].
-    pub fn state(&self) -> Option<&[f32]> {
-        self.sliced.state()
-    }
-
-    /// Forgets everything, and a step that is under way.
-    pub fn reset(&mut self) {
-        self.sliced.reset();
-    }
-
-    /// As [`SlicedSession::start_from`].
-    ///
-    /// # Errors
-    /// [`UnknownState`](crate::UnknownState); nothing is changed then.
-    #[cfg(feature = "states")]
-    pub fn start_from(&mut self, name: &str) -> Result<u32, crate::UnknownState> {
-        self.sliced.start_from(name)
-    }
-
-    /// The session that is not in slices, after what is left of the step.
-    pub fn into_session(self) -> BlockSession<'i, 'b, E> {
-        BlockSession {
-            session: self.sliced.into_session(),
-        }
     }
 }

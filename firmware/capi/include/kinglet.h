@@ -66,6 +66,12 @@ typedef enum kgl_status {
     KGL_ERROR_ROOM = -16,
     // The model answers with text, not with a class.
     KGL_ERROR_NO_CLASSES = -17,
+    // A step in slices is under way: call `kgl_advance` until it is at its end.
+    KGL_ERROR_UNFINISHED = -18,
+    // There are no logits: no step in slices that computes them is at its end.
+    KGL_ERROR_NO_LOGITS = -19,
+    // The image has no state of this name.
+    KGL_ERROR_NO_STATE = -20,
 } kgl_status;
 
 // What an image says about itself.
@@ -172,11 +178,23 @@ int kgl_session_init(struct kgl_session *session,
                      float *scratch,
                      size_t scratch_bytes);
 
-// Forgets everything: the text is empty again.
+// Forgets everything, and a step that is under way: the text is empty again.
 //
 // The caller promises:
 // `session` is initialized, or zeros.
 int kgl_reset(struct kgl_session *session);
+
+// Starts from a state that `kinglet prime` put into the image, and forgets
+// what was, and a step that is under way.
+//
+// `name`: so many bytes in UTF-8, such as "start", 5. `token` becomes the
+// last token of the text behind the state, which is to be read next: the one
+// where generating begins, or the first to be fed of a longer prompt.
+//
+// The caller promises:
+// `session` is initialized, or zeros; so many bytes lie behind `name`;
+// `token` may be written.
+int kgl_start_from(struct kgl_session *session, const uint8_t *name, size_t name_bytes, uint32_t *token);
 
 // Reads tokens without asking for what comes next: a prompt, all but its last
 // token. Those before an unknown one have been read.
@@ -193,6 +211,33 @@ int kgl_feed(struct kgl_session *session, const uint32_t *tokens, size_t n_token
 // The caller promises:
 // `session` is initialized, or zeros; `logits` and `n_logits` may be written.
 int kgl_step(struct kgl_session *session, uint32_t token, float **logits, size_t *n_logits);
+
+// Begins to read a token in slices; call `kgl_advance` until it is done.
+//
+// `with_logits`: 0 for the tokens of a prompt but its last one; else the
+// logits of the next token are computed, too. Until the end `kgl_feed` and
+// `kgl_step` refuse, and the state means nothing; `kgl_reset` forgets the
+// step.
+//
+// The caller promises:
+// `session` is initialized, or zeros.
+int kgl_begin(struct kgl_session *session, uint32_t token, int with_logits);
+
+// Takes a slice of the step that is under way: rows of one matrix with
+// `max_weights` weights together, four rows at least, or another small part.
+// The bits are those of a whole step, whatever the slices.
+//
+// `more` becomes 0 at the end of the step, else 1.
+//
+// The caller promises:
+// `session` is initialized, or zeros; `more` may be written.
+int kgl_advance(struct kgl_session *session, size_t max_weights, int *more);
+
+// The logits that a step in slices has computed, as from `kgl_step`.
+//
+// The caller promises:
+// `session` is initialized, or zeros; `logits` and `n_logits` may be written.
+int kgl_logits(struct kgl_session *session, float **logits, size_t *n_logits);
 
 // Makes a sampler ready; also begins anew with its seed.
 //

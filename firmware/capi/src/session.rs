@@ -3,7 +3,7 @@
 use crate::kgl_status::{self, *};
 use crate::memory::{disjoint, slice, slice_mut, Out, Span};
 use core::ffi::c_int;
-use kinglet::{Image, Session};
+use kinglet::{Image, Paused, Session};
 
 /// The length of a session.
 pub const KGL_SESSION_WORDS: usize = 32;
@@ -30,6 +30,8 @@ pub(crate) struct Held {
     state_len: usize,
     scratch: *mut f32,
     scratch_len: usize,
+    /// How far a step in slices is.
+    pub(crate) step: Paused,
 }
 
 const _: () = assert!(size_of::<Held>() <= size_of::<kgl_session>());
@@ -51,11 +53,29 @@ impl Held {
         Ok(unsafe { session.cast::<Self>().read() })
     }
 
+    /// Notes how far a step in slices is.
+    ///
+    /// # Safety
+    /// The session is one that `Held::of` has read.
+    pub(crate) unsafe fn note(session: *mut kgl_session, step: Paused) {
+        // SAFETY: memory of a session lies there, which is not shorter and not
+        // less aligned than what it holds; a place is computed, not a reference.
+        unsafe { (&raw mut (*session.cast::<Self>()).step).write(step) }
+    }
+
+    /// Refuses where a step in slices is under way.
+    fn whole(self) -> Result<Self, kgl_status> {
+        if self.step.is_under_way() {
+            return Err(KGL_ERROR_UNFINISHED);
+        }
+        Ok(self)
+    }
+
     /// The engine, as long as a call.
     ///
     /// # Safety
     /// State and scratch are still there and nobody else uses them.
-    unsafe fn session<'b>(&self) -> Result<Session<'static, 'b>, kgl_status> {
+    pub(crate) unsafe fn session<'b>(&self) -> Result<Session<'static, 'b>, kgl_status> {
         // SAFETY: C promised so many bytes to `kgl_session_init`, which checked
         // that the two do not overlap.
         let (state, scratch) = unsafe {
@@ -107,6 +127,7 @@ pub unsafe extern "C" fn kgl_session_init(
             state_len,
             scratch,
             scratch_len,
+            step: Paused::IDLE,
         };
         // SAFETY: C promises both buffers, which do not overlap.
         unsafe { held.session() }?.reset();
@@ -118,7 +139,7 @@ pub unsafe extern "C" fn kgl_session_init(
     kgl_status::of(init())
 }
 
-/// Forgets everything: the text is empty again.
+/// Forgets everything, and a step that is under way: the text is empty again.
 ///
 /// # Safety
 /// `session` is initialized, or zeros.
@@ -126,11 +147,45 @@ pub unsafe extern "C" fn kgl_session_init(
 pub unsafe extern "C" fn kgl_reset(session: *mut kgl_session) -> c_int {
     let reset = || {
         // SAFETY: C promises memory of a session, and its buffers.
-        let mut session = unsafe { Held::of(session)?.session() }?;
-        session.reset();
+        unsafe { Held::of(session)?.session() }?.reset();
+        // SAFETY: it has just been read.
+        unsafe { Held::note(session, Paused::IDLE) };
         Ok(())
     };
     kgl_status::of(reset())
+}
+
+/// Starts from a state that `kinglet prime` put into the image, and forgets
+/// what was, and a step that is under way.
+///
+/// `name`: so many bytes in UTF-8, such as "start", 5. `token` becomes the
+/// last token of the text behind the state, which is to be read next: the one
+/// where generating begins, or the first to be fed of a longer prompt.
+///
+/// # Safety
+/// `session` is initialized, or zeros; so many bytes lie behind `name`;
+/// `token` may be written.
+#[no_mangle]
+pub unsafe extern "C" fn kgl_start_from(
+    session: *mut kgl_session,
+    name: *const u8,
+    name_bytes: usize,
+    token: *mut u32,
+) -> c_int {
+    let start = || {
+        // SAFETY: C promises memory for the result, which nobody else uses.
+        let place = unsafe { Out::new(token) }?;
+        // SAFETY: C promises so many bytes, which nobody changes.
+        let name = unsafe { slice(name, name_bytes) }?;
+        let name = core::str::from_utf8(name).map_err(|_| KGL_ERROR_NO_STATE)?;
+        // SAFETY: C promises memory of a session, and its buffers.
+        let next = unsafe { Held::of(session)?.session() }?.start_from(name)?;
+        // SAFETY: it has just been read.
+        unsafe { Held::note(session, Paused::IDLE) };
+        place.put(next);
+        Ok(())
+    };
+    kgl_status::of(start())
 }
 
 /// Reads tokens without asking for what comes next: a prompt, all but its last
@@ -146,7 +201,7 @@ pub unsafe extern "C" fn kgl_feed(
 ) -> c_int {
     let feed = || {
         // SAFETY: C promises memory of a session.
-        let held = unsafe { Held::of(session) }?;
+        let held = unsafe { Held::of(session) }?.whole()?;
         disjoint(&[
             Span::of(tokens, n_tokens)?,
             Span::of(held.state, held.state_len)?,
@@ -178,7 +233,7 @@ pub unsafe extern "C" fn kgl_step(
         // SAFETY: C promises memory for both results, which nobody else uses.
         let (logits, n_logits) = unsafe { (Out::new(logits)?, Out::new(n_logits)?) };
         // SAFETY: C promises memory of a session, and its buffers.
-        let mut session = unsafe { Held::of(session)?.session() }?;
+        let mut session = unsafe { Held::of(session)?.whole()?.session() }?;
         let found = session.step(token)?;
         n_logits.put(found.len());
         logits.put(found.as_mut_ptr());

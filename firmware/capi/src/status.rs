@@ -1,7 +1,7 @@
 //! What functions return.
 
 use core::ffi::{c_char, c_int, CStr};
-use kinglet::{BufferError, ImageError, UnknownByte, UnknownToken};
+use kinglet::{BeginError, BufferError, ImageError, UnknownByte, UnknownState, UnknownToken};
 
 /// What a function returns: 0, or a negative number. Where it is not 0, nothing
 /// has been written through the caller's pointers unless a function says so.
@@ -44,6 +44,12 @@ pub enum kgl_status {
     KGL_ERROR_ROOM = -16,
     /// The model answers with text, not with a class.
     KGL_ERROR_NO_CLASSES = -17,
+    /// A step in slices is under way: call `kgl_advance` until it is at its end.
+    KGL_ERROR_UNFINISHED = -18,
+    /// There are no logits: no step in slices that computes them is at its end.
+    KGL_ERROR_NO_LOGITS = -19,
+    /// The image has no state of this name.
+    KGL_ERROR_NO_STATE = -20,
 }
 
 use kgl_status::*;
@@ -89,6 +95,21 @@ impl From<UnknownToken> for kgl_status {
     }
 }
 
+impl From<BeginError> for kgl_status {
+    fn from(error: BeginError) -> Self {
+        match error {
+            BeginError::Token(error) => error.into(),
+            _ => KGL_ERROR_UNFINISHED,
+        }
+    }
+}
+
+impl From<UnknownState> for kgl_status {
+    fn from(_: UnknownState) -> Self {
+        KGL_ERROR_NO_STATE
+    }
+}
+
 impl From<UnknownByte> for kgl_status {
     fn from(_: UnknownByte) -> Self {
         KGL_ERROR_BYTE
@@ -96,7 +117,7 @@ impl From<UnknownByte> for kgl_status {
 }
 
 /// Every status and what it means.
-const TEXTS: [(kgl_status, &CStr); 18] = [
+const TEXTS: [(kgl_status, &CStr); 21] = [
     (KGL_OK, c"done"),
     (KGL_ERROR_NULL, c"a pointer is NULL"),
     (KGL_ERROR_ALIGNMENT, c"a pointer is not aligned"),
@@ -124,6 +145,12 @@ const TEXTS: [(kgl_status, &CStr); 18] = [
     (KGL_ERROR_NO_TOKENIZER, c"the image has no tokenizer"),
     (KGL_ERROR_ROOM, c"there is no room for all tokens or bytes"),
     (KGL_ERROR_NO_CLASSES, c"the model has no classes"),
+    (KGL_ERROR_UNFINISHED, c"a step in slices is under way"),
+    (
+        KGL_ERROR_NO_LOGITS,
+        c"no step in slices has computed logits",
+    ),
+    (KGL_ERROR_NO_STATE, c"the image has no state of this name"),
 ];
 
 /// What a status means: a text that ends with a zero byte and lives for ever.

@@ -4,7 +4,7 @@ use crate::demo;
 use crate::elf::Elf;
 use crate::emulator::Emulator;
 use crate::firmware;
-use crate::prompt::{Prompt, Sampling};
+use crate::prompt::{machine_parser, Prompt, Sampling};
 use crate::setup::{ensure_arm_gcc, ensure_qemu, ARM_GCC};
 use crate::sizes::panics;
 use crate::workspace::{build_kinglet, root, run as run_command};
@@ -37,10 +37,13 @@ const LINK: [&str; 3] = [
     "-Wl,--gc-sections,-z,noexecstack",
 ];
 
-const SOURCES: [&str; 3] = ["main.c", "board.c", "image.S"];
+/// What belongs to every program.
+const SOURCES: [&str; 2] = ["board.c", "image.S"];
 
 /// The sources that the header is made from, in its order.
-const INTERFACE: [&str; 6] = ["status", "image", "session", "sampler", "text", "answer"];
+const INTERFACE: [&str; 7] = [
+    "status", "image", "session", "slices", "sampler", "text", "answer",
+];
 
 /// A longer prompt does not fit into the compiler's command line everywhere.
 const PROMPT_MAX: usize = 4096;
@@ -55,11 +58,18 @@ const PROMPT_MAX: usize = 4096;
 #[command(after_help = "Examples:\n  \
     cargo xtask capi\n  \
     cargo xtask capi --image model.kgl --prompt \"The cat\" -n 100 --temperature 0.8 --seed 7\n  \
+    cargo xtask capi --library mps2-an505\n  \
     cargo xtask capi --header")]
 pub struct Args {
     /// The image; without it the demo's model with int4 weights
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
+    /// A program in place of firmware/capi/example/main.c
+    ///
+    /// It is compiled beside the example's board.h and kinglet.h, with its
+    /// macros and for its board.
+    #[arg(long, value_name = "FILE")]
+    program: Option<PathBuf>,
     #[command(flatten)]
     prompt: Prompt,
     #[command(flatten)]
@@ -72,12 +82,19 @@ pub struct Args {
     /// Only make firmware/capi/include/kinglet.h anew from the sources
     #[arg(long, exclusive = true)]
     header: bool,
+    /// Only build the library, for the core of this machine; prints its path
+    #[arg(long, value_name = "MACHINE", exclusive = true, value_parser = machine_parser())]
+    library: Option<&'static Machine>,
 }
 
 /// The command `capi`.
 pub fn run(args: &Args) -> Result<()> {
     if args.header {
         return write_header();
+    }
+    if let Some(machine) = args.library {
+        let library = firmware::build_capi(machine)?;
+        return Ok(writeln!(std::io::stdout(), "{}", library.display())?);
     }
     let prompt = args.prompt.bytes()?;
     let prompt = prompt.unwrap_or_else(|| demo::PROMPT.into());
@@ -91,8 +108,20 @@ pub fn run(args: &Args) -> Result<()> {
         Some(image) => image.clone(),
         None => demo::quantize(&build_kinglet()?)?,
     };
-    let library = firmware::build_capi(MACHINE.target)?;
-    let elf = compile(&library, &image, &prompt, &request, args.json)?;
+    let library = firmware::build_capi(MACHINE)?;
+    let program = args.program.clone();
+    let program = program.unwrap_or_else(|| example().join("main.c"));
+    let macros = [
+        format!(
+            "-DIMAGE={}",
+            literal(real(&image)?.as_os_str().as_encoded_bytes())
+        ),
+        format!("-DPROMPT={}", literal(&prompt)),
+        format!("-DTOKENS={}", request.tokens),
+        format!("-DNUMBERS={}", u8::from(args.json)),
+        format!("-DSAMPLING={}", sampling(&request)),
+    ];
+    let elf = compile(&library, &real(&program)?, macros)?;
     let emulator = Emulator {
         machine: MACHINE,
         elf,
@@ -120,44 +149,39 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(writeln!(out, "{report}")?)
 }
 
-/// Compiles and links the example; returns the path of the ELF file.
-fn compile(
-    library: &Path,
-    image: &Path,
-    prompt: &[u8],
-    request: &Request,
-    numbers: bool,
-) -> Result<PathBuf> {
-    let image = fs::canonicalize(image)
-        .with_context(|| format!("cannot read the image {}", image.display()))?;
-    let macros = [
-        format!("-DIMAGE={}", literal(image.to_string_lossy().as_bytes())),
-        format!("-DPROMPT={}", literal(prompt)),
-        format!("-DTOKENS={}", request.tokens),
-        format!("-DNUMBERS={}", u8::from(numbers)),
-        format!("-DSAMPLING={}", sampling(request)),
-    ];
+fn example() -> PathBuf {
+    root().join("firmware/capi/example")
+}
+
+/// The path of a file wherever the compiler runs.
+fn real(file: &Path) -> Result<PathBuf> {
+    fs::canonicalize(file).with_context(|| format!("cannot read {}", file.display()))
+}
+
+/// Compiles and links a program; returns the path of the ELF file.
+fn compile(library: &Path, program: &Path, macros: [String; 5]) -> Result<PathBuf> {
     // Programs that differ are files that differ: several may be built at once.
     let mut hasher = DefaultHasher::new();
-    (macros.clone(), std::process::id()).hash(&mut hasher);
+    (program, &macros, std::process::id()).hash(&mut hasher);
     let folder = firmware::target().join("capi");
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let elf = folder.join(format!("example-{:08x}.elf", hasher.finish() as u32));
     let mut compiler = Command::new(ARM_GCC);
     compiler
-        .current_dir(root().join("firmware/capi/example"))
+        .current_dir(example())
         .args(CORE)
         .args(STRICT)
         .args(LINK)
         .args(macros)
-        .args(["-I", "../include", "-T", "board.ld"])
+        .args(["-I", ".", "-I", "../include", "-T", "board.ld"])
+        .arg(program)
         .args(SOURCES)
         .arg(library)
         .arg("-o")
         .arg(&elf);
-    let image = image.display();
+    let program = program.display();
     run_command(compiler.stdout(std::io::stderr()))
-        .map_err(|_| anyhow!("{ARM_GCC} does not build the example with {image}; why is above"))?;
+        .map_err(|_| anyhow!("{ARM_GCC} does not build {program}; why is above"))?;
     Ok(elf)
 }
 

@@ -111,12 +111,14 @@ pub fn build_loader(machine: &Machine) -> Result<PathBuf> {
         .map_err(|errors| anyhow!("the loader does not build:\n{errors}"))
 }
 
-/// Builds the library for programs in C; returns its path.
-pub fn build_capi(target: &str) -> Result<PathBuf> {
-    ensure_target(target)?;
-    let mut build = command("kinglet-capi", target, &[], RELEASE);
-    let built = Path::new(target).join(RELEASE).join("libkinglet_c.a");
-    let kept = format!("{target}/libkinglet.a");
+/// Builds the library for programs in C, for a machine's core; returns its path.
+pub fn build_capi(machine: &Machine) -> Result<PathBuf> {
+    ensure_target(machine.target)?;
+    let mut build = command("kinglet-capi", machine.target, machine.features, RELEASE);
+    let built = Path::new(machine.target)
+        .join(RELEASE)
+        .join("libkinglet_c.a");
+    let kept = format!("{}/libkinglet.a", machine.name);
     make(&mut build, &built, &kept)?
         .map_err(|errors| anyhow!("the library for C does not build:\n{errors}"))
 }

@@ -261,18 +261,23 @@ fn build() -> Vec<Command> {
         }
     }
     for machine in MACHINES {
+        commands.push(xtask(&["capi", "--library", machine.name]));
         let fits = machine.layout_target == TINY_IMAGE_TARGET;
         let images = [None, Some(["--image", TINY_IMAGE])];
         for image in images.into_iter().take(1 + usize::from(fits)) {
-            let mut firmware = Command::new(std::env::current_exe().unwrap_or_default());
-            firmware
-                .current_dir(root())
-                .args(["firmware", "--machine", machine.name]);
+            let mut firmware = xtask(&["firmware", "--machine", machine.name]);
             firmware.args(image.into_iter().flatten());
             commands.push(firmware);
         }
     }
     commands
+}
+
+/// Another command of this program.
+fn xtask(args: &[&str]) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap_or_default());
+    command.current_dir(root()).args(args);
+    command
 }
 
 fn docs() -> Vec<Command> {

@@ -1,0 +1,102 @@
+//! Steps in slices, for programs that must not be away for a whole token.
+
+use crate::kgl_status::{self, *};
+use crate::memory::Out;
+use crate::session::{kgl_session, Held};
+use core::ffi::c_int;
+use kinglet::SlicedSession;
+
+/// Lets `work` use the session in slices, and notes how far the step is then.
+///
+/// # Safety
+/// The session is initialized, or zeros, and its buffers are still there.
+unsafe fn with<T>(
+    session: *mut kgl_session,
+    work: impl FnOnce(&mut SlicedSession<'static, '_>) -> Result<T, kgl_status>,
+) -> Result<T, kgl_status> {
+    // SAFETY: the caller promises memory of a session.
+    let held = unsafe { Held::of(session) }?;
+    // SAFETY: the caller promises the buffers.
+    let mut sliced = unsafe { held.session() }?.sliced_at(held.step);
+    let result = work(&mut sliced)?;
+    // SAFETY: it has just been read.
+    unsafe { Held::note(session, sliced.pause()) };
+    Ok(result)
+}
+
+/// Begins to read a token in slices; call `kgl_advance` until it is done.
+///
+/// `with_logits`: 0 for the tokens of a prompt but its last one; else the
+/// logits of the next token are computed, too. Until the end `kgl_feed` and
+/// `kgl_step` refuse, and the state means nothing; `kgl_reset` forgets the
+/// step.
+///
+/// # Safety
+/// `session` is initialized, or zeros.
+#[no_mangle]
+pub unsafe extern "C" fn kgl_begin(
+    session: *mut kgl_session,
+    token: u32,
+    with_logits: c_int,
+) -> c_int {
+    let begin = |session: &mut SlicedSession<'_, '_>| {
+        let begun = match with_logits {
+            0 => session.begin_feed(token),
+            _ => session.begin(token),
+        };
+        Ok(begun?)
+    };
+    // SAFETY: C promises memory of a session, and its buffers.
+    kgl_status::of(unsafe { with(session, begin) })
+}
+
+/// Takes a slice of the step that is under way: rows of one matrix with
+/// `max_weights` weights together, four rows at least, or another small part.
+/// The bits are those of a whole step, whatever the slices.
+///
+/// `more` becomes 0 at the end of the step, else 1.
+///
+/// # Safety
+/// `session` is initialized, or zeros; `more` may be written.
+#[no_mangle]
+pub unsafe extern "C" fn kgl_advance(
+    session: *mut kgl_session,
+    max_weights: usize,
+    more: *mut c_int,
+) -> c_int {
+    let advance = || {
+        // SAFETY: C promises memory for the result, which nobody else uses.
+        let place = unsafe { Out::new(more) }?;
+        // SAFETY: C promises memory of a session, and its buffers.
+        let more = unsafe { with(session, |session| Ok(session.advance(max_weights))) }?;
+        place.put(c_int::from(more));
+        Ok(())
+    };
+    kgl_status::of(advance())
+}
+
+/// The logits that a step in slices has computed, as from `kgl_step`.
+///
+/// # Safety
+/// `session` is initialized, or zeros; `logits` and `n_logits` may be written.
+#[no_mangle]
+pub unsafe extern "C" fn kgl_logits(
+    session: *mut kgl_session,
+    logits: *mut *mut f32,
+    n_logits: *mut usize,
+) -> c_int {
+    let find = || {
+        // SAFETY: C promises memory for both results, which nobody else uses.
+        let (logits, n_logits) = unsafe { (Out::new(logits)?, Out::new(n_logits)?) };
+        let find = |session: &mut SlicedSession<'_, '_>| {
+            let found = session.logits().ok_or(KGL_ERROR_NO_LOGITS)?;
+            Ok((found.as_mut_ptr(), found.len()))
+        };
+        // SAFETY: C promises memory of a session, and its buffers.
+        let (data, len) = unsafe { with(session, find) }?;
+        n_logits.put(len);
+        logits.put(data);
+        Ok(())
+    };
+    kgl_status::of(find())
+}
