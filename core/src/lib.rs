@@ -73,6 +73,7 @@ mod scratch;
 mod session;
 #[cfg(feature = "snapshot")]
 pub mod snapshot;
+mod surprise;
 pub mod tokenizer;
 mod utf8;
 #[cfg(feature = "v4")]
@@ -95,6 +96,7 @@ pub use session::{
     BeginError, BlockSession, BufferError, Paused, Session, SlicedBlocks, SlicedSession,
     UnknownToken,
 };
+pub use surprise::bits;
 pub use tokenizer::{Encoder, TokenText, Tokenizer, UnknownByte};
 pub use utf8::{Utf8Chunk, Utf8Stream};
 
