@@ -82,6 +82,29 @@ pub fn build_bench(machine: &Machine) -> Result<PathBuf> {
         .map_err(|errors| anyhow!("the bench firmware does not build:\n{errors}"))
 }
 
+/// Builds the firmware that watches a sensor, with an image, samples and a
+/// threshold linked in; returns the path of the ELF file.
+pub fn build_sensor(
+    machine: &Machine,
+    image: &Path,
+    samples: &Path,
+    threshold: f32,
+) -> Result<PathBuf> {
+    ensure_target(machine.target)?;
+    let mut build = command("kinglet-sensor", machine.target, machine.features, RELEASE);
+    build
+        .env("KINGLET_MACHINE", machine.name)
+        .env("KINGLET_IMAGE", image)
+        .env("KINGLET_SAMPLES", samples)
+        .env("KINGLET_THRESHOLD", format!("{threshold:?}"));
+    let kept = format!("{}-sensor.elf", machine.name);
+    let built = Path::new(machine.target)
+        .join(RELEASE)
+        .join("kinglet-sensor");
+    make(&mut build, &built, &kept)?
+        .map_err(|errors| anyhow!("the sensor firmware does not build:\n{errors}"))
+}
+
 /// Builds the smallest firmware, with or without Kinglet; returns the path of
 /// the ELF file.
 pub fn build_smallest(target: &str, profile: &str, with_kinglet: bool) -> Result<PathBuf> {

@@ -13,6 +13,7 @@ mod loader;
 mod prompt;
 mod qemu;
 mod report;
+mod sensor;
 mod setup;
 mod sizes;
 mod table;
@@ -45,6 +46,7 @@ enum Command {
     Book(book::Args),
     Capi(capi::Args),
     Loader(loader::Args),
+    Sensor(sensor::Args),
 }
 
 /// Exit code 0 is success, 1 failure, 2 bad use.
@@ -61,6 +63,7 @@ fn main() -> ExitCode {
         Command::Book(args) => book::run(&args),
         Command::Capi(args) => capi::run(&args),
         Command::Loader(args) => loader::run(&args),
+        Command::Sensor(args) => sensor::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
