@@ -125,7 +125,7 @@ fn listen(machine: &'static Machine, elf: PathBuf) -> Result<Said> {
     let emulator = Emulator {
         machine,
         elf,
-        image: None,
+        images: Vec::new(),
     };
     let (lines, success) = emulator.listen()?;
     let mut said = Said::default();

@@ -1,0 +1,101 @@
+//! A sensor's samples as a language: the board scores them as the workstation
+//! does, and finds what is not normal.
+
+#[path = "qemu_common/mod.rs"]
+mod common;
+
+use common::{enabled, run};
+use kinglet_tests::{arg, folder};
+use serde_json::Value;
+use std::fs;
+
+fn watch(args: &[&str]) -> Value {
+    let output = run(&[&["sensor", "--run", "--json"], args].concat());
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{args:?}: {errors}");
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().expect("a number")
+}
+
+#[test]
+fn the_board_scores_as_the_workstation_and_finds_faults() {
+    if !enabled() {
+        return;
+    }
+    for machine in ["mps2-an386", "microbit"] {
+        let report = watch(&["--machine", machine]);
+        let windows = report["board"].as_array().unwrap();
+        assert_eq!(windows.len(), 384);
+        assert_eq!(report["board"], report["workstation"], "{machine}");
+        // Alarms are those of the threshold.
+        let threshold = number(&report["threshold"]) as f32;
+        for (bits, alarm) in windows.iter().zip(report["alarms"].as_array().unwrap()) {
+            let score = f32::from_bits(bits.as_u64().unwrap() as u32);
+            assert_eq!(*alarm, Value::from(score > threshold), "{machine}");
+        }
+        let better = number(&report["auc"]) - number(&report["linear_auc"]);
+        assert!(better > 0.03, "{machine}: {better}");
+        for fault in report["faults"].as_array().unwrap() {
+            let (found, windows) = (number(&fault["found"]), number(&fault["windows"]));
+            assert!(windows >= 20.0 && found >= 0.75 * windows, "{fault}");
+        }
+        // One in a hundred is above the threshold where it was chosen.
+        let false_alarms = number(&report["false_alarms"]) / number(&report["normal"]);
+        assert!(false_alarms < 0.05, "{machine}: {false_alarms}");
+    }
+}
+
+#[test]
+fn streams_are_the_same_everywhere() {
+    let folder = folder();
+    let streams = |seed: &str| {
+        let output = run(&["sensor", "-o", arg(folder.path()), "--seed", seed]);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{errors}");
+        [
+            "train.bin",
+            "validation.bin",
+            "anomalous.bin",
+            "anomalous.labels",
+        ]
+        .map(|name| {
+            let bytes = fs::read(folder.path().join(name)).expect(name);
+            kinglet::hash::fnv1a(bytes.into_iter())
+        })
+    };
+    let first = streams("1");
+    assert_eq!(
+        first.map(|hash| format!("{hash:016x}")),
+        [
+            "b5fabff817ae3e5b",
+            "d51e7d7af9069379",
+            "69d47c8c98c09609",
+            "f67d4ccf2d9ed731",
+        ]
+    );
+    assert!(streams("2")
+        .iter()
+        .zip(first)
+        .all(|(other, hash)| *other != hash));
+}
+
+#[test]
+fn wrong_arguments_are_bad_use() {
+    for args in [
+        &["sensor"][..],
+        &["sensor", "--run", "--machine", "abacus"],
+        &["sensor", "-o", "x", "--json"],
+        &["sensor", "--run", "--seed", "-1"],
+    ] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert!(output.stdout.is_empty());
+    }
+    let output = run(&["sensor", "-o", "/dev/null/x"]);
+    assert_eq!(output.status.code(), Some(1));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("cannot make the directory"), "{errors}");
+}
