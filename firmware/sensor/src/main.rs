@@ -36,9 +36,10 @@ static mut SCRATCH: [f32; HEADER.scratch_len()] = [0.0; HEADER.scratch_len()];
 #[allow(unsafe_code)]
 fn enter() -> ! {
     kinglet_board::start();
+    let (state, scratch) = (&raw mut STATE, &raw mut SCRATCH);
     // SAFETY: the start-up code alone can call this function, once, and
     // nothing else names the two statics.
-    let (state, scratch) = unsafe { (&mut *(&raw mut STATE), &mut *(&raw mut SCRATCH)) };
+    let (state, scratch) = unsafe { (&mut *state, &mut *scratch) };
     match watch(state, scratch) {
         Ok(()) => exit(0),
         Err(what) => {
