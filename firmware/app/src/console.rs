@@ -3,9 +3,10 @@
 use crate::engine::{BootError, Model, TextError};
 use crate::port::{Line, LineBuffer, Port, LINE_BYTES};
 use crate::settings::{origin, Command, Settings, HELP};
+use crate::stop::Stop;
 use crate::Board;
 use core::fmt::{self, Write as _};
-use embedded_io::{Read, Write};
+use embedded_io::{Read, ReadReady, Write};
 use kinglet::{Utf8Stream, START_TOKEN};
 
 /// Answers until the input ends.
@@ -15,7 +16,7 @@ use kinglet::{Utf8Stream, START_TOKEN};
 ///
 /// # Errors
 /// There is no model to speak with, and why.
-pub fn converse<P: Read + Write, B: Board>(
+pub fn converse<P: Read + ReadReady + Write, B: Board>(
     stream: &mut P,
     board: &B,
     flash: &[u8],
@@ -42,18 +43,49 @@ struct Console<'m, 'p, P, B> {
     settings: Settings,
 }
 
-/// What an answer took.
+/// With `/frames on`: the console waits for a line, a text begins, it ends.
+const READY: &str = "\x05";
+const TEXT_BEGINS: &str = "\x02";
+const TEXT_ENDS: &str = "\x03";
+
+/// What an answer took, and why it ended.
 struct Answer {
     tokens: u32,
     micros: u32,
+    end: End,
 }
 
-impl<P: Read + Write, B: Board> Console<'_, '_, P, B> {
+/// Why an answer ended.
+#[derive(Clone, Copy)]
+enum End {
+    /// The model ended the text, or gave its label.
+    Text,
+    /// It has as many tokens as were asked for.
+    Length,
+    /// The stop text came.
+    Stop,
+    /// Somebody typed Ctrl-C or Esc.
+    Abort,
+}
+
+impl End {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Text => "end",
+            Self::Length => "length",
+            Self::Stop => "stop",
+            Self::Abort => "abort",
+        }
+    }
+}
+
+impl<P: Read + ReadReady + Write, B: Board> Console<'_, '_, P, B> {
     fn run(&mut self) -> fmt::Result {
         self.greet()?;
         let mut line = LineBuffer::new();
         loop {
-            self.port.write_str("> ")?;
+            let ready = if self.settings.frames { READY } else { "> " };
+            self.port.write_str(ready)?;
             match self.port.read_line(&mut line) {
                 Line::Complete => match &line[..] {
                     [b'/', rest @ ..] if rest.first() != Some(&b'/') => {
@@ -91,6 +123,7 @@ impl<P: Read + Write, B: Board> Console<'_, '_, P, B> {
         match self.settings.apply(line) {
             Command::Changed => writeln!(self.port, "{}", self.settings)?,
             Command::Help => writeln!(self.port, "{HELP}\nSettings: {}", self.settings)?,
+            Command::Info => self.inform()?,
             Command::Quit => return Ok(true),
             Command::Unknown => writeln!(
                 self.port,
@@ -100,18 +133,56 @@ impl<P: Read + Write, B: Board> Console<'_, '_, P, B> {
         Ok(false)
     }
 
+    /// Lines of a key, a colon and a value.
+    fn inform(&mut self) -> fmt::Result {
+        let image = self.model.image;
+        let header = image.header();
+        let name = image.metadata().map_or("", |metadata| metadata.name);
+        let port = &mut self.port;
+        writeln!(port, "board: {}\nmodel: {name}", B::TITLE)?;
+        writeln!(port, "network: {}", header.version)?;
+        writeln!(port, "image bytes: {}", header.image_bytes)?;
+        writeln!(port, "layers: {}", header.n_layer)?;
+        writeln!(port, "channels: {}", header.n_embd)?;
+        writeln!(port, "vocabulary: {}", header.n_vocab)?;
+        writeln!(port, "labels: {}", header.n_class)?;
+        writeln!(port, "state bytes: {}", header.state_bytes())?;
+        writeln!(port, "scratch bytes: {}", header.scratch_bytes())?;
+        for state in image.states() {
+            writeln!(port, "state: {}", state.name)?;
+        }
+        Ok(())
+    }
+
     fn reply(&mut self, prompt: &[u8]) -> fmt::Result {
-        match self.answer(prompt) {
-            Ok(Answer { tokens, micros }) => {
+        let frames = self.settings.frames;
+        if frames {
+            self.port.write_str(TEXT_BEGINS)?;
+        }
+        let answer = self.answer(prompt);
+        if frames {
+            self.port.write_str(TEXT_ENDS)?;
+        }
+        let lost = self.port.take_lost();
+        if lost > 0 {
+            writeln!(self.port, "\n{lost} bytes typed meanwhile are lost.")?;
+        }
+        match answer {
+            Ok(Answer {
+                tokens,
+                micros,
+                end,
+            }) => {
                 #[cfg(feature = "defmt")]
                 defmt::info!("{} tokens in {} us", tokens, micros);
                 let stack = self.board.stack_bytes();
                 let hundredths = u64::from(tokens) * 100_000_000 / u64::from(micros.max(1));
                 writeln!(
                     self.port,
-                    "\n[{tokens} tokens, {}.{:02} tokens/s, stack {stack} bytes]",
+                    "\n[{tokens} tokens, {}.{:02} tokens/s, stack {stack} bytes, {}]",
                     hundredths / 100,
-                    hundredths % 100
+                    hundredths % 100,
+                    end.name()
                 )
             }
             Err(error) => writeln!(self.port, "{error}"),
@@ -125,6 +196,8 @@ impl<P: Read + Write, B: Board> Console<'_, '_, P, B> {
             sampling,
             ref from,
             seed,
+            ref stop,
+            frames,
         } = self.settings;
         let tokenizer = self.model.image.tokenizer().ok_or(TextError::NoTokenizer)?;
         let image = self.model.image;
@@ -136,6 +209,13 @@ impl<P: Read + Write, B: Board> Console<'_, '_, P, B> {
             None => encoded.next().unwrap_or(Ok(START_TOKEN))?,
         };
         for next in encoded {
+            if self.port.is_aborted() {
+                return Ok(Answer {
+                    tokens: 0,
+                    micros: 0,
+                    end: End::Abort,
+                });
+            }
             engine.feed(token)?;
             token = next?;
         }
@@ -149,25 +229,54 @@ impl<P: Read + Write, B: Board> Console<'_, '_, P, B> {
             return Ok(Answer {
                 tokens: 1,
                 micros: self.board.micros().wrapping_sub(start),
+                end: End::Text,
             });
         }
         let mut utf8 = Utf8Stream::new();
+        let mut stop = Stop::new(stop);
         let mut count = 0;
-        while count < tokens {
+        let end = loop {
+            if count >= tokens {
+                break End::Length;
+            }
+            if self.port.is_aborted() {
+                break End::Abort;
+            }
             token = engine.choose(token)?;
             if token == START_TOKEN {
-                break;
+                break End::Text;
             }
             count += 1;
-            for &byte in tokenizer.decode(token).iter() {
-                // An error is one of the port's, which the next line meets.
-                let _ = write!(self.port, "{}", utf8.push(byte));
+            // An error is one of the port's, which the next line meets.
+            let mut put = |byte| {
+                let _ = write!(self.port, "{}", utf8.push(shown(byte, frames)));
+            };
+            let text = tokenizer.decode(token);
+            let mut bytes = text.iter();
+            if bytes.any(|&byte| stop.push(byte, &mut put)) {
+                break End::Stop;
             }
+        };
+        let micros = self.board.micros().wrapping_sub(start);
+        if !matches!(end, End::Stop) {
+            stop.finish(|byte| {
+                let _ = write!(self.port, "{}", utf8.push(shown(byte, frames)));
+            });
         }
         let _ = write!(self.port, "{}", utf8.finish());
         Ok(Answer {
             tokens: count,
-            micros: self.board.micros().wrapping_sub(start),
+            micros,
+            end,
         })
+    }
+}
+
+/// A byte of an answer; between frames no byte looks like one of theirs.
+fn shown(byte: u8, frames: bool) -> u8 {
+    match byte {
+        b'\n' | b'\t' => byte,
+        0..=0x1f if frames => b'?',
+        _ => byte,
     }
 }

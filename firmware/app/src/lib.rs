@@ -14,6 +14,7 @@ mod console;
 mod engine;
 mod port;
 mod settings;
+mod stop;
 #[cfg(test)]
 mod tests;
 

@@ -1,7 +1,7 @@
 //! Lines from a byte stream, and text to it.
 
 use core::fmt;
-use embedded_io::{Read, Write};
+use embedded_io::{Read, ReadReady, Write};
 
 /// No line is longer. It is collected before the model reads it: on a wire
 /// bytes come faster than tokens.
@@ -9,6 +9,12 @@ pub const LINE_BYTES: usize = 256;
 
 /// End of transmission (Ctrl-D).
 const END_OF_INPUT: u8 = 0x04;
+
+/// End of text (Ctrl-C), and the escape key: forget the line, end the answer.
+const ABORT: [u8; 2] = [0x03, 0x1b];
+
+/// Bytes that can be typed ahead while the model is at work: a line.
+const AHEAD_BYTES: usize = LINE_BYTES;
 
 /// The bytes of a line.
 pub type LineBuffer = heapless::Vec<u8, LINE_BYTES>;
@@ -29,14 +35,20 @@ pub enum Line {
 pub struct Port<'p, P> {
     stream: &'p mut P,
     behind_cr: bool,
+    /// Came while the model was at work.
+    ahead: heapless::Deque<u8, AHEAD_BYTES>,
+    /// Bytes that came, too, and had no room.
+    lost: u32,
 }
 
-impl<'p, P: Read + Write> Port<'p, P> {
+impl<'p, P: Read + ReadReady + Write> Port<'p, P> {
     /// At the beginning of a line.
     pub fn new(stream: &'p mut P) -> Self {
         Self {
             stream,
             behind_cr: false,
+            ahead: heapless::Deque::new(),
+            lost: 0,
         }
     }
 
@@ -52,13 +64,43 @@ impl<'p, P: Read + Write> Port<'p, P> {
                 b'\r' | b'\n' if is_too_long => return Line::TooLong,
                 b'\r' | b'\n' => return Line::Complete,
                 END_OF_INPUT => return Line::End,
+                byte if ABORT.contains(&byte) => {
+                    line.clear();
+                    is_too_long = false;
+                }
                 byte => is_too_long |= line.push(byte).is_err(),
             }
         }
         Line::End
     }
 
+    /// Whether an abort has come; keeps what else has. For whoever is at work:
+    /// it does not wait.
+    pub fn is_aborted(&mut self) -> bool {
+        while let Ok(true) = self.stream.read_ready() {
+            let mut byte = [0];
+            let Ok(1) = self.stream.read(&mut byte) else {
+                return true;
+            };
+            let [byte] = byte;
+            if ABORT.contains(&byte) {
+                self.ahead.clear();
+                return true;
+            }
+            self.lost += u32::from(self.ahead.push_back(byte).is_err());
+        }
+        false
+    }
+
+    /// Bytes that were typed while the model was at work and are lost.
+    pub fn take_lost(&mut self) -> u32 {
+        core::mem::take(&mut self.lost)
+    }
+
     fn byte(&mut self) -> Option<u8> {
+        if let Some(byte) = self.ahead.pop_front() {
+            return Some(byte);
+        }
         let mut byte = [0];
         let [byte] = match self.stream.read(&mut byte) {
             Ok(1) => byte,

@@ -1,5 +1,6 @@
 //! The console's commands, and what they set.
 
+use crate::stop::{escape, unescape, StopText};
 use core::fmt;
 use kinglet::image::{EMPTY_STATE, START_STATE, STATE_NAME_BYTES};
 use kinglet::Sampling;
@@ -16,6 +17,10 @@ pub struct Settings {
     pub from: heapless::String<STATE_NAME_BYTES>,
     /// What the random draws follow from.
     pub seed: u64,
+    /// An answer ends where this text would appear in it.
+    pub stop: StopText,
+    /// Control bytes tell a program where an answer begins and ends.
+    pub frames: bool,
 }
 
 /// What a line of commands asks for.
@@ -25,6 +30,8 @@ pub enum Command {
     Changed,
     /// Show the commands and the settings.
     Help,
+    /// Say what model and board are.
+    Info,
     /// Leave.
     Quit,
     /// A command that there is not, or a value that does not fit it.
@@ -41,8 +48,11 @@ A line is a prompt; an empty one lets the model begin. Commands:
   /repetition-penalty 1.2 against repeating the last 64 tokens; 1 is off
   /seed 1                 what the random draws follow from
   /from start             the state of the image that a prompt goes on from, or empty
-  /help, /quit            this text; leave
-Several commands fit a line. A prompt that begins with a slash needs two.";
+  /stop TEXT              an answer ends before TEXT, the rest of the line; \\n is a line's end
+  /frames on              control bytes around answers, for programs; or off
+  /info, /help, /quit     model and board; this text; leave
+Several commands fit a line. A prompt that begins with a slash needs two.
+Ctrl-C or Esc ends an answer.";
 
 /// Where a text goes on from: the state `from` of the image, which `start`
 /// starts from; without a name [`START_STATE`], where there is one. Returns the
@@ -69,18 +79,36 @@ impl Default for Settings {
             sampling: Sampling::greedy(),
             from: heapless::String::new(),
             seed: 0,
+            stop: StopText::new(),
+            frames: false,
         }
     }
 }
 
 impl Settings {
-    /// Carries out commands, given without the first slash.
+    /// Carries out commands, given without the first slash. A stop text is the
+    /// rest of the line: it may hold slashes, and spaces at its ends.
     pub fn apply(&mut self, line: &str) -> Command {
-        for command in line.split(" /") {
+        let mut rest = Some(line);
+        while let Some(line) = rest {
+            if let Some(text) = line.strip_prefix("stop ") {
+                let Some(text) = unescape(text) else {
+                    return Command::Unknown;
+                };
+                self.stop = text;
+                return Command::Changed;
+            }
+            let (command, next) = match line.split_once(" /") {
+                Some((command, next)) => (command, Some(next)),
+                None => (line, None),
+            };
+            rest = next;
             let (name, value) = command.split_once(' ').unwrap_or((command, ""));
             match name {
                 "help" => return Command::Help,
+                "info" => return Command::Info,
                 "quit" => return Command::Quit,
+                "stop" => self.stop.clear(),
                 _ if self.set(name, value.trim()).is_some() => {}
                 _ => return Command::Unknown,
             }
@@ -97,6 +125,7 @@ impl Settings {
             "repetition-penalty" => self.sampling.repetition_penalty = decimal(value)?,
             "from" => self.from = value.try_into().ok()?,
             "seed" => self.seed = value.parse().ok()?,
+            "frames" => self.frames = ["off", "on"].iter().position(|&word| word == value)? == 1,
             _ => return None,
         }
         Some(())
@@ -125,10 +154,25 @@ impl fmt::Display for Settings {
             Decimal(repetition_penalty),
             self.seed
         )?;
-        match self.from.as_str() {
-            "" => Ok(()),
-            name => write!(f, " /from {name}"),
+        if !self.from.is_empty() {
+            write!(f, " /from {}", self.from)?;
         }
+        if self.frames {
+            f.write_str(" /frames on")?;
+        }
+        if self.stop.is_empty() {
+            return Ok(());
+        }
+        f.write_str(" /stop ")?;
+        // In pieces that end with a character.
+        let mut utf8 = kinglet::Utf8Stream::new();
+        let mut result = Ok(());
+        escape(&self.stop, |bytes| {
+            for &byte in bytes {
+                result = result.and_then(|()| write!(f, "{}", utf8.push(byte)));
+            }
+        });
+        result
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{converse, Board, BootError};
 use core::convert::Infallible;
-use embedded_io::{ErrorType, Read, Write};
+use embedded_io::{ErrorType, Read, ReadReady, Write};
 use kinglet::{Image, ImageError, Session};
 use std::string::String;
 use std::vec;
@@ -30,6 +30,20 @@ impl Board for Bench {
 struct Stream<'t> {
     typed: &'t [u8],
     printed: Vec<u8>,
+    /// Comes while the model is at work, when so many bytes have been printed.
+    meanwhile: Option<(usize, &'t [u8])>,
+    /// What of that has come and was not read.
+    early: &'t [u8],
+}
+
+impl ReadReady for Stream<'_> {
+    fn read_ready(&mut self) -> Result<bool, Infallible> {
+        let due = |(at, _): &(usize, &[u8])| self.printed.len() >= *at;
+        if let Some((_, bytes)) = self.meanwhile.take_if(|next| due(next)) {
+            self.early = bytes;
+        }
+        Ok(!self.early.is_empty())
+    }
 }
 
 impl ErrorType for Stream<'_> {
@@ -38,7 +52,11 @@ impl ErrorType for Stream<'_> {
 
 impl Read for Stream<'_> {
     fn read(&mut self, to: &mut [u8]) -> Result<usize, Infallible> {
-        self.typed.read(to).map_err(|_| unreachable!())
+        let from = match self.early.is_empty() {
+            true => &mut self.typed,
+            false => &mut self.early,
+        };
+        from.read(to).map_err(|_| unreachable!())
     }
 }
 
@@ -55,9 +73,19 @@ impl Write for Stream<'_> {
 
 /// What the console prints where there are so many floats of RAM.
 fn printed(typed: &str, floats: usize) -> Result<String, BootError> {
+    printed_with(typed, None, floats)
+}
+
+fn printed_with(
+    typed: &str,
+    meanwhile: Option<(usize, &[u8])>,
+    floats: usize,
+) -> Result<String, BootError> {
     let mut stream = Stream {
         typed: typed.as_bytes(),
         printed: Vec::new(),
+        meanwhile,
+        early: b"",
     };
     converse(&mut stream, &Bench, IMAGE, &mut vec![0.0; floats])?;
     Ok(String::from_utf8(stream.printed).unwrap())
@@ -104,7 +132,7 @@ fn it_says_what_the_model_says() {
         printed.contains(&std::format!("> {expected}\r\n[")),
         "{printed} {expected}"
     );
-    assert!(printed.contains("stack 7 bytes]\r\n"), "{printed}");
+    assert!(printed.contains("stack 7 bytes, length]\r\n"), "{printed}");
 }
 
 #[test]
@@ -134,8 +162,96 @@ fn what_cannot_be_done_is_said() {
     let mut stream = Stream {
         typed: b"",
         printed: Vec::new(),
+        meanwhile: None,
+        early: b"",
     };
     let erased = [0xff; 64];
     let error = converse(&mut stream, &Bench, &erased, &mut []);
     assert_eq!(error, Err(BootError::Image(ImageError::NotAnImage)));
+}
+
+#[test]
+fn an_answer_ends_before_its_stop_text() {
+    let (state, scratch, _) = floats();
+    // The model is a random one: its likeliest bytes are no text.
+    let drawn = |stop: &str| {
+        let typed = std::format!("/n 99 /temperature 2.0 /seed 5 {stop}\nA bird\n");
+        printed(&typed, state + scratch).unwrap()
+    };
+    let whole = drawn("");
+    let text = whole.rsplit("> ").nth(1).unwrap();
+    let is_letter = |byte: &u8| byte.is_ascii_alphabetic();
+    let stop = text
+        .bytes()
+        .filter(is_letter)
+        .nth(3)
+        .map(char::from)
+        .unwrap();
+    let (before, _) = text.split_once(stop).unwrap();
+    let said = drawn(&std::format!("/stop {stop}"));
+    assert!(
+        said.contains(&std::format!("> {before}\r\n[")),
+        "{said} {before}"
+    );
+    assert!(said.contains(", stop]"), "{said}");
+    let ram = state + scratch;
+    assert!(printed("/stop \\x\n", ram)
+        .unwrap()
+        .contains("does not fit"));
+    // The rest of the line, whatever it is.
+    let settings = printed("/n 3 /stop  a /n 4\\n\\\\ \n/help\n", ram).unwrap();
+    assert!(settings.contains("/n 3 "), "{settings}");
+    assert!(
+        settings.contains(" /stop  a /n 4\\n\\\\ \r\n"),
+        "{settings}"
+    );
+    let settings = printed("/stop a\n/stop /n 5\n/help\n", ram).unwrap();
+    assert!(settings.contains("Settings: /n 100 "), "{settings}");
+    assert!(settings.contains(" /stop /n 5\r\n"), "{settings}");
+    let settings = printed("/stop a\n/stop\n/n 5\n", ram).unwrap();
+    assert!(
+        !settings.split("/n 5").nth(1).unwrap().contains("/stop"),
+        "{settings}"
+    );
+}
+
+#[test]
+fn an_abort_ends_an_answer_and_what_is_typed_ahead_is_next() {
+    let (state, scratch, _) = floats();
+    let ram = state + scratch;
+    let whole = printed("/n 40\nA bird\n", ram).unwrap();
+    let at = whole.find(&expected("A bird", 40)).unwrap() + 5;
+    for key in [&b"\x03"[..], b"\x1b"] {
+        let said = printed_with("/n 40\nA bird\n/info\n", Some((at, key)), ram).unwrap();
+        assert!(said.contains(&whole[..at]), "{said}");
+        assert!(said.contains(", abort]"), "{said}");
+        assert!(said.contains("board: bench\r\n"), "{said}");
+    }
+    let ahead = printed_with("/n 40\nA bird\n", Some((at, b"/n 1\n/help\n")), ram).unwrap();
+    assert!(
+        ahead.starts_with(whole.strip_suffix("> ").unwrap()),
+        "{ahead}"
+    );
+    assert!(ahead.contains("Settings: /n 1 "), "{ahead}");
+    // Before the model has read the prompt.
+    let said = printed_with("/n 40\nA bird\n", Some((0, b"\x03")), ram).unwrap();
+    assert!(said.contains("[0 tokens"), "{said}");
+    let much = [b'a'; 300];
+    let said = printed_with("/n 40\nA bird\n", Some((at, &much)), ram).unwrap();
+    assert!(
+        said.contains("44 bytes typed meanwhile are lost."),
+        "{said}"
+    );
+    // On an empty line it forgets what was typed.
+    assert_eq!(printed("A b\x03/n 40\nA bird\n", ram).unwrap(), whole);
+}
+
+#[test]
+fn frames_tell_a_program_where_an_answer_is() {
+    let (state, scratch, _) = floats();
+    let said = printed("/n 12 /frames on\nA bird\n/frames off\n", state + scratch).unwrap();
+    let text = expected("A bird", 12);
+    let framed = std::format!("\x05\x02{text}\x03\r\n[12 tokens, ");
+    assert!(said.contains(&framed), "{said:?} {framed:?}");
+    assert!(said.ends_with("\r\n> "), "{said:?}");
 }

@@ -5,6 +5,7 @@ use crate::generate::{Report, Text, TextError};
 use crate::input::{Input, Typed};
 use crate::model::Model;
 use crate::settings::{Command, Settings, HELP};
+use crate::stop::Stop;
 use crate::work::Whole;
 use kinglet::{Utf8Stream, START_TOKEN};
 use kinglet_board::{put, say, MACHINE};
@@ -65,15 +66,16 @@ fn command_or_slash(model: &mut Model, settings: &mut Settings, input: &mut Inpu
                 input.skip_line();
                 return say!("No line of commands is so long; /help shows them all.");
             }
-            Typed::EndOfLine | Typed::EndOfInput => return command(settings, &line),
+            Typed::EndOfLine | Typed::EndOfInput => return command(model, settings, &line),
         }
     }
 }
 
-fn command(settings: &mut Settings, line: &str) {
+fn command(model: &Model, settings: &mut Settings, line: &str) {
     match settings.apply(line) {
         Command::Changed => say!("{settings}"),
         Command::Help => say!("{HELP}\nSettings: {settings}"),
+        Command::Info => greet(model),
         Command::Quit => quit(),
         Command::Unknown => say!("/{line}: no such command, or its value does not fit; see /help."),
     }
@@ -117,15 +119,22 @@ fn stream(text: &mut Text<'_>, settings: &Settings) -> Result<(), TextError> {
         return Ok(());
     }
     let mut utf8 = Utf8Stream::new();
+    let mut stop = Stop::new(&settings.stop);
+    let mut put = |byte| put!("{}", utf8.push(byte));
     for _ in 0..settings.tokens {
         let chosen = text.choose()?;
         if chosen.id == START_TOKEN {
             break;
         }
-        for &byte in text.decode(chosen.id).iter() {
-            put!("{}", utf8.push(byte));
+        let decoded = text.decode(chosen.id);
+        let mut bytes = decoded.iter();
+        if bytes.any(|&byte| stop.push(byte, &mut put)) {
+            // What is held back is the stop text.
+            stop = Stop::new(&[]);
+            break;
         }
     }
+    stop.finish(&mut put);
     say!("{}", utf8.finish());
     Ok(())
 }

@@ -21,6 +21,8 @@ mod resumed;
 #[path = "../../app/src/settings.rs"]
 mod settings;
 mod sliced;
+#[path = "../../app/src/stop.rs"]
+mod stop;
 mod work;
 
 use kinglet::{BufferError, ImageError, Session};

@@ -19,12 +19,12 @@ use defmt_rtt as _;
 
 use core::fmt::Write as _;
 use core::panic::PanicInfo;
-use embedded_io::{Read, Write};
+use embedded_io::{Read, ReadReady, Write};
 use kinglet_app::{converse, Board};
 
 /// Speaks for ever: whoever ends a conversation finds a new one, and where
 /// there is no model every byte typed is an attempt to find one.
-pub fn serve<P: Read + Write, B: Board>(port: &mut P, board: &B) -> ! {
+pub fn serve<P: Read + ReadReady + Write, B: Board>(port: &mut P, board: &B) -> ! {
     let (model, arena) = (memory::model(), memory::arena());
     loop {
         if let Err(error) = converse(port, board, model, arena) {

@@ -3,32 +3,55 @@
 
 use core::convert::Infallible;
 use core::fmt;
-use embedded_io::{ErrorType, Read, Write};
+use embedded_io::{ErrorType, Read, ReadReady, Write};
 
 /// A UART.
 #[derive(Debug)]
 pub struct Wire<R, W> {
-    /// Waits for a byte. One that arrived damaged is none.
-    pub read: R,
-    /// Sends bytes.
-    pub write: W,
+    poll: R,
+    write: W,
+    /// A byte that was polled and not read yet.
+    next: Option<u8>,
+}
+
+impl<R: FnMut() -> Option<u8>, W: FnMut(&[u8])> Wire<R, W> {
+    /// `poll` takes a byte if there is one; one that arrived damaged is none.
+    /// `write` sends bytes.
+    pub fn new(poll: R, write: W) -> Self {
+        Self {
+            poll,
+            write,
+            next: None,
+        }
+    }
 }
 
 impl<R, W> ErrorType for Wire<R, W> {
     type Error = Infallible;
 }
 
-impl<R: FnMut() -> u8, W: FnMut(&[u8])> Read for Wire<R, W> {
+impl<R: FnMut() -> Option<u8>, W: FnMut(&[u8])> ReadReady for Wire<R, W> {
+    fn read_ready(&mut self) -> Result<bool, Infallible> {
+        self.next = self.next.take().or_else(&mut self.poll);
+        Ok(self.next.is_some())
+    }
+}
+
+impl<R: FnMut() -> Option<u8>, W: FnMut(&[u8])> Read for Wire<R, W> {
     fn read(&mut self, to: &mut [u8]) -> Result<usize, Infallible> {
         let Some(first) = to.first_mut() else {
             return Ok(0);
         };
-        *first = (self.read)();
-        Ok(1)
+        loop {
+            if let Some(byte) = self.next.take().or_else(&mut self.poll) {
+                *first = byte;
+                return Ok(1);
+            }
+        }
     }
 }
 
-impl<R: FnMut() -> u8, W: FnMut(&[u8])> Write for Wire<R, W> {
+impl<R, W: FnMut(&[u8])> Write for Wire<R, W> {
     fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
         (self.write)(bytes);
         Ok(bytes.len())

@@ -12,6 +12,7 @@ use embassy_stm32::rcc::{
 };
 use embassy_stm32::usart::{self, Uart};
 use embassy_stm32::Config;
+use embedded_hal_nb::serial::Read;
 use kinglet_app::Board;
 use kinglet_board_common::{serve, stack_bytes, SysTickClock, Wire};
 
@@ -72,17 +73,13 @@ fn enter() -> ! {
         unreachable!("the clocks above allow this rate");
     };
     let uart = RefCell::new(uart);
-    let mut port = Wire {
-        read: || {
-            let mut byte = [0];
-            while uart.borrow_mut().blocking_read(&mut byte).is_err() {}
-            byte[0]
-        },
-        write: |bytes: &[u8]| {
+    let mut port = Wire::new(
+        || Read::read(&mut *uart.borrow_mut()).ok(),
+        |bytes| {
             // Without flow control sending cannot fail.
             let _ = uart.borrow_mut().blocking_write(bytes);
         },
-    };
+    );
     let clock = SysTickClock::start(core.SYST, CLOCK_HZ);
     serve(&mut port, &Nucleo { clock })
 }

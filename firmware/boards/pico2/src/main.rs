@@ -71,14 +71,13 @@ fn enter() -> ! {
     let Ok(uart) = uart.enable(config, clocks.peripheral_clock.freq()) else {
         unreachable!("the peripheral clock allows this rate");
     };
-    let mut port = Wire {
-        read: || {
+    let mut port = Wire::new(
+        || {
             let mut byte = [0];
-            while uart.read_full_blocking(&mut byte).is_err() {}
-            byte[0]
+            matches!(uart.read_raw(&mut byte), Ok(1)).then_some(byte[0])
         },
-        write: |bytes: &[u8]| uart.write_full_blocking(bytes),
-    };
+        |bytes| uart.write_full_blocking(bytes),
+    );
     let clock = SysTickClock::start(core.SYST, clocks.system_clock.freq().to_Hz());
     serve(&mut port, &Pico2 { clock })
 }

@@ -57,18 +57,14 @@ fn enter() -> ! {
         unreachable!("all clocks above allow this rate");
     };
     let (mut out, mut input) = uart.split();
-    let mut port = Wire {
-        read: || loop {
-            if let Ok(byte) = Read::read(&mut input) {
-                return byte;
-            }
-        },
-        write: |bytes: &[u8]| {
+    let mut port = Wire::new(
+        || Read::read(&mut input).ok(),
+        |bytes| {
             for &byte in bytes {
                 while Write::write(&mut out, byte).is_err() {}
             }
         },
-    };
+    );
     let clock = SysTickClock::start(core.SYST, hz);
     serve(&mut port, &Stm32f405 { clock })
 }
