@@ -102,6 +102,9 @@ impl<P: Read + ReadReady + Write, B: Board> Console<'_, '_, P, B> {
         }
     }
 
+    // Not inlined, as others here: the model's answer is deeper in the stack
+    // than any of them, and need not lie behind their variables.
+    #[inline(never)]
     fn greet(&mut self) -> fmt::Result {
         let image = &self.model.image;
         let header = image.header();
@@ -118,6 +121,7 @@ impl<P: Read + ReadReady + Write, B: Board> Console<'_, '_, P, B> {
     }
 
     /// Carries out commands; returns whether that ends the conversation.
+    #[inline(never)]
     fn command(&mut self, line: &[u8]) -> Result<bool, fmt::Error> {
         let line = core::str::from_utf8(line).unwrap_or("?");
         match self.settings.apply(line) {
@@ -201,7 +205,8 @@ impl<P: Read + ReadReady + Write, B: Board> Console<'_, '_, P, B> {
         } = self.settings;
         let tokenizer = self.model.image.tokenizer().ok_or(TextError::NoTokenizer)?;
         let image = self.model.image;
-        let mut engine = self.model.engine(sampling, seed)?;
+        let mut engine = self.model.engine(sampling, seed);
+        let engine = engine.as_mut().map_err(|error| *error)?;
         // One token behind: the last of a prompt is where generating begins.
         let mut encoded = tokenizer.encode(prompt);
         let mut token = match origin(from, |name| engine.start_from(name))? {

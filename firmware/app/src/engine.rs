@@ -53,7 +53,8 @@ pub struct Model<'m> {
 
 impl<'m> Model<'m> {
     /// Checks the image at the beginning of `flash` and divides `arena`.
-    pub fn open(flash: &'m [u8], arena: &'m mut [f32]) -> Result<Self, BootError> {
+#[inline(never)]
+        pub fn open(flash: &'m [u8], arena: &'m mut [f32]) -> Result<Self, BootError> {
         let image = Image::new(flash)?;
         image.verify_checksum()?;
         let header = image.header();
@@ -70,6 +71,9 @@ impl<'m> Model<'m> {
     }
 
     /// An empty text.
+    // Not inlined: what it needs of the stack to put the large value together
+    // is free again before the model works.
+    #[inline(never)]
     pub fn engine(&mut self, settings: Sampling, seed: u64) -> Result<Engine<'m, '_>, TextError> {
         let has_room = self.scratch.len() >= self.image.header().scratch_len();
         Ok(if has_room {
@@ -132,10 +136,17 @@ impl Engine<'_, '_> {
             Self::Whole(session, sampler) => session.choose(token, sampler),
             Self::Blocks(session, sampler) => {
                 session.step_in_blocks(token, |first, logits| sampler.see(first, logits))?;
-                Ok(sampler.choose())
+                Ok(drawn(sampler))
             }
         }
     }
+}
+
+/// Not inlined: the sorted candidates need not lie on the stack while the
+/// model works.
+#[inline(never)]
+fn drawn(sampler: &mut BlockSampler) -> u32 {
+    sampler.choose()
 }
 
 /// Why there is no answer.
