@@ -1,13 +1,16 @@
 //! The conversation: a line is a prompt or a command.
 
 use crate::engine::{BootError, Model, TextError};
-use crate::port::{Line, LineBuffer, Port, LINE_BYTES};
+use crate::port::{Line, LineBuffer, Port};
 use crate::settings::{origin, Command, Settings, HELP};
 use crate::stop::Stop;
 use crate::Board;
 use core::fmt::{self, Write as _};
 use embedded_io::{Read, ReadReady, Write};
 use kinglet::{Utf8Stream, START_TOKEN};
+use kinglet_protocol::console::{
+    shown, End, Speed, Statistics, GREETING, LINE_BYTES, READY, TEXT_BEGINS, TEXT_ENDS, TOKEN_READ,
+};
 
 /// Answers until the input ends.
 ///
@@ -43,11 +46,6 @@ struct Console<'m, 'p, P, B> {
     settings: Settings,
 }
 
-/// With `/frames on`: the console waits for a line, a text begins, it ends.
-const READY: &str = "\x05";
-const TEXT_BEGINS: &str = "\x02";
-const TEXT_ENDS: &str = "\x03";
-
 /// What an answer took, and why it ended.
 struct Answer {
     tokens: u32,
@@ -55,37 +53,15 @@ struct Answer {
     end: End,
 }
 
-/// Why an answer ended.
-#[derive(Clone, Copy)]
-enum End {
-    /// The model ended the text, or gave its label.
-    Text,
-    /// It has as many tokens as were asked for.
-    Length,
-    /// The stop text came.
-    Stop,
-    /// Somebody typed Ctrl-C or Esc.
-    Abort,
-}
-
-impl End {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Text => "end",
-            Self::Length => "length",
-            Self::Stop => "stop",
-            Self::Abort => "abort",
-        }
-    }
-}
-
 impl<P: Read + ReadReady + Write, B: Board> Console<'_, '_, P, B> {
     fn run(&mut self) -> fmt::Result {
         self.greet()?;
         let mut line = LineBuffer::new();
         loop {
-            let ready = if self.settings.frames { READY } else { "> " };
-            self.port.write_str(ready)?;
+            match self.settings.frames {
+                true => self.port.put(READY)?,
+                false => self.port.write_str("> ")?,
+            }
             match self.port.read_line(&mut line) {
                 Line::Complete => match &line[..] {
                     [b'/', rest @ ..] if rest.first() != Some(&b'/') => {
@@ -113,6 +89,7 @@ impl<P: Read + ReadReady + Write, B: Board> Console<'_, '_, P, B> {
             .map_or("a model without a name", |metadata| metadata.name);
         let bytes = header.image_bytes;
         let ram = header.state_bytes() + header.scratch_bytes();
+        self.port.put(GREETING)?;
         writeln!(
             self.port,
             "Kinglet on a {}: {name}, {bytes} bytes, RAM {ram}.\nType a prompt, or /help.",
@@ -161,11 +138,11 @@ impl<P: Read + ReadReady + Write, B: Board> Console<'_, '_, P, B> {
     fn reply(&mut self, prompt: &[u8]) -> fmt::Result {
         let frames = self.settings.frames;
         if frames {
-            self.port.write_str(TEXT_BEGINS)?;
+            self.port.put(TEXT_BEGINS)?;
         }
         let answer = self.answer(prompt);
         if frames {
-            self.port.write_str(TEXT_ENDS)?;
+            self.port.put(TEXT_ENDS)?;
         }
         let lost = self.port.take_lost();
         if lost > 0 {
@@ -179,15 +156,14 @@ impl<P: Read + ReadReady + Write, B: Board> Console<'_, '_, P, B> {
             }) => {
                 #[cfg(feature = "defmt")]
                 defmt::info!("{} tokens in {} us", tokens, micros);
-                let stack = self.board.stack_bytes();
-                let hundredths = u64::from(tokens) * 100_000_000 / u64::from(micros.max(1));
-                writeln!(
-                    self.port,
-                    "\n[{tokens} tokens, {}.{:02} tokens/s, stack {stack} bytes, {}]",
-                    hundredths / 100,
-                    hundredths % 100,
-                    end.name()
-                )
+                let rate = u64::from(tokens) * 100_000_000 / u64::from(micros.max(1));
+                let statistics = Statistics {
+                    tokens,
+                    speed: Speed::CentitokensPerSecond(rate),
+                    stack_bytes: self.board.stack_bytes(),
+                    end,
+                };
+                writeln!(self.port, "\n{statistics}")
             }
             Err(error) => writeln!(self.port, "{error}"),
         }
@@ -222,6 +198,10 @@ impl<P: Read + ReadReady + Write, B: Board> Console<'_, '_, P, B> {
                 });
             }
             engine.feed(token)?;
+            if frames {
+                // An error is one of the port's, which the next line meets.
+                let _ = self.port.put(TOKEN_READ);
+            }
             token = next?;
         }
         let start = self.board.micros();
@@ -252,7 +232,6 @@ impl<P: Read + ReadReady + Write, B: Board> Console<'_, '_, P, B> {
                 break End::Text;
             }
             count += 1;
-            // An error is one of the port's, which the next line meets.
             let mut put = |byte| {
                 let _ = write!(self.port, "{}", utf8.push(shown(byte, frames)));
             };
@@ -263,7 +242,7 @@ impl<P: Read + ReadReady + Write, B: Board> Console<'_, '_, P, B> {
             }
         };
         let micros = self.board.micros().wrapping_sub(start);
-        if !matches!(end, End::Stop) {
+        if end != End::Stop {
             stop.finish(|byte| {
                 let _ = write!(self.port, "{}", utf8.push(shown(byte, frames)));
             });
@@ -274,14 +253,5 @@ impl<P: Read + ReadReady + Write, B: Board> Console<'_, '_, P, B> {
             micros,
             end,
         })
-    }
-}
-
-/// A byte of an answer; between frames no byte looks like one of theirs.
-fn shown(byte: u8, frames: bool) -> u8 {
-    match byte {
-        b'\n' | b'\t' => byte,
-        0..=0x1f if frames => b'?',
-        _ => byte,
     }
 }

@@ -53,8 +53,8 @@ pub struct Model<'m> {
 
 impl<'m> Model<'m> {
     /// Checks the image at the beginning of `flash` and divides `arena`.
-#[inline(never)]
-        pub fn open(flash: &'m [u8], arena: &'m mut [f32]) -> Result<Self, BootError> {
+    #[inline(never)]
+    pub fn open(flash: &'m [u8], arena: &'m mut [f32]) -> Result<Self, BootError> {
         let image = Image::new(flash)?;
         image.verify_checksum()?;
         let header = image.header();

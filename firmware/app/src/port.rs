@@ -2,21 +2,14 @@
 
 use core::fmt;
 use embedded_io::{Read, ReadReady, Write};
-
-/// No line is longer. It is collected before the model reads it: on a wire
-/// bytes come faster than tokens.
-pub const LINE_BYTES: usize = 256;
-
-/// End of transmission (Ctrl-D).
-const END_OF_INPUT: u8 = 0x04;
-
-/// End of text (Ctrl-C), and the escape key: forget the line, end the answer.
-const ABORT: [u8; 2] = [0x03, 0x1b];
+use kinglet_protocol::console::{ABORT, LINE_BYTES};
+use kinglet_protocol::END_OF_INPUT;
 
 /// Bytes that can be typed ahead while the model is at work: a line.
 const AHEAD_BYTES: usize = LINE_BYTES;
 
-/// The bytes of a line.
+/// The bytes of a line. It is collected before the model reads it: on a wire
+/// bytes come faster than tokens.
 pub type LineBuffer = heapless::Vec<u8, LINE_BYTES>;
 
 /// What became of a line.
@@ -90,6 +83,13 @@ impl<'p, P: Read + ReadReady + Write> Port<'p, P> {
             self.lost += u32::from(self.ahead.push_back(byte).is_err());
         }
         false
+    }
+
+    /// Sends a byte as it is.
+    pub fn put(&mut self, byte: u8) -> fmt::Result {
+        let sent = self.stream.write_all(&[byte]);
+        sent.and_then(|()| self.stream.flush())
+            .map_err(|_| fmt::Error)
     }
 
     /// Bytes that were typed while the model was at work and are lost.

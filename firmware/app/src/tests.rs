@@ -251,7 +251,7 @@ fn frames_tell_a_program_where_an_answer_is() {
     let (state, scratch, _) = floats();
     let said = printed("/n 12 /frames on\nA bird\n/frames off\n", state + scratch).unwrap();
     let text = expected("A bird", 12);
-    let framed = std::format!("\x05\x02{text}\x03\r\n[12 tokens, ");
+    let framed = std::format!("\x05\x02\x06\x06\x06\x06\x06{text}\x03\r\n[12 tokens, ");
     assert!(said.contains(&framed), "{said:?} {framed:?}");
     assert!(said.ends_with("\r\n> "), "{said:?}");
 }

@@ -17,7 +17,7 @@ mod uart;
 pub use memory::{spare_ram, stack_bytes};
 pub use output::Output;
 pub use timer::{since, ticks};
-pub use uart::{read_byte, write_byte};
+pub use uart::{has_byte, read_byte, write_byte};
 
 use kinglet_protocol::Machine;
 

@@ -116,7 +116,8 @@ pub fn read_byte() -> u8 {
     byte
 }
 
-fn has_byte() -> bool {
+/// Whether [`read_byte`] would not wait.
+pub fn has_byte() -> bool {
     match MACHINE.uart.kind {
         UartKind::Cmsdk => cmsdk::has_byte(),
         UartKind::Nrf51 => nrf51::has_byte(),

@@ -8,7 +8,10 @@ use crate::settings::{Command, Settings, HELP};
 use crate::stop::Stop;
 use crate::work::Whole;
 use kinglet::{Utf8Stream, START_TOKEN};
-use kinglet_board::{put, say, MACHINE};
+use kinglet_board::{put, say, stack_bytes, write_byte, MACHINE};
+use kinglet_protocol::console::{
+    shown, End, Speed, Statistics, GREETING, READY, TEXT_BEGINS, TEXT_ENDS,
+};
 use kinglet_protocol::FRAME_START;
 
 /// No line of commands is longer.
@@ -20,11 +23,15 @@ pub fn converse(mut model: Model) -> ! {
     let mut settings = Settings::default();
     let mut input = Input::new();
     loop {
-        put!("> ");
+        match settings.frames {
+            true => write_byte(READY),
+            false => put!("> "),
+        }
         match input.next() {
             Typed::Byte(FRAME_START) => batch::serve(&mut model),
             Typed::Byte(b'/') => command_or_slash(&mut model, &mut settings, &mut input),
             Typed::EndOfInput => quit(),
+            Typed::Abort => {}
             first => reply(&mut model, &settings, &mut input, first),
         }
     }
@@ -40,6 +47,7 @@ fn greet(model: &Model) {
         header.image_bytes,
         header.state_bytes() + header.scratch_bytes(),
     );
+    write_byte(GREETING);
     say!(
         "Kinglet on a {} ({}): {name}, {bytes} bytes, RAM {ram}.",
         MACHINE.core,
@@ -66,6 +74,7 @@ fn command_or_slash(model: &mut Model, settings: &mut Settings, input: &mut Inpu
                 input.skip_line();
                 return say!("No line of commands is so long; /help shows them all.");
             }
+            Typed::Abort => return,
             Typed::EndOfLine | Typed::EndOfInput => return command(model, settings, &line),
         }
     }
@@ -75,9 +84,22 @@ fn command(model: &Model, settings: &mut Settings, line: &str) {
     match settings.apply(line) {
         Command::Changed => say!("{settings}"),
         Command::Help => say!("{HELP}\nSettings: {settings}"),
-        Command::Info => greet(model),
+        Command::Info => inform(model),
         Command::Quit => quit(),
         Command::Unknown => say!("/{line}: no such command, or its value does not fit; see /help."),
+    }
+}
+
+/// Lines of a key, a colon and a value.
+fn inform(model: &Model) {
+    let image = &model.image;
+    let header = image.header();
+    let name = image.metadata().map_or("", |metadata| metadata.name);
+    say!("board: {} ({})\nmodel: {name}", MACHINE.core, MACHINE.name);
+    say!("network: {}", header.version);
+    say!("image bytes: {}", header.image_bytes);
+    for state in image.states() {
+        say!("state: {}", state.name);
     }
 }
 
@@ -105,36 +127,68 @@ fn reply(model: &mut Model, settings: &Settings, input: &mut Input, first: Typed
         }
         typed = input.next();
     }
-    if let Err(error) = stream(&mut text, settings) {
-        say!("{error}");
+    if typed == Typed::Abort {
+        return;
+    }
+    if settings.frames {
+        write_byte(TEXT_BEGINS);
+    }
+    let answer = stream(&mut text, settings, input);
+    if settings.frames {
+        write_byte(TEXT_ENDS);
+    }
+    match answer {
+        Ok(statistics) => say!("\n{statistics}"),
+        Err(error) => say!("{error}"),
     }
 }
 
 /// Prints tokens as they come. The token that ends a text ends the answer.
-fn stream(text: &mut Text<'_>, settings: &Settings) -> Result<(), TextError> {
+fn stream(
+    text: &mut Text<'_>,
+    settings: &Settings,
+    input: &mut Input,
+) -> Result<Statistics, TextError> {
     text.end_prompt()?;
     if text.has_labels() {
         let answered = text.answer()?;
-        say!("{}", text.label(&answered.answer));
-        return Ok(());
+        put!("{}", text.label(&answered.answer));
+        return Ok(statistics(1, answered.instructions, End::Text));
     }
     let mut utf8 = Utf8Stream::new();
     let mut stop = Stop::new(&settings.stop);
-    let mut put = |byte| put!("{}", utf8.push(byte));
-    for _ in 0..settings.tokens {
+    let mut put = |byte| put!("{}", utf8.push(shown(byte, settings.frames)));
+    let (mut tokens, mut instructions) = (0, 0);
+    let end = loop {
+        if tokens >= settings.tokens {
+            break End::Length;
+        }
+        if input.is_aborted() {
+            break End::Abort;
+        }
         let chosen = text.choose()?;
         if chosen.id == START_TOKEN {
-            break;
+            break End::Text;
         }
+        (tokens, instructions) = (tokens + 1, instructions + chosen.instructions);
         let decoded = text.decode(chosen.id);
         let mut bytes = decoded.iter();
         if bytes.any(|&byte| stop.push(byte, &mut put)) {
-            // What is held back is the stop text.
-            stop = Stop::new(&[]);
-            break;
+            break End::Stop;
         }
+    };
+    if end != End::Stop {
+        stop.finish(&mut put);
     }
-    stop.finish(&mut put);
-    say!("{}", utf8.finish());
-    Ok(())
+    put!("{}", utf8.finish());
+    Ok(statistics(tokens, instructions, end))
+}
+
+fn statistics(tokens: u32, instructions: u64, end: End) -> Statistics {
+    Statistics {
+        tokens,
+        speed: Speed::InstructionsPerToken(instructions / u64::from(tokens.max(1))),
+        stack_bytes: stack_bytes(),
+        end,
+    }
 }

@@ -1,0 +1,186 @@
+//! What the console of boards says to a program that follows it.
+//!
+//! A person needs none of this. A program sends [`FRAMES_ON`] as a line and
+//! finds these bytes between the text, in this order, for every prompt:
+//! [`READY`], then, once it has sent a line, [`TEXT_BEGINS`], a [`TOKEN_READ`]
+//! for every token of the prompt, the text, [`TEXT_ENDS`], and the line of
+//! [`Statistics`] or one that says what is wrong. A command is answered
+//! between two [`READY`]. In the text there is no byte below 0x20 but tabs
+//! and ends of lines (CR, LF).
+
+use core::fmt;
+
+/// Greets whoever is at the console; a program learns of a reset from it. Sent
+/// without frames, too: terminals show nothing for it.
+pub const GREETING: u8 = 0x0f;
+
+/// A line is awaited.
+pub const READY: u8 = 0x05;
+
+/// The answer's text begins.
+pub const TEXT_BEGINS: u8 = 0x02;
+
+/// It ends.
+pub const TEXT_ENDS: u8 = 0x03;
+
+/// A token of the prompt has been read: no answer yet, but a sign of life.
+pub const TOKEN_READ: u8 = 0x06;
+
+/// What a program sends, either of them, to end an answer or forget a line:
+/// Ctrl-C and the escape key.
+pub const ABORT: [u8; 2] = [0x03, 0x1b];
+
+/// The command that asks for these bytes, and the one to be rid of them.
+pub const FRAMES_ON: &str = "/frames on";
+/// See [`FRAMES_ON`].
+pub const FRAMES_OFF: &str = "/frames off";
+
+/// No line that is sent to a console is longer, in bytes.
+pub const LINE_BYTES: usize = 256;
+
+/// A byte of an answer's text, with or without frames.
+pub fn shown(byte: u8, frames: bool) -> u8 {
+    match byte {
+        b'\n' | b'\t' => byte,
+        0..=0x1f if frames => b'?',
+        _ => byte,
+    }
+}
+
+/// Why an answer ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The model ended the text, or gave its label.
+    Text,
+    /// It has as many tokens as were asked for.
+    Length,
+    /// The stop text came.
+    Stop,
+    /// Somebody typed Ctrl-C or Esc.
+    Abort,
+}
+
+impl End {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Text, Self::Length, Self::Stop, Self::Abort];
+
+    /// As it is printed.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Text => "end",
+            Self::Length => "length",
+            Self::Stop => "stop",
+            Self::Abort => "abort",
+        }
+    }
+}
+
+/// How fast an answer was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speed {
+    /// Of a board with a clock: hundredths of a token in a second.
+    CentitokensPerSecond(u64),
+    /// Of an emulated core that counts: instructions of a token.
+    InstructionsPerToken(u64),
+}
+
+/// What an answer took, as the line behind it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Statistics {
+    /// Tokens generated.
+    pub tokens: u32,
+    /// While they were.
+    pub speed: Speed,
+    /// The most bytes of stack in use since the reset.
+    pub stack_bytes: u32,
+    /// Why it ended.
+    pub end: End,
+}
+
+const PER_SECOND: &str = " tokens/s";
+const PER_TOKEN: &str = " instructions/token";
+
+impl fmt::Display for Statistics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{} tokens, ", self.tokens)?;
+        match self.speed {
+            Speed::CentitokensPerSecond(rate) => {
+                write!(f, "{}.{:02}{PER_SECOND}", rate / 100, rate % 100)?;
+            }
+            Speed::InstructionsPerToken(count) => write!(f, "{count}{PER_TOKEN}")?,
+        }
+        let Self {
+            stack_bytes, end, ..
+        } = self;
+        write!(f, ", stack {stack_bytes} bytes, {}]", end.name())
+    }
+}
+
+impl Statistics {
+    /// Reads the line; none if it is another.
+    pub fn parse(line: &str) -> Option<Self> {
+        let line = line.trim().strip_prefix('[')?.strip_suffix(']')?;
+        let mut parts = line.split(", ");
+        let tokens = parts.next()?.strip_suffix(" tokens")?.parse().ok()?;
+        let speed = parts.next()?;
+        let speed = match speed.strip_suffix(PER_TOKEN) {
+            Some(count) => Speed::InstructionsPerToken(count.parse().ok()?),
+            None => {
+                let (whole, hundredths) = speed.strip_suffix(PER_SECOND)?.split_once('.')?;
+                let (whole, rest): (u64, u64) = (whole.parse().ok()?, hundredths.parse().ok()?);
+                Speed::CentitokensPerSecond(whole.checked_mul(100)?.checked_add(rest)?)
+            }
+        };
+        let stack = parts.next()?.strip_prefix("stack ")?;
+        let stack_bytes = stack.strip_suffix(" bytes")?.parse().ok()?;
+        let name = parts.next()?;
+        let end = End::ALL.into_iter().find(|end| end.name() == name)?;
+        Some(Self {
+            tokens,
+            speed,
+            stack_bytes,
+            end,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::string::ToString;
+
+    #[test]
+    fn statistics_are_read_as_they_are_printed() {
+        for end in End::ALL {
+            for speed in [
+                Speed::CentitokensPerSecond(1205),
+                Speed::InstructionsPerToken(1_210_866),
+            ] {
+                let statistics = Statistics {
+                    tokens: 12,
+                    speed,
+                    stack_bytes: 3892,
+                    end,
+                };
+                assert_eq!(Statistics::parse(&statistics.to_string()), Some(statistics));
+            }
+        }
+    }
+
+    #[test]
+    fn other_lines_are_none() {
+        for line in [
+            "",
+            "[]",
+            "[12 tokens]",
+            "[12 tokens, 1.50 tokens/s, stack 4076 bytes]",
+            "[12 tokens, 1 tokens/s, stack 4076 bytes, end]",
+            "[-1 tokens, 1.50 tokens/s, stack 4076 bytes, end]",
+            "[1 tokens, 99999999999999999999.00 tokens/s, stack 1 bytes, end]",
+            "[1 tokens, 999999999999999999.00 tokens/s, stack 1 bytes, over]",
+        ] {
+            assert_eq!(Statistics::parse(line), None, "{line}");
+        }
+    }
+}
