@@ -226,7 +226,7 @@ fn the_console_answers_a_typed_prompt() {
         String::from_utf8_lossy(&output.stderr)
     );
     assert!(
-        shown.starts_with("Kinglet on a Cortex-M4F (mps2-an386): "),
+        shown.starts_with("\u{f}Kinglet on a Cortex-M4F (mps2-an386): "),
         "{shown}"
     );
     assert!(shown.contains("/temperature"), "{shown}");

@@ -45,7 +45,8 @@ impl<'p, P: Read + ReadReady + Write> Port<'p, P> {
         }
     }
 
-    /// Reads a line that ends with CR, LF or both.
+    /// Reads a line that ends with CR, LF or both, or an end of the input that
+    /// is not at its beginning.
     pub fn read_line(&mut self, line: &mut LineBuffer) -> Line {
         line.clear();
         let mut is_too_long = false;
@@ -54,9 +55,9 @@ impl<'p, P: Read + ReadReady + Write> Port<'p, P> {
             match byte {
                 // The second half of a line's end that has been seen.
                 b'\n' if behind_cr => {}
-                b'\r' | b'\n' if is_too_long => return Line::TooLong,
-                b'\r' | b'\n' => return Line::Complete,
-                END_OF_INPUT => return Line::End,
+                END_OF_INPUT if line.is_empty() => return Line::End,
+                b'\r' | b'\n' | END_OF_INPUT if is_too_long => return Line::TooLong,
+                b'\r' | b'\n' | END_OF_INPUT => return Line::Complete,
                 byte if ABORT.contains(&byte) => {
                     line.clear();
                     is_too_long = false;

@@ -242,6 +242,9 @@ fn an_abort_ends_an_answer_and_what_is_typed_ahead_is_next() {
         said.contains("44 bytes typed meanwhile are lost."),
         "{said}"
     );
+    // The end of the input ends a line first.
+    let ended = printed("/n 40\nA bird\x04\x04/help\n", ram).unwrap();
+    assert_eq!(ended, whole);
     // On an empty line it forgets what was typed.
     assert_eq!(printed("A b\x03/n 40\nA bird\n", ram).unwrap(), whole);
 }

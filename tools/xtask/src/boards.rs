@@ -1,13 +1,16 @@
 //! The firmware of real boards: building it, and running it in QEMU on the
 //! boards that QEMU has.
 
+use crate::emulator::forward;
 use crate::firmware;
 use crate::setup::{ensure_qemu, ensure_target, QEMU};
 use crate::workspace::{cargo, root};
 use anyhow::{anyhow, bail, Context, Result};
 use kinglet_plan::{Board, Boards, Core};
+use kinglet_protocol::console::{Statistics, GREETING};
+use kinglet_protocol::END_OF_INPUT;
 use serde::Serialize;
-use std::io::{BufReader, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{channel, Receiver};
@@ -26,22 +29,24 @@ const READY: &str = "> ";
 /// Build the firmware of a board and print where it is; with an image, run both in QEMU
 ///
 /// The firmware of firmware/boards/NAME, as it is flashed to the board. QEMU
-/// has two of them: microbit-v1 and stm32f405.
+/// has two of them: microbit-v1 and stm32f405. With an image and no prompt
+/// you are at the board's console.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     cargo xtask board pico\n  \
+    cargo xtask board stm32f405 --image model.kgl\n  \
     cargo xtask board stm32f405 --image model.kgl --prompt \"Once upon a time\" -n 100")]
 pub struct Args {
     /// The board, see `kinglet plan`
     name: String,
     /// The image to flash beside the firmware
-    #[arg(long, value_name = "FILE", requires = "prompt")]
+    #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
     /// The prompt, one line
     #[arg(long, value_name = "TEXT", requires = "image")]
     prompt: Option<String>,
     /// Tokens to generate
-    #[arg(short = 'n', long, default_value_t = 100)]
+    #[arg(short = 'n', long, default_value_t = 100, requires = "prompt")]
     tokens: u32,
     /// Print one JSON object: elf, and with an image text and stack_bytes
     #[arg(long)]
@@ -71,9 +76,11 @@ pub fn run(args: &Args) -> Result<()> {
     let elf = build(board)?;
     let answer = match (&args.image, &args.prompt) {
         (Some(image), Some(prompt)) => Some(emulate(board, &elf, image, prompt, args.tokens)?),
+        (Some(_), None) if args.json => bail!("--json with an image needs a prompt"),
+        (Some(image), None) => return converse(board, &elf, image),
         _ => None,
     };
-    let mut out = std::io::stdout();
+    let mut out = io::stdout();
     if args.json {
         writeln!(out, "{}", serde_json::to_string(&Report { elf, answer })?)?;
         return Ok(());
@@ -133,6 +140,41 @@ pub fn emulate(
     prompt: &str,
     tokens: u32,
 ) -> Result<Answer> {
+    let mut dialogue = start(board, elf, image)?;
+    dialogue.hear(READY)?;
+    dialogue.say(&format!("/n {tokens}\r"))?;
+    dialogue.hear(READY)?;
+    dialogue.say(&format!("{prompt}\r"))?;
+    let answer = dialogue.hear(&format!("\n{READY}"))?;
+    parse(&answer).ok_or_else(|| anyhow!("the firmware of {} says: {answer}", board.name))
+}
+
+/// Gives the console to the person at the keyboard, until the input ends.
+fn converse(board: &Board, elf: &Path, image: &Path) -> Result<()> {
+    let mut dialogue = start(board, elf, image)?;
+    let mut input = dialogue.qemu.stdin.take().context("QEMU has no input")?;
+    thread::spawn(move || {
+        // Errors mean that the other side has left: nothing to do.
+        let _ = forward(&mut io::stdin().lock(), &mut input);
+        // The first ends an unfinished line, the second the conversation.
+        let _ = input.write_all(&[END_OF_INPUT; 2]);
+        let _ = input.flush();
+    });
+    let mut out = io::stdout();
+    for byte in &dialogue.heard {
+        // The board has no more to say to this person, and greets the next.
+        if byte == GREETING {
+            break;
+        }
+        out.write_all(&[byte])?;
+        out.flush()?;
+    }
+    Ok(())
+}
+
+/// Starts the firmware with an image in the model's flash, and hears its
+/// greeting's first byte.
+fn start(board: &Board, elf: &Path, image: &Path) -> Result<Dialogue> {
     ensure_qemu()?;
     let machine = EMULATED.iter().find(|&&(name, _)| name == board.name);
     let (_, machine) = machine.with_context(|| format!("QEMU has no {}", board.name))?;
@@ -150,22 +192,25 @@ pub fn emulate(
             &format!("loader,file={file},addr={address:#x},force-raw=on"),
         ]);
     let mut dialogue = Dialogue::start(&mut qemu)?;
-    dialogue.hear(READY)?;
-    dialogue.say(&format!("/n {tokens}\r"))?;
-    dialogue.hear(READY)?;
-    dialogue.say(&format!("{prompt}\r"))?;
-    let answer = dialogue.hear(&format!("\n{READY}"))?;
-    parse(&answer).ok_or_else(|| anyhow!("the firmware of {} says: {answer}", board.name))
+    match dialogue.byte()? {
+        GREETING => Ok(dialogue),
+        first => {
+            let said = dialogue.hear("\n")?;
+            bail!(
+                "the firmware of {} says: {}{said}",
+                board.name,
+                char::from(first)
+            )
+        }
+    }
 }
 
 /// The text, and the stack from the line behind it.
 fn parse(answer: &str) -> Option<Answer> {
-    let (text, statistics) = answer.rsplit_once("\r\n[")?;
-    let (_, stack) = statistics.rsplit_once("stack ")?;
-    let (stack, _) = stack.split_once(' ')?;
+    let (text, statistics) = answer.trim_end().rsplit_once("\r\n")?;
     Some(Answer {
         text: text.replace("\r\n", "\n"),
-        stack_bytes: stack.parse().ok()?,
+        stack_bytes: Statistics::parse(statistics)?.stack_bytes,
     })
 }
 
@@ -207,14 +252,18 @@ impl Dialogue {
         Ok(input.flush()?)
     }
 
+    fn byte(&self) -> Result<u8> {
+        let byte = self.heard.recv_timeout(SILENCE);
+        byte.map_err(|_| anyhow!("the firmware says no more"))
+    }
+
     /// What the firmware says up to `end`, without it.
     fn hear(&mut self, end: &str) -> Result<String> {
         let mut bytes = Vec::new();
         while !bytes.ends_with(end.as_bytes()) {
-            let byte = self.heard.recv_timeout(SILENCE);
-            bytes.push(byte.map_err(|_| {
+            bytes.push(self.byte().with_context(|| {
                 let said = String::from_utf8_lossy(&bytes);
-                anyhow!("the firmware says no more; its last words: {said}")
+                format!("its last words: {said}")
             })?);
         }
         bytes.truncate(bytes.len() - end.len());
@@ -228,7 +277,8 @@ mod tests {
 
     #[test]
     fn an_answer_is_text_and_stack() {
-        let answer = parse("a [b]\r\nc\r\n[3 tokens, 1.50 tokens/s, stack 4076 bytes]\r").unwrap();
+        let answer = parse("a [b]\r\nc\r\n[3 tokens, 1.50 tokens/s, stack 4076 bytes, end]\r")
+            .expect("statistics");
         assert_eq!(answer.text, "a [b]\nc");
         assert_eq!(answer.stack_bytes, 4076);
         assert!(parse("the image has no tokenizer\r").is_none());

@@ -169,7 +169,7 @@ impl Emulator {
 }
 
 /// Copies what is typed, a line at a time.
-fn forward(from: &mut dyn BufRead, to: &mut dyn Write) -> io::Result<()> {
+pub fn forward(from: &mut dyn BufRead, to: &mut dyn Write) -> io::Result<()> {
     loop {
         let typed = from.fill_buf()?;
         if typed.is_empty() {
