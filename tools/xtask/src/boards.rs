@@ -23,6 +23,9 @@ const EMULATED: [(&str, &str); 2] = [("microbit-v1", "microbit"), ("stm32f405", 
 /// Firmware that says nothing for so long hangs.
 const SILENCE: Duration = Duration::from_secs(120);
 
+/// The last words of firmware that has no model to speak with.
+const NO_MODEL: &[u8] = b"then type anything.";
+
 /// What the console prints when it is ready for a line.
 const READY: &str = "> ";
 
@@ -191,18 +194,16 @@ fn start(board: &Board, elf: &Path, image: &Path) -> Result<Dialogue> {
             "-device",
             &format!("loader,file={file},addr={address:#x},force-raw=on"),
         ]);
-    let mut dialogue = Dialogue::start(&mut qemu)?;
-    match dialogue.byte()? {
-        GREETING => Ok(dialogue),
-        first => {
-            let said = dialogue.hear("\n")?;
-            bail!(
-                "the firmware of {} says: {}{said}",
-                board.name,
-                char::from(first)
-            )
+    let dialogue = Dialogue::start(&mut qemu)?;
+    let mut said = Vec::new();
+    while said.last() != Some(&GREETING) {
+        said.push(dialogue.byte()?);
+        if said.ends_with(NO_MODEL) {
+            let said = String::from_utf8_lossy(&said);
+            bail!("the firmware of {} says: {said}", board.name);
         }
     }
+    Ok(dialogue)
 }
 
 /// The text, and the stack from the line behind it.
