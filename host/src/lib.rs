@@ -17,6 +17,7 @@
 //! | [`threads`] | several threads for one token |
 //! | [`mod@bench`] | tokens per second against memory bandwidth |
 //! | [`synth`] | random checkpoints for tests and benches |
+//! | [`monitor`] | the console of a board |
 //! | [`cli`] | one file per subcommand of `kinglet` |
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations)]
@@ -29,6 +30,7 @@ pub mod eval;
 pub mod export;
 pub mod labels;
 pub mod model;
+pub mod monitor;
 pub mod npy;
 pub mod pack;
 pub mod prime;

@@ -7,6 +7,7 @@ mod fit;
 mod inspect;
 mod logits;
 mod model;
+mod monitor;
 mod output;
 mod plan;
 mod prime;
@@ -37,6 +38,7 @@ enum Command {
     Plan(plan::Args),
     Prime(prime::Args),
     Run(run::Args),
+    Monitor(monitor::Args),
     Logits(logits::Args),
     Eval(eval::Args),
     Synth(synth::Args),
@@ -58,6 +60,7 @@ pub fn main() -> ExitCode {
         Command::Plan(args) => plan::run(&args),
         Command::Prime(args) => prime::run(&args),
         Command::Run(args) => run::run(&args),
+        Command::Monitor(args) => monitor::run(&args),
         Command::Logits(args) => logits::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Synth(args) => synth::run(&args),

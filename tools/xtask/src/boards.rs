@@ -183,6 +183,14 @@ fn start(board: &Board, elf: &Path, image: &Path) -> Result<Dialogue> {
     let (_, machine) = machine.with_context(|| format!("QEMU has no {}", board.name))?;
     let image = std::fs::canonicalize(image)
         .with_context(|| format!("cannot read the image {}", image.display()))?;
+    let (bytes, room) = (std::fs::metadata(&image)?.len(), board.model().bytes);
+    if bytes > u64::from(room) {
+        bail!(
+            "{} has {bytes} bytes, the model's flash of {} {room}",
+            image.display(),
+            board.name
+        );
+    }
     // In an option a comma is written twice.
     let file = image.to_string_lossy().replace(',', ",,");
     let address = board.model().origin;

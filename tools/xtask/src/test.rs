@@ -362,6 +362,7 @@ pub fn run(args: &Args) -> Result<()> {
 fn boards() -> Vec<Command> {
     let mut tests = cargo();
     tests.args(["test", "--package", "kinglet-tests", "--test", "boards"]);
+    tests.args(["--test", "monitor_qemu"]);
     let mut commands = vec![tests];
     let known = Boards::load(None).unwrap_or_default();
     commands.extend(known.named(LOGGING_BOARD).ok().map(|board| {

@@ -1,0 +1,291 @@
+//! `kinglet monitor`: speaks with a board.
+
+use super::output::print_json;
+use super::BadUse;
+use crate::monitor::{ports, Answer, Console, Error, Event, Link, TextSender};
+use anyhow::{Context, Result};
+use kinglet_protocol::console::{Speed, LINE_BYTES};
+use serde::Serialize;
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::thread;
+use std::time::Duration;
+
+/// Speak with a board that runs Kinglet's console, or with one in QEMU
+///
+/// PORT is a serial port, or tcp:HOST:PORT. In place of it a program behind
+/// `--` can be the board: its standard input and output are the console.
+///
+/// Without --prompt, every line you type is a prompt or a command of the
+/// board's (`/help`); Ctrl-C ends an answer, Ctrl-D leaves. Answers are shown
+/// while they are generated.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  \
+    kinglet monitor /dev/ttyACM0\n  \
+    kinglet monitor /dev/ttyACM0 --prompt \"Once upon a time\" -n 200 --temperature 0.8 --seed 7\n  \
+    kinglet monitor tcp:localhost:4444 --prompt \"Once\" --stop . --json\n  \
+    kinglet monitor -- cargo xtask board stm32f405 --image model.kgl")]
+pub struct Args {
+    /// A serial port, or tcp:HOST:PORT
+    #[arg(conflicts_with = "command")]
+    port: Option<String>,
+    /// Bits a second, of a serial port
+    #[arg(long, default_value_t = 115_200)]
+    baud: u32,
+    /// Ask this and leave after the answer; several times for several prompts
+    #[arg(long, value_name = "TEXT", value_parser = prompt_line)]
+    prompt: Vec<String>,
+    /// Tokens of an answer, at most
+    #[arg(short, default_value_t = 100, value_name = "N")]
+    n: u32,
+    #[command(flatten)]
+    sampling: kinglet_options::Sampling,
+    /// An answer ends before this text, of 32 bytes at most
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    stop: String,
+    /// The state of the image that a prompt goes on from, or `empty`
+    /// [default: `start`, if the image has it, else `empty`]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
+    from: String,
+    /// Print a JSON object for every answer: prompt, text, prompt_tokens, tokens, tokens_per_second
+    /// or instructions_per_token, stack_bytes, reason
+    #[arg(long)]
+    json: bool,
+    /// A board that says nothing for so long is not there [default: 10; of a program, which may build and boot first, 300]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    timeout: Option<u32>,
+    /// A program that is the board, and its arguments
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    prompt: &'a str,
+    text: &'a str,
+    prompt_tokens: u32,
+    tokens: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tokens_per_second: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    instructions_per_token: Option<u64>,
+    stack_bytes: u32,
+    reason: &'static str,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    let link = open(args)?;
+    let sender = link.sender();
+    let interrupts = sender.clone();
+    // An error means that nobody listens any more: then we are leaving.
+    ctrlc::set_handler(move || drop(interrupts.send(Event::Interrupt)))
+        .context("cannot listen for Ctrl-C")?;
+    let seconds = if args.command.is_empty() { 10 } else { 300 };
+    let timeout = Duration::from_secs(args.timeout.map_or(seconds, u64::from));
+    let mut monitor = Monitor {
+        console: Console::attach(link, timeout)?,
+        json: args.json,
+        shows_progress: io::stderr().is_terminal(),
+    };
+    let talk = monitor.set(args).and_then(|()| {
+        if args.prompt.is_empty() {
+            return monitor.converse(sender);
+        }
+        let mut prompts = args.prompt.iter();
+        prompts.try_for_each(|prompt| monitor.ask(prompt, false))
+    });
+    match talk {
+        Err(Error::Left) if args.prompt.is_empty() => {}
+        Err(error) => return Err(error.into()),
+        Ok(()) => {}
+    }
+    monitor.console.detach();
+    Ok(())
+}
+
+fn open(args: &Args) -> Result<Link> {
+    match (&args.port, args.command.split_first()) {
+        (Some(port), _) => Ok(Link::open(port, args.baud)?),
+        (None, Some((program, arguments))) => Ok(Link::program(program, arguments)?),
+        (None, None) => {
+            let ports = ports();
+            let there_are = if ports.is_empty() {
+                "this machine has no serial port now".to_owned()
+            } else {
+                format!("this machine has {}", ports.join(", "))
+            };
+            let message =
+                format!("name a port ({there_are}), tcp:HOST:PORT, or a program behind --");
+            Err(BadUse(message).into())
+        }
+    }
+}
+
+struct Monitor {
+    console: Console,
+    json: bool,
+    shows_progress: bool,
+}
+
+impl Monitor {
+    /// Tells the board all settings, whatever it was told before.
+    fn set(&mut self, args: &Args) -> Result<(), Error> {
+        let options = args.sampling;
+        let lines = [
+            format!("/n {} /temperature {}", args.n, options.temperature),
+            format!("/top-k {} /top-p {}", options.top_k, options.top_p),
+            format!(
+                "/repetition-penalty {} /seed {}",
+                options.repetition_penalty, options.seed
+            ),
+            format!("/from {}", args.from),
+            format!("/stop {}", escaped(&args.stop)),
+        ];
+        for line in lines {
+            let said = self.console.command(&line)?;
+            // What was set is what a board answers with.
+            if !said.starts_with("/n ") {
+                return Err(Error::Refused(said.trim().to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Lines from the keyboard or a pipe, until they end.
+    fn converse(&mut self, sender: TextSender) -> Result<(), Error> {
+        let is_person = io::stdin().is_terminal() && io::stdout().is_terminal() && !self.json;
+        if is_person {
+            print!("{}", self.console.command("/info")?);
+            println!("Type a prompt, or /help; Ctrl-C ends an answer, Ctrl-D leaves.");
+        }
+        thread::spawn(move || {
+            for line in io::stdin().lock().lines().map_while(Result::ok) {
+                if sender.send(Event::Typed(line)).is_err() {
+                    return;
+                }
+            }
+            // Nobody listens: we are leaving.
+            let _ = sender.send(Event::TypedEnd);
+        });
+        loop {
+            if is_person {
+                print!("> ");
+                io::stdout().flush()?;
+            }
+            let Some(line) = self.console.typed()? else {
+                break;
+            };
+            if self.line(&line)? {
+                return Ok(());
+            }
+        }
+        if is_person {
+            println!();
+        }
+        Ok(())
+    }
+
+    /// A typed line; returns whether it ends the conversation.
+    fn line(&mut self, line: &str) -> Result<bool, Error> {
+        if let Err(complaint) = prompt_line(line) {
+            eprintln!("error: {complaint}");
+            return Ok(false);
+        }
+        let is_command = line.starts_with('/') && !line.starts_with("//");
+        match line.trim() {
+            "/quit" => return Ok(true),
+            line if line.contains("/frames") && is_command => {
+                eprintln!("error: the monitor needs the frames that it asked for");
+            }
+            _ if is_command => {
+                // Not an answer: where a program reads answers, it goes aside.
+                let said = self.console.command(line)?;
+                match self.json {
+                    true => eprint!("{said}"),
+                    false => print!("{said}"),
+                }
+            }
+            _ => self.ask(line.strip_prefix('/').unwrap_or(line), true)?,
+        }
+        Ok(false)
+    }
+
+    /// Asks with a prompt, whatever it begins with.
+    fn ask(&mut self, prompt: &str, shows_statistics: bool) -> Result<(), Error> {
+        let slash = if prompt.starts_with('/') { "/" } else { "" };
+        let (json, mut out) = (self.json, io::stdout());
+        let answer = self.console.ask(&format!("{slash}{prompt}"), &mut |text| {
+            if json {
+                return Ok(());
+            }
+            write!(out, "{text}")?;
+            out.flush()
+        });
+        if !json {
+            // What was shown of an answer that did not end stays on its line.
+            println!();
+        }
+        let answer = answer?;
+        for note in &answer.notes {
+            eprintln!("{note}");
+        }
+        if json {
+            return print_json(&report(prompt, &answer)).map_err(|error| match error.downcast() {
+                Ok(error) => Error::Output(error),
+                Err(error) => Error::Output(io::Error::other(error)),
+            });
+        }
+        match shows_statistics {
+            true => println!("{}", answer.statistics),
+            false if self.shows_progress => eprintln!("{}", answer.statistics),
+            false => {}
+        }
+        Ok(())
+    }
+}
+
+fn report<'a>(prompt: &'a str, answer: &'a Answer) -> Report<'a> {
+    let statistics = answer.statistics;
+    let (tokens_per_second, instructions_per_token) = match statistics.speed {
+        Speed::CentitokensPerSecond(rate) => (Some(rate as f64 / 100.0), None),
+        Speed::InstructionsPerToken(count) => (None, Some(count)),
+    };
+    Report {
+        prompt,
+        text: &answer.text,
+        prompt_tokens: answer.prompt_tokens,
+        tokens: statistics.tokens,
+        tokens_per_second,
+        instructions_per_token,
+        stack_bytes: statistics.stack_bytes,
+        reason: statistics.end.name(),
+    }
+}
+
+/// A prompt that fits a line of the console.
+fn prompt_line(text: &str) -> Result<String, String> {
+    if text.chars().any(|c| c != '\t' && c.is_ascii_control()) {
+        return Err(
+            "a console takes lines: no line ends or control characters (`kinglet prime` reads any text into the image)"
+                .to_owned(),
+        );
+    }
+    let bytes = text.len() + usize::from(text.starts_with('/'));
+    if bytes > LINE_BYTES {
+        return Err(format!(
+            "it has {bytes} bytes, a line has {LINE_BYTES} at most (`kinglet prime` reads a long text into the image)"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+/// A stop text as the console takes it.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\")
+        .replace('\n', "\\n")
+        .replace('\t', "\\t")
+}

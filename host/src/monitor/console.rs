@@ -1,0 +1,295 @@
+//! A board's console, with frames on.
+
+use super::link::{Event, Link};
+use super::Error;
+use kinglet::Utf8Stream;
+use kinglet_protocol::console::{
+    Statistics, ABORT, FRAMES_OFF, FRAMES_ON, GREETING, READY, TEXT_BEGINS, TEXT_ENDS, TOKEN_READ,
+};
+use std::collections::VecDeque;
+use std::io;
+use std::time::{Duration, Instant, SystemTime};
+
+/// Who says nothing for so long has said all.
+const QUIET: Duration = Duration::from_millis(150);
+
+/// The first attempt to be heard takes so long, every other twice the last.
+const ATTEMPT: Duration = Duration::from_millis(500);
+
+/// So much of what a stranger says is shown, in characters.
+const EXCERPT: usize = 120;
+
+/// So much of it is kept, in bytes.
+const LAST_BYTES: usize = 4096;
+
+/// What a prompt was answered with.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The text.
+    pub text: String,
+    /// Tokens of the prompt that the board said it has read.
+    pub prompt_tokens: u32,
+    /// What it took.
+    pub statistics: Statistics,
+    /// What else the board has to say.
+    pub notes: Vec<String>,
+}
+
+/// What comes next.
+enum Heard {
+    Byte(u8),
+    /// Somebody wants the answer to end.
+    Interrupt,
+}
+
+/// The console of a board that awaits a line.
+#[derive(Debug)]
+pub struct Console {
+    link: Link,
+    timeout: Duration,
+    heard: VecDeque<u8>,
+    /// Typed while the board was at work; `None` is the end.
+    typed: VecDeque<Option<String>>,
+}
+
+impl Console {
+    /// Gets the board's attention: ends an answer, forgets a line that
+    /// somebody began, asks for frames.
+    ///
+    /// `timeout` is how long a board may say nothing, here and later.
+    ///
+    /// # Errors
+    /// Nobody answers, or somebody else.
+    pub fn attach(link: Link, timeout: Duration) -> Result<Self, Error> {
+        let mut console = Self {
+            link,
+            timeout,
+            heard: VecDeque::new(),
+            typed: VecDeque::new(),
+        };
+        let start = Instant::now();
+        let mut attempt = ATTEMPT;
+        let mut said = Vec::new();
+        while start.elapsed() < timeout {
+            // Alone: while a board works, its UART may keep one byte only.
+            console.link.send(&ABORT[..1])?;
+            console.hear_until_quiet(&mut said, QUIET)?;
+            // What is answered to others may come now, too: this answer has a
+            // number that none of them has.
+            let number = nonce();
+            let line = format!("/seed {number} {FRAMES_ON}\r");
+            console.link.send(line.as_bytes())?;
+            let left = timeout.saturating_sub(start.elapsed());
+            let answer = format!("/seed {number} ");
+            if console.hear_answer(&answer, &mut said, attempt.min(left))? {
+                return Ok(console);
+            }
+            attempt *= 2;
+        }
+        let name = console.link.name().to_owned();
+        if said.is_empty() {
+            let silence = timeout;
+            return Err(Error::Silent { name, silence });
+        }
+        let said = excerpt(&said);
+        Err(Error::Foreign { name, said })
+    }
+
+    /// Waits for what has `answer` in it and ends with [`READY`].
+    fn hear_answer(
+        &mut self,
+        answer: &str,
+        said: &mut Vec<u8>,
+        time: Duration,
+    ) -> Result<bool, Error> {
+        let start = Instant::now();
+        while start.elapsed() < time {
+            self.hear_until_quiet(said, QUIET)?;
+            if said.last() == Some(&READY) && contains(said, answer.as_bytes()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn hear_until_quiet(&mut self, said: &mut Vec<u8>, quiet: Duration) -> Result<(), Error> {
+        let start = Instant::now();
+        while let Some(event) = self.link.event(quiet) {
+            self.take(event, said)?;
+            // Somebody who never stops is no console.
+            if start.elapsed() > self.timeout {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// An event before there is a conversation.
+    fn take(&mut self, event: Event, said: &mut Vec<u8>) -> Result<(), Error> {
+        match event {
+            Event::Bytes(bytes) => {
+                said.extend(bytes);
+                said.drain(..said.len().saturating_sub(LAST_BYTES));
+            }
+            Event::Closed(reason) if said.is_empty() => return Err(self.link.closed(reason)),
+            Event::Closed(_) => {
+                let (name, said) = (self.link.name().to_owned(), excerpt(said));
+                return Err(Error::Refused(format!("{said} ({name} is gone)")));
+            }
+            Event::Typed(line) => self.typed.push_back(Some(line)),
+            Event::TypedEnd => self.typed.push_back(None),
+            Event::Interrupt => return Err(Error::Left),
+        }
+        Ok(())
+    }
+
+    /// The next byte or interrupt.
+    fn next(&mut self) -> Result<Heard, Error> {
+        loop {
+            if let Some(byte) = self.heard.pop_front() {
+                return Ok(Heard::Byte(byte));
+            }
+            match self.link.event(self.timeout) {
+                Some(Event::Bytes(bytes)) => self.heard.extend(bytes),
+                Some(Event::Closed(reason)) => return Err(self.link.closed(reason)),
+                Some(Event::Typed(line)) => self.typed.push_back(Some(line)),
+                Some(Event::TypedEnd) => self.typed.push_back(None),
+                Some(Event::Interrupt) => return Ok(Heard::Interrupt),
+                None => {
+                    return Err(Error::Silent {
+                        name: self.link.name().to_owned(),
+                        silence: self.timeout,
+                    })
+                }
+            }
+        }
+    }
+
+    /// The next line that the person types; none behind the last.
+    ///
+    /// # Errors
+    /// The board is gone or was reset, or the person wants to leave.
+    pub fn typed(&mut self) -> Result<Option<String>, Error> {
+        loop {
+            if let Some(typed) = self.typed.pop_front() {
+                return Ok(typed);
+            }
+            match self.link.event(Duration::from_secs(3600)) {
+                Some(Event::Bytes(bytes)) if bytes.contains(&GREETING) => return Err(Error::Reset),
+                // Nobody asked.
+                Some(Event::Bytes(_)) | None => {}
+                Some(Event::Closed(reason)) => return Err(self.link.closed(reason)),
+                Some(Event::Typed(line)) => return Ok(Some(line)),
+                Some(Event::TypedEnd) => return Ok(None),
+                Some(Event::Interrupt) => return Err(Error::Left),
+            }
+        }
+    }
+
+    /// Carries out a line of commands; returns what the board says.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn command(&mut self, line: &str) -> Result<String, Error> {
+        self.link.send(format!("{line}\r").as_bytes())?;
+        self.rest()
+    }
+
+    /// What comes until the board awaits a line.
+    fn rest(&mut self) -> Result<String, Error> {
+        let mut said = Vec::new();
+        loop {
+            match self.next()? {
+                Heard::Byte(READY) => break,
+                Heard::Byte(GREETING) => return Err(Error::Reset),
+                Heard::Byte(b'\r') => {}
+                Heard::Byte(byte) => said.push(byte),
+                Heard::Interrupt => return Err(Error::Left),
+            }
+        }
+        Ok(String::from_utf8_lossy(&said).into_owned())
+    }
+
+    /// Asks with a prompt, and shows the text while it comes, in whole
+    /// characters. An interrupt ends the answer, a second one all.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub fn ask(
+        &mut self,
+        prompt: &str,
+        show: &mut dyn FnMut(&str) -> io::Result<()>,
+    ) -> Result<Answer, Error> {
+        self.link.send(format!("{prompt}\r").as_bytes())?;
+        let mut utf8 = Utf8Stream::new();
+        let (mut text, mut prompt_tokens) = (String::new(), 0);
+        let mut is_interrupted = false;
+        let mut before = Vec::new();
+        let mut has_begun = false;
+        loop {
+            match self.next()? {
+                Heard::Byte(TEXT_BEGINS) => has_begun = true,
+                Heard::Byte(TEXT_ENDS) if has_begun => break,
+                Heard::Byte(GREETING) => return Err(Error::Reset),
+                // It took the line for something else.
+                Heard::Byte(READY) => return Err(Error::Refused(excerpt(&before))),
+                Heard::Byte(TOKEN_READ) => prompt_tokens += 1,
+                Heard::Byte(b'\r') => {}
+                Heard::Byte(byte) if has_begun => {
+                    let piece = utf8.push(byte).to_string();
+                    show(&piece)?;
+                    text += &piece;
+                }
+                Heard::Byte(byte) => before.push(byte),
+                Heard::Interrupt if is_interrupted => return Err(Error::Left),
+                Heard::Interrupt => {
+                    is_interrupted = true;
+                    self.link.send(&ABORT[..1])?;
+                }
+            }
+        }
+        let piece = utf8.finish().to_string();
+        show(&piece)?;
+        text += &piece;
+        let rest = self.rest()?;
+        let mut notes: Vec<_> = rest.lines().filter(|line| !line.is_empty()).collect();
+        let found = notes.pop().and_then(Statistics::parse);
+        let statistics = found.ok_or_else(|| Error::Refused(rest.trim().to_owned()))?;
+        Ok(Answer {
+            text,
+            prompt_tokens,
+            statistics,
+            notes: notes.into_iter().map(str::to_owned).collect(),
+        })
+    }
+
+    /// Leaves the board as a person at a terminal wants to find it.
+    pub fn detach(mut self) {
+        // If nobody is there any more, nobody is to be told.
+        let line = format!("{FRAMES_OFF}\r");
+        if self.link.send(line.as_bytes()).is_ok() {
+            let _ = self.hear_until_quiet(&mut Vec::new(), QUIET);
+        }
+    }
+}
+
+/// A number that was not used before.
+fn nonce() -> u32 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    // A clock before its epoch gives a number, too.
+    now.map_or(0, |now| now.subsec_nanos() ^ now.as_secs() as u32)
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
+/// The end of what was said, printable.
+fn excerpt(said: &[u8]) -> String {
+    let text = String::from_utf8_lossy(said);
+    let words = text.split(|c: char| c.is_whitespace() || c.is_control());
+    let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
+    let text = words.join(" ");
+    let skipped = text.chars().count().saturating_sub(EXCERPT);
+    text.chars().skip(skipped).collect()
+}

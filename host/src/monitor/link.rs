@@ -1,0 +1,256 @@
+//! Bytes to and from a board, and what the person says meanwhile, as one
+//! sequence of events.
+
+use super::Error;
+use std::fmt::Debug;
+use std::io::{self, Read, Write};
+use std::net::{TcpStream, ToSocketAddrs};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{sync_channel, Receiver, RecvTimeoutError, SyncSender};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// An address that does not answer for so long is not there.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// A program whose input has ended may take so long to leave.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Who says more than is heard waits.
+const EVENTS: usize = 64;
+
+/// What happens.
+#[derive(Debug)]
+pub enum Event {
+    /// The board says something.
+    Bytes(Vec<u8>),
+    /// It will say no more.
+    Closed(Option<io::Error>),
+    /// The person has typed a line.
+    Typed(String),
+    /// And no more will come.
+    TypedEnd,
+    /// Ctrl-C.
+    Interrupt,
+}
+
+/// For whoever reports what the person says.
+pub type TextSender = SyncSender<Event>;
+
+/// Where bytes to the board go.
+trait Output: Write + Send + Debug {}
+impl<W: Write + Send + Debug> Output for W {}
+
+/// A connection.
+#[derive(Debug)]
+pub struct Link {
+    name: String,
+    events: Receiver<Event>,
+    sender: TextSender,
+    /// None when it is being dropped.
+    out: Option<Box<dyn Output>>,
+    program: Option<Child>,
+}
+
+/// The serial ports of this machine; none if they cannot be told.
+pub fn ports() -> Vec<String> {
+    let ports = serial2::SerialPort::available_ports().unwrap_or_default();
+    let mut ports: Vec<_> = ports
+        .iter()
+        .map(|port| port.display().to_string())
+        .collect();
+    ports.sort();
+    ports
+}
+
+impl Link {
+    /// Opens `tcp:HOST:PORT`, or else a serial port with that many bits a
+    /// second.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn open(name: &str, baud: u32) -> Result<Self, Error> {
+        match name.strip_prefix("tcp:") {
+            Some(address) => Self::tcp(name, address),
+            None => Self::serial(name, baud),
+        }
+    }
+
+    fn serial(name: &str, baud: u32) -> Result<Self, Error> {
+        let failed = |error| Error::Open {
+            name: name.to_owned(),
+            error,
+        };
+        let port = serial2::SerialPort::open(PathBuf::from(name), baud).map_err(failed)?;
+        let port = Arc::new(port);
+        let input = port.clone();
+        Ok(Self::new(name.to_owned(), Shared(input), Shared(port)))
+    }
+
+    fn tcp(name: &str, address: &str) -> Result<Self, Error> {
+        let connect = || {
+            let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+            for address in address.to_socket_addrs()? {
+                match TcpStream::connect_timeout(&address, CONNECT) {
+                    Ok(stream) => return Ok((stream.try_clone()?, stream)),
+                    Err(error) => last = error,
+                }
+            }
+            Err(last)
+        };
+        let (input, out) = connect().map_err(|error| Error::Connect {
+            name: address.to_owned(),
+            error,
+        })?;
+        Ok(Self::new(name.to_owned(), input, out))
+    }
+
+    /// Starts a program whose standard input and output are the console; its
+    /// standard error is ours.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn program(program: &str, arguments: &[String]) -> Result<Self, Error> {
+        let failed = |error| Error::Start {
+            name: program.to_owned(),
+            error,
+        };
+        let mut command = Command::new(program);
+        command.args(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        leave_interrupts_to_us(&mut command);
+        let mut child = command.spawn().map_err(failed)?;
+        let (Some(out), Some(input)) = (child.stdin.take(), child.stdout.take()) else {
+            unreachable!("both are piped")
+        };
+        let mut link = Self::new(format!("the program {program}"), input, out);
+        link.program = Some(child);
+        Ok(link)
+    }
+
+    fn new(name: String, input: impl Read + Send + 'static, out: impl Output + 'static) -> Self {
+        let (sender, events) = sync_channel(EVENTS);
+        let bytes = sender.clone();
+        thread::spawn(move || listen(input, &bytes));
+        Self {
+            name,
+            events,
+            sender,
+            out: Some(Box::new(out)),
+            program: None,
+        }
+    }
+
+    /// As it was given.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// For events that are not the board's.
+    pub fn sender(&self) -> TextSender {
+        self.sender.clone()
+    }
+
+    /// Sends bytes.
+    ///
+    /// # Errors
+    /// The link is gone.
+    pub fn send(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let Some(out) = &mut self.out else {
+            return Err(self.closed(None));
+        };
+        let sent = out.write_all(bytes).and_then(|()| out.flush());
+        sent.map_err(|error| self.closed(Some(error)))
+    }
+
+    /// The next event, if one comes in time.
+    pub fn event(&self, timeout: Duration) -> Option<Event> {
+        match self.events.recv_timeout(timeout) {
+            Ok(event) => Some(event),
+            Err(RecvTimeoutError::Timeout) => None,
+            // Not while there is `self.sender`.
+            Err(RecvTimeoutError::Disconnected) => Some(Event::Closed(None)),
+        }
+    }
+
+    /// The error of a link that is gone.
+    pub fn closed(&self, reason: Option<io::Error>) -> Error {
+        Error::Closed {
+            name: self.name.clone(),
+            reason,
+        }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        // The end of its input is how a program learns that it is to leave.
+        self.out = None;
+        let Some(program) = &mut self.program else {
+            return;
+        };
+        let start = Instant::now();
+        while start.elapsed() < FAREWELL {
+            if !matches!(program.try_wait(), Ok(None)) {
+                return;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        // It may have left just now: then there is nothing to stop.
+        let _ = program.kill();
+        let _ = program.wait();
+    }
+}
+
+/// Ctrl-C at the terminal ends an answer, and not the program that gives it.
+fn leave_interrupts_to_us(command: &mut Command) {
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(command, 0);
+    #[cfg(windows)]
+    {
+        const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
+        std::os::windows::process::CommandExt::creation_flags(command, CREATE_NEW_PROCESS_GROUP);
+    }
+    #[cfg(not(any(unix, windows)))]
+    let _ = command;
+}
+
+fn listen(mut input: impl Read, events: &TextSender) {
+    let mut buffer = [0; 4096];
+    loop {
+        let event = match input.read(&mut buffer) {
+            Ok(0) => Event::Closed(None),
+            Ok(length) => Event::Bytes(buffer[..length].to_vec()),
+            // Of a serial port: nothing has come for a while.
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => continue,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => Event::Closed(Some(error)),
+        };
+        let is_last = matches!(event, Event::Closed(_));
+        if events.send(event).is_err() || is_last {
+            return;
+        }
+    }
+}
+
+/// A serial port that one thread reads and another writes.
+#[derive(Debug)]
+struct Shared(Arc<serial2::SerialPort>);
+
+impl Read for Shared {
+    fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+        self.0.read(to)
+    }
+}
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}

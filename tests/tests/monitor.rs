@@ -1,0 +1,261 @@
+//! `kinglet monitor` and boards that misbehave in every way that a cable and
+//! its other end can. With boards in QEMU: `monitor_qemu.rs`.
+
+use kinglet_tests::{failure, kinglet, run, stdout};
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::Stdio;
+use std::thread;
+use std::time::{Duration, Instant};
+
+const READY: &[u8] = b"\x05";
+const STATISTICS: &[u8] = b"\r\n[3 tokens, 12.50 tokens/s, stack 3860 bytes, length]\r\n";
+
+/// A board that answers commands and leaves prompts to `reply`, at an address
+/// that `kinglet monitor` takes. It serves one connection.
+fn board(reply: impl Fn(&str, &mut TcpStream) + Send + 'static) -> String {
+    peer(move |mut stream| {
+        let mut lines = BufReader::new(stream.try_clone().expect("a second handle"));
+        loop {
+            let mut line = Vec::new();
+            match lines.read_until(b'\r', &mut line) {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+            let line = String::from_utf8(line).expect("UTF-8");
+            let line = line.trim_end_matches('\r');
+            // An abort before the line.
+            let line = line.trim_start_matches('\u{3}');
+            if line.starts_with('/') && !line.starts_with("//") {
+                let said = match line {
+                    "/from lost" => "/from lost: no such command".to_owned(),
+                    settings => format!("/n 100 {settings}"),
+                };
+                // The monitor may have left already.
+                let _ = stream.write_all(&[said.as_bytes(), b"\r\n", READY].concat());
+            } else {
+                reply(line, &mut stream);
+            }
+        }
+    })
+}
+
+fn peer(serve: impl FnOnce(TcpStream) + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    thread::spawn(move || {
+        if let Ok((stream, _)) = listener.accept() {
+            serve(stream);
+        }
+    });
+    format!("tcp:127.0.0.1:{port}")
+}
+
+/// Sends pieces one by one.
+fn send(stream: &mut TcpStream, pieces: &[&[u8]]) {
+    stream.set_nodelay(true).expect("a socket");
+    for piece in pieces {
+        // The monitor may have left already.
+        let _ = stream.write_all(piece);
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn characters_that_come_in_pieces_are_whole() {
+    let answer = |_: &str, stream: &mut TcpStream| {
+        let text: [&[u8]; 7] = [
+            b"\x02\x06\x06caf",
+            b"\xc3",
+            b"\xa9 \xf0\x9f",
+            b"\x90\xa6\r",
+            b"\nok",
+            b"\x03",
+            STATISTICS,
+        ];
+        send(stream, &text);
+        send(stream, &[READY]);
+    };
+    let said = stdout(&["monitor", &board(answer), "--prompt", "hello"]);
+    assert_eq!(said, "café 🐦\nok\n");
+    let said = stdout(&["monitor", &board(answer), "--prompt", "hello", "--json"]);
+    let report: Value = serde_json::from_str(&said).expect("JSON");
+    assert_eq!(report["text"], "café 🐦\nok");
+    assert_eq!(report["prompt"], "hello");
+    assert_eq!(report["prompt_tokens"], 2);
+    assert_eq!(report["tokens"], 3);
+    assert_eq!(report["tokens_per_second"], 12.5);
+    assert_eq!(report["stack_bytes"], 3860);
+    assert_eq!(report["reason"], "length");
+}
+
+#[test]
+fn bytes_damaged_on_the_wire_are_shown_as_such() {
+    let answer = |_: &str, stream: &mut TcpStream| {
+        send(stream, &[b"\x02a\xffb\xe2\x82\x03", STATISTICS, READY]);
+    };
+    let said = stdout(&["monitor", &board(answer), "--prompt", "x"]);
+    assert_eq!(said, "a\u{fffd}b\u{fffd}\n");
+}
+
+#[test]
+fn several_prompts_are_asked_in_order_and_a_slash_is_doubled() {
+    let echo = |line: &str, stream: &mut TcpStream| {
+        send(
+            stream,
+            &[&[b"\x02", line.as_bytes(), b"\x03", STATISTICS, READY].concat()],
+        );
+    };
+    let args = ["--prompt", "one", "--prompt", "/two", "--prompt", ""];
+    let said = stdout(&[&["monitor", &board(echo)], &args[..]].concat());
+    assert_eq!(said, "one\n//two\n\n");
+}
+
+#[test]
+fn who_says_nothing_is_not_waited_for_for_ever() {
+    let start = Instant::now();
+    let silent = peer(|mut stream| drop(stream.read_to_end(&mut Vec::new())));
+    let error = failure(&["monitor", &silent, "--timeout", "1", "--prompt", "x"], 1);
+    assert!(error.contains("says nothing for 1 s"), "{error}");
+    assert!(error.contains("--baud"), "{error}");
+    assert!(start.elapsed() < Duration::from_secs(30));
+    let stalls = board(|_, stream| send(stream, &[b"\x02so far"]));
+    let output = run(&["monitor", &stalls, "--timeout", "1", "--prompt", "x"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.stdout, b"so far\n");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("says nothing for 1 s"), "{error}");
+}
+
+#[test]
+fn signs_of_life_are_not_silence() {
+    let slow = board(|_, stream| {
+        send(stream, &[b"\x02"]);
+        for _ in 0..4 {
+            thread::sleep(Duration::from_millis(500));
+            send(stream, &[b"\x06"]);
+        }
+        send(stream, &[b"done\x03", STATISTICS, READY]);
+    });
+    let args = ["monitor", &slow, "--timeout", "1", "--prompt", "x"];
+    assert_eq!(stdout(&args), "done\n");
+}
+
+#[test]
+fn a_stranger_is_quoted() {
+    let shell = peer(|mut stream| {
+        let mut typed = [0; 64];
+        while let Ok(1..) = stream.read(&mut typed) {
+            send(&mut stream, &[b"login: \xff\xfe\x1b[0m\r\n"]);
+        }
+    });
+    let error = failure(&["monitor", &shell, "--timeout", "1", "--prompt", "x"], 1);
+    assert!(error.contains("not as Kinglet's console does"), "{error}");
+    assert!(error.contains("login:"), "{error}");
+    assert!(!error.contains('\x1b'), "{error:?}");
+    let babbles = peer(|mut stream| while stream.write_all(&[0x55; 999]).is_ok() {});
+    let error = failure(&["monitor", &babbles, "--timeout", "1", "--prompt", "x"], 1);
+    assert!(error.contains("UUU"), "{error}");
+    assert!(error.len() < 999, "{error}");
+}
+
+#[test]
+fn a_board_that_goes_away_or_starts_anew_is_an_error() {
+    let pulled = board(|_, stream| {
+        send(stream, &[b"\x02half a"]);
+        // Its other handle reads: both have to go.
+        let _ = stream.shutdown(std::net::Shutdown::Both);
+    });
+    let output = run(&["monitor", &pulled, "--prompt", "x"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.stdout, b"half a\n");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("is gone"), "{error}");
+    let reset = board(|_, stream| {
+        send(stream, &[b"\x02half a", b"\x0fKinglet on a board\r\n> "]);
+    });
+    let output = run(&["monitor", &reset, "--prompt", "x"]);
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("the board was reset"), "{error}");
+}
+
+#[test]
+fn what_the_board_complains_of_is_said() {
+    let no_byte = board(|_, stream| {
+        send(
+            stream,
+            &[b"\x02\x03the vocabulary has no byte 0xc3\r\n", READY],
+        );
+    });
+    let output = run(&["monitor", &no_byte, "--prompt", "é"]);
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("no byte 0xc3"), "{error}");
+    let args = ["--prompt", "x", "--from", "lost"];
+    let refuses = board(|_, _| panic!("there is no prompt"));
+    let error = failure(&[&["monitor", &refuses], &args[..]].concat(), 1);
+    assert!(
+        error.contains("the board says: /from lost: no such command"),
+        "{error}"
+    );
+}
+
+#[test]
+fn lines_of_a_pipe_are_prompts_and_commands() {
+    let echo = |line: &str, stream: &mut TcpStream| {
+        send(
+            stream,
+            &[&[b"\x02", line.as_bytes(), b"\x03", STATISTICS, READY].concat()],
+        );
+    };
+    let mut child = kinglet()
+        .args(["monitor", &board(echo)])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("kinglet starts");
+    let typed = format!(
+        "one\n/n 5\n//two\n/frames off\n{}\nthree\n/quit\nfour\n",
+        "a".repeat(300)
+    );
+    let mut input = child.stdin.take().expect("piped");
+    input.write_all(typed.as_bytes()).expect("it reads");
+    drop(input);
+    let output = child.wait_with_output().expect("it ends");
+    let said = String::from_utf8(output.stdout).expect("UTF-8");
+    let statistics = "[3 tokens, 12.50 tokens/s, stack 3860 bytes, length]\n";
+    let expected = format!("one\n{statistics}/n 100 /n 5\n//two\n{statistics}three\n{statistics}");
+    assert_eq!(said, expected);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(errors.contains("needs the frames"), "{errors}");
+    assert!(errors.contains("300 bytes"), "{errors}");
+    assert!(output.status.success(), "{errors}");
+}
+
+#[test]
+fn bad_use_is_said_before_anything_is_opened() {
+    let long = "a".repeat(257);
+    for (args, said) in [
+        (&["monitor"][..], "name a port"),
+        (
+            &["monitor", "x", "--prompt", "two\nlines"],
+            "control characters",
+        ),
+        (&["monitor", "x", "--prompt", &long], "257 bytes"),
+    ] {
+        let output = run(args);
+        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(error.contains(said), "{args:?}: {error}");
+    }
+    let error = failure(&["monitor", "/dev/no-such-port", "--prompt", "x"], 1);
+    assert!(error.contains("cannot open /dev/no-such-port"), "{error}");
+    assert!(error.contains("serial port"), "{error}");
+    let error = failure(&["monitor", "tcp:127.0.0.1:1", "--prompt", "x"], 1);
+    assert!(error.contains("cannot connect to 127.0.0.1:1"), "{error}");
+    let error = failure(&["monitor", "--prompt", "x", "--", "/no/such/program"], 1);
+    assert!(error.contains("cannot start /no/such/program"), "{error}");
+}
