@@ -28,11 +28,12 @@ const TOO_LONG: [&str; 2] = [
 ];
 
 /// What may be in `console` blocks.
-const BY_HAND: [&str; 4] = [
+const BY_HAND: [&str; 5] = [
     "cargo install ",
     "cargo add ",
     "probe-rs ",
     "cd firmware/boards/",
+    "kinglet monitor /dev/",
 ];
 /// They need files that are not here.
 const NOT_HERE: [&str; 5] = [

@@ -83,7 +83,7 @@ fn characters_that_come_in_pieces_are_whole() {
     let report: Value = serde_json::from_str(&said).expect("JSON");
     assert_eq!(report["text"], "café 🐦\nok");
     assert_eq!(report["prompt"], "hello");
-    assert_eq!(report["prompt_tokens"], 2);
+    assert_eq!(report["prompt_tokens"], 3);
     assert_eq!(report["tokens"], 3);
     assert_eq!(report["tokens_per_second"], 12.5);
     assert_eq!(report["stack_bytes"], 3860);

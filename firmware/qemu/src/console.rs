@@ -10,7 +10,7 @@ use crate::work::Whole;
 use kinglet::{Utf8Stream, START_TOKEN};
 use kinglet_board::{put, say, stack_bytes, write_byte, MACHINE};
 use kinglet_protocol::console::{
-    shown, End, Speed, Statistics, GREETING, READY, TEXT_BEGINS, TEXT_ENDS,
+    shown, End, Speed, Statistics, GREETING, READY, TEXT_BEGINS, TEXT_ENDS, TOKEN_READ,
 };
 use kinglet_protocol::FRAME_START;
 
@@ -132,6 +132,8 @@ fn reply(model: &mut Model, settings: &Settings, input: &mut Input, first: Typed
     }
     if settings.frames {
         write_byte(TEXT_BEGINS);
+        // They were, while they were typed; but the last.
+        (1..text.tokens).for_each(|_| write_byte(TOKEN_READ));
     }
     let answer = stream(&mut text, settings, input);
     if settings.frames {

@@ -171,16 +171,24 @@ impl Monitor {
             // Nobody listens: we are leaving.
             let _ = sender.send(Event::TypedEnd);
         });
+        let mut may_leave = !is_person;
         loop {
             if is_person {
                 print!("> ");
                 io::stdout().flush()?;
             }
-            let Some(line) = self.console.typed()? else {
-                break;
-            };
-            if self.line(&line)? {
-                return Ok(());
+            match self.console.typed() {
+                // Perhaps meant for the answer that has just ended.
+                Err(Error::Left) if !may_leave => {
+                    println!("\nCtrl-C again, or Ctrl-D, leaves.");
+                    may_leave = true;
+                    continue;
+                }
+                typed => match typed? {
+                    Some(line) if self.line(&line)? => return Ok(()),
+                    Some(_) => may_leave = !is_person,
+                    None => break,
+                },
             }
         }
         if is_person {

@@ -27,7 +27,7 @@ const LAST_BYTES: usize = 4096;
 pub struct Answer {
     /// The text.
     pub text: String,
-    /// Tokens of the prompt that the board said it has read.
+    /// Tokens of the prompt that the board has read.
     pub prompt_tokens: u32,
     /// What it took.
     pub statistics: Statistics,
@@ -257,7 +257,8 @@ impl Console {
         let statistics = found.ok_or_else(|| Error::Refused(rest.trim().to_owned()))?;
         Ok(Answer {
             text,
-            prompt_tokens,
+            // The last one is read for the first of the answer.
+            prompt_tokens: prompt_tokens + u32::from(statistics.tokens > 0),
             statistics,
             notes: notes.into_iter().map(str::to_owned).collect(),
         })
