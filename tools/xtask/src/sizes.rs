@@ -53,7 +53,8 @@ const COMPILER: &str = "compiler's";
 /// symbols. Built for size; "fast" is the same for speed.
 ///
 /// With --boards: text, data and bss of the firmware of each board, and the
-/// most stack in use on those that QEMU has, while they answer a prompt.
+/// most stack in use on those that QEMU has, while they answer a prompt. Then
+/// the same of the test firmware on the machines that stand for all cores.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  cargo xtask sizes\n  cargo xtask sizes --json\n  cargo xtask sizes --boards"
