@@ -2,7 +2,7 @@
 
 use super::output::print_json;
 use super::BadUse;
-use crate::monitor::{ports, Answer, Console, Error, Event, Link, TextSender};
+use crate::monitor::{ports, Answer, Console, Error, Event, EventSender, Link};
 use anyhow::{Context, Result};
 use kinglet_protocol::console::{Speed, LINE_BYTES};
 use serde::Serialize;
@@ -156,7 +156,7 @@ impl Monitor {
     }
 
     /// Lines from the keyboard or a pipe, until they end.
-    fn converse(&mut self, sender: TextSender) -> Result<(), Error> {
+    fn converse(&mut self, sender: EventSender) -> Result<(), Error> {
         let is_person = io::stdin().is_terminal() && io::stdout().is_terminal() && !self.json;
         if is_person {
             print!("{}", self.console.command("/info")?);

@@ -37,7 +37,7 @@ pub enum Event {
 }
 
 /// For whoever reports what the person says.
-pub type TextSender = SyncSender<Event>;
+pub type EventSender = SyncSender<Event>;
 
 /// Where bytes to the board go.
 trait Output: Write + Send + Debug {}
@@ -48,7 +48,7 @@ impl<W: Write + Send + Debug> Output for W {}
 pub struct Link {
     name: String,
     events: Receiver<Event>,
-    sender: TextSender,
+    sender: EventSender,
     /// None when it is being dropped.
     out: Option<Box<dyn Output>>,
     program: Option<Child>,
@@ -149,7 +149,7 @@ impl Link {
     }
 
     /// For events that are not the board's.
-    pub fn sender(&self) -> TextSender {
+    pub fn sender(&self) -> EventSender {
         self.sender.clone()
     }
 
@@ -217,7 +217,7 @@ fn leave_interrupts_to_us(command: &mut Command) {
     let _ = command;
 }
 
-fn listen(mut input: impl Read, events: &TextSender) {
+fn listen(mut input: impl Read, events: &EventSender) {
     let mut buffer = [0; 4096];
     loop {
         let event = match input.read(&mut buffer) {

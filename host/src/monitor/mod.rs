@@ -7,7 +7,7 @@ mod console;
 mod link;
 
 pub use console::{Answer, Console};
-pub use link::{ports, Event, Link, TextSender};
+pub use link::{ports, Event, EventSender, Link};
 
 use std::io;
 use std::time::Duration;
@@ -76,7 +76,7 @@ pub enum Error {
     #[error("the board says: {0}")]
     Refused(String),
     /// Somebody wants to leave.
-    #[error("left")]
+    #[error("interrupted")]
     Left,
     /// Our own output.
     #[error(transparent)]
