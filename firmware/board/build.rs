@@ -1,4 +1,5 @@
-//! Chooses the machine and writes its memory layout for the linker.
+//! Chooses the machine; with the feature `program` writes its memory layout for
+//! the linker.
 //!
 //! `KINGLET_MACHINE` is a name from the table of machines; without it, the
 //! first entry that the target fits.
@@ -15,9 +16,16 @@ fn main() {
 }
 
 fn machine() -> Result<(), String> {
-    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let machine = choose(&env::var("TARGET").expect("cargo sets TARGET"))?;
     println!("cargo::rustc-env=KINGLET_MACHINE={}", machine.name);
+    match env::var_os("CARGO_FEATURE_PROGRAM") {
+        Some(_) => write_layout(machine),
+        None => Ok(()),
+    }
+}
+
+fn write_layout(machine: &Machine) -> Result<(), String> {
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let script = format!(
         "MEMORY\n{{\n  FLASH : ORIGIN = {:#010x}, LENGTH = {:#x}\n  RAM : ORIGIN = {:#010x}, LENGTH = {:#x}\n}}\n",
         machine.flash.origin, machine.flash.bytes, machine.ram.origin, machine.ram.bytes,

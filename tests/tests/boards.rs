@@ -1,6 +1,5 @@
 //! The firmware of real boards: it builds, it has the memory that
-//! `boards.toml` says, and on the boards that QEMU has it prints what the
-//! workstation prints.
+//! `boards.toml` says, and in QEMU it prints what the workstation prints.
 //!
 //! Building all takes minutes: `cargo xtask test boards` does it.
 
@@ -16,6 +15,15 @@ use std::path::{Path, PathBuf};
 fn boards() -> Vec<Board> {
     let boards = Boards::load(None).expect("the repository's boards");
     boards.iter().cloned().collect()
+}
+
+fn chips() -> PathBuf {
+    root().join("tools/plan/chips.toml")
+}
+
+/// Boards, and chips that there is no firmware for.
+fn known() -> Boards {
+    Boards::load(Some(&chips())).expect("the repository's chips")
 }
 
 fn xtask(args: &[&str]) -> Value {
@@ -78,21 +86,27 @@ fn linker_scripts_say_what_the_table_of_boards_says() {
     assert_eq!(of_boards.count(), folders, "a folder of no known board");
 }
 
-/// Board or machine, text and stack when this was last looked at.
+/// Board, or the machine that stands in for one; text and stack when this was
+/// last looked at.
 const SIZES: [(&str, u64, Option<u64>); 12] = [
-    ("microbit-v1", 62_752, Some(3_876)),
-    ("nrf52840-dk", 66_652, None),
-    ("stm32f405", 65_776, Some(3_860)),
-    ("nucleo-h743zi", 69_644, None),
-    ("pico", 64_196, None),
-    ("pico2", 65_472, None),
-    ("mps2-an386", 108_832, Some(4_236)),
-    ("mps2-an385", 101_756, Some(3_936)),
-    ("mps2-an385-m0", 104_332, Some(4_444)),
-    ("mps2-an500", 108_832, Some(4_236)),
-    ("mps2-an505", 109_456, Some(4_236)),
-    ("mps3-an547", 105_920, Some(4_004)),
+    ("microbit-v1", 62_740, Some(3_828)),
+    ("nrf52840-dk", 66_728, None),
+    ("stm32f405", 65_864, Some(3_788)),
+    ("nucleo-h743zi", 69_708, None),
+    ("pico", 64_236, None),
+    ("pico2", 65_584, None),
+    ("mps2-an386", 65_312, Some(3_756)),
+    ("mps2-an500", 65_320, Some(3_756)),
+    ("mps2-an385-m0", 62_744, Some(3_820)),
+    ("mps2-an505", 66_096, Some(3_756)),
+    ("mps2-an385", 60_408, Some(3_416)),
+    ("mps3-an547", 62_820, Some(3_524)),
 ];
+
+/// Bytes of stack that an interrupt takes: SysTick counts its own wraps, once
+/// a second, and where it strikes is chance. With an FPU the frame has room for
+/// its registers.
+const INTERRUPT_BYTES: u64 = 112;
 
 #[test]
 fn the_firmware_fits_where_the_table_says() {
@@ -101,33 +115,35 @@ fn the_firmware_fits_where_the_table_says() {
     }
     let sizes = xtask(&["sizes", "--boards", "--json"]);
     let sizes = sizes.as_array().expect("a list");
-    let names: Vec<_> = sizes.iter().map(|size| size["board"].as_str()).collect();
-    let pinned = SIZES.map(|(name, ..)| Some(name));
+    let name = |size: &Value| {
+        let machine = size["machine"].as_str();
+        machine.or(size["board"].as_str()).map(str::to_owned)
+    };
+    let names: Vec<_> = sizes.iter().map(name).collect();
+    let pinned = SIZES.map(|(name, ..)| Some(name.to_owned()));
     assert_eq!(names, pinned);
     for (size, (name, text, stack)) in sizes.iter().zip(SIZES) {
         let number = |key: &str| size[key].as_u64();
-        near(name, number("text_bytes").expect("a number"), text);
+        near(name, number("text_bytes").expect("a number"), text, 0);
         assert_eq!(number("stack_bytes").is_some(), stack.is_some(), "{name}");
         if let (Some(found), Some(stack)) = (number("stack_bytes"), stack) {
-            near(name, found, stack);
+            near(name, found, stack, INTERRUPT_BYTES);
         }
     }
-    let boards = boards();
-    let (of_boards, of_machines) = sizes.split_at(boards.len());
-    for (board, size) in boards.iter().zip(of_boards) {
-        assert_eq!(size["board"], board.name);
+    let (boards, known) = (boards(), known());
+    for size in sizes {
+        let board = size["board"].as_str().expect("a name");
+        let board = known.named(board).expect("a board or a chip");
         fits(size, board);
+        // A machine that stands in for a board is another program.
+        let is_board = boards.contains(board);
+        if is_board && size["machine"].is_string() {
+            continue;
+        }
         let variables = size["data_bytes"].as_u64().zip(size["bss_bytes"].as_u64());
         let variables = variables.map(|(data, bss)| data + bss);
         let said = u64::from(board.variables_bytes);
         assert_eq!(variables, Some(said), "{}: variables_bytes", board.name);
-    }
-    // Each core with the demo model, in the memory of the smallest chip that has room for it.
-    let chip = boards.iter().find(|board| board.name == "nrf52840-dk");
-    let chip = chip.expect("a board");
-    assert!(of_machines.len() >= 6);
-    for size in of_machines {
-        fits(size, chip);
     }
 }
 
@@ -141,10 +157,10 @@ fn fits(size: &Value, board: &Board) {
     assert!(stack < u64::from(board.stack_bytes), "{size}");
 }
 
-/// Within 2 %, or it is a decision.
-fn near(name: &str, found: u64, expected: u64) {
+/// Within 2 %, but for what is chance, or it is a decision.
+fn near(name: &str, found: u64, expected: u64, chance: u64) {
     assert!(
-        found.abs_diff(expected) * 50 <= expected,
+        found.abs_diff(expected) <= expected / 50 + chance,
         "{name}: {found} bytes, it was {expected}: if that is meant, change SIZES"
     );
 }
@@ -152,18 +168,23 @@ fn near(name: &str, found: u64, expected: u64) {
 /// An image of this checkpoint for a board.
 fn image(folder: &Path, checkpoint: &Path, board: &str, weights: &str) -> PathBuf {
     let image = folder.join(format!("{board}-{weights}.kgl"));
-    let args = [
-        "quantize",
-        arg(checkpoint),
-        "-o",
-        arg(&image),
-        "--board",
-        board,
-    ];
-    stdout(&[&args[..], &["--weights", weights]].concat());
+    let args = ["quantize", arg(checkpoint), "-o", arg(&image)];
+    let chips = chips();
+    let board = ["--boards", arg(&chips), "--board", board];
+    stdout(&[&args[..], &board, &["--weights", weights]].concat());
     image
 }
 
+/// What the board prints behind a prompt.
+fn answer(board: &str, image: &Path, asked: &[&str]) -> String {
+    let args = ["board", board, "--image", arg(image), "--json"];
+    let found = xtask(&[&args[..], asked].concat());
+    let text = found["text"].as_str().expect("text");
+    text.trim_end().to_owned()
+}
+
+/// Both boards that QEMU has, and the machines that stand in for the others,
+/// one of each core.
 #[test]
 fn emulated_boards_print_what_the_workstation_prints() {
     if !enabled() {
@@ -174,34 +195,56 @@ fn emulated_boards_print_what_the_workstation_prints() {
     let size = ["--layers", "2", "--channels", "48", "--vocab", "200"];
     stdout(&[&["synth", "-o", arg(&small)], &size[..]].concat());
     let demo = demo_checkpoint();
+    let story = "Once upon a time";
     let runs = [
-        ("stm32f405", &demo, "int4", "Once upon a time"),
+        ("stm32f405", &demo, "int4", story),
         ("stm32f405", &small, "int8", "The cat said: \"Hello!\""),
         ("microbit-v1", &small, "int4", "A kinglet"),
         ("microbit-v1", &small, "int8", "wrens"),
+        ("nrf52840-dk", &demo, "int4", story),
+        ("nucleo-h743zi", &demo, "int8", story),
+        ("pico", &demo, "int4", story),
+        ("pico2", &demo, "int8", story),
+        ("stm32f103rg", &demo, "int4", story),
+        ("ensemble-e8", &demo, "int8", story),
     ];
     for (board, checkpoint, weights, prompt) in runs {
         let image = image(folder.path(), checkpoint, board, weights);
         let asked = ["--prompt", prompt, "-n", "60"];
-        let args = ["board", board, "--image", arg(&image), "--json"];
-        let found = xtask(&[&args[..], &asked].concat());
+        let found = answer(board, &image, &asked);
         let printed = stdout(&[&["run", arg(&image)][..], &asked].concat());
         // The workstation goes on behind the token that ends a text.
         let expected = printed.split('\0').next().unwrap_or_default();
-        let found = found["text"].as_str().expect("text");
-        assert_eq!(found.trim_end(), expected.trim_end(), "{board} {weights}");
+        assert_eq!(found, expected.trim_end(), "{board} {weights}");
         assert!(found.len() > 8, "{board} {weights}: {found}");
     }
     let intents = root().join("models/intents.safetensors");
     let image = image(folder.path(), &intents, "microbit-v1", "int4");
-    let asked = ["--prompt", "please turn on the light", "--json"];
-    let found = xtask(
-        &[
-            &["board", "microbit-v1", "--image", arg(&image)][..],
-            &asked,
-        ]
-        .concat(),
-    );
-    let label = found["text"].as_str().expect("text");
-    assert!(label.trim_end().ends_with(" %: light-on"), "{found}");
+    let asked = ["--prompt", "please turn on the light"];
+    let label = answer("microbit-v1", &image, &asked);
+    assert!(label.ends_with(" %: light-on"), "{label}");
+}
+
+#[test]
+fn what_no_board_and_no_machine_can_do_is_said() {
+    if !enabled() {
+        return;
+    }
+    for (args, said) in [
+        (&["stm32f103rg"][..], "there is no firmware for stm32f103rg"),
+        (&["unknown"], "no board is called unknown"),
+        (
+            &["pico", "--image", "missing.kgl", "--prompt", "x"],
+            "missing.kgl",
+        ),
+        (
+            &["pico", "--image", "Cargo.toml", "--prompt", "x"],
+            "pico: the firmware says: ",
+        ),
+    ] {
+        let output = run(&[&["board"], args].concat());
+        assert_eq!(output.status.code(), Some(1), "{args:?}");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(error.contains(said), "{args:?}: {error}");
+    }
 }

@@ -1,15 +1,14 @@
 //! The conversation: a line is a prompt or a command.
 
+use crate::answer;
 use crate::engine::{BootError, Model, TextError};
 use crate::port::{Line, LineBuffer, Port};
-use crate::settings::{origin, Command, Settings, HELP};
-use crate::stop::Stop;
+use crate::settings::{Command, Settings, HELP};
 use crate::Board;
 use core::fmt::{self, Write as _};
 use embedded_io::{Read, ReadReady, Write};
-use kinglet::{Utf8Stream, START_TOKEN};
 use kinglet_protocol::console::{
-    shown, End, Speed, Statistics, GREETING, LINE_BYTES, READY, TEXT_BEGINS, TEXT_ENDS, TOKEN_READ,
+    End, Speed, Statistics, GREETING, LINE_BYTES, READY, TEXT_BEGINS, TEXT_ENDS,
 };
 
 /// Answers until the input ends.
@@ -169,88 +168,25 @@ impl<P: Read + ReadReady + Write, B: Board> Console<'_, '_, P, B> {
         }
     }
 
-    /// Prints the label, of a model that answers with one, or else tokens as they come. The token that ends a text ends the answer.
+    /// What the model says to a prompt.
     fn answer(&mut self, prompt: &[u8]) -> Result<Answer, TextError> {
-        let Settings {
-            tokens,
-            sampling,
-            ref from,
-            seed,
-            ref stop,
-            frames,
-        } = self.settings;
-        let tokenizer = self.model.image.tokenizer().ok_or(TextError::NoTokenizer)?;
+        let settings = &self.settings;
         let image = self.model.image;
-        let mut engine = self.model.engine(sampling, seed);
+        let tokenizer = image.tokenizer().ok_or(TextError::NoTokenizer)?;
+        let mut engine = self.model.engine(settings.sampling, settings.seed);
         let engine = engine.as_mut().map_err(|error| *error)?;
-        // One token behind: the last of a prompt is where generating begins.
-        let mut encoded = tokenizer.encode(prompt);
-        let mut token = match origin(from, |name| engine.start_from(name))? {
-            Some(token) => token,
-            None => encoded.next().unwrap_or(Ok(START_TOKEN))?,
-        };
-        for next in encoded {
-            if self.port.is_aborted() {
-                return Ok(Answer {
-                    tokens: 0,
-                    micros: 0,
-                    end: End::Abort,
-                });
-            }
-            engine.feed(token)?;
-            if frames {
-                // An error is one of the port's, which the next line meets.
-                let _ = self.port.put(TOKEN_READ);
-            }
-            token = next?;
-        }
+        let read = answer::read(prompt, &tokenizer, engine, &mut self.port, settings)?;
         let start = self.board.micros();
-        if image.header().n_class > 0 {
-            let answer = engine.answer(token)?;
-            let metadata = image.metadata();
-            let label = metadata.and_then(|metadata| metadata.label(answer.class));
-            let (percent, label) = (answer.percent(), label.unwrap_or("?"));
-            let _ = write!(self.port, "{percent} %: {label}");
-            return Ok(Answer {
-                tokens: 1,
-                micros: self.board.micros().wrapping_sub(start),
-                end: End::Text,
-            });
-        }
-        let mut utf8 = Utf8Stream::new();
-        let mut stop = Stop::new(stop);
-        let mut count = 0;
-        let end = loop {
-            if count >= tokens {
-                break End::Length;
+        let (tokens, end) = match read {
+            None => (0, End::Abort),
+            Some(token) if image.header().n_class > 0 => {
+                (1, answer::label(token, &image, engine, &mut self.port)?)
             }
-            if self.port.is_aborted() {
-                break End::Abort;
-            }
-            token = engine.choose(token)?;
-            if token == START_TOKEN {
-                break End::Text;
-            }
-            count += 1;
-            let mut put = |byte| {
-                let _ = write!(self.port, "{}", utf8.push(shown(byte, frames)));
-            };
-            let text = tokenizer.decode(token);
-            let mut bytes = text.iter();
-            if bytes.any(|&byte| stop.push(byte, &mut put)) {
-                break End::Stop;
-            }
+            Some(token) => answer::generate(token, &tokenizer, engine, &mut self.port, settings)?,
         };
-        let micros = self.board.micros().wrapping_sub(start);
-        if end != End::Stop {
-            stop.finish(|byte| {
-                let _ = write!(self.port, "{}", utf8.push(shown(byte, frames)));
-            });
-        }
-        let _ = write!(self.port, "{}", utf8.finish());
         Ok(Answer {
-            tokens: count,
-            micros,
+            tokens,
+            micros: self.board.micros().wrapping_sub(start),
             end,
         })
     }

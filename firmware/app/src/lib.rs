@@ -10,6 +10,7 @@
 #[cfg(test)]
 extern crate std;
 
+mod answer;
 mod console;
 mod engine;
 mod port;

@@ -1,5 +1,6 @@
 //! What all programs for emulated boards share: the machine they were built
-//! for, its console, its timer, its memory, and what happens on a fault.
+//! for, its console, its timer, and with the feature `program` its memory and
+//! what happens on a fault.
 //!
 //! All `unsafe` code of it is in [`device`] and [`memory`].
 #![no_std]
@@ -7,13 +8,16 @@
 
 #[allow(unsafe_code)]
 mod device;
+#[cfg(feature = "program")]
 mod fault;
+#[cfg(feature = "program")]
 #[allow(unsafe_code)]
 mod memory;
 mod output;
 mod timer;
 mod uart;
 
+#[cfg(feature = "program")]
 pub use memory::{spare_ram, stack_bytes};
 pub use output::Output;
 pub use timer::{since, ticks};
@@ -34,6 +38,7 @@ pub fn start() {
 }
 
 /// Leaves QEMU; 0 is success.
+#[cfg(feature = "program")]
 pub fn exit(code: i32) -> ! {
     semihosting::process::exit(code)
 }

@@ -61,8 +61,7 @@ pub fn build(machine: &Machine, image: Option<&Path>) -> Result<PathBuf> {
     let name = image
         .as_ref()
         .map_or_else(|| "loads-image".to_owned(), Linked::name);
-    let mut build = command("kinglet-qemu", machine.target, machine.features, RELEASE);
-    build.env("KINGLET_MACHINE", machine.name);
+    let mut build = program(machine, "kinglet-qemu");
     build.envs(image.as_ref().map(|image| ("KINGLET_IMAGE", &image.path)));
     let kept = format!("{}-{name}.elf", machine.name);
     let built = Path::new(machine.target).join(RELEASE).join("kinglet-qemu");
@@ -71,15 +70,8 @@ pub fn build(machine: &Machine, image: Option<&Path>) -> Result<PathBuf> {
 
 /// Builds the bench firmware for a machine; returns the path of the ELF file.
 pub fn build_bench(machine: &Machine) -> Result<PathBuf> {
-    ensure_target(machine.target)?;
-    let mut build = command("kinglet-bench", machine.target, machine.features, RELEASE);
-    build.env("KINGLET_MACHINE", machine.name);
-    let kept = format!("{}-bench.elf", machine.name);
-    let built = Path::new(machine.target)
-        .join(RELEASE)
-        .join("kinglet-bench");
-    make(&mut build, &built, &kept)?
-        .map_err(|errors| anyhow!("the bench firmware does not build:\n{errors}"))
+    let build = program(machine, "kinglet-bench");
+    build_program(machine, build, "bench", "the bench firmware")
 }
 
 /// Builds the firmware that watches a sensor, with an image, samples and a
@@ -90,19 +82,46 @@ pub fn build_sensor(
     samples: &Path,
     threshold: f32,
 ) -> Result<PathBuf> {
-    ensure_target(machine.target)?;
-    let mut build = command("kinglet-sensor", machine.target, machine.features, RELEASE);
+    let mut build = program(machine, "kinglet-sensor");
     build
-        .env("KINGLET_MACHINE", machine.name)
         .env("KINGLET_IMAGE", image)
         .env("KINGLET_SAMPLES", samples)
         .env("KINGLET_THRESHOLD", format!("{threshold:?}"));
-    let kept = format!("{}-sensor.elf", machine.name);
+    build_program(machine, build, "sensor", "the sensor firmware")
+}
+
+/// Builds the loader for a machine; returns the path of the ELF file.
+pub fn build_loader(machine: &Machine) -> Result<PathBuf> {
+    let build = program(machine, "kinglet-loader");
+    build_program(machine, build, "loader", "the loader")
+}
+
+/// Builds the application of boards for a machine, in the memory of a board;
+/// returns the path of the ELF file.
+pub fn build_stand_in(machine: &Machine, board: &str) -> Result<PathBuf> {
+    let mut build = program(machine, "kinglet-stand-in");
+    build
+        .current_dir(root().join("firmware/boards/stand-in"))
+        .env("KINGLET_BOARD", board);
+    let what = format!("the application of {board} for {}", machine.name);
+    build_program(machine, build, "stand-in", &what)
+}
+
+/// Cargo, told to build a program of this name for a machine.
+fn program(machine: &Machine, package: &str) -> Command {
+    let mut build = command(package, machine.target, machine.features, RELEASE);
+    build.env("KINGLET_MACHINE", machine.name);
+    build
+}
+
+/// Builds `kinglet-KIND`; returns the path of the ELF file.
+fn build_program(machine: &Machine, mut build: Command, kind: &str, what: &str) -> Result<PathBuf> {
+    ensure_target(machine.target)?;
+    let kept = format!("{}-{kind}.elf", machine.name);
     let built = Path::new(machine.target)
         .join(RELEASE)
-        .join("kinglet-sensor");
-    make(&mut build, &built, &kept)?
-        .map_err(|errors| anyhow!("the sensor firmware does not build:\n{errors}"))
+        .join(format!("kinglet-{kind}"));
+    make(&mut build, &built, &kept)?.map_err(|errors| anyhow!("{what} does not build:\n{errors}"))
 }
 
 /// Builds the smallest firmware, with or without Kinglet; returns the path of
@@ -121,23 +140,10 @@ pub fn build_smallest(target: &str, profile: &str, with_kinglet: bool) -> Result
         .map_err(|errors| anyhow!("the smallest firmware does not build:\n{errors}"))
 }
 
-/// Builds the loader for a machine; returns the path of the ELF file.
-pub fn build_loader(machine: &Machine) -> Result<PathBuf> {
-    ensure_target(machine.target)?;
-    let mut build = command("kinglet-loader", machine.target, machine.features, RELEASE);
-    build.env("KINGLET_MACHINE", machine.name);
-    let kept = format!("{}-loader.elf", machine.name);
-    let built = Path::new(machine.target)
-        .join(RELEASE)
-        .join("kinglet-loader");
-    make(&mut build, &built, &kept)?
-        .map_err(|errors| anyhow!("the loader does not build:\n{errors}"))
-}
-
 /// Builds the library for programs in C, for a machine's core; returns its path.
 pub fn build_capi(machine: &Machine) -> Result<PathBuf> {
     ensure_target(machine.target)?;
-    let mut build = command("kinglet-capi", machine.target, machine.features, RELEASE);
+    let mut build = program(machine, "kinglet-capi");
     let built = Path::new(machine.target)
         .join(RELEASE)
         .join("libkinglet_c.a");

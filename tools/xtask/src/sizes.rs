@@ -54,7 +54,8 @@ const COMPILER: &str = "compiler's";
 ///
 /// With --boards: text, data and bss of the firmware of each board, and the
 /// most stack in use on those that QEMU has, while they answer a prompt. Then
-/// the same of the test firmware on the machines that stand for all cores.
+/// the same application on the machines that stand in for boards, one for each
+/// core, each in the memory of a board or a chip.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  cargo xtask sizes\n  cargo xtask sizes --json\n  cargo xtask sizes --boards"
@@ -64,7 +65,7 @@ pub struct Args {
     #[arg(long)]
     boards: bool,
     /// Print a JSON list of {core, target, flash_bytes, fast_flash_bytes, rooms, panics}, or with --boards of
-    /// {board, text_bytes, data_bytes, bss_bytes, stack_bytes}
+    /// {board, machine, text_bytes, data_bytes, bss_bytes, stack_bytes}
     #[arg(long)]
     json: bool,
 }

@@ -1,15 +1,12 @@
-//! `cargo xtask sizes --boards`: what the firmware of each board takes, and that
-//! of the machines that stand for their cores.
+//! `cargo xtask sizes --boards`: what the firmware of each board takes, and the
+//! same application on the machines that stand in for boards.
 
-use crate::boards::{build, emulate, is_emulated};
+use crate::boards::{build, chips, is_emulated, known, stand_in, Emulated};
 use crate::elf::Sections;
-use crate::prompt::Sampling;
-use crate::qemu::prepare;
 use crate::table::thousands;
 use crate::workspace::{build_kinglet, output, root, target_dir};
 use anyhow::{Context, Result};
 use kinglet_plan::{Board, Boards};
-use kinglet_protocol::{Machine, MACHINES};
 use serde::Serialize;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -24,9 +21,12 @@ const TOKENS: u32 = 20;
 #[derive(Serialize)]
 struct Sizes {
     board: String,
+    /// That stands in for the board.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    machine: Option<&'static str>,
     #[serde(flatten)]
     sections: Sections,
-    /// Where QEMU has the board.
+    /// Where QEMU has the board, or it is a machine of QEMU's.
     stack_bytes: Option<u32>,
 }
 
@@ -34,10 +34,10 @@ struct Sizes {
 pub fn run(json: bool) -> Result<()> {
     let boards = Boards::load(None)?;
     let mut sizes = boards.iter().map(measure).collect::<Result<Vec<_>>>()?;
-    // Without spare RAM a machine takes no image, and is a board above.
-    let machines = MACHINES.iter().filter(|machine| machine.spare.bytes > 0);
-    for machine in machines {
-        sizes.push(measure_machine(machine)?);
+    for board in known()?.iter() {
+        if let Some(machine) = stand_in(board) {
+            sizes.push(measure_in_qemu(board, Some(machine.name))?);
+        }
     }
     let mut out = std::io::stdout();
     if json {
@@ -47,7 +47,7 @@ pub fn run(json: bool) -> Result<()> {
     writeln!(
         out,
         "{:14} {:>8} {:>6} {:>6} {:>7}",
-        "board", "text", "data", "bss", "stack"
+        "", "text", "data", "bss", "stack"
     )?;
     for size in &sizes {
         let Sections {
@@ -59,46 +59,40 @@ pub fn run(json: bool) -> Result<()> {
             .stack_bytes
             .map_or("-".into(), |bytes| thousands(bytes.into()));
         let [text, data, bss] = [text_bytes, data_bytes, bss_bytes].map(thousands);
+        let name = size.machine.unwrap_or(&size.board);
+        let memory = match size.machine {
+            Some(_) => format!("  in the memory of {}", size.board),
+            None => String::new(),
+        };
         writeln!(
             out,
-            "{:14} {text:>8} {data:>6} {bss:>6} {stack:>7}",
-            size.board
+            "{name:14} {text:>8} {data:>6} {bss:>6} {stack:>7}{memory}"
         )?;
     }
     Ok(())
 }
 
 fn measure(board: &Board) -> Result<Sizes> {
-    let elf = build(board)?;
-    let stack_bytes = match is_emulated(board) {
-        true => {
-            let answer = emulate(board, &elf, &image(board)?, PROMPT, TOKENS)?;
-            Some(answer.stack_bytes)
-        }
-        false => None,
-    };
+    if is_emulated(board) {
+        return measure_in_qemu(board, None);
+    }
     Ok(Sizes {
         board: board.name.clone(),
-        sections: Sections::read(&elf)?,
-        stack_bytes,
+        machine: None,
+        sections: Sections::read(&build(board)?)?,
+        stack_bytes: None,
     })
 }
 
-/// The firmware that expects an image, with the demo model.
-fn measure_machine(machine: &'static Machine) -> Result<Sizes> {
-    let image = quantize(&demo(), machine.name, "--target", machine.layout_target)?;
-    let emulator = prepare(machine, &image, true)?;
-    let request = Sampling::greedy(TOKENS).request(PROMPT.as_bytes(), false)?;
-    let answer = emulator.ask(&request, PROMPT.into(), &mut |_| Ok(()))?;
+fn measure_in_qemu(board: &Board, machine: Option<&'static str>) -> Result<Sizes> {
+    let emulated = Emulated::build(board)?;
+    let answer = emulated.ask(&image(board)?, PROMPT, TOKENS)?;
     Ok(Sizes {
-        board: machine.name.to_owned(),
-        sections: Sections::read(&emulator.elf)?,
+        board: board.name.clone(),
+        machine,
+        sections: Sections::read(&emulated.elf)?,
         stack_bytes: Some(answer.stack_bytes),
     })
-}
-
-fn demo() -> PathBuf {
-    root().join("models/stories.safetensors")
 }
 
 fn folder() -> Result<PathBuf> {
@@ -112,7 +106,7 @@ fn folder() -> Result<PathBuf> {
 fn image(board: &Board) -> Result<PathBuf> {
     let kinglet = build_kinglet()?;
     let folder = folder()?;
-    let demo = demo();
+    let demo = root().join("models/stories.safetensors");
     let small = folder.join("small.safetensors");
     let fits = u64::from(board.model().bytes) > std::fs::metadata(&demo)?.len() / 2;
     if !fits {
@@ -126,19 +120,14 @@ fn image(board: &Board) -> Result<PathBuf> {
         )?;
     }
     let checkpoint: &Path = if fits { &demo } else { &small };
-    quantize(checkpoint, &board.name, "--board", &board.name)
-}
-
-/// An int4 image with this name, for what the option says.
-fn quantize(checkpoint: &Path, name: &str, option: &str, value: &str) -> Result<PathBuf> {
-    let image = folder()?.join(format!("{name}.kgl"));
-    let mut quantize = Command::new(build_kinglet()?);
+    let image = folder.join(format!("{}.kgl", board.name));
+    let mut quantize = Command::new(kinglet);
     quantize
         .arg("quantize")
         .arg(checkpoint)
         .arg("-o")
         .arg(&image);
-    quantize.args(["--weights", "int4", option, value]);
-    output(&mut quantize)?;
+    quantize.args(["--weights", "int4", "--board", &board.name, "--boards"]);
+    output(quantize.arg(chips()))?;
     Ok(image)
 }

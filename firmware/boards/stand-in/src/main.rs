@@ -1,0 +1,42 @@
+//! The boards' application on a machine that QEMU has, for boards that it does
+//! not have: the same core, as much memory, another UART.
+#![no_std]
+#![no_main]
+#![forbid(unsafe_code)]
+
+use cortex_m::Peripherals;
+use cortex_m_rt::entry;
+use kinglet_app::Board;
+use kinglet_board::{has_byte, read_byte, write_byte, MACHINE};
+use kinglet_board_common::{serve, stack_bytes, SysTickClock, Wire};
+
+struct StandIn {
+    clock: SysTickClock,
+}
+
+impl Board for StandIn {
+    const TITLE: &'static str = env!("KINGLET_TITLE");
+
+    fn micros(&self) -> u32 {
+        self.clock.micros()
+    }
+
+    fn stack_bytes(&self) -> u32 {
+        stack_bytes()
+    }
+}
+
+#[entry]
+fn enter() -> ! {
+    let Some(core) = Peripherals::take() else {
+        unreachable!("the start-up code comes here once");
+    };
+    kinglet_board::start();
+    let mut port = Wire::new(
+        || has_byte().then(read_byte),
+        |bytes| bytes.iter().copied().for_each(write_byte),
+    );
+    // The core and its timers have one clock.
+    let clock = SysTickClock::start(core.SYST, MACHINE.timer.hz);
+    serve(&mut port, &StandIn { clock })
+}

@@ -1,0 +1,155 @@
+//! Boards in QEMU: those that it has, and for the others a machine with the same
+//! core that stands in.
+
+use super::dialogue::{Dialogue, READY};
+use super::{build, Answer};
+use crate::firmware::build_stand_in;
+use crate::setup::{ensure_qemu, QEMU};
+use anyhow::{bail, Context, Result};
+use kinglet_plan::Board;
+use kinglet_protocol::console::Statistics;
+use kinglet_protocol::Machine;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Boards that QEMU has, and its names for them.
+const EMULATED: [(&str, &str); 2] = [("microbit-v1", "microbit"), ("stm32f405", "netduinoplus2")];
+
+/// For the others, a machine that has the core: one for each core.
+const STAND_INS: [(&str, &str); 6] = [
+    ("nrf52840-dk", "mps2-an386"),
+    ("stm32f103rg", "mps2-an385"),
+    ("pico", "mps2-an385-m0"),
+    ("nucleo-h743zi", "mps2-an500"),
+    ("pico2", "mps2-an505"),
+    ("ensemble-e8", "mps3-an547"),
+];
+
+/// What runs in QEMU.
+pub struct Emulated<'b> {
+    /// As the board is called that is, or is stood for.
+    board: &'b Board,
+    /// The firmware.
+    pub elf: PathBuf,
+    /// QEMU's name of the machine.
+    machine: &'static str,
+    /// The first address of the model's flash.
+    model_origin: u32,
+}
+
+/// Whether QEMU has the board.
+pub fn is_emulated(board: &Board) -> bool {
+    EMULATED.iter().any(|&(name, _)| name == board.name)
+}
+
+/// The machine that stands in for a board that QEMU does not have.
+pub fn stand_in(board: &Board) -> Option<&'static Machine> {
+    let (_, machine) = STAND_INS.iter().find(|&&(name, _)| name == board.name)?;
+    Machine::named(machine)
+}
+
+impl<'b> Emulated<'b> {
+    /// Builds what runs in QEMU.
+    pub fn build(board: &'b Board) -> Result<Self> {
+        let own = EMULATED.iter().find(|&&(name, _)| name == board.name);
+        if let Some(&(_, machine)) = own {
+            return Ok(Self {
+                board,
+                elf: build(board)?,
+                machine,
+                model_origin: board.model().origin,
+            });
+        }
+        let machine = stand_in(board)
+            .with_context(|| format!("QEMU has no {}, and nothing stands in for it", board.name))?;
+        Ok(Self {
+            board,
+            elf: build_stand_in(machine, &board.name)?,
+            machine: machine.qemu,
+            model_origin: machine.spare.origin,
+        })
+    }
+
+    /// Asks the firmware once, with an image in the model's flash.
+    pub fn ask(&self, image: &Path, prompt: &str, tokens: u32) -> Result<Answer> {
+        let mut dialogue = self.start(image)?;
+        dialogue.hear(READY)?;
+        dialogue.say(&format!("/n {tokens}\r"))?;
+        dialogue.hear(READY)?;
+        dialogue.say(&format!("{prompt}\r"))?;
+        let answer = dialogue.hear(&format!("\n{READY}"))?;
+        parse(&answer).with_context(|| format!("{}: the firmware says: {answer}", self.board.name))
+    }
+
+    /// Starts the firmware with an image in the model's flash.
+    pub fn start(&self, image: &Path) -> Result<Dialogue> {
+        ensure_qemu()?;
+        let image = std::fs::canonicalize(image)
+            .with_context(|| format!("cannot read the image {}", image.display()))?;
+        let (bytes, room) = (std::fs::metadata(&image)?.len(), self.board.model().bytes);
+        if bytes > u64::from(room) {
+            bail!(
+                "{} has {bytes} bytes, the model's flash of {} {room}",
+                image.display(),
+                self.board.name
+            );
+        }
+        // In an option a comma is written twice.
+        let file = image.to_string_lossy().replace(',', ",,");
+        let address = self.model_origin;
+        let loader = format!("loader,file={file},addr={address:#x},force-raw=on");
+        let mut qemu = Command::new(QEMU);
+        qemu.args(["-machine", self.machine, "-display", "none"])
+            .args(["-monitor", "none", "-serial", "stdio", "-kernel"])
+            .arg(&self.elf)
+            .args(["-device", &loader]);
+        Dialogue::start(&mut qemu).with_context(|| self.board.name.clone())
+    }
+}
+
+/// The text, and the stack from the line behind it.
+fn parse(answer: &str) -> Option<Answer> {
+    let (text, statistics) = answer.trim_end().rsplit_once("\r\n")?;
+    Some(Answer {
+        text: text.replace("\r\n", "\n"),
+        stack_bytes: Statistics::parse(statistics)?.stack_bytes,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::boards::known;
+    use kinglet_protocol::MACHINES;
+
+    #[test]
+    fn an_answer_is_text_and_stack() {
+        let answer = parse("a [b]\r\nc\r\n[3 tokens, 1.50 tokens/s, stack 4076 bytes, end]\r")
+            .expect("statistics");
+        assert_eq!(answer.text, "a [b]\nc");
+        assert_eq!(answer.stack_bytes, 4076);
+        assert!(parse("the image has no tokenizer\r").is_none());
+    }
+
+    #[test]
+    fn every_board_runs_somewhere_and_every_core_has_one() {
+        let boards = known().expect("the repository's boards");
+        let mut stand_ins = Vec::new();
+        for board in boards.iter() {
+            let machine = stand_in(board);
+            assert_ne!(is_emulated(board), machine.is_some(), "{}", board.name);
+            if let Some(machine) = machine {
+                assert_eq!(super::super::target(board.core), machine.target);
+                let core = machine.core.trim_start_matches("Cortex-M");
+                let core = format!("m{}", core.trim_end_matches('F'));
+                assert_eq!(board.core.name(), core, "{}", board.name);
+                stand_ins.push(machine.name);
+            }
+        }
+        let machines = MACHINES.iter().filter(|machine| machine.spare.bytes > 0);
+        stand_ins.sort_unstable();
+        let mut names: Vec<_> = machines.map(|machine| machine.name).collect();
+        names.sort_unstable();
+        assert_eq!(stand_ins, names);
+    }
+}
