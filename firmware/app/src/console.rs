@@ -92,7 +92,7 @@ impl<P: Read + ReadReady + Write, B: Board> Console<'_, '_, P, B> {
         writeln!(
             self.port,
             "Kinglet on a {}: {name}, {bytes} bytes, RAM {ram}.\nType a prompt, or /help.",
-            B::TITLE
+            self.board.title()
         )
     }
 
@@ -119,7 +119,7 @@ impl<P: Read + ReadReady + Write, B: Board> Console<'_, '_, P, B> {
         let header = image.header();
         let name = image.metadata().map_or("", |metadata| metadata.name);
         let port = &mut self.port;
-        writeln!(port, "board: {}\nmodel: {name}", B::TITLE)?;
+        writeln!(port, "board: {}\nmodel: {name}", self.board.title())?;
         writeln!(port, "network: {}", header.version)?;
         writeln!(port, "image bytes: {}", header.image_bytes)?;
         writeln!(port, "layers: {}", header.n_layer)?;

@@ -26,7 +26,7 @@ pub use settings::{Command, Settings, HELP};
 /// What the application needs to know of a board.
 pub trait Board {
     /// What people call it.
-    const TITLE: &'static str;
+    fn title(&self) -> &str;
 
     /// Microseconds since some start, modulo 2^32.
     fn micros(&self) -> u32;

@@ -16,7 +16,9 @@ static IMAGE: &[u8] = kinglet::include_image!(concat!(
 struct Bench;
 
 impl Board for Bench {
-    const TITLE: &'static str = "bench";
+    fn title(&self) -> &str {
+        "bench"
+    }
 
     fn micros(&self) -> u32 {
         0

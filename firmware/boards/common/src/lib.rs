@@ -11,7 +11,6 @@ mod memory;
 mod wire;
 
 pub use clock::SysTickClock;
-pub use memory::stack_bytes;
 pub use wire::Wire;
 
 #[cfg(feature = "defmt")]
@@ -22,12 +21,38 @@ use core::panic::PanicInfo;
 use embedded_io::{Read, ReadReady, Write};
 use kinglet_app::{converse, Board};
 
+/// The board that this program runs on.
+struct Here<F> {
+    title: &'static str,
+    micros: F,
+}
+
+impl<F: Fn() -> u32> Board for Here<F> {
+    fn title(&self) -> &str {
+        self.title
+    }
+
+    fn micros(&self) -> u32 {
+        (self.micros)()
+    }
+
+    fn stack_bytes(&self) -> u32 {
+        memory::stack_bytes()
+    }
+}
+
 /// Speaks for ever: whoever ends a conversation finds a new one, and where
-/// there is no model every byte typed is an attempt to find one.
-pub fn serve<P: Read + ReadReady + Write, B: Board>(port: &mut P, board: &B) -> ! {
+/// there is no model every byte typed is an attempt to find one. `title` is
+/// what people call the board, `micros` a clock, modulo 2^32.
+pub fn serve<P: Read + ReadReady + Write>(
+    port: &mut P,
+    title: &'static str,
+    micros: impl Fn() -> u32,
+) -> ! {
+    let board = Here { title, micros };
     let (model, arena) = (memory::model(), memory::arena());
     loop {
-        if let Err(error) = converse(port, board, model, arena) {
+        if let Err(error) = converse(port, &board, model, arena) {
             #[cfg(feature = "defmt")]
             defmt::error!("{}", error);
             // Errors are the port's: nobody is there to be told.

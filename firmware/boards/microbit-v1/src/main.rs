@@ -5,29 +5,11 @@
 #![forbid(unsafe_code)]
 
 use cortex_m_rt::entry;
-use kinglet_app::Board;
-use kinglet_board_common::{serve, stack_bytes};
+use kinglet_board_common::serve;
 use nrf51_hal::gpio::{p0, Level};
-use nrf51_hal::pac::{Peripherals, TIMER0};
+use nrf51_hal::pac::Peripherals;
 use nrf51_hal::uart::{Baudrate, Parity, Pins, Uart};
 use nrf51_hal::{Clocks, Timer};
-
-struct Microbit {
-    /// 1 MHz.
-    timer: Timer<TIMER0>,
-}
-
-impl Board for Microbit {
-    const TITLE: &'static str = "BBC micro:bit";
-
-    fn micros(&self) -> u32 {
-        self.timer.read()
-    }
-
-    fn stack_bytes(&self) -> u32 {
-        stack_bytes()
-    }
-}
 
 #[entry]
 fn enter() -> ! {
@@ -52,5 +34,5 @@ fn enter() -> ! {
     let mut uart = Uart::new(uart, pins, parity, rate);
     let mut timer = Timer::new(chip.TIMER0);
     timer.start(u32::MAX);
-    serve(&mut uart, &Microbit { timer })
+    serve(&mut uart, "BBC micro:bit", || timer.read())
 }

@@ -12,8 +12,7 @@ use embassy_nrf::buffered_uarte::{self, BufferedUarte};
 use embassy_nrf::config::{Config, HfclkSource};
 use embassy_nrf::uarte::{self, Baudrate};
 use embassy_nrf::{bind_interrupts, peripherals};
-use kinglet_app::Board;
-use kinglet_board_common::{serve, stack_bytes, SysTickClock, Wire};
+use kinglet_board_common::{serve, SysTickClock, Wire};
 
 bind_interrupts!(struct Irqs {
     UARTE0 => buffered_uarte::InterruptHandler<peripherals::UARTE0>;
@@ -27,22 +26,6 @@ const SEND_BYTES: usize = 32;
 
 /// Clock of the core.
 const CLOCK_HZ: u32 = 64_000_000;
-
-struct Nrf52840Dk {
-    clock: SysTickClock,
-}
-
-impl Board for Nrf52840Dk {
-    const TITLE: &'static str = "nRF52840-DK";
-
-    fn micros(&self) -> u32 {
-        self.clock.micros()
-    }
-
-    fn stack_bytes(&self) -> u32 {
-        stack_bytes()
-    }
-}
 
 #[entry]
 fn enter() -> ! {
@@ -88,5 +71,5 @@ fn enter() -> ! {
         },
     );
     let clock = SysTickClock::start(core.SYST, CLOCK_HZ);
-    serve(&mut port, &Nrf52840Dk { clock })
+    serve(&mut port, "nRF52840-DK", || clock.micros())
 }

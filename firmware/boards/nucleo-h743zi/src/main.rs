@@ -13,27 +13,10 @@ use embassy_stm32::rcc::{
 use embassy_stm32::usart::{self, Uart};
 use embassy_stm32::Config;
 use embedded_hal_nb::serial::Read;
-use kinglet_app::Board;
-use kinglet_board_common::{serve, stack_bytes, SysTickClock, Wire};
+use kinglet_board_common::{serve, SysTickClock, Wire};
 
 /// Clock of the core.
 const CLOCK_HZ: u32 = 400_000_000;
-
-struct Nucleo {
-    clock: SysTickClock,
-}
-
-impl Board for Nucleo {
-    const TITLE: &'static str = "STM32H743 Nucleo";
-
-    fn micros(&self) -> u32 {
-        self.clock.micros()
-    }
-
-    fn stack_bytes(&self) -> u32 {
-        stack_bytes()
-    }
-}
 
 /// 400 MHz from the chip's own oscillator of 64 MHz, buses at 200 and 100 MHz.
 fn clocks() -> Config {
@@ -81,5 +64,5 @@ fn enter() -> ! {
         },
     );
     let clock = SysTickClock::start(core.SYST, CLOCK_HZ);
-    serve(&mut port, &Nucleo { clock })
+    serve(&mut port, "STM32H743 Nucleo", || clock.micros())
 }

@@ -5,8 +5,7 @@
 #![deny(unsafe_code)]
 
 use cortex_m_rt::entry;
-use kinglet_app::Board;
-use kinglet_board_common::{serve, stack_bytes, SysTickClock, Wire};
+use kinglet_board_common::{serve, SysTickClock, Wire};
 use rp2040_hal::clocks::init_clocks_and_plls;
 use rp2040_hal::fugit::RateExtU32;
 use rp2040_hal::gpio::Pins;
@@ -23,22 +22,6 @@ static BOOT2: [u8; 256] = rp2040_boot2::BOOT_LOADER_W25Q080;
 
 /// The crystal on the board.
 const CRYSTAL_HZ: u32 = 12_000_000;
-
-struct Pico {
-    clock: SysTickClock,
-}
-
-impl Board for Pico {
-    const TITLE: &'static str = "Raspberry Pi Pico";
-
-    fn micros(&self) -> u32 {
-        self.clock.micros()
-    }
-
-    fn stack_bytes(&self) -> u32 {
-        stack_bytes()
-    }
-}
 
 #[entry]
 fn enter() -> ! {
@@ -78,5 +61,5 @@ fn enter() -> ! {
         |bytes| uart.write_full_blocking(bytes),
     );
     let clock = SysTickClock::start(core.SYST, clocks.system_clock.freq().to_Hz());
-    serve(&mut port, &Pico { clock })
+    serve(&mut port, "Raspberry Pi Pico", || clock.micros())
 }

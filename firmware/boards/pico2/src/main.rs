@@ -5,8 +5,7 @@
 #![deny(unsafe_code)]
 
 use cortex_m_rt::entry;
-use kinglet_app::Board;
-use kinglet_board_common::{serve, stack_bytes, SysTickClock, Wire};
+use kinglet_board_common::{serve, SysTickClock, Wire};
 use rp235x_hal::block::ImageDef;
 use rp235x_hal::clocks::init_clocks_and_plls;
 use rp235x_hal::fugit::RateExtU32;
@@ -24,22 +23,6 @@ static IMAGE_DEF: ImageDef = ImageDef::secure_exe();
 
 /// The crystal on the board.
 const CRYSTAL_HZ: u32 = 12_000_000;
-
-struct Pico2 {
-    clock: SysTickClock,
-}
-
-impl Board for Pico2 {
-    const TITLE: &'static str = "Raspberry Pi Pico 2";
-
-    fn micros(&self) -> u32 {
-        self.clock.micros()
-    }
-
-    fn stack_bytes(&self) -> u32 {
-        stack_bytes()
-    }
-}
 
 #[entry]
 fn enter() -> ! {
@@ -79,5 +62,5 @@ fn enter() -> ! {
         |bytes| uart.write_full_blocking(bytes),
     );
     let clock = SysTickClock::start(core.SYST, clocks.system_clock.freq().to_Hz());
-    serve(&mut port, &Pico2 { clock })
+    serve(&mut port, "Raspberry Pi Pico 2", || clock.micros())
 }

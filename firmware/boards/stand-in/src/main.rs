@@ -6,25 +6,8 @@
 
 use cortex_m::Peripherals;
 use cortex_m_rt::entry;
-use kinglet_app::Board;
 use kinglet_board::{has_byte, read_byte, write_byte, MACHINE};
-use kinglet_board_common::{serve, stack_bytes, SysTickClock, Wire};
-
-struct StandIn {
-    clock: SysTickClock,
-}
-
-impl Board for StandIn {
-    const TITLE: &'static str = env!("KINGLET_TITLE");
-
-    fn micros(&self) -> u32 {
-        self.clock.micros()
-    }
-
-    fn stack_bytes(&self) -> u32 {
-        stack_bytes()
-    }
-}
+use kinglet_board_common::{serve, SysTickClock, Wire};
 
 #[entry]
 fn enter() -> ! {
@@ -38,5 +21,5 @@ fn enter() -> ! {
     );
     // The core and its timers have one clock.
     let clock = SysTickClock::start(core.SYST, MACHINE.timer.hz);
-    serve(&mut port, &StandIn { clock })
+    serve(&mut port, env!("KINGLET_TITLE"), || clock.micros())
 }

@@ -5,29 +5,12 @@
 #![forbid(unsafe_code)]
 
 use cortex_m_rt::entry;
-use kinglet_app::Board;
-use kinglet_board_common::{serve, stack_bytes, SysTickClock, Wire};
+use kinglet_board_common::{serve, SysTickClock, Wire};
 use stm32f4xx_hal::hal_02::serial::{Read, Write};
 use stm32f4xx_hal::pac::{CorePeripherals, Peripherals, RCC};
 use stm32f4xx_hal::prelude::*;
 use stm32f4xx_hal::rcc::Config;
 use stm32f4xx_hal::serial;
-
-struct Stm32f405 {
-    clock: SysTickClock,
-}
-
-impl Board for Stm32f405 {
-    const TITLE: &'static str = "STM32F405";
-
-    fn micros(&self) -> u32 {
-        self.clock.micros()
-    }
-
-    fn stack_bytes(&self) -> u32 {
-        stack_bytes()
-    }
-}
 
 /// All that the chip can do, from its own oscillator, so that it does not
 /// matter which crystal a board has. QEMU has no clock controller: its
@@ -66,5 +49,5 @@ fn enter() -> ! {
         },
     );
     let clock = SysTickClock::start(core.SYST, hz);
-    serve(&mut port, &Stm32f405 { clock })
+    serve(&mut port, "STM32F405", || clock.micros())
 }
