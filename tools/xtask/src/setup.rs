@@ -42,17 +42,41 @@ pub fn ensure_user_qemu() -> Result<()> {
     ensure_program(USER_QEMU, "qemu-user", USER_QEMU_MISSING)
 }
 
-/// Whether a nightly toolchain has Miri and the sources that it needs. It is
-/// not for us to install one.
-pub fn has_miri() -> bool {
-    let mut list = Command::new("rustup");
-    list.args(["component", "list", "--installed", "--toolchain", "nightly"]);
-    let Ok(output) = list.output() else {
-        return false;
-    };
-    let components = String::from_utf8_lossy(&output.stdout);
-    let has = |name: &str| components.lines().any(|line| line.starts_with(name));
-    output.status.success() && has("miri") && has("rust-src")
+/// What Miri needs of a nightly toolchain.
+const MIRI_COMPONENTS: [&str; 2] = ["miri", "rust-src"];
+
+/// Whether there is a nightly toolchain. It is not for us to install one.
+pub fn has_nightly() -> bool {
+    rustup_lists(&["toolchain", "list"], "nightly-")
+}
+
+/// Makes sure that the nightly toolchain has Miri and the sources that it
+/// needs. Not every nightly has them.
+pub fn ensure_miri() -> Result<()> {
+    if has_miri() {
+        return Ok(());
+    }
+    eprintln!("installing Miri with rustup");
+    let mut add = Command::new("rustup");
+    add.args(["component", "add", "--toolchain", "nightly"]);
+    run(add.args(MIRI_COMPONENTS).stdout(std::io::stderr()))
+        .context("this nightly toolchain has no Miri: `rustup update nightly`")
+}
+
+fn has_miri() -> bool {
+    let list = ["component", "list", "--installed", "--toolchain", "nightly"];
+    MIRI_COMPONENTS
+        .iter()
+        .all(|component| rustup_lists(&list, component))
+}
+
+/// Whether a line that rustup prints begins so.
+fn rustup_lists(list: &[&str], start: &str) -> bool {
+    let output = Command::new("rustup").args(list).output();
+    output.is_ok_and(|output| {
+        let lines = String::from_utf8_lossy(&output.stdout);
+        output.status.success() && lines.lines().any(|line| line.starts_with(start))
+    })
 }
 
 /// Makes sure that `program` can be started, which is in the Debian package

@@ -3,8 +3,8 @@
 use crate::boards::build_command;
 use crate::firmware;
 use crate::setup::{
-    ensure_arm_gcc, ensure_component, ensure_qemu, ensure_target, ensure_user_qemu, has_miri,
-    USER_QEMU,
+    ensure_arm_gcc, ensure_component, ensure_miri, ensure_qemu, ensure_target, ensure_user_qemu,
+    has_nightly, USER_QEMU,
 };
 use crate::table::Table;
 use crate::workspace::{cargo, root, run as run_command, words};
@@ -53,10 +53,11 @@ const TINY_IMAGE_TARGET: &str = "m4";
 ///   docs      rustdoc without a warning
 ///   host      the tests of all crates but those in QEMU
 ///   aarch64   the kernels for AArch64 in QEMU, with and without dot products
-///   miri      the portable kernels under Miri, where a nightly toolchain has it
+///   miri      the portable kernels under Miri, where there is a nightly toolchain
 ///   qemu      the tests of the firmware in QEMU, on all machines, and of its size;
 ///             the example in C, and the firmware that loads images
-///   boards    the firmware of real boards; in QEMU on those that it has
+///   boards    the firmware of real boards; in QEMU on those that it has, and on
+///             machines that stand in for the others
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
@@ -119,9 +120,9 @@ impl Job {
             Job::Aarch64 if !cfg!(target_os = "linux") => {
                 Some("QEMU runs programs for AArch64 on Linux only")
             }
-            Job::Miri if !has_miri() => Some(
-                "no Miri: `rustup toolchain install nightly --component miri --component rust-src`",
-            ),
+            Job::Miri if !has_nightly() => {
+                Some("no nightly toolchain: `rustup toolchain install nightly`")
+            }
             _ => None,
         }
     }
@@ -141,7 +142,8 @@ impl Job {
                     .into_iter()
                     .try_for_each(ensure_target)
             }
-            Job::Docs | Job::Host | Job::Miri => Ok(()),
+            Job::Docs | Job::Host => Ok(()),
+            Job::Miri => ensure_miri(),
             Job::Aarch64 => {
                 ensure_target(AARCH64_TARGET)?;
                 ensure_user_qemu()
