@@ -8,7 +8,7 @@ mod common;
 
 use common::{enabled, run};
 use kinglet_plan::{Board, Boards, Region};
-use kinglet_tests::{arg, demo_checkpoint, folder, root, stdout};
+use kinglet_tests::{arg, demo_checkpoint, folder, json, root, stdout};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -89,18 +89,18 @@ fn linker_scripts_say_what_the_table_of_boards_says() {
 /// Board, or the machine that stands in for one; text and stack when this was
 /// last looked at.
 const SIZES: [(&str, u64, Option<u64>); 12] = [
-    ("microbit-v1", 62_764, Some(3_836)),
-    ("nrf52840-dk", 66_736, None),
-    ("stm32f405", 65_880, Some(3_796)),
-    ("nucleo-h743zi", 69_724, None),
-    ("pico", 64_264, None),
-    ("pico2", 65_596, None),
-    ("mps2-an386", 65_332, Some(3_764)),
-    ("mps2-an500", 65_332, Some(3_764)),
-    ("mps2-an385-m0", 62_764, Some(3_828)),
-    ("mps2-an505", 66_104, Some(3_764)),
-    ("mps2-an385", 60_416, Some(3_424)),
-    ("mps3-an547", 62_836, Some(3_532)),
+    ("microbit-v1", 62_960, Some(3_700)),
+    ("nrf52840-dk", 68_804, None),
+    ("stm32f405", 67_992, Some(3_596)),
+    ("nucleo-h743zi", 71_788, None),
+    ("pico", 64_424, None),
+    ("pico2", 67_712, None),
+    ("mps2-an386", 67_444, Some(3_564)),
+    ("mps2-an500", 67_444, Some(3_564)),
+    ("mps2-an385-m0", 62_920, Some(3_728)),
+    ("mps2-an505", 68_236, Some(3_564)),
+    ("mps2-an385", 61_220, Some(3_352)),
+    ("mps3-an547", 64_968, Some(3_448)),
 ];
 
 /// Bytes of stack that an interrupt takes: SysTick counts its own wraps, once
@@ -175,16 +175,31 @@ fn image(folder: &Path, checkpoint: &Path, board: &str, weights: &str) -> PathBu
     image
 }
 
-/// What the board prints behind a prompt.
-fn answer(board: &str, image: &Path, asked: &[&str]) -> String {
+/// What the board answers.
+fn answer(board: &str, image: &Path, asked: &[&str]) -> Value {
     let args = ["board", board, "--image", arg(image), "--json"];
-    let found = xtask(&[&args[..], asked].concat());
-    let text = found["text"].as_str().expect("text");
-    text.trim_end().to_owned()
+    xtask(&[&args[..], asked].concat())
+}
+
+/// The text behind the prompt.
+fn text(answer: &Value) -> &str {
+    answer["text"].as_str().expect("text").trim_end()
+}
+
+/// What a console does for a token, at most: a few bytes of text on their way
+/// to the UART, a look whether somebody typed, and interrupts of the clock. The
+/// plan is of the model's work.
+const CONSOLE_INSTRUCTIONS: f64 = 4_000.0;
+
+/// What `kinglet plan` says of an image on a board.
+fn planned(board: &str, image: &Path) -> Value {
+    let chips = chips();
+    let args = ["plan", arg(image), "--json", "--boards", arg(&chips)];
+    json(&[&args[..], &["--board", board]].concat())["boards"][0].clone()
 }
 
 /// Both boards that QEMU has, and the machines that stand in for the others,
-/// one of each core.
+/// one of each core; in as many instructions as `kinglet plan` says.
 #[test]
 fn emulated_boards_print_what_the_workstation_prints() {
     if !enabled() {
@@ -208,21 +223,33 @@ fn emulated_boards_print_what_the_workstation_prints() {
         ("stm32f103rg", &demo, "int4", story),
         ("ensemble-e8", &demo, "int8", story),
     ];
+    let mut counted = 0;
     for (board, checkpoint, weights, prompt) in runs {
         let image = image(folder.path(), checkpoint, board, weights);
         let asked = ["--prompt", prompt, "-n", "60"];
-        let found = answer(board, &image, &asked);
+        let answer = answer(board, &image, &asked);
+        let found = text(&answer);
         let printed = stdout(&[&["run", arg(&image)][..], &asked].concat());
         // The workstation goes on behind the token that ends a text.
         let expected = printed.split('\0').next().unwrap_or_default();
         assert_eq!(found, expected.trim_end(), "{board} {weights}");
         assert!(found.len() > 8, "{board} {weights}: {found}");
+        if let Some(measured) = answer["instructions_per_token"].as_f64() {
+            let planned = planned(board, &image)["instructions_per_token"].clone();
+            let planned = planned.as_f64().expect("a number");
+            let more = measured - planned;
+            eprintln!("{board} {weights}: {planned} planned, {more} more");
+            let range = -0.02 * planned..0.02 * planned + CONSOLE_INSTRUCTIONS;
+            assert!(range.contains(&more), "{board}: {planned}, not {measured}");
+            counted += 1;
+        }
     }
+    assert_eq!(counted, 6);
     let intents = root().join("models/intents.safetensors");
     let image = image(folder.path(), &intents, "microbit-v1", "int4");
     let asked = ["--prompt", "please turn on the light"];
     let label = answer("microbit-v1", &image, &asked);
-    assert!(label.ends_with(" %: light-on"), "{label}");
+    assert!(text(&label).ends_with(" %: light-on"), "{label}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ pub use emulated::{is_emulated, stand_in, Emulated};
 
 use crate::firmware;
 use crate::setup::ensure_target;
+use crate::table::thousands;
 use crate::workspace::{cargo, root};
 use anyhow::{bail, Context, Result};
 use kinglet_plan::{Board, Boards, Core};
@@ -40,7 +41,8 @@ pub struct Args {
     /// Tokens to generate
     #[arg(short = 'n', long, default_value_t = 100, requires = "prompt")]
     tokens: u32,
-    /// Print one JSON object: elf, and with an image text and stack_bytes
+    /// Print one JSON object: elf, and with an image text, tokens, stack_bytes, and of a
+    /// machine that stands in instructions_per_token
     #[arg(long)]
     json: bool,
 }
@@ -57,8 +59,14 @@ struct Report {
 pub struct Answer {
     /// The text behind the prompt.
     pub text: String,
+    /// Tokens of it.
+    pub tokens: u32,
     /// The most bytes of stack in use.
     pub stack_bytes: u32,
+    /// Of a generated token with all that the console does; from a rate with
+    /// two digits behind the point.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instructions_per_token: Option<u64>,
 }
 
 /// The command `board`.
@@ -81,7 +89,12 @@ pub fn run(args: &Args) -> Result<()> {
         return Ok(());
     }
     match answer {
-        Some(Answer { text, stack_bytes }) => writeln!(out, "{text}\n\nstack {stack_bytes} bytes")?,
+        Some(answer) => {
+            writeln!(out, "{}\n\nstack {} bytes", answer.text, answer.stack_bytes)?;
+            if let Some(count) = answer.instructions_per_token {
+                writeln!(out, "{} instructions per token", thousands(count))?;
+            }
+        }
         None => writeln!(out, "{}", elf.display())?,
     }
     Ok(())

@@ -7,8 +7,8 @@ use crate::firmware::build_stand_in;
 use crate::setup::{ensure_qemu, QEMU};
 use anyhow::{bail, Context, Result};
 use kinglet_plan::Board;
-use kinglet_protocol::console::Statistics;
-use kinglet_protocol::Machine;
+use kinglet_protocol::console::{Speed, Statistics};
+use kinglet_protocol::{Machine, ICOUNT_SHIFT, NANOS_PER_INSTRUCTION};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -35,6 +35,8 @@ pub struct Emulated<'b> {
     machine: &'static str,
     /// The first address of the model's flash.
     model_origin: u32,
+    /// Whether virtual time is a count of instructions, and the clock right.
+    counts: bool,
 }
 
 /// Whether QEMU has the board.
@@ -58,6 +60,8 @@ impl<'b> Emulated<'b> {
                 elf: build(board)?,
                 machine,
                 model_origin: board.model().origin,
+                // Its clocks are not QEMU's.
+                counts: false,
             });
         }
         let machine = stand_in(board)
@@ -67,6 +71,7 @@ impl<'b> Emulated<'b> {
             elf: build_stand_in(machine, &board.name)?,
             machine: machine.qemu,
             model_origin: machine.spare.origin,
+            counts: true,
         })
     }
 
@@ -78,7 +83,15 @@ impl<'b> Emulated<'b> {
         dialogue.hear(READY)?;
         dialogue.say(&format!("{prompt}\r"))?;
         let answer = dialogue.hear(&format!("\n{READY}"))?;
-        parse(&answer).with_context(|| format!("{}: the firmware says: {answer}", self.board.name))
+        let (text, statistics) = parse(&answer)
+            .with_context(|| format!("{}: the firmware says: {answer}", self.board.name))?;
+        let instructions = instructions_per_token(&statistics);
+        Ok(Answer {
+            text,
+            tokens: statistics.tokens,
+            stack_bytes: statistics.stack_bytes,
+            instructions_per_token: instructions.filter(|_| self.counts),
+        })
     }
 
     /// Starts the firmware with an image in the model's flash.
@@ -103,17 +116,27 @@ impl<'b> Emulated<'b> {
             .args(["-monitor", "none", "-serial", "stdio", "-kernel"])
             .arg(&self.elf)
             .args(["-device", &loader]);
+        if self.counts {
+            qemu.args(["-icount", &format!("shift={ICOUNT_SHIFT}")]);
+        }
         Dialogue::start(&mut qemu).with_context(|| self.board.name.clone())
     }
 }
 
-/// The text, and the stack from the line behind it.
-fn parse(answer: &str) -> Option<Answer> {
+/// The text, and the line behind it.
+fn parse(answer: &str) -> Option<(String, Statistics)> {
     let (text, statistics) = answer.trim_end().rsplit_once("\r\n")?;
-    Some(Answer {
-        text: text.replace("\r\n", "\n"),
-        stack_bytes: Statistics::parse(statistics)?.stack_bytes,
-    })
+    Some((text.replace("\r\n", "\n"), Statistics::parse(statistics)?))
+}
+
+/// What a clock that counts instructions says of a token.
+fn instructions_per_token(statistics: &Statistics) -> Option<u64> {
+    match statistics.speed {
+        Speed::InstructionsPerToken(count) => Some(count),
+        Speed::CentitokensPerSecond(rate) => {
+            (100 * 1_000_000_000 / NANOS_PER_INSTRUCTION).checked_div(rate)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -124,10 +147,12 @@ mod tests {
 
     #[test]
     fn an_answer_is_text_and_stack() {
-        let answer = parse("a [b]\r\nc\r\n[3 tokens, 1.50 tokens/s, stack 4076 bytes, end]\r")
-            .expect("statistics");
-        assert_eq!(answer.text, "a [b]\nc");
-        assert_eq!(answer.stack_bytes, 4076);
+        let line = "[3 tokens, 1.50 tokens/s, stack 4076 bytes, end]";
+        let (text, statistics) = parse(&format!("a [b]\r\nc\r\n{line}\r")).expect("statistics");
+        assert_eq!(text, "a [b]\nc");
+        assert_eq!(statistics.stack_bytes, 4076);
+        // 15,625,000 instructions a second.
+        assert_eq!(instructions_per_token(&statistics), Some(10_416_666));
         assert!(parse("the image has no tokenizer\r").is_none());
     }
 

@@ -107,27 +107,21 @@ fn image(board: &Board) -> Result<PathBuf> {
     let kinglet = build_kinglet()?;
     let folder = folder()?;
     let demo = root().join("models/stories.safetensors");
-    let small = folder.join("small.safetensors");
-    let fits = u64::from(board.model().bytes) > std::fs::metadata(&demo)?.len() / 2;
-    if !fits {
-        let size = ["--layers", "2", "--channels", "40", "--vocab", "256"];
-        output(
-            Command::new(&kinglet)
-                .arg("synth")
-                .args(size)
-                .arg("-o")
-                .arg(&small),
-        )?;
-    }
-    let checkpoint: &Path = if fits { &demo } else { &small };
     let image = folder.join(format!("{}.kgl", board.name));
-    let mut quantize = Command::new(kinglet);
-    quantize
-        .arg("quantize")
-        .arg(checkpoint)
-        .arg("-o")
-        .arg(&image);
-    quantize.args(["--weights", "int4", "--board", &board.name, "--boards"]);
-    output(quantize.arg(chips()))?;
+    let quantize = |checkpoint: &Path, option: [&str; 2]| {
+        let mut quantize = Command::new(&kinglet);
+        quantize.arg("quantize").arg(checkpoint).arg("-o");
+        quantize.arg(&image).args(["--weights", "int4"]);
+        output(quantize.args(option).arg("--boards").arg(chips()))
+    };
+    quantize(&demo, ["--target", board.core.name()])?;
+    if std::fs::metadata(&image)?.len() <= u64::from(board.model().bytes) {
+        return Ok(image);
+    }
+    let small = folder.join("small.safetensors");
+    let size = ["--layers", "2", "--channels", "40", "--vocab", "256"];
+    let mut synth = Command::new(&kinglet);
+    output(synth.arg("synth").args(size).arg("-o").arg(&small))?;
+    quantize(&small, ["--board", &board.name])?;
     Ok(image)
 }
