@@ -6,6 +6,8 @@ use crate::image::{Header, StateFormat};
 use crate::kernels::state::{bonus, Bonus, Cell};
 #[cfg(any(feature = "v5", feature = "v6"))]
 use crate::pace::Pace;
+#[cfg(any(feature = "v5", feature = "v6"))]
+use crate::pieces::{pieces, pieces_mut};
 use half::f16;
 
 /// The state of one layer: the last inputs of both blocks, each `[C]`, and a
@@ -75,13 +77,11 @@ fn bonus_heads<S: Cell, P: Pace>(
     y: &mut [f32],
     pace: &mut P,
 ) -> Result<(), P::Break> {
-    let size = head_size.max(1);
-    let heads = cells
-        .chunks_exact_mut((size * size).max(1))
-        .zip(y.chunks_exact_mut(size));
-    let keys = inputs.r.chunks_exact(size).zip(inputs.k.chunks_exact(size));
-    let decays = inputs.w.chunks_exact(size).zip(inputs.u.chunks_exact(size));
-    let inputs = keys.zip(inputs.v.chunks_exact(size)).zip(decays);
+    let heads = pieces_mut(cells, head_size * head_size).zip(pieces_mut(y, head_size));
+    let of_heads = |channels| pieces(channels, head_size);
+    let keys = of_heads(inputs.r).zip(of_heads(inputs.k));
+    let decays = of_heads(inputs.w).zip(of_heads(inputs.u));
+    let inputs = keys.zip(of_heads(inputs.v)).zip(decays);
     for ((state, y), (((r, k), v), (w, u))) in heads.zip(inputs) {
         pace.part(|| {
             let mut sum = 0.0;

@@ -67,6 +67,7 @@ pub mod image;
 pub mod kernels;
 pub mod math;
 mod pace;
+mod pieces;
 mod random;
 mod sample;
 mod scratch;

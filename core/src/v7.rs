@@ -28,6 +28,7 @@ use crate::math::{
     tanh, token_shift, AbsMax,
 };
 use crate::pace::Pace;
+use crate::pieces::{pieces, pieces_mut};
 use crate::scratch::{Product, Work};
 use half::f16;
 
@@ -270,8 +271,8 @@ impl Inputs<'_> {
         pace: &mut P,
     ) -> Result<(), P::Break> {
         match matrices {
-            Matrices::F32(cells) => self.heads(cells, size.max(1), scratch, y, pace),
-            Matrices::F16(cells) => self.heads(cells, size.max(1), scratch, y, pace),
+            Matrices::F32(cells) => self.heads(cells, size, scratch, y, pace),
+            Matrices::F16(cells) => self.heads(cells, size, scratch, y, pace),
         }
     }
 
@@ -284,12 +285,11 @@ impl Inputs<'_> {
         pace: &mut P,
     ) -> Result<(), P::Break> {
         let (wr, sa) = scratch.split_at_mut_checked(size).unwrap_or_default();
-        let inputs = self.r.chunks_exact(size).zip(self.w.chunks_exact(size));
-        let inputs = inputs.zip(self.k.chunks_exact(size).zip(self.v.chunks_exact(size)));
-        let inputs = inputs.zip(self.b.chunks_exact(size).zip(self.kk.chunks_exact(size)));
-        let heads = cells
-            .chunks_exact_mut((size * size).max(1))
-            .zip(y.chunks_exact_mut(size));
+        let of_heads = |channels| pieces(channels, size);
+        let inputs = of_heads(self.r).zip(of_heads(self.w));
+        let inputs = inputs.zip(of_heads(self.k).zip(of_heads(self.v)));
+        let inputs = inputs.zip(of_heads(self.b).zip(of_heads(self.kk)));
+        let heads = pieces_mut(cells, size * size).zip(pieces_mut(y, size));
         for ((state, y), (((r, w), (k, v)), (b, read))) in heads.zip(inputs) {
             pace.part(|| {
                 multiply(w, r, wr);
@@ -311,9 +311,8 @@ impl Inputs<'_> {
 
 /// `y += (sum_j r[j] k[j] r_k[j]) v`, for each head.
 fn add_bonus([r, k, v]: [&[f32]; 3], r_k: &[f16], size: usize, y: &mut [f32]) {
-    let size = size.max(1);
-    let keys = r.chunks(size).zip(k.chunks(size)).zip(r_k.chunks(size));
-    for (((r, k), r_k), (v, y)) in keys.zip(v.chunks(size).zip(y.chunks_mut(size))) {
+    let keys = pieces(r, size).zip(pieces(k, size)).zip(pieces(r_k, size));
+    for (((r, k), r_k), (v, y)) in keys.zip(pieces(v, size).zip(pieces_mut(y, size))) {
         let mut sum = 0.0;
         for ((&r, &k), &r_k) in r.iter().zip(k).zip(r_k) {
             sum += r * k * half_to_f32(r_k);

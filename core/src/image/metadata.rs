@@ -19,7 +19,12 @@ pub struct Metadata<'a> {
 impl<'a> Metadata<'a> {
     /// The name of a class.
     pub fn label(&self, class: u32) -> Option<&'a str> {
-        self.labels.lines().nth(class as usize)
+        // Not `str::lines`: the compiler leaves a panic in it.
+        let mut names = self.labels.as_bytes().split(|&byte| byte == b'\n');
+        let name = names.nth(class as usize)?;
+        core::str::from_utf8(name)
+            .ok()
+            .filter(|name| !name.is_empty())
     }
 
     pub(super) fn from_bytes(bytes: &'a [u8]) -> Option<Self> {

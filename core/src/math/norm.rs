@@ -1,6 +1,8 @@
 //! Layer normalisation.
 
 use super::scalar::{half_to_f32, rsqrt};
+#[cfg(any(feature = "v5", feature = "v6", feature = "v7"))]
+use crate::pieces::{pieces, pieces_mut};
 use half::f16;
 
 /// Added to the variance (EPS of every published RWKV layer norm).
@@ -22,9 +24,8 @@ pub(crate) fn group_norm(
     [weight, bias]: [&[f16]; 2],
     out: &mut [f32],
 ) {
-    let size = size.max(1);
-    let affine = weight.chunks(size).zip(bias.chunks(size));
-    let groups = x.chunks(size).zip(out.chunks_mut(size));
+    let affine = pieces(weight, size).zip(pieces(bias, size));
+    let groups = pieces(x, size).zip(pieces_mut(out, size));
     for ((x, out), (weight, bias)) in groups.zip(affine) {
         norm(x, eps, weight, bias, out);
     }

@@ -114,13 +114,13 @@ impl<'p, P: Read + ReadReady + Write> Port<'p, P> {
 /// Text; a line's end becomes CR and LF, as terminals want it.
 impl<P: Read + Write> fmt::Write for Port<'_, P> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let mut lines = text.split('\n');
-        let first = lines.next().unwrap_or_default();
+        // Not `str::split`: the compiler leaves a panic in it.
+        let mut lines = text.as_bytes().split(|&byte| byte == b'\n');
         let mut put = |bytes: &[u8]| self.stream.write_all(bytes).map_err(|_| fmt::Error);
-        put(first.as_bytes())?;
+        put(lines.next().unwrap_or_default())?;
         for line in lines {
             put(b"\r\n")?;
-            put(line.as_bytes())?;
+            put(line)?;
         }
         self.stream.flush().map_err(|_| fmt::Error)
     }

@@ -98,11 +98,8 @@ impl Settings {
                 self.stop = text;
                 return Command::Changed;
             }
-            let (command, next) = match line.split_once(" /") {
-                Some((command, next)) => (command, Some(next)),
-                None => (line, None),
-            };
-            rest = next;
+            let command;
+            (command, rest) = first_command(line);
             let (name, value) = command.split_once(' ').unwrap_or((command, ""));
             match name {
                 "help" => return Command::Help,
@@ -130,6 +127,14 @@ impl Settings {
         }
         Some(())
     }
+}
+
+/// The first command of a line, and those behind it without their slash.
+fn first_command(line: &str) -> (&str, Option<&str>) {
+    // Not `str::split_once`: the compiler leaves a panic in the search.
+    let at = line.as_bytes().windows(2).position(|pair| pair == b" /");
+    let parts = at.and_then(|at| Some((line.get(..at)?, line.get(at + 2..))));
+    parts.unwrap_or((line, None))
 }
 
 /// One line of commands that would set what is set.

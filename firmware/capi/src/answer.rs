@@ -44,15 +44,13 @@ pub unsafe extern "C" fn kgl_answer(
         }
         // SAFETY: C promises so many logits, which nobody changes during the call.
         let answer = Answer::of(unsafe { slice(logits, n_logits) }?);
-        // Not `Metadata::label`: the compiler leaves a panic in `str::lines`.
-        let labels = image.metadata().map_or("", |metadata| metadata.labels);
-        let mut names = labels.as_bytes().split(|&byte| byte == b'\n');
-        let label = names.nth(answer.class as usize);
+        let metadata = image.metadata();
+        let label = metadata.and_then(|metadata| metadata.label(answer.class));
         place.put(kgl_class {
             id: answer.class,
             percent: answer.percent(),
-            label: label.map_or(core::ptr::null(), <[u8]>::as_ptr),
-            label_bytes: label.map_or(0, <[u8]>::len),
+            label: label.map_or(core::ptr::null(), str::as_ptr),
+            label_bytes: label.map_or(0, str::len),
         });
         Ok(())
     };

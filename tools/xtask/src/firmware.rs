@@ -124,17 +124,28 @@ fn build_program(machine: &Machine, mut build: Command, kind: &str, what: &str) 
     make(&mut build, &built, &kept)?.map_err(|errors| anyhow!("{what} does not build:\n{errors}"))
 }
 
-/// Builds the smallest firmware, with or without Kinglet; returns the path of
-/// the ELF file.
-pub fn build_smallest(target: &str, profile: &str, with_kinglet: bool) -> Result<PathBuf> {
+/// How much of Kinglet the smallest firmware has.
+#[derive(Clone, Copy, Debug)]
+pub enum Smallest {
+    /// Nothing.
+    Without,
+    /// RWKV-4.
+    Kinglet,
+    /// All versions, vocabularies, named states.
+    Everything,
+}
+
+/// Builds the smallest firmware; returns the path of the ELF file.
+pub fn build_smallest(target: &str, profile: &str, what: Smallest) -> Result<PathBuf> {
     ensure_target(target)?;
-    let mut build = command("kinglet-sizes", target, &[], profile);
-    let kept = if with_kinglet {
-        format!("{target}-{profile}-with-kinglet.elf")
-    } else {
-        build.arg("--no-default-features");
-        format!("{target}-{profile}-without-kinglet.elf")
+    let features: &[&str] = match what {
+        Smallest::Without => &[],
+        Smallest::Kinglet => &["kinglet"],
+        Smallest::Everything => &["everything"],
     };
+    let mut build = command("kinglet-sizes", target, features, profile);
+    build.arg("--no-default-features");
+    let kept = format!("{target}-{profile}-{what:?}.elf").to_lowercase();
     let built = Path::new(target).join(profile).join("kinglet-sizes");
     make(&mut build, &built, &kept)?
         .map_err(|errors| anyhow!("the smallest firmware does not build:\n{errors}"))

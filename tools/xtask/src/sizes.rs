@@ -3,7 +3,7 @@
 mod boards;
 
 use crate::elf::{symbols, Elf};
-use crate::firmware::build_smallest;
+use crate::firmware::{build_smallest, Smallest};
 use crate::table::{thousands, Table};
 use anyhow::Result;
 use serde::Serialize;
@@ -65,7 +65,7 @@ pub struct Args {
     #[arg(long)]
     boards: bool,
     /// Print a JSON list of {core, target, flash_bytes, fast_flash_bytes, rooms, panics}, or with --boards of
-    /// {board, machine, text_bytes, data_bytes, bss_bytes, stack_bytes}
+    /// {board, machine, text_bytes, data_bytes, bss_bytes, stack_bytes, panics}
     #[arg(long)]
     json: bool,
 }
@@ -77,7 +77,8 @@ struct Sizes {
     flash_bytes: u64,
     fast_flash_bytes: u64,
     rooms: BTreeMap<&'static str, i64>,
-    /// What a panic would call; nothing where nothing can panic.
+    /// What a panic would call, also in a firmware with all versions; nothing
+    /// where nothing can panic.
     panics: Vec<String>,
 }
 
@@ -100,8 +101,8 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 fn measure(core: &'static str, target: &'static str) -> Result<Sizes> {
-    let with = build_smallest(target, "small", true)?;
-    let without = build_smallest(target, "small", false)?;
+    let with = build_smallest(target, "small", Smallest::Kinglet)?;
+    let without = build_smallest(target, "small", Smallest::Without)?;
     let flash_bytes = Elf::read(&with)?.flash_bytes - Elf::read(&without)?.flash_bytes;
     let mut rooms = BTreeMap::new();
     for (path, sign) in [(&with, 1), (&without, -1)] {
@@ -111,16 +112,17 @@ fn measure(core: &'static str, target: &'static str) -> Result<Sizes> {
     }
     let named: i64 = rooms.values().sum();
     *rooms.entry(OTHER).or_default() += flash_bytes as i64 - named;
-    let fast = build_smallest(target, "release", true)?;
+    let fast = build_smallest(target, "release", Smallest::Kinglet)?;
     let fast_with = Elf::read(&fast)?;
-    let fast_without = Elf::read(&build_smallest(target, "release", false)?)?;
+    let fast_without = Elf::read(&build_smallest(target, "release", Smallest::Without)?)?;
+    let everything = build_smallest(target, "small", Smallest::Everything)?;
     Ok(Sizes {
         core,
         target,
         flash_bytes,
         fast_flash_bytes: fast_with.flash_bytes - fast_without.flash_bytes,
         rooms,
-        panics: [panics(&with)?, panics(&fast)?].concat(),
+        panics: [panics(&with)?, panics(&fast)?, panics(&everything)?].concat(),
     })
 }
 

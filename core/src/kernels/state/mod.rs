@@ -5,6 +5,7 @@
 //! and vectors of any width give the same bits. Instructions for cores with
 //! an FPU are in `fpu_state`; the loops here are their twins.
 
+use crate::pieces::{pieces, pieces_mut};
 use half::f16;
 
 /// An element of the state.
@@ -139,7 +140,7 @@ fn bonus_from<S: Cell>(done: usize, state: &mut [S], head: &Bonus<'_>, y: &mut [
         return;
     };
     let keys = head.r.iter().zip(head.k).zip(head.w);
-    for (row, ((&r, &k), &w)) in state.chunks_exact_mut(size.max(1)).zip(keys) {
+    for (row, ((&r, &k), &w)) in pieces_mut(state, size).zip(keys) {
         let lanes = row.iter_mut().skip(done).zip(y.iter_mut()).zip(v);
         for ((s, y), &v) in lanes {
             let old = s.load();
@@ -233,7 +234,7 @@ fn delta_read_from<S: Cell>(
         return;
     };
     let keys = head.read.iter().zip(head.wr);
-    for (row, (&read, &wr)) in state.chunks_exact(size.max(1)).zip(keys) {
+    for (row, (&read, &wr)) in pieces(state, size).zip(keys) {
         let lanes = row.iter().skip(done).zip(y.iter_mut()).zip(sa.iter_mut());
         for ((s, y), sa) in lanes {
             let s = s.load();
@@ -250,7 +251,7 @@ fn delta_write_from<S: Cell>(done: usize, state: &mut [S], head: &Delta<'_>, sa:
         return;
     };
     let keys = head.w.iter().zip(head.b).zip(head.k);
-    for (row, ((&w, &b), &k)) in state.chunks_exact_mut(size.max(1)).zip(keys) {
+    for (row, ((&w, &b), &k)) in pieces_mut(state, size).zip(keys) {
         for ((s, &sa), &v) in row.iter_mut().skip(done).zip(sa).zip(v) {
             *s = S::store(s.load() * w + b * sa + k * v);
         }

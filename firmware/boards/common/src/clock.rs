@@ -1,5 +1,6 @@
 //! A clock from the core's SysTick timer.
 
+use core::num::NonZeroU64;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use cortex_m::peripheral::syst::SystClkSource;
 use cortex_m::peripheral::SYST;
@@ -13,7 +14,7 @@ const LAST_TICK: u32 = 0x00ff_ffff;
 /// Microseconds since it was started.
 #[derive(Debug)]
 pub struct SysTickClock {
-    ticks_per_micro: u32,
+    ticks_per_micro: NonZeroU64,
 }
 
 impl SysTickClock {
@@ -25,7 +26,8 @@ impl SysTickClock {
         syst.enable_interrupt();
         syst.enable_counter();
         Self {
-            ticks_per_micro: (clock_hz / 1_000_000).max(1),
+            ticks_per_micro: NonZeroU64::new(u64::from(clock_hz / 1_000_000))
+                .unwrap_or(NonZeroU64::MIN),
         }
     }
 
@@ -37,7 +39,7 @@ impl SysTickClock {
             (wraps, ticks) = now();
         }
         let ticks = u64::from(wraps) << 24 | u64::from(ticks);
-        (ticks / u64::from(self.ticks_per_micro)) as u32
+        (ticks / self.ticks_per_micro) as u32
     }
 }
 

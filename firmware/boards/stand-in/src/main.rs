@@ -12,7 +12,11 @@ use kinglet_board_common::{serve, SysTickClock, Wire};
 #[entry]
 fn enter() -> ! {
     let Some(core) = Peripherals::take() else {
-        unreachable!("the start-up code comes here once");
+        // The start-up code comes here once. It says so without a panic, so that
+        // none is linked.
+        loop {
+            cortex_m::asm::wfi();
+        }
     };
     kinglet_board::start();
     let mut port = Wire::new(

@@ -1,6 +1,7 @@
 //! `cargo xtask sizes --boards`: what the firmware of each board takes, and the
 //! same application on the machines that stand in for boards.
 
+use super::panics;
 use crate::boards::{build, chips, is_emulated, known, stand_in, Emulated};
 use crate::elf::Sections;
 use crate::table::thousands;
@@ -28,6 +29,8 @@ struct Sizes {
     sections: Sections,
     /// Where QEMU has the board, or it is a machine of QEMU's.
     stack_bytes: Option<u32>,
+    /// What a panic would call.
+    panics: Vec<String>,
 }
 
 /// Builds and measures all boards.
@@ -76,11 +79,13 @@ fn measure(board: &Board) -> Result<Sizes> {
     if is_emulated(board) {
         return measure_in_qemu(board, None);
     }
+    let elf = build(board)?;
     Ok(Sizes {
         board: board.name.clone(),
         machine: None,
-        sections: Sections::read(&build(board)?)?,
+        sections: Sections::read(&elf)?,
         stack_bytes: None,
+        panics: panics(&elf)?,
     })
 }
 
@@ -92,6 +97,7 @@ fn measure_in_qemu(board: &Board, machine: Option<&'static str>) -> Result<Sizes
         machine,
         sections: Sections::read(&emulated.elf)?,
         stack_bytes: Some(answer.stack_bytes),
+        panics: panics(&emulated.elf)?,
     })
 }
 
