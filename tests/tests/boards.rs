@@ -255,6 +255,43 @@ fn emulated_boards_print_what_the_workstation_prints() {
     assert!(text(&label).ends_with(" %: light-on"), "{label}");
 }
 
+/// What is copied to a new board: QEMU loads it and nothing else.
+#[test]
+fn firmware_and_model_in_one_file_are_all_that_a_board_needs() {
+    if !enabled() {
+        return;
+    }
+    let folder = folder();
+    let intents = root().join("models/intents.safetensors");
+    let light = "please turn on the light";
+    let boards = [
+        ("microbit-v1", "microbit", intents, light),
+        ("stm32f405", "netduinoplus2", demo_checkpoint(), "Once upon"),
+    ];
+    for (board, machine, checkpoint, prompt) in boards {
+        let image = image(folder.path(), &checkpoint, board, "int4");
+        let asked = ["--prompt", prompt, "-n", "20"];
+        let expected = answer(board, &image, &asked);
+        let firmware = expected["elf"].as_str().expect("a path");
+        let hex = folder.path().join(format!("{board}.hex"));
+        let args = ["export", arg(&image), "--board", board, "--hex", arg(&hex)];
+        stdout(&[&args[..], &["--firmware", firmware]].concat());
+        let loader = format!("loader,file={}", arg(&hex));
+        let qemu = [
+            "--",
+            "qemu-system-arm",
+            "-machine",
+            machine,
+            "-device",
+            &loader,
+        ];
+        let console = ["-display", "none", "-monitor", "none", "-serial", "stdio"];
+        let found = json(&[&["monitor", "--json"], &asked[..], &qemu, &console].concat());
+        assert_eq!(text(&found), text(&expected), "{board}");
+        assert!(text(&found).len() > 8, "{board}: {found}");
+    }
+}
+
 #[test]
 fn what_no_board_and_no_machine_can_do_is_said() {
     if !enabled() {

@@ -167,6 +167,130 @@ fn what_a_board_cannot_hold_is_refused() {
     assert!(error.contains("stories"), "{error}");
 }
 
+/// An ELF file that loads these bytes to these addresses.
+fn elf(segments: &[(u32, &[u8])]) -> Vec<u8> {
+    const HEAD_BYTES: usize = 52;
+    const ENTRY_BYTES: usize = 32;
+    let mut offset = HEAD_BYTES + ENTRY_BYTES * segments.len();
+    let mut file = b"\x7fELF\x01\x01\x01".to_vec();
+    file.resize(16, 0);
+    // An executable for ARM, of version 1.
+    file.extend([2, 0, 40, 0, 1, 0, 0, 0]);
+    for word in [0, HEAD_BYTES as u32, 0, 0] {
+        file.extend(word.to_le_bytes());
+    }
+    let sizes = [HEAD_BYTES, ENTRY_BYTES, segments.len(), 40, 0, 0];
+    for size in sizes {
+        file.extend((size as u16).to_le_bytes());
+    }
+    for &(address, bytes) in segments {
+        let (at, len) = (offset as u32, bytes.len() as u32);
+        // To be loaded, with a virtual address that is not the one in flash.
+        for word in [1, at, address ^ 0x4000_0000, address, len, len, 5, 4] {
+            file.extend(u32::to_le_bytes(word));
+        }
+        offset += bytes.len();
+    }
+    segments.iter().for_each(|(_, bytes)| file.extend(*bytes));
+    file
+}
+
+#[test]
+fn a_firmware_goes_into_the_same_file() {
+    let folder = folder();
+    let image = image(folder.path(), "m0");
+    let bytes = fs::read(&image).unwrap();
+    let segments = [(0x1000_0000, &b"boot"[..]), (0x1000_0104, b"program")];
+    let firmware = file(folder.path(), "firmware.elf", elf(&segments));
+    // What the flash of the board holds then.
+    let mut flash = vec![0xff; 0x2_0000];
+    flash[..4].copy_from_slice(b"boot");
+    flash[0x104..0x10b].copy_from_slice(b"program");
+    flash.extend(&bytes);
+    let [uf2, hex, bin] = ["a.uf2", "a.hex", "a.bin"].map(|name| folder.path().join(name));
+    let args = ["export", arg(&image), "--board", "pico", "--firmware"];
+    let files = ["--uf2", arg(&uf2), "--hex", arg(&hex), "--bin", arg(&bin)];
+    let report = json(&[&args[..], &[arg(&firmware), "--json"], &files].concat());
+    assert_eq!(report["firmware_bytes"], 0x10b);
+    assert_eq!(report["image_bytes"], bytes.len());
+    assert_eq!(fs::read(&bin).unwrap(), flash);
+    let word = |block: &[u8], at: usize| {
+        let bytes = block[at..at + 4].try_into().unwrap();
+        u32::from_le_bytes(bytes) as usize
+    };
+    let mut read = vec![0xff; flash.len().next_multiple_of(256)];
+    for block in fs::read(&uf2).unwrap().chunks_exact(512) {
+        let place = word(block, 12) - 0x1000_0000;
+        read[place..place + 256].copy_from_slice(&block[32..288]);
+    }
+    assert_eq!(read[..flash.len()], flash);
+    assert!(read[flash.len()..].iter().all(|&byte| byte == 0xff));
+    let hex = fs::read_to_string(&hex).unwrap();
+    let lines: Vec<&str> = hex.lines().collect();
+    assert!(lines[0].starts_with(":020000041000"), "{}", lines[0]);
+    assert!(lines[1].starts_with(":10000000626F6F74FF"), "{}", lines[1]);
+    assert_eq!(hex.matches(":00000001FF").count(), 1);
+    assert_eq!(hex.matches(":02000004").count(), 2);
+}
+
+#[test]
+fn what_is_no_firmware_of_the_board_is_refused() {
+    let folder = folder();
+    let image = image(folder.path(), "m0");
+    let out = folder.path().join("out.hex");
+    let export = |firmware: &Path, code| {
+        let args = ["export", arg(&image), "--board", "pico", "--hex", arg(&out)];
+        let error = failure(&[&args[..], &["--firmware", arg(firmware)]].concat(), code);
+        assert!(!out.exists());
+        error
+    };
+    let whole = elf(&[(0x1000_0000, &[1; 100])]);
+    for (name, bytes, said) in [
+        (
+            "text",
+            b"not an ELF file".to_vec(),
+            "not the ELF file of a firmware",
+        ),
+        ("empty", Vec::new(), "not the ELF file of a firmware"),
+        ("cut", whole[..150].to_vec(), "beyond the file"),
+        (
+            "head",
+            whole[..60].to_vec(),
+            "not the ELF file of a firmware",
+        ),
+        ("nothing", elf(&[(0x1000_0000, b"")]), "nothing in it"),
+        (
+            "ram",
+            elf(&[(0x2000_0000, b"x")]),
+            "0x10000000 to 0x10020000",
+        ),
+        ("long", elf(&[(0x1001_ffff, b"xx")]), "another board"),
+        ("last", elf(&[(0xffff_ffff, b"xx")]), "another board"),
+    ] {
+        let error = export(&file(folder.path(), name, bytes), 1);
+        assert!(error.contains(said), "{name}: {error}");
+        assert!(error.contains(name), "{name}: {error}");
+    }
+    let error = export(&folder.path().join("missing"), 1);
+    assert!(error.contains("missing"), "{error}");
+    // A length that lies.
+    let mut lies = whole.clone();
+    lies[52 + 16..52 + 20].copy_from_slice(&u32::MAX.to_le_bytes());
+    let error = export(&file(folder.path(), "lies", lies), 1);
+    assert!(error.contains("beyond the file"), "{error}");
+    let good = file(folder.path(), "good", whole);
+    let bad_use = [
+        "export",
+        arg(&image),
+        "--hex",
+        arg(&out),
+        "--firmware",
+        arg(&good),
+    ];
+    let error = failure(&bad_use, 2);
+    assert!(error.contains("--board"), "{error}");
+}
+
 #[test]
 fn users_add_boards() {
     let folder = folder();

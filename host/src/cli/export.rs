@@ -5,13 +5,16 @@ use super::output::{print_json, write_file};
 use super::table::thousands;
 use super::BadUse;
 use crate::engine::open_image;
-use crate::export::{write_c, write_hex, write_rust, write_uf2, Uf2Target, PAGE_BYTES};
+use crate::export::{
+    read_firmware, write_bin, write_c, write_hex, write_rust, write_uf2, Part, PAGE_BYTES,
+};
 use anyhow::Result;
 use kinglet::image::Layout;
 use kinglet_plan::{Board, Boards};
 use serde::Serialize;
 use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// Write an image as a file for flash tools or compilers
@@ -20,9 +23,13 @@ use std::path::{Path, PathBuf};
 /// where the firmware in firmware/boards looks for its model, or from
 /// --address. A board also says how much flash there is, which cores its
 /// images are packed for, and the family number of UF2 files.
+///
+/// With --firmware the file holds the board's firmware, too, so that one copy to
+/// the drive of a boot loader is all that a new board needs.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     kinglet export model.kgl --board pico --uf2 model.uf2\n  \
+    kinglet export model.kgl --board pico --firmware kinglet-pico --uf2 all.uf2\n  \
     kinglet export model.kgl --board stm32f405 --hex model.hex --bin model.bin\n  \
     kinglet export model.kgl --address 0x10100000 --family 0xe48bff56 --uf2 model.uf2\n  \
     kinglet export model.kgl --rust model.rs --c-array model.c")]
@@ -35,6 +42,10 @@ pub struct Args {
     /// A file with further boards, see `kinglet plan`
     #[arg(long, value_name = "FILE")]
     boards: Option<PathBuf>,
+    /// The ELF file of the board's firmware, which goes into the file, too:
+    /// `cargo xtask board NAME` builds it and prints where it is
+    #[arg(long, value_name = "ELF", requires = "board", conflicts_with_all = ["address", "c_array", "rust"])]
+    firmware: Option<PathBuf>,
     /// The address of the image's first byte, such as 0x10020000
     #[arg(long, value_name = "ADDRESS", value_parser = number)]
     address: Option<u32>,
@@ -43,7 +54,7 @@ pub struct Args {
     family: Option<u32>,
     #[command(flatten)]
     files: Files,
-    /// Print one JSON object: image_bytes, address, files
+    /// Print one JSON object: image_bytes, firmware_bytes, address, files
     #[arg(long)]
     json: bool,
 }
@@ -55,7 +66,7 @@ struct Files {
     /// UF2, for boot loaders that are USB drives
     #[arg(long, value_name = "FILE")]
     uf2: Option<PathBuf>,
-    /// The bytes alone
+    /// The bytes alone; with --firmware from the first of the flash
     #[arg(long, value_name = "FILE")]
     bin: Option<PathBuf>,
     /// Intel HEX
@@ -83,6 +94,8 @@ fn number(text: &str) -> Result<u32, String> {
 struct Report<'a> {
     image_bytes: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
+    firmware_bytes: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<u32>,
     files: Vec<&'a Path>,
 }
@@ -94,30 +107,40 @@ pub fn run(args: &Args) -> Result<()> {
     let address = args.address.or(board.map(|board| board.model().origin));
     // Before the image is read: what is missing is bad use, whatever it holds.
     let uf2 = args.files.uf2.as_deref();
-    let uf2 = uf2.map(|path| Ok((path, uf2_target(args, board, address)?)));
+    let uf2 = uf2.map(|path| Ok((path, uf2_family(args, board, address)?)));
     let uf2 = uf2.transpose().map_err(BadUse)?;
-    let hex = args.files.hex.as_deref();
-    let hex = hex.map(|path| Ok((path, address.ok_or_else(|| no_address("--hex"))?)));
-    let hex = hex.transpose().map_err(BadUse)?;
+    if args.files.hex.is_some() && address.is_none() {
+        return Err(BadUse(no_address("--hex")).into());
+    }
     let file = open_image(&args.image)?;
     let bytes = file.image().bytes();
     if let (Some(board), Some(address)) = (board, address) {
         check_layout(&args.image, file.image().header().layout, board)?;
         check_place(&args.image, bytes.len(), address, board)?;
     }
+    let firmware = args.firmware.as_deref().zip(board);
+    let firmware = firmware.map(|(path, board)| read_firmware(path, firmware_flash(board)));
+    let firmware = firmware.transpose()?;
+    let firmware_bytes = firmware.as_ref().map(|part| part.bytes.len());
+    let model = Part {
+        // Without an address only formats are left that have none.
+        address: address.unwrap_or(0),
+        bytes: bytes.into(),
+    };
+    let parts: Vec<_> = firmware.into_iter().chain([model]).collect();
     let mut files = Vec::new();
     let mut put = |path, write: &dyn Fn(&mut BufWriter<File>) -> std::io::Result<()>| {
         files.push(path);
         write_file(path, |out| Ok(write(out)?))
     };
-    if let Some((path, target)) = uf2 {
-        put(path, &|out| write_uf2(bytes, target, out))?;
+    if let Some((path, family)) = uf2 {
+        put(path, &|out| write_uf2(&parts, family, out))?;
     }
-    if let Some((path, address)) = hex {
-        put(path, &|out| write_hex(bytes, address, out))?;
+    if let Some(path) = &args.files.hex {
+        put(path, &|out| write_hex(&parts, out))?;
     }
     if let Some(path) = &args.files.bin {
-        put(path, &|out| out.write_all(bytes))?;
+        put(path, &|out| write_bin(&parts, out))?;
     }
     if let Some(path) = &args.files.c_array {
         put(path, &|out| write_c(bytes, out))?;
@@ -129,10 +152,16 @@ pub fn run(args: &Args) -> Result<()> {
         args,
         Report {
             image_bytes: bytes.len(),
+            firmware_bytes,
             address,
             files,
         },
     )
+}
+
+/// The flash in front of the model.
+fn firmware_flash(board: &Board) -> Range<u64> {
+    u64::from(board.flash.origin)..u64::from(board.model().origin)
 }
 
 fn report(args: &Args, report: Report<'_>) -> Result<()> {
@@ -143,10 +172,13 @@ fn report(args: &Args, report: Report<'_>) -> Result<()> {
         .address
         .map_or(String::new(), |at| format!(" at {at:#010x}"));
     let bytes = thousands(report.image_bytes as u64);
+    let firmware = report.firmware_bytes.map_or(String::new(), |bytes| {
+        format!(", and a firmware of {}", thousands(bytes as u64))
+    });
     for file in report.files {
         writeln!(
             std::io::stdout(),
-            "{}: {bytes} bytes{place}",
+            "{}: {bytes} bytes{place}{firmware}",
             file.display()
         )?;
     }
@@ -157,12 +189,8 @@ fn no_address(option: &str) -> String {
     format!("{option} names addresses: give --board NAME or --address ADDRESS")
 }
 
-/// Address and family, or what is missing.
-fn uf2_target(
-    args: &Args,
-    board: Option<&Board>,
-    address: Option<u32>,
-) -> Result<Uf2Target, String> {
+/// The family, or what is missing.
+fn uf2_family(args: &Args, board: Option<&Board>, address: Option<u32>) -> Result<u32, String> {
     let address = address.ok_or_else(|| no_address("--uf2"))?;
     let family = args.family.or(board.and_then(|board| board.uf2_family));
     let family = family.ok_or_else(|| match board {
@@ -172,12 +200,15 @@ fn uf2_target(
         ),
         None => "--uf2 names the chip's family: give --board NAME or --family NUMBER".to_owned(),
     })?;
-    if !(address as usize).is_multiple_of(PAGE_BYTES) {
-        return Err(format!(
-            "a UF2 file holds whole pages: --address {address:#x} must be a multiple of {PAGE_BYTES:#x}"
-        ));
+    let firmware = args.firmware.as_ref().and(board);
+    let firmware = firmware.map(|board| board.flash.origin);
+    let odd = |address: &u32| !(*address as usize).is_multiple_of(PAGE_BYTES);
+    match [Some(address), firmware].into_iter().flatten().find(odd) {
+        Some(odd) => Err(format!(
+            "a UF2 file holds whole pages: the address {odd:#x} must be a multiple of {PAGE_BYTES:#x}"
+        )),
+        None => Ok(family),
     }
-    Ok(Uf2Target { address, family })
 }
 
 /// An image for other cores would not start there.

@@ -1,5 +1,6 @@
 //! Intel HEX, which nearly every flash tool takes.
 
+use super::Part;
 use ihex::Record;
 use std::io::{self, Write};
 
@@ -10,23 +11,31 @@ const RECORD_BYTES: usize = 16;
 /// their own.
 const SEGMENT: u64 = 1 << 16;
 
-/// Writes `bytes`, of which the first goes to `address`.
+/// Writes parts of the flash.
 ///
 /// # Errors
-/// What `out` says; and that `bytes` reach beyond the last address.
-pub fn write_hex(bytes: &[u8], address: u32, out: &mut impl Write) -> io::Result<()> {
-    let mut rest = bytes;
-    let mut at = u64::from(address);
+/// What `out` says; and that a part reaches beyond the last address.
+pub fn write_hex(parts: &[Part<'_>], out: &mut impl Write) -> io::Result<()> {
     let mut segment = 0;
+    for part in parts {
+        write_part(part, &mut segment, out)?;
+    }
+    put(&Record::EndOfFile, out)
+}
+
+/// The records of a part; `segment` is the one that the last record was in.
+fn write_part(part: &Part<'_>, segment: &mut u16, out: &mut impl Write) -> io::Result<()> {
+    let mut rest = &*part.bytes;
+    let mut at = u64::from(part.address);
     while !rest.is_empty() {
         // No record crosses the end of a segment.
         let left = (SEGMENT - at % SEGMENT) as usize;
         let (value, behind) = rest.split_at(RECORD_BYTES.min(left).min(rest.len()));
         let upper = u16::try_from(at / SEGMENT)
             .map_err(|_| io::Error::other("the image reaches beyond address 2^32"))?;
-        if upper != segment {
+        if upper != *segment {
             put(&Record::ExtendedLinearAddress(upper), out)?;
-            segment = upper;
+            *segment = upper;
         }
         let offset = (at % SEGMENT) as u16;
         let value = value.to_vec();
@@ -34,7 +43,7 @@ pub fn write_hex(bytes: &[u8], address: u32, out: &mut impl Write) -> io::Result
         put(&Record::Data { offset, value }, out)?;
         rest = behind;
     }
-    put(&Record::EndOfFile, out)
+    Ok(())
 }
 
 fn put(record: &Record, out: &mut impl Write) -> io::Result<()> {
@@ -71,15 +80,24 @@ mod tests {
         for address in [0u32, 0x0801_0000, 0x0800_fff5] {
             let bytes: Vec<u8> = (0..200_003u32).map(|i| (i ^ (i >> 8)) as u8).collect();
             let mut out = Vec::new();
-            write_hex(&bytes, address, &mut out).unwrap();
+            // In two parts, of which one follows the other.
+            let (one, two) = bytes.split_at(70_001);
+            let parts = [part(address, one), part(address + 70_001, two)];
+            write_hex(&parts, &mut out).unwrap();
             let text = String::from_utf8(out).unwrap();
             assert_eq!(read(&text), (u64::from(address), bytes));
         }
     }
 
+    fn part(address: u32, bytes: &[u8]) -> Part<'_> {
+        let bytes = bytes.into();
+        Part { address, bytes }
+    }
+
     #[test]
     fn nothing_lies_beyond_the_last_address() {
-        assert!(write_hex(&[0; 16], 0xffff_fff0, &mut Vec::new()).is_ok());
-        assert!(write_hex(&[0; 17], 0xffff_fff0, &mut Vec::new()).is_err());
+        let write = |bytes| write_hex(&[part(0xffff_fff0, bytes)], &mut Vec::new());
+        assert!(write(&[0; 16]).is_ok());
+        assert!(write(&[0; 17]).is_err());
     }
 }

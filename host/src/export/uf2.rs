@@ -2,6 +2,8 @@
 //! (<https://github.com/microsoft/uf2>): blocks of 512 bytes, each with
 //! its own address.
 
+use super::bin::ERASED;
+use super::Part;
 use std::io::{self, Write};
 
 /// Bytes of data in a block: the flash page that boot loaders write.
@@ -16,39 +18,35 @@ const MAGIC_END: u32 = 0x0ab1_6f30;
 /// The block names the family of chips that it is for.
 const HAS_FAMILY: u32 = 0x0000_2000;
 
-/// Where the bytes go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Uf2Target {
-    /// The first address; a multiple of [`PAGE_BYTES`].
-    pub address: u32,
-    /// The number of the family of chips.
-    pub family: u32,
-}
-
-/// Writes `bytes` as blocks. The last one is filled up with `0xff`, the
-/// value of erased flash: boot loaders take whole pages only.
+/// Writes parts of the flash as blocks; `family` is the number of the family of
+/// chips. The last block of a part is filled up with `0xff`, the value of erased
+/// flash: boot loaders take whole pages only, and so each part has to begin at
+/// a multiple of [`PAGE_BYTES`].
 ///
 /// # Errors
-/// What `out` says; and that `bytes` reach beyond the last address.
-pub fn write_uf2(bytes: &[u8], target: Uf2Target, out: &mut impl Write) -> io::Result<()> {
+/// What `out` says; and that a part reaches beyond the last address.
+pub fn write_uf2(parts: &[Part<'_>], family: u32, out: &mut impl Write) -> io::Result<()> {
     let too_long = || io::Error::other("the image reaches beyond address 2^32");
-    let blocks = u32::try_from(bytes.len().div_ceil(PAGE_BYTES)).map_err(|_| too_long())?;
-    for (number, page) in (0..blocks).zip(bytes.chunks(PAGE_BYTES)) {
-        let offset = number.checked_mul(PAGE_BYTES as u32);
-        let address = offset.and_then(|offset| target.address.checked_add(offset));
+    let pages = |part: &Part<'_>| part.bytes.len().div_ceil(PAGE_BYTES);
+    let blocks = u32::try_from(parts.iter().map(pages).sum::<usize>()).map_err(|_| too_long())?;
+    let pages = parts.iter().flat_map(|part| {
+        let addresses = (u64::from(part.address)..).step_by(PAGE_BYTES);
+        addresses.zip(part.bytes.chunks(PAGE_BYTES))
+    });
+    for (number, (address, page)) in (0..blocks).zip(pages) {
         let head = [
             HAS_FAMILY,
-            address.ok_or_else(too_long)?,
+            u32::try_from(address).map_err(|_| too_long())?,
             PAGE_BYTES as u32,
             number,
             blocks,
-            target.family,
+            family,
         ];
         for word in MAGIC_START.into_iter().chain(head) {
             out.write_all(&word.to_le_bytes())?;
         }
         let mut data = [0; DATA_BYTES];
-        data[..PAGE_BYTES].fill(0xff);
+        data[..PAGE_BYTES].fill(ERASED);
         data[..page.len()].copy_from_slice(page);
         out.write_all(&data)?;
         out.write_all(&MAGIC_END.to_le_bytes())?;
@@ -60,10 +58,12 @@ pub fn write_uf2(bytes: &[u8], target: Uf2Target, out: &mut impl Write) -> io::R
 mod tests {
     use super::*;
 
-    const TARGET: Uf2Target = Uf2Target {
-        address: 0x1002_0000,
-        family: 0xe48b_ff56,
-    };
+    const FAMILY: u32 = 0xe48b_ff56;
+
+    fn part(address: u32, bytes: &[u8]) -> Part<'_> {
+        let bytes = bytes.into();
+        Part { address, bytes }
+    }
 
     /// The fields of a block, read from their offsets.
     fn field(block: &[u8], at: usize) -> u32 {
@@ -74,7 +74,7 @@ mod tests {
     fn blocks_hold_the_bytes() {
         let bytes: Vec<u8> = (0..600u32).map(|i| (i * 7) as u8).collect();
         let mut out = Vec::new();
-        write_uf2(&bytes, TARGET, &mut out).unwrap();
+        write_uf2(&[part(0x1002_0000, &bytes)], FAMILY, &mut out).unwrap();
         assert_eq!(out.len(), 3 * 512);
         let mut read = Vec::new();
         for (number, block) in out.chunks(512).enumerate() {
@@ -94,12 +94,28 @@ mod tests {
     }
 
     #[test]
+    fn blocks_of_parts_are_numbered_through() {
+        let parts = [
+            part(0x1000_0000, &[1; 300]),
+            part(0x1002_0000, &[2; 256]),
+            part(0x1004_0000, &[]),
+        ];
+        let mut out = Vec::new();
+        write_uf2(&parts, FAMILY, &mut out).unwrap();
+        let blocks = out.chunks(512);
+        let blocks = blocks.map(|block| [field(block, 12), field(block, 20), field(block, 24)]);
+        let expected = [
+            [0x1000_0000, 0, 3],
+            [0x1000_0100, 1, 3],
+            [0x1002_0000, 2, 3],
+        ];
+        assert_eq!(blocks.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
     fn no_block_lies_beyond_the_last_address() {
-        let target = Uf2Target {
-            address: 0xffff_ff00,
-            ..TARGET
-        };
-        assert!(write_uf2(&[0; 256], target, &mut Vec::new()).is_ok());
-        assert!(write_uf2(&[0; 257], target, &mut Vec::new()).is_err());
+        let write = |bytes| write_uf2(&[part(0xffff_ff00, bytes)], FAMILY, &mut Vec::new());
+        assert!(write(&[0; 256]).is_ok());
+        assert!(write(&[0; 257]).is_err());
     }
 }
