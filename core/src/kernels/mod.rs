@@ -40,6 +40,8 @@ mod pairs;
 pub mod portable;
 #[cfg(any(kinglet_soft, test))]
 mod soft;
+#[cfg(any(kinglet_soft, test))]
+pub(crate) mod soft_exp;
 pub mod state;
 #[cfg(test)]
 mod tests;

@@ -14,6 +14,8 @@ pub(crate) use norm::group_norm;
 pub use norm::layer_norm;
 pub(crate) use scalar::ROUND_MAGIC;
 pub use scalar::{exp, half_to_f32, log2, rsqrt, scale_to_f32, sigmoid, tanh};
+#[cfg(any(kinglet_soft, test))]
+pub(crate) use scalar::{float_exp, EXP_MAX, EXP_MIN, EXP_TERMS, LN2_LOW};
 #[cfg(any(feature = "v4", feature = "v5", feature = "v6"))]
 pub(crate) use vector::add_gated;
 #[cfg(any(feature = "v6", feature = "v7"))]

@@ -9,13 +9,24 @@ use half::{bf16, f16};
 pub(crate) const ROUND_MAGIC: f32 = 12_582_912.0;
 
 /// Where `exp` is clamped, so that the power of two stays a normal number.
-const EXP_MIN: f32 = -87.0;
-const EXP_MAX: f32 = 88.0;
+pub(crate) const EXP_MIN: f32 = -87.0;
+pub(crate) const EXP_MAX: f32 = 88.0;
+
+/// The polynomial of `exp`: its published coefficients, the highest first, but
+/// for the last two, which are 1.
+pub(crate) const EXP_TERMS: [f32; 6] = [
+    1.987_569_1e-4,
+    1.398_199_9e-3,
+    8.333_452e-3,
+    4.166_579_6e-2,
+    1.666_666_5e-1,
+    0.5,
+];
 
 /// ln 2 in two parts; the first has few enough bits that `n * LN2_HIGH` is
 /// exact for every exponent `n`.
 const LN2_HIGH: f32 = 355.0 / 512.0;
-const LN2_LOW: f32 = -2.121_944_4e-4;
+pub(crate) const LN2_LOW: f32 = -2.121_944_4e-4;
 
 /// The square root of 1/2.
 const SQRT_HALF_BITS: u32 = 0x3f35_04f3;
@@ -26,18 +37,28 @@ const SQRT_HALF_BITS: u32 = 0x3f35_04f3;
 /// of the Cephes library (its published coefficients).
 #[inline]
 pub fn exp(x: f32) -> f32 {
+    #[cfg(kinglet_soft)]
+    return crate::kernels::soft_exp::exp(x);
+    #[cfg(not(kinglet_soft))]
+    float_exp(x)
+}
+
+/// The same by float operations, on any core.
+#[cfg_attr(not(kinglet_soft), inline)]
+#[cfg_attr(kinglet_soft, cold, inline(never))]
+pub(crate) fn float_exp(x: f32) -> f32 {
     let x = if x < EXP_MIN { EXP_MIN } else { x };
     let x = if x > EXP_MAX { EXP_MAX } else { x };
     let shifted = x * core::f32::consts::LOG2_E + ROUND_MAGIC;
     let n = shifted - ROUND_MAGIC;
     let r = x - n * LN2_HIGH;
     let r = r - n * LN2_LOW;
-    let mut p = 1.987_569_1e-4;
-    p = p * r + 1.398_199_9e-3;
-    p = p * r + 8.333_452e-3;
-    p = p * r + 4.166_579_6e-2;
-    p = p * r + 1.666_666_5e-1;
-    p = p * r + 0.5;
+    let mut p = EXP_TERMS[0];
+    p = p * r + EXP_TERMS[1];
+    p = p * r + EXP_TERMS[2];
+    p = p * r + EXP_TERMS[3];
+    p = p * r + EXP_TERMS[4];
+    p = p * r + EXP_TERMS[5];
     let y = p * (r * r) + r + 1.0;
     // y is in [0.7, 1.42] and n in [-126, 127]: the exponent cannot overflow.
     f32::from_bits(y.to_bits().wrapping_add(shifted.to_bits() << 23))
@@ -100,11 +121,27 @@ pub fn rsqrt(x: f32) -> f32 {
 /// The value of a finite half float. The packer writes no others.
 #[inline(always)]
 pub fn half_to_f32(value: f16) -> f32 {
-    // Moved into place, the exponent is 112 too small; the product mends
-    // that, and is exact for subnormal halves too.
     let bits = u32::from(value.to_bits());
-    let magnitude = f32::from_bits((bits & 0x7fff) << 13) * f32::from_bits((127 + 112) << 23);
-    f32::from_bits(magnitude.to_bits() | (bits & 0x8000) << 16)
+    // Without an FPU a sum is cheaper than a product.
+    let is_cheaper = cfg!(kinglet_soft) && bits & 0x7c00 != 0;
+    let magnitude = if is_cheaper {
+        normal_half(bits & 0x7fff)
+    } else {
+        any_half(bits & 0x7fff)
+    };
+    f32::from_bits(magnitude | (bits & 0x8000) << 16)
+}
+
+/// Moved into place, the exponent is 112 too small.
+#[inline(always)]
+fn normal_half(magnitude: u32) -> u32 {
+    (magnitude << 13) + (112 << 23)
+}
+
+/// The same by a product, which is exact for subnormal halves and zero, too.
+#[inline(always)]
+fn any_half(magnitude: u32) -> u32 {
+    (f32::from_bits(magnitude << 13) * f32::from_bits((127 + 112) << 23)).to_bits()
 }
 
 /// The value of a bfloat16 scale.
@@ -216,6 +253,10 @@ mod tests {
             let value = f16::from_bits(bits);
             if value.is_finite() {
                 assert_eq!(half_to_f32(value).to_bits(), value.to_f32().to_bits());
+                let magnitude = u32::from(bits & 0x7fff);
+                if magnitude >> 10 != 0 {
+                    assert_eq!(normal_half(magnitude), any_half(magnitude));
+                }
                 let scale = bf16::from_bits(bits);
                 assert_eq!(scale_to_f32(scale).to_bits(), scale.to_f32().to_bits());
             }

@@ -30,7 +30,7 @@ fn link() -> Result<(), String> {
     let board = board.map_err(|error| error.to_string())?;
     fs::write(out.join("memory.x"), layout(machine, board)?).map_err(|error| error.to_string())?;
     println!(
-        "cargo::rustc-env=KINGLET_TITLE={} as a {}",
+        "cargo::rustc-env=KINGLET_TITLE={} in place of {}",
         machine.name, board.title
     );
     println!("cargo::rustc-link-search={}", out.display());
