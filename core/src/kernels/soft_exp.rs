@@ -53,6 +53,12 @@ struct Number {
     exponent: i32,
 }
 
+/// Stands for all that is less than 2^-25.
+const LESS: Number = Number {
+    significand: 1 << POINT,
+    exponent: -26,
+};
+
 /// `e^x`, clamped and rounded as [`math::exp`](crate::math::exp).
 pub fn exp(x: f32) -> f32 {
     let bits = x.to_bits();
@@ -83,7 +89,7 @@ pub fn exp(x: f32) -> f32 {
     f32::from_bits(y.wrapping_add(signed(n, sign) << POINT))
 }
 
-/// `value`, or `-value` if all bits of `sign` are set and not none.
+/// `value` where `sign` is 0, and `-value` where all its bits are set.
 #[inline(always)]
 fn signed(value: u32, sign: u32) -> u32 {
     (value ^ sign).wrapping_sub(sign)
@@ -102,7 +108,7 @@ fn powers(x: Number) -> u32 {
 }
 
 /// `x - n ln 2` in two steps, of which the first is exact, and the difference's
-/// sign. What is less than 2^-25 has an exponent that is less still.
+/// sign.
 #[inline(always)]
 fn remainder(x: Number, sign: u32, n: u32) -> (Number, u32) {
     // In units of 2^-25. Modulo 2^32, because the difference is small.
@@ -126,18 +132,11 @@ fn remainder(x: Number, sign: u32, n: u32) -> (Number, u32) {
     // leave a mark.
     let up = whole.leading_zeros();
     if up > 31 {
-        let (significand, exponent) = (1 << POINT, -26);
-        return (
-            Number {
-                significand,
-                exponent,
-            },
-            sign,
-        );
+        return (LESS, sign);
     }
     let rest = rest << 21;
     let mark = u32::from(rest << up != 0);
-    // No number between 2^-25 and 1 has less than 8 zeros.
+    // 8 bits at least: `whole` is less than 2^24.
     let significand = round(whole << up | rest >> (32 - up) | mark, 8);
     let carry = significand >> (POINT + 1);
     let number = Number {
