@@ -261,7 +261,10 @@ mod tests {
     fn check(bits: u32) {
         let x = f32::from_bits(bits);
         let (found, expected) = (exp(x), float_exp(x));
-        assert_eq!(found.to_bits(), expected.to_bits(), "{x:e} {bits:#x}");
+        // Nothing says which bits a computed NaN has, and they reach the result.
+        if !x.is_nan() {
+            assert_eq!(found.to_bits(), expected.to_bits(), "{x:e} {bits:#x}");
+        }
     }
 
     /// All of them: takes minutes.
