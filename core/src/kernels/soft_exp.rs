@@ -288,6 +288,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore)]
     fn bits_are_those_of_float_operations_at_every_boundary() {
         let ln2 = core::f32::consts::LN_2;
         for n in -130i32..=130 {
