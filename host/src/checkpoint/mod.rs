@@ -293,12 +293,14 @@ impl Checkpoint {
     /// is no checkpoint. [`SNIFF_BYTES`] bytes are enough, and fewer will do
     /// for all but a tar.
     pub fn sniff(first_bytes: &[u8]) -> Option<Format> {
-        if pth::is_zip(first_bytes) {
+        // The surest first: the length that a safetensors file begins with can
+        // look like the beginning of a pickle, but no pickle has what follows.
+        if safetensors::is_safetensors(first_bytes) {
+            Some(Format::Safetensors)
+        } else if pth::is_zip(first_bytes) {
             Some(Format::PyTorch)
         } else if pth::is_legacy(first_bytes) {
             Some(Format::LegacyPyTorch)
-        } else if safetensors::is_safetensors(first_bytes) {
-            Some(Format::Safetensors)
         } else {
             None
         }

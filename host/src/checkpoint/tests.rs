@@ -281,6 +281,19 @@ fn big_endian_files_are_refused() {
     assert!(refusal(file(b"big")).contains("byte order `big`"));
 }
 
+/// These lengths begin with the bytes of a pickle of protocol 2 to 5.
+#[test]
+fn a_header_may_be_as_long_as_a_pickle_begins() {
+    for len in [0x280u64, 0x380, 0x480, 0x580, 0x1_0280] {
+        let mut bytes = len.to_le_bytes().to_vec();
+        bytes.extend(br#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#);
+        bytes.resize(8 + len as usize, b' ');
+        bytes.extend(1f32.to_le_bytes());
+        assert_eq!(Checkpoint::sniff(&bytes), Some(Format::Safetensors));
+        assert!(exercise(bytes), "{len:#x}");
+    }
+}
+
 #[test]
 fn old_and_foreign_files_are_told_apart() {
     let magic = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.";
