@@ -1,5 +1,9 @@
 //! The README is true: its transcript is what the demo prints.
 
+#[path = "qemu_common/mod.rs"]
+mod common;
+
+use common::{enabled, run};
 use kinglet_tests::{arg, demo_image, root, stdout};
 
 /// The transcript in the README, without its fence.
@@ -21,6 +25,29 @@ fn the_story_is_what_the_model_writes() {
         transcript.starts_with(&format!("{prompt}{story}")),
         "{transcript}\n---\n{story}"
     );
+}
+
+/// Another compiler makes other code: numbers may be 2 % off.
+fn assert_like(found: &str, said: &str) {
+    let number = |word: &str| word.replace(',', "").parse::<f64>().ok();
+    let (found_words, said_words) = (found.split_whitespace(), said.split_whitespace());
+    assert_eq!(found_words.clone().count(), said_words.clone().count());
+    for (found, said) in found_words.zip(said_words) {
+        match (number(found), number(said)) {
+            (Some(a), Some(b)) => assert!((a - b).abs() <= 0.02 * b, "{found}, not {said}"),
+            _ => assert_eq!(found, said),
+        }
+    }
+}
+
+#[test]
+fn the_table_is_what_the_demo_measures() {
+    if !enabled() {
+        return;
+    }
+    let output = run(&["demo"]);
+    let printed = String::from_utf8(output.stdout).expect("UTF-8");
+    assert_like(&printed, &transcript());
 }
 
 #[test]

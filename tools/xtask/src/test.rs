@@ -180,7 +180,7 @@ impl Job {
                 tests.args(["test", "--no-fail-fast", "--package", "kinglet-tests"]);
                 tests.args(["--test", "qemu", "--test", "machines", "--test", "sizes"]);
                 tests.args(["--test", "predictions", "--test", "qemu_starts"]);
-                tests.args(["--test", "book"]);
+                tests.args(["--test", "book", "--test", "readme"]);
                 tests.args(["--test", "capi", "--test", "loader", "--test", "sensor"]);
                 vec![tests]
             }
