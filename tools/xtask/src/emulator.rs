@@ -4,7 +4,7 @@ use crate::setup::QEMU;
 use anyhow::{anyhow, bail, Context, Result};
 use kinglet_protocol::{Line, Machine, Request, BODY_MAX, END_OF_INPUT, ICOUNT_SHIFT, VERSION};
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{channel, Receiver, RecvTimeoutError};
 use std::thread;
@@ -64,6 +64,13 @@ pub struct Answer {
     pub stack_bytes: u32,
 }
 
+/// The device of QEMU's that puts a file into memory before the start.
+pub fn loader(file: &Path, address: u32) -> String {
+    // In an option a comma is written twice.
+    let file = file.to_string_lossy().replace(',', ",,");
+    format!("loader,file={file},addr={address:#x},force-raw=on")
+}
+
 impl Emulator {
     fn command(&self) -> Command {
         let mut command = Command::new(QEMU);
@@ -76,10 +83,7 @@ impl Emulator {
         let slot_bytes = self.machine.spare.bytes / SLOTS;
         let slots = (self.machine.spare.origin..).step_by(slot_bytes.max(1) as usize);
         for (image, address) in self.images.iter().zip(slots) {
-            // In an option a comma is written twice.
-            let file = image.to_string_lossy().replace(',', ",,");
-            let loader = format!("loader,file={file},addr={address:#x},force-raw=on");
-            command.args(["-device", &loader]);
+            command.args(["-device", &loader(image, address)]);
         }
         command
     }

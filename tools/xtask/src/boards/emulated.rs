@@ -3,6 +3,7 @@
 
 use super::dialogue::{Dialogue, READY};
 use super::{build, Answer};
+use crate::emulator::loader;
 use crate::firmware::build_stand_in;
 use crate::setup::{ensure_qemu, QEMU};
 use anyhow::{bail, Context, Result};
@@ -41,20 +42,23 @@ pub struct Emulated<'b> {
 
 /// Whether QEMU has the board.
 pub fn is_emulated(board: &Board) -> bool {
-    EMULATED.iter().any(|&(name, _)| name == board.name)
+    machine_of(board, &EMULATED).is_some()
 }
 
 /// The machine that stands in for a board that QEMU does not have.
 pub fn stand_in(board: &Board) -> Option<&'static Machine> {
-    let (_, machine) = STAND_INS.iter().find(|&&(name, _)| name == board.name)?;
-    Machine::named(machine)
+    Machine::named(machine_of(board, &STAND_INS)?)
+}
+
+fn machine_of(board: &Board, table: &[(&str, &'static str)]) -> Option<&'static str> {
+    let entry = table.iter().find(|&&(name, _)| name == board.name);
+    entry.map(|&(_, machine)| machine)
 }
 
 impl<'b> Emulated<'b> {
     /// Builds what runs in QEMU.
     pub fn build(board: &'b Board) -> Result<Self> {
-        let own = EMULATED.iter().find(|&&(name, _)| name == board.name);
-        if let Some(&(_, machine)) = own {
+        if let Some(machine) = machine_of(board, &EMULATED) {
             return Ok(Self {
                 board,
                 elf: build(board)?,
@@ -107,15 +111,11 @@ impl<'b> Emulated<'b> {
                 self.board.name
             );
         }
-        // In an option a comma is written twice.
-        let file = image.to_string_lossy().replace(',', ",,");
-        let address = self.model_origin;
-        let loader = format!("loader,file={file},addr={address:#x},force-raw=on");
         let mut qemu = Command::new(QEMU);
         qemu.args(["-machine", self.machine, "-display", "none"])
             .args(["-monitor", "none", "-serial", "stdio", "-kernel"])
             .arg(&self.elf)
-            .args(["-device", &loader]);
+            .args(["-device", &loader(&image, self.model_origin)]);
         if self.counts {
             qemu.args(["-icount", &format!("shift={ICOUNT_SHIFT}")]);
         }
