@@ -18,12 +18,27 @@ enum Cut {
     Before,
     /// Some of its bits change.
     Torn,
+    /// As [`Cut::Torn`], and what it touched cannot be read until it is
+    /// erased: flash with error correction.
+    UnreadableUnit,
+    /// Nor can the rest of its sector.
+    UnreadableSector,
 }
+
+/// All of them.
+const CUTS: [Cut; 4] = [
+    Cut::Before,
+    Cut::Torn,
+    Cut::UnreadableUnit,
+    Cut::UnreadableSector,
+];
 
 /// NOR flash: erasing sets all bits of a sector, writing clears bits, once.
 #[derive(Clone)]
 struct Flash<const WRITE: usize, const ERASE: usize> {
     bytes: Vec<u8>,
+    /// Bytes that cannot be read until they are erased.
+    unreadable: Vec<bool>,
     /// Operations until the power is cut: units written, sectors erased.
     left: usize,
     cut: Cut,
@@ -31,9 +46,12 @@ struct Flash<const WRITE: usize, const ERASE: usize> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct NoPower;
+enum Failure {
+    NoPower,
+    Unreadable,
+}
 
-impl NorFlashError for NoPower {
+impl NorFlashError for Failure {
     fn kind(&self) -> NorFlashErrorKind {
         NorFlashErrorKind::Other
     }
@@ -43,6 +61,7 @@ impl<const WRITE: usize, const ERASE: usize> Flash<WRITE, ERASE> {
     fn new(sectors: usize) -> Self {
         Self {
             bytes: vec![0xff; sectors * ERASE],
+            unreadable: vec![false; sectors * ERASE],
             left: usize::MAX,
             cut: Cut::Before,
             random: 1,
@@ -61,9 +80,9 @@ impl<const WRITE: usize, const ERASE: usize> Flash<WRITE, ERASE> {
 
     /// One operation: its bytes become `to`, of which a torn one reaches
     /// some bits only.
-    fn change(&mut self, at: usize, to: &[u8]) -> Result<(), NoPower> {
+    fn change(&mut self, at: usize, to: &[u8]) -> Result<(), Failure> {
         if self.left == 0 && self.cut == Cut::Before {
-            return Err(NoPower);
+            return Err(Failure::NoPower);
         }
         let mut random = Pcg32::new(u64::from(self.random));
         for (byte, &to) in self.bytes[at..].iter_mut().zip(to) {
@@ -73,10 +92,18 @@ impl<const WRITE: usize, const ERASE: usize> Flash<WRITE, ERASE> {
             };
             *byte = *byte & !mask | to & mask;
         }
+        let unreadable = match self.cut {
+            _ if self.left > 0 => 0..0,
+            Cut::Before | Cut::Torn => 0..0,
+            Cut::UnreadableUnit => at..at + to.len(),
+            Cut::UnreadableSector => at / ERASE * ERASE..(at / ERASE + 1) * ERASE,
+        };
+        self.unreadable[at..at + to.len()].fill(false);
+        self.unreadable[unreadable].fill(true);
         if self.left == 0 {
             // Torn once; then nothing happens any more.
             self.cut = Cut::Before;
-            return Err(NoPower);
+            return Err(Failure::NoPower);
         }
         self.left -= 1;
         Ok(())
@@ -84,16 +111,20 @@ impl<const WRITE: usize, const ERASE: usize> Flash<WRITE, ERASE> {
 }
 
 impl<const WRITE: usize, const ERASE: usize> ErrorType for Flash<WRITE, ERASE> {
-    type Error = NoPower;
+    type Error = Failure;
 }
 
 impl<const WRITE: usize, const ERASE: usize> ReadNorFlash for Flash<WRITE, ERASE> {
     const READ_SIZE: usize = if WRITE < 4 { WRITE } else { 4 };
 
-    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), NoPower> {
+    fn read(&mut self, offset: u32, bytes: &mut [u8]) -> Result<(), Failure> {
         assert!((offset as usize).is_multiple_of(Self::READ_SIZE));
         assert!(bytes.len().is_multiple_of(Self::READ_SIZE));
-        bytes.copy_from_slice(&self.bytes[offset as usize..][..bytes.len()]);
+        let range = offset as usize..offset as usize + bytes.len();
+        if self.unreadable[range.clone()].contains(&true) {
+            return Err(Failure::Unreadable);
+        }
+        bytes.copy_from_slice(&self.bytes[range]);
         Ok(())
     }
 
@@ -106,7 +137,7 @@ impl<const WRITE: usize, const ERASE: usize> NorFlash for Flash<WRITE, ERASE> {
     const WRITE_SIZE: usize = WRITE;
     const ERASE_SIZE: usize = ERASE;
 
-    fn erase(&mut self, from: u32, to: u32) -> Result<(), NoPower> {
+    fn erase(&mut self, from: u32, to: u32) -> Result<(), Failure> {
         let (from, to) = (from as usize, to as usize);
         assert!(from.is_multiple_of(ERASE) && to.is_multiple_of(ERASE) && from < to);
         (from..to)
@@ -114,12 +145,13 @@ impl<const WRITE: usize, const ERASE: usize> NorFlash for Flash<WRITE, ERASE> {
             .try_for_each(|at| self.change(at, &[0xff; ERASE]))
     }
 
-    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), NoPower> {
+    fn write(&mut self, offset: u32, bytes: &[u8]) -> Result<(), Failure> {
         let at = offset as usize;
         assert!(at.is_multiple_of(WRITE) && bytes.len().is_multiple_of(WRITE));
         for (at, unit) in (at..).step_by(WRITE).zip(bytes.chunks(WRITE)) {
             let erased = self.bytes[at..][..WRITE].iter().all(|&byte| byte == 0xff);
-            assert!(erased, "written twice");
+            let readable = !self.unreadable[at..][..WRITE].contains(&true);
+            assert!(erased && readable, "written twice");
             self.change(at, unit)?;
         }
         Ok(())
@@ -165,7 +197,7 @@ fn open<const WRITE: usize, const ERASE: usize>(
     Snapshots::new(flash, 0..bytes).unwrap()
 }
 
-type Found = Result<(Restored, Vec<u32>), SnapshotError<NoPower>>;
+type Found = Result<(Restored, Vec<u32>), SnapshotError<Failure>>;
 
 fn restore<const WRITE: usize, const ERASE: usize>(flash: &Flash<WRITE, ERASE>) -> Found {
     let image = image();
@@ -185,7 +217,7 @@ fn survives_every_cut<const WRITE: usize, const ERASE: usize>() {
     for save in 0..4 {
         let new = state(save + 1);
         let last = restore(&flash);
-        for cut in [Cut::Before, Cut::Torn] {
+        for cut in CUTS {
             let mut operations = 0;
             loop {
                 let mut snapshots = open(flash.with_power(operations, cut));
@@ -194,7 +226,7 @@ fn survives_every_cut<const WRITE: usize, const ERASE: usize>() {
                 if saved.is_ok() {
                     break;
                 }
-                assert_eq!(saved, Err(SnapshotError::Flash(NoPower)));
+                assert_eq!(saved, Err(SnapshotError::Flash(Failure::NoPower)));
                 assert_eq!(restore(&after), last, "{operations} operations, {cut:?}");
                 // The next attempt succeeds, on whatever was left behind.
                 let mut snapshots = open(after.with_power(usize::MAX, cut));
@@ -282,6 +314,30 @@ fn another_model_is_refused_and_not_in_the_way() {
         restore(&mut snapshots, &other),
         Err(SnapshotError::OtherModel)
     );
+}
+
+/// The whole flash fails to be read: that is said, and a save begins anew.
+#[test]
+fn where_no_slot_can_be_read_the_next_save_helps() {
+    let image = image();
+    let mut flash = Flash::<8, 2048>::new(sectors::<8, 2048>());
+    flash.unreadable.fill(true);
+    let unreadable = SnapshotError::Flash(Failure::Unreadable);
+    assert_eq!(restore(&flash), Err(unreadable));
+    // With one slot that can be read and is empty, nothing was saved yet.
+    let half = flash.unreadable.len() / 2;
+    for empty in [0..half, half..2 * half] {
+        let mut flash = flash.clone();
+        flash.unreadable[empty].fill(false);
+        assert_eq!(restore(&flash), Err(SnapshotError::Missing));
+    }
+    for tokens in [3, 5] {
+        let mut snapshots = open(flash);
+        snapshots.save(&image, &state(2), tokens).unwrap();
+        flash = snapshots.release();
+        assert_eq!(restore(&flash).unwrap().0.tokens, tokens);
+    }
+    assert!(!flash.unreadable.contains(&true), "both slots are in use");
 }
 
 #[test]

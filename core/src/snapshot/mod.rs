@@ -7,8 +7,10 @@
 //!
 //! Every byte of a snapshot is covered by a CRC-32 or has one value that is
 //! right. A slot in which anything else is found does not count: a snapshot
-//! of which bits changed is never restored, but the other slot may be. The
-//! bytes are described in `docs/format.md`.
+//! of which bits changed is never restored, but the other slot may be. Nor
+//! does a slot that cannot be read, as after a write that lost its power half
+//! way in flash with error correction: the next save erases it. The bytes are
+//! described in `docs/format.md`.
 //!
 //! ```
 //! use embedded_storage::nor_flash::NorFlash;
@@ -60,7 +62,7 @@ pub const CHUNK_BYTES: usize = 256;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum SnapshotError<E> {
-    /// The flash has failed.
+    /// The flash has failed: to erase, to write, or to read both slots.
     Flash(E),
     /// The region does not begin and end at what the flash erases at once, or
     /// is not in the flash.
@@ -161,7 +163,7 @@ impl<F: NorFlash> Snapshots<F> {
         if self.geometry.slot_bytes < needed / 2 {
             return Err(SnapshotError::TooSmall(needed));
         }
-        let found = self.look()?;
+        let found = self.look();
         // Never into the slot of the last good one, and where none is of this
         // image, not into that of the newer.
         let last = newest(&found, None);
@@ -192,9 +194,9 @@ impl<F: NorFlash> Snapshots<F> {
         let header = image.header();
         let len = header.state_len();
         let state = state.get_mut(..len).ok_or(BufferError::State(len))?;
-        let found = self.look()?;
+        let found = self.look();
         let Some((index, record)) = newest(&found, Some(image)) else {
-            return Err(why_not(&found));
+            return Err(why_not(found));
         };
         let read = self.slot(index).read(bytemuck::cast_slice_mut(state));
         let error = match read {
@@ -212,10 +214,9 @@ impl<F: NorFlash> Snapshots<F> {
         Err(error)
     }
 
-    /// What both slots hold.
-    fn look(&mut self) -> Result<[Status; 2], SnapshotError<F::Error>> {
-        let mut check = |index| self.slot(index).check().map_err(SnapshotError::Flash);
-        Ok([check(0)?, check(1)?])
+    /// What each slot holds, or why it cannot be read.
+    fn look(&mut self) -> Found<F::Error> {
+        [0, 1].map(|index| self.slot(index).check())
     }
 
     fn slot(&mut self, index: u32) -> Slot<'_, F> {
@@ -223,10 +224,13 @@ impl<F: NorFlash> Snapshots<F> {
     }
 }
 
+/// What the slots hold.
+type Found<E> = [Result<Status, E>; 2];
+
 /// The good snapshot that was saved last, of one image or of any.
-fn newest(found: &[Status; 2], image: Option<&Image<'_>>) -> Option<(u32, Record)> {
+fn newest<E>(found: &Found<E>, image: Option<&Image<'_>>) -> Option<(u32, Record)> {
     let good = (0..).zip(found).filter_map(|(index, status)| match status {
-        Status::Good(record) => Some((index, *record)),
+        Ok(Status::Good(record)) => Some((index, *record)),
         _ => None,
     });
     let good = good.filter(|(_, record)| image.is_none_or(|image| record.is_of(image.header())));
@@ -234,13 +238,11 @@ fn newest(found: &[Status; 2], image: Option<&Image<'_>>) -> Option<(u32, Record
 }
 
 /// Why there is nothing to restore.
-fn why_not<E>(found: &[Status; 2]) -> SnapshotError<E> {
-    let has = |wanted: fn(&Status) -> bool| found.iter().any(wanted);
-    if has(|status| matches!(status, Status::Good(_))) {
-        SnapshotError::OtherModel
-    } else if has(|status| matches!(status, Status::Damaged)) {
-        SnapshotError::Damaged
-    } else {
-        SnapshotError::Missing
+fn why_not<E>(found: Found<E>) -> SnapshotError<E> {
+    match found {
+        [Err(error), Err(_)] => SnapshotError::Flash(error),
+        [Ok(Status::Good(_)), _] | [_, Ok(Status::Good(_))] => SnapshotError::OtherModel,
+        [Ok(Status::Damaged), _] | [_, Ok(Status::Damaged)] => SnapshotError::Damaged,
+        _ => SnapshotError::Missing,
     }
 }
