@@ -124,7 +124,7 @@ pub enum CheckpointError {
 const EXCERPT_CHARS: usize = 80;
 
 /// Text from a file, fit for a message: on one line, and of bounded length.
-pub(super) fn excerpt(text: &str) -> String {
+pub(crate) fn excerpt(text: &str) -> String {
     let mut out = String::new();
     for (index, c) in text.chars().enumerate() {
         if index == EXCERPT_CHARS {

@@ -47,7 +47,7 @@ pub use dtype::Dtype;
 pub use error::CheckpointError;
 pub use writer::{write_safetensors, SafetensorsFile};
 
-use error::excerpt;
+pub(crate) use error::excerpt;
 use layout::Layout;
 use source::Source;
 use std::cmp::Ordering;

@@ -39,6 +39,16 @@ pub enum ModelError {
         /// The version of the first layer.
         version: Version,
     },
+    /// Tensors that no part of the version reads.
+    #[error("{path}: nothing in {version} reads {names}, and without them it is another model: merge adapters and tuned states into the weights first, or leave out of the file what the model does not need")]
+    Unknown {
+        /// The file.
+        path: PathBuf,
+        /// The first of their names.
+        names: String,
+        /// The version of the first layer.
+        version: Version,
+    },
     /// A tensor that the version needs is not there.
     #[error("{path}: the tensor `{name}` is missing")]
     Missing {
@@ -110,7 +120,7 @@ impl Model {
             });
         }
         let version = detect_version(&checkpoint);
-        version::check_unmixed(&checkpoint, version)?;
+        version::check_names(&checkpoint, version)?;
         let dimensions = Dimensions::of(&checkpoint, version)?;
         let model = Self {
             checkpoint,

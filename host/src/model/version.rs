@@ -1,8 +1,8 @@
 //! RWKV versions, told by the names of the tensors.
 
-use super::tensors::layer_names;
-use super::ModelError;
-use crate::checkpoint::Checkpoint;
+use super::tensors::{layer_names, shared_tensors};
+use super::{Dimensions, ModelError};
+use crate::checkpoint::{excerpt, Checkpoint};
 use kinglet::image;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -77,22 +77,51 @@ pub fn detect_version(checkpoint: &Checkpoint) -> Version {
     }
 }
 
-/// No layer may have a tensor that only other versions have. Tensors that no
-/// version has are passed over, and so are those of RWKV-7's first layer that
-/// only later layers need: published files have such.
-pub(super) fn check_unmixed(checkpoint: &Checkpoint, version: Version) -> Result<(), ModelError> {
+/// Each tensor of the file must be one that the version uses, or the value
+/// residual of RWKV-7's first layer, which published files have and nobody
+/// reads. Without another the image would be another model.
+pub(super) fn check_names(checkpoint: &Checkpoint, version: Version) -> Result<(), ModelError> {
     let own = layer_names(version);
     let all: BTreeSet<_> = Version::ALL.into_iter().flat_map(layer_names).collect();
+    let shared = shared_tensors(&Dimensions::default());
+    let mut unknown = Vec::new();
     for info in checkpoint.tensors() {
+        if shared.iter().any(|(name, _)| *name == info.name) {
+            continue;
+        }
         let in_layer = info.name.strip_prefix("blocks.");
-        let name = in_layer.and_then(|rest| rest.split_once('.'));
-        if name.is_some_and(|(_, name)| all.contains(name) && !own.contains(name)) {
-            return Err(ModelError::Mixed {
-                path: checkpoint.path().to_path_buf(),
-                name: info.name.clone(),
-                version,
-            });
+        match in_layer.and_then(|rest| rest.split_once('.')) {
+            Some((layer, name)) if layer.parse::<usize>().is_ok() && own.contains(name) => {}
+            Some((_, name)) if all.contains(name) => {
+                return Err(ModelError::Mixed {
+                    path: checkpoint.path().to_path_buf(),
+                    name: info.name.clone(),
+                    version,
+                });
+            }
+            _ => unknown.push(&*info.name),
         }
     }
-    Ok(())
+    match unknown.is_empty() {
+        true => Ok(()),
+        false => Err(ModelError::Unknown {
+            path: checkpoint.path().to_path_buf(),
+            names: some_of(&unknown),
+            version,
+        }),
+    }
+}
+
+/// The first names, and how many more there are.
+fn some_of(names: &[&str]) -> String {
+    const SHOWN: usize = 3;
+    let first: Vec<_> = names
+        .iter()
+        .take(SHOWN)
+        .map(|name| format!("`{}`", excerpt(name)))
+        .collect();
+    match names.len().saturating_sub(SHOWN) {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
 }
