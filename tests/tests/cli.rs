@@ -4,6 +4,7 @@ use kinglet_host::model::Model;
 use kinglet_tests::{
     arg, demo_checkpoint, demo_image, failure, file, folder, json, kinglet, root, stdout,
 };
+use serde_json::Value;
 use std::fs;
 
 #[test]
@@ -158,6 +159,31 @@ fn run_streams_the_text_that_json_reports() {
     assert!((41..400).contains(&text.len()), "{text}");
 }
 
+/// What ends a text is not of it, and may be ignored.
+#[test]
+fn run_ends_with_the_text() {
+    let folder = folder();
+    let image = demo_image(folder.path(), "int4");
+    for model in [&image, &demo_checkpoint()] {
+        let args = ["run", arg(model), "--prompt", "The little dog", "-n", "150"];
+        let on = json(&[&args[..], &["--ignore-end", "--json"]].concat());
+        let list = |report: &Value, key: &str| report[key].as_array().unwrap().clone();
+        let (tokens, hashes) = (list(&on, "tokens"), list(&on, "logits_hashes"));
+        assert_eq!((tokens.len(), hashes.len()), (150, 150));
+        assert_eq!(on["reason"], "length");
+        let end = tokens.iter().position(|token| token == 0);
+        let end = end.expect("the model ends a story within 150 tokens");
+        let report = json(&[&args[..], &["--json"]].concat());
+        assert_eq!(list(&report, "tokens"), tokens[..end]);
+        assert_eq!(list(&report, "logits_hashes"), hashes[..end]);
+        assert_eq!(report["reason"], "end");
+        let text = report["text"].as_str().unwrap();
+        let whole = on["text"].as_str().unwrap();
+        assert_eq!(Some(text), whole.split('\0').next());
+        assert_eq!(stdout(&args), format!("{text}\n"));
+    }
+}
+
 #[test]
 fn draws_depend_on_the_seed_alone() {
     let folder = folder();
@@ -219,7 +245,7 @@ fn prompts_of_every_kind() {
     assert!(error.contains("byte 0xff"), "{error}");
     let bytes = root().join("core/tests/data/tiny.kgl");
     let run = ["run", arg(&bytes), "--prompt-file", arg(&odd), "-n", "5"];
-    let run = json(&[&run[..], &["--json"]].concat());
+    let run = json(&[&run[..], &["--ignore-end", "--json"]].concat());
     assert_eq!(run["tokens"].as_array().map(Vec::len), Some(5), "{run}");
     let long = file(folder.path(), "long.txt", "Once upon a time. ".repeat(5600));
     assert!(fs::metadata(&long).unwrap().len() > 100_000);
@@ -264,7 +290,7 @@ fn a_closed_pipe_is_not_an_error() {
     let folder = folder();
     let image = demo_image(folder.path(), "int4");
     let mut child = kinglet()
-        .args(["run", arg(&image), "--prompt", "Once", "-n", "20000"])
+        .args(["run", arg(&image), "--ignore-end", "-n", "20000"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -288,6 +314,7 @@ fn eval_scores_an_image_against_its_checkpoint() {
         "Once upon a time",
         "-n",
         "3000",
+        "--ignore-end",
     ];
     let text = file(
         folder.path(),

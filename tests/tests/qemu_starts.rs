@@ -70,7 +70,7 @@ fn slices_and_losses_of_power_change_nothing_in_any_start() {
     let (demo, _) = on(&folder, "mps2-an386", "m4");
     for image in [demo, seventh(&folder)] {
         let text = ["--prompt", "A dog. A cat.", "-n", "5", "--json"];
-        let whole = json(&[&["run", arg(&image)], &text[..]].concat());
+        let whole = json(&[&["run", arg(&image), "--ignore-end"], &text[..]].concat());
         let primed = image.with_extension("primed.kgl");
         let prime = ["prime", arg(&image), "-o", arg(&primed)];
         stdout(&[&prime[..], &["--prompt", "A dog."]].concat());
@@ -99,7 +99,13 @@ fn a_primed_image_goes_on_as_on_the_workstation() {
     let folder = folder("primed");
     let text = ["--prompt", "Once upon a time, there"];
     let (demo, _) = on(&folder, "mps2-an386", "m4");
-    let whole = json(&[&["run", arg(&demo), "-n", "9", "--json"], &text[..]].concat());
+    let whole = json(
+        &[
+            &["run", arg(&demo), "--ignore-end", "-n", "9", "--json"],
+            &text[..],
+        ]
+        .concat(),
+    );
     let image = folder.join("primed.kgl");
     for (name, text) in [("start", "Once upon a time"), ("all", text[1])] {
         let from: &Path = if name == "all" { &image } else { &demo };

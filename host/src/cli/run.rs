@@ -8,6 +8,7 @@ use crate::engine::{Engine, Runner};
 use anyhow::Result;
 use kinglet::hash::logits_hash;
 use kinglet::{Answer, Sampler, Sampling, Utf8Stream, START_TOKEN};
+use kinglet_protocol::console::End;
 use serde::Serialize;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -15,8 +16,8 @@ use std::path::PathBuf;
 /// Generate text from an image, exactly as a board does, or from a checkpoint in float
 ///
 /// A model of labels prints the label of the prompt and its probability. Else
-/// the text is printed while it is generated. An empty prompt starts from
-/// token 0, which ends a text in published vocabularies. An image that
+/// the text is printed while it is generated, until the model ends it with
+/// token 0, as on a board. An empty prompt starts from that token. An image that
 /// `kinglet prime` gave a state named `start` goes on from there.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
@@ -35,12 +36,15 @@ pub struct Args {
     from: Option<String>,
     #[command(flatten)]
     model: ModelArgs,
-    /// Tokens to generate
+    /// Tokens to generate, at most
     #[arg(short, default_value_t = 64, value_name = "N")]
     n: usize,
+    /// Go on after token 0, which ends a text
+    #[arg(long)]
+    ignore_end: bool,
     #[command(flatten)]
     sampling: kinglet_options::Sampling,
-    /// Print one JSON object: tokens, logits_hashes, text
+    /// Print one JSON object: tokens, logits_hashes, text, reason (`end` of the text, or `length`)
     #[arg(long)]
     json: bool,
     /// With --json: hash the logits at every token of the prompt, too
@@ -56,6 +60,7 @@ struct Report {
     #[serde(skip_serializing_if = "Option::is_none")]
     prompt_logits_hashes: Option<Vec<String>>,
     text: String,
+    reason: &'static str,
 }
 
 pub fn run(args: &Args) -> Result<()> {
@@ -86,6 +91,7 @@ pub fn run(args: &Args) -> Result<()> {
         logits_hashes: Vec::new(),
         prompt_logits_hashes: None,
         text: String::new(),
+        reason: End::Length.name(),
     };
     if args.every_logits {
         report.prompt_logits_hashes = Some(prompt_hashes(runner.clone(), &prompt)?);
@@ -136,8 +142,8 @@ fn prompt_hashes(mut runner: Runner<'_>, prompt: &[u32]) -> Result<Vec<String>> 
         .collect()
 }
 
-/// Feeds the prompt, then draws `n` tokens, each from logits that are hashed
-/// first; prints the text as it comes unless a JSON report will hold it.
+/// Feeds the prompt, then draws up to `n` tokens, each from logits that are
+/// hashed first; the token that ends the text is not one of them. Prints the text as it comes unless a JSON report will hold it.
 fn generate(
     args: &Args,
     engine: &Engine,
@@ -161,8 +167,14 @@ fn generate(
     let mut token = last;
     for _ in 0..args.n {
         let logits = runner.step(token)?;
-        report.logits_hashes.push(hash(logits));
+        // Before the sampler, which works in place.
+        let hash = hash(logits);
         token = sampler.sample(logits);
+        if token == START_TOKEN && !args.ignore_end {
+            report.reason = End::Text.name();
+            break;
+        }
+        report.logits_hashes.push(hash);
         report.tokens.push(token);
         match tokenizer {
             Some(tokenizer) => {
