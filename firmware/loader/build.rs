@@ -1,4 +1,4 @@
-//! Links the program; `kinglet-board` chooses the machine.
+//! Links the program; `kinglet-machine` chooses the machine.
 
 fn main() {
     println!("cargo::rustc-link-arg-bins=-Tlink.x");

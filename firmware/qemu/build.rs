@@ -1,6 +1,6 @@
 //! Links the program, with an image if `KINGLET_IMAGE` is the absolute path
 //! of one. Without it, the program expects QEMU to load an image into the
-//! machine's spare memory. `kinglet-board` chooses the machine.
+//! machine's spare memory. `kinglet-machine` chooses the machine.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};

@@ -1,6 +1,6 @@
 //! Links the program with a model, a stream of samples and a threshold:
 //! `KINGLET_IMAGE` and `KINGLET_SAMPLES` are absolute paths of files,
-//! `KINGLET_THRESHOLD` is in bits per sample. `kinglet-board` chooses the
+//! `KINGLET_THRESHOLD` is in bits per sample. `kinglet-machine` chooses the
 //! machine.
 
 use std::path::{Path, PathBuf};

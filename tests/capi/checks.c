@@ -1,5 +1,5 @@
 /* What kinglet.h says of wrong arguments, of slices and of named states, asked
- * of the library on an emulated board. The image has a state "start" behind
+ * of the library on an emulated machine. The image has a state "start" behind
  * the text PROMPT. `tests/tests/capi.rs` builds and runs it. */
 #include "board.h"
 #include "kinglet.h"

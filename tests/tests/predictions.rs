@@ -158,7 +158,7 @@ fn instructions_are_predicted_within_2_percent() {
     assert!(wrong.is_empty(), "{wrong:?}");
 }
 
-/// The firmware of the emulated boards has no variables but state, scratch and
+/// The firmware of the emulated machines has no variables but state, scratch and
 /// a flag: that the spare RAM is taken.
 #[test]
 fn variables_are_predicted_to_the_byte() {

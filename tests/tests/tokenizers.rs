@@ -1,5 +1,5 @@
 //! `--tokenizer`: vocabularies in images, on the command line and on
-//! emulated boards.
+//! emulated machines.
 
 #[path = "qemu_common/mod.rs"]
 mod common;

@@ -5,7 +5,7 @@ use crate::random::Random;
 use crate::room::{weight_words, Room, LAYOUT, MAX_COLS};
 use half::bf16;
 use kinglet::image::{Bits, Layout};
-use kinglet_board::say;
+use kinglet_machine::say;
 use kinglet_protocol::Measure;
 
 /// All checks for both widths of weights; whether all passed.

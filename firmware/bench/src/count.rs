@@ -6,7 +6,7 @@ use core::hint::black_box;
 use half::bf16;
 use kinglet::image::{Bits, Matrix};
 use kinglet::kernels;
-use kinglet_board::{say, since, ticks};
+use kinglet_machine::{say, since, ticks};
 use kinglet_protocol::{Measure, MODEL_SHAPES, SHAPES};
 
 /// Counts instructions, its own not among them.

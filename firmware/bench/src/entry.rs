@@ -8,7 +8,7 @@ static mut ROOM: Room = Room::new();
 /// The program's entry, behind `cortex-m-rt`'s start-up code.
 #[entry]
 fn enter() -> ! {
-    kinglet_board::start();
+    kinglet_machine::start();
     let room = &raw mut ROOM;
     // SAFETY: the start-up code alone can call this function, once, and
     // nothing else names the static.

@@ -1,4 +1,4 @@
-//! Kinglet's kernels on an emulated Cortex-M board.
+//! Kinglet's kernels on an emulated Cortex-M machine.
 //!
 //! The program checks them ([`check`]), counts their instructions
 //! ([`count`]), of the steps of matrix states ([`state`]) and of what else a
@@ -18,7 +18,7 @@ mod state;
 mod steps;
 
 use count::Counter;
-use kinglet_board::{exit, say};
+use kinglet_machine::{exit, say};
 use kinglet_protocol::Measure;
 use room::Room;
 

@@ -5,7 +5,7 @@ use half::{bf16, f16};
 use kinglet::image::{matrix_weight_bytes, Bits, Layout, Matrix, GROUP_BYTES};
 use kinglet::kernels::{self, portable, prepared_words};
 use kinglet::math::AbsMax;
-use kinglet_board::MACHINE;
+use kinglet_machine::MACHINE;
 
 /// The layout that this machine's kernels read.
 pub const LAYOUT: Layout = match MACHINE.layout_target.as_bytes() {

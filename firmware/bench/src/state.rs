@@ -8,7 +8,7 @@ use crate::room::Room;
 use core::hint::black_box;
 use half::f16;
 use kinglet::kernels::state::{bonus, bonus_portable, delta, delta_portable, Bonus, Cell, Delta};
-use kinglet_board::say;
+use kinglet_machine::say;
 use kinglet_protocol::Measure;
 
 /// The most channels of a head that are checked, and those that are counted:

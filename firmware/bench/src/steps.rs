@@ -7,7 +7,7 @@ use core::hint::black_box;
 use half::f16;
 use kinglet::math::layer_norm;
 use kinglet::{Sampler, Sampling};
-use kinglet_board::say;
+use kinglet_machine::say;
 use kinglet_protocol::{Measure, MODEL_CHANNELS, MODEL_VOCABS};
 
 /// Settings with which tokens are drawn.

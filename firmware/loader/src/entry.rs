@@ -4,14 +4,14 @@
 use core::mem::MaybeUninit;
 use cortex_m_rt::entry;
 use embedded_alloc::LlffHeap;
-use kinglet_board::MACHINE;
+use kinglet_machine::MACHINE;
 
 /// What `alloc` takes its memory from.
 #[global_allocator]
 static HEAP: LlffHeap = LlffHeap::empty();
 
 /// Bytes of the heap: room for two models of the demo's size, or half of a
-/// small board's RAM.
+/// small machine's RAM.
 const HEAP_BYTES: usize = if MACHINE.ram.bytes < 256 << 10 {
     MACHINE.ram.bytes as usize / 2
 } else {
@@ -30,7 +30,7 @@ pub fn heap_used() -> usize {
 /// The program's entry, behind `cortex-m-rt`'s start-up code.
 #[entry]
 fn enter() -> ! {
-    kinglet_board::start();
+    kinglet_machine::start();
     let start = &raw mut HEAP_MEMORY;
     // SAFETY: the start-up code alone can call this function, once, before
     // anything is allocated, and nothing else names the memory.

@@ -1,5 +1,5 @@
 //! Kinglet with a heap: the program is built without a model, and runs
-//! whichever images lie in the board's memory, one after the other.
+//! whichever images lie in the machine's memory, one after the other.
 //!
 //! Each half of the machine's spare RAM stands for a part of the flash that a
 //! model may be written to; QEMU's loader does so. A line on the UART is the
@@ -15,7 +15,7 @@ mod entry;
 mod model;
 
 use heapless::Vec;
-use kinglet_board::{exit, put, read_byte, say, spare_ram, MACHINE};
+use kinglet_machine::{exit, put, read_byte, say, spare_ram, MACHINE};
 use kinglet_protocol::END_OF_INPUT;
 use model::{Heap, Model};
 

@@ -7,7 +7,7 @@ use kinglet::{
     Answer, BufferError, Image, ImageError, Sampler, Sampling, Session, UnknownByte, UnknownToken,
     START_TOKEN,
 };
-use kinglet_board::{put, say, write_byte};
+use kinglet_machine::{put, say, write_byte};
 
 /// Tokens of an answer, at most.
 const TOKENS: usize = 32;

@@ -1,6 +1,6 @@
 //! What the firmware and the program that drives it must agree on.
 //!
-//! - [`Machine`]: where memory, UART and timer of each emulated board are.
+//! - [`Machine`]: where memory, UART and timer of each emulated machine are.
 //! - [`Request`]: what to generate, as a frame of bytes in front of the prompt.
 //! - [`Line`]: what the firmware answers, one line of text for each event.
 //! - [`Measure`]: what the bench firmware says, likewise.

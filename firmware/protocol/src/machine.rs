@@ -63,7 +63,7 @@ pub struct Timer {
     pub hz: u32,
 }
 
-/// An emulated board with the code that runs on it.
+/// An emulated machine with the code that runs on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Machine {
     /// What we call it.

@@ -7,7 +7,7 @@ use crate::sliced::Sliced;
 use crate::work::{Blocks, Whole, Work};
 use core::fmt::Write;
 use kinglet::Sampling;
-use kinglet_board::{read_byte, say, stack_bytes};
+use kinglet_machine::{read_byte, say, stack_bytes};
 use kinglet_protocol::{Line, Request, BODY_MAX, VERSION};
 
 /// Reads a request behind its first byte, carries it out, answers.

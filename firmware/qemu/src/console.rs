@@ -8,7 +8,7 @@ use crate::settings::{Command, Settings, HELP};
 use crate::stop::Stop;
 use crate::work::Whole;
 use kinglet::{Utf8Stream, START_TOKEN};
-use kinglet_board::{put, say, stack_bytes, write_byte, MACHINE};
+use kinglet_machine::{put, say, stack_bytes, write_byte, MACHINE};
 use kinglet_protocol::console::{
     shown, End, Speed, Statistics, GREETING, READY, TEXT_BEGINS, TEXT_ENDS, TOKEN_READ,
 };
@@ -58,7 +58,7 @@ fn greet(model: &Model) {
 
 fn quit() -> ! {
     say!();
-    kinglet_board::exit(0)
+    kinglet_machine::exit(0)
 }
 
 fn command_or_slash(model: &mut Model, settings: &mut Settings, input: &mut Input) {

@@ -14,7 +14,7 @@ static mut MODEL_SCRATCH: [f32; SCRATCH_LEN] = [0.0; SCRATCH_LEN];
 /// The program's entry, behind `cortex-m-rt`'s start-up code.
 #[entry]
 fn enter() -> ! {
-    kinglet_board::start();
+    kinglet_machine::start();
     let (state, scratch) = (&raw mut MODEL_STATE, &raw mut MODEL_SCRATCH);
     // SAFETY: the start-up code alone can call this function, once, and
     // nothing else names the two statics.

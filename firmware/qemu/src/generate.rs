@@ -8,7 +8,7 @@ use kinglet::{
     Answer, BufferError, Encoder, NotInBlocks, TokenText, UnknownByte, UnknownState, UnknownToken,
     START_TOKEN,
 };
-use kinglet_board::say;
+use kinglet_machine::say;
 use kinglet_protocol::Line;
 
 /// A label as it is printed.

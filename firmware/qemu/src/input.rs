@@ -1,6 +1,6 @@
 //! Lines from the UART, byte by byte.
 
-use kinglet_board::{has_byte, read_byte};
+use kinglet_machine::{has_byte, read_byte};
 use kinglet_protocol::console::ABORT;
 use kinglet_protocol::END_OF_INPUT;
 

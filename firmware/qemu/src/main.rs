@@ -1,4 +1,4 @@
-//! Kinglet on an emulated Cortex-M board.
+//! Kinglet on an emulated Cortex-M machine.
 //!
 //! The program speaks over a UART: a console for people ([`console`]) and
 //! requests for programs ([`batch`]). The model is linked in or lies where
@@ -26,7 +26,7 @@ mod stop;
 mod work;
 
 use kinglet::{BufferError, ImageError, Session};
-use kinglet_board::{exit, say, MACHINE};
+use kinglet_machine::{exit, say, MACHINE};
 use model::Model;
 
 /// Why there is no model to speak with.

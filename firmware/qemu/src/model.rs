@@ -26,7 +26,7 @@ pub struct Model {
 mod linked {
     use super::{BootError, Image, Model};
     use kinglet::{Header, ImageError};
-    use kinglet_board::spare_ram;
+    use kinglet_machine::spare_ram;
 
     static IMAGE: &[u8] = kinglet::include_image!(concat!(env!("OUT_DIR"), "/model.kgl"));
 
@@ -72,7 +72,7 @@ mod loaded {
     use super::{BootError, Image, Model};
     use kinglet::image::{round_up, ALIGN};
     use kinglet::Header;
-    use kinglet_board::spare_ram;
+    use kinglet_machine::spare_ram;
 
     /// The static buffers are empty.
     pub const STATE_LEN: usize = 0;

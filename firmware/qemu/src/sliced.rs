@@ -7,7 +7,7 @@ use kinglet::hash::logits_hash;
 use kinglet::{
     Answer, BeginError, BufferError, Image, Sampler, Sampling, Session, SlicedSession, UnknownState,
 };
-use kinglet_board::{since, ticks};
+use kinglet_machine::{since, ticks};
 use kinglet_protocol::Request;
 
 /// All logits at once, every step in slices.

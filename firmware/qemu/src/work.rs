@@ -8,7 +8,7 @@ use kinglet::{
     Answer, BlockSampler, BlockSession, BufferError, Image, Sampler, Sampling, Session,
     UnknownState,
 };
-use kinglet_board::{since, ticks};
+use kinglet_machine::{since, ticks};
 
 /// A session and who chooses its tokens.
 pub trait Work {

@@ -10,7 +10,7 @@
 
 use cortex_m_rt::entry;
 use kinglet::{bits, Header, Image, Session};
-use kinglet_board::{exit, put, say, since, stack_bytes, ticks};
+use kinglet_machine::{exit, put, say, since, stack_bytes, ticks};
 
 static IMAGE: &[u8] = kinglet::include_image!(concat!(env!("OUT_DIR"), "/model.kgl"));
 
@@ -35,7 +35,7 @@ static mut SCRATCH: [f32; HEADER.scratch_len()] = [0.0; HEADER.scratch_len()];
 #[entry]
 #[allow(unsafe_code)]
 fn enter() -> ! {
-    kinglet_board::start();
+    kinglet_machine::start();
     let (state, scratch) = (&raw mut STATE, &raw mut SCRATCH);
     // SAFETY: the start-up code alone can call this function, once, and
     // nothing else names the two statics.

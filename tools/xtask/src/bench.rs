@@ -20,7 +20,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use tokens::Tokens;
 
-/// Count the instructions of kernels and of tokens on emulated boards
+/// Count the instructions of kernels and of tokens on emulated machines
 ///
 /// On each machine a firmware first checks the kernels against their portable
 /// twins, then counts them; a wrong sum is exit code 1. Tokens are those of the
@@ -34,7 +34,7 @@ use tokens::Tokens;
     cargo xtask bench --compare before.json\n  \
     cargo xtask bench --coefficients > tools/plan/cores.toml")]
 pub struct Args {
-    /// A board; may be given several times [default: all]
+    /// A machine; may be given several times [default: all]
     #[arg(long, value_name = "NAME", value_parser = machine_parser())]
     machine: Vec<&'static Machine>,
     /// Leave the tokens out

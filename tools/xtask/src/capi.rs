@@ -1,4 +1,4 @@
-//! `cargo xtask capi`: a program in C with the library, on an emulated board.
+//! `cargo xtask capi`: a program in C with the library, on an emulated machine.
 
 use crate::demo;
 use crate::elf::Elf;

@@ -1,4 +1,4 @@
-//! Building the firmware for an emulated board.
+//! Building the firmware for an emulated machine.
 
 use crate::elf::Elf;
 use crate::prompt::machine_parser;
@@ -16,13 +16,13 @@ use std::process::Command;
 /// The profile of everything that runs.
 const RELEASE: &str = "release";
 
-/// Build the firmware for an emulated board and print where it is
+/// Build the firmware for an emulated machine and print where it is
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     cargo xtask firmware --image model.kgl\n  \
     cargo xtask firmware --json")]
 pub struct Args {
-    /// The board
+    /// The machine
     #[arg(long, default_value = "mps2-an386", value_parser = machine_parser())]
     machine: &'static Machine,
     /// The image to link in; without it the firmware expects QEMU to load one

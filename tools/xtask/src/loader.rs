@@ -9,7 +9,7 @@ use kinglet_protocol::Machine;
 use std::fs;
 use std::path::PathBuf;
 
-/// Boot a firmware that runs whichever images lie in the board's memory
+/// Boot a firmware that runs whichever images lie in the machine's memory
 ///
 /// The firmware has a heap: it reads an image's header, allocates state and
 /// scratch as it says, answers, frees them, and goes on with the other image.
@@ -20,7 +20,7 @@ use std::path::PathBuf;
     cargo xtask loader --image stories.kgl --image intents.kgl\n  \
     echo \"0 Once upon a time\" | cargo xtask loader --image stories.kgl")]
 pub struct Args {
-    /// The board
+    /// The machine
     #[arg(long, default_value = "mps2-an386", value_parser = machine_parser())]
     machine: &'static Machine,
     /// An image; at most two, and with none the firmware says so

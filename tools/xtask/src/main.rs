@@ -25,7 +25,7 @@ use clap::{Parser, Subcommand};
 use std::io;
 use std::process::ExitCode;
 
-/// Kinglet's chores: see it run, test it, run models on emulated boards
+/// Kinglet's chores: see it run, test it, run models on emulated machines
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
 struct Cli {

@@ -1,4 +1,4 @@
-//! `cargo xtask qemu`: a model on an emulated board.
+//! `cargo xtask qemu`: a model on an emulated machine.
 
 use crate::emulator::{Answer, Emulator, Token};
 use crate::firmware;
@@ -11,10 +11,10 @@ use kinglet_protocol::{Machine, Request};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Run a model on an emulated board, with the firmware that real boards run
+/// Run a model on an emulated machine, with the firmware that real boards run
 ///
 /// With a prompt: prints the text while it is generated, then what it took.
-/// Without one: the board's console, where you type prompts and commands.
+/// without one: the machine's console, where you type prompts and commands.
 ///
 /// flash_bytes is what the ELF file loads: vector table, code, constants,
 /// initial values, and the image (with --load: plus the image file).
@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
     cargo xtask qemu --machine mps2-an386 --image model.kgl --prompt-file story.txt -n 64 --json\n  \
     cargo xtask qemu --image large.kgl --load --prompt Once --temperature 0.8 --seed 7")]
 pub struct Args {
-    /// The board
+    /// The machine
     #[arg(long, default_value = "mps2-an386", value_parser = machine_parser())]
     machine: &'static Machine,
     /// The image, as `kinglet quantize` packs it
@@ -42,7 +42,7 @@ pub struct Args {
     origin: Origin,
     #[command(flatten)]
     sampling: Sampling,
-    /// Let QEMU load the image into the board's spare RAM instead of linking it into the firmware
+    /// Let QEMU load the image into the machine's spare RAM instead of linking it into the firmware
     #[arg(long)]
     load: bool,
     /// Print one JSON object; without a prompt it starts from token 0
@@ -72,7 +72,7 @@ pub struct Args {
     /// Behind every token save the state to flash, forget it, and go on from the snapshot
     ///
     /// Not for the console. The same tokens; the flash is simulated in the
-    /// board's spare RAM.
+    /// machine's spare RAM.
     #[arg(long, conflicts_with_all = ["in_blocks", "slices"])]
     snapshots: bool,
 }

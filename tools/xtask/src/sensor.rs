@@ -26,7 +26,7 @@ const TEST_SAMPLES: usize = 24_577;
 ///
 /// The same seed gives the same files everywhere.
 ///
-/// With --run, an emulated board scores the anomalous stream with the model
+/// With --run, an emulated machine scores the anomalous stream with the model
 /// of the repository. Windows of 64 samples whose mean bits per sample exceed
 /// those of 99 % of the normal windows are alarms.
 #[derive(Debug, clap::Args)]
@@ -43,7 +43,7 @@ pub struct Args {
     #[arg(long)]
     run: bool,
 
-    /// The board
+    /// The machine
     #[arg(long, default_value = "mps2-an386", value_parser = machine_parser(), requires = "run")]
     machine: &'static Machine,
 

@@ -6,7 +6,7 @@
 
 use cortex_m::Peripherals;
 use cortex_m_rt::entry;
-use kinglet_board::{has_byte, read_byte, write_byte, MACHINE};
+use kinglet_machine::{has_byte, read_byte, write_byte, MACHINE};
 use kinglet_board_common::{serve, SysTickClock, Wire};
 
 #[entry]
@@ -18,7 +18,7 @@ fn enter() -> ! {
             cortex_m::asm::wfi();
         }
     };
-    kinglet_board::start();
+    kinglet_machine::start();
     let mut port = Wire::new(
         || has_byte().then(read_byte),
         |bytes| bytes.iter().copied().for_each(write_byte),

@@ -1,4 +1,4 @@
-//! What all programs for emulated boards share: the machine they were built
+//! What all programs for emulated machines share: the machine they were built
 //! for, its console, its timer, and with the feature `program` its memory and
 //! what happens on a fault.
 //!
