@@ -16,8 +16,9 @@ const PROMPT_TOKENS: usize = 256;
 const STORY: &[u8] = b"Once upon a time there was a bird that weighed less than a letter. ";
 
 fn demo_image(weights: Bits) -> ImageFile {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/stories.safetensors");
-    let model = Model::open(Path::new(path)).expect("the demo checkpoint");
+    // Cargo runs benches in the folder of their package.
+    let path = Path::new("../models/stories.safetensors");
+    let model = Model::open(path).expect("the demo checkpoint");
     let options = Options {
         weights,
         head: Bits::Int8,

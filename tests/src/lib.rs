@@ -3,16 +3,12 @@
 
 pub mod npz;
 
+pub use kinglet_workshop::workspace::root;
+
+use kinglet_workshop::workspace::{build, build_kinglet, target_dir};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
-
-/// The root of the repository.
-pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("tests/ is in the repository")
-}
 
 /// A folder of third-party data that is not in the repository: where the
 /// variable points, else in `../shared`. Says so and gives `None` where absent.
@@ -48,29 +44,13 @@ pub fn demo_checkpoint() -> PathBuf {
 /// A command that runs the `kinglet` program, built first if need be.
 pub fn kinglet() -> Command {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    Command::new(PROGRAM.get_or_init(|| {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let build = Command::new(cargo)
-            .args([
-                "build",
-                "--release",
-                "--quiet",
-                "--package",
-                "kinglet-host",
-                "--bin",
-                "kinglet",
-            ])
-            .current_dir(root())
-            .status();
-        assert!(
-            build.expect("cargo starts").success(),
-            "kinglet does not build"
-        );
-        let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-        target
-            .unwrap_or_else(|| root().join("target"))
-            .join("release/kinglet")
-    }))
+    Command::new(PROGRAM.get_or_init(|| build_kinglet().expect("kinglet builds")))
+}
+
+/// A command that runs the program behind `cargo xtask`, built first.
+pub fn xtask() -> Command {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    Command::new(PROGRAM.get_or_init(|| build("xtask", "xtask").expect("xtask builds")))
 }
 
 /// Runs `kinglet` and returns what it did.
@@ -133,11 +113,46 @@ pub fn folder() -> tempfile::TempDir {
     tempfile::tempdir().expect("a temporary folder")
 }
 
+/// A folder in the target folder, where a test keeps what takes long to make.
+pub fn kept_folder(name: &str) -> PathBuf {
+    let folder = target_dir().join("tmp").join(name);
+    std::fs::create_dir_all(&folder).expect("the target folder can be written");
+    folder
+}
+
 /// Writes a file in `folder` and returns its path.
 pub fn file(folder: &Path, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
     let path = folder.join(name);
     std::fs::write(&path, bytes).expect("the folder can be written");
     path
+}
+
+/// A text that [`made_up_vocabulary`] has tokens for.
+pub const VOCABULARY_TEXT: &str = "the kinglets sing to the king, café";
+
+/// A made-up vocabulary: most bytes of ASCII and some longer tokens, with ids
+/// in no order and gaps between them.
+pub fn made_up_vocabulary(folder: &Path) -> PathBuf {
+    let mut lines = String::new();
+    for (index, byte) in (b' '..=b'~').filter(|&byte| byte != b'~').enumerate() {
+        let id = 1 + 2 * index;
+        lines += &format!("{id} b'\\x{byte:02x}' 1\n");
+    }
+    let longer = [
+        " the",
+        " t",
+        "the",
+        "king",
+        "kinglet",
+        "\\xe9",
+        "ing",
+        " kinglets",
+    ];
+    for (index, token) in longer.iter().enumerate() {
+        let bytes = if *token == "\\xe9" { 2 } else { token.len() };
+        lines += &format!("{} '{token}' {bytes}\n", 290 - 3 * index);
+    }
+    file(folder, "vocabulary.txt", lines)
 }
 
 /// Sentences of a small grammar, the same for the same seed: text that a

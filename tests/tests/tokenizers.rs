@@ -1,36 +1,9 @@
-//! `--tokenizer`: vocabularies in images, on the command line and on
-//! emulated machines.
+//! `--tokenizer`: vocabularies in images and on the command line.
 
-#[path = "qemu_common/mod.rs"]
-mod common;
-
-use kinglet_tests::{arg, failure, file, folder, json, stdout};
+use kinglet_tests::{
+    arg, failure, file, folder, json, made_up_vocabulary, stdout, VOCABULARY_TEXT,
+};
 use std::path::{Path, PathBuf};
-
-/// A made-up vocabulary: most bytes of ASCII and some longer tokens, with ids
-/// in no order and gaps between them.
-fn vocabulary(folder: &Path) -> PathBuf {
-    let mut lines = String::new();
-    for (index, byte) in (b' '..=b'~').filter(|&byte| byte != b'~').enumerate() {
-        let id = 1 + 2 * index;
-        lines += &format!("{id} b'\\x{byte:02x}' 1\n");
-    }
-    let longer = [
-        " the",
-        " t",
-        "the",
-        "king",
-        "kinglet",
-        "\\xe9",
-        "ing",
-        " kinglets",
-    ];
-    for (index, token) in longer.iter().enumerate() {
-        let bytes = if *token == "\\xe9" { 2 } else { token.len() };
-        lines += &format!("{} '{token}' {bytes}\n", 290 - 3 * index);
-    }
-    file(folder, "vocabulary.txt", lines)
-}
 
 /// A random checkpoint of 300 vocabulary entries.
 fn checkpoint(folder: &Path) -> PathBuf {
@@ -47,12 +20,10 @@ fn image(folder: &Path, name: &str, more: &[&str]) -> PathBuf {
     image
 }
 
-const PROMPT: &str = "the kinglets sing to the king, café";
-
 #[test]
 fn an_image_carries_its_vocabulary() {
     let folder = folder();
-    let vocabulary = vocabulary(folder.path());
+    let vocabulary = made_up_vocabulary(folder.path());
     let with = image(
         folder.path(),
         "with.kgl",
@@ -77,7 +48,7 @@ fn an_image_carries_its_vocabulary() {
     assert_eq!(plain["image_bytes"].as_u64().unwrap() + bytes, sum);
     assert!(stdout(&["inspect", arg(&with)]).contains("longest match: 102 entries"));
 
-    let run = ["-n", "9", "--json", "--prompt", PROMPT];
+    let run = ["-n", "9", "--json", "--prompt", VOCABULARY_TEXT];
     let carried = json(&[&["run", arg(&with)], &run[..]].concat());
     let given = ["run", arg(&without), "--tokenizer", arg(&vocabulary)];
     assert_eq!(carried, json(&[&given, &run[..]].concat()));
@@ -96,13 +67,13 @@ fn an_image_carries_its_vocabulary() {
 #[test]
 fn bits_count_the_bytes_of_tokens() {
     let folder = folder();
-    let vocabulary = vocabulary(folder.path());
+    let vocabulary = made_up_vocabulary(folder.path());
     let with = image(
         folder.path(),
         "with.kgl",
         &["--tokenizer", arg(&vocabulary)],
     );
-    let text = file(folder.path(), "text.txt", PROMPT);
+    let text = file(folder.path(), "text.txt", VOCABULARY_TEXT);
     let scored = |extra: &[&str]| {
         let args = ["eval", arg(&with), "--text", arg(&text), "--json"];
         json(&[&args, extra].concat())["scored_bytes"]
@@ -110,10 +81,10 @@ fn bits_count_the_bytes_of_tokens() {
             .unwrap()
     };
     // All but the first token, "the".
-    assert_eq!(scored(&[]), PROMPT.len() as u64 - 3);
+    assert_eq!(scored(&[]), VOCABULARY_TEXT.len() as u64 - 3);
     // Segments "the king", "lets sin", "g to the", " king, c", "afé": their
     // first tokens are "the", "l", "g", " ", "a".
-    assert_eq!(scored(&["--reset", "8"]), PROMPT.len() as u64 - 7);
+    assert_eq!(scored(&["--reset", "8"]), VOCABULARY_TEXT.len() as u64 - 7);
     let checkpoint = folder.path().join("model.safetensors");
     let args = [
         "eval",
@@ -128,7 +99,7 @@ fn bits_count_the_bytes_of_tokens() {
 #[test]
 fn a_tokenizer_that_does_not_fit_gives_a_sentence() {
     let folder = folder();
-    let vocabulary = vocabulary(folder.path());
+    let vocabulary = made_up_vocabulary(folder.path());
     let with = image(
         folder.path(),
         "with.kgl",
@@ -182,33 +153,3 @@ const BPE: &str = r#"{"version": "1.0", "added_tokens": [], "normalizer": null,
 "post_processor": null,
 "decoder": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
 "model": {"type": "BPE", "vocab": {"a": 1, "b": 2, "ab": 7}, "merges": ["a b"]}}"#;
-
-#[test]
-fn boards_tokenize_as_the_workstation_does() {
-    if !common::enabled() {
-        return;
-    }
-    let folder = folder();
-    let vocabulary = vocabulary(folder.path());
-    for (machine, target) in [("mps2-an386", "m4"), ("microbit", "m0")] {
-        let name = format!("{target}.kgl");
-        let more = ["--tokenizer", arg(&vocabulary), "--target", target];
-        let image = image(folder.path(), &name, &more);
-        let rest = ["--prompt", PROMPT, "-n", "20", "--json", "--every-logits"];
-        let expected = json(&[&["run", arg(&image), "--ignore-end"], &rest[..]].concat());
-        let board = ["qemu", "--machine", machine, "--image", arg(&image)];
-        let output = common::run(&[&board, &rest[..]].concat());
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{machine}: {errors}");
-        let found: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
-        for key in [
-            "prompt_tokens",
-            "tokens",
-            "prompt_logits_hashes",
-            "logits_hashes",
-            "text",
-        ] {
-            assert_eq!(found[key], expected[key], "{key}, {machine}");
-        }
-    }
-}

@@ -9,11 +9,11 @@ mod parts;
 mod slices;
 mod tokens;
 
-use crate::prompt::machine_parser;
-use crate::setup::ensure_qemu;
 use anyhow::{bail, Context, Result};
 use kernels::{Kernel, KernelCode, Norm, Sample, State};
 use kinglet_protocol::{Machine, MACHINES};
+use kinglet_workshop::prompt::machine_parser;
+use kinglet_workshop::setup::ensure_qemu;
 use serde::{Deserialize, Serialize};
 use slices::Slices;
 use std::io::Write;

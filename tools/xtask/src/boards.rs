@@ -5,12 +5,12 @@ mod emulated;
 
 pub use emulated::{is_emulated, stand_in, Emulated};
 
-use crate::firmware;
-use crate::setup::ensure_target;
-use crate::table::thousands;
-use crate::workspace::{cargo, root};
 use anyhow::{bail, Context, Result};
 use kinglet_plan::{Board, Boards, Core};
+use kinglet_workshop::firmware;
+use kinglet_workshop::setup::ensure_target;
+use kinglet_workshop::table::thousands;
+use kinglet_workshop::workspace::{cargo, root};
 use serde::Serialize;
 use std::io::{self, Write};
 use std::path::PathBuf;

@@ -1,7 +1,7 @@
 //! `cargo xtask book`: docs/ as web pages.
 
-use crate::workspace::{self, cargo, root, succeeds};
 use anyhow::{Context, Result};
+use kinglet_workshop::workspace::{self, cargo, root, succeeds};
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;

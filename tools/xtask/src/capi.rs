@@ -1,15 +1,15 @@
 //! `cargo xtask capi`: a program in C with the library, on an emulated machine.
 
 use crate::demo;
-use crate::elf::Elf;
-use crate::emulator::Emulator;
-use crate::firmware;
-use crate::prompt::{machine_parser, Prompt, Sampling};
-use crate::setup::{ensure_arm_gcc, ensure_qemu, ARM_GCC};
 use crate::sizes::panics;
-use crate::workspace::{build_kinglet, root, run as run_command};
 use anyhow::{anyhow, bail, Context, Result};
 use kinglet_protocol::{Machine, Request, MACHINES};
+use kinglet_workshop::elf::Elf;
+use kinglet_workshop::emulator::Emulator;
+use kinglet_workshop::firmware;
+use kinglet_workshop::prompt::{machine_parser, Prompt, Sampling};
+use kinglet_workshop::setup::{ensure_arm_gcc, ensure_qemu, ARM_GCC};
+use kinglet_workshop::workspace::{build_kinglet, root, run as run_command};
 use serde_json::json;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -1,12 +1,13 @@
 //! `cargo xtask demo`: a story from an emulated Cortex-M4.
 
-use crate::prompt::Sampling;
-use crate::qemu::{prepare, stream};
+use crate::qemu::stream;
 use crate::report::Report;
-use crate::setup::{ensure_qemu, ensure_target};
-use crate::workspace::{build_kinglet, root, run as run_command, target_dir, words};
 use anyhow::{Context, Result};
 use kinglet_protocol::{Machine, MACHINES};
+use kinglet_workshop::emulator::Emulator;
+use kinglet_workshop::prompt::Sampling;
+use kinglet_workshop::setup::{ensure_qemu, ensure_target};
+use kinglet_workshop::workspace::{build_kinglet, root, run as run_command, target_dir, words};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -47,7 +48,7 @@ pub fn run(args: &Args) -> Result<()> {
         "building the firmware for {}, image linked in",
         machine.name
     ));
-    let emulator = prepare(machine, &image, false)?;
+    let emulator = Emulator::prepare(machine, &image, false)?;
     step(&format!("booting a {} in QEMU\n", machine.core));
     let mut out = io::stdout();
     write!(out, "{PROMPT}").and_then(|()| out.flush())?;

@@ -10,10 +10,10 @@ mod sets;
 #[cfg(test)]
 mod tests;
 
-use crate::table::Table;
-use crate::workspace::root;
 use anyhow::{Context, Result};
 use file::Intent;
+use kinglet_workshop::table::Table;
+use kinglet_workshop::workspace::root;
 use serde::Serialize;
 use sets::Sets;
 use std::fs;

@@ -1,11 +1,11 @@
 //! `cargo xtask loader`: a firmware that finds its models when it runs.
 
-use crate::emulator::{Emulator, SLOTS};
-use crate::firmware::build_loader;
-use crate::prompt::machine_parser;
-use crate::setup::ensure_qemu;
 use anyhow::{bail, Context, Result};
 use kinglet_protocol::Machine;
+use kinglet_workshop::emulator::{Emulator, SLOTS};
+use kinglet_workshop::firmware::build_program;
+use kinglet_workshop::prompt::machine_parser;
+use kinglet_workshop::setup::ensure_qemu;
 use std::fs;
 use std::path::PathBuf;
 
@@ -52,7 +52,7 @@ pub fn run(args: &Args) -> Result<()> {
     ensure_qemu()?;
     let emulator = Emulator {
         machine,
-        elf: build_loader(machine)?,
+        elf: build_program(machine, "loader", &[])?,
         images: loaded,
     };
     emulator.converse(String::new())

@@ -5,23 +5,19 @@ mod boards;
 mod book;
 mod capi;
 mod demo;
-mod elf;
-mod emulator;
 mod firmware;
 mod intents;
 mod loader;
-mod prompt;
 mod qemu;
 mod report;
 mod sensor;
-mod setup;
 mod sizes;
-mod table;
 mod test;
 mod text;
-mod workspace;
 
+use anyhow::Result;
 use clap::{Parser, Subcommand};
+use kinglet_workshop::workspace::find_root;
 use std::io;
 use std::process::ExitCode;
 
@@ -51,20 +47,8 @@ enum Command {
 
 /// Exit code 0 is success, 1 failure, 2 bad use.
 fn main() -> ExitCode {
-    let result = match Cli::parse().command {
-        Command::Demo(args) => demo::run(&args),
-        Command::Test(args) => test::run(&args),
-        Command::Qemu(args) => qemu::run(&args),
-        Command::Firmware(args) => firmware::run(&args),
-        Command::Board(args) => boards::run(&args),
-        Command::Bench(args) => bench::run(&args),
-        Command::Sizes(args) => sizes::run(&args),
-        Command::Intents(args) => intents::run(&args),
-        Command::Book(args) => book::run(&args),
-        Command::Capi(args) => capi::run(&args),
-        Command::Loader(args) => loader::run(&args),
-        Command::Sensor(args) => sensor::run(&args),
-    };
+    let cli = Cli::parse();
+    let result = find_root().and_then(|_| cli.command.run());
     match result {
         Ok(()) => ExitCode::SUCCESS,
         // The reader of our output went away, as `head` does: not an error.
@@ -72,6 +56,25 @@ fn main() -> ExitCode {
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
+        }
+    }
+}
+
+impl Command {
+    fn run(&self) -> Result<()> {
+        match self {
+            Command::Demo(args) => demo::run(args),
+            Command::Test(args) => test::run(args),
+            Command::Qemu(args) => qemu::run(args),
+            Command::Firmware(args) => firmware::run(args),
+            Command::Board(args) => boards::run(args),
+            Command::Bench(args) => bench::run(args),
+            Command::Sizes(args) => sizes::run(args),
+            Command::Intents(args) => intents::run(args),
+            Command::Book(args) => book::run(args),
+            Command::Capi(args) => capi::run(args),
+            Command::Loader(args) => loader::run(args),
+            Command::Sensor(args) => sensor::run(args),
         }
     }
 }

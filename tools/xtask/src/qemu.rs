@@ -1,15 +1,13 @@
 //! `cargo xtask qemu`: a model on an emulated machine.
 
-use crate::emulator::{Answer, Emulator, Token};
-use crate::firmware;
-use crate::prompt::{machine_parser, Origin, Prompt, Sampling};
 use crate::report::Report;
-use crate::setup::ensure_qemu;
 use crate::text::TextStream;
-use anyhow::{bail, Context, Result};
+use anyhow::{bail, Result};
 use kinglet_protocol::{Machine, Request};
+use kinglet_workshop::emulator::{Answer, Emulator, Token};
+use kinglet_workshop::prompt::{machine_parser, Origin, Prompt, Sampling};
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Run a model on an emulated machine, with the firmware that real boards run
 ///
@@ -80,7 +78,7 @@ pub struct Args {
 /// The command `qemu`.
 pub fn run(args: &Args) -> Result<()> {
     let prompt = args.prompt.bytes()?;
-    let emulator = prepare(args.machine, &args.image, args.load)?;
+    let emulator = Emulator::prepare(args.machine, &args.image, args.load)?;
     let prompt = match prompt {
         Some(prompt) => prompt,
         None if args.json => Vec::new(),
@@ -107,37 +105,6 @@ pub fn run(args: &Args) -> Result<()> {
         write!(out, "\n{}", report.table())?;
     }
     Ok(())
-}
-
-/// A machine with its firmware and the image, ready to run.
-pub fn prepare(machine: &'static Machine, image: &Path, load: bool) -> Result<Emulator> {
-    ensure_qemu()?;
-    if !load {
-        return Ok(Emulator {
-            machine,
-            elf: firmware::build(machine, Some(image))?,
-            images: Vec::new(),
-        });
-    }
-    let failed = || format!("cannot read the image {}", image.display());
-    let bytes = std::fs::metadata(image).with_context(failed)?.len();
-    if machine.spare.bytes == 0 {
-        bail!("{} has no spare RAM: --load is not for it", machine.name);
-    }
-    if bytes > u64::from(machine.spare.bytes) {
-        bail!(
-            "{} has {bytes} bytes, but the spare RAM of {} has {}",
-            image.display(),
-            machine.name,
-            machine.spare.bytes
-        );
-    }
-    let image = std::fs::canonicalize(image).with_context(failed)?;
-    Ok(Emulator {
-        machine,
-        elf: firmware::build(machine, None)?,
-        images: vec![image],
-    })
 }
 
 /// Prints the text as it is generated.

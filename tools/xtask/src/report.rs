@@ -1,10 +1,10 @@
 //! What a run took, for people and for programs.
 
-use crate::elf::Elf;
-use crate::emulator::{Answer, Emulator};
-use crate::table::{thousands, Table};
 use anyhow::{Context, Result};
 use kinglet_protocol::Machine;
+use kinglet_workshop::elf::Elf;
+use kinglet_workshop::emulator::{Answer, Emulator};
+use kinglet_workshop::table::{thousands, Table};
 use serde::Serialize;
 use std::path::Path;
 

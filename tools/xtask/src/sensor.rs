@@ -4,9 +4,9 @@ mod process;
 mod run;
 mod score;
 
-use crate::prompt::machine_parser;
 use anyhow::{ensure, Context, Result};
 use kinglet_protocol::Machine;
+use kinglet_workshop::prompt::machine_parser;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -2,10 +2,10 @@
 
 mod boards;
 
-use crate::elf::{symbols, Elf};
-use crate::firmware::{build_smallest, Smallest};
-use crate::table::{thousands, Table};
 use anyhow::Result;
+use kinglet_workshop::elf::{symbols, Elf};
+use kinglet_workshop::firmware::{build_smallest, Smallest};
+use kinglet_workshop::table::{thousands, Table};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::io::Write;

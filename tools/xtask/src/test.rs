@@ -1,16 +1,19 @@
 //! `cargo xtask test`: everything that must hold.
 
+mod lost;
+
 use crate::boards::build_command;
-use crate::firmware;
-use crate::setup::{
+use anyhow::{bail, Result};
+use clap::ValueEnum;
+use kinglet_plan::Boards;
+use kinglet_protocol::{Machine, MACHINES};
+use kinglet_workshop::firmware;
+use kinglet_workshop::setup::{
     ensure_arm_gcc, ensure_component, ensure_miri, ensure_qemu, ensure_target, ensure_user_qemu,
     has_nightly, USER_QEMU,
 };
-use crate::table::Table;
-use crate::workspace::{cargo, root, run as run_command, words};
-use anyhow::{bail, Result};
-use kinglet_plan::Boards;
-use kinglet_protocol::{Machine, MACHINES};
+use kinglet_workshop::table::Table;
+use kinglet_workshop::workspace::{cargo, root, run as run_command, words};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Command;
@@ -34,6 +37,10 @@ const AARCH64_PROCESSORS: [(&str, bool); 2] = [("max", true), ("cortex-a53", fal
 /// Optimising the dependencies of such a test takes longer than they run.
 const PLAIN_DEPENDENCIES: [&str; 2] = ["--config", "profile.dev.package.\"*\".opt-level=0"];
 
+/// The package of the tests that need an emulator: each folder in its tests is
+/// a test target, and the job of that name runs it.
+const EMULATED: &str = "kinglet-emulated";
+
 /// The board whose firmware is built with logs, too.
 const LOGGING_BOARD: &str = "stm32f405";
 
@@ -46,7 +53,8 @@ const TINY_IMAGE_TARGET: &str = "m4";
 /// Run all checks and tests, or the named ones
 ///
 /// Installs what is missing, runs every job to its end even if an earlier
-/// one fails, and lists all failures at the end.
+/// one fails, and lists all failures at the end. A file of tests that no job
+/// runs is a failure.
 ///
 ///   lint      rustfmt and clippy, workstation and firmware
 ///   firmware  the library for four bare-metal targets, the firmware of all machines
@@ -69,7 +77,7 @@ pub struct Args {
     jobs: Vec<Job>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Job {
     Lint,
     Firmware,
@@ -81,17 +89,6 @@ enum Job {
     Boards,
 }
 
-const ALL: [Job; 8] = [
-    Job::Lint,
-    Job::Firmware,
-    Job::Docs,
-    Job::Host,
-    Job::Aarch64,
-    Job::Miri,
-    Job::Qemu,
-    Job::Boards,
-];
-
 /// How a job went.
 enum Outcome {
     /// It cannot run here, for this reason.
@@ -101,17 +98,9 @@ enum Outcome {
 }
 
 impl Job {
-    fn name(self) -> &'static str {
-        match self {
-            Job::Lint => "lint",
-            Job::Firmware => "firmware",
-            Job::Docs => "docs",
-            Job::Host => "host",
-            Job::Aarch64 => "aarch64",
-            Job::Miri => "miri",
-            Job::Qemu => "qemu",
-            Job::Boards => "boards",
-        }
+    fn name(self) -> String {
+        let value = self.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
     /// Why the job cannot run here, if it needs what is not ours to install.
@@ -167,25 +156,29 @@ impl Job {
             Job::Docs => docs(),
             Job::Host => {
                 let mut tests = cargo();
-                // They have a job of their own.
-                tests
-                    .args(["test", "--workspace"])
-                    .env("KINGLET_SKIP_QEMU", "1");
+                tests.args(["test", "--workspace", "--exclude", EMULATED]);
                 vec![tests]
             }
             Job::Aarch64 => aarch64(),
             Job::Miri => miri(),
-            Job::Qemu => {
-                let mut tests = cargo();
-                tests.args(["test", "--no-fail-fast", "--package", "kinglet-tests"]);
-                tests.args(["--test", "qemu", "--test", "machines", "--test", "sizes"]);
-                tests.args(["--test", "predictions", "--test", "qemu_starts"]);
-                tests.args(["--test", "book", "--test", "readme"]);
-                tests.args(["--test", "capi", "--test", "loader", "--test", "sensor"]);
-                vec![tests]
+            Job::Qemu => vec![self.emulated()],
+            Job::Boards => {
+                let mut commands = vec![self.emulated()];
+                commands.extend(logging_board());
+                commands
             }
-            Job::Boards => boards(),
         }
+    }
+}
+
+impl Job {
+    /// The tests of the package that needs an emulator, in the folder of the
+    /// job's name.
+    fn emulated(self) -> Command {
+        let mut tests = cargo();
+        tests.args(["test", "--no-fail-fast", "--package", EMULATED]);
+        tests.args(["--test", &self.name()]);
+        tests
     }
 }
 
@@ -326,13 +319,15 @@ fn miri() -> Vec<Command> {
 
 /// The command `test`.
 pub fn run(args: &Args) -> Result<()> {
+    let all = Job::value_variants();
     let jobs = if args.jobs.is_empty() {
-        &ALL[..]
+        all
     } else {
         &args.jobs
     };
+    let names: Vec<_> = all.iter().map(|job| job.name()).collect();
     let mut table = Table::default();
-    let mut failures = Vec::new();
+    let mut failures = lost::lost(root(), EMULATED, &names)?;
     for job in jobs {
         let started = Instant::now();
         let outcome = run_job(*job);
@@ -342,7 +337,7 @@ pub fn run(args: &Args) -> Result<()> {
             Outcome::Ran(failed) if failed.is_empty() => ("passed".to_owned(), failed),
             Outcome::Ran(failed) => ("FAILED".to_owned(), failed),
         };
-        table.row(job.name(), seconds, verdict);
+        table.row(&job.name(), seconds, verdict);
         failures.extend(
             failed
                 .into_iter()
@@ -360,19 +355,12 @@ pub fn run(args: &Args) -> Result<()> {
     }
 }
 
-/// One board with its logs, and all as they are.
-fn boards() -> Vec<Command> {
-    let mut tests = cargo();
-    tests.args(["test", "--package", "kinglet-tests", "--test", "boards"]);
-    tests.args(["--test", "monitor_qemu"]);
-    let mut commands = vec![tests];
-    let known = Boards::load(None).unwrap_or_default();
-    commands.extend(known.named(LOGGING_BOARD).ok().map(|board| {
-        let mut build = build_command(board);
-        build.args(["--features", "defmt"]);
-        build
-    }));
-    commands
+/// Builds the firmware of one board with its logs.
+fn logging_board() -> Option<Command> {
+    let known = Boards::load(None).ok()?;
+    let mut build = build_command(known.named(LOGGING_BOARD).ok()?);
+    build.args(["--features", "defmt"]);
+    Some(build)
 }
 
 /// Runs all commands of a job.

@@ -1,11 +1,11 @@
 //! Kernels: the bench firmware, and what it says.
 
 use super::{Check, Results};
-use crate::elf::symbols;
-use crate::emulator::Emulator;
-use crate::firmware::build_bench;
 use anyhow::{bail, Context, Result};
 use kinglet_protocol::{Machine, Measure, SHAPES};
+use kinglet_workshop::elf::symbols;
+use kinglet_workshop::emulator::Emulator;
+use kinglet_workshop::firmware::build_program;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -88,7 +88,7 @@ pub struct Costs {
 /// Runs the bench firmware; adds what it says to the results and returns
 /// the costs of all its shapes.
 pub fn measure(machine: &'static Machine, results: &mut Results) -> Result<Costs> {
-    let elf = build_bench(machine)?;
+    let elf = build_program(machine, "bench", &[])?;
     results.code.extend(code(machine, &elf)?);
     let emulator = Emulator {
         machine,

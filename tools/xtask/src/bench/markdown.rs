@@ -4,7 +4,7 @@ use super::kernels::{Kernel, KernelCode, Norm, Sample, State};
 use super::slices::Slices;
 use super::tokens::Tokens;
 use super::Results;
-use crate::table::thousands;
+use kinglet_workshop::table::thousands;
 
 /// All results as Markdown; tables of which nothing was measured are left out.
 pub fn markdown(results: &Results) -> String {

@@ -1,10 +1,10 @@
 //! Slices of a step: what one takes at most, and what all take together.
 
 use super::Results;
-use crate::prompt::Sampling;
-use crate::qemu::prepare;
 use anyhow::{Context, Result};
 use kinglet_protocol::{Machine, Request};
+use kinglet_workshop::emulator::Emulator;
+use kinglet_workshop::prompt::Sampling;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -41,7 +41,7 @@ pub fn measure(
     if !MACHINES.contains(&machine.name) {
         return Ok(());
     }
-    let emulator = prepare(machine, image, true)?;
+    let emulator = Emulator::prepare(machine, image, true)?;
     for slice_weights in SLICE_WEIGHTS {
         let request = Request {
             slice_weights,

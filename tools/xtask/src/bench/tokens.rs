@@ -4,11 +4,11 @@ use super::kernels::{rounded, Costs};
 use super::parts::{Parts, Shape};
 use super::slices;
 use super::Results;
-use crate::prompt::Sampling;
-use crate::qemu::prepare;
-use crate::workspace::{build_kinglet, output, root, target_dir};
 use anyhow::{Context, Result};
 use kinglet_protocol::Machine;
+use kinglet_workshop::emulator::Emulator;
+use kinglet_workshop::prompt::Sampling;
+use kinglet_workshop::workspace::{build_kinglet, output, root, target_dir};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -149,7 +149,7 @@ fn pack(kinglet: &Path, from: &Path, to: &Path, weights: &str, target: &str) -> 
 
 /// The instructions of a token: the median of a few.
 pub fn run(machine: &'static Machine, image: &Path) -> Result<u64> {
-    let emulator = prepare(machine, image, true)?;
+    let emulator = Emulator::prepare(machine, image, true)?;
     let request = Sampling::greedy(TOKENS).request(b"", false)?;
     let answer = emulator.ask(&request, Vec::new(), &mut |_| Ok(()))?;
     let mut counts: Vec<u64> = answer.tokens.iter().map(|t| t.instructions).collect();

@@ -1,10 +1,10 @@
 //! Talking to a board's firmware in QEMU.
 
-use crate::emulator::forward;
-use crate::setup::QEMU;
 use anyhow::{anyhow, bail, Context, Result};
 use kinglet_protocol::console::GREETING;
 use kinglet_protocol::END_OF_INPUT;
+use kinglet_workshop::emulator::forward;
+use kinglet_workshop::setup::QEMU;
 use std::io::{self, BufReader, Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{channel, Receiver};

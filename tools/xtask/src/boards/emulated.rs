@@ -3,13 +3,13 @@
 
 use super::dialogue::{Dialogue, READY};
 use super::{build, Answer};
-use crate::emulator::loader;
-use crate::firmware::build_stand_in;
-use crate::setup::{ensure_qemu, QEMU};
 use anyhow::{bail, Context, Result};
 use kinglet_plan::Board;
 use kinglet_protocol::console::{Speed, Statistics};
 use kinglet_protocol::{Machine, ICOUNT_SHIFT, NANOS_PER_INSTRUCTION};
+use kinglet_workshop::emulator::loader;
+use kinglet_workshop::firmware::build_stand_in;
+use kinglet_workshop::setup::{ensure_qemu, QEMU};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

@@ -2,7 +2,7 @@
 
 use super::file::{Intent, Template};
 use super::{load, TEMPLATES};
-use crate::workspace::root;
+use kinglet_workshop::workspace::root;
 use std::collections::{BTreeSet, HashSet};
 
 /// Words that make no other sentence of one.

@@ -3,14 +3,15 @@
 use super::process::{anomalous, normal, Fault};
 use super::score::{auc, kinds, model, threshold, Kind, Linear, WINDOW};
 use super::{seeds, TEST_SAMPLES, TRAIN_SAMPLES};
-use crate::emulator::Emulator;
-use crate::firmware::build_sensor;
-use crate::setup::ensure_qemu;
-use crate::table::{thousands, Table};
-use crate::workspace::{build_kinglet, output, root, target_dir};
 use anyhow::{bail, ensure, Context, Result};
 use kinglet_protocol::Machine;
+use kinglet_workshop::emulator::Emulator;
+use kinglet_workshop::firmware::build_program;
+use kinglet_workshop::setup::ensure_qemu;
+use kinglet_workshop::table::{thousands, Table};
+use kinglet_workshop::workspace::{build_kinglet, output, root, target_dir};
 use serde::Serialize;
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -80,7 +81,12 @@ pub fn run(machine: &'static Machine, seed: u64) -> Result<Report> {
     let normal_scores = model(&image, &expected)?;
     let limit = threshold(&normal_scores)?;
     let workstation = model(&image, &stream.samples)?;
-    let elf = build_sensor(machine, &image, &samples, limit)?;
+    let variables = [
+        ("KINGLET_IMAGE", image.as_os_str()),
+        ("KINGLET_SAMPLES", samples.as_os_str()),
+        ("KINGLET_THRESHOLD", OsStr::new(&format!("{limit:?}"))),
+    ];
+    let elf = build_program(machine, "sensor", &variables)?;
     let said = listen(machine, elf)?;
 
     let linear = Linear::learn(&normal(TRAIN_SAMPLES, train_seed))?;

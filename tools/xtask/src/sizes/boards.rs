@@ -3,11 +3,11 @@
 
 use super::panics;
 use crate::boards::{build, chips, is_emulated, known, stand_in, Emulated};
-use crate::elf::Sections;
-use crate::table::thousands;
-use crate::workspace::{build_kinglet, output, root, target_dir};
 use anyhow::{Context, Result};
 use kinglet_plan::{Board, Boards};
+use kinglet_workshop::elf::Sections;
+use kinglet_workshop::table::thousands;
+use kinglet_workshop::workspace::{build_kinglet, output, root, target_dir};
 use serde::Serialize;
 use std::io::Write;
 use std::path::{Path, PathBuf};

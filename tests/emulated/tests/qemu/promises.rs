@@ -1,13 +1,8 @@
 //! The firmware in QEMU: it computes what the workstation computes, to the
 //! bit, at a constant cost, in the memory that `kinglet inspect` promises.
-//!
-//! Skipped where QEMU is absent; `cargo xtask test` installs it.
 
-#[path = "qemu_common/mod.rs"]
-mod common;
-
-use common::{assert_same, enabled, failure, qemu, run, xtask};
-use kinglet_tests::{arg, demo_checkpoint, demo_image, json, root, stdout};
+use kinglet_emulated::{assert_same, failure, qemu, run};
+use kinglet_tests::{arg, demo_checkpoint, demo_image, json, kept_folder, root, stdout, xtask};
 use object::{Object, ObjectSymbol};
 use serde_json::Value;
 use std::io::Write;
@@ -15,20 +10,18 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::OnceLock;
 
-fn folder() -> &'static Path {
-    let folder = Path::new(concat!(env!("CARGO_TARGET_TMPDIR"), "/qemu"));
-    std::fs::create_dir_all(folder).expect("the target folder can be written");
-    folder
+fn folder() -> PathBuf {
+    kept_folder("qemu")
 }
 
 fn int4() -> &'static Path {
     static IMAGE: OnceLock<PathBuf> = OnceLock::new();
-    IMAGE.get_or_init(|| demo_image(folder(), "int4"))
+    IMAGE.get_or_init(|| demo_image(&folder(), "int4"))
 }
 
 fn int8() -> &'static Path {
     static IMAGE: OnceLock<PathBuf> = OnceLock::new();
-    IMAGE.get_or_init(|| demo_image(folder(), "int8"))
+    IMAGE.get_or_init(|| demo_image(&folder(), "int8"))
 }
 
 /// The image of a random model of this version and size.
@@ -63,9 +56,6 @@ fn long_prompt() -> PathBuf {
 
 #[test]
 fn every_logit_of_a_long_prompt_is_that_of_the_workstation() {
-    if !enabled() {
-        return;
-    }
     let prompt = long_prompt();
     let args = ["--prompt-file", arg(&prompt), "-n", "64", "--every-logits"];
     for image in [int8(), int4()] {
@@ -76,9 +66,6 @@ fn every_logit_of_a_long_prompt_is_that_of_the_workstation() {
 
 #[test]
 fn draws_are_those_of_the_workstation() {
-    if !enabled() {
-        return;
-    }
     let seed = [
         "--seed",
         "18446744073709551615",
@@ -95,9 +82,6 @@ fn draws_are_those_of_the_workstation() {
 
 #[test]
 fn an_empty_prompt_starts_a_text_and_no_tokens_are_none() {
-    if !enabled() {
-        return;
-    }
     assert_same(int4(), &["--prompt", "", "-n", "5", "--every-logits"], &[]);
     assert_same(int4(), &["--prompt", "", "-n", "0"], &[]);
     assert_same(
@@ -112,9 +96,6 @@ fn an_empty_prompt_starts_a_text_and_no_tokens_are_none() {
 
 #[test]
 fn a_prompt_of_100_000_bytes_needs_no_more_memory() {
-    if !enabled() {
-        return;
-    }
     let path = folder().join("prompt-100000.txt");
     std::fs::write(&path, "kinglet and ".repeat(8334).get(..100_000).unwrap()).unwrap();
     let long = qemu(small(), &["--prompt-file", arg(&path), "-n", "4"]);
@@ -127,9 +108,6 @@ fn a_prompt_of_100_000_bytes_needs_no_more_memory() {
 /// Whatever the version, whatever the state holds by then.
 #[test]
 fn every_token_costs_the_same() {
-    if !enabled() {
-        return;
-    }
     for version in ["v4", "v5.0", "v5", "v6", "v7"] {
         let image = random(version, &["--layers", "1", "--channels", "32"]);
         let run = |tokens| qemu(&image, &["--load", "--prompt", "a", "-n", tokens]);
@@ -147,9 +125,6 @@ fn every_token_costs_the_same() {
 
 #[test]
 fn the_library_has_no_other_ram_and_no_allocator() {
-    if !enabled() {
-        return;
-    }
     for image in [int8(), int4()] {
         let inspected = json(&["inspect", arg(image), "--json"]);
         let output = run(&["firmware", "--image", arg(image), "--json"]);
@@ -192,9 +167,6 @@ fn the_library_has_no_other_ram_and_no_allocator() {
 
 #[test]
 fn the_console_answers_a_typed_prompt() {
-    if !enabled() {
-        return;
-    }
     let expected = json(&[
         "run",
         arg(int4()),
@@ -240,9 +212,6 @@ fn the_console_answers_a_typed_prompt() {
 /// The model of voice commands on the board with the least memory.
 #[test]
 fn a_micro_bit_answers_with_the_label() {
-    if !enabled() {
-        return;
-    }
     let checkpoint = root().join("models/intents.safetensors");
     let image = folder().join("intents-m0.kgl");
     let options = ["--weights", "int4", "--target", "m0"];
@@ -278,9 +247,6 @@ fn a_micro_bit_answers_with_the_label() {
 
 #[test]
 fn a_bad_image_gives_a_sentence() {
-    if !enabled() {
-        return;
-    }
     let good = std::fs::read(small()).unwrap();
     let bad = |name: &str, bytes: &[u8]| -> PathBuf {
         let path = folder().join(name);
@@ -313,9 +279,6 @@ fn a_bad_image_gives_a_sentence() {
 
 #[test]
 fn bytes_without_a_token_and_bad_use_are_errors() {
-    if !enabled() {
-        return;
-    }
     let message = failure(&["--image", arg(small()), "--prompt", "caf\u{e9}!", "-n", "3"]);
     assert!(
         message.contains("no token stands for the byte 0xc3"),

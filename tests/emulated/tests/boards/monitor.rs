@@ -1,11 +1,8 @@
 //! `kinglet monitor` and boards in QEMU: over the pipes of a program, a serial
 //! port and TCP.
 
-#[path = "qemu_common/mod.rs"]
-mod common;
-
-use common::{enabled, run as run_xtask, xtask};
-use kinglet_tests::{arg, demo_checkpoint, folder, json, kinglet, run, stdout};
+use kinglet_emulated::run as run_xtask;
+use kinglet_tests::{arg, demo_checkpoint, folder, json, kinglet, run, stdout, xtask};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -57,9 +54,6 @@ fn expected(image: &Path, prompt: &str, tokens: usize, options: &[&str]) -> Stri
 
 #[test]
 fn a_board_says_what_the_workstation_says() {
-    if !enabled() {
-        return;
-    }
     let folder = folder();
     let image = image(folder.path());
     let board = board(&image);
@@ -113,9 +107,6 @@ fn interrupt(child: &Child) {
 
 #[test]
 fn an_interrupt_ends_the_answer_and_the_next_prompt_is_answered() {
-    if !enabled() {
-        return;
-    }
     let folder = folder();
     let image = image(folder.path());
     let mut child = kinglet()
@@ -196,7 +187,7 @@ impl Drop for Running {
 
 #[test]
 fn a_serial_port_carries_a_conversation_after_another() {
-    if !enabled() || !cfg!(unix) {
+    if !cfg!(unix) {
         return;
     }
     let folder = folder();

@@ -1,12 +1,7 @@
 //! What `kinglet plan` predicts, compared with QEMU: instructions of a token
 //! within 2 %, variables to the byte.
-//!
-//! Skipped where QEMU is absent; `cargo xtask test` installs it.
 
-#[path = "qemu_common/mod.rs"]
-mod common;
-
-use common::{enabled, run};
+use kinglet_emulated::run;
 use kinglet_tests::{arg, demo_checkpoint, file, folder, json, stdout};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -97,9 +92,6 @@ fn error(machine: &str, image: &Path, boards: &Path) -> f64 {
 
 #[test]
 fn instructions_are_predicted_within_2_percent() {
-    if !enabled() {
-        return;
-    }
     let folder = folder();
     let mut models = vec![
         (
@@ -162,9 +154,6 @@ fn instructions_are_predicted_within_2_percent() {
 /// a flag: that the spare RAM is taken.
 #[test]
 fn variables_are_predicted_to_the_byte() {
-    if !enabled() {
-        return;
-    }
     let folder = folder();
     let boards = boards(folder.path(), "m4");
     for weights in ["int4", "int8"] {

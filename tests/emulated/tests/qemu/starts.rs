@@ -1,21 +1,9 @@
 //! Steps in slices and texts that start from a named state, in QEMU: what the
 //! workstation computes, to the bit.
-//!
-//! Skipped where QEMU is absent; `cargo xtask test` installs it.
 
-#[path = "qemu_common/mod.rs"]
-mod common;
-
-use common::{assert_same, enabled, failure, qemu};
-use kinglet_tests::{arg, demo_checkpoint, json, stdout};
+use kinglet_emulated::{assert_same, failure, qemu};
+use kinglet_tests::{arg, demo_checkpoint, json, kept_folder, stdout};
 use std::path::{Path, PathBuf};
-
-/// A folder for one test.
-fn folder(test: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(test);
-    std::fs::create_dir_all(&folder).expect("the target folder can be written");
-    folder
-}
 
 /// The demo model for a machine's family of cores, and what else its firmware
 /// is asked.
@@ -29,10 +17,7 @@ fn on(folder: &Path, machine: &'static str, target: &str) -> (PathBuf, [&'static
 
 #[test]
 fn slices_are_those_of_a_whole_step() {
-    if !enabled() {
-        return;
-    }
-    let folder = folder("slices");
+    let folder = kept_folder("slices");
     let args = ["--prompt", "Once upon", "-n", "3", "--every-logits"];
     for (machine, target) in [("mps2-an386", "m4"), ("mps2-an385-m0", "m0")] {
         let (image, machine) = on(&folder, machine, target);
@@ -63,10 +48,7 @@ fn seventh(folder: &Path) -> PathBuf {
 
 #[test]
 fn slices_and_losses_of_power_change_nothing_in_any_start() {
-    if !enabled() {
-        return;
-    }
-    let folder = folder("ties");
+    let folder = kept_folder("ties");
     let (demo, _) = on(&folder, "mps2-an386", "m4");
     for image in [demo, seventh(&folder)] {
         let text = ["--prompt", "A dog. A cat.", "-n", "5", "--json"];
@@ -93,10 +75,7 @@ fn slices_and_losses_of_power_change_nothing_in_any_start() {
 
 #[test]
 fn a_primed_image_goes_on_as_on_the_workstation() {
-    if !enabled() {
-        return;
-    }
-    let folder = folder("primed");
+    let folder = kept_folder("primed");
     let text = ["--prompt", "Once upon a time, there"];
     let (demo, _) = on(&folder, "mps2-an386", "m4");
     let whole = json(

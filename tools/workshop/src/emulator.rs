@@ -1,6 +1,7 @@
 //! Running firmware in QEMU and talking to it over its UART.
 
-use crate::setup::QEMU;
+use crate::firmware;
+use crate::setup::{ensure_qemu, QEMU};
 use anyhow::{anyhow, bail, Context, Result};
 use kinglet_protocol::{Line, Machine, Request, BODY_MAX, END_OF_INPUT, ICOUNT_SHIFT, VERSION};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -72,6 +73,38 @@ pub fn loader(file: &Path, address: u32) -> String {
 }
 
 impl Emulator {
+    /// A machine with the console's firmware and an image, ready to run: linked
+    /// in, or with `load` put into the spare RAM by QEMU.
+    pub fn prepare(machine: &'static Machine, image: &Path, load: bool) -> Result<Self> {
+        ensure_qemu()?;
+        if !load {
+            return Ok(Self {
+                machine,
+                elf: firmware::build(machine, Some(image))?,
+                images: Vec::new(),
+            });
+        }
+        let failed = || format!("cannot read the image {}", image.display());
+        let bytes = std::fs::metadata(image).with_context(failed)?.len();
+        if machine.spare.bytes == 0 {
+            bail!("{} has no spare RAM: --load is not for it", machine.name);
+        }
+        if bytes > u64::from(machine.spare.bytes) {
+            bail!(
+                "{} has {bytes} bytes, but the spare RAM of {} has {}",
+                image.display(),
+                machine.name,
+                machine.spare.bytes
+            );
+        }
+        let image = std::fs::canonicalize(image).with_context(failed)?;
+        Ok(Self {
+            machine,
+            elf: firmware::build(machine, None)?,
+            images: vec![image],
+        })
+    }
+
     fn command(&self) -> Command {
         let mut command = Command::new(QEMU);
         command

@@ -5,11 +5,7 @@
 //! small: see [`SHORTER`]. Blocks marked `console` are for hardware, change the
 //! machine or need files that are not here: no other command may be in them.
 
-#[path = "qemu_common/mod.rs"]
-mod common;
-
-use common::{enabled, xtask};
-use kinglet_tests::{arg, demo_checkpoint, file, folder, kinglet, root, sentences};
+use kinglet_tests::{arg, demo_checkpoint, file, folder, kinglet, root, sentences, xtask};
 use std::fs;
 use std::os::unix::fs::{symlink, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -148,9 +144,6 @@ fn desk(folder: &Path, chapter: &str) {
 
 #[test]
 fn every_command_runs() {
-    if !enabled() {
-        return;
-    }
     let mut left_out = Vec::new();
     for chapter in chapters() {
         let text = read(&chapter);

@@ -4,14 +4,41 @@ use anyhow::{bail, Context, Result};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
-/// The root of the repository.
+/// A file that only the root of a checkout has at this place.
+const MARK: &str = "tools/workshop/Cargo.toml";
+
+/// The root of the checkout that this program runs in.
+///
+/// It is looked for when the program runs: a checkout may be moved or copied
+/// together with what was built in it. Cargo tells the programs that it starts
+/// where their package is; without cargo the current directory counts.
+pub fn find_root() -> Result<&'static Path> {
+    static ROOT: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let find = || {
+        let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let folders = package.into_iter().chain(std::env::current_dir().ok());
+        folders.into_iter().find_map(|folder| checkout(&folder))
+    };
+    let root = ROOT.get_or_init(find).as_deref();
+    root.context("this is no checkout of Kinglet: go to a folder of one")
+}
+
+/// The same for those who know that there is one.
+///
+/// # Panics
+/// Where there is none.
 pub fn root() -> &'static Path {
-    const MANIFEST: &str = env!("CARGO_MANIFEST_DIR");
-    Path::new(MANIFEST)
-        .ancestors()
-        .nth(2)
-        .unwrap_or(Path::new("."))
+    find_root().unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// The innermost checkout that a folder is in.
+fn checkout(folder: &Path) -> Option<PathBuf> {
+    let mut folders = folder.ancestors();
+    folders
+        .find(|folder| folder.join(MARK).is_file())
+        .map(Path::to_path_buf)
 }
 
 /// Where cargo puts what it builds.
@@ -30,19 +57,17 @@ pub fn cargo() -> Command {
 
 /// Builds the program `kinglet` and returns its path.
 pub fn build_kinglet() -> Result<PathBuf> {
+    build("kinglet-host", "kinglet")
+}
+
+/// Builds a program for the workstation and returns its path.
+pub fn build(package: &str, program: &str) -> Result<PathBuf> {
     let mut build = cargo();
-    build.args([
-        "build",
-        "--release",
-        "--quiet",
-        "--package",
-        "kinglet-host",
-        "--bin",
-        "kinglet",
-    ]);
+    build.args(["build", "--release", "--quiet"]);
+    build.args(["--package", package, "--bin", program]);
     build.arg("--target-dir").arg(target_dir());
     run(&mut build)?;
-    let name = format!("kinglet{}", std::env::consts::EXE_SUFFIX);
+    let name = format!("{program}{}", std::env::consts::EXE_SUFFIX);
     Ok(target_dir().join("release").join(name))
 }
 
@@ -102,5 +127,26 @@ fn quoted(word: &str) -> String {
         format!("'{word}'")
     } else {
         word.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn a_checkout_within_another_is_the_one() {
+        let outer = tempfile::tempdir().unwrap();
+        assert_eq!(checkout(outer.path()), None);
+        let inner = outer.path().join("copies/second");
+        for root in [outer.path(), &inner] {
+            fs::create_dir_all(root.join("tools/workshop/src")).unwrap();
+            fs::write(root.join(MARK), "").unwrap();
+            let within = root.join("tools/workshop/src");
+            assert_eq!(checkout(&within).as_deref(), Some(root));
+        }
+        let between = inner.parent().unwrap();
+        assert_eq!(checkout(between).as_deref(), Some(outer.path()));
     }
 }

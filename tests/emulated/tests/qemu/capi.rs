@@ -1,21 +1,10 @@
 //! A program in C computes what the workstation computes, without a panic.
 
-#[path = "qemu_common/mod.rs"]
-mod common;
-
-use common::{enabled, run};
+use kinglet_emulated::run;
 use kinglet_tests::{arg, demo_image, file, folder, json, root, stdout};
 use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
-
-fn compiler() -> bool {
-    let found = Command::new("arm-none-eabi-gcc").arg("--version").output();
-    if found.is_err() {
-        eprintln!("skipped: no arm-none-eabi-gcc, which `cargo xtask test` installs");
-    }
-    found.is_ok()
-}
 
 fn capi(image: &Path, args: &[&str]) -> Value {
     let output = run(&[&["capi", "--image", arg(image), "--json"], args].concat());
@@ -27,9 +16,6 @@ fn capi(image: &Path, args: &[&str]) -> Value {
 
 #[test]
 fn tokens_are_those_of_the_workstation_and_nothing_can_panic() {
-    if !enabled() || !compiler() {
-        return;
-    }
     let folder = folder();
     let warm = ["--temperature", "0.9", "--top-k", "20", "--top-p", "0.85"];
     let seed = ["--seed", "18446744073709551615"];
@@ -50,9 +36,6 @@ fn tokens_are_those_of_the_workstation_and_nothing_can_panic() {
 
 #[test]
 fn wrong_arguments_are_refused_and_slices_and_states_are_whole_steps() {
-    if !enabled() || !compiler() {
-        return;
-    }
     let folder = folder();
     let (image, primed) = (
         demo_image(folder.path(), "int4"),
@@ -89,9 +72,6 @@ fn wrong_arguments_are_refused_and_slices_and_states_are_whole_steps() {
 /// The program of the chapter compiles without a warning.
 #[test]
 fn what_the_book_shows_is_c() {
-    if !compiler() {
-        return;
-    }
     let chapter = std::fs::read_to_string(root().join("docs/c.md")).unwrap();
     let program = chapter.split("```c\n").nth(1).unwrap();
     let program = program.split("```").next().unwrap();
@@ -111,9 +91,6 @@ fn what_the_book_shows_is_c() {
 
 #[test]
 fn classes_are_named_and_a_bad_image_is_a_sentence() {
-    if !enabled() || !compiler() {
-        return;
-    }
     let folder = folder();
     let (image, bad) = (folder.path().join("in.kgl"), folder.path().join("bad.kgl"));
     let checkpoint = root().join("models/intents.safetensors");

@@ -1,12 +1,7 @@
 //! The firmware of real boards: it builds, it has the memory that
 //! `boards.toml` says, and in QEMU it prints what the workstation prints.
-//!
-//! Building all takes minutes: `cargo xtask test boards` does it.
 
-#[path = "qemu_common/mod.rs"]
-mod common;
-
-use common::{enabled, run};
+use kinglet_emulated::run;
 use kinglet_plan::{Board, Boards, Region};
 use kinglet_tests::{arg, demo_checkpoint, folder, json, root, stdout};
 use serde_json::Value;
@@ -110,9 +105,6 @@ const INTERRUPT_BYTES: u64 = 112;
 
 #[test]
 fn the_firmware_fits_where_the_table_says() {
-    if !enabled() {
-        return;
-    }
     let sizes = xtask(&["sizes", "--boards", "--json"]);
     let sizes = sizes.as_array().expect("a list");
     let name = |size: &Value| {
@@ -205,9 +197,6 @@ fn planned(board: &str, image: &Path) -> Value {
 /// one of each core; in as many instructions as `kinglet plan` says.
 #[test]
 fn emulated_boards_print_what_the_workstation_prints() {
-    if !enabled() {
-        return;
-    }
     let folder = folder();
     let small = folder.path().join("small.safetensors");
     let size = ["--layers", "2", "--channels", "48", "--vocab", "200"];
@@ -256,9 +245,6 @@ fn emulated_boards_print_what_the_workstation_prints() {
 /// What is copied to a new board: QEMU loads it and nothing else.
 #[test]
 fn firmware_and_model_in_one_file_are_all_that_a_board_needs() {
-    if !enabled() {
-        return;
-    }
     let folder = folder();
     let intents = root().join("models/intents.safetensors");
     let light = "please turn on the light";
@@ -292,9 +278,6 @@ fn firmware_and_model_in_one_file_are_all_that_a_board_needs() {
 
 #[test]
 fn what_no_board_and_no_machine_can_do_is_said() {
-    if !enabled() {
-        return;
-    }
     for (args, said) in [
         (&["stm32f103rg"][..], "there is no firmware for stm32f103rg"),
         (&["unknown"], "no board is called unknown"),

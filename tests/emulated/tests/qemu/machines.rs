@@ -1,13 +1,8 @@
 //! All machines: their kernels pass the self-test, and they generate what the
 //! workstation generates, to the bit.
-//!
-//! Skipped where QEMU is absent; `cargo xtask test` installs it.
 
-#[path = "qemu_common/mod.rs"]
-mod common;
-
-use common::{enabled, run};
-use kinglet_tests::{arg, json, stdout};
+use kinglet_emulated::run;
+use kinglet_tests::{arg, json, kept_folder, stdout};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -23,10 +18,8 @@ const MACHINES: [(&str, &str); 7] = [
     ("mps3-an547", "m55"),
 ];
 
-fn folder() -> &'static Path {
-    let folder = Path::new(concat!(env!("CARGO_TARGET_TMPDIR"), "/machines"));
-    std::fs::create_dir_all(folder).expect("the target folder can be written");
-    folder
+fn folder() -> PathBuf {
+    kept_folder("machines")
 }
 
 /// Versions of random models, and what tells the number format of the state.
@@ -82,9 +75,6 @@ fn packed_version(
 
 #[test]
 fn every_machine_generates_what_the_workstation_generates() {
-    if !enabled() {
-        return;
-    }
     for (machine, target) in MACHINES {
         for version in VERSIONS {
             for weights in ["int4", "int8"] {
@@ -129,9 +119,6 @@ fn expected(version: (&str, &[&str]), weights: &str, image: &Path) -> Value {
 
 #[test]
 fn the_kernels_of_every_machine_pass_and_are_counted() {
-    if !enabled() {
-        return;
-    }
     let output = run(&["bench", "--kernels-only", "--json"]);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
@@ -196,9 +183,6 @@ fn a_better_past_is_noticed(results: &Value) {
 /// on the width of the weights.
 #[test]
 fn the_parts_of_a_token_are_the_whole() {
-    if !enabled() {
-        return;
-    }
     for machine in ["mps2-an386", "mps2-an385"] {
         let output = run(&["bench", "--json", "--machine", machine]);
         let errors = String::from_utf8_lossy(&output.stderr);
@@ -226,9 +210,6 @@ fn the_parts_of_a_token_are_the_whole() {
 
 #[test]
 fn an_image_for_other_cores_is_refused_with_advice() {
-    if !enabled() {
-        return;
-    }
     let image = packed("refused", "int4", "m4");
     for load in [&[][..], &["--load"]] {
         let machine = [

@@ -1,10 +1,7 @@
 //! The flash that the library takes in a firmware: bounds, and snapshots that
 //! make every change a decision. Needs the compiler for the targets only.
 
-#[path = "qemu_common/mod.rs"]
-mod common;
-
-use common::run;
+use kinglet_emulated::run;
 use serde_json::Value;
 
 /// Core, bytes when this was last looked at, and what it may never exceed.
@@ -15,11 +12,6 @@ const SIZES: [(&str, u64, u64); 2] = [
 
 #[test]
 fn the_library_is_as_small_as_promised() {
-    // It is another way to build for targets that other tests build for.
-    if std::env::var_os("KINGLET_SKIP_QEMU").is_some() {
-        eprintln!("skipped: KINGLET_SKIP_QEMU is set");
-        return;
-    }
     let output = run(&["sizes", "--json"]);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");

@@ -1,11 +1,7 @@
 //! The firmware that finds its images at run time computes what the
 //! workstation computes, and frees what it allocated.
 
-#[path = "qemu_common/mod.rs"]
-mod common;
-
-use common::{enabled, xtask};
-use kinglet_tests::{arg, demo_image, folder, json, root, stdout};
+use kinglet_tests::{arg, demo_image, folder, json, root, stdout, xtask};
 use std::io::Write;
 use std::path::Path;
 use std::process::Stdio;
@@ -38,9 +34,6 @@ fn expected(image: &Path, prompt: &str) -> String {
 
 #[test]
 fn two_images_take_turns_and_leave_nothing_behind() {
-    if !enabled() {
-        return;
-    }
     let folder = folder();
     let int8 = demo_image(folder.path(), "int8");
     let int4 = demo_image(folder.path(), "int4");
@@ -67,9 +60,6 @@ fn two_images_take_turns_and_leave_nothing_behind() {
 
 #[test]
 fn what_does_not_run_gives_a_sentence() {
-    if !enabled() {
-        return;
-    }
     let folder = folder();
     let path = |name: &str| folder.path().join(name);
     let (large, image) = (path("large.safetensors"), path("large.kgl"));

@@ -1,9 +1,6 @@
 //! The README is true: its transcript is what the demo prints.
 
-#[path = "qemu_common/mod.rs"]
-mod common;
-
-use common::{enabled, run};
+use kinglet_emulated::run;
 use kinglet_tests::{arg, demo_image, root, stdout};
 
 /// The transcript in the README, without its fence.
@@ -42,9 +39,6 @@ fn assert_like(found: &str, said: &str) {
 
 #[test]
 fn the_table_is_what_the_demo_measures() {
-    if !enabled() {
-        return;
-    }
     let output = run(&["demo"]);
     let printed = String::from_utf8(output.stdout).expect("UTF-8");
     assert_like(&printed, &transcript());

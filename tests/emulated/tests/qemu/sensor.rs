@@ -1,10 +1,7 @@
 //! A sensor's samples as a language: the board scores them as the workstation
 //! does, and finds what is not normal.
 
-#[path = "qemu_common/mod.rs"]
-mod common;
-
-use common::{enabled, run};
+use kinglet_emulated::run;
 use kinglet_tests::{arg, folder};
 use serde_json::Value;
 use std::fs;
@@ -22,9 +19,6 @@ fn number(value: &Value) -> f64 {
 
 #[test]
 fn the_board_scores_as_the_workstation_and_finds_faults() {
-    if !enabled() {
-        return;
-    }
     for machine in ["mps2-an386", "microbit"] {
         let report = watch(&["--machine", machine]);
         let windows = report["board"].as_array().unwrap();

@@ -1,0 +1,14 @@
+//! The firmware of emulated machines: it computes what the workstation
+//! computes, to the bit, and what documents say of it is true.
+
+mod book;
+mod capi;
+mod loader;
+mod machines;
+mod predictions;
+mod promises;
+mod readme;
+mod sensor;
+mod sizes;
+mod starts;
+mod tokenizers;

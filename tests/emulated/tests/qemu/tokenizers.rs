@@ -1,0 +1,31 @@
+//! A vocabulary in the image: every machine splits and joins text as the
+//! workstation does.
+
+use kinglet_emulated::assert_same;
+use kinglet_protocol::MACHINES;
+use kinglet_tests::{arg, folder, made_up_vocabulary, stdout, VOCABULARY_TEXT};
+
+#[test]
+fn machines_tokenize_as_the_workstation_does() {
+    let folder = folder();
+    let vocabulary = made_up_vocabulary(folder.path());
+    let checkpoint = folder.path().join("model.safetensors");
+    let size = ["--layers", "1", "--channels", "32", "--vocab", "300"];
+    stdout(&[&["synth", "-o", arg(&checkpoint)], &size[..]].concat());
+    for machine in MACHINES {
+        let image = folder.path().join(format!("{}.kgl", machine.layout_target));
+        let pack = [
+            "quantize",
+            arg(&checkpoint),
+            "-o",
+            arg(&image),
+            "--weights",
+            "int4",
+        ];
+        let tokenizer = ["--head", "int4", "--tokenizer", arg(&vocabulary)];
+        let target = ["--target", machine.layout_target];
+        stdout(&[&pack[..], &tokenizer, &target].concat());
+        let asked = ["--prompt", VOCABULARY_TEXT, "-n", "20", "--every-logits"];
+        assert_same(&image, &asked, &["--machine", machine.name]);
+    }
+}

@@ -1,0 +1,242 @@
+//! Building firmware.
+
+use crate::setup::ensure_target;
+use crate::workspace::{cargo, root, target_dir};
+use anyhow::{anyhow, Context, Result};
+use kinglet_protocol::Machine;
+use std::ffi::OsStr;
+use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The profile of everything that runs.
+const RELEASE: &str = "release";
+
+/// Builds the firmware with `image` linked in, or one that expects an image
+/// in the machine's spare RAM. Returns the path of the ELF file, which later
+/// builds with other images leave alone.
+pub fn build(machine: &Machine, image: Option<&Path>) -> Result<PathBuf> {
+    ensure_target(machine.target)?;
+    let image = image.map(Linked::open).transpose()?;
+    let name = image
+        .as_ref()
+        .map_or_else(|| "loads-image".to_owned(), Linked::name);
+    let mut build = program(machine, "kinglet-qemu");
+    build.envs(image.as_ref().map(|image| ("KINGLET_IMAGE", &image.path)));
+    let kept = format!("{}-{name}.elf", machine.name);
+    let built = Path::new(machine.target).join(RELEASE).join("kinglet-qemu");
+    make(&mut build, &built, &kept)?.map_err(|errors| explain(machine, image.as_ref(), &errors))
+}
+
+/// Builds the program `kinglet-KIND` for a machine, with these environment
+/// variables; returns the path of the ELF file.
+pub fn build_program(
+    machine: &Machine,
+    kind: &str,
+    variables: &[(&str, &OsStr)],
+) -> Result<PathBuf> {
+    let mut build = program(machine, &format!("kinglet-{kind}"));
+    build.envs(variables.iter().copied());
+    build_as(
+        machine,
+        build,
+        kind,
+        &format!("the firmware kinglet-{kind}"),
+    )
+}
+
+/// Builds the application of boards for a machine, in the memory of a board;
+/// returns the path of the ELF file.
+pub fn build_stand_in(machine: &Machine, board: &str) -> Result<PathBuf> {
+    let mut build = program(machine, "kinglet-stand-in");
+    build
+        .current_dir(root().join("firmware/boards/stand-in"))
+        .env("KINGLET_BOARD", board);
+    let what = format!("the application of {board} for {}", machine.name);
+    build_as(machine, build, "stand-in", &what)
+}
+
+/// Cargo, told to build a program of this name for a machine.
+fn program(machine: &Machine, package: &str) -> Command {
+    let mut build = command(package, machine.target, machine.features, RELEASE);
+    build.env("KINGLET_MACHINE", machine.name);
+    build
+}
+
+/// Builds `kinglet-KIND`; returns the path of the ELF file.
+fn build_as(machine: &Machine, mut build: Command, kind: &str, what: &str) -> Result<PathBuf> {
+    ensure_target(machine.target)?;
+    let kept = format!("{}-{kind}.elf", machine.name);
+    let built = Path::new(machine.target)
+        .join(RELEASE)
+        .join(format!("kinglet-{kind}"));
+    make(&mut build, &built, &kept)?.map_err(|errors| anyhow!("{what} does not build:\n{errors}"))
+}
+
+/// How much of Kinglet the smallest firmware has.
+#[derive(Clone, Copy, Debug)]
+pub enum Smallest {
+    /// Nothing.
+    Without,
+    /// RWKV-4.
+    Kinglet,
+    /// All versions, vocabularies, named states.
+    Everything,
+}
+
+/// Builds the smallest firmware; returns the path of the ELF file.
+pub fn build_smallest(target: &str, profile: &str, what: Smallest) -> Result<PathBuf> {
+    ensure_target(target)?;
+    let features: &[&str] = match what {
+        Smallest::Without => &[],
+        Smallest::Kinglet => &["kinglet"],
+        Smallest::Everything => &["everything"],
+    };
+    let mut build = command("kinglet-sizes", target, features, profile);
+    build.arg("--no-default-features");
+    let kept = format!("{target}-{profile}-{what:?}.elf").to_lowercase();
+    let built = Path::new(target).join(profile).join("kinglet-sizes");
+    make(&mut build, &built, &kept)?
+        .map_err(|errors| anyhow!("the smallest firmware does not build:\n{errors}"))
+}
+
+/// Builds the library for programs in C, for a machine's core; returns its path.
+pub fn build_capi(machine: &Machine) -> Result<PathBuf> {
+    ensure_target(machine.target)?;
+    let mut build = program(machine, "kinglet-capi");
+    let built = Path::new(machine.target)
+        .join(RELEASE)
+        .join("libkinglet_c.a");
+    let kept = format!("{}/libkinglet.a", machine.name);
+    make(&mut build, &built, &kept)?
+        .map_err(|errors| anyhow!("the library for C does not build:\n{errors}"))
+}
+
+/// Cargo, told to build a program for boards.
+fn command(package: &str, triple: &str, features: &[&str], profile: &str) -> Command {
+    let mut build = cargo();
+    build
+        .current_dir(root().join("firmware"))
+        .args([
+            "build",
+            "--quiet",
+            "--profile",
+            profile,
+            "--package",
+            package,
+        ])
+        .args(["--target", triple, "--target-dir"])
+        .arg(target())
+        .args(["--features", &features.join(",")])
+        .env_remove("KINGLET_IMAGE");
+    build
+}
+
+/// Builds, and keeps the ELF file `built` under a name of its own. The inner
+/// error is what the compiler said.
+fn make(build: &mut Command, built: &Path, name: &str) -> Result<Result<PathBuf, String>> {
+    let kept = target().join("elf").join(name);
+    let folder = kept.parent().unwrap_or(&kept);
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    // Cargo writes all firmware of a program to the same path: nobody else may
+    // build until it has been copied.
+    let _lock = lock(&target().join("xtask.lock"))?;
+    let output = build.output().context("cannot start cargo")?;
+    if !output.status.success() {
+        return Ok(Err(String::from_utf8_lossy(&output.stderr).into_owned()));
+    }
+    keep(&target().join(built), &kept)?;
+    Ok(Ok(kept))
+}
+
+/// Where cargo puts what it builds for boards.
+pub fn target() -> PathBuf {
+    target_dir().join("firmware")
+}
+
+/// An image that goes into the firmware.
+struct Linked {
+    path: PathBuf,
+    bytes: usize,
+    hash: u64,
+}
+
+impl Linked {
+    fn open(path: &Path) -> Result<Self> {
+        let failed = || format!("cannot read the image {}", path.display());
+        let bytes = fs::read(path).with_context(failed)?;
+        let mut hasher = DefaultHasher::new();
+        bytes.hash(&mut hasher);
+        let path = fs::canonicalize(path).with_context(failed)?;
+        Ok(Self {
+            path,
+            bytes: bytes.len(),
+            hash: hasher.finish(),
+        })
+    }
+
+    /// The file's name and a mark of its content: two images of one name
+    /// must not be mistaken for each other.
+    fn name(&self) -> String {
+        let stem = self.path.file_stem().unwrap_or_default().to_string_lossy();
+        format!("{stem}-{:08x}", self.hash as u32)
+    }
+}
+
+/// What went wrong, in a sentence where it is known.
+fn explain(machine: &Machine, image: Option<&Linked>, errors: &str) -> anyhow::Error {
+    let Some(Linked { path, bytes, .. }) = image else {
+        return anyhow!("the firmware does not build:\n{errors}");
+    };
+    let path = path.display();
+    if errors.contains("will not fit in region") {
+        let name = machine.name;
+        let advice = if *bytes <= machine.spare.bytes as usize {
+            let spare = binary(machine.spare.bytes);
+            format!("; try --load, which uses its {spare} of spare RAM")
+        } else {
+            String::new()
+        };
+        let (flash, ram) = (binary(machine.flash.bytes), binary(machine.ram.bytes));
+        return anyhow!(
+            "{path} ({bytes} bytes) and the firmware do not fit into the {flash} of flash \
+             or the {ram} of RAM of {name}{advice}"
+        );
+    }
+    match errors.split_once("evaluation panicked: KINGLET_IMAGE ") {
+        Some((_, rest)) => {
+            let sentence = rest.lines().next().unwrap_or_default();
+            let advice = if sentence.contains("another family") {
+                format!(": pack it with --target {}", machine.layout_target)
+            } else {
+                String::new()
+            };
+            anyhow!("{path} {sentence}{advice}")
+        }
+        None => anyhow!("the firmware with {path} does not build:\n{errors}"),
+    }
+}
+
+/// Bytes as people say them.
+fn binary(bytes: u32) -> String {
+    if bytes >= 1 << 20 {
+        format!("{} MiB", bytes >> 20)
+    } else {
+        format!("{} KiB", bytes >> 10)
+    }
+}
+
+/// Waits until nobody else holds the lock, which ends with the file.
+fn lock(path: &Path) -> Result<File> {
+    let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
+    fs4::FileExt::lock(&file).with_context(|| format!("cannot lock {}", path.display()))?;
+    Ok(file)
+}
+
+/// Copies in a way that who reads the old file is not disturbed.
+fn keep(built: &Path, kept: &Path) -> Result<()> {
+    let partial = kept.with_extension("partial");
+    let copied = fs::copy(built, &partial).and_then(|_| fs::rename(&partial, kept));
+    copied.with_context(|| format!("cannot copy {} to {}", built.display(), kept.display()))
+}
