@@ -6,6 +6,7 @@ use kinglet_tests::{
 };
 use serde_json::Value;
 use std::fs;
+use std::path::{Path, PathBuf};
 
 #[test]
 fn every_subcommand_has_help_with_an_example() {
@@ -269,6 +270,103 @@ fn a_prompt_of_100_000_bytes_as_an_argument() {
     let prompt = "a".repeat(100_000);
     let run = json(&["run", arg(&image), "--prompt", &prompt, "-n", "3", "--json"]);
     assert_eq!(run["tokens"].as_array().map(Vec::len), Some(3), "{run}");
+}
+
+/// Whoever writes refuses to write over what it reads, whatever the path.
+#[test]
+fn no_input_is_written_over() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir(at("dir")).unwrap();
+    let refuses = |input: &Path, problem: &str, args: &[&str]| {
+        let before = fs::read(input).unwrap();
+        let error = failure(args, 2);
+        assert!(error.contains(problem), "{args:?}: {error}");
+        assert!(fs::read(input).unwrap() == before, "{args:?}");
+        let partial = |name: String| name.ends_with(".partial");
+        let names = fs::read_dir(folder.path()).unwrap();
+        let names = names.map(|entry| entry.unwrap().path());
+        let left = names.filter(|path| partial(path.display().to_string()) && path != input);
+        assert_eq!(left.count(), 0, "{args:?}");
+    };
+    let model = at("model.safetensors");
+    fs::copy(demo_checkpoint(), &model).unwrap();
+    let vocabulary = file(folder.path(), "vocabulary.txt", "1 'a' 1\n");
+    let boards = file(folder.path(), "boards.toml", "");
+    let mut same = vec![model.clone(), at("dir/../model.safetensors")];
+    #[cfg(unix)]
+    {
+        fs::hard_link(&model, at("hard.kgl")).unwrap();
+        std::os::unix::fs::symlink(&model, at("soft.kgl")).unwrap();
+        same.extend([at("hard.kgl"), at("soft.kgl")]);
+    }
+    for output in &same {
+        let pack = ["quantize", arg(&model), "--weights", "int4", "-o"];
+        let args = [&pack[..], &[arg(output)]].concat();
+        refuses(&model, "over an input", &args);
+        let read = ["logits", arg(&model), "--prompt", "a", "-o", arg(output)];
+        refuses(&model, "over an input", &read);
+    }
+    for (option, input) in [("--tokenizer", &vocabulary), ("--boards", &boards)] {
+        let pack = ["quantize", arg(&model), "--weights", "int4", "-o"];
+        let args = [&pack[..], &[arg(input), option, arg(input)]].concat();
+        refuses(input, "over an input", &args);
+    }
+    // What an output is called until it is complete.
+    let partial = at("m.kgl.partial");
+    fs::rename(&model, &partial).unwrap();
+    let kgl = at("m.kgl");
+    let pack = ["quantize", arg(&partial), "--weights", "int4", "-o"];
+    let args = [&pack[..], &[arg(&kgl)]].concat();
+    refuses(&partial, "over an input", &args);
+    fs::rename(&partial, &model).unwrap();
+
+    let image = demo_image(folder.path(), "int4");
+    let files = ["--bin", "--hex", "--uf2", "--rust", "--c-array"];
+    for option in files {
+        let export = ["export", arg(&image), "--board", "pico", option];
+        refuses(
+            &image,
+            "over an input",
+            &[&export[..], &[arg(&image)]].concat(),
+        );
+    }
+    let firmware = file(folder.path(), "firmware.elf", "no ELF");
+    let export = ["export", arg(&image), "--board", "pico", "--firmware"];
+    let args = [&export[..], &[arg(&firmware), "--uf2", arg(&firmware)]].concat();
+    refuses(&firmware, "over an input", &args);
+    for other in ["a", "a.partial", "dir/../a"] {
+        let (one, two) = (at("a"), at(other));
+        let args = [
+            "export",
+            arg(&image),
+            "--bin",
+            arg(&one),
+            "--rust",
+            arg(&two),
+        ];
+        refuses(&image, "over another output", &args);
+    }
+
+    // An image may be primed in place, but not through the name until then.
+    let prompt = file(folder.path(), "prompt.txt", "Once");
+    let args = ["--prompt-file", arg(&prompt), "-o"];
+    let prime = [&["prime", arg(&image)], &args[..]].concat();
+    stdout(&[&prime[..], &[arg(&image)]].concat());
+    refuses(
+        &prompt,
+        "over an input",
+        &[&prime[..], &[arg(&prompt)]].concat(),
+    );
+    fs::rename(&image, &partial).unwrap();
+    let prime = [&["prime", arg(&partial)], &args[..], &[arg(&kgl)]].concat();
+    refuses(&partial, "over an input", &prime);
+
+    let synth = ["synth", "--layers", "1", "--channels", "32", "-o"];
+    for output in [at("dir"), at(".."), PathBuf::from("/dev/null")] {
+        let args = [&synth[..], &[arg(&output)]].concat();
+        refuses(&model, "what is not a file", &args);
+    }
 }
 
 #[test]

@@ -86,6 +86,60 @@ fn a_killed_training_goes_on_and_reaches_the_same_result() {
     assert!(read(&whole) == read(&killed), "the results differ");
 }
 
+/// Beside the checkpoint lie a card, a curve and the unfinished training: not
+/// in place of what somebody else wrote.
+#[test]
+fn only_files_of_its_own_are_replaced() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    let text = file(folder.path(), "README.md", sentences(200, 7));
+    let steps = ["--steps", "2", "--fresh"];
+    let refuses = |input: &Path, output: &str, what: &str| {
+        let before = fs::read(input).expect("a file");
+        let error = failure(&small(&text, &at(output), &steps), 2);
+        assert!(error.contains(what), "{output}: {error}");
+        assert!(fs::read(input).expect("a file") == before, "{output}");
+    };
+    for output in ["README.md", "README.safetensors"] {
+        refuses(&text, output, "would be written over an input");
+    }
+    refuses(
+        &text,
+        "model.md",
+        "the card would be written over another output",
+    );
+    refuses(
+        &text,
+        "model.svg",
+        "the curve would be written over another output",
+    );
+    let foreign = "would be written over a file that Kinglet did not write";
+    let page = "# Model\n\nWritten by hand.\n";
+    let picture = "<svg width=\"800\" height=\"480\"></svg>\n";
+    for (name, content, what) in [
+        ("a.md", page, "the card"),
+        ("b.svg", picture, "the curve"),
+        ("c.safetensors.training", page, "the unfinished training"),
+    ] {
+        let there = file(folder.path(), name, content);
+        let output = format!("{}.safetensors", &name[..1]);
+        refuses(&there, &output, &format!("{what} {foreign}"));
+        assert!(!at(&output).exists());
+    }
+    // Its own it replaces.
+    let output = at("model.safetensors");
+    for _ in 0..2 {
+        stdout(&small(&text, &output, &steps));
+    }
+    let recipe = file(folder.path(), "d.md", "");
+    let more = ["--recipe", arg(&recipe)];
+    let error = failure(&small(&text, &at("d.safetensors"), &more), 2);
+    assert!(
+        error.contains("the card would be written over an input"),
+        "{error}"
+    );
+}
+
 #[test]
 fn threads_do_not_change_the_result() {
     let folder = folder();

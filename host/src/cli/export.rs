@@ -1,7 +1,7 @@
 //! `kinglet export`: an image in the formats of flash tools and compilers.
 
 use super::fit::named;
-use super::output::{print_json, write_file};
+use super::output::{check_outputs, print_json, write_file, Output};
 use super::table::thousands;
 use super::BadUse;
 use crate::engine::open_image;
@@ -80,6 +80,20 @@ struct Files {
     rust: Option<PathBuf>,
 }
 
+impl Files {
+    fn outputs(&self) -> Vec<Output> {
+        let Self {
+            uf2,
+            bin,
+            hex,
+            c_array,
+            rust,
+        } = self;
+        let files = [uf2, bin, hex, c_array, rust].into_iter().flatten();
+        files.map(|path| Output::named(path)).collect()
+    }
+}
+
 /// Decimal, or hexadecimal behind `0x`.
 fn number(text: &str) -> Result<u32, String> {
     let digits = text.replace('_', "");
@@ -101,6 +115,12 @@ struct Report<'a> {
 }
 
 pub fn run(args: &Args) -> Result<()> {
+    let inputs = [
+        Some(&args.image),
+        args.boards.as_ref(),
+        args.firmware.as_ref(),
+    ];
+    check_outputs(&inputs, &args.files.outputs())?;
     let boards = Boards::load(args.boards.as_deref())?;
     let board = args.board.as_deref().map(|name| named(&boards, name));
     let board = board.transpose()?;

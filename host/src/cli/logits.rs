@@ -1,7 +1,7 @@
 //! `kinglet logits`: the logits at every position, for comparing engines.
 
 use super::model::ModelArgs;
-use super::output::{progress_bar, write_file};
+use super::output::{check_outputs, progress_bar, write_file, Output};
 use super::prompt::Prompt;
 use crate::npy::NpyWriter;
 use anyhow::Result;
@@ -28,6 +28,8 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<()> {
+    let inputs = [Some(&args.file), args.prompt.file(), args.model.tokenizer()];
+    check_outputs(&inputs, &[Output::named(&args.output)])?;
     let engine = args.model.open(&args.file)?;
     let tokens = args.prompt.tokens(&engine)?;
     let bar = progress_bar(tokens.len() as u64, "tokens");

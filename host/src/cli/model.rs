@@ -30,6 +30,11 @@ pub fn gn_eps(text: &str) -> Result<f32, String> {
 }
 
 impl ModelArgs {
+    /// The file of the tokenizer.
+    pub fn tokenizer(&self) -> Option<&PathBuf> {
+        self.tokenizer.as_ref()
+    }
+
     /// Opens the model in `file`.
     pub fn open(&self, file: &Path) -> Result<Engine> {
         let engine = self.open_compared(file)?;

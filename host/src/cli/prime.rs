@@ -1,6 +1,6 @@
 //! `kinglet prime`: a prompt that a board need not read.
 
-use super::output::{print_json, progress_bar, write_file};
+use super::output::{check_outputs, is_same_file, print_json, progress_bar, write_file, Output};
 use super::prompt::Prompt;
 use super::start::Origin;
 use super::table::thousands;
@@ -55,6 +55,9 @@ struct Report<'a> {
 }
 
 pub fn run(args: &Args) -> Result<()> {
+    // An image that is its own output gains a state, and loses nothing else.
+    let image = Some(&args.image).filter(|image| !is_same_file(image, &args.output));
+    check_outputs(&[image, args.prompt.file()], &[Output::named(&args.output)])?;
     check_name(&args.name).map_err(|error| BadUse(error.to_string()))?;
     let engine = Engine::open(&args.image, 0.0)?;
     if !engine.is_image() {

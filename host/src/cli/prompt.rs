@@ -20,6 +20,11 @@ pub struct Prompt {
 }
 
 impl Prompt {
+    /// The file that holds it.
+    pub fn file(&self) -> Option<&PathBuf> {
+        self.prompt_file.as_ref()
+    }
+
     /// The prompt as tokens, none for an empty one.
     pub fn tokens(&self, engine: &Engine) -> Result<Vec<u32>> {
         if let Some(tokens) = &self.tokens {

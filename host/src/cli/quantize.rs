@@ -2,7 +2,7 @@
 
 use super::fit::{check_fits, named};
 use super::model::gn_eps;
-use super::output::{print_json, progress_bar, write_file};
+use super::output::{check_outputs, print_json, progress_bar, write_file, Output};
 use super::table::{thousands, Table};
 use super::BadUse;
 use crate::model::Model;
@@ -157,6 +157,12 @@ struct Report<'a> {
 }
 
 pub fn run(args: &Args) -> Result<()> {
+    let inputs = [
+        Some(&args.checkpoint),
+        args.tokenizer.as_ref(),
+        args.boards.as_ref(),
+    ];
+    check_outputs(&inputs, &[Output::named(&args.output)])?;
     let board = args.board()?;
     let given = args.tokenizer.as_deref().map(vocabulary).transpose()?;
     let model = Model::open(&args.checkpoint)?;

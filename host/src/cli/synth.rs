@@ -1,5 +1,6 @@
 //! `kinglet synth`: a random checkpoint.
 
+use super::output::{check_outputs, Output};
 use super::BadUse;
 use crate::model::{Dimensions, Version};
 use crate::synth::write_random;
@@ -76,6 +77,7 @@ impl From<Choice> for Version {
 }
 
 pub fn run(args: &Args) -> Result<()> {
+    check_outputs(&[], &[Output::named(&args.output)])?;
     let version = args.version.into();
     let embd = args.channels as usize;
     let head_size = args.head_size.map_or(embd.min(64), |size| size as usize);

@@ -6,9 +6,12 @@ mod report;
 pub use options::Args;
 
 use crate::checkpoint::CheckpointError;
+use crate::cli::output::{check_outputs, Output};
+use crate::train::card::{card_file, is_card};
+use crate::train::curve::{curve_file, is_curve};
 use crate::train::prepare::{prepare, Data, Prepared};
 use crate::train::run::{train, Observer, Report, Trained};
-use crate::train::save::{beside, training_file};
+use crate::train::save::{beside, is_training, training_file};
 use crate::train::settings::Settings;
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -19,7 +22,7 @@ use std::time::Duration;
 
 pub fn run(args: &Args) -> Result<()> {
     let settings = settings(args)?;
-    check_output(&args.output)?;
+    check_files(args, &settings)?;
     if let Some(threads) = args.threads {
         // Fails only where it was done before: not in this program.
         let _ = rayon::ThreadPoolBuilder::new()
@@ -73,9 +76,25 @@ fn learn(args: &Args, settings: &Settings, prepared: &Prepared) -> Result<Traine
     Ok(trained?)
 }
 
-/// Finds out before the training whether its result can be written.
-fn check_output(output: &Path) -> Result<()> {
-    let probe = beside(output, ".probe");
+/// Finds out before the training whether its results can be written, and over
+/// what.
+fn check_files(args: &Args, settings: &Settings) -> Result<()> {
+    let output = &args.output;
+    let options = [&settings.validation, &args.recipe, &args.boards];
+    let options = options.into_iter().map(Option::as_ref);
+    let inputs: Vec<_> = settings.text.iter().map(Some).chain(options).collect();
+    let outputs = [
+        Output::named(output),
+        Output::beside(
+            training_file(output),
+            "the unfinished training",
+            is_training,
+        ),
+        Output::beside(curve_file(output), "the curve", is_curve),
+        Output::beside(card_file(output), "the card", is_card),
+    ];
+    check_outputs(&inputs, &outputs)?;
+    let probe = beside(output, ".partial");
     let written = std::fs::write(&probe, []);
     written.with_context(|| format!("{}: cannot be written", output.display()))?;
     remove(&probe)

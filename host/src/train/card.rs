@@ -3,7 +3,22 @@
 use super::prepare::{Data, Prepared};
 use super::run::Trained;
 use super::settings::{Kind, Settings};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+/// The second paragraph of every card.
+const MADE_BY: &str = "Trained with `kinglet train`.";
+
+/// Where the card of a checkpoint is.
+pub fn card_file(output: &Path) -> PathBuf {
+    output.with_extension("md")
+}
+
+/// Whether a file is a card, or begins as one.
+pub fn is_card(path: &Path) -> bool {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let mut lines = text.lines();
+    lines.next().is_some_and(|title| title.starts_with("# ")) && lines.nth(1) == Some(MADE_BY)
+}
 
 /// What a model is, what it learned from and how well it does.
 pub fn card(output: &Path, settings: &Settings, prepared: &Prepared, trained: &Trained) -> String {
@@ -21,7 +36,7 @@ pub fn card(output: &Path, settings: &Settings, prepared: &Prepared, trained: &T
         Kind::Gpt => "Transformer",
     };
     let texts: Vec<_> = settings.text.iter().map(|path| name(path)).collect();
-    let mut text = format!("# {title}\n\nTrained with `kinglet train`.\n\n| | |\n|---|---|\n");
+    let mut text = format!("# {title}\n\n{MADE_BY}\n\n| | |\n|---|---|\n");
     let mut row = |what: &str, value: String| text += &format!("| {what} | {value} |\n");
     row("network", network.to_owned());
     row(
@@ -72,4 +87,22 @@ pub fn card(output: &Path, settings: &Settings, prepared: &Prepared, trained: &T
     }
     row("seed", settings.seed.to_string());
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_card;
+    use crate::train::curve::is_curve;
+    use std::path::Path;
+
+    #[test]
+    fn the_shipped_cards_and_curves_are_known() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        for name in ["stories", "intents", "sensor"] {
+            let file = root.join("models").join(name);
+            assert!(is_card(&file.with_extension("md")), "{name}");
+            assert!(is_curve(&file.with_extension("svg")), "{name}");
+        }
+        assert!(!is_card(&root.join("README.md")));
+    }
 }

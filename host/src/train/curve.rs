@@ -2,8 +2,26 @@
 
 use super::run::Point;
 use plotters::prelude::*;
+use std::path::{Path, PathBuf};
 
 const SIZE: (u32, u32) = (800, 480);
+
+/// The names of the two lines, which tell a curve from other pictures.
+const NAMES: [&str; 2] = ["learned", "validation"];
+
+/// Where the curve of a checkpoint is.
+pub fn curve_file(output: &Path) -> PathBuf {
+    output.with_extension("svg")
+}
+
+/// Whether a file is a curve.
+pub fn is_curve(path: &Path) -> bool {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let (width, height) = SIZE;
+    let has = |name| text.contains(&format!("\n{name}\n</text>"));
+    text.starts_with(&format!("<svg width=\"{width}\" height=\"{height}\""))
+        && NAMES.into_iter().all(has)
+}
 
 /// An SVG of the losses over the steps; empty axes without points.
 pub fn curve(points: &[Point]) -> String {
@@ -34,7 +52,8 @@ fn draw<'t>(text: &'t mut String, points: &[Point]) -> Result<(), Box<dyn std::e
         .draw()?;
     let learned: Vec<_> = points.iter().map(|p| (p.step, p.learned)).collect();
     let validation: Vec<_> = points.iter().map(|p| (p.step, p.validation)).collect();
-    for (name, color, line) in [("learned", BLUE, learned), ("validation", RED, validation)] {
+    let lines = [(BLUE, learned), (RED, validation)];
+    for (name, (color, line)) in NAMES.into_iter().zip(lines) {
         chart
             .draw_series(LineSeries::new(line, color.stroke_width(2)))?
             .label(name)

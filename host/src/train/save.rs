@@ -48,6 +48,11 @@ pub fn training_file(output: &Path) -> PathBuf {
     beside(output, ".training")
 }
 
+/// Whether a file holds a training that was saved to go on from.
+pub fn is_training(path: &Path) -> bool {
+    Checkpoint::open(path).is_ok_and(|saved| saved.metadata().contains_key(PROGRESS_KEY))
+}
+
 /// Replaces a file by one that `write` makes, all or nothing: whenever the
 /// machine stops, the old file is there or the new one.
 fn replace(

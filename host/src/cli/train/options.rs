@@ -27,7 +27,8 @@ pub struct Args {
     /// Texts to learn from
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(super) text: Vec<PathBuf>,
-    /// Where to write the checkpoint; curve and card go beside it
+    /// Where to write the checkpoint; a curve (.svg) and a card (.md) go beside it, but not over
+    /// files that Kinglet did not write
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: PathBuf,
     /// Settings from a TOML file; options given here replace them

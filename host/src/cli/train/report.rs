@@ -4,8 +4,8 @@ use super::options::Args;
 use super::remove;
 use crate::cli::output::{print_json, write_file};
 use crate::cli::table::thousands;
-use crate::train::card::card;
-use crate::train::curve::curve;
+use crate::train::card::{card, card_file};
+use crate::train::curve::{curve, curve_file};
 use crate::train::prepare::{Data, Prepared};
 use crate::train::quantized::WeightBits;
 use crate::train::run::Trained;
@@ -46,14 +46,8 @@ pub(super) fn write_results(
     let text = |path: PathBuf, text: String| {
         write_file(&path, |file| Ok(file.write_all(text.as_bytes())?))
     };
-    text(
-        output.with_extension("svg"),
-        curve(&trained.progress.points),
-    )?;
-    text(
-        output.with_extension("md"),
-        card(output, settings, prepared, trained),
-    )?;
+    text(curve_file(output), curve(&trained.progress.points))?;
+    text(card_file(output), card(output, settings, prepared, trained))?;
     remove(&training_file(output))?;
     report(args, settings, prepared, trained)
 }
