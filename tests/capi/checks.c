@@ -1,6 +1,6 @@
 /* What kinglet.h says of wrong arguments, of slices and of named states, asked
  * of the library on an emulated machine. The image has a state "start" behind
- * the text PROMPT. `tests/tests/capi.rs` builds and runs it. */
+ * the text PROMPT. `tests/emulated/tests/qemu/capi.rs` builds and runs it. */
 #include "board.h"
 #include "kinglet.h"
 #include <stdbool.h>

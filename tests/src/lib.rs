@@ -41,6 +41,11 @@ pub fn demo_checkpoint() -> PathBuf {
     root().join("models/stories.safetensors")
 }
 
+/// The checkpoint of the example of voice commands.
+pub fn intents_checkpoint() -> PathBuf {
+    root().join("firmware/examples/intents/intents.safetensors")
+}
+
 /// A command that runs the `kinglet` program, built first if need be.
 pub fn kinglet() -> Command {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();

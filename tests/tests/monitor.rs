@@ -1,5 +1,5 @@
 //! `kinglet monitor` and boards that misbehave in every way that a cable and
-//! its other end can. With boards in QEMU: `monitor_qemu.rs`.
+//! its other end can. With boards in QEMU: `tests/emulated/tests/boards/monitor.rs`.
 
 use kinglet_tests::{failure, kinglet, run, stdout};
 use serde_json::Value;

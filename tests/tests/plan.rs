@@ -1,5 +1,5 @@
 //! `kinglet plan`: what fits which board. What it predicts of instructions
-//! and of an ELF's variables is compared with QEMU in `predictions.rs`.
+//! and of an ELF's variables is compared with QEMU in `tests/emulated/tests/qemu/predictions.rs`.
 
 use kinglet_tests::{arg, demo_checkpoint, demo_image, failure, folder, json, stdout};
 use serde_json::Value;

@@ -1,16 +1,12 @@
 //! `cargo xtask`: Kinglet's chores, one file per purpose.
 
-mod bench;
 mod boards;
 mod book;
 mod capi;
 mod demo;
 mod firmware;
-mod intents;
-mod loader;
 mod qemu;
 mod report;
-mod sensor;
 mod sizes;
 mod test;
 mod text;
@@ -36,13 +32,13 @@ enum Command {
     Qemu(qemu::Args),
     Firmware(firmware::Args),
     Board(boards::Args),
-    Bench(bench::Args),
+    Bench(kinglet_bench_tool::Args),
     Sizes(sizes::Args),
-    Intents(intents::Args),
+    Intents(kinglet_intents::Args),
     Book(book::Args),
     Capi(capi::Args),
-    Loader(loader::Args),
-    Sensor(sensor::Args),
+    Loader(kinglet_loader_host::Args),
+    Sensor(kinglet_sensor_host::Args),
 }
 
 /// Exit code 0 is success, 1 failure, 2 bad use.
@@ -68,13 +64,13 @@ impl Command {
             Command::Qemu(args) => qemu::run(args),
             Command::Firmware(args) => firmware::run(args),
             Command::Board(args) => boards::run(args),
-            Command::Bench(args) => bench::run(args),
+            Command::Bench(args) => kinglet_bench_tool::run(args),
             Command::Sizes(args) => sizes::run(args),
-            Command::Intents(args) => intents::run(args),
+            Command::Intents(args) => kinglet_intents::run(args),
             Command::Book(args) => book::run(args),
             Command::Capi(args) => capi::run(args),
-            Command::Loader(args) => loader::run(args),
-            Command::Sensor(args) => sensor::run(args),
+            Command::Loader(args) => kinglet_loader_host::run(args),
+            Command::Sensor(args) => kinglet_sensor_host::run(args),
         }
     }
 }

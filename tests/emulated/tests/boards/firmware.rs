@@ -3,7 +3,7 @@
 
 use kinglet_emulated::run;
 use kinglet_plan::{Board, Boards, Region};
-use kinglet_tests::{arg, demo_checkpoint, folder, json, root, stdout};
+use kinglet_tests::{arg, demo_checkpoint, folder, intents_checkpoint, json, root, stdout};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -235,7 +235,7 @@ fn emulated_boards_print_what_the_workstation_prints() {
         }
     }
     assert_eq!(counted, 6);
-    let intents = root().join("models/intents.safetensors");
+    let intents = intents_checkpoint();
     let image = image(folder.path(), &intents, "microbit-v1", "int4");
     let asked = ["--prompt", "please turn on the light"];
     let label = answer("microbit-v1", &image, &asked);
@@ -246,7 +246,7 @@ fn emulated_boards_print_what_the_workstation_prints() {
 #[test]
 fn firmware_and_model_in_one_file_are_all_that_a_board_needs() {
     let folder = folder();
-    let intents = root().join("models/intents.safetensors");
+    let intents = intents_checkpoint();
     let light = "please turn on the light";
     let boards = [
         ("microbit-v1", "microbit", intents, light),

@@ -48,8 +48,15 @@ fn chapters() -> Vec<PathBuf> {
     names.map(|name| root().join("docs").join(name)).collect()
 }
 
+/// A page; a chapter that lies elsewhere is included in it.
 fn read(path: &Path) -> String {
-    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    let text = fs::read_to_string(path);
+    let text = text.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let included = text.strip_prefix("{{#include ");
+    match included.and_then(|rest| rest.strip_suffix("}}\n")) {
+        Some(other) => read(&root().join("docs").join(other)),
+        None => text,
+    }
 }
 
 /// The blocks of a chapter that are marked so.
@@ -134,7 +141,7 @@ fn desk(folder: &Path, chapter: &str) {
     let lamps = "turn on the lamp\ton\nturn off the lamp\toff\nis the lamp on\task\n";
     file(folder, "commands.tsv", lamps.repeat(40));
     fs::copy(demo_checkpoint(), folder.join("model.safetensors")).expect("a copy");
-    for name in ["models", "tools"] {
+    for name in ["models", "tools", "firmware"] {
         symlink(root().join(name), folder.join(name)).expect("a link");
     }
     if let Some(boards) = blocks(chapter, "toml").first() {

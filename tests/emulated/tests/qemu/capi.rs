@@ -1,7 +1,7 @@
 //! A program in C computes what the workstation computes, without a panic.
 
 use kinglet_emulated::run;
-use kinglet_tests::{arg, demo_image, file, folder, json, root, stdout};
+use kinglet_tests::{arg, demo_image, file, folder, intents_checkpoint, json, root, stdout};
 use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
@@ -93,7 +93,7 @@ fn what_the_book_shows_is_c() {
 fn classes_are_named_and_a_bad_image_is_a_sentence() {
     let folder = folder();
     let (image, bad) = (folder.path().join("in.kgl"), folder.path().join("bad.kgl"));
-    let checkpoint = root().join("models/intents.safetensors");
+    let checkpoint = intents_checkpoint();
     stdout(&[
         "quantize",
         arg(&checkpoint),

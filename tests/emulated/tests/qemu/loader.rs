@@ -1,7 +1,7 @@
 //! The firmware that finds its images at run time computes what the
 //! workstation computes, and frees what it allocated.
 
-use kinglet_tests::{arg, demo_image, folder, json, root, stdout, xtask};
+use kinglet_tests::{arg, demo_image, folder, intents_checkpoint, json, stdout, xtask};
 use std::io::Write;
 use std::path::Path;
 use std::process::Stdio;
@@ -74,7 +74,7 @@ fn what_does_not_run_gives_a_sentence() {
         "int4",
     ]);
     let intents = path("intents.kgl");
-    let checkpoint = root().join("models/intents.safetensors");
+    let checkpoint = intents_checkpoint();
     stdout(&[
         "quantize",
         arg(&checkpoint),

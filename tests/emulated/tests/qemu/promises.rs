@@ -2,7 +2,9 @@
 //! bit, at a constant cost, in the memory that `kinglet inspect` promises.
 
 use kinglet_emulated::{assert_same, failure, qemu, run};
-use kinglet_tests::{arg, demo_checkpoint, demo_image, json, kept_folder, root, stdout, xtask};
+use kinglet_tests::{
+    arg, demo_checkpoint, demo_image, intents_checkpoint, json, kept_folder, stdout, xtask,
+};
 use object::{Object, ObjectSymbol};
 use serde_json::Value;
 use std::io::Write;
@@ -212,7 +214,7 @@ fn the_console_answers_a_typed_prompt() {
 /// The model of voice commands on the board with the least memory.
 #[test]
 fn a_micro_bit_answers_with_the_label() {
-    let checkpoint = root().join("models/intents.safetensors");
+    let checkpoint = intents_checkpoint();
     let image = folder().join("intents-m0.kgl");
     let options = ["--weights", "int4", "--target", "m0"];
     stdout(

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The model of the repository.
-const MODEL: &str = "models/sensor.safetensors";
+const MODEL: &str = "firmware/examples/sensor/sensor.safetensors";
 
 /// What the board said.
 #[derive(Debug, Default)]
@@ -81,10 +81,11 @@ pub fn run(machine: &'static Machine, seed: u64) -> Result<Report> {
     let normal_scores = model(&image, &expected)?;
     let limit = threshold(&normal_scores)?;
     let workstation = model(&image, &stream.samples)?;
+    let threshold_bits = format!("{limit:?}");
     let variables = [
         ("KINGLET_IMAGE", image.as_os_str()),
         ("KINGLET_SAMPLES", samples.as_os_str()),
-        ("KINGLET_THRESHOLD", OsStr::new(&format!("{limit:?}"))),
+        ("KINGLET_THRESHOLD", OsStr::new(&threshold_bits)),
     ];
     let elf = build_program(machine, "sensor", &variables)?;
     let said = listen(machine, elf)?;

@@ -21,12 +21,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// The templates of the repository.
-const TEMPLATES: &str = "models/intents/templates.txt";
+const TEMPLATES: &str = "firmware/examples/intents/templates.txt";
 
 /// Write labelled sentences to train a classifier of voice commands with
 ///
-/// Expands the templates of models/intents/templates.txt, whose top explains
-/// their format. Writes into DIR, one sentence, a tab and its label a line:
+/// Expands the templates of firmware/examples/intents/templates.txt, whose top
+/// explains their format. Writes into DIR, one sentence, a tab and its label a line:
 ///
 ///   train.tsv    sentences of the training templates
 ///   seen.tsv     other sentences of the same templates
