@@ -4,7 +4,7 @@
 //! `KINGLET_MACHINE` is a name from the table of machines; without it, the
 //! first entry that the target fits.
 
-use kinglet_protocol::{Machine, MACHINES};
+use kinglet_targets::{Machine, MACHINES};
 use std::path::PathBuf;
 use std::{env, fs};
 
@@ -42,15 +42,15 @@ fn choose(target: &str) -> Result<&'static Machine, String> {
             .ok_or_else(|| format!("KINGLET_MACHINE names no known machine: {name}"))?,
         Err(_) => MACHINES
             .iter()
-            .find(|machine| machine.target == target)
+            .find(|machine| machine.core.triple == target)
             .ok_or_else(|| format!("no known machine runs the target {target}"))?,
     };
-    if machine.target == target {
+    if machine.core.triple == target {
         Ok(machine)
     } else {
         Err(format!(
             "{} needs --target {}, not {target}",
-            machine.name, machine.target
+            machine.name, machine.core.triple
         ))
     }
 }

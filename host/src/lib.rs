@@ -9,6 +9,7 @@
 //! | [`mod@reference`] | float forward pass, the yardstick |
 //! | [`quantize`] | f32 rows -> int8 or int4 with scales |
 //! | [`pack`] | a checkpoint -> the bytes that `kinglet::Image` reads |
+//! | [`plan`] | which boards an image fits, and how fast it would be there |
 //! | [`prime`] | named states: prompts that a board need not read |
 //! | [`train`] | training: text -> checkpoint |
 //! | [`tokenizer`] | vocabularies and `tokenizer.json`; builds the trie of an image |
@@ -33,6 +34,7 @@ pub mod model;
 pub mod monitor;
 pub mod npy;
 pub mod pack;
+pub mod plan;
 pub mod prime;
 pub mod quantize;
 pub mod random;

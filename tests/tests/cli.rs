@@ -1,6 +1,7 @@
 //! The program `kinglet` as its users meet it: real files, real output.
 
 use kinglet_host::model::Model;
+use kinglet_targets::CORES;
 use kinglet_tests::{
     arg, demo_checkpoint, demo_image, failure, file, folder, json, kinglet, root, stdout,
 };
@@ -85,25 +86,28 @@ fn images_for_every_core_compute_the_same() {
     let folder = folder();
     let checkpoint = demo_checkpoint();
     for weights in ["int8", "int4"] {
-        let runs = ["m0", "m3", "m4", "m7", "m33", "m55"].map(|target| {
-            let out = folder.path().join(format!("{target}.kgl"));
-            let args = [
-                "quantize",
-                arg(&checkpoint),
-                "-o",
-                arg(&out),
-                "--target",
-                target,
-            ];
-            stdout(&[&args[..], &["--weights", weights]].concat());
-            let report = json(&["inspect", arg(&out), "--json"]);
-            let core = format!("M{}", &target[1..]);
-            assert!(
-                report["layout"].as_str().unwrap().contains(&core),
-                "{report}"
-            );
-            json(&["run", arg(&out), "--prompt", "A dog", "-n", "8", "--json"])
-        });
+        let runs: Vec<_> = CORES
+            .iter()
+            .map(|core| {
+                let target = core.name;
+                let out = folder.path().join(format!("{target}.kgl"));
+                let args = [
+                    "quantize",
+                    arg(&checkpoint),
+                    "-o",
+                    arg(&out),
+                    "--target",
+                    target,
+                ];
+                stdout(&[&args[..], &["--weights", weights]].concat());
+                let report = json(&["inspect", arg(&out), "--json"]);
+                let layout = report["layout"].as_str().unwrap();
+                assert!(layout.starts_with(core.layout), "{report}");
+                let mut words = layout.split(['(', ')', ',', ' ']);
+                assert!(words.any(|word| word == target), "{report}");
+                json(&["run", arg(&out), "--prompt", "A dog", "-n", "8", "--json"])
+            })
+            .collect();
         assert!(runs.iter().all(|run| *run == runs[0]), "{weights}");
     }
 }

@@ -1,5 +1,5 @@
 """Tables and a plot of docs/experiments.md, from the lines that
-transformer.py prints and the measured costs of kernels (tools/plan/cores.toml).
+transformer.py prints and the measured costs of kernels (host/src/plan/cores.toml).
 
 usage: python3 tools/experiments/table.py RESULTS.jsonl [PLOT.svg] > tables.md
 Needs Python 3.11 for tomllib, and nothing else.
@@ -51,7 +51,7 @@ class Core:
     """What a token costs on a core, by the coefficients of `kinglet plan`."""
 
     def __init__(self, name):
-        self.cost = tomllib.loads((ROOT / "tools/plan/cores.toml").read_text())[name]
+        self.cost = tomllib.loads((ROOT / "host/src/plan/cores.toml").read_text())[name]
 
     def product(self, rows, cols, bits="int4"):
         cost = self.cost[bits]

@@ -14,6 +14,25 @@ pub enum Layout {
 }
 
 impl Layout {
+    /// Its name in `docs/format.md`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Layout::Rows4 => "rows4",
+            Layout::Pairs => "pairs",
+            Layout::Lanes16 => "lanes16",
+        }
+    }
+
+    /// The layout with this name.
+    pub const fn named(name: &str) -> Option<Self> {
+        match name.as_bytes() {
+            b"rows4" => Some(Layout::Rows4),
+            b"pairs" => Some(Layout::Pairs),
+            b"lanes16" => Some(Layout::Lanes16),
+            _ => None,
+        }
+    }
+
     /// From the number that the image stores.
     pub const fn from_number(number: u8) -> Option<Self> {
         match number {

@@ -8,10 +8,9 @@ use kinglet::math::AbsMax;
 use kinglet_machine::MACHINE;
 
 /// The layout that this machine's kernels read.
-pub const LAYOUT: Layout = match MACHINE.layout_target.as_bytes() {
-    b"m4" => Layout::Rows4,
-    b"m55" => Layout::Lanes16,
-    _ => Layout::Pairs,
+pub const LAYOUT: Layout = match Layout::named(MACHINE.core.layout) {
+    Some(layout) => layout,
+    None => panic!("the table of cores has layouts of the engine"),
 };
 
 /// Words of weights, columns, rows: the most that a machine has room for.

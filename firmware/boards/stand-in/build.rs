@@ -1,18 +1,13 @@
 //! Links the program for the machine `KINGLET_MACHINE`, of whose memory it
 //! takes as much as the board `KINGLET_BOARD` has.
 
-use kinglet_plan::{Board, Boards};
-use kinglet_protocol::{Machine, Region};
-use std::path::{Path, PathBuf};
+use kinglet_targets::{Board, Boards, Machine, Region};
+use std::path::PathBuf;
 use std::{env, fs};
-
-/// Chips that no firmware of a board is for.
-const CHIPS: &str = "../../../tools/plan/chips.toml";
 
 fn main() {
     println!("cargo::rerun-if-env-changed=KINGLET_MACHINE");
     println!("cargo::rerun-if-env-changed=KINGLET_BOARD");
-    println!("cargo::rerun-if-changed={CHIPS}");
     if let Err(message) = link() {
         println!("cargo::error={message}");
     }
@@ -25,7 +20,7 @@ fn link() -> Result<(), String> {
     };
     let name = chosen("KINGLET_MACHINE")?;
     let machine = Machine::named(&name).ok_or_else(|| format!("no machine is called {name}"))?;
-    let boards = Boards::load(Some(Path::new(CHIPS))).map_err(|error| error.to_string())?;
+    let boards = Boards::with_chips().map_err(|error| error.to_string())?;
     let board = boards.named(&chosen("KINGLET_BOARD")?);
     let board = board.map_err(|error| error.to_string())?;
     fs::write(out.join("memory.x"), layout(machine, board)?).map_err(|error| error.to_string())?;

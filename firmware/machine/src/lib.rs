@@ -23,7 +23,7 @@ pub use output::Output;
 pub use timer::{since, ticks};
 pub use uart::{has_byte, read_byte, write_byte};
 
-use kinglet_protocol::Machine;
+use kinglet_targets::Machine;
 
 /// The machine that this program was built for.
 pub const MACHINE: &Machine = match Machine::named(env!("KINGLET_MACHINE")) {

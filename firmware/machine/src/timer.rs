@@ -2,7 +2,7 @@
 
 use crate::device::TIMER;
 use crate::MACHINE;
-use kinglet_protocol::TimerKind;
+use kinglet_targets::TimerKind;
 
 /// ARM's CMSDK, which counts down through 32 bits.
 mod cmsdk {

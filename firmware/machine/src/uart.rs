@@ -2,7 +2,7 @@
 
 use crate::device::{sleep_unless, unpend, UART};
 use crate::MACHINE;
-use kinglet_protocol::UartKind;
+use kinglet_targets::UartKind;
 
 /// ARM's CMSDK.
 mod cmsdk {

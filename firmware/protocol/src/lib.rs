@@ -1,6 +1,5 @@
 //! What the firmware and the program that drives it must agree on.
 //!
-//! - [`Machine`]: where memory, UART and timer of each emulated machine are.
 //! - [`Request`]: what to generate, as a frame of bytes in front of the prompt.
 //! - [`Line`]: what the firmware answers, one line of text for each event.
 //! - [`Measure`]: what the bench firmware says, likewise.
@@ -10,15 +9,10 @@
 
 pub mod console;
 mod line;
-mod machine;
 mod measure;
 mod request;
 
 pub use line::Line;
-pub use machine::{
-    Machine, Region, Timer, TimerKind, Uart, UartKind, ICOUNT_SHIFT, MACHINES,
-    NANOS_PER_INSTRUCTION,
-};
 pub use measure::{Measure, MODEL_CHANNELS, MODEL_SHAPES, MODEL_VOCABS, SHAPES};
 pub use request::{Name, Request, BODY_MAX, FRAME_START};
 

@@ -50,7 +50,7 @@ fn greet(model: &Model) {
     write_byte(GREETING);
     say!(
         "Kinglet on a {} ({}): {name}, {bytes} bytes, RAM {ram}.",
-        MACHINE.core,
+        MACHINE.core.title,
         MACHINE.name
     );
     say!("Type a prompt, or /help.");
@@ -95,7 +95,11 @@ fn inform(model: &Model) {
     let image = &model.image;
     let header = image.header();
     let name = image.metadata().map_or("", |metadata| metadata.name);
-    say!("board: {} ({})\nmodel: {name}", MACHINE.core, MACHINE.name);
+    say!(
+        "board: {} ({})\nmodel: {name}",
+        MACHINE.core.title,
+        MACHINE.name
+    );
     say!("network: {}", header.version);
     say!("image bytes: {}", header.image_bytes);
     for state in image.states() {

@@ -8,9 +8,10 @@ use crate::engine::open_image;
 use crate::export::{
     read_firmware, write_bin, write_c, write_hex, write_rust, write_uf2, Part, PAGE_BYTES,
 };
+use crate::plan;
 use anyhow::Result;
 use kinglet::image::Layout;
-use kinglet_plan::{Board, Boards};
+use kinglet_targets::{Board, Boards};
 use serde::Serialize;
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -233,10 +234,10 @@ fn uf2_family(args: &Args, board: Option<&Board>, address: Option<u32>) -> Resul
 
 /// An image for other cores would not start there.
 fn check_layout(image: &Path, layout: Layout, board: &Board) -> Result<()> {
-    if layout == board.core.layout() {
+    if layout == plan::layout(board.core) {
         return Ok(());
     }
-    let (path, name, core) = (image.display(), &board.name, board.core.name());
+    let (path, name, core) = (image.display(), &board.name, board.core.name);
     Err(BadUse(format!(
         "{path}: packed for other cores than that of {name}: pack it with `kinglet quantize --target {core}`"
     ))

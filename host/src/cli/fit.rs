@@ -2,9 +2,10 @@
 
 use super::table::thousands;
 use super::BadUse;
+use crate::plan::{advice, Advice, Fit};
 use anyhow::{bail, Result};
 use kinglet::Header;
-use kinglet_plan::{advice, Advice, Board, Boards, Fit};
+use kinglet_targets::{Board, Boards};
 use std::path::Path;
 
 /// The board with this name; that there is none is bad use.

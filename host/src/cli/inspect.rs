@@ -12,6 +12,7 @@ use kinglet::image::{
 };
 use kinglet::tokenizer::Trie;
 use kinglet::Image;
+use kinglet_targets::CORES;
 use serde::Serialize;
 use std::io::Write;
 use std::path::PathBuf;
@@ -68,7 +69,7 @@ struct ImageReport {
     heads: Option<HeadsReport>,
     weight_bits: u8,
     head_bits: u8,
-    layout: &'static str,
+    layout: String,
     tokenizer: &'static str,
     tokenizer_entries: u32,
     tokenizer_bytes: u32,
@@ -150,11 +151,7 @@ impl ImageReport {
             heads: HeadsReport::new(header),
             weight_bits: header.weight_bits.count(),
             head_bits: header.head_bits.count(),
-            layout: match header.layout {
-                Layout::Rows4 => "rows4 (Cortex-M4, M7, M33)",
-                Layout::Pairs => "pairs (Cortex-M0, M0+, M3)",
-                Layout::Lanes16 => "lanes16 (Cortex-M55)",
-            },
+            layout: layout(header.layout),
             tokenizer: match header.tokenizer {
                 TokenizerKind::None => "none",
                 TokenizerKind::Bytes => "bytes",
@@ -269,6 +266,13 @@ impl ImageReport {
 }
 
 /// Bytes of each part; vectors are added up.
+/// The layout, and the cores that it is for.
+fn layout(layout: Layout) -> String {
+    let cores = CORES.iter().filter(|core| core.layout == layout.name());
+    let names: Vec<_> = cores.map(|core| core.name).collect();
+    format!("{} ({})", layout.name(), names.join(", "))
+}
+
 fn parts(header: &Header) -> Vec<PartBytes> {
     let mut parts = vec![PartBytes {
         part: "header".to_owned(),

@@ -4,9 +4,10 @@ use super::fit::{advice_sentence, named};
 use super::output::print_json;
 use super::table::{thousands, Table};
 use crate::engine::open_image;
+use crate::plan::{packed_for, Costs, Fit};
 use anyhow::{Context, Result};
 use kinglet::Header;
-use kinglet_plan::{packed_for, Board, Boards, Costs, Fit};
+use kinglet_targets::{Board, Boards};
 use serde::Serialize;
 use std::io::Write;
 use std::path::PathBuf;
@@ -31,7 +32,7 @@ pub struct Args {
     /// One board only
     #[arg(long, value_name = "NAME")]
     board: Option<String>,
-    /// A file with further boards, in the form of tools/plan/boards.toml
+    /// A file with further boards, in the form of firmware/targets/boards.toml
     #[arg(long, value_name = "FILE")]
     boards: Option<PathBuf>,
     /// Print one JSON object
@@ -116,7 +117,7 @@ impl BoardReport {
             name: board.name.clone(),
             title: board.title.clone(),
             chip: board.chip.clone(),
-            target: board.core.name(),
+            target: board.core.name,
             fits: fit.fits(),
             in_blocks: fit.in_blocks,
             flash: FlashReport {

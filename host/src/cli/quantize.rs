@@ -7,10 +7,12 @@ use super::table::{thousands, Table};
 use super::BadUse;
 use crate::model::Model;
 use crate::pack::{pack_to, slow_decays, Options, PackError, PartReport};
+use crate::plan;
 use crate::tokenizer::{TokenizerFile, Vocabulary};
 use anyhow::Result;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use kinglet::image::{Bits, Header, Kind, Layout, Metadata, StateFormat, HEADER_BYTES};
-use kinglet_plan::{Board, Boards};
+use kinglet_targets::{Board, Boards, Core, CORES, DEFAULT_MACHINE};
 use serde::Serialize;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -44,8 +46,8 @@ pub struct Args {
     #[arg(long, value_enum, default_value = "int8")]
     keys: Precision,
     /// The core that the image is for [default: the board's, or m4]
-    #[arg(long, value_enum)]
-    target: Option<Target>,
+    #[arg(long, value_parser = core_parser())]
+    target: Option<&'static Core>,
     /// The board that the image is for: chooses the core, and refuses what does not fit
     #[arg(long, value_name = "NAME")]
     board: Option<String>,
@@ -98,32 +100,14 @@ impl From<State> for StateFormat {
     }
 }
 
-/// The cores, by the arrangement of weights that is fastest on them. Any
-/// image computes the same, everywhere; the workstation runs them all.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Target {
-    /// Cortex-M0 and M0+
-    M0,
-    /// Cortex-M3
-    M3,
-    /// Cortex-M4
-    M4,
-    /// Cortex-M7
-    M7,
-    /// Cortex-M33
-    M33,
-    /// Cortex-M55
-    M55,
-}
-
-impl From<Target> for Layout {
-    fn from(target: Target) -> Self {
-        match target {
-            Target::M0 | Target::M3 => Layout::Pairs,
-            Target::M4 | Target::M7 | Target::M33 => Layout::Rows4,
-            Target::M55 => Layout::Lanes16,
-        }
-    }
+/// Accepts the names of the table of cores. Any image computes the same,
+/// everywhere; the workstation runs them all.
+fn core_parser() -> impl TypedValueParser<Value = &'static Core> {
+    let values = CORES
+        .iter()
+        .map(|core| PossibleValue::new(core.name).help(core.about));
+    PossibleValuesParser::new(values)
+        .map(|name| Core::named(&name).expect("only names of the table are accepted"))
 }
 
 impl From<Precision> for Bits {
@@ -245,18 +229,16 @@ impl Args {
 
     /// The arrangement of weights.
     fn layout(&self, board: Option<&Board>) -> Result<Layout> {
-        match (self.target, board) {
-            (None, None) => Ok(Target::M4.into()),
-            (None, Some(board)) => Ok(board.core.layout()),
-            (Some(target), None) => Ok(target.into()),
-            (Some(target), Some(board)) if Layout::from(target) == board.core.layout() => {
-                Ok(target.into())
-            }
-            (Some(_), Some(board)) => {
-                let (name, core) = (&board.name, board.core.name());
-                Err(BadUse(format!("{name} needs --target {core}: leave out --target")).into())
-            }
+        let asked = self.target.map(plan::layout);
+        let Some(board) = board else {
+            return Ok(asked.unwrap_or(plan::layout(DEFAULT_MACHINE.core)));
+        };
+        let needed = plan::layout(board.core);
+        if asked.is_some_and(|asked| asked != needed) {
+            let (name, core) = (&board.name, board.core.name);
+            return Err(BadUse(format!("{name} needs --target {core}: leave out --target")).into());
         }
+        Ok(needed)
     }
 }
 

@@ -4,8 +4,9 @@ use super::prepare::network;
 use super::quantized::WeightBits;
 use super::settings::{Kind, Settings};
 use crate::model::Version;
+use crate::plan::{Fit, Needs};
 use kinglet::image::{self, Bits, Header, Layout, Span, StateFormat, TokenizerKind};
-use kinglet_plan::{Board, Core, Fit, Needs};
+use kinglet_targets::{Board, DEFAULT_MACHINE};
 
 /// Channels grow in steps of this many: whole groups of int4 weights.
 const STEP: usize = 32;
@@ -72,14 +73,14 @@ pub fn fit(settings: &mut Settings, classes: usize, room: &Room) -> Result<(), T
 impl Room {
     fn holds(&self, header: &Header) -> bool {
         match self {
-            Self::Flash(bytes) => Needs::new(header, Core::M4).image_bytes <= *bytes,
+            Self::Flash(bytes) => Needs::new(header, DEFAULT_MACHINE.core).image_bytes <= *bytes,
             Self::Board(board) => Fit::new(header, board).fits(),
         }
     }
 
     fn too_small(&self, settings: &Settings, classes: usize) -> TooSmall {
         let (room, core) = match self {
-            Self::Flash(bytes) => (format!("{bytes} bytes"), Core::M4),
+            Self::Flash(bytes) => (format!("{bytes} bytes"), DEFAULT_MACHINE.core),
             Self::Board(board) => {
                 let (flash, ram) = (board.model().bytes, board.arena_bytes());
                 let room = format!(

@@ -7,9 +7,8 @@ use super::tokens;
 use super::Results;
 use anyhow::{bail, Context, Result};
 use kinglet::image::{Bits, Header, HEADER_BYTES};
-use kinglet_plan::cost::{terms, CoreCosts, Product, ProductCosts, TERMS};
-use kinglet_plan::Core;
-use kinglet_protocol::Machine;
+use kinglet_host::plan::cost::{terms, CoreCosts, Product, ProductCosts, TERMS};
+use kinglet_targets::{Core, Machine, CORES};
 use kinglet_workshop::workspace::{build_kinglet, output, target_dir};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,16 +16,6 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-/// The cores to measure, and the machine for each. A Cortex-M7 runs the code
-/// of a Cortex-M4.
-const CORES: [(Core, &str); 5] = [
-    (Core::M0, "mps2-an385-m0"),
-    (Core::M3, "mps2-an385"),
-    (Core::M4, "mps2-an386"),
-    (Core::M33, "mps2-an505"),
-    (Core::M55, "mps3-an547"),
-];
 
 /// A random model: layers, channels, hidden channels, vocabulary, channels of
 /// a head where the version has heads.
@@ -57,7 +46,8 @@ const VERSIONS: [(&str, &str); 5] = [
     ("v7", "v7"),
 ];
 
-/// Measures all cores, or those of `machines`; prints `cores.toml`.
+/// Measures all cores with code of their own, or those of `machines`; prints
+/// `cores.toml`.
 pub fn run(machines: &[&'static Machine]) -> Result<()> {
     let kinglet = build_kinglet()?;
     let mut out = std::io::stdout();
@@ -65,18 +55,20 @@ pub fn run(machines: &[&'static Machine]) -> Result<()> {
         out,
         "# Printed by `cargo xtask bench --coefficients`: instructions in QEMU."
     )?;
-    for (core, name) in CORES {
-        let Some(machine) = machines.iter().find(|machine| machine.name == name) else {
-            continue;
-        };
-        let costs = measure(&kinglet, core, machine).with_context(|| format!("on {name}"))?;
-        write!(out, "{}", toml(core, &costs)?)?;
+    let own_code = CORES.iter().filter(|core| core.first_of_code() == *core);
+    for machine in own_code.filter_map(Machine::of) {
+        if machines.contains(&machine) {
+            let costs = measure(&kinglet, machine);
+            let costs = costs.with_context(|| format!("on {}", machine.name))?;
+            write!(out, "{}", toml(machine.core, &costs)?)?;
+        }
     }
     Ok(())
 }
 
-fn measure(kinglet: &Path, core: Core, machine: &'static Machine) -> Result<CoreCosts> {
-    eprintln!("==> {} on {}: products", machine.core, machine.name);
+fn measure(kinglet: &Path, machine: &'static Machine) -> Result<CoreCosts> {
+    let core = machine.core;
+    eprintln!("==> {} on {}: products", core.title, machine.name);
     let kernels = kernels::measure(machine, &mut Results::default())?;
     let products = |bits: Bits| {
         let counted = kernels.products.iter();
@@ -89,15 +81,15 @@ fn measure(kinglet: &Path, core: Core, machine: &'static Machine) -> Result<Core
         rest: BTreeMap::new(),
     };
     for (version, key) in VERSIONS {
-        eprintln!("==> {} on {}: {version}", machine.core, machine.name);
-        let rest = rest(kinglet, core, machine, version, &costs)?;
+        eprintln!("==> {} on {}: {version}", core.title, machine.name);
+        let rest = rest(kinglet, machine, version, &costs)?;
         costs.rest.insert(key.to_owned(), rest);
     }
     Ok(costs)
 }
 
 /// The costs of products with matrices of one precision.
-fn products(core: Core, bits: Bits, counted: &[Cost]) -> Result<ProductCosts> {
+fn products(core: &Core, bits: Bits, counted: &[Cost]) -> Result<ProductCosts> {
     let rows: Vec<Row> = counted
         .iter()
         .map(|cost| {
@@ -132,11 +124,11 @@ fn products(core: Core, bits: Bits, counted: &[Cost]) -> Result<ProductCosts> {
 /// The costs of everything else, from tokens of random models.
 fn rest(
     kinglet: &Path,
-    core: Core,
     machine: &'static Machine,
     version: &str,
     costs: &CoreCosts,
 ) -> Result<BTreeMap<String, f64>> {
+    let core = machine.core;
     let halves = HALF_SHAPES.iter().map(|&index| (index, "f16"));
     let halves = halves.filter(|_| version != "v4");
     let models = (0..SHAPES.len()).map(|index| (index, "f32")).chain(halves);
@@ -176,13 +168,13 @@ fn rest(
 }
 
 /// A random model, packed for a core: every other one with int8 weights.
-fn image(kinglet: &Path, core: Core, version: &str, index: usize, state: &str) -> Result<PathBuf> {
+fn image(kinglet: &Path, core: &Core, version: &str, index: usize, state: &str) -> Result<PathBuf> {
     let folder = target_dir().join("bench");
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot create {}", folder.display()))?;
     let (layers, channels, ffn, vocab, head) = SHAPES[index];
     let checkpoint = folder.join(format!("fit-{version}-{index}.safetensors"));
-    let image = folder.join(format!("fit-{version}-{index}-{state}-{}.kgl", core.name()));
+    let image = folder.join(format!("fit-{version}-{index}-{state}-{}.kgl", core.name));
     let mut synth = Command::new(kinglet);
     synth
         .args(["synth", "--version", version, "-o"])
@@ -209,7 +201,7 @@ fn image(kinglet: &Path, core: Core, version: &str, index: usize, state: &str) -
         .arg(&checkpoint)
         .arg("-o")
         .arg(&image);
-    quantize.args(["--weights", weights, "--target", core.name()]);
+    quantize.args(["--weights", weights, "--target", core.name]);
     quantize.args(["--state", state]);
     output(&mut quantize)?;
     Ok(image)
@@ -224,7 +216,7 @@ fn header(image: &Path) -> Result<Header> {
 }
 
 /// The coefficients as a part of `cores.toml`.
-fn toml(core: Core, costs: &CoreCosts) -> Result<String> {
+fn toml(core: &Core, costs: &CoreCosts) -> Result<String> {
     let mut text = String::new();
     for (name, costs) in [("int8", &costs.int8), ("int4", &costs.int4)] {
         let ProductCosts {
@@ -233,12 +225,12 @@ fn toml(core: Core, costs: &CoreCosts) -> Result<String> {
             column,
             product,
         } = costs;
-        writeln!(text, "\n[{}.{name}]", core.name())?;
+        writeln!(text, "\n[{}.{name}]", core.name)?;
         writeln!(text, "mac = {mac:.6}\nrow = {row:.4}")?;
         writeln!(text, "column = {column:.4}\nproduct = {product:.2}")?;
     }
     for (version, costs) in &costs.rest {
-        writeln!(text, "\n[{}.rest.{version}]", core.name())?;
+        writeln!(text, "\n[{}.rest.{version}]", core.name)?;
         for name in TERMS {
             if let Some(cost) = costs.get(name) {
                 writeln!(text, "{name} = {cost:.4}")?;

@@ -2,7 +2,8 @@
 
 use super::{Check, Results};
 use anyhow::{bail, Context, Result};
-use kinglet_protocol::{Machine, Measure, SHAPES};
+use kinglet_protocol::{Measure, SHAPES};
+use kinglet_targets::Machine;
 use kinglet_workshop::elf::symbols;
 use kinglet_workshop::emulator::Emulator;
 use kinglet_workshop::firmware::build_program;
@@ -120,7 +121,7 @@ pub fn rounded(value: f64) -> f64 {
 
 /// Adds what was counted to the costs, and to the results what is one.
 fn note(machine: &Machine, measure: Measure<'_>, costs: &mut Costs, results: &mut Results) {
-    let (core, name) = (machine.core.to_owned(), machine.name.to_owned());
+    let (core, name) = (machine.core.title.to_owned(), machine.name.to_owned());
     match measure {
         Measure::Kernel {
             bits,
@@ -210,7 +211,7 @@ fn code(machine: &Machine, elf: &Path) -> Result<Vec<KernelCode>> {
     });
     Ok(kernels
         .map(|symbol| KernelCode {
-            core: machine.core.into(),
+            core: machine.core.title.into(),
             machine: machine.name.into(),
             symbol: symbol.name,
             bytes: symbol.bytes,

@@ -2,7 +2,8 @@
 
 use super::Results;
 use anyhow::{Context, Result};
-use kinglet_protocol::{Machine, Request};
+use kinglet_protocol::Request;
+use kinglet_targets::Machine;
 use kinglet_workshop::emulator::Emulator;
 use kinglet_workshop::prompt::Sampling;
 use serde::{Deserialize, Serialize};
@@ -11,8 +12,8 @@ use std::path::Path;
 /// The most weights of a product that a slice has.
 const SLICE_WEIGHTS: [u32; 4] = [512, 2048, 8192, 32768];
 
-/// The machines: a core with and one without an FPU.
-const MACHINES: [&str; 2] = ["mps2-an386", "mps2-an385-m0"];
+/// The cores: one with and one without an FPU.
+const CORES: [&str; 2] = ["m4", "m0"];
 
 /// Tokens that are generated.
 const TOKENS: u32 = 4;
@@ -38,7 +39,7 @@ pub fn measure(
     image: &Path,
     results: &mut Results,
 ) -> Result<()> {
-    if !MACHINES.contains(&machine.name) {
+    if !CORES.contains(&machine.core.name) {
         return Ok(());
     }
     let emulator = Emulator::prepare(machine, image, true)?;
@@ -51,7 +52,7 @@ pub fn measure(
         let tokens = answer.tokens.iter();
         let most = tokens.map(|token| token.instructions).max();
         results.slices.push(Slices {
-            core: machine.core.into(),
+            core: machine.core.title.into(),
             machine: machine.name.into(),
             model: model.into(),
             weights: weights.into(),

@@ -5,7 +5,7 @@ use super::parts::{Parts, Shape};
 use super::slices;
 use super::Results;
 use anyhow::{Context, Result};
-use kinglet_protocol::Machine;
+use kinglet_targets::Machine;
 use kinglet_workshop::emulator::Emulator;
 use kinglet_workshop::prompt::Sampling;
 use kinglet_workshop::workspace::{build_kinglet, output, root, target_dir};
@@ -59,7 +59,7 @@ pub fn measure(machine: &'static Machine, costs: &Costs, results: &mut Results) 
         .with_context(|| format!("cannot create {}", folder.display()))?;
     for model in models(&kinglet, &folder)? {
         for weights in ["int4", "int8"] {
-            let target = machine.layout_target;
+            let target = machine.core.name;
             let image = folder.join(format!("{}-{weights}-{target}.kgl", model.name));
             pack(&kinglet, &model.checkpoint, &image, weights, target)?;
             if model.name == DEMO {
@@ -92,7 +92,7 @@ fn divided(
     let other = |(matrix, prepare)| total.saturating_sub(matrix + prepare);
     let macs = shape.macs();
     Ok(Tokens {
-        core: machine.core.into(),
+        core: machine.core.title.into(),
         machine: machine.name.into(),
         model: model.name.into(),
         weights: String::new(),

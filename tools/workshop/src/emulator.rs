@@ -3,7 +3,8 @@
 use crate::firmware;
 use crate::setup::{ensure_qemu, QEMU};
 use anyhow::{anyhow, bail, Context, Result};
-use kinglet_protocol::{Line, Machine, Request, BODY_MAX, END_OF_INPUT, ICOUNT_SHIFT, VERSION};
+use kinglet_protocol::{Line, Request, BODY_MAX, END_OF_INPUT, VERSION};
+use kinglet_targets::{Machine, ICOUNT_SHIFT};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};

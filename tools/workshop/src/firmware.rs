@@ -3,7 +3,7 @@
 use crate::setup::ensure_target;
 use crate::workspace::{cargo, root, target_dir};
 use anyhow::{anyhow, Context, Result};
-use kinglet_protocol::Machine;
+use kinglet_targets::Machine;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -17,7 +17,7 @@ const RELEASE: &str = "release";
 /// in the machine's spare RAM. Returns the path of the ELF file, which later
 /// builds with other images leave alone.
 pub fn build(machine: &Machine, image: Option<&Path>) -> Result<PathBuf> {
-    ensure_target(machine.target)?;
+    ensure_target(machine.core.triple)?;
     let image = image.map(Linked::open).transpose()?;
     let name = image
         .as_ref()
@@ -25,7 +25,9 @@ pub fn build(machine: &Machine, image: Option<&Path>) -> Result<PathBuf> {
     let mut build = program(machine, "kinglet-qemu");
     build.envs(image.as_ref().map(|image| ("KINGLET_IMAGE", &image.path)));
     let kept = format!("{}-{name}.elf", machine.name);
-    let built = Path::new(machine.target).join(RELEASE).join("kinglet-qemu");
+    let built = Path::new(machine.core.triple)
+        .join(RELEASE)
+        .join("kinglet-qemu");
     make(&mut build, &built, &kept)?.map_err(|errors| explain(machine, image.as_ref(), &errors))
 }
 
@@ -57,18 +59,25 @@ pub fn build_stand_in(machine: &Machine, board: &str) -> Result<PathBuf> {
     build_as(machine, build, "stand-in", &what)
 }
 
+/// Features of the library that the machine's core needs, for cargo.
+pub fn features(machine: &Machine) -> String {
+    let features = machine.core.features.iter();
+    let features: Vec<_> = features.map(|name| format!("kinglet/{name}")).collect();
+    features.join(",")
+}
+
 /// Cargo, told to build a program of this name for a machine.
 fn program(machine: &Machine, package: &str) -> Command {
-    let mut build = command(package, machine.target, machine.features, RELEASE);
+    let mut build = command(package, machine.core.triple, &features(machine), RELEASE);
     build.env("KINGLET_MACHINE", machine.name);
     build
 }
 
 /// Builds `kinglet-KIND`; returns the path of the ELF file.
 fn build_as(machine: &Machine, mut build: Command, kind: &str, what: &str) -> Result<PathBuf> {
-    ensure_target(machine.target)?;
+    ensure_target(machine.core.triple)?;
     let kept = format!("{}-{kind}.elf", machine.name);
-    let built = Path::new(machine.target)
+    let built = Path::new(machine.core.triple)
         .join(RELEASE)
         .join(format!("kinglet-{kind}"));
     make(&mut build, &built, &kept)?.map_err(|errors| anyhow!("{what} does not build:\n{errors}"))
@@ -88,10 +97,10 @@ pub enum Smallest {
 /// Builds the smallest firmware; returns the path of the ELF file.
 pub fn build_smallest(target: &str, profile: &str, what: Smallest) -> Result<PathBuf> {
     ensure_target(target)?;
-    let features: &[&str] = match what {
-        Smallest::Without => &[],
-        Smallest::Kinglet => &["kinglet"],
-        Smallest::Everything => &["everything"],
+    let features = match what {
+        Smallest::Without => "",
+        Smallest::Kinglet => "kinglet",
+        Smallest::Everything => "everything",
     };
     let mut build = command("kinglet-sizes", target, features, profile);
     build.arg("--no-default-features");
@@ -103,9 +112,9 @@ pub fn build_smallest(target: &str, profile: &str, what: Smallest) -> Result<Pat
 
 /// Builds the library for programs in C, for a machine's core; returns its path.
 pub fn build_capi(machine: &Machine) -> Result<PathBuf> {
-    ensure_target(machine.target)?;
+    ensure_target(machine.core.triple)?;
     let mut build = program(machine, "kinglet-capi");
-    let built = Path::new(machine.target)
+    let built = Path::new(machine.core.triple)
         .join(RELEASE)
         .join("libkinglet_c.a");
     let kept = format!("{}/libkinglet.a", machine.name);
@@ -114,7 +123,7 @@ pub fn build_capi(machine: &Machine) -> Result<PathBuf> {
 }
 
 /// Cargo, told to build a program for boards.
-fn command(package: &str, triple: &str, features: &[&str], profile: &str) -> Command {
+fn command(package: &str, triple: &str, features: &str, profile: &str) -> Command {
     let mut build = cargo();
     build
         .current_dir(root().join("firmware"))
@@ -128,7 +137,7 @@ fn command(package: &str, triple: &str, features: &[&str], profile: &str) -> Com
         ])
         .args(["--target", triple, "--target-dir"])
         .arg(target())
-        .args(["--features", &features.join(",")])
+        .args(["--features", features])
         .env_remove("KINGLET_IMAGE");
     build
 }
@@ -208,7 +217,7 @@ fn explain(machine: &Machine, image: Option<&Linked>, errors: &str) -> anyhow::E
         Some((_, rest)) => {
             let sentence = rest.lines().next().unwrap_or_default();
             let advice = if sentence.contains("another family") {
-                format!(": pack it with --target {}", machine.layout_target)
+                format!(": pack it with --target {}", machine.core.name)
             } else {
                 String::new()
             };

@@ -2,7 +2,8 @@
 
 use anyhow::{Context, Result};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use kinglet_protocol::{Machine, Name, Request, MACHINES};
+use kinglet_protocol::{Name, Request};
+use kinglet_targets::{Machine, MACHINES};
 use std::path::PathBuf;
 
 /// Accepts the names of the known machines; others are refused with a list.

@@ -3,10 +3,10 @@
 mod dialogue;
 mod emulated;
 
-pub use emulated::{is_emulated, stand_in, Emulated};
+pub use emulated::Emulated;
 
 use anyhow::{bail, Context, Result};
-use kinglet_plan::{Board, Boards, Core};
+use kinglet_targets::{Board, Boards};
 use kinglet_workshop::firmware;
 use kinglet_workshop::setup::ensure_target;
 use kinglet_workshop::table::thousands;
@@ -71,7 +71,7 @@ pub struct Answer {
 
 /// The command `board`.
 pub fn run(args: &Args) -> Result<()> {
-    let boards = known()?;
+    let boards = Boards::with_chips()?;
     let board = boards.named(&args.name)?;
     let (elf, answer) = match (&args.image, &args.prompt) {
         (None, _) => (build(board)?, None),
@@ -102,22 +102,7 @@ pub fn run(args: &Args) -> Result<()> {
 
 /// The file of chips that there is no firmware for.
 pub fn chips() -> PathBuf {
-    root().join("tools/plan/chips.toml")
-}
-
-/// The boards that there is firmware for, and those chips.
-pub fn known() -> Result<Boards> {
-    Ok(Boards::load(Some(&chips()))?)
-}
-
-/// The Rust target of a core.
-pub fn target(core: Core) -> &'static str {
-    match core {
-        Core::M0 => "thumbv6m-none-eabi",
-        Core::M3 => "thumbv7m-none-eabi",
-        Core::M4 | Core::M7 => "thumbv7em-none-eabihf",
-        Core::M33 | Core::M55 => "thumbv8m.main-none-eabihf",
-    }
+    root().join("firmware/targets/chips.toml")
 }
 
 fn folder(board: &Board) -> PathBuf {
@@ -142,7 +127,7 @@ pub fn build(board: &Board) -> Result<PathBuf> {
             board.name
         );
     }
-    let target = target(board.core);
+    let target = board.core.triple;
     ensure_target(target)?;
     let output = build_command(board)
         .output()

@@ -3,7 +3,8 @@
 use crate::demo;
 use crate::sizes::panics;
 use anyhow::{anyhow, bail, Context, Result};
-use kinglet_protocol::{Machine, Request, MACHINES};
+use kinglet_protocol::Request;
+use kinglet_targets::{Core, Machine, DEFAULT_MACHINE};
 use kinglet_workshop::elf::Elf;
 use kinglet_workshop::emulator::Emulator;
 use kinglet_workshop::firmware;
@@ -18,15 +19,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The board of the example: its start-up code is for this one.
-const MACHINE: &Machine = &MACHINES[0];
-
-/// What the compiler must know of its core.
-const CORE: [&str; 4] = [
-    "-mcpu=cortex-m4",
-    "-mthumb",
-    "-mfloat-abi=hard",
-    "-mfpu=fpv4-sp-d16",
-];
+const MACHINE: &Machine = DEFAULT_MACHINE;
 
 const STRICT: [&str; 5] = ["-std=c11", "-O2", "-Wall", "-Wextra", "-Wpedantic"];
 
@@ -169,7 +162,7 @@ fn compile(library: &Path, program: &Path, macros: [String; 5]) -> Result<PathBu
     let mut compiler = Command::new(ARM_GCC);
     compiler
         .current_dir(example())
-        .args(CORE)
+        .args(core_options(MACHINE.core))
         .args(STRICT)
         .args(LINK)
         .args(macros)
@@ -183,6 +176,16 @@ fn compile(library: &Path, program: &Path, macros: [String; 5]) -> Result<PathBu
     run_command(compiler.stdout(std::io::stderr()))
         .map_err(|_| anyhow!("{ARM_GCC} does not build {program}; why is above"))?;
     Ok(elf)
+}
+
+/// What the compiler must know of a core: the FPU follows from its name.
+fn core_options(core: &Core) -> [String; 3] {
+    let floats = if core.has_fpu { "hard" } else { "soft" };
+    [
+        format!("-mcpu={}", core.cpu),
+        "-mthumb".to_owned(),
+        format!("-mfloat-abi={floats}"),
+    ]
 }
 
 /// A string literal of C: every byte by its number, so that none means

@@ -3,7 +3,7 @@
 use crate::qemu::stream;
 use crate::report::Report;
 use anyhow::{Context, Result};
-use kinglet_protocol::{Machine, MACHINES};
+use kinglet_targets::DEFAULT_MACHINE;
 use kinglet_workshop::emulator::Emulator;
 use kinglet_workshop::prompt::Sampling;
 use kinglet_workshop::setup::{ensure_qemu, ensure_target};
@@ -34,13 +34,13 @@ pub struct Args {
 
 /// The command `demo`.
 pub fn run(args: &Args) -> Result<()> {
-    let machine: &'static Machine = &MACHINES[0];
+    let machine = DEFAULT_MACHINE;
     step(&format!(
         "looking for QEMU and the Rust target {}",
-        machine.target
+        machine.core.triple
     ));
     ensure_qemu()?;
-    ensure_target(machine.target)?;
+    ensure_target(machine.core.triple)?;
     step("building the program kinglet");
     let kinglet = build_kinglet()?;
     let image = quantize(&kinglet)?;
@@ -49,7 +49,7 @@ pub fn run(args: &Args) -> Result<()> {
         machine.name
     ));
     let emulator = Emulator::prepare(machine, &image, false)?;
-    step(&format!("booting a {} in QEMU\n", machine.core));
+    step(&format!("booting a {} in QEMU\n", machine.core.title));
     let mut out = io::stdout();
     write!(out, "{PROMPT}").and_then(|()| out.flush())?;
     let request = Sampling::greedy(args.n).request(PROMPT.as_bytes(), false)?;

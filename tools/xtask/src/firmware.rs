@@ -1,7 +1,7 @@
 //! `cargo xtask firmware`: the firmware for an emulated machine.
 
 use anyhow::Result;
-use kinglet_protocol::Machine;
+use kinglet_targets::{Machine, DEFAULT_MACHINE};
 use kinglet_workshop::elf::Elf;
 use kinglet_workshop::firmware::build;
 use kinglet_workshop::prompt::machine_parser;
@@ -16,7 +16,7 @@ use std::path::PathBuf;
     cargo xtask firmware --json")]
 pub struct Args {
     /// The machine
-    #[arg(long, default_value = "mps2-an386", value_parser = machine_parser())]
+    #[arg(long, default_value = DEFAULT_MACHINE.name, value_parser = machine_parser())]
     machine: &'static Machine,
     /// The image to link in; without it the firmware expects QEMU to load one
     #[arg(long, value_name = "FILE")]

@@ -1,5 +1,6 @@
 //! `cargo xtask`: Kinglet's chores, one file per purpose.
 
+mod bench;
 mod boards;
 mod book;
 mod capi;
@@ -32,7 +33,7 @@ enum Command {
     Qemu(qemu::Args),
     Firmware(firmware::Args),
     Board(boards::Args),
-    Bench(kinglet_bench_tool::Args),
+    Bench(bench::Args),
     Sizes(sizes::Args),
     Intents(kinglet_intents::Args),
     Book(book::Args),
@@ -64,7 +65,7 @@ impl Command {
             Command::Qemu(args) => qemu::run(args),
             Command::Firmware(args) => firmware::run(args),
             Command::Board(args) => boards::run(args),
-            Command::Bench(args) => kinglet_bench_tool::run(args),
+            Command::Bench(args) => bench::run(args),
             Command::Sizes(args) => sizes::run(args),
             Command::Intents(args) => kinglet_intents::run(args),
             Command::Book(args) => book::run(args),

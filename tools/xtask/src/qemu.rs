@@ -3,7 +3,8 @@
 use crate::report::Report;
 use crate::text::TextStream;
 use anyhow::{bail, Result};
-use kinglet_protocol::{Machine, Request};
+use kinglet_protocol::Request;
+use kinglet_targets::{Machine, DEFAULT_MACHINE};
 use kinglet_workshop::emulator::{Answer, Emulator, Token};
 use kinglet_workshop::prompt::{machine_parser, Origin, Prompt, Sampling};
 use std::io::{self, Write};
@@ -29,7 +30,7 @@ use std::path::PathBuf;
     cargo xtask qemu --image large.kgl --load --prompt Once --temperature 0.8 --seed 7")]
 pub struct Args {
     /// The machine
-    #[arg(long, default_value = "mps2-an386", value_parser = machine_parser())]
+    #[arg(long, default_value = DEFAULT_MACHINE.name, value_parser = machine_parser())]
     machine: &'static Machine,
     /// The image, as `kinglet quantize` packs it
     #[arg(long, value_name = "FILE")]

@@ -1,7 +1,7 @@
 //! What a run took, for people and for programs.
 
 use anyhow::{Context, Result};
-use kinglet_protocol::Machine;
+use kinglet_targets::Machine;
 use kinglet_workshop::elf::Elf;
 use kinglet_workshop::emulator::{Answer, Emulator};
 use kinglet_workshop::table::{thousands, Table};
@@ -123,7 +123,7 @@ impl Report {
         let code = self.flash_bytes.saturating_sub(self.image_bytes);
         table.row(
             "machine",
-            self.machine.core,
+            self.machine.core.title,
             format!("{} in QEMU", self.machine.name),
         );
         table.row("flash", bytes(self.flash_bytes), "");

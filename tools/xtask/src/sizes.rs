@@ -3,6 +3,7 @@
 mod boards;
 
 use anyhow::Result;
+use kinglet_targets::Core;
 use kinglet_workshop::elf::{symbols, Elf};
 use kinglet_workshop::firmware::{build_smallest, Smallest};
 use kinglet_workshop::table::{thousands, Table};
@@ -11,11 +12,8 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
-/// What is measured: name and target.
-const CORES: [(&str, &str); 2] = [
-    ("Cortex-M4F", "thumbv7em-none-eabihf"),
-    ("Cortex-M0", "thumbv6m-none-eabi"),
-];
+/// The cores that are measured: one with and one without an FPU.
+const CORES: [&str; 2] = ["m4", "m0"];
 
 /// The rooms of the library, by the first of these that a symbol's name
 /// holds. The program itself is split into functions that stand for rooms,
@@ -89,7 +87,8 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let sizes = CORES
         .into_iter()
-        .map(|(core, target)| measure(core, target))
+        .filter_map(Core::named)
+        .map(measure)
         .collect::<Result<Vec<_>>>()?;
     let mut out = std::io::stdout();
     if args.json {
@@ -100,7 +99,8 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn measure(core: &'static str, target: &'static str) -> Result<Sizes> {
+fn measure(core: &Core) -> Result<Sizes> {
+    let target = core.triple;
     let with = build_smallest(target, "small", Smallest::Kinglet)?;
     let without = build_smallest(target, "small", Smallest::Without)?;
     let flash_bytes = Elf::read(&with)?.flash_bytes - Elf::read(&without)?.flash_bytes;
@@ -117,7 +117,7 @@ fn measure(core: &'static str, target: &'static str) -> Result<Sizes> {
     let fast_without = Elf::read(&build_smallest(target, "release", Smallest::Without)?)?;
     let everything = build_smallest(target, "small", Smallest::Everything)?;
     Ok(Sizes {
-        core,
+        core: core.title,
         target,
         flash_bytes,
         fast_flash_bytes: fast_with.flash_bytes - fast_without.flash_bytes,

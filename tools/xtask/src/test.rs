@@ -5,8 +5,7 @@ mod lost;
 use crate::boards::build_command;
 use anyhow::{bail, Result};
 use clap::ValueEnum;
-use kinglet_plan::Boards;
-use kinglet_protocol::{Machine, MACHINES};
+use kinglet_targets::{Boards, Machine, CORES, DEFAULT_MACHINE, MACHINES};
 use kinglet_workshop::firmware;
 use kinglet_workshop::setup::{
     ensure_arm_gcc, ensure_component, ensure_miri, ensure_qemu, ensure_target, ensure_user_qemu,
@@ -18,14 +17,6 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
-
-/// Cores without an operating system that the library must build for.
-const LIBRARY_TARGETS: [&str; 4] = [
-    "thumbv6m-none-eabi",
-    "thumbv7m-none-eabi",
-    "thumbv7em-none-eabihf",
-    "thumbv8m.main-none-eabihf",
-];
 
 /// The target of the AArch64 kernels' tests: a program for it needs neither
 /// a linker nor a library that the Rust toolchain does not bring along.
@@ -47,8 +38,8 @@ const LOGGING_BOARD: &str = "stm32f405";
 /// A small image that is in the repository.
 const TINY_IMAGE: &str = "core/tests/data/tiny.kgl";
 
-/// The cores that it is for.
-const TINY_IMAGE_TARGET: &str = "m4";
+/// Its arrangement of weights.
+const TINY_IMAGE_LAYOUT: &str = DEFAULT_MACHINE.core.layout;
 
 /// Run all checks and tests, or the named ones
 ///
@@ -57,7 +48,7 @@ const TINY_IMAGE_TARGET: &str = "m4";
 /// runs is a failure.
 ///
 ///   lint      rustfmt and clippy, workstation and firmware
-///   firmware  the library for four bare-metal targets, the firmware of all machines
+///   firmware  the library for all bare-metal targets, the firmware of all machines
 ///   docs      rustdoc without a warning
 ///   host      the tests of all crates but those in QEMU
 ///   aarch64   the kernels for AArch64 in QEMU, with and without dot products
@@ -122,15 +113,9 @@ impl Job {
             Job::Lint => {
                 ensure_component("fmt", "rustfmt")?;
                 ensure_component("clippy", "clippy")?;
-                machine_targets().into_iter().try_for_each(ensure_target)
+                core_targets().into_iter().try_for_each(ensure_target)
             }
-            Job::Firmware => {
-                let targets = LIBRARY_TARGETS.into_iter().chain(machine_targets());
-                targets
-                    .collect::<BTreeSet<_>>()
-                    .into_iter()
-                    .try_for_each(ensure_target)
-            }
+            Job::Firmware => core_targets().into_iter().try_for_each(ensure_target),
             Job::Docs | Job::Host => Ok(()),
             Job::Miri => ensure_miri(),
             Job::Aarch64 => {
@@ -138,7 +123,7 @@ impl Job {
                 ensure_user_qemu()
             }
             Job::Qemu | Job::Boards => {
-                machine_targets().into_iter().try_for_each(ensure_target)?;
+                core_targets().into_iter().try_for_each(ensure_target)?;
                 ensure_qemu()?;
                 if self == Job::Qemu {
                     ensure_arm_gcc()?;
@@ -182,8 +167,9 @@ impl Job {
     }
 }
 
-fn machine_targets() -> BTreeSet<&'static str> {
-    MACHINES.iter().map(|machine| machine.target).collect()
+/// The Rust targets of all cores.
+fn core_targets() -> BTreeSet<&'static str> {
+    CORES.iter().map(|core| core.triple).collect()
 }
 
 /// Cargo in the workspace of the firmware.
@@ -208,7 +194,7 @@ fn lint() -> Vec<Command> {
     for machine in MACHINES {
         // Code that has an image and code that expects one differ.
         let linked = root().join(TINY_IMAGE);
-        let linked = Some(linked).filter(|_| machine.layout_target == TINY_IMAGE_TARGET);
+        let linked = Some(linked).filter(|_| machine.core.layout == TINY_IMAGE_LAYOUT);
         let images = linked.into_iter().map(Some).chain([None]);
         commands.extend(images.map(|image| firmware_clippy(machine, image)));
     }
@@ -221,9 +207,9 @@ fn lint() -> Vec<Command> {
 fn firmware_clippy(machine: &Machine, image: Option<PathBuf>) -> Command {
     let mut clippy = firmware_cargo();
     clippy.args(["clippy", "--release", "--workspace"]);
-    clippy.args(["--target", machine.target, "--target-dir"]);
+    clippy.args(["--target", machine.core.triple, "--target-dir"]);
     clippy.arg(firmware::target());
-    clippy.args(["--features", &machine.features.join(",")]);
+    clippy.args(["--features", &firmware::features(machine)]);
     clippy.env("KINGLET_MACHINE", machine.name);
     match image {
         // Any bytes will do for samples: nothing runs here.
@@ -247,7 +233,7 @@ const LIBRARY_FEATURES: [&str; 5] = [
 
 fn build() -> Vec<Command> {
     let mut commands = Vec::new();
-    for target in LIBRARY_TARGETS {
+    for target in core_targets() {
         for features in LIBRARY_FEATURES {
             let mut library = cargo();
             library.args([
@@ -264,7 +250,7 @@ fn build() -> Vec<Command> {
     }
     for machine in MACHINES {
         commands.push(xtask(&["capi", "--library", machine.name]));
-        let fits = machine.layout_target == TINY_IMAGE_TARGET;
+        let fits = machine.core.layout == TINY_IMAGE_LAYOUT;
         let images = [None, Some(["--image", TINY_IMAGE])];
         for image in images.into_iter().take(1 + usize::from(fits)) {
             let mut firmware = xtask(&["firmware", "--machine", machine.name]);

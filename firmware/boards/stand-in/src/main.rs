@@ -6,8 +6,8 @@
 
 use cortex_m::Peripherals;
 use cortex_m_rt::entry;
-use kinglet_machine::{has_byte, read_byte, write_byte, MACHINE};
 use kinglet_board_common::{serve, SysTickClock, Wire};
+use kinglet_machine::{has_byte, read_byte, write_byte, MACHINE};
 
 #[entry]
 fn enter() -> ! {

@@ -26,7 +26,7 @@ fn main() -> ! {
     let spare: &[u8] = spare_ram().unwrap_or_default();
     let (first, second) = spare.split_at(spare.len() / 2);
     let slots = [first, second];
-    say!("Kinglet on a {} ({}).", MACHINE.core, MACHINE.name);
+    say!("Kinglet on a {} ({}).", MACHINE.core.title, MACHINE.name);
     for (number, bytes) in slots.iter().enumerate() {
         match Model::open(bytes) {
             Ok(model) => say!("image {number}: {model}"),

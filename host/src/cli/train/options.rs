@@ -6,7 +6,7 @@ use crate::train::fit::{fit, Room};
 use crate::train::quantized::WeightBits;
 use crate::train::settings::{Budget, Floats, Kind, Settings, Task};
 use anyhow::{Context, Result};
-use kinglet_plan::Boards;
+use kinglet_targets::Boards;
 use std::path::{Path, PathBuf};
 
 /// Train a model on texts of your own

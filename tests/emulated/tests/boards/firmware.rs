@@ -2,7 +2,7 @@
 //! `boards.toml` says, and in QEMU it prints what the workstation prints.
 
 use kinglet_emulated::run;
-use kinglet_plan::{Board, Boards, Region};
+use kinglet_targets::{Board, Boards, Region};
 use kinglet_tests::{arg, demo_checkpoint, folder, intents_checkpoint, json, root, stdout};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -13,12 +13,7 @@ fn boards() -> Vec<Board> {
 }
 
 fn chips() -> PathBuf {
-    root().join("tools/plan/chips.toml")
-}
-
-/// Boards, and chips that there is no firmware for.
-fn known() -> Boards {
-    Boards::load(Some(&chips())).expect("the repository's chips")
+    root().join("firmware/targets/chips.toml")
 }
 
 fn xtask(args: &[&str]) -> Value {
@@ -81,6 +76,28 @@ fn linker_scripts_say_what_the_table_of_boards_says() {
     assert_eq!(of_boards.count(), folders, "a folder of no known board");
 }
 
+/// Folders of boards are copied to other places, so each says by itself what it
+/// is compiled for.
+#[test]
+fn folders_say_the_target_that_the_table_says() {
+    for board in boards() {
+        let path = root().join("firmware/boards").join(&board.name);
+        let config = std::fs::read_to_string(path.join(".cargo/config.toml"));
+        let config = config.expect("every board has a configuration");
+        let triple = board.core.triple;
+        for line in [
+            format!("target = \"{triple}\""),
+            format!("[target.{triple}]"),
+        ] {
+            assert!(
+                config.lines().any(|found| found == line),
+                "{}: {line}",
+                board.name
+            );
+        }
+    }
+}
+
 /// Board, or the machine that stands in for one; text and stack when this was
 /// last looked at.
 const SIZES: [(&str, u64, Option<u64>); 12] = [
@@ -122,7 +139,8 @@ fn the_firmware_fits_where_the_table_says() {
             near(name, found, stack, INTERRUPT_BYTES);
         }
     }
-    let (boards, known) = (boards(), known());
+    let boards = boards();
+    let known = Boards::with_chips().expect("the repository's chips");
     for size in sizes {
         let board = size["board"].as_str().expect("a name");
         let board = known.named(board).expect("a board or a chip");
@@ -248,11 +266,13 @@ fn firmware_and_model_in_one_file_are_all_that_a_board_needs() {
     let folder = folder();
     let intents = intents_checkpoint();
     let light = "please turn on the light";
-    let boards = [
-        ("microbit-v1", "microbit", intents, light),
-        ("stm32f405", "netduinoplus2", demo_checkpoint(), "Once upon"),
+    let checkpoints = [
+        ("microbit-v1", intents, light),
+        ("stm32f405", demo_checkpoint(), "Once upon"),
     ];
-    for (board, machine, checkpoint, prompt) in boards {
+    let boards = Boards::load(None).expect("the repository's boards");
+    for (board, checkpoint, prompt) in checkpoints {
+        let machine = boards.named(board).expect("a board").qemu.as_deref();
         let image = image(folder.path(), &checkpoint, board, "int4");
         let asked = ["--prompt", prompt, "-n", "20"];
         let expected = answer(board, &image, &asked);
@@ -265,7 +285,7 @@ fn firmware_and_model_in_one_file_are_all_that_a_board_needs() {
             "--",
             "qemu-system-arm",
             "-machine",
-            machine,
+            machine.expect("a board that QEMU has"),
             "-device",
             &loader,
         ];

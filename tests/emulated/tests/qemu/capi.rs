@@ -1,6 +1,7 @@
 //! A program in C computes what the workstation computes, without a panic.
 
 use kinglet_emulated::run;
+use kinglet_targets::DEFAULT_MACHINE;
 use kinglet_tests::{arg, demo_image, file, folder, intents_checkpoint, json, root, stdout};
 use serde_json::Value;
 use std::path::Path;
@@ -78,7 +79,8 @@ fn what_the_book_shows_is_c() {
     let folder = folder();
     let path = file(folder.path(), "shown.c", program);
     let checked = Command::new("arm-none-eabi-gcc")
-        .args(["-mcpu=cortex-m4", "-mthumb", "-std=c11", "-ffreestanding"])
+        .arg(format!("-mcpu={}", DEFAULT_MACHINE.core.cpu))
+        .args(["-mthumb", "-std=c11", "-ffreestanding"])
         .args(["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only"])
         .arg("-I")
         .arg(root().join("firmware/capi/include"))

@@ -2,21 +2,11 @@
 //! workstation generates, to the bit.
 
 use kinglet_emulated::run;
+use kinglet_targets::{Core, Machine, DEFAULT_MACHINE, MACHINES};
 use kinglet_tests::{arg, json, kept_folder, stdout};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-
-/// Machines and what images for them are packed for.
-const MACHINES: [(&str, &str); 7] = [
-    ("mps2-an386", "m4"),
-    ("mps2-an385", "m3"),
-    ("mps2-an385-m0", "m0"),
-    ("microbit", "m0"),
-    ("mps2-an500", "m7"),
-    ("mps2-an505", "m33"),
-    ("mps3-an547", "m55"),
-];
 
 fn folder() -> PathBuf {
     kept_folder("machines")
@@ -75,17 +65,18 @@ fn packed_version(
 
 #[test]
 fn every_machine_generates_what_the_workstation_generates() {
-    for (machine, target) in MACHINES {
+    for machine in MACHINES {
         for version in VERSIONS {
             for weights in ["int4", "int8"] {
-                generates_the_same(machine, target, version, weights);
+                generates_the_same(machine, version, weights);
             }
         }
     }
 }
 
-fn generates_the_same(machine: &str, target: &str, version: (&str, &[&str]), weights: &str) {
-    let image = packed_version("small", version, weights, target);
+fn generates_the_same(machine: &Machine, version: (&str, &[&str]), weights: &str) {
+    let (machine, core) = (machine.name, machine.core);
+    let image = packed_version("small", version, weights, core.name);
     let expected = expected(version, weights, &image);
     let args = ["qemu", "--machine", machine, "--image", arg(&image)];
     let output = run(&[&args[..], &GENERATE].concat());
@@ -108,11 +99,16 @@ const GENERATE: [&str; 6] = [
 ];
 
 /// What the workstation generates: the same from this image and from the one
-/// that is packed for a Cortex-M4.
+/// that is packed for the core that images are packed for by default.
 fn expected(version: (&str, &[&str]), weights: &str, image: &Path) -> Value {
     let on_workstation =
         |image: &Path| json(&[&["run", arg(image), "--ignore-end"][..], &GENERATE].concat());
-    let expected = on_workstation(&packed_version("small", version, weights, "m4"));
+    let expected = on_workstation(&packed_version(
+        "small",
+        version,
+        weights,
+        DEFAULT_MACHINE.core.name,
+    ));
     assert_eq!(on_workstation(image), expected, "{}", image.display());
     expected
 }
@@ -124,7 +120,8 @@ fn the_kernels_of_every_machine_pass_and_are_counted() {
     assert!(output.status.success(), "{errors}");
     let results: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let list = |key: &str| results[key].as_array().cloned().unwrap_or_default();
-    for (machine, _) in MACHINES {
+    for machine in MACHINES {
+        let (has_room, machine) = (machine.spare.bytes > 0, machine.name);
         let of_machine = |entry: &&Value| entry["machine"] == machine;
         let checks = list("checks");
         let checks: Vec<_> = checks.iter().filter(of_machine).collect();
@@ -136,28 +133,33 @@ fn the_kernels_of_every_machine_pass_and_are_counted() {
         let kernels = list("kernels");
         let shapes = kernels.iter().filter(of_machine).count();
         // Where RAM is short, only the smallest matrix fits.
-        assert_eq!(
-            shapes,
-            if machine == "microbit" { 2 } else { 12 },
-            "{machine}"
-        );
+        assert_eq!(shapes, if has_room { 12 } else { 2 }, "{machine}");
     }
     the_same_code_counts_the_same(&list("kernels"));
     a_better_past_is_noticed(&results);
 }
 
-/// The two machines that run Cortex-M0 code, with timers of different kinds.
+/// Machines that run the same code, with timers of different kinds or rates.
 fn the_same_code_counts_the_same(kernels: &[Value]) {
-    for weights in ["int8", "int4"] {
-        let count = |machine: &str| {
-            let kernel = kernels
-                .iter()
-                .find(|k| k["machine"] == machine && k["weights"] == weights && k["cols"] == 64);
-            kernel.and_then(|k| k["instructions_per_mac"].as_f64())
-        };
-        let (large, small) = (count("mps2-an385-m0").unwrap(), count("microbit").unwrap());
-        assert!((large / small - 1.0).abs() < 0.002, "{large} {small}");
+    let count = |machine: &Machine, weights: &str| {
+        let kernel = kernels
+            .iter()
+            .find(|k| k["machine"] == machine.name && k["weights"] == weights && k["cols"] == 64);
+        let count = kernel.and_then(|k| k["instructions_per_mac"].as_f64());
+        count.expect(machine.name)
+    };
+    let mut compared = 0;
+    for machine in MACHINES {
+        let first = Machine::of(machine.core.first_of_code()).expect("a machine");
+        compared += usize::from(machine != first);
+        for weights in ["int8", "int4"] {
+            let (found, expected) = (count(machine, weights), count(first, weights));
+            let off = found / expected - 1.0;
+            assert!(off.abs() < 0.002, "{}: {found} {expected}", machine.name);
+        }
     }
+    // The small one with a Cortex-M0, and that with a Cortex-M7.
+    assert_eq!(compared, 2);
 }
 
 /// `--compare` finds figures that were better, and only those.
@@ -165,7 +167,7 @@ fn a_better_past_is_noticed(results: &Value) {
     let compare = |results: &Value| {
         let path = folder().join("before.json");
         std::fs::write(&path, results.to_string()).unwrap();
-        let machine = ["--machine", "mps2-an386", "--kernels-only"];
+        let machine = ["--machine", DEFAULT_MACHINE.name, "--kernels-only"];
         run(&[&["bench", "--compare", arg(&path)][..], &machine].concat())
     };
     assert_eq!(compare(results).status.code(), Some(0));
@@ -183,7 +185,9 @@ fn a_better_past_is_noticed(results: &Value) {
 /// on the width of the weights.
 #[test]
 fn the_parts_of_a_token_are_the_whole() {
-    for machine in ["mps2-an386", "mps2-an385"] {
+    for core in ["m4", "m3"] {
+        let machine = Core::named(core).and_then(Machine::of);
+        let machine = machine.expect("a machine").name;
         let output = run(&["bench", "--json", "--machine", machine]);
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{machine}: {errors}");
@@ -210,32 +214,22 @@ fn the_parts_of_a_token_are_the_whole() {
 
 #[test]
 fn an_image_for_other_cores_is_refused_with_advice() {
-    let image = packed("refused", "int4", "m4");
-    for load in [&[][..], &["--load"]] {
-        let machine = [
-            "qemu",
-            "--machine",
-            "mps2-an385",
-            "--prompt",
-            "a",
-            "--image",
-        ];
-        let output = run(&[&machine[..], &[arg(&image)], load].concat());
-        let errors = String::from_utf8_lossy(&output.stderr);
+    let image = packed("refused", "int4", DEFAULT_MACHINE.core.name);
+    let refused = |machine: &Machine, load: &[&str]| {
+        let args = ["qemu", "--machine", machine.name, "--prompt", "a"];
+        let output = run(&[&args[..], &["--image", arg(&image)], load].concat());
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
         assert_eq!(output.status.code(), Some(1), "{errors}");
-        assert!(errors.contains("pack"), "{errors}");
+        errors
+    };
+    let others = |machine: &&Machine| machine.core.layout != DEFAULT_MACHINE.core.layout;
+    for machine in MACHINES.iter().filter(others) {
+        let advice = format!("pack it with --target {}", machine.core.name);
+        let error = refused(machine, &[]);
+        assert!(error.contains(&advice), "{}: {error}", machine.name);
+        let error = refused(machine, &["--load"]);
+        let has_room = machine.spare.bytes > 0;
+        let said = if has_room { "pack" } else { "no spare RAM" };
+        assert!(error.contains(said), "{}: {error}", machine.name);
     }
-    let output = run(&[
-        "qemu",
-        "--machine",
-        "microbit",
-        "--load",
-        "--prompt",
-        "a",
-        "--image",
-        arg(&image),
-    ]);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{errors}");
-    assert!(errors.contains("no spare RAM"), "{errors}");
 }

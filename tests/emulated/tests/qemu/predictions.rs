@@ -2,19 +2,10 @@
 //! within 2 %, variables to the byte.
 
 use kinglet_emulated::run;
+use kinglet_targets::{Machine, CORES, DEFAULT_MACHINE};
 use kinglet_tests::{arg, demo_checkpoint, file, folder, json, stdout};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
-
-/// Cores, and machines that run their code.
-const CORES: [(&str, &str); 6] = [
-    ("m0", "mps2-an385-m0"),
-    ("m3", "mps2-an385"),
-    ("m4", "mps2-an386"),
-    ("m7", "mps2-an500"),
-    ("m33", "mps2-an505"),
-    ("m55", "mps3-an547"),
-];
 
 /// Models of shapes that no coefficient was fitted to: version, layers,
 /// channels, hidden channels, vocabulary, channels of a head, state.
@@ -136,7 +127,9 @@ fn instructions_are_predicted_within_2_percent() {
         ));
     }
     let mut wrong = Vec::new();
-    for (core, machine) in CORES {
+    for core in CORES {
+        let machine = Machine::of(core).expect(core.name).name;
+        let core = core.name;
         let boards = boards(folder.path(), core);
         for (name, checkpoint, options) in &models {
             let image = packed(folder.path(), name, checkpoint, core, options);
@@ -155,10 +148,11 @@ fn instructions_are_predicted_within_2_percent() {
 #[test]
 fn variables_are_predicted_to_the_byte() {
     let folder = folder();
-    let boards = boards(folder.path(), "m4");
+    let core = DEFAULT_MACHINE.core.name;
+    let boards = boards(folder.path(), core);
     for weights in ["int4", "int8"] {
         let options = ["--weights", weights];
-        let image = packed(folder.path(), weights, &demo_checkpoint(), "m4", &options);
+        let image = packed(folder.path(), weights, &demo_checkpoint(), core, &options);
         let built = xtask(&["firmware", "--image", arg(&image), "--json"]);
         let ram = plan(&image, &boards)["ram"].clone();
         let bytes = |key: &str| ram[key].as_u64().expect("a number");

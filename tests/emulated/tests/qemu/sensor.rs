@@ -2,6 +2,7 @@
 //! does, and finds what is not normal.
 
 use kinglet_emulated::run;
+use kinglet_targets::DEFAULT_MACHINE;
 use kinglet_tests::{arg, folder};
 use serde_json::Value;
 use std::fs;
@@ -19,7 +20,7 @@ fn number(value: &Value) -> f64 {
 
 #[test]
 fn the_board_scores_as_the_workstation_and_finds_faults() {
-    for machine in ["mps2-an386", "microbit"] {
+    for machine in [DEFAULT_MACHINE.name, "microbit"] {
         let report = watch(&["--machine", machine]);
         let windows = report["board"].as_array().unwrap();
         assert_eq!(windows.len(), 384);

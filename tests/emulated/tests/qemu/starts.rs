@@ -2,12 +2,14 @@
 //! workstation computes, to the bit.
 
 use kinglet_emulated::{assert_same, failure, qemu};
+use kinglet_targets::{Core, Machine};
 use kinglet_tests::{arg, demo_checkpoint, json, kept_folder, stdout};
 use std::path::{Path, PathBuf};
 
-/// The demo model for a machine's family of cores, and what else its firmware
-/// is asked.
-fn on(folder: &Path, machine: &'static str, target: &str) -> (PathBuf, [&'static str; 2]) {
+/// The demo model for a core, and the machine that runs it.
+fn on(folder: &Path, target: &str) -> (PathBuf, [&'static str; 2]) {
+    let core = Core::named(target).expect("a core of the table");
+    let machine = Machine::of(core).expect("a machine").name;
     let (checkpoint, image) = (demo_checkpoint(), folder.join(format!("{target}.kgl")));
     let pack = ["quantize", arg(&checkpoint), "-o", arg(&image)];
     let args = ["--weights", "int4", "--target", target];
@@ -19,8 +21,8 @@ fn on(folder: &Path, machine: &'static str, target: &str) -> (PathBuf, [&'static
 fn slices_are_those_of_a_whole_step() {
     let folder = kept_folder("slices");
     let args = ["--prompt", "Once upon", "-n", "3", "--every-logits"];
-    for (machine, target) in [("mps2-an386", "m4"), ("mps2-an385-m0", "m0")] {
-        let (image, machine) = on(&folder, machine, target);
+    for target in ["m4", "m0"] {
+        let (image, machine) = on(&folder, target);
         let most = |slices: &str| {
             let board = [&machine[..], &["--slices", slices]].concat();
             assert_same(&image, &args, &board);
@@ -49,7 +51,7 @@ fn seventh(folder: &Path) -> PathBuf {
 #[test]
 fn slices_and_losses_of_power_change_nothing_in_any_start() {
     let folder = kept_folder("ties");
-    let (demo, _) = on(&folder, "mps2-an386", "m4");
+    let (demo, _) = on(&folder, "m4");
     for image in [demo, seventh(&folder)] {
         let text = ["--prompt", "A dog. A cat.", "-n", "5", "--json"];
         let whole = json(&[&["run", arg(&image), "--ignore-end"], &text[..]].concat());
@@ -77,7 +79,7 @@ fn slices_and_losses_of_power_change_nothing_in_any_start() {
 fn a_primed_image_goes_on_as_on_the_workstation() {
     let folder = kept_folder("primed");
     let text = ["--prompt", "Once upon a time, there"];
-    let (demo, _) = on(&folder, "mps2-an386", "m4");
+    let (demo, _) = on(&folder, "m4");
     let whole = json(
         &[
             &["run", arg(&demo), "--ignore-end", "-n", "9", "--json"],

@@ -4,27 +4,13 @@
 use super::dialogue::{Dialogue, READY};
 use super::{build, Answer};
 use anyhow::{bail, Context, Result};
-use kinglet_plan::Board;
 use kinglet_protocol::console::{Speed, Statistics};
-use kinglet_protocol::{Machine, ICOUNT_SHIFT, NANOS_PER_INSTRUCTION};
+use kinglet_targets::{Board, ICOUNT_SHIFT, NANOS_PER_INSTRUCTION};
 use kinglet_workshop::emulator::loader;
 use kinglet_workshop::firmware::build_stand_in;
 use kinglet_workshop::setup::{ensure_qemu, QEMU};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-/// Boards that QEMU has, and its names for them.
-const EMULATED: [(&str, &str); 2] = [("microbit-v1", "microbit"), ("stm32f405", "netduinoplus2")];
-
-/// For the others, a machine that has the core: one for each core.
-const STAND_INS: [(&str, &str); 6] = [
-    ("nrf52840-dk", "mps2-an386"),
-    ("stm32f103rg", "mps2-an385"),
-    ("pico", "mps2-an385-m0"),
-    ("nucleo-h743zi", "mps2-an500"),
-    ("pico2", "mps2-an505"),
-    ("ensemble-e8", "mps3-an547"),
-];
 
 /// What runs in QEMU.
 pub struct Emulated<'b> {
@@ -33,32 +19,17 @@ pub struct Emulated<'b> {
     /// The firmware.
     pub elf: PathBuf,
     /// QEMU's name of the machine.
-    machine: &'static str,
+    machine: &'b str,
     /// The first address of the model's flash.
     model_origin: u32,
     /// Whether virtual time is a count of instructions, and the clock right.
     counts: bool,
 }
 
-/// Whether QEMU has the board.
-pub fn is_emulated(board: &Board) -> bool {
-    machine_of(board, &EMULATED).is_some()
-}
-
-/// The machine that stands in for a board that QEMU does not have.
-pub fn stand_in(board: &Board) -> Option<&'static Machine> {
-    Machine::named(machine_of(board, &STAND_INS)?)
-}
-
-fn machine_of(board: &Board, table: &[(&str, &'static str)]) -> Option<&'static str> {
-    let entry = table.iter().find(|&&(name, _)| name == board.name);
-    entry.map(|&(_, machine)| machine)
-}
-
 impl<'b> Emulated<'b> {
     /// Builds what runs in QEMU.
     pub fn build(board: &'b Board) -> Result<Self> {
-        if let Some(machine) = machine_of(board, &EMULATED) {
+        if let Some(machine) = &board.qemu {
             return Ok(Self {
                 board,
                 elf: build(board)?,
@@ -68,7 +39,8 @@ impl<'b> Emulated<'b> {
                 counts: false,
             });
         }
-        let machine = stand_in(board)
+        let machine = board
+            .stand_in()
             .with_context(|| format!("QEMU has no {}, and nothing stands in for it", board.name))?;
         Ok(Self {
             board,
@@ -142,8 +114,6 @@ fn instructions_per_token(statistics: &Statistics) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::boards::known;
-    use kinglet_protocol::MACHINES;
 
     #[test]
     fn an_answer_is_text_and_stack() {
@@ -154,27 +124,5 @@ mod tests {
         // 15,625,000 instructions a second.
         assert_eq!(instructions_per_token(&statistics), Some(10_416_666));
         assert!(parse("the image has no tokenizer\r").is_none());
-    }
-
-    #[test]
-    fn every_board_runs_somewhere_and_every_core_has_one() {
-        let boards = known().expect("the repository's boards");
-        let mut stand_ins = Vec::new();
-        for board in boards.iter() {
-            let machine = stand_in(board);
-            assert_ne!(is_emulated(board), machine.is_some(), "{}", board.name);
-            if let Some(machine) = machine {
-                assert_eq!(super::super::target(board.core), machine.target);
-                let core = machine.core.trim_start_matches("Cortex-M");
-                let core = format!("m{}", core.trim_end_matches('F'));
-                assert_eq!(board.core.name(), core, "{}", board.name);
-                stand_ins.push(machine.name);
-            }
-        }
-        let machines = MACHINES.iter().filter(|machine| machine.spare.bytes > 0);
-        stand_ins.sort_unstable();
-        let mut names: Vec<_> = machines.map(|machine| machine.name).collect();
-        names.sort_unstable();
-        assert_eq!(stand_ins, names);
     }
 }

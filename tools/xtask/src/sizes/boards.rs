@@ -2,9 +2,9 @@
 //! same application on the machines that stand in for boards.
 
 use super::panics;
-use crate::boards::{build, chips, is_emulated, known, stand_in, Emulated};
+use crate::boards::{build, chips, Emulated};
 use anyhow::{Context, Result};
-use kinglet_plan::{Board, Boards};
+use kinglet_targets::{Board, Boards};
 use kinglet_workshop::elf::Sections;
 use kinglet_workshop::table::thousands;
 use kinglet_workshop::workspace::{build_kinglet, output, root, target_dir};
@@ -37,8 +37,8 @@ struct Sizes {
 pub fn run(json: bool) -> Result<()> {
     let boards = Boards::load(None)?;
     let mut sizes = boards.iter().map(measure).collect::<Result<Vec<_>>>()?;
-    for board in known()?.iter() {
-        if let Some(machine) = stand_in(board) {
+    for board in Boards::with_chips()?.iter() {
+        if let Some(machine) = board.stand_in() {
             sizes.push(measure_in_qemu(board, Some(machine.name))?);
         }
     }
@@ -76,7 +76,7 @@ pub fn run(json: bool) -> Result<()> {
 }
 
 fn measure(board: &Board) -> Result<Sizes> {
-    if is_emulated(board) {
+    if board.qemu.is_some() {
         return measure_in_qemu(board, None);
     }
     let elf = build(board)?;
@@ -120,7 +120,7 @@ fn image(board: &Board) -> Result<PathBuf> {
         quantize.arg(&image).args(["--weights", "int4"]);
         output(quantize.args(option).arg("--boards").arg(chips()))
     };
-    quantize(&demo, ["--target", board.core.name()])?;
+    quantize(&demo, ["--target", board.core.name])?;
     if std::fs::metadata(&image)?.len() <= u64::from(board.model().bytes) {
         return Ok(image);
     }

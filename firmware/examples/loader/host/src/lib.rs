@@ -1,7 +1,7 @@
 //! `cargo xtask loader`: a firmware that finds its models when it runs.
 
 use anyhow::{bail, Context, Result};
-use kinglet_protocol::Machine;
+use kinglet_targets::{Machine, DEFAULT_MACHINE};
 use kinglet_workshop::emulator::{Emulator, SLOTS};
 use kinglet_workshop::firmware::build_program;
 use kinglet_workshop::prompt::machine_parser;
@@ -21,7 +21,7 @@ use std::path::PathBuf;
     echo \"0 Once upon a time\" | cargo xtask loader --image stories.kgl")]
 pub struct Args {
     /// The machine
-    #[arg(long, default_value = "mps2-an386", value_parser = machine_parser())]
+    #[arg(long, default_value = DEFAULT_MACHINE.name, value_parser = machine_parser())]
     machine: &'static Machine,
     /// An image; at most two, and with none the firmware says so
     #[arg(long = "image", value_name = "FILE")]

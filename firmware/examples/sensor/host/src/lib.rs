@@ -5,7 +5,7 @@ mod run;
 mod score;
 
 use anyhow::{ensure, Context, Result};
-use kinglet_protocol::Machine;
+use kinglet_targets::{Machine, DEFAULT_MACHINE};
 use kinglet_workshop::prompt::machine_parser;
 use std::fs;
 use std::io::Write;
@@ -44,7 +44,7 @@ pub struct Args {
     run: bool,
 
     /// The machine
-    #[arg(long, default_value = "mps2-an386", value_parser = machine_parser(), requires = "run")]
+    #[arg(long, default_value = DEFAULT_MACHINE.name, value_parser = machine_parser(), requires = "run")]
     machine: &'static Machine,
 
     /// Which of the streams; the model has learned from those of 1

@@ -4,7 +4,7 @@ use super::process::{anomalous, normal, Fault};
 use super::score::{auc, kinds, model, threshold, Kind, Linear, WINDOW};
 use super::{seeds, TEST_SAMPLES, TRAIN_SAMPLES};
 use anyhow::{bail, ensure, Context, Result};
-use kinglet_protocol::Machine;
+use kinglet_targets::Machine;
 use kinglet_workshop::emulator::Emulator;
 use kinglet_workshop::firmware::build_program;
 use kinglet_workshop::setup::ensure_qemu;
@@ -120,10 +120,10 @@ pub fn run(machine: &'static Machine, seed: u64) -> Result<Report> {
 }
 
 fn quantize(machine: &Machine, folder: &Path) -> Result<PathBuf> {
-    let image = folder.join(format!("sensor-{}.kgl", machine.layout_target));
+    let image = folder.join(format!("sensor-{}.kgl", machine.core.name));
     let mut quantize = Command::new(build_kinglet()?);
     quantize.current_dir(root()).args(["quantize", MODEL]);
-    quantize.args(["--weights", "int8", "--target", machine.layout_target, "-o"]);
+    quantize.args(["--weights", "int8", "--target", machine.core.name, "-o"]);
     output(quantize.arg(&image))?;
     Ok(image)
 }

@@ -1,13 +1,16 @@
 //! Boards, as `boards.toml` and the files of users describe them.
 
-use kinglet::image::Layout;
-use serde::{Deserialize, Serialize};
+use crate::{Core, Machine, Region, CORES};
+use serde::de::{Deserialize, Deserializer, Error};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-/// The boards that come with the program.
+/// The boards that there is firmware for.
 const KNOWN: &str = include_str!("../boards.toml");
+
+/// Chips that there is none for.
+const CHIPS: &str = include_str!("../chips.toml");
 
 /// No file of boards is longer, so that a wrong file is not read for minutes.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -41,66 +44,8 @@ pub enum BoardsError {
     },
 }
 
-/// A range of addresses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Region {
-    /// The first address.
-    pub origin: u32,
-    /// Length in bytes.
-    pub bytes: u32,
-}
-
-impl Region {
-    /// The address behind the last byte.
-    pub fn end(self) -> u64 {
-        u64::from(self.origin) + u64::from(self.bytes)
-    }
-}
-
-/// The cores that there are kernels for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Core {
-    /// Cortex-M0 and M0+.
-    M0,
-    /// Cortex-M3.
-    M3,
-    /// Cortex-M4 with FPU.
-    M4,
-    /// Cortex-M7.
-    M7,
-    /// Cortex-M33 with FPU and DSP extension.
-    M33,
-    /// Cortex-M55.
-    M55,
-}
-
-impl Core {
-    /// The arrangement of weights that its kernels read.
-    pub fn layout(self) -> Layout {
-        match self {
-            Core::M0 | Core::M3 => Layout::Pairs,
-            Core::M4 | Core::M7 | Core::M33 => Layout::Rows4,
-            Core::M55 => Layout::Lanes16,
-        }
-    }
-
-    /// What `kinglet quantize --target` calls it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Core::M0 => "m0",
-            Core::M3 => "m3",
-            Core::M4 => "m4",
-            Core::M7 => "m7",
-            Core::M33 => "m33",
-            Core::M55 => "m55",
-        }
-    }
-}
-
 /// A board, and how its memory is divided.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Board {
     /// One word.
@@ -110,7 +55,8 @@ pub struct Board {
     /// The chip on it.
     pub chip: String,
     /// Its core.
-    pub core: Core,
+    #[serde(deserialize_with = "core")]
+    pub core: &'static Core,
     /// Flash for firmware and model.
     pub flash: Region,
     /// RAM for variables, model and stack.
@@ -124,16 +70,35 @@ pub struct Board {
     /// Clock of the core.
     pub clock_hz: u64,
     /// The chip's number in UF2 files, where its boot loader takes them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uf2_family: Option<u32>,
+    /// QEMU's name for the board, where QEMU has it.
+    pub qemu: Option<String>,
     /// An assumption: nothing here counts cycles.
     pub cycles_per_instruction: f64,
     /// What the assumption leaves out.
     pub assumption: String,
 }
 
+/// A core of the table, by its name.
+fn core<'de, D: Deserializer<'de>>(deserializer: D) -> Result<&'static Core, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    Core::named(&name).ok_or_else(|| {
+        let known: Vec<_> = CORES.iter().map(|core| core.name).collect();
+        D::Error::custom(format!(
+            "no core is called {name}; known are {}",
+            known.join(", ")
+        ))
+    })
+}
+
 impl Board {
-    /// Where the model lies: all flash behind the firmware.
+    /// The machine that stands in for the board where QEMU does not have it: one
+    /// with its core.
+    pub fn stand_in(&self) -> Option<&'static Machine> {
+        Machine::of(self.core).filter(|_| self.qemu.is_none())
+    }
+
+    /// Where the model lies: all flash after the firmware.
     pub fn model(&self) -> Region {
         Region {
             origin: self.flash.origin + self.application_bytes,
@@ -177,7 +142,7 @@ impl Board {
 }
 
 /// A list of boards.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Boards {
     #[serde(default)]
@@ -185,27 +150,41 @@ pub struct Boards {
 }
 
 impl Boards {
-    /// The boards that come with the program, and those in `file`.
+    /// The boards that there is firmware for, and those in `file`.
     ///
     /// # Errors
     /// The file cannot be read or is no list of boards.
     pub fn load(file: Option<&Path>) -> Result<Self, BoardsError> {
-        let mut boards = parse(KNOWN).map_err(|reason| BoardsError::File {
-            path: "boards.toml".into(),
-            reason,
-        })?;
+        let mut boards = Self::default();
+        boards.add(Path::new("boards.toml"), KNOWN)?;
         if let Some(path) = file {
             let text = read(path).map_err(|error| BoardsError::Io {
                 path: path.to_path_buf(),
                 error,
             })?;
-            let added = parse(&text).map_err(|reason| BoardsError::File {
-                path: path.to_path_buf(),
-                reason,
-            })?;
-            added.board.into_iter().for_each(|board| boards.put(board));
+            boards.add(path, &text)?;
         }
         Ok(boards)
+    }
+
+    /// The boards that there is firmware for, and the chips that there is none
+    /// for.
+    ///
+    /// # Errors
+    /// None, which a test shows.
+    pub fn with_chips() -> Result<Self, BoardsError> {
+        let mut boards = Self::load(None)?;
+        boards.add(Path::new("chips.toml"), CHIPS)?;
+        Ok(boards)
+    }
+
+    fn add(&mut self, path: &Path, text: &str) -> Result<(), BoardsError> {
+        let added = parse(text).map_err(|reason| BoardsError::File {
+            path: path.to_path_buf(),
+            reason,
+        })?;
+        added.board.into_iter().for_each(|board| self.put(board));
+        Ok(())
     }
 
     /// Adds a board; one of its name goes.
@@ -296,7 +275,7 @@ mod tests {
         let pico = boards.named("pico").unwrap();
         assert_eq!(pico.model().origin, 0x1002_0000);
         assert_eq!(pico.model().end(), pico.flash.end());
-        assert_eq!(pico.core.layout(), Layout::Pairs);
+        assert_eq!(pico.core.name, "m0");
         let error = boards.named("pico3").unwrap_err().to_string();
         assert!(
             error.contains("pico3") && error.contains("stm32f405"),
@@ -332,9 +311,26 @@ mod tests {
         let error = changed("name = \"pico\"", "name = \"\"");
         assert!(error.contains("one word"), "{error}");
         let error = changed("core = \"m0\"", "core = \"m1\"");
-        assert!(error.starts_with("line 17: "), "{error}");
+        let core = "line 18: no core is called m1; known are m0, ";
+        assert!(error.starts_with(core), "{error}");
         let error = changed("title", "titel");
         assert!(!error.contains('\n') && error.contains("titel"), "{error}");
+    }
+
+    #[test]
+    fn every_board_runs_somewhere_and_every_core_has_a_stand_in() {
+        let boards = Boards::with_chips().unwrap();
+        let stand_ins: Vec<_> = boards.iter().filter_map(Board::stand_in).collect();
+        for board in boards.iter() {
+            assert_ne!(board.qemu.is_some(), board.stand_in().is_some());
+        }
+        for core in CORES {
+            assert!(
+                stand_ins.contains(&Machine::of(core).unwrap()),
+                "{}",
+                core.name
+            );
+        }
     }
 
     #[test]

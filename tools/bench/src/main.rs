@@ -10,14 +10,16 @@ mod slices;
 mod tokens;
 
 use anyhow::{bail, Context, Result};
+use clap::Parser;
 use kernels::{Kernel, KernelCode, Norm, Sample, State};
-use kinglet_protocol::{Machine, MACHINES};
+use kinglet_targets::{Machine, MACHINES};
 use kinglet_workshop::prompt::machine_parser;
 use kinglet_workshop::setup::ensure_qemu;
 use serde::{Deserialize, Serialize};
 use slices::Slices;
 use std::io::Write;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use tokens::Tokens;
 
 /// Count the instructions of kernels and of tokens on emulated machines
@@ -26,21 +28,26 @@ use tokens::Tokens;
 /// twins, then counts them; a wrong sum is exit code 1. Tokens are those of the
 /// demo model and of a random one of about 2 M parameters. Instructions are
 /// not cycles: QEMU models neither pipeline nor flash.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  \
+#[derive(Debug, clap::Parser)]
+#[command(
+    name = "cargo xtask bench",
+    bin_name = "cargo xtask bench",
+    max_term_width = 100,
+    after_help = "Examples:\n  \
     cargo xtask bench\n  \
     cargo xtask bench --machine mps2-an386 --machine mps3-an547\n  \
     cargo xtask bench --json > before.json\n  \
     cargo xtask bench --compare before.json\n  \
-    cargo xtask bench --coefficients > tools/plan/cores.toml")]
-pub struct Args {
+    cargo xtask bench --coefficients > host/src/plan/cores.toml"
+)]
+struct Args {
     /// A machine; may be given several times [default: all]
     #[arg(long, value_name = "NAME", value_parser = machine_parser())]
     machine: Vec<&'static Machine>,
     /// Leave the tokens out
     #[arg(long)]
     kernels_only: bool,
-    /// Print the coefficients that `kinglet plan` predicts tokens from (tools/plan/cores.toml) instead
+    /// Print the coefficients that `kinglet plan` predicts tokens from (host/src/plan/cores.toml) instead
     ///
     /// From the counts of the kernels, and from tokens of random models of
     /// every version.
@@ -98,8 +105,18 @@ struct Results {
     code: Vec<KernelCode>,
 }
 
-/// The command `bench`.
-pub fn run(args: &Args) -> Result<()> {
+/// Exit code 0 is success, 1 failure, 2 bad use.
+fn main() -> ExitCode {
+    match run(&Args::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(args: &Args) -> Result<()> {
     ensure_qemu()?;
     let before = args.compare.as_deref().map(compare::read).transpose()?;
     let machines: Vec<&'static Machine> = if args.machine.is_empty() {
@@ -125,11 +142,11 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 fn measure(machine: &'static Machine, with_tokens: bool, results: &mut Results) -> Result<()> {
-    eprintln!("==> {} on {}: kernels", machine.core, machine.name);
+    eprintln!("==> {} on {}: kernels", machine.core.title, machine.name);
     let measured = kernels::measure(machine, results)?;
     // Where no image can be loaded there is no room for such models.
     if with_tokens && machine.spare.bytes > 0 {
-        eprintln!("==> {} on {}: tokens", machine.core, machine.name);
+        eprintln!("==> {} on {}: tokens", machine.core.title, machine.name);
         tokens::measure(machine, &measured, results)?;
     }
     Ok(())

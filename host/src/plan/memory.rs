@@ -1,7 +1,7 @@
 //! What a model needs of a board's memory, whether it fits, and what would.
 
-use crate::{Board, Core};
-use kinglet::image::{Bits, Header, StateFormat, HEADER_BYTES};
+use kinglet::image::{Bits, Header, Layout, StateFormat, HEADER_BYTES};
+use kinglet_targets::{Board, Core};
 
 /// Channels are tried in these steps where the version has no heads.
 const CHANNEL_STEP: u32 = 8;
@@ -21,7 +21,7 @@ pub struct Needs {
 
 impl Needs {
     /// The needs of the model with this header, packed for `core`.
-    pub fn new(header: &Header, core: Core) -> Self {
+    pub fn new(header: &Header, core: &Core) -> Self {
         let header = packed_for(header, core);
         let behind = [header.vocabulary, header.metadata, header.states];
         let behind: u64 = behind.iter().map(|span| u64::from(span.bytes)).sum();
@@ -34,10 +34,15 @@ impl Needs {
     }
 }
 
+/// The arrangement of weights that the core's kernels read.
+pub fn layout(core: &Core) -> Layout {
+    Layout::named(core.layout).expect("the table of cores has layouts of the engine")
+}
+
 /// The header of the same model for another core.
-pub fn packed_for(header: &Header, core: Core) -> Header {
+pub fn packed_for(header: &Header, core: &Core) -> Header {
     Header {
-        layout: core.layout(),
+        layout: layout(core),
         ..*header
     }
 }
@@ -182,8 +187,8 @@ fn narrowed(header: &Header, channels: u32) -> Header {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Boards;
-    use kinglet::image::{Layout, Span, TokenizerKind, Version};
+    use kinglet::image::{Span, TokenizerKind, Version};
+    use kinglet_targets::{Boards, DEFAULT_MACHINE};
 
     const NOWHERE: Span = Span {
         offset: 0,
@@ -235,7 +240,7 @@ mod tests {
     #[test]
     fn a_byte_decides() {
         let header = header(Version::V4, 128, 256);
-        let needs = Needs::new(&header, Core::M4);
+        let needs = Needs::new(&header, DEFAULT_MACHINE.core);
         let ram = needs.state_bytes + needs.scratch_bytes;
         let fit = |flash: u64, ram: u64| Fit::new(&header, &board(flash as u32, ram as u32));
         let exact = fit(needs.image_bytes, ram);
@@ -248,7 +253,7 @@ mod tests {
     #[test]
     fn blocks_are_used_where_all_logits_have_no_room() {
         let header = header(Version::V4, 64, 8192);
-        let needs = Needs::new(&header, Core::M4);
+        let needs = Needs::new(&header, DEFAULT_MACHINE.core);
         let ram = needs.state_bytes + needs.scratch_bytes_in_blocks;
         let fit = Fit::new(&header, &board(1 << 24, ram as u32));
         assert!(fit.fits() && fit.in_blocks && fit.ram_free == 0);
@@ -258,7 +263,7 @@ mod tests {
     #[test]
     fn advice_makes_it_fit() {
         let wide = header(Version::V4, 128, 256);
-        let image = |header: &Header| Needs::new(header, Core::M4).image_bytes as u32;
+        let image = |header: &Header| Needs::new(header, DEFAULT_MACHINE.core).image_bytes as u32;
         assert_eq!(advice(&wide, &board(1 << 20, 1 << 20)), None);
         let (int4, options) = changed(&wide, 2);
         let found = advice(&wide, &board(image(&int4), 1 << 20)).unwrap();
@@ -277,7 +282,7 @@ mod tests {
     #[test]
     fn a_matrix_state_is_halved_first() {
         let header = header(Version::V5, 128, 256);
-        let needs = Needs::new(&header, Core::M4);
+        let needs = Needs::new(&header, DEFAULT_MACHINE.core);
         let ram = needs.state_bytes / 2 + needs.scratch_bytes + 4096;
         let found = advice(&header, &board(1 << 21, ram as u32)).unwrap();
         assert_eq!((found.options, found.channels), (vec!["--state f16"], None));

@@ -6,15 +6,16 @@
 //! ([`TERMS`]). All coefficients are measured in QEMU by
 //! `cargo xtask bench --coefficients`, which prints `cores.toml`.
 
-use crate::Core;
+use super::layout;
 use kinglet::image::{
     round_up, Bits, Header, Kind, Part, StateFormat, Version, AFTER_LAYERS, BLOCK_ROWS, GROUP_COLS,
 };
+use kinglet_targets::Core;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// What was measured.
-const MEASURED: &str = include_str!("../cores.toml");
+const MEASURED: &str = include_str!("cores.toml");
 
 /// A matrix whose product with a vector a token needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,16 +44,16 @@ pub struct ProductCosts {
 
 impl ProductCosts {
     /// What a product has how many of: multiply-adds, rows.
-    pub fn sizes(core: Core, product: Product) -> (f64, f64) {
+    pub fn sizes(core: &Core, product: Product) -> (f64, f64) {
         let step = match product.bits {
-            Bits::Int8 => core.layout().step_cols(),
+            Bits::Int8 => layout(core).step_cols(),
             Bits::Int4 => GROUP_COLS,
         };
         let rows = round_up(product.rows, BLOCK_ROWS) as f64;
         (rows * round_up(product.cols, step) as f64, rows)
     }
 
-    fn of(&self, core: Core, product: Product) -> f64 {
+    fn of(&self, core: &Core, product: Product) -> f64 {
         let (macs, rows) = Self::sizes(core, product);
         self.mac * macs + self.row * rows + self.column * product.cols as f64 + self.product
     }
@@ -126,7 +127,7 @@ pub struct CoreCosts {
 
 impl CoreCosts {
     /// Instructions of all products of a token.
-    pub fn of_products(&self, core: Core, header: &Header) -> f64 {
+    pub fn of_products(&self, core: &Core, header: &Header) -> f64 {
         let cost = |product: Product| match product.bits {
             Bits::Int8 => self.int8.of(core, product),
             Bits::Int4 => self.int4.of(core, product),
@@ -146,9 +147,9 @@ pub fn version_key(version: Version) -> &'static str {
     }
 }
 
-/// The coefficients of all cores.
+/// The coefficients of all cores, by name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Costs(BTreeMap<Core, CoreCosts>);
+pub struct Costs(BTreeMap<String, CoreCosts>);
 
 impl Costs {
     /// What was measured; nothing if `cores.toml` cannot be read, which a
@@ -159,11 +160,8 @@ impl Costs {
 
     /// Instructions of a generated token, the likeliest, its choice included;
     /// nothing where the core or the version was not measured.
-    pub fn token(&self, core: Core, header: &Header) -> Option<u64> {
-        // The same code, and the same counts, as the tables of
-        // `docs/performance.md` show.
-        let core = if core == Core::M7 { Core::M4 } else { core };
-        let costs = self.0.get(&core)?;
+    pub fn token(&self, core: &Core, header: &Header) -> Option<u64> {
+        let costs = self.0.get(core.first_of_code().name)?;
         let rest = costs.rest.get(version_key(header.version))?;
         let cost = |name: &str| rest.get(name).copied().unwrap_or(0.0);
         let terms = terms(header).into_iter().zip(TERMS);
@@ -175,17 +173,19 @@ impl Costs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kinglet_targets::CORES;
 
     #[test]
     fn every_core_and_version_was_measured() {
         let costs: Costs = toml::from_str(MEASURED).unwrap();
-        for core in [Core::M0, Core::M3, Core::M4, Core::M33, Core::M55] {
-            let costs = &costs.0[&core];
+        for core in CORES {
+            let core = core.first_of_code().name;
+            let costs = &costs.0[core];
             assert!(costs.int8.mac > 0.0 && costs.int4.mac > 0.0);
             for version in ["v4", "v50", "v5", "v6", "v7"] {
                 let rest = &costs.rest[version];
                 assert!(rest.keys().all(|key| TERMS.contains(&key.as_str())));
-                assert!(rest["layer_channel"] > 0.0, "{core:?} {version}");
+                assert!(rest["layer_channel"] > 0.0, "{core} {version}");
             }
         }
     }
@@ -194,10 +194,11 @@ mod tests {
     fn a_product_is_padded_as_its_image() {
         let sizes = |core, bits| {
             let (rows, cols) = (5, 33);
+            let core = Core::named(core).unwrap();
             ProductCosts::sizes(core, Product { bits, rows, cols })
         };
-        assert_eq!(sizes(Core::M4, Bits::Int8), (8.0 * 36.0, 8.0));
-        assert_eq!(sizes(Core::M55, Bits::Int8), (8.0 * 48.0, 8.0));
-        assert_eq!(sizes(Core::M0, Bits::Int4), (8.0 * 64.0, 8.0));
+        assert_eq!(sizes("m4", Bits::Int8), (8.0 * 36.0, 8.0));
+        assert_eq!(sizes("m55", Bits::Int8), (8.0 * 48.0, 8.0));
+        assert_eq!(sizes("m0", Bits::Int4), (8.0 * 64.0, 8.0));
     }
 }

@@ -1,6 +1,7 @@
-//! The machines that the firmware runs on: a table of facts, nothing else.
-//! `firmware/qemu` takes memory and devices from it, `cargo xtask` the
-//! target and the command line of QEMU.
+//! The machines that QEMU emulates. The firmware takes memory and devices from
+//! this table, `cargo xtask` the core and the command line of QEMU.
+
+use crate::{equal, Core};
 
 /// QEMU's `-icount shift=`: virtual time advances 2^6 ns per instruction.
 pub const ICOUNT_SHIFT: u32 = 6;
@@ -10,11 +11,23 @@ pub const NANOS_PER_INSTRUCTION: u64 = 1 << ICOUNT_SHIFT;
 
 /// A range of addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "boards",
+    derive(serde::Deserialize),
+    serde(deny_unknown_fields)
+)]
 pub struct Region {
     /// The first address.
     pub origin: u32,
     /// Length in bytes.
     pub bytes: u32,
+}
+
+impl Region {
+    /// The address after the last byte.
+    pub const fn end(self) -> u64 {
+        self.origin as u64 + self.bytes as u64
+    }
 }
 
 /// How a UART is programmed.
@@ -71,19 +84,13 @@ pub struct Machine {
     /// QEMU's name for it.
     pub qemu: &'static str,
     /// The core that the code is for.
-    pub core: &'static str,
-    /// The Rust target that runs on it.
-    pub target: &'static str,
-    /// What `kinglet quantize --target` packs images for it with.
-    pub layout_target: &'static str,
-    /// Features of the firmware for it: those of cores that share a target.
-    pub features: &'static [&'static str],
+    pub core: &'static Core,
     /// Where code and a linked image lie.
     pub flash: Region,
     /// Where variables and the stack lie.
     pub ram: Region,
     /// Memory that the linker leaves alone: for an image that QEMU loads,
-    /// and for the buffers behind it. May have no bytes.
+    /// and for the buffers after it. May have no bytes.
     pub spare: Region,
     /// The console.
     pub uart: Uart,
@@ -110,56 +117,42 @@ const fn timer(kind: TimerKind, address: u32, hz: u32) -> Timer {
     Timer { kind, address, hz }
 }
 
-/// What the MPS2 boards with ARMv6-M and ARMv7-M cores have in common.
-const MPS2: Machine = Machine {
-    name: "",
-    qemu: "",
-    core: "",
-    target: "",
-    layout_target: "",
-    features: &[],
-    flash: region(0x0000_0000, 4 * MIB),
-    ram: region(0x2000_0000, 4 * MIB),
-    spare: region(0x2100_0000, 16 * MIB),
-    uart: cmsdk_uart(0x4000_4000, 0),
-    timer: timer(TimerKind::Cmsdk, 0x4000_0000, 25_000_000),
-};
+/// A core of the table.
+const fn core(name: &str) -> &'static Core {
+    match Core::named(name) {
+        Some(core) => core,
+        None => panic!("a machine has a core of the table"),
+    }
+}
 
-/// All machines. A new one is a new entry. The first is that of the demo.
+/// An MPS2 board with an ARMv6-M or ARMv7-M core.
+const fn mps2(qemu: &'static str, core_name: &str) -> Machine {
+    Machine {
+        name: qemu,
+        qemu,
+        core: core(core_name),
+        flash: region(0x0000_0000, 4 * MIB),
+        ram: region(0x2000_0000, 4 * MIB),
+        spare: region(0x2100_0000, 16 * MIB),
+        uart: cmsdk_uart(0x4000_4000, 0),
+        timer: timer(TimerKind::Cmsdk, 0x4000_0000, 25_000_000),
+    }
+}
+
+/// All machines. A new one is a row here. The first is the default.
 pub const MACHINES: &[Machine] = &[
-    Machine {
-        name: "mps2-an386",
-        qemu: "mps2-an386",
-        core: "Cortex-M4F",
-        target: "thumbv7em-none-eabihf",
-        layout_target: "m4",
-        ..MPS2
-    },
-    Machine {
-        name: "mps2-an385",
-        qemu: "mps2-an385",
-        core: "Cortex-M3",
-        target: "thumbv7m-none-eabi",
-        layout_target: "m3",
-        ..MPS2
-    },
+    mps2("mps2-an386", "m4"),
+    mps2("mps2-an385", "m3"),
     // Cortex-M0 code where there is room to measure it: a Cortex-M3 executes
     // the same instructions.
     Machine {
         name: "mps2-an385-m0",
-        qemu: "mps2-an385",
-        core: "Cortex-M0",
-        target: "thumbv6m-none-eabi",
-        layout_target: "m0",
-        ..MPS2
+        ..mps2("mps2-an385", "m0")
     },
     Machine {
         name: "microbit",
         qemu: "microbit",
-        core: "Cortex-M0",
-        target: "thumbv6m-none-eabi",
-        layout_target: "m0",
-        features: &[],
+        core: core("m0"),
         flash: region(0x0000_0000, 256 * KIB),
         ram: region(0x2000_0000, 16 * KIB),
         // All its RAM is the linker's.
@@ -172,36 +165,23 @@ pub const MACHINES: &[Machine] = &[
         timer: timer(TimerKind::Nrf51, 0x4000_8000, 16_000_000),
     },
     Machine {
-        name: "mps2-an500",
-        qemu: "mps2-an500",
-        core: "Cortex-M7",
-        target: "thumbv7em-none-eabihf",
-        layout_target: "m4",
         spare: region(0x6000_0000, 16 * MIB),
-        ..MPS2
+        ..mps2("mps2-an500", "m7")
     },
     // The secure addresses of memory and devices: that is the state in which
     // ARMv8-M cores start.
     Machine {
-        name: "mps2-an505",
-        qemu: "mps2-an505",
-        core: "Cortex-M33",
-        target: "thumbv8m.main-none-eabihf",
-        layout_target: "m4",
         flash: region(0x1000_0000, 4 * MIB),
         ram: region(0x3800_0000, 4 * MIB),
         spare: region(0x8000_0000, 16 * MIB),
         uart: cmsdk_uart(0x5020_0000, 32),
         timer: timer(TimerKind::Cmsdk, 0x5000_0000, 20_000_000),
-        ..MPS2
+        ..mps2("mps2-an505", "m33")
     },
     Machine {
         name: "mps3-an547",
         qemu: "mps3-an547",
-        core: "Cortex-M55",
-        target: "thumbv8m.main-none-eabihf",
-        layout_target: "m55",
-        features: &["m55"],
+        core: core("m55"),
         // The two tightly coupled memories: the vector table must lie at 0.
         flash: region(0x0000_0000, 512 * KIB),
         ram: region(0x3000_0000, 512 * KIB),
@@ -211,12 +191,15 @@ pub const MACHINES: &[Machine] = &[
     },
 ];
 
+/// The machine of the demo, and of commands that are given none.
+pub const DEFAULT_MACHINE: &Machine = &MACHINES[0];
+
 impl Machine {
     /// The machine with this name.
     pub const fn named(name: &str) -> Option<&'static Machine> {
         let mut i = 0;
         while i < MACHINES.len() {
-            if equal(MACHINES[i].name.as_bytes(), name.as_bytes()) {
+            if equal(MACHINES[i].name, name) {
                 return Some(&MACHINES[i]);
             }
             i += 1;
@@ -224,7 +207,14 @@ impl Machine {
         None
     }
 
-    /// The instructions that passed in so many ticks of the timer.
+    /// The machine that runs the code of this core and has room for images that
+    /// QEMU loads.
+    pub fn of(core: &Core) -> Option<&'static Machine> {
+        let mut machines = MACHINES.iter().filter(|machine| machine.spare.bytes > 0);
+        machines.find(|machine| machine.core == core)
+    }
+
+    /// The instructions that passed in `ticks` of the timer.
     pub const fn instructions(&self, ticks: u32) -> u64 {
         // 10^9 / 8,000,000 = 125 keeps the product small, and all rates are
         // multiples of 125 kHz.
@@ -232,18 +222,10 @@ impl Machine {
     }
 }
 
-/// `==` on slices is not `const`.
-const fn equal(a: &[u8], b: &[u8]) -> bool {
-    let mut i = 0;
-    while i < a.len() && i < b.len() && a[i] == b[i] {
-        i += 1;
-    }
-    i == a.len() && i == b.len()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::CORES;
 
     #[test]
     fn machines_are_found_by_their_whole_name() {
@@ -253,6 +235,16 @@ mod tests {
         assert_eq!(Machine::named("mps2-an38"), None);
         assert_eq!(Machine::named("mps2-an3866"), None);
         assert_eq!(Machine::named(""), None);
+    }
+
+    #[test]
+    fn every_core_has_one_machine_with_room() {
+        for core in CORES {
+            let machines = MACHINES.iter().filter(|machine| machine.core == core);
+            let with_room = machines.filter(|machine| machine.spare.bytes > 0);
+            assert_eq!(with_room.count(), 1, "{}", core.name);
+            assert_eq!(Machine::of(core).map(|machine| machine.core), Some(core));
+        }
     }
 
     #[test]
