@@ -1,69 +1,71 @@
-//! Names the instruction set of the target for `src/kernels`: stable rustc
-//! has no `target_feature` cfg for Thumb.
+//! Names the port of the target for `src/arch`: stable rustc has no
+//! `target_feature` cfg for Thumb.
 
 use std::env::var;
 
 /// Every cfg that this script may set.
-const NAMES: [&str; 12] = [
-    // Instruction sets.
+const NAMES: [&str; 10] = [
+    // Ports: a target has one of them.
+    "kinglet_armv6m",
+    "kinglet_armv7m",
     "kinglet_dsp",
+    "kinglet_mve",
+    "kinglet_neon",
+    "kinglet_portable",
+    "kinglet_x86",
+    // How a Cortex-M computes with floats: by its FPU, or by integers.
     "kinglet_fpu",
     "kinglet_soft",
-    "kinglet_x86",
-    "kinglet_neon",
-    "kinglet_mve",
+    // The assembler has to be told that an ARMv8-M core has the DSP extension.
     "kinglet_armv8m",
-    "kinglet_armv7m",
-    "kinglet_armv6m",
-    // Weight layouts that are compiled in.
-    "kinglet_rows4",
-    "kinglet_pairs",
-    "kinglet_lanes16",
 ];
+
+/// The same for the weight layouts that are compiled in.
+const LAYOUTS: [&str; 3] = ["kinglet_rows4", "kinglet_pairs", "kinglet_lanes16"];
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    println!("cargo:rustc-check-cfg=cfg({})", NAMES.join(", "));
+    let all = [&NAMES[..], &LAYOUTS].concat();
+    println!("cargo:rustc-check-cfg=cfg({})", all.join(", "));
     for name in names(&var("TARGET").unwrap_or_default()) {
         println!("cargo:rustc-cfg={name}");
     }
 }
 
 fn names(target: &str) -> Vec<&'static str> {
-    let all_layouts = var("CARGO_FEATURE_ALL_LAYOUTS").is_ok();
-    let m55 = var("CARGO_FEATURE_M55").is_ok();
-    let mut names = match target.split('-').next().unwrap_or_default() {
+    let has = |feature: &str| var(format!("CARGO_FEATURE_{feature}")).is_ok();
+    let architecture = target.split('-').next().unwrap_or_default();
+    let port = match architecture {
         // ARMv7E-M has the DSP extension.
-        "thumbv7em" => vec!["kinglet_dsp", "kinglet_rows4"],
-        "thumbv8m.main" if m55 => vec!["kinglet_armv8m", "kinglet_mve", "kinglet_lanes16"],
+        "thumbv7em" => "kinglet_dsp",
+        "thumbv8m.main" if has("M55") => "kinglet_mve",
         // So have the Cortex-M33 parts that are sold, though ARMv8-M leaves
         // it to the maker.
-        "thumbv8m.main" => vec!["kinglet_armv8m", "kinglet_dsp", "kinglet_rows4"],
-        "thumbv7m" => vec!["kinglet_armv7m", "kinglet_pairs"],
-        "thumbv6m" | "thumbv8m.base" => vec!["kinglet_armv6m", "kinglet_pairs"],
-        // A workstation runs every image.
-        _ => vec!["kinglet_rows4", "kinglet_pairs", "kinglet_lanes16"],
+        "thumbv8m.main" => "kinglet_dsp",
+        "thumbv7m" => "kinglet_armv7m",
+        "thumbv6m" | "thumbv8m.base" => "kinglet_armv6m",
+        // Which vectors a processor has is found out at run time, which needs
+        // std.
+        "x86_64" if has("STD") => "kinglet_x86",
+        "aarch64" if has("STD") => "kinglet_neon",
+        _ => "kinglet_portable",
     };
+    let mut names = vec![port];
+    names.extend(match port {
+        _ if has("ALL_LAYOUTS") => &LAYOUTS[..],
+        "kinglet_dsp" => &["kinglet_rows4"],
+        "kinglet_mve" => &["kinglet_lanes16"],
+        "kinglet_armv6m" | "kinglet_armv7m" => &["kinglet_pairs"],
+        // A workstation runs every image.
+        _ => &LAYOUTS,
+    });
     // A hard-float target has at least single precision, and half floats.
     if target.starts_with("thumb") {
         let fpu = target.ends_with("eabihf");
         names.push(if fpu { "kinglet_fpu" } else { "kinglet_soft" });
     }
-    // Which vectors a processor has is found out at run time, which needs std.
-    if target.starts_with("x86_64-") && var("CARGO_FEATURE_STD").is_ok() {
-        names.push("kinglet_x86");
-    }
-    if target.starts_with("aarch64-") && var("CARGO_FEATURE_STD").is_ok() {
-        names.push("kinglet_neon");
-    }
-    if all_layouts {
-        let layouts = ["kinglet_rows4", "kinglet_pairs", "kinglet_lanes16"];
-        names.extend(
-            layouts
-                .into_iter()
-                .filter(|layout| !names.contains(layout))
-                .collect::<Vec<_>>(),
-        );
+    if architecture == "thumbv8m.main" {
+        names.push("kinglet_armv8m");
     }
     names
 }

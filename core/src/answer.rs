@@ -1,6 +1,6 @@
 //! The answer of a model of labels: the likeliest class and how likely it is.
 
-use crate::math::exp;
+use crate::arch::exp;
 
 /// The likeliest of the classes seen.
 ///

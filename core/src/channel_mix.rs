@@ -5,15 +5,16 @@
 //! out = sigmoid(receptance xr) * (value max(key xk, 0)^2)
 //! ```
 
+use crate::arch::{layer_norm, relu_squared, token_shift};
 use crate::image::Dim::{Embd, Ffn};
 use crate::image::Parts;
 #[cfg(feature = "v7")]
-use crate::math::add_to;
-#[cfg(any(feature = "v4", feature = "v5", feature = "v6"))]
-use crate::math::{add_gated, AbsMax};
-use crate::math::{copy, layer_norm, relu_squared, token_shift};
+use crate::number::add_to;
+use crate::number::copy;
 use crate::pace::Pace;
 use crate::scratch::Work;
+#[cfg(any(feature = "v4", feature = "v5", feature = "v6"))]
+use crate::{arch::add_gated, number::AbsMax};
 
 /// `x += sigmoid(r) * value(key)`; `ffn_x` `[C]` is the state.
 #[cfg(any(feature = "v4", feature = "v5", feature = "v6"))]

@@ -1,7 +1,7 @@
 //! Reading one row of the embedding table.
 
 use crate::image::{Bits, Table, GROUP_COLS};
-use crate::math::scale_to_f32;
+use crate::number::scale_to_f32;
 
 /// Writes row `row` of the table into `out` `[C]`. `ln0` is folded into the
 /// rows by the packer.

@@ -1,9 +1,9 @@
 //! The state of versions 5 to 7: what a layer's state holds, and the loop
 //! over its heads.
 
-use crate::image::{Header, StateFormat};
 #[cfg(any(feature = "v5", feature = "v6"))]
-use crate::kernels::state::{bonus, Bonus, Cell};
+use crate::arch::{bonus, Bonus, Cell};
+use crate::image::{Header, StateFormat};
 #[cfg(any(feature = "v5", feature = "v6"))]
 use crate::pace::Pace;
 #[cfg(any(feature = "v5", feature = "v6"))]

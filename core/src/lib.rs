@@ -58,14 +58,14 @@ compile_error!("choose at least one RWKV version: one of the features v4, v5, v6
 extern crate std;
 
 mod answer;
+pub mod arch;
 mod channel_mix;
 mod embedding;
 pub mod hash;
 #[cfg(any(feature = "v5", feature = "v6", feature = "v7"))]
 mod heads;
 pub mod image;
-pub mod kernels;
-pub mod math;
+pub mod number;
 mod pace;
 mod pieces;
 mod random;

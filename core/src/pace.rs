@@ -6,9 +6,9 @@
 //! slices have done, does the next and breaks off: what a later part needs
 //! lies in state, scratch and [`Position`], and nothing on the stack.
 
+use crate::arch::Executor;
 use crate::image::{Matrix, BLOCK_ROWS};
-use crate::kernels::Executor;
-use crate::math::AbsMax;
+use crate::number::AbsMax;
 use crate::scratch::Product;
 use core::convert::Infallible;
 use core::ops::Range;

@@ -3,9 +3,9 @@
 //! Both buffers are slices of `f32` that the caller owns; their lengths are
 //! `const` functions of the header, the same on every core.
 
+use crate::arch::{prepare, prepared_words, Executor, Prepared};
 use crate::image::{round_up, Bits, Dim, Header, Matrix, Version, BLOCK_ROWS};
-use crate::kernels::{prepare, prepared_words, Executor, Prepared};
-use crate::math::AbsMax;
+use crate::number::AbsMax;
 
 const fn max(a: usize, b: usize) -> usize {
     if a > b {

@@ -6,11 +6,11 @@ mod sliced;
 pub use blocks::BlockSession;
 pub use sliced::{BeginError, Paused, SlicedBlocks, SlicedSession};
 
+use crate::arch::{layer_norm, Executor, Prepared, Serial};
 use crate::embedding::read_row;
 use crate::image::Dim::{Embd, Output, Vocab};
 use crate::image::{Image, Matrix};
-use crate::kernels::{Executor, Prepared, Serial};
-use crate::math::{abs_max, layer_norm};
+use crate::number::abs_max;
 use crate::scratch::{split, Work};
 use crate::versions::{layer, reset};
 #[cfg(doc)]
@@ -175,7 +175,7 @@ impl<'i, E: Executor> Session<'i, '_, E> {
     #[cfg(feature = "states")]
     pub fn start_from(&mut self, name: &str) -> Result<u32, UnknownState> {
         let named = self.image.state_named(name).ok_or(UnknownState)?;
-        crate::math::copy(named.words, self.state);
+        crate::number::copy(named.words, self.state);
         Ok(named.next_token)
     }
 

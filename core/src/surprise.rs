@@ -1,6 +1,7 @@
 //! How surprising a token is to the model.
 
-use crate::math::{exp, log2};
+use crate::arch::exp;
+use crate::number::log2;
 
 /// `-log2` of the probability that the softmax of `logits` gives to `token`:
 /// 0 where it was certain. The mean over a stream is its bits per token, and

@@ -11,10 +11,11 @@
 //! | aa, bb | \[C\] | numerator and denominator of the weighted average |
 //! | pp | \[C\] | largest exponent so far: aa and bb are scaled by `e^-pp` |
 
+use crate::arch::{exp, layer_norm, token_shift};
 use crate::channel_mix;
 use crate::image::Dim::Embd;
 use crate::image::Parts;
-use crate::math::{add_to, copy, exp, layer_norm, token_shift, AbsMax};
+use crate::number::{add_to, copy, AbsMax};
 use crate::pace::Pace;
 use crate::scratch::Work;
 use core::ops::Range;

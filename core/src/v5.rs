@@ -17,11 +17,12 @@
 //! | u | \[C\] | bonus of the current token, by key channel |
 //! | S | \[H, N, N\] | state, by key and value channel |
 
+use crate::arch::{group_norm, layer_norm, multiply_silu, token_shift};
 use crate::channel_mix;
 use crate::heads::{read_and_update, Inputs, LayerState};
 use crate::image::Dim::Embd;
 use crate::image::{Header, Parts, Version};
-use crate::math::{abs_max, add_to, copy, group_norm, layer_norm, multiply_silu, token_shift};
+use crate::number::{abs_max, add_to, copy};
 use crate::pace::Pace;
 use crate::scratch::Work;
 

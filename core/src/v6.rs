@@ -18,14 +18,12 @@
 //! | w | \[C\] | decay of this token, by key channel |
 //! | u | \[C\] | bonus of the current token, by key channel |
 
+use crate::arch::{exp, group_norm, layer_norm, multiply_silu, tanh, token_shift};
 use crate::channel_mix;
 use crate::heads::{read_and_update, Inputs, LayerState};
 use crate::image::Dim::{DecayRank, Embd, ShiftRank, ShiftRanks};
 use crate::image::{round_up, Header, Parts, BLOCK_ROWS};
-use crate::math::{
-    abs_max, add_to, apply, copy, exp, group_norm, layer_norm, multiply_silu, tanh, token_shift,
-    token_shift_less,
-};
+use crate::number::{abs_max, add_to, apply, copy, token_shift_less};
 use crate::pace::Pace;
 use crate::scratch::{Product, Work};
 use half::f16;

@@ -18,15 +18,12 @@
 //! | kk | \[C\] | direction to be removed, of length one in each head |
 //! | S | \[H, N, N\] | state, by key channel `j` and value channel `i` |
 
+use crate::arch::{delta, exp, group_norm, layer_norm, sigmoid, tanh, token_shift, Cell, Delta};
 use crate::channel_mix;
 use crate::heads::{LayerState, Matrices};
 use crate::image::Dim::{DecayRank, Embd, GateRank, RateRank, ValueRank};
 use crate::image::{Dim, Header, Parts};
-use crate::kernels::state::{delta, Cell, Delta};
-use crate::math::{
-    add_to, apply, copy, dot, exp, group_norm, half_to_f32, layer_norm, multiply, rsqrt, sigmoid,
-    tanh, token_shift, AbsMax,
-};
+use crate::number::{add_to, apply, copy, dot, half_to_f32, multiply, rsqrt, AbsMax};
 use crate::pace::Pace;
 use crate::pieces::{pieces, pieces_mut};
 use crate::scratch::{Product, Work};

@@ -2,9 +2,9 @@
 
 use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion, Throughput};
 use half::bf16;
+use kinglet::arch::{matvec, prepare, prepared_words};
 use kinglet::image::{matrix_weight_bytes, Bits, Layout, Matrix};
-use kinglet::kernels::{matvec, prepare, prepared_words};
-use kinglet::math::AbsMax;
+use kinglet::number::AbsMax;
 use kinglet::Pcg32;
 use std::hint::black_box;
 

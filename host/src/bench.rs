@@ -4,7 +4,7 @@
 
 use crate::engine::ImageFile;
 use crate::threads::Threads;
-use kinglet::kernels::{Executor, Serial};
+use kinglet::arch::{Executor, Serial};
 use kinglet::{Sampler, Sampling, Session, UnknownToken};
 use rayon::prelude::*;
 use serde::Serialize;

@@ -1,7 +1,7 @@
 //! Several threads for one token: the rows of a product are shared out.
 
+use kinglet::arch::{matvec, Executor, Prepared};
 use kinglet::image::{Matrix, BLOCK_ROWS};
-use kinglet::kernels::{matvec, Executor, Prepared};
 
 /// Below this many bytes of weights a product is quicker than handing out
 /// its halves.
@@ -37,9 +37,9 @@ fn share(threads: usize, matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [f32])
 mod tests {
     use super::*;
     use half::bf16;
+    use kinglet::arch::{prepare, prepared_words};
     use kinglet::image::{matrix_weight_bytes, Bits, Layout};
-    use kinglet::kernels::{prepare, prepared_words};
-    use kinglet::math::AbsMax;
+    use kinglet::number::AbsMax;
     use kinglet::Pcg32;
 
     #[test]

@@ -14,16 +14,30 @@
 //! instructions for 16 products. A group's sums fit in 16 bits, so they come
 //! apart again.
 
-use super::pairs::{self, Routine};
-use crate::image::Matrix;
+use super::shared::pairs::{self, Routine};
+use super::shared::{soft, Floats};
+use super::Port;
+use crate::image::{Bits, Layout, Matrix};
 use core::arch::global_asm;
 
-/// The exact sums `[rows]` of `matrix` with a prepared vector; `sums` must
-/// hold whole blocks of rows.
-pub fn sums(matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
-    // SAFETY: the routines read and write what `pairs::call` checks, and keep
-    // to the C calling convention.
-    unsafe { pairs::call(kinglet_v7m_int8, kinglet_v7m_int4, matrix, words, sums) }
+/// Cortex-M3.
+#[derive(Debug)]
+pub struct Armv7m;
+
+impl Port for Armv7m {
+    type Base = Floats;
+
+    const LAYOUT: Layout = Layout::Pairs;
+
+    fn prepare(x: &[f32], inverse: f32, bits: Bits, words: &mut [u32]) {
+        pairs::prepare(x, inverse, bits, words, soft::quantize);
+    }
+
+    fn sums(matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
+        // SAFETY: the routines read and write what `pairs::call` checks, and
+        // keep to the C calling convention.
+        unsafe { pairs::call(kinglet_v7m_int8, kinglet_v7m_int4, matrix, words, sums) }
+    }
 }
 
 extern "C" {

@@ -20,73 +20,80 @@
 //! product could be subnormal, the scalar unit multiplies instead, so that the
 //! bits are the same on every core.
 
-use super::fpu;
-use crate::image::{Bits, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
+use super::shared::fpu::Fpu;
+use super::Port;
+use crate::image::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
 use core::arch::global_asm;
 use half::bf16;
 
 /// Bytes of a vector: columns of an int8 step.
 const VECTOR: usize = 16;
 
-/// Quantizes `x` to a byte per column; zeros behind the last, to the end of
-/// `words`.
-pub fn prepare(x: &[f32], inverse: f32, words: &mut [u32]) {
-    let bytes: &mut [u8] = bytemuck::cast_slice_mut(words);
-    let Some((columns, padding)) = bytes.split_at_mut_checked(x.len()) else {
-        return;
-    };
-    padding.fill(0);
-    if !x.is_empty() {
-        // SAFETY: `columns` has a byte for each of `x`, at least one.
-        unsafe { kinglet_mve_prepare(x.as_ptr(), columns.as_mut_ptr(), x.len(), inverse) };
-    }
-}
+/// Cortex-M55.
+#[derive(Debug)]
+pub struct Mve;
 
-/// The exact sums `[rows]` of `matrix` with a prepared vector; `sums` must
-/// hold whole blocks of rows.
-pub fn sums(matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
-    let blocks = matrix.rows.div_ceil(BLOCK_ROWS);
-    let steps = matrix.cols.div_ceil(VECTOR);
-    let groups = matrix.cols.div_ceil(GROUP_COLS);
-    let (block_words, prepared) = match matrix.bits {
-        Bits::Int8 => (steps * VECTOR, steps * VECTOR / 4),
-        Bits::Int4 => (groups * GROUP_BYTES / 4, groups * GROUP_COLS / 4),
-    };
-    let fits = blocks * steps > 0
-        && sums.len() >= blocks * BLOCK_ROWS
-        && matrix.weights.len() >= blocks * block_words
-        && words.len() >= prepared;
-    if !fits {
-        return;
-    }
-    let (weights, words, sums) = (matrix.weights.as_ptr(), words.as_ptr(), sums.as_mut_ptr());
-    // SAFETY: `weights`, `words` and `sums` hold all that the routines read
-    // and write (checked above); there is a block, a step and a group. The
-    // routines keep to the C calling convention.
-    unsafe {
-        match matrix.bits {
-            Bits::Int8 => kinglet_mve_int8(weights, words, sums, blocks, steps),
-            Bits::Int4 => kinglet_mve_int4(weights, words, sums, blocks, groups),
+impl Port for Mve {
+    type Base = Fpu;
+
+    const LAYOUT: Layout = Layout::Lanes16;
+
+    /// A byte per column; zeros after the last, to the end of `words`.
+    fn prepare(x: &[f32], inverse: f32, _: Bits, words: &mut [u32]) {
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(words);
+        let Some((columns, padding)) = bytes.split_at_mut_checked(x.len()) else {
+            return;
+        };
+        padding.fill(0);
+        if !x.is_empty() {
+            // SAFETY: `columns` has a byte for each of `x`, at least one.
+            unsafe { kinglet_mve_prepare(x.as_ptr(), columns.as_mut_ptr(), x.len(), inverse) };
         }
     }
-}
 
-/// Turns sums into values: `out = (out as i32) * scale * x_scale`.
-pub fn scale_rows(scales: &[bf16], x_scale: f32, out: &mut [f32]) {
-    let rows = scales.len().min(out.len());
-    if rows == 0 {
-        return;
+    fn sums(matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
+        let blocks = matrix.rows.div_ceil(BLOCK_ROWS);
+        let steps = matrix.cols.div_ceil(VECTOR);
+        let groups = matrix.cols.div_ceil(GROUP_COLS);
+        let (block_words, prepared) = match matrix.bits {
+            Bits::Int8 => (steps * VECTOR, steps * VECTOR / 4),
+            Bits::Int4 => (groups * GROUP_BYTES / 4, groups * GROUP_COLS / 4),
+        };
+        let fits = blocks * steps > 0
+            && sums.len() >= blocks * BLOCK_ROWS
+            && matrix.weights.len() >= blocks * block_words
+            && words.len() >= prepared;
+        if !fits {
+            return;
+        }
+        let (weights, words, sums) = (matrix.weights.as_ptr(), words.as_ptr(), sums.as_mut_ptr());
+        // SAFETY: `weights`, `words` and `sums` hold all that the routines read
+        // and write (checked above); there is a block, a step and a group. The
+        // routines keep to the C calling convention.
+        unsafe {
+            match matrix.bits {
+                Bits::Int8 => kinglet_mve_int8(weights, words, sums, blocks, steps),
+                Bits::Int4 => kinglet_mve_int4(weights, words, sums, blocks, groups),
+            }
+        }
     }
-    // SAFETY: `scales` holds `rows` scales, at least one.
-    let least = unsafe { kinglet_mve_least_scale(scales.as_ptr(), rows) };
-    // A sum is zero or at least 1: the smallest product has the sum of both
-    // exponents, each of them stored with 127 added.
-    let (scale, x_scale_bits) = (least >> 7, x_scale.to_bits() >> 23);
-    if scale == 0 || x_scale_bits == 0 || scale + x_scale_bits < 128 {
-        return fpu::scale_rows(scales, x_scale, out);
+
+    fn scale_rows(scales: &[bf16], x_scale: f32, out: &mut [f32]) {
+        let rows = scales.len().min(out.len());
+        if rows == 0 {
+            return;
+        }
+        // SAFETY: `scales` holds `rows` scales, at least one.
+        let least = unsafe { kinglet_mve_least_scale(scales.as_ptr(), rows) };
+        // A sum is zero or at least 1: the smallest product has the sum of both
+        // exponents, each of them stored with 127 added.
+        let (scale, x_scale_bits) = (least >> 7, x_scale.to_bits() >> 23);
+        if scale == 0 || x_scale_bits == 0 || scale + x_scale_bits < 128 {
+            return Fpu::scale_rows(scales, x_scale, out);
+        }
+        // SAFETY: both slices hold `rows` elements, at least one.
+        unsafe { kinglet_mve_scale_rows(scales.as_ptr(), out.as_mut_ptr(), rows, x_scale) };
     }
-    // SAFETY: both slices hold `rows` elements, at least one.
-    unsafe { kinglet_mve_scale_rows(scales.as_ptr(), out.as_mut_ptr(), rows, x_scale) };
 }
 
 extern "C" {

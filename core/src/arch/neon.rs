@@ -8,8 +8,9 @@
 //! A prepared vector is that of `words`: per step of four (int8) or eight
 //! (int4) columns what meets the even and the odd bytes or nibbles.
 
-use super::words::{GROUP_WORDS, STEP_WORDS, STORED_WORDS};
-use crate::image::{Bits, Matrix, BLOCK_ROWS, GROUP_COLS};
+use super::shared::words::{self, GROUP_WORDS, STEP_WORDS, STORED_WORDS};
+use super::{Port, Portable};
+use crate::image::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_COLS};
 use core::arch::aarch64::*;
 use core::arch::asm;
 use std::arch::is_aarch64_feature_detected;
@@ -23,19 +24,40 @@ const INT4_FLIP: u32 = 0x0888_0888;
 /// Adds the products of bytes to the sums of the four 32-bit lanes.
 type Dot = fn(int32x4_t, int8x16_t, int8x16_t) -> int32x4_t;
 
-/// The exact sums `[rows]` of `matrix` with a prepared vector.
-pub fn sums(matrix: &Matrix<'_>, words: &[u32], out: &mut [i32]) {
-    if is_aarch64_feature_detected!("dotprod") {
-        sums_with(dot_sdot, matrix, words, out);
-    } else {
-        sums_with(dot_neon, matrix, words, out);
+/// AArch64.
+#[derive(Debug)]
+pub struct Neon;
+
+impl Port for Neon {
+    type Base = Portable;
+
+    const LAYOUT: Layout = Layout::Rows4;
+
+    fn prepare(x: &[f32], inverse: f32, bits: Bits, words: &mut [u32]) {
+        words::prepare(x, inverse, bits, words);
+    }
+
+    fn sums(matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
+        if is_aarch64_feature_detected!("dotprod") {
+            sums_with(dot_sdot, matrix, words, sums);
+        } else {
+            sums_with(dot_neon, matrix, words, sums);
+        }
     }
 }
 
-/// As [`sums`], without `SDOT`.
+/// As [`Neon`], without `SDOT`: on a processor that has it, the tests see both.
 #[cfg(test)]
-pub(super) fn sums_without_sdot(matrix: &Matrix<'_>, words: &[u32], out: &mut [i32]) {
-    sums_with(dot_neon, matrix, words, out);
+#[derive(Debug)]
+pub struct NeonAlone;
+
+#[cfg(test)]
+impl Port for NeonAlone {
+    type Base = Neon;
+
+    fn sums(matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
+        sums_with(dot_neon, matrix, words, sums);
+    }
 }
 
 #[inline(always)]

@@ -15,50 +15,12 @@
 //!
 //! [`MAX_COLS`]: crate::image::MAX_COLS
 
-#[cfg(kinglet_armv6m)]
-pub mod armv6m;
-#[cfg(kinglet_armv6m)]
-mod armv6m_float;
-#[cfg(kinglet_armv7m)]
-pub mod armv7m;
-#[cfg(kinglet_dsp)]
-pub mod dsp;
-#[cfg(all(kinglet_dsp, kinglet_fpu))]
-mod dsp_prepare;
-#[cfg(all(kinglet_dsp, not(kinglet_fpu)))]
-mod dsp_prepare_soft;
-#[cfg(kinglet_fpu)]
-pub(crate) mod fpu;
-#[cfg(kinglet_fpu)]
-mod fpu_state;
-#[cfg(kinglet_mve)]
-pub mod mve;
-#[cfg(kinglet_neon)]
-pub mod neon;
-#[cfg(any(kinglet_armv6m, kinglet_armv7m))]
-mod pairs;
-pub mod portable;
-#[cfg(any(kinglet_soft, test))]
-mod soft;
-#[cfg(any(kinglet_soft, test))]
-pub(crate) mod soft_exp;
-pub mod state;
-#[cfg(test)]
-mod tests;
-#[cfg(any(kinglet_x86, kinglet_neon))]
-mod words;
-#[cfg(kinglet_x86)]
-pub mod x86;
-
+use super::{Native, Port, Portable};
 use crate::image::{round_up, Bits, Layout, Matrix, GROUP_COLS};
-#[cfg(any(not(kinglet_fpu), test))]
-use crate::math::scale_to_f32;
-use crate::math::{AbsMax, ROUND_MAGIC};
-#[cfg(any(not(kinglet_fpu), test))]
-use half::bf16;
+use crate::number::AbsMax;
 
 /// Columns of int8 weights that `SMLAD` sums exactly in 32 bits.
-const DSP_SPAN_COLS: usize = 512;
+pub(super) const DSP_SPAN_COLS: usize = 512;
 
 /// Vectors whose largest value is below this count as zero: the reciprocal
 /// of their scale would overflow.
@@ -122,20 +84,10 @@ pub fn prepare<'a>(
     };
     let len = prepared_words(matrix.layout, matrix.bits, matrix.cols);
     let words = words.get_mut(..len).unwrap_or_default();
-    match matrix.layout {
-        #[cfg(kinglet_dsp)]
-        Layout::Rows4 => dsp::prepare(x, inverse, matrix.bits, words),
-        #[cfg(kinglet_mve)]
-        Layout::Lanes16 => mve::prepare(x, inverse, words),
-        #[cfg(any(kinglet_armv6m, kinglet_armv7m))]
-        Layout::Pairs => pairs::prepare(x, inverse, matrix.bits, words),
-        #[cfg(kinglet_neon)]
-        Layout::Rows4 => words::prepare(x, inverse, matrix.bits, words),
-        #[cfg(kinglet_x86)]
-        Layout::Rows4 if x86::level() != x86::Level::None => {
-            x86::prepare(x86::level(), x, inverse, matrix.bits, words);
-        }
-        _ => portable::prepare(x, inverse, words),
+    if is_native(matrix.layout) {
+        Native::prepare(x, inverse, matrix.bits, words);
+    } else {
+        Portable::prepare(x, inverse, matrix.bits, words);
     }
     Prepared { words, scale }
 }
@@ -143,23 +95,17 @@ pub fn prepare<'a>(
 /// The exact sums of `matrix x vector`, before scaling: `[rows, cols]` x
 /// `[cols]` -> `[rows]`. `out` must hold whole blocks of four rows.
 pub fn sums(matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [i32]) {
-    match matrix.layout {
-        #[cfg(kinglet_dsp)]
-        Layout::Rows4 => dsp::sums(matrix, x.words, out),
-        #[cfg(kinglet_mve)]
-        Layout::Lanes16 => mve::sums(matrix, x.words, out),
-        #[cfg(kinglet_armv6m)]
-        Layout::Pairs => armv6m::sums(matrix, x.words, out),
-        #[cfg(kinglet_armv7m)]
-        Layout::Pairs => armv7m::sums(matrix, x.words, out),
-        #[cfg(kinglet_neon)]
-        Layout::Rows4 => neon::sums(matrix, x.words, out),
-        #[cfg(kinglet_x86)]
-        Layout::Rows4 if x86::level() != x86::Level::None => {
-            x86::sums(x86::level(), matrix, x.words, out);
-        }
-        _ => portable::sums(matrix, x.words, out),
+    if is_native(matrix.layout) {
+        Native::sums(matrix, x.words, out);
+    } else {
+        Portable::sums(matrix, x.words, out);
     }
+}
+
+/// Whether the port of this build multiplies such matrices.
+#[inline(always)]
+fn is_native(layout: Layout) -> bool {
+    layout == Native::LAYOUT
 }
 
 /// `out = matrix x vector`: `[rows, cols]` x `[cols]` -> `[rows]`.
@@ -168,7 +114,7 @@ pub fn sums(matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [i32]) {
 /// row is not defined.
 pub fn matvec(matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [f32]) {
     sums(matrix, x, bytemuck::cast_slice_mut(out));
-    scale_rows(matrix.scales, x.scale, out);
+    Native::scale_rows(matrix.scales, x.scale, out);
 }
 
 /// Who multiplies: a workstation may share the rows among threads. The
@@ -187,43 +133,4 @@ impl Executor for Serial {
     fn matvec(&mut self, matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [f32]) {
         matvec(matrix, x, out);
     }
-}
-
-/// Turns the sums of rows into values, in place: an integer in each word
-/// becomes a float. Whole blocks of rows.
-#[cfg(not(any(kinglet_fpu, kinglet_soft)))]
-fn scale_rows(scales: &[bf16], x_scale: f32, out: &mut [f32]) {
-    for (out, &scale) in out.iter_mut().zip(scales) {
-        *out = scale_float(out.to_bits() as i32, scale, x_scale);
-    }
-}
-#[cfg(kinglet_armv6m)]
-use armv6m_float::scale_rows;
-#[cfg(all(kinglet_fpu, not(kinglet_mve)))]
-use fpu::scale_rows;
-#[cfg(kinglet_mve)]
-use mve::scale_rows;
-#[cfg(all(kinglet_soft, not(kinglet_armv6m)))]
-use soft::scale_rows;
-
-/// The value of a row: what every other way to compute it must equal.
-#[cfg(any(not(kinglet_fpu), test))]
-fn scale_float(sum: i32, scale: bf16, x_scale: f32) -> f32 {
-    sum as f32 * scale_to_f32(scale) * x_scale
-}
-
-/// One activation as an integer in [-127, 127].
-#[inline(always)]
-fn quantize_one(x: f32, inverse: f32) -> i8 {
-    #[cfg(kinglet_soft)]
-    let q = soft::quantize_one(x, inverse);
-    #[cfg(not(kinglet_soft))]
-    let q = quantize_float(x, inverse);
-    q
-}
-
-/// The same by two float operations.
-#[inline(always)]
-fn quantize_float(x: f32, inverse: f32) -> i8 {
-    (x * inverse + ROUND_MAGIC).to_bits() as i8
 }

@@ -10,34 +10,122 @@
 //! Prepared vectors hold, per step of four (int8) or eight (int4) columns,
 //! two words: what meets the even and the odd bytes or nibbles.
 
-use super::words::{quantized, GROUP_WORDS, STEP_WORDS, STORED_WORDS};
-use crate::image::{Bits, Matrix, BLOCK_ROWS, GROUP_COLS};
+use super::shared::words::{self, quantized, GROUP_WORDS, STEP_WORDS, STORED_WORDS};
+use super::{Port, Portable};
+use crate::image::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_COLS};
 use core::arch::x86_64::*;
 use std::is_x86_feature_detected;
 
-/// What the processor can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Level {
-    /// Neither of the two below.
-    None,
+/// x86-64.
+#[derive(Debug)]
+pub struct X86;
+
+impl Port for X86 {
+    type Base = Portable;
+
+    const LAYOUT: Layout = Layout::Rows4;
+
+    fn prepare(x: &[f32], inverse: f32, bits: Bits, words: &mut [u32]) {
+        match Level::best() {
+            Some(level) => level.prepare(x, inverse, bits, words),
+            None => Portable::prepare(x, inverse, bits, words),
+        }
+    }
+
+    fn sums(matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
+        match Level::best() {
+            Some(level) => level.sums(matrix, words, sums),
+            None => Portable::sums(matrix, words, sums),
+        }
+    }
+}
+
+/// Vectors that the processor has: only the functions here make one, after
+/// they have asked it.
+#[derive(Clone, Copy, Debug)]
+pub struct Level(Vectors);
+
+#[derive(Clone, Copy, Debug)]
+enum Vectors {
     /// 256-bit integer vectors.
     Avx2,
     /// 512-bit vectors and byte dot products.
     Vnni,
 }
 
-/// Finds out, and remembers.
-pub fn level() -> Level {
-    if is_x86_feature_detected!("avx512vnni")
-        && is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx512bw")
-        && is_x86_feature_detected!("avx512vl")
-    {
-        Level::Vnni
-    } else if is_x86_feature_detected!("avx2") {
-        Level::Avx2
-    } else {
-        Level::None
+impl Level {
+    /// AVX-512 with VNNI.
+    pub fn vnni() -> Option<Self> {
+        let found = is_x86_feature_detected!("avx512vnni")
+            && is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vl");
+        found.then_some(Self(Vectors::Vnni))
+    }
+
+    /// AVX2.
+    pub fn avx2() -> Option<Self> {
+        is_x86_feature_detected!("avx2").then_some(Self(Vectors::Avx2))
+    }
+
+    /// The fastest.
+    fn best() -> Option<Self> {
+        Self::vnni().or_else(Self::avx2)
+    }
+
+    /// Quantizes `x` and arranges it for [`Level::sums`].
+    pub fn prepare(self, x: &[f32], inverse: f32, bits: Bits, words: &mut [u32]) {
+        match (self.0, bits) {
+            (Vectors::Avx2, Bits::Int8) => {
+                for (x, step) in x.chunks(4).zip(words.chunks_exact_mut(STEP_WORDS)) {
+                    let q: [i8; 4] = quantized(x, inverse);
+                    step.copy_from_slice(&[halves(q[0], q[2]), halves(q[1], q[3])]);
+                }
+            }
+            _ => words::prepare(x, inverse, bits, words),
+        }
+    }
+
+    /// The exact sums `[rows]` of `matrix` with a vector prepared at this
+    /// level.
+    pub fn sums(self, matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
+        let blocks = sums.chunks_exact_mut(BLOCK_ROWS);
+        match matrix.bits {
+            Bits::Int8 => {
+                let steps = matrix.cols.div_ceil(4);
+                let words = words.get(..steps * STEP_WORDS).unwrap_or(&[]);
+                let weights = matrix.weights.chunks_exact((steps * BLOCK_ROWS).max(1));
+                // The second word of a step is the sum of its columns (VNNI).
+                let columns = words.chunks_exact(STEP_WORDS).map(|step| step[1] as i32);
+                let columns = columns.fold(0, i32::wrapping_add);
+                for (sums, weights) in blocks.zip(weights) {
+                    // SAFETY: the processor has these vectors, as there is a
+                    // `Level` of them.
+                    let block = unsafe {
+                        match self.0 {
+                            Vectors::Vnni => int8_vnni(weights, words, columns),
+                            Vectors::Avx2 => int8_avx2(weights, words),
+                        }
+                    };
+                    sums.copy_from_slice(&block);
+                }
+            }
+            Bits::Int4 => {
+                let groups = matrix.cols.div_ceil(GROUP_COLS);
+                let words = words.get(..groups * GROUP_WORDS).unwrap_or(&[]);
+                let weights = matrix.weights.chunks_exact((groups * STORED_WORDS).max(1));
+                for (sums, weights) in blocks.zip(weights) {
+                    // SAFETY: as above.
+                    let block = unsafe {
+                        match self.0 {
+                            Vectors::Vnni => int4_vnni(weights, words),
+                            Vectors::Avx2 => int4_avx2(weights, words),
+                        }
+                    };
+                    sums.copy_from_slice(&block);
+                }
+            }
+        }
     }
 }
 
@@ -45,63 +133,9 @@ pub fn level() -> Level {
 /// takes to answer.
 const PREFETCH_WORDS: usize = 1024;
 
-/// Quantizes `x` and arranges it for [`sums`] at the same level.
-pub fn prepare(level: Level, x: &[f32], inverse: f32, bits: Bits, words: &mut [u32]) {
-    match (level, bits) {
-        (Level::Avx2, Bits::Int8) => {
-            for (x, step) in x.chunks(4).zip(words.chunks_exact_mut(STEP_WORDS)) {
-                let q: [i8; 4] = quantized(x, inverse);
-                step.copy_from_slice(&[halves(q[0], q[2]), halves(q[1], q[3])]);
-            }
-        }
-        _ => super::words::prepare(x, inverse, bits, words),
-    }
-}
-
 /// Two 16-bit lanes.
 fn halves(low: i8, high: i8) -> u32 {
     u32::from(i16::from(low) as u16) | u32::from(i16::from(high) as u16) << 16
-}
-
-/// The exact sums `[rows]` of `matrix` with a vector prepared at `level`.
-pub fn sums(level: Level, matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
-    let blocks = sums.chunks_exact_mut(BLOCK_ROWS);
-    match matrix.bits {
-        Bits::Int8 => {
-            let steps = matrix.cols.div_ceil(4);
-            let words = words.get(..steps * STEP_WORDS).unwrap_or(&[]);
-            let weights = matrix.weights.chunks_exact((steps * BLOCK_ROWS).max(1));
-            // The second word of a step is the sum of its columns (VNNI).
-            let columns = words.chunks_exact(STEP_WORDS).map(|step| step[1] as i32);
-            let columns = columns.fold(0, i32::wrapping_add);
-            for (sums, weights) in blocks.zip(weights) {
-                // SAFETY: `level` was found by `level`, so the processor has
-                // the instructions.
-                let block = unsafe {
-                    match level {
-                        Level::Vnni => int8_vnni(weights, words, columns),
-                        _ => int8_avx2(weights, words),
-                    }
-                };
-                sums.copy_from_slice(&block);
-            }
-        }
-        Bits::Int4 => {
-            let groups = matrix.cols.div_ceil(GROUP_COLS);
-            let words = words.get(..groups * GROUP_WORDS).unwrap_or(&[]);
-            let weights = matrix.weights.chunks_exact((groups * STORED_WORDS).max(1));
-            for (sums, weights) in blocks.zip(weights) {
-                // SAFETY: as above.
-                let block = unsafe {
-                    match level {
-                        Level::Vnni => int4_vnni(weights, words),
-                        _ => int4_avx2(weights, words),
-                    }
-                };
-                sums.copy_from_slice(&block);
-            }
-        }
-    }
 }
 
 /// The lanes of a vector of four rows.

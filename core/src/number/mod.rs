@@ -1,30 +1,22 @@
-//! Element-wise arithmetic with the same result, bit for bit, on every core.
+//! Plain arithmetic with the same result, bit for bit, on every core.
 //!
 //! Every function is a fixed sequence of IEEE single additions,
 //! multiplications and divisions: no fused multiply-add, no `libm`, no order
 //! of summation that a compiler may choose. That is what makes a run on the
 //! workstation a proof about the board.
 
-mod norm;
 mod scalar;
 mod vector;
 
-#[cfg(any(feature = "v5", feature = "v6", feature = "v7"))]
-pub(crate) use norm::group_norm;
-pub use norm::layer_norm;
 pub(crate) use scalar::ROUND_MAGIC;
-pub use scalar::{exp, half_to_f32, log2, rsqrt, scale_to_f32, sigmoid, tanh};
+pub use scalar::{exp, half_to_f32, log2, rsqrt, scale_to_f32};
 #[cfg(any(kinglet_soft, test))]
-pub(crate) use scalar::{float_exp, EXP_MAX, EXP_MIN, EXP_TERMS, LN2_LOW};
-#[cfg(any(feature = "v4", feature = "v5", feature = "v6"))]
-pub(crate) use vector::add_gated;
+pub(crate) use scalar::{EXP_MAX, EXP_MIN, EXP_TERMS, LN2_LOW};
 #[cfg(any(feature = "v6", feature = "v7"))]
 pub(crate) use vector::apply;
-#[cfg(any(feature = "v5", feature = "v6"))]
-pub(crate) use vector::multiply_silu;
 #[cfg(feature = "v6")]
 pub(crate) use vector::token_shift_less;
-pub(crate) use vector::{abs_max, add_to, copy, relu_squared, token_shift};
+pub(crate) use vector::{abs_max, add_to, copy};
 #[cfg(feature = "v7")]
 pub(crate) use vector::{dot, multiply};
 
@@ -53,6 +45,7 @@ impl AbsMax {
     }
 
     /// A maximum that was found elsewhere.
+    #[cfg(kinglet_fpu)]
     pub(crate) fn from_bits(bits: u32) -> Self {
         Self(bits)
     }

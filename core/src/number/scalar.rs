@@ -35,18 +35,11 @@ const SQRT_HALF_BITS: u32 = 0x3f35_04f3;
 ///
 /// Range reduction to `|r| <= ln 2 / 2`, then the degree-5 minimax polynomial
 /// of the Cephes library (its published coefficients).
-#[inline]
-pub fn exp(x: f32) -> f32 {
-    #[cfg(kinglet_soft)]
-    return crate::kernels::soft_exp::exp(x);
-    #[cfg(not(kinglet_soft))]
-    float_exp(x)
-}
-
-/// The same by float operations, on any core.
+///
+/// The ports' `exp` gives these bits, too, without an FPU by integers.
 #[cfg_attr(not(kinglet_soft), inline)]
 #[cfg_attr(kinglet_soft, cold, inline(never))]
-pub(crate) fn float_exp(x: f32) -> f32 {
+pub fn exp(x: f32) -> f32 {
     let x = if x < EXP_MIN { EXP_MIN } else { x };
     let x = if x > EXP_MAX { EXP_MAX } else { x };
     let shifted = x * core::f32::consts::LOG2_E + ROUND_MAGIC;
@@ -88,21 +81,6 @@ pub fn log2(x: f32) -> f32 {
     p = p * t + 1.0 / 3.0;
     let ln = 2.0 * s + 2.0 * s * (t * p);
     ln * core::f32::consts::LOG2_E + n as f32
-}
-
-/// The logistic function `1 / (1 + e^-x)`, always inside [0, 1].
-#[inline]
-pub fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + exp(-x))
-}
-
-/// The hyperbolic tangent, always inside [-1, 1].
-#[inline]
-pub fn tanh(x: f32) -> f32 {
-    // e^-2|x| cannot overflow, and the sign is put back at the end.
-    let e = exp(-2.0 * x.abs());
-    let y = (1.0 - e) / (1.0 + e);
-    f32::from_bits(y.to_bits() | x.to_bits() & 1 << 31)
 }
 
 /// `1 / sqrt(x)` for `x > 0`: micromath's estimate (3 % off), refined by
@@ -198,32 +176,6 @@ mod tests {
             assert_eq!(log2(x), -126.0);
         }
         assert_eq!(log2(f32::INFINITY), 128.0);
-    }
-
-    #[test]
-    fn sigmoid_stays_between_zero_and_one() {
-        for i in -2000..=2000 {
-            let y = sigmoid(i as f32 * 0.1);
-            assert!(
-                (0.0..=1.0).contains(&y),
-                "sigmoid({}) = {y}",
-                i as f32 * 0.1
-            );
-        }
-        assert_eq!(sigmoid(0.0), 0.5);
-    }
-
-    #[test]
-    fn tanh_is_odd_bounded_and_right() {
-        for i in -20_000..=20_000 {
-            let x = i as f32 * 1e-3;
-            let y = tanh(x);
-            assert!((f64::from(y) - f64::from(x).tanh()).abs() < 2e-7, "{x}");
-            assert_eq!(y, -tanh(-x));
-            assert!(y.abs() <= 1.0);
-        }
-        assert_eq!(tanh(0.0), 0.0);
-        assert_eq!(tanh(1e30), 1.0);
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! one until the sum has grown from `s` to `t` has probability `s / t`, so one
 //! number tells at which sum the next replacement happens.
 
-use crate::math::exp;
+use crate::arch::exp;
 use crate::Pcg32;
 
 /// Below `ln 2^-24`: a weight that vanishes beside that of the likeliest

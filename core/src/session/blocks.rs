@@ -1,8 +1,8 @@
 //! Running a model without a buffer for all logits.
 
 use super::{head, BufferError, Head, Session, UnknownToken};
+use crate::arch::{Executor, Serial};
 use crate::image::{Image, BLOCK_ROWS};
-use crate::kernels::{Executor, Serial};
 use crate::BlockSampler;
 #[cfg(doc)]
 use crate::Header;

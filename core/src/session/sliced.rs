@@ -5,11 +5,11 @@ mod blocks;
 pub use blocks::SlicedBlocks;
 
 use super::{Session, UnknownToken};
+use crate::arch::{layer_norm, Executor, Serial};
 use crate::embedding::read_row;
 use crate::image::Dim::{Embd, Output, Vocab};
 use crate::image::Image;
-use crate::kernels::{Executor, Serial};
-use crate::math::{abs_max, layer_norm};
+use crate::number::abs_max;
 use crate::pace::{Position, Slice};
 use crate::scratch::{split, Product, Work};
 use crate::versions::layer;

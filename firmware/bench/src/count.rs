@@ -4,8 +4,8 @@ use crate::random::Random;
 use crate::room::{abs_max, weight_words, Room, LAYOUT};
 use core::hint::black_box;
 use half::bf16;
+use kinglet::arch;
 use kinglet::image::{Bits, Matrix};
-use kinglet::kernels;
 use kinglet_machine::{say, since, ticks};
 use kinglet_protocol::{Measure, MODEL_SHAPES, SHAPES};
 
@@ -60,15 +60,15 @@ fn count(room: &mut Room, bits: Bits, (rows, cols): (u32, u32), counter: &Counte
     let max = abs_max(x);
     let words = &mut room.words;
     let prepare = counter.count(&mut || {
-        black_box(kernels::prepare(x, max, &matrix, words));
+        black_box(arch::prepare(x, max, &matrix, words));
     });
-    let prepared = kernels::prepare(x, max, &matrix, words);
+    let prepared = arch::prepare(x, max, &matrix, words);
     let sums = counter.count(&mut || {
-        kernels::sums(&matrix, &prepared, &mut room.sums[..m]);
+        arch::sums(&matrix, &prepared, &mut room.sums[..m]);
         black_box(&room.sums);
     });
     let scaled = counter.count(&mut || {
-        kernels::matvec(&matrix, &prepared, &mut room.y[..m]);
+        arch::matvec(&matrix, &prepared, &mut room.y[..m]);
         black_box(&room.y);
     });
     say!(

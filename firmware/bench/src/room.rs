@@ -2,16 +2,13 @@
 
 use crate::random::Random;
 use half::{bf16, f16};
+use kinglet::arch::{self, prepared_words, Native, Port, Portable};
 use kinglet::image::{matrix_weight_bytes, Bits, Layout, Matrix, GROUP_BYTES};
-use kinglet::kernels::{self, portable, prepared_words};
-use kinglet::math::AbsMax;
+use kinglet::number::AbsMax;
 use kinglet_machine::MACHINE;
 
-/// The layout that this machine's kernels read.
-pub const LAYOUT: Layout = match Layout::named(MACHINE.core.layout) {
-    Some(layout) => layout,
-    None => panic!("the table of cores has layouts of the engine"),
-};
+/// The layout that this machine's port reads.
+pub const LAYOUT: Layout = Native::LAYOUT;
 
 /// Words of weights, columns, rows: the most that a machine has room for.
 const LIMITS: (usize, usize, usize) = if MACHINE.ram.bytes > 100 << 10 {
@@ -126,11 +123,11 @@ impl Room {
             &mut self.sums[..padded_rows],
             &mut self.expected[..padded_rows],
         );
-        let prepared = kernels::prepare(x, max, &matrix, &mut self.words);
-        kernels::sums(&matrix, &prepared, sums);
+        let prepared = arch::prepare(x, max, &matrix, &mut self.words);
+        arch::sums(&matrix, &prepared, sums);
         let plain = &mut self.plain[..padded_cols / 4];
-        portable::prepare(x, 127.0 / max.get(), plain);
-        portable::sums(&matrix, plain, expected);
+        Portable::prepare(x, 127.0 / max.get(), bits, plain);
+        Portable::sums(&matrix, plain, expected);
         (sums[..rows] == expected[..rows]).then_some(sums[0])
     }
 
@@ -152,9 +149,9 @@ impl Room {
             weights: &self.weights[..weight_words(bits, rows, cols)],
             scales: &self.scales[..rows],
         };
-        let prepared = kernels::prepare(x, max, &matrix, &mut self.words);
+        let prepared = arch::prepare(x, max, &matrix, &mut self.words);
         let y = &mut self.y[..rows];
-        kernels::matvec(&matrix, &prepared, y);
+        arch::matvec(&matrix, &prepared, y);
         let x_scale = max.get() * (1.0 / 127.0);
         let value = |sum: i32, scale: bf16| sum as f32 * f32::from(scale) * x_scale;
         let mut sums_and_scales = self.sums.iter().zip(&self.scales).zip(y);

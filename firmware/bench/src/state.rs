@@ -7,7 +7,7 @@ use crate::random::{between, Random};
 use crate::room::Room;
 use core::hint::black_box;
 use half::f16;
-use kinglet::kernels::state::{bonus, bonus_portable, delta, delta_portable, Bonus, Cell, Delta};
+use kinglet::arch::{Bonus, Cell, Delta, Native, Port, Portable};
 use kinglet_machine::say;
 use kinglet_protocol::Measure;
 
@@ -93,9 +93,9 @@ impl<'r, S: Cell> Head<'r, S> {
             ..
         } = self;
         if delta {
-            delta_portable(twin, &delta_head(self.inputs, self.size), twin_y, twin_sa);
+            Portable::delta(twin, &delta_head(self.inputs, self.size), twin_y, twin_sa);
         } else {
-            bonus_portable(twin, &bonus_head(self.inputs, self.size), twin_y);
+            Portable::bonus(twin, &bonus_head(self.inputs, self.size), twin_y);
         }
         let same_bits = |(a, b): (&f32, &f32)| a.to_bits() == b.to_bits();
         bytemuck::cast_slice::<S, u16>(state) == bytemuck::cast_slice::<S, u16>(twin)
@@ -105,9 +105,9 @@ impl<'r, S: Cell> Head<'r, S> {
     fn step(&mut self, with_delta: bool) {
         let (state, [y, sa]) = (black_box(&mut *self.state[0]), &mut self.out[0]);
         if with_delta {
-            delta(state, &delta_head(self.inputs, self.size), y, sa);
+            Native::delta(state, &delta_head(self.inputs, self.size), y, sa);
         } else {
-            bonus(state, &bonus_head(self.inputs, self.size), y);
+            Native::bonus(state, &bonus_head(self.inputs, self.size), y);
         }
         black_box(y);
     }

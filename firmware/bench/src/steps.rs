@@ -5,7 +5,7 @@ use crate::random::{between, Random};
 use crate::room::{Room, MAX_ROWS};
 use core::hint::black_box;
 use half::f16;
-use kinglet::math::layer_norm;
+use kinglet::arch::{Native, Port};
 use kinglet::{Sampler, Sampling};
 use kinglet_machine::say;
 use kinglet_protocol::{Measure, MODEL_CHANNELS, MODEL_VOCABS};
@@ -39,7 +39,7 @@ fn norm(room: &mut Room, channels: u32, random: &mut Random, counter: &Counter) 
     room.halves[..n].fill_with(|| f16::from_f32(1.0 + between(0.5, random)));
     let (x, halves) = (black_box(&room.x[..n]), black_box(&room.halves[..n]));
     let instructions = counter.count(&mut || {
-        layer_norm(x, halves, halves, &mut room.y[..n]);
+        Native::norm(x, 1e-5, halves, halves, &mut room.y[..n]);
         black_box(&room.y);
     });
     let line = Measure::Norm {

@@ -1,5 +1,5 @@
 //! Arranging the weights of a matrix: one function per layout and precision.
-//! `docs/format.md` is normative; `kinglet::kernels::portable` is the reader.
+//! `docs/format.md` is normative; `kinglet::arch::Portable` is the reader.
 
 use crate::quantize::Quantized;
 use kinglet::image::{Bits, Layout, BLOCK_ROWS, GROUP_COLS};
@@ -115,8 +115,8 @@ mod tests {
     use super::*;
     use crate::quantize::quantize;
     use half::bf16;
+    use kinglet::arch::{Port, Portable};
     use kinglet::image::{matrix_weight_bytes, Matrix};
-    use kinglet::kernels::portable;
     use proptest::prelude::*;
 
     /// Row-major sums in i64: the reference of every layout and kernel.
@@ -158,7 +158,7 @@ mod tests {
         columns.resize(q.cols.next_multiple_of(GROUP_COLS), 0);
         let words: Vec<u32> = columns.chunks_exact(4).map(word).collect();
         let mut sums = vec![0; q.rows.next_multiple_of(BLOCK_ROWS)];
-        portable::sums(&matrix, &words, &mut sums);
+        Portable::sums(&matrix, &words, &mut sums);
         sums.into_iter().take(q.rows).map(i64::from).collect()
     }
 

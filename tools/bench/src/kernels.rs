@@ -206,8 +206,8 @@ fn code(machine: &Machine, elf: &Path) -> Result<Vec<KernelCode>> {
     let has_own = symbols.iter().any(|symbol| is_own(&symbol.name));
     let kernels = symbols.into_iter().filter(|symbol| {
         let name = &symbol.name;
-        let portable = name.contains("kernels::portable");
-        is_assembly(name) || (name.contains("kinglet::kernels::") && !(has_own && portable))
+        let twin = name.contains("arch::portable") && !name.contains("portable::state");
+        is_assembly(name) || (name.contains("kinglet::arch::") && !(has_own && twin))
     });
     Ok(kernels
         .map(|symbol| KernelCode {

@@ -19,9 +19,9 @@ const CORES: [&str; 2] = ["m4", "m0"];
 /// holds. The program itself is split into functions that stand for rooms,
 /// because the compiler merges the library into them.
 const ROOMS: [(&str, &str); 15] = [
-    ("kinglet::kernels", KERNELS),
-    ("kinglet::math", "math"),
-    ("micromath", "math"),
+    ("kinglet::arch", ARCH),
+    ("kinglet::number", "number"),
+    ("micromath", "number"),
     ("kinglet::image", "image"),
     ("kinglet::scratch", "image"),
     ("kinglet_sizes::rooms::image", "image"),
@@ -37,7 +37,7 @@ const ROOMS: [(&str, &str); 15] = [
 ];
 
 /// Functions of the library's module, and routines in assembly.
-const KERNELS: &str = "kernels";
+const ARCH: &str = "arch";
 
 /// What the compiler brings along: memory copies, divisions, and floats
 /// where the core has none.
@@ -142,7 +142,7 @@ fn room(symbol: &str) -> &'static str {
     match found {
         Some((_, room)) => room,
         // Names without a module: routines in assembly, and the compiler's.
-        None if symbol.starts_with("kinglet_") => KERNELS,
+        None if symbol.starts_with("kinglet_") => ARCH,
         None if is_builtin(symbol) => COMPILER,
         None => OTHER,
     }
@@ -176,8 +176,8 @@ mod tests {
 
     #[test]
     fn symbols_are_put_into_rooms() {
-        assert_eq!(room("kinglet::kernels::dsp::sums"), "kernels");
-        assert_eq!(room("kinglet_dsp_int8"), "kernels");
+        assert_eq!(room("kinglet::arch::dsp::int4_sums"), "arch");
+        assert_eq!(room("kinglet_dsp_int8"), "arch");
         assert_eq!(
             room("kinglet::scratch::<impl kinglet::image::Header>::len"),
             "image"

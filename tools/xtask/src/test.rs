@@ -51,8 +51,8 @@ const TINY_IMAGE_LAYOUT: &str = DEFAULT_MACHINE.core.layout;
 ///   firmware  the library for all bare-metal targets, the firmware of all machines
 ///   docs      rustdoc without a warning
 ///   host      the tests of all crates but those in QEMU
-///   aarch64   the kernels for AArch64 in QEMU, with and without dot products
-///   miri      the portable kernels under Miri, where there is a nightly toolchain
+///   aarch64   the port for AArch64 in QEMU, with and without dot products
+///   miri      the portable port under Miri, where there is a nightly toolchain
 ///   qemu      the tests of the firmware in QEMU, on all machines, and of its size;
 ///             the example in C, and the firmware that loads images
 ///   boards    the firmware of real boards; in QEMU on those that it has, and on
@@ -286,7 +286,7 @@ fn aarch64() -> Vec<Command> {
         let runner = format!("{USER_QEMU} -cpu {processor}");
         tests.args(["--config", &target("runner", &runner)]);
         tests.env("KINGLET_EXPECT_SDOT", has_sdot.to_string());
-        tests.arg("kernels::");
+        tests.arg("arch::");
         tests
     });
     tests.into()
@@ -299,7 +299,7 @@ fn miri() -> Vec<Command> {
     tests.args(["--package", "kinglet", "--lib"]);
     // Miri never optimises.
     tests.args(["--config", "profile.dev.opt-level=0"]);
-    tests.args(PLAIN_DEPENDENCIES).arg("kernels::");
+    tests.args(PLAIN_DEPENDENCIES).arg("arch::");
     vec![tests]
 }
 

@@ -4,7 +4,7 @@
 //! Both routines work until they meet a value that is not ordinary, and return
 //! how many they have done: general arithmetic takes that one, and they go on.
 
-use super::soft::{general_quantize_one, general_scaled, Factor};
+use crate::arch::shared::soft::{general_quantize_one, general_scaled, Factor};
 use core::arch::global_asm;
 use core::mem::take;
 use half::bf16;
@@ -26,7 +26,7 @@ pub fn quantize(mut x: &[f32], inverse: f32, mut words: &mut [u32]) {
     }
 }
 
-/// Turns sums into values: `out = (out as i32) * scale * x_scale`, a sum for
+/// What [`Port::scale_rows`](crate::arch::Port::scale_rows) says, a sum for
 /// each scale.
 pub fn scale_rows(mut scales: &[bf16], x_scale: f32, mut out: &mut [f32]) {
     let bits = x_scale.to_bits();

@@ -3,16 +3,42 @@
 //! product overwrites one of its factors. The others hold sums, to which they
 //! can be added in one instruction.
 
-use super::pairs::{self, Routine};
-use crate::image::Matrix;
-use core::arch::global_asm;
+mod floats;
 
-/// The exact sums `[rows]` of `matrix` with a prepared vector; `sums` must
-/// hold whole blocks of rows.
-pub fn sums(matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
-    // SAFETY: the routines read and write what `pairs::call` checks, and keep
-    // to the C calling convention.
-    unsafe { pairs::call(kinglet_v6m_int8, kinglet_v6m_int4, matrix, words, sums) }
+use super::shared::pairs::{self, Routine};
+use super::shared::{soft, Floats};
+use super::Port;
+use crate::image::{Bits, Layout, Matrix};
+use core::arch::global_asm;
+use half::bf16;
+
+/// Cortex-M0 and M0+.
+#[derive(Debug)]
+pub struct Armv6m;
+
+impl Port for Armv6m {
+    type Base = Floats;
+
+    const LAYOUT: Layout = Layout::Pairs;
+
+    fn prepare(x: &[f32], inverse: f32, bits: Bits, words: &mut [u32]) {
+        pairs::prepare(x, inverse, bits, words, floats::quantize);
+    }
+
+    fn sums(matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
+        // SAFETY: the routines read and write what `pairs::call` checks, and
+        // keep to the C calling convention.
+        unsafe { pairs::call(kinglet_v6m_int8, kinglet_v6m_int4, matrix, words, sums) }
+    }
+
+    fn scale_rows(scales: &[bf16], x_scale: f32, out: &mut [f32]) {
+        floats::scale_rows(scales, x_scale, out);
+    }
+
+    #[inline]
+    fn exp(x: f32) -> f32 {
+        soft::exp::<{ soft::HALVES }>(x)
+    }
 }
 
 extern "C" {

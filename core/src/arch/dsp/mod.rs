@@ -31,11 +31,12 @@
 //! Both kernels take four rows at a time: more accumulators do not fit into
 //! the registers.
 
-#[cfg(kinglet_fpu)]
-use super::dsp_prepare as arrange;
-#[cfg(not(kinglet_fpu))]
-use super::dsp_prepare_soft as arrange;
-use crate::image::{Bits, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
+#[cfg_attr(not(kinglet_fpu), path = "prepare_soft.rs")]
+mod prepare;
+
+use super::shared::Floats;
+use super::{product, Port};
+use crate::image::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
 use core::arch::global_asm;
 
 /// The assembler must be told that an ARMv8-M core has the DSP extension;
@@ -53,55 +54,61 @@ macro_rules! extension {
     };
 }
 #[cfg(kinglet_fpu)]
-pub(super) use extension;
+use extension;
 
 /// Columns for which `256 S` fits in 32 bits: 512 * 127 * 128 < 2^23.
-pub(super) const SPAN_COLS: usize = super::DSP_SPAN_COLS;
+const SPAN_COLS: usize = product::DSP_SPAN_COLS;
 
 /// Columns of an int8 word.
 const STEP_COLS: usize = 4;
 
 /// Words of a prepared span: the constant, then two words per step.
-pub(super) const SPAN_WORDS: usize = 1 + SPAN_COLS / 2;
+const SPAN_WORDS: usize = 1 + SPAN_COLS / 2;
 
 /// Words of a prepared int4 group: the constant, then two per four columns.
-pub(super) const GROUP_WORDS: usize = 1 + GROUP_COLS / 2;
+const GROUP_WORDS: usize = 1 + GROUP_COLS / 2;
 
-/// Quantizes `x` and arranges it for the kernels; zeros behind the last.
-///
-/// The chunks are not zipped: that would divide by their lengths, which is,
-/// built for size, a call that could panic.
-pub fn prepare(x: &[f32], inverse: f32, bits: Bits, words: &mut [u32]) {
-    match bits {
-        Bits::Int8 => {
-            let mut words = words.chunks_mut(SPAN_WORDS);
-            for x in x.chunks(SPAN_COLS) {
-                arrange::span(x, inverse, words.next().unwrap_or_default());
+/// Cortex-M4, M7, M33.
+#[derive(Debug)]
+pub struct Dsp;
+
+impl Port for Dsp {
+    type Base = Floats;
+
+    const LAYOUT: Layout = Layout::Rows4;
+
+    // The chunks are not zipped: that would divide by their lengths, which
+    // is, built for size, a call that could panic.
+    fn prepare(x: &[f32], inverse: f32, bits: Bits, words: &mut [u32]) {
+        match bits {
+            Bits::Int8 => {
+                let mut words = words.chunks_mut(SPAN_WORDS);
+                for x in x.chunks(SPAN_COLS) {
+                    prepare::span(x, inverse, words.next().unwrap_or_default());
+                }
             }
-        }
-        Bits::Int4 => {
-            let (groups, tail) = x.as_chunks::<GROUP_COLS>();
-            let mut words = words.as_chunks_mut::<GROUP_WORDS>().0.iter_mut();
-            for (x, words) in groups.iter().zip(&mut words) {
-                arrange::group(x, inverse, words);
-            }
-            if let (false, Some(words)) = (tail.is_empty(), words.next()) {
-                arrange::group(tail, inverse, words);
+            Bits::Int4 => {
+                let (groups, tail) = x.as_chunks::<GROUP_COLS>();
+                let mut words = words.as_chunks_mut::<GROUP_WORDS>().0.iter_mut();
+                for (x, words) in groups.iter().zip(&mut words) {
+                    prepare::group(x, inverse, words);
+                }
+                if let (false, Some(words)) = (tail.is_empty(), words.next()) {
+                    prepare::group(tail, inverse, words);
+                }
             }
         }
     }
-}
 
-/// The exact sums `[rows]` of `matrix` with a prepared vector; `sums` must
-/// hold whole blocks of rows.
-pub fn sums(matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
-    let blocks = matrix.rows.div_ceil(BLOCK_ROWS);
-    if sums.len() < blocks * BLOCK_ROWS {
-        return;
-    }
-    match matrix.bits {
-        Bits::Int8 => int8_sums(matrix, blocks, words, sums),
-        Bits::Int4 => int4_sums(matrix, blocks, words, sums),
+    fn sums(matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
+        let blocks = matrix.rows.div_ceil(BLOCK_ROWS);
+        if sums.len() < blocks * BLOCK_ROWS {
+            return;
+        }
+        match matrix.bits {
+            Bits::Int8 => int8_sums(matrix, blocks, words, sums),
+            Bits::Int4 => int4_sums(matrix, blocks, words, sums),
+        }
     }
 }
 

@@ -1,10 +1,10 @@
-//! Quantizing an activation vector for the kernels in `dsp`, with an FPU.
+//! Quantizing an activation vector for `SMLAD`, with an FPU.
 //!
 //! `x * inverse + 1.5 * 2^23` leaves the integer in the low bits of the float;
 //! two of them make a word of two lanes, and the differences that the kernels
 //! want are one shift, one mask and one `SSUB16` for both lanes.
 
-use super::dsp::GROUP_WORDS;
+use super::GROUP_WORDS;
 use crate::image::GROUP_COLS;
 use core::arch::global_asm;
 
@@ -75,7 +75,7 @@ extern "C" {
 // r0 x  r1 words  r2 eights left  r3 the constant's place  r12 sums of even
 // columns; s0 inverse  s1 the magic
 global_asm!(
-    super::dsp::extension!(),
+    super::extension!(),
     r#"
     .fpu    fpv4-sp-d16
     .macro kinglet_dsp_quantize_eight

@@ -1,6 +1,6 @@
-//! Quantizing an activation vector for the kernels in `dsp`, without an FPU.
+//! Quantizing an activation vector for `SMLAD`, without an FPU.
 
-use super::quantize_one;
+use crate::arch::shared::soft::quantize_one;
 
 /// Two lanes of a word.
 #[inline(always)]

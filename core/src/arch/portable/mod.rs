@@ -1,43 +1,105 @@
-//! The obviously right kernels: what every other kernel must equal bit for
-//! bit. They read the layouts of the image word by word.
+//! The plainest answers to all that a port may define: what every port must
+//! equal bit for bit. Weights are read word by word, in every arrangement.
 
 #[cfg(kinglet_lanes16)]
 mod lanes16;
+pub(super) mod norm;
 #[cfg(kinglet_pairs)]
 mod pairs;
 #[cfg(kinglet_rows4)]
 mod rows4;
+pub(super) mod state;
+pub(super) mod steps;
 
-use super::quantize_one;
+use super::{Bonus, Cell, Delta, Port};
 use crate::image::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
+use crate::number::{self, scale_to_f32, AbsMax, ROUND_MAGIC};
+use half::{bf16, f16};
 
-/// Quantizes `x` to one byte per column; zeros behind the last, to the end
-/// of `words`.
-pub fn prepare(x: &[f32], inverse: f32, words: &mut [u32]) {
-    let columns: &mut [i8] = bytemuck::cast_slice_mut(words);
-    let padded = x.iter().copied().chain(core::iter::repeat(0.0));
-    for (column, x) in columns.iter_mut().zip(padded) {
-        *column = quantize_one(x, inverse);
+/// All of [`Port`], and nothing but plain Rust.
+#[derive(Debug)]
+pub struct Portable;
+
+impl Port for Portable {
+    // Its own base: it leaves nothing to another.
+    type Base = Self;
+
+    /// Any would do: its products are for every arrangement.
+    const LAYOUT: Layout = Layout::Rows4;
+
+    /// A byte per column; zeros after the last, to the end of `words`.
+    fn prepare(x: &[f32], inverse: f32, _: Bits, words: &mut [u32]) {
+        let columns: &mut [i8] = bytemuck::cast_slice_mut(words);
+        let padded = x.iter().copied().chain(core::iter::repeat(0.0));
+        for (column, x) in columns.iter_mut().zip(padded) {
+            *column = quantize(x, inverse);
+        }
+    }
+
+    fn sums(matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
+        let columns: &[i8] = bytemuck::cast_slice(words);
+        let (layout, bits, cols) = (matrix.layout, matrix.bits, matrix.cols);
+        let block_words = match bits {
+            Bits::Int8 => cols.next_multiple_of(layout.step_cols()) * BLOCK_ROWS / 4,
+            Bits::Int4 => cols.div_ceil(GROUP_COLS) * GROUP_BYTES / 4,
+        };
+        let blocks = matrix.weights.chunks_exact(block_words.max(1));
+        let blocks = blocks.take(matrix.rows.div_ceil(BLOCK_ROWS));
+        for (sums, block) in sums.chunks_exact_mut(BLOCK_ROWS).zip(blocks) {
+            let block = block_sums(layout, bits, block, columns);
+            for (sum, block) in sums.iter_mut().zip(block) {
+                *sum = block;
+            }
+        }
+    }
+
+    fn scale_rows(scales: &[bf16], x_scale: f32, out: &mut [f32]) {
+        for (out, &scale) in out.iter_mut().zip(scales) {
+            *out = scaled(out.to_bits() as i32, scale, x_scale);
+        }
+    }
+
+    #[inline]
+    fn exp(x: f32) -> f32 {
+        number::exp(x)
+    }
+
+    fn norm(x: &[f32], eps: f32, weight: &[f16], bias: &[f16], out: &mut [f32]) {
+        let moments = norm::moments(x, eps, norm::sum);
+        norm::affine_from(0, x, moments, [weight, bias], out);
+    }
+
+    fn token_shift(x: &[f32], previous: &[f32], mix: &[f16], out: &mut [f32]) -> AbsMax {
+        steps::token_shift_from((0, AbsMax::ZERO), x, previous, mix, out)
+    }
+
+    fn relu_squared(x: &mut [f32]) -> AbsMax {
+        steps::relu_squared_from((0, AbsMax::ZERO), x)
+    }
+
+    fn bonus<S: Cell>(state: &mut [S], head: &Bonus<'_>, y: &mut [f32]) {
+        state::bonus_start(head, y);
+        state::bonus_from(0, state, head, y);
+    }
+
+    fn delta<S: Cell>(state: &mut [S], head: &Delta<'_>, y: &mut [f32], sa: &mut [f32]) {
+        state::delta_start(head, y, sa);
+        state::delta_read_from(0, state, head, y, sa);
+        state::delta_write_from(0, state, head, sa);
+        state::delta_end(head, y, sa);
     }
 }
 
-/// The exact sums `[rows]` of `matrix` with a prepared vector; `sums` must
-/// hold whole blocks of rows.
-pub fn sums(matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
-    let columns: &[i8] = bytemuck::cast_slice(words);
-    let (layout, bits, cols) = (matrix.layout, matrix.bits, matrix.cols);
-    let block_words = match bits {
-        Bits::Int8 => cols.next_multiple_of(layout.step_cols()) * BLOCK_ROWS / 4,
-        Bits::Int4 => cols.div_ceil(GROUP_COLS) * GROUP_BYTES / 4,
-    };
-    let blocks = matrix.weights.chunks_exact(block_words.max(1));
-    let blocks = blocks.take(matrix.rows.div_ceil(BLOCK_ROWS));
-    for (sums, block) in sums.chunks_exact_mut(BLOCK_ROWS).zip(blocks) {
-        let block = block_sums(layout, bits, block, columns);
-        for (sum, block) in sums.iter_mut().zip(block) {
-            *sum = block;
-        }
-    }
+/// One activation as an integer in [-127, 127]: `round(x * inverse)`.
+#[inline(always)]
+pub(super) fn quantize(x: f32, inverse: f32) -> i8 {
+    (x * inverse + ROUND_MAGIC).to_bits() as i8
+}
+
+/// The value of a row.
+#[inline(always)]
+pub(super) fn scaled(sum: i32, scale: bf16, x_scale: f32) -> f32 {
+    sum as f32 * scale_to_f32(scale) * x_scale
 }
 
 /// The sums of one block. A layout that this build lacks has no image.

@@ -8,39 +8,41 @@ use crate::image::{Bits, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
 /// Words of a prepared int4 group: the constant, then one per column.
 const GROUP_WORDS: usize = GROUP_COLS + 1;
 
-/// Quantizes `x` and arranges it; zeros behind the last column.
-pub fn prepare(x: &[f32], inverse: f32, bits: Bits, words: &mut [u32]) {
+/// `(x, inverse, words)`: writes `round(x * inverse)` of each column to a word
+/// of its own. There are as many words as columns.
+pub trait Quantize: Fn(&[f32], f32, &mut [u32]) + Copy {}
+
+impl<F: Fn(&[f32], f32, &mut [u32]) + Copy> Quantize for F {}
+
+/// Quantizes `x` by `columns` and arranges it; zeros after the last column.
+pub fn prepare(x: &[f32], inverse: f32, bits: Bits, words: &mut [u32], columns: impl Quantize) {
     match bits {
-        Bits::Int8 => prepare_int8(x, inverse, words),
+        Bits::Int8 => prepare_int8(x, inverse, words, columns),
         Bits::Int4 => {
             let groups = x
                 .chunks(GROUP_COLS)
                 .zip(words.chunks_exact_mut(GROUP_WORDS));
-            groups.for_each(|(x, words)| prepare_group(x, inverse, words));
+            groups.for_each(|(x, words)| prepare_group(x, inverse, words, columns));
         }
     }
 }
 
-/// Quantizes `x` to a word per column, zeros behind the last.
-fn quantize(x: &[f32], inverse: f32, words: &mut [u32]) {
-    let (columns, padding) = words.split_at_mut(x.len().min(words.len()));
-    #[cfg(kinglet_armv6m)]
-    super::armv6m_float::quantize(x, inverse, columns);
-    #[cfg(not(kinglet_armv6m))]
-    for (word, &x) in columns.iter_mut().zip(x) {
-        *word = i32::from(super::quantize_one(x, inverse)) as u32;
-    }
+/// Quantizes `x` by `columns`, a word per column; zeros after the last.
+#[inline(always)]
+fn quantize(x: &[f32], inverse: f32, words: &mut [u32], columns: impl Quantize) {
+    let (whole, padding) = words.split_at_mut(x.len().min(words.len()));
+    columns(x, inverse, whole);
     padding.fill(0);
 }
 
 /// `y_k = x_k - 256 x_(k-1)` within each four columns; first the constant
 /// that takes the offset of the stored weights away.
 #[inline(never)]
-fn prepare_int8(x: &[f32], inverse: f32, words: &mut [u32]) {
+fn prepare_int8(x: &[f32], inverse: f32, words: &mut [u32], columns: impl Quantize) {
     let Some((constant, words)) = words.split_first_mut() else {
         return;
     };
-    quantize(x, inverse, words);
+    quantize(x, inverse, words, columns);
     let mut offset = 0u32;
     for step in words.chunks_exact_mut(4) {
         let &mut [x0, x1, x2, x3] = step else { return };
@@ -60,11 +62,11 @@ fn prepare_int8(x: &[f32], inverse: f32, words: &mut [u32]) {
 /// y0: the word that meets y0 is needed whole until then. First the constant,
 /// in both halves.
 #[inline(never)]
-fn prepare_group(x: &[f32], inverse: f32, words: &mut [u32]) {
+fn prepare_group(x: &[f32], inverse: f32, words: &mut [u32], columns: impl Quantize) {
     let Some((constant, words)) = words.split_first_mut() else {
         return;
     };
-    quantize(x, inverse, words);
+    quantize(x, inverse, words, columns);
     let mut sum = 0u32;
     for step in words.chunks_exact_mut(4) {
         let &mut [x0, x1, x2, x3] = step else { return };
@@ -83,7 +85,7 @@ fn prepare_group(x: &[f32], inverse: f32, words: &mut [u32]) {
 
 /// A kernel: weights, prepared words, sums, blocks of rows, and steps (int8)
 /// or groups (int4) of a block.
-pub(super) type Routine = unsafe extern "C" fn(*const u32, *const u32, *mut i32, usize, usize);
+pub type Routine = unsafe extern "C" fn(*const u32, *const u32, *mut i32, usize, usize);
 
 /// Calls the routine for the matrix's precision, if the slices hold all that
 /// it will read and write.
@@ -91,7 +93,7 @@ pub(super) type Routine = unsafe extern "C" fn(*const u32, *const u32, *mut i32,
 /// # Safety
 /// The routines must read no more than whole blocks of weights and a prepared
 /// vector, and write no more than four sums per block.
-pub(super) unsafe fn call(
+pub unsafe fn call(
     int8: Routine,
     int4: Routine,
     matrix: &Matrix<'_>,

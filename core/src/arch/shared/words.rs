@@ -1,23 +1,23 @@
 //! Quantizing an activation vector for the workstation's kernels: two words
 //! per step of four (int8) or eight (int4) columns.
 
-use super::quantize_one;
+use crate::arch::portable;
 use crate::image::{Bits, GROUP_BYTES, GROUP_COLS};
 
 /// Words of a step in a prepared vector.
-pub(super) const STEP_WORDS: usize = 2;
+pub const STEP_WORDS: usize = 2;
 
 /// Words of a prepared int4 group: four steps, then the sum of its columns.
-pub(super) const GROUP_WORDS: usize = 4 * STEP_WORDS + 1;
+pub const GROUP_WORDS: usize = 4 * STEP_WORDS + 1;
 
 /// Words of a stored int4 group of four rows.
-pub(super) const STORED_WORDS: usize = GROUP_BYTES / 4;
+pub const STORED_WORDS: usize = GROUP_BYTES / 4;
 
-/// Quantizes up to `N` values, zeros behind the last.
-pub(super) fn quantized<const N: usize>(x: &[f32], inverse: f32) -> [i8; N] {
+/// Quantizes up to `N` values, zeros after the last.
+pub fn quantized<const N: usize>(x: &[f32], inverse: f32) -> [i8; N] {
     let mut q = [0; N];
     for (q, &x) in q.iter_mut().zip(x) {
-        *q = quantize_one(x, inverse);
+        *q = portable::quantize(x, inverse);
     }
     q
 }

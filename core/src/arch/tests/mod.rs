@@ -1,20 +1,19 @@
-//! One test for every kernel that can run here: its sums equal those of an
-//! `i64` reference that decodes each weight on its own.
+//! One test for every port that can run here: its sums equal those of an
+//! `i64` reference that decodes each weight on its own, and its other answers
+//! are those of `Portable`, bit for bit.
 //!
-//! The kernels for Cortex-M are tested in the same way where their
-//! instructions exist: in QEMU, by the firmware's self-test.
+//! The ports for Cortex-M are tested in the same way where their instructions
+//! exist: in QEMU, by the self-test of `firmware/bench`.
 
-use super::{portable, prepared_words};
+mod floats;
+mod state;
+
+use super::{prepared_words, Native, Port, Portable};
 use crate::image::{round_up, Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
 use crate::Pcg32;
 use half::bf16;
 use std::vec;
 use std::vec::Vec;
-
-/// Quantizes and arranges a vector.
-type Prepare = fn(&[f32], f32, Bits, &mut [u32]);
-/// Multiplies.
-type Sums = fn(&Matrix<'_>, &[u32], &mut [i32]);
 
 /// A byte of the weights of a block.
 fn byte(block: &[u32], at: usize) -> u8 {
@@ -78,9 +77,14 @@ fn weights(words: usize, kind: u32, rng: &mut Pcg32) -> Vec<u32> {
         .collect()
 }
 
-fn check(layout: Layout, prepare: Prepare, sums: Sums, shapes: &[(usize, usize)]) {
+/// Compares the sums of all shapes with the reference.
+fn check(
+    layout: Layout,
+    prepare: impl Fn(&[f32], f32, Bits, &mut [u32]),
+    sums: impl Fn(&Matrix<'_>, &[u32], &mut [i32]),
+) {
     let mut rng = Pcg32::new(1);
-    for &(rows, cols) in shapes {
+    for (rows, cols) in shapes() {
         for bits in [Bits::Int8, Bits::Int4] {
             for kind in 0..5 {
                 // Integers in [-127, 127]; for the extremes +-127.
@@ -142,70 +146,39 @@ fn shapes() -> Vec<(usize, usize)> {
         .collect()
 }
 
-/// Tests a kernel: its layout, and the two functions of its file.
-macro_rules! kernel_tests {
-    ($name:ident, $layout:expr, $prepare:expr, $sums:expr) => {
-        #[test]
-        fn $name() {
-            check($layout, $prepare, $sums, &shapes());
-        }
-    };
-}
-
-fn portable_prepare(x: &[f32], inverse: f32, _: Bits, words: &mut [u32]) {
-    portable::prepare(x, inverse, words);
-}
-
-kernel_tests!(
-    portable_rows4,
-    Layout::Rows4,
-    portable_prepare,
-    portable::sums
-);
-kernel_tests!(
-    portable_pairs,
-    Layout::Pairs,
-    portable_prepare,
-    portable::sums
-);
-kernel_tests!(
-    portable_lanes16,
-    Layout::Lanes16,
-    portable_prepare,
-    portable::sums
-);
-
-#[cfg(kinglet_x86)]
-mod x86 {
-    use super::super::x86::{level, prepare, sums, Level};
-    use super::*;
-
-    /// Tests a level, where the processor has it.
-    macro_rules! level_tests {
-        ($name:ident, $level:expr, $least:pat) => {
-            #[test]
-            fn $name() {
-                if !matches!(level(), $least) {
-                    std::eprintln!("skipped: the processor lacks {:?}", $level);
-                    return;
-                }
-                check(
-                    Layout::Rows4,
-                    |x, inverse, bits, words| prepare($level, x, inverse, bits, words),
-                    |matrix, words, out| sums($level, matrix, words, out),
-                    &shapes(),
-                );
-            }
-        };
+#[test]
+fn portable_sums_are_exact_in_every_layout() {
+    for layout in [Layout::Rows4, Layout::Pairs, Layout::Lanes16] {
+        check(layout, Portable::prepare, Portable::sums);
     }
+}
 
-    level_tests!(avx2, Level::Avx2, Level::Avx2 | Level::Vnni);
-    level_tests!(vnni, Level::Vnni, Level::Vnni);
+#[test]
+fn native_sums_are_exact() {
+    check(Native::LAYOUT, Native::prepare, Native::sums);
+}
+
+/// Both levels, where the processor has them.
+#[cfg(kinglet_x86)]
+#[test]
+fn sums_are_exact_at_every_level() {
+    use super::x86::Level;
+    for (name, level) in [("AVX2", Level::avx2()), ("VNNI", Level::vnni())] {
+        let Some(level) = level else {
+            std::eprintln!("skipped: the processor lacks {name}");
+            continue;
+        };
+        check(
+            Layout::Rows4,
+            |x, inverse, bits, words| level.prepare(x, inverse, bits, words),
+            |matrix, words, out| level.sums(matrix, words, out),
+        );
+    }
 }
 
 #[cfg(kinglet_neon)]
 mod neon {
-    use super::super::{neon, words};
+    use super::super::neon::NeonAlone;
     use super::*;
     use std::arch::is_aarch64_feature_detected;
 
@@ -218,11 +191,8 @@ mod neon {
         }
     }
 
-    kernel_tests!(sdot_if_there, Layout::Rows4, words::prepare, neon::sums);
-    kernel_tests!(
-        neon_alone,
-        Layout::Rows4,
-        words::prepare,
-        neon::sums_without_sdot
-    );
+    #[test]
+    fn sums_without_sdot_are_exact() {
+        check(NeonAlone::LAYOUT, NeonAlone::prepare, NeonAlone::sums);
+    }
 }

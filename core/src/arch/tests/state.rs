@@ -1,7 +1,8 @@
 //! Both steps against the formulas of the papers, in double precision.
 
-use super::*;
+use crate::arch::{bonus, delta, Bonus, Cell, Delta};
 use crate::Pcg32;
+use half::f16;
 use std::vec::Vec;
 
 fn random(len: usize, rng: &mut Pcg32) -> Vec<f32> {

@@ -1,8 +1,8 @@
 //! Steps in slices whose logits are shown block by block.
 
 use super::{BeginError, SlicedSession, Stage};
+use crate::arch::{Executor, Serial};
 use crate::image::Image;
-use crate::kernels::{Executor, Serial};
 use crate::session::BlockSession;
 
 /// A [`BlockSession`] that takes its steps in slices, as [`SlicedSession`].

@@ -1,12 +1,16 @@
 //! Element-wise steps for cores with a single-precision FPU that converts
 //! half floats: Cortex-M4F, M7, M33, M55.
 //!
-//! The same IEEE operations in the same order as the portable twins in
-//! `math::vector` and `math::norm`, four elements at a time: a compiler
-//! neither uses `VCVTB`/`VCVTT` for half floats nor keeps a maximum in a core
-//! register. Tails are left to the twins.
+//! The same IEEE operations in the same order as in `portable`, four elements
+//! at a time: a compiler neither uses `VCVTB`/`VCVTT` for half floats nor
+//! keeps a maximum in a core register. Tails are left to `portable`.
 
+mod state;
+
+use crate::arch::portable::{norm, state as portable_state, steps, Portable};
+use crate::arch::{Bonus, Cell, Delta, Port};
 use crate::image::BLOCK_ROWS;
+use crate::number::AbsMax;
 use core::arch::global_asm;
 use half::{bf16, f16};
 
@@ -18,20 +22,56 @@ fn rounds<const N: usize>(lengths: [usize; N]) -> usize {
     lengths.into_iter().min().unwrap_or(0) / ROUND
 }
 
-/// Turns sums into values: `out = (out as i32) * scale * x_scale`, for whole
-/// blocks of rows.
-pub fn scale_rows(scales: &[bf16], x_scale: f32, out: &mut [f32]) {
-    let blocks = scales.len().min(out.len()) / BLOCK_ROWS;
-    if blocks > 0 {
-        // SAFETY: both slices hold `blocks` whole blocks; scales lie in an
-        // image, whose parts are aligned to 16 bytes.
-        unsafe { kinglet_fpu_scale_rows(scales.as_ptr(), out.as_mut_ptr(), blocks, x_scale) };
+/// The base of ports for cores with an FPU.
+#[derive(Debug)]
+pub struct Fpu;
+
+impl Port for Fpu {
+    type Base = Portable;
+
+    fn scale_rows(scales: &[bf16], x_scale: f32, out: &mut [f32]) {
+        let blocks = scales.len().min(out.len()) / BLOCK_ROWS;
+        if blocks > 0 {
+            // SAFETY: both slices hold `blocks` whole blocks; scales lie in an
+            // image, whose parts are aligned to 16 bytes.
+            unsafe { kinglet_fpu_scale_rows(scales.as_ptr(), out.as_mut_ptr(), blocks, x_scale) };
+        }
+    }
+
+    fn norm(x: &[f32], eps: f32, weight: &[f16], bias: &[f16], out: &mut [f32]) {
+        let moments = norm::moments(x, eps, sum);
+        let done = affine(x, moments, [weight, bias], out);
+        norm::affine_from(done, x, moments, [weight, bias], out);
+    }
+
+    fn token_shift(x: &[f32], previous: &[f32], mix: &[f16], out: &mut [f32]) -> AbsMax {
+        let done = token_shift(x, previous, mix, out);
+        steps::token_shift_from(done, x, previous, mix, out)
+    }
+
+    fn relu_squared(x: &mut [f32]) -> AbsMax {
+        let done = relu_squared(x);
+        steps::relu_squared_from(done, x)
+    }
+
+    fn bonus<S: Cell>(state: &mut [S], head: &Bonus<'_>, y: &mut [f32]) {
+        portable_state::bonus_start(head, y);
+        let done = state::bonus(state, head, y);
+        portable_state::bonus_from(done, state, head, y);
+    }
+
+    fn delta<S: Cell>(state: &mut [S], head: &Delta<'_>, y: &mut [f32], sa: &mut [f32]) {
+        portable_state::delta_start(head, y, sa);
+        let done = state::delta_read(state, head, y, sa);
+        portable_state::delta_read_from(done, state, head, y, sa);
+        let done = state::delta_write(state, head, sa);
+        portable_state::delta_write_from(done, state, head, sa);
+        portable_state::delta_end(head, y, sa);
     }
 }
 
-/// The sum of `x`, or of the squares of `x - shift`, in four interleaved partial
-/// sums, as `math::norm` defines it.
-pub fn sum(x: &[f32], shift: f32, squares: bool) -> f32 {
+/// What `norm::sum` computes.
+fn sum(x: &[f32], shift: f32, squares: bool) -> f32 {
     // SAFETY: the routines read the floats of the slice.
     unsafe {
         if squares {
@@ -43,11 +83,10 @@ pub fn sum(x: &[f32], shift: f32, squares: bool) -> f32 {
 }
 
 /// `out = (x - mean) * rstd * weight + bias`. Returns the elements done.
-pub fn affine(
+fn affine(
     x: &[f32],
     [mean, rstd]: [f32; 2],
-    weight: &[f16],
-    bias: &[f16],
+    [weight, bias]: [&[f16]; 2],
     out: &mut [f32],
 ) -> usize {
     let rounds = rounds([x.len(), weight.len(), bias.len(), out.len()]);
@@ -63,9 +102,9 @@ pub fn affine(
     rounds * ROUND
 }
 
-/// `out = p + (x - p) * mix`. Returns the elements done, and the largest
-/// absolute value as bits.
-pub fn token_shift(x: &[f32], previous: &[f32], mix: &[f16], out: &mut [f32]) -> (usize, u32) {
+/// `out = p + (x - p) * mix`. Returns the elements done, and their largest
+/// absolute value.
+fn token_shift(x: &[f32], previous: &[f32], mix: &[f16], out: &mut [f32]) -> (usize, AbsMax) {
     let rounds = rounds([x.len(), previous.len(), mix.len(), out.len()]);
     let mut max = 0;
     if rounds > 0 {
@@ -78,19 +117,19 @@ pub fn token_shift(x: &[f32], previous: &[f32], mix: &[f16], out: &mut [f32]) ->
             kinglet_fpu_token_shift(x.as_ptr(), previous.as_ptr(), &call, out.as_mut_ptr())
         };
     }
-    (rounds * ROUND, max)
+    (rounds * ROUND, AbsMax::from_bits(max))
 }
 
-/// `x = max(x, 0)^2`. Returns the elements done, and the bits of the largest
-/// of them before it was squared.
-pub fn relu_squared(x: &mut [f32]) -> (usize, u32) {
+/// `x = max(x, 0)^2`. Returns the elements done, and the largest of them
+/// before it was squared.
+fn relu_squared(x: &mut [f32]) -> (usize, AbsMax) {
     let rounds = rounds([x.len()]);
     let mut max = 0;
     if rounds > 0 {
         // SAFETY: the slice holds `rounds` times four elements.
         max = unsafe { kinglet_fpu_relu_squared(x.as_mut_ptr(), rounds) };
     }
-    (rounds * ROUND, max)
+    (rounds * ROUND, AbsMax::from_bits(max))
 }
 
 #[repr(C)]

@@ -1,11 +1,11 @@
 //! Steps of matrix states for cores with a single-precision FPU: eight value
 //! channels in registers, all key channels one after the other.
 //!
-//! `VMLA` rounds the product before it adds, as the twins in `state` do;
+//! `VMLA` rounds the product before it adds, as `portable` does;
 //! `VFMA` would not. `VCVTB` and `VCVTT` round to the nearest half float,
 //! ties to even.
 
-use super::state::{Bonus, Delta};
+use crate::arch::{Bonus, Cell, Delta};
 use core::arch::global_asm;
 use half::f16;
 
@@ -39,102 +39,105 @@ struct Tile<S> {
     row_bytes: usize,
 }
 
-macro_rules! steps {
-    ($bonus:ident, $read:ident, $write:ident, $cell:ty,
-     $bonus_tile:ident, $read_tile:ident, $write_tile:ident) => {
-        /// `state::bonus` for the value channels that rounds of eight cover.
-        pub fn $bonus(state: &mut [$cell], head: &Bonus<'_>, y: &mut [f32]) -> usize {
-            let size = head.v.len();
-            let keys = [head.r, head.k, head.w];
-            let (rounds, done) = rounds(state.len(), size, &keys, &[y.len()]);
-            for lane in (0..done).step_by(LANES) {
-                let tile = Tile {
-                    state: state.as_mut_ptr().wrapping_add(lane),
-                    keys: keys.map(<[f32]>::as_ptr),
-                    lanes: [
-                        head.v.as_ptr().wrapping_add(lane).cast_mut(),
-                        y.as_mut_ptr().wrapping_add(lane),
-                    ],
-                    rounds,
-                    row_bytes: size * size_of::<$cell>(),
-                };
-                // SAFETY: `rounds` has seen that state, keys and lanes are
-                // long enough; the values are only read.
-                unsafe { $bonus_tile(&tile) };
-            }
-            done
-        }
-
-        /// `state::delta_read_from` for the same value channels.
-        pub fn $read(state: &[$cell], head: &Delta<'_>, y: &mut [f32], sa: &mut [f32]) -> usize {
-            let size = head.v.len();
-            let keys = [head.read, head.wr, head.wr];
-            let (rounds, done) = rounds(state.len(), size, &keys, &[y.len(), sa.len()]);
-            for lane in (0..done).step_by(LANES) {
-                let tile = Tile {
-                    state: state.as_ptr().wrapping_add(lane).cast_mut(),
-                    keys: keys.map(<[f32]>::as_ptr),
-                    lanes: [
-                        sa.as_mut_ptr().wrapping_add(lane),
-                        y.as_mut_ptr().wrapping_add(lane),
-                    ],
-                    rounds,
-                    row_bytes: size * size_of::<$cell>(),
-                };
-                // SAFETY: as above; the state is only read.
-                unsafe { $read_tile(&tile) };
-            }
-            done
-        }
-
-        /// `state::delta_write_from` for the same value channels.
-        pub fn $write(state: &mut [$cell], head: &Delta<'_>, sa: &[f32]) -> usize {
-            let size = head.v.len();
-            let keys = [head.w, head.b, head.k];
-            let (rounds, done) = rounds(state.len(), size, &keys, &[sa.len()]);
-            for lane in (0..done).step_by(LANES) {
-                let tile = Tile {
-                    state: state.as_mut_ptr().wrapping_add(lane),
-                    keys: keys.map(<[f32]>::as_ptr),
-                    lanes: [
-                        sa.as_ptr().wrapping_add(lane).cast_mut(),
-                        head.v.as_ptr().wrapping_add(lane).cast_mut(),
-                    ],
-                    rounds,
-                    row_bytes: size * size_of::<$cell>(),
-                };
-                // SAFETY: as above; the lanes are only read.
-                unsafe { $write_tile(&tile) };
-            }
-            done
-        }
-
-        extern "C" {
-            fn $bonus_tile(tile: &Tile<$cell>);
-            fn $read_tile(tile: &Tile<$cell>);
-            fn $write_tile(tile: &Tile<$cell>);
-        }
-    };
+/// [`Port::bonus`](crate::arch::Port::bonus) for the value channels that
+/// rounds of eight cover: returns how many. `y` holds what `bonus_start` left.
+pub fn bonus<S: Cell>(state: &mut [S], head: &Bonus<'_>, y: &mut [f32]) -> usize {
+    let size = head.v.len();
+    let keys = [head.r, head.k, head.w];
+    let (rounds, done) = rounds(state.len(), size, &keys, &[y.len()]);
+    for lane in (0..done).step_by(LANES) {
+        let tile = Tile {
+            state: state.as_mut_ptr().wrapping_add(lane),
+            keys: keys.map(<[f32]>::as_ptr),
+            lanes: [
+                head.v.as_ptr().wrapping_add(lane).cast_mut(),
+                y.as_mut_ptr().wrapping_add(lane),
+            ],
+            rounds,
+            row_bytes: size * size_of::<S>(),
+        };
+        // SAFETY: `rounds` has seen that state, keys and lanes are long
+        // enough; the values are only read.
+        unsafe { tile.run(kinglet_fpu_bonus_f32, kinglet_fpu_bonus_f16) };
+    }
+    done
 }
 
-steps!(
-    bonus_f32,
-    delta_read_f32,
-    delta_write_f32,
-    f32,
-    kinglet_fpu_bonus_f32,
-    kinglet_fpu_delta_read_f32,
-    kinglet_fpu_delta_write_f32
-);
-steps!(
-    bonus_f16,
-    delta_read_f16,
-    delta_write_f16,
-    f16,
-    kinglet_fpu_bonus_f16,
-    kinglet_fpu_delta_read_f16,
-    kinglet_fpu_delta_write_f16
-);
+/// `delta_read_from` for the same value channels.
+pub fn delta_read<S: Cell>(state: &[S], head: &Delta<'_>, y: &mut [f32], sa: &mut [f32]) -> usize {
+    let size = head.v.len();
+    let keys = [head.read, head.wr, head.wr];
+    let (rounds, done) = rounds(state.len(), size, &keys, &[y.len(), sa.len()]);
+    for lane in (0..done).step_by(LANES) {
+        let tile = Tile {
+            state: state.as_ptr().wrapping_add(lane).cast_mut(),
+            keys: keys.map(<[f32]>::as_ptr),
+            lanes: [
+                sa.as_mut_ptr().wrapping_add(lane),
+                y.as_mut_ptr().wrapping_add(lane),
+            ],
+            rounds,
+            row_bytes: size * size_of::<S>(),
+        };
+        // SAFETY: as above; the state is only read.
+        unsafe { tile.run(kinglet_fpu_delta_read_f32, kinglet_fpu_delta_read_f16) };
+    }
+    done
+}
+
+/// `delta_write_from` for the same value channels.
+pub fn delta_write<S: Cell>(state: &mut [S], head: &Delta<'_>, sa: &[f32]) -> usize {
+    let size = head.v.len();
+    let keys = [head.w, head.b, head.k];
+    let (rounds, done) = rounds(state.len(), size, &keys, &[sa.len()]);
+    for lane in (0..done).step_by(LANES) {
+        let tile = Tile {
+            state: state.as_mut_ptr().wrapping_add(lane),
+            keys: keys.map(<[f32]>::as_ptr),
+            lanes: [
+                sa.as_ptr().wrapping_add(lane).cast_mut(),
+                head.v.as_ptr().wrapping_add(lane).cast_mut(),
+            ],
+            rounds,
+            row_bytes: size * size_of::<S>(),
+        };
+        // SAFETY: as above; the lanes are only read.
+        unsafe { tile.run(kinglet_fpu_delta_write_f32, kinglet_fpu_delta_write_f16) };
+    }
+    done
+}
+
+/// Takes a tile through all key channels.
+type Routine<S> = unsafe extern "C" fn(&Tile<S>);
+
+impl<S: Cell> Tile<S> {
+    /// Calls the routine for this format of the state.
+    ///
+    /// # Safety
+    /// All that the routine reads and writes must be there.
+    #[inline(always)]
+    unsafe fn run(&self, single: Routine<f32>, half: Routine<f16>) {
+        let tile: *const Self = self;
+        // SAFETY: promised by the caller; a tile holds pointers and lengths,
+        // so it is the same for both formats.
+        unsafe {
+            if S::IS_HALF {
+                half(&*tile.cast());
+            } else {
+                single(&*tile.cast());
+            }
+        }
+    }
+}
+
+extern "C" {
+    fn kinglet_fpu_bonus_f32(tile: &Tile<f32>);
+    fn kinglet_fpu_bonus_f16(tile: &Tile<f16>);
+    fn kinglet_fpu_delta_read_f32(tile: &Tile<f32>);
+    fn kinglet_fpu_delta_read_f16(tile: &Tile<f16>);
+    fn kinglet_fpu_delta_write_f32(tile: &Tile<f32>);
+    fn kinglet_fpu_delta_write_f16(tile: &Tile<f16>);
+}
 
 // r0 state  r1-r3 keys  r4, r5 lanes  r6 rounds left  r7 bytes of a row
 // s0-s7 state  s8-s13 keys  s16-s23, s24-s31 lanes

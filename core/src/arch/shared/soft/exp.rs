@@ -2,7 +2,7 @@
 //! taken and rounded as there, so the bits are the same, but what is known of
 //! a step (its exponent, its sign, that nothing is infinite) costs nothing.
 
-use crate::math::{float_exp, EXP_MAX, EXP_MIN, EXP_TERMS, LN2_LOW};
+use crate::number::{self, EXP_MAX, EXP_MIN, EXP_TERMS, LN2_LOW};
 use core::f32::consts::LOG2_E;
 
 /// Bits behind the point of a significand; the one before it is always set.
@@ -59,8 +59,16 @@ const LESS: Number = Number {
     exponent: -26,
 };
 
-/// `e^x`, clamped and rounded as [`math::exp`](crate::math::exp).
-pub fn exp(x: f32) -> f32 {
+/// How a core multiplies two words: at once, or in halves of 16 bits where a
+/// product has only 32.
+pub const WHOLE: bool = false;
+/// See [`WHOLE`].
+#[cfg(any(kinglet_armv6m, test))]
+pub const HALVES: bool = true;
+
+/// `e^x`, clamped and rounded as [`number::exp`]. `BY` is [`WHOLE`] or
+/// `HALVES`.
+pub fn exp<const BY: bool>(x: f32) -> f32 {
     let bits = x.to_bits();
     // All bits of a negative number's, to take away what else is added.
     let sign = (bits as i32 >> 31) as u32;
@@ -68,7 +76,7 @@ pub fn exp(x: f32) -> f32 {
     let mut magnitude = bits << 1 >> 1;
     if magnitude > bound.to_bits() {
         if magnitude > f32::INFINITY.to_bits() {
-            return float_exp(x);
+            return number::exp(x);
         }
         magnitude = bound.to_bits();
     }
@@ -76,13 +84,13 @@ pub fn exp(x: f32) -> f32 {
         significand: significand(magnitude),
         exponent: exponent(magnitude),
     };
-    let n = powers(x);
+    let n = powers::<BY>(x);
     let (r, r_sign) = match n {
         0 => (x, sign),
         _ => remainder(x, sign, n),
     };
     let y = match r.exponent {
-        -25.. => polynomial(r, r_sign),
+        -25.. => polynomial::<BY>(r, r_sign),
         // Nearer to 1 than to the number beside it.
         _ => 1f32.to_bits(),
     };
@@ -97,8 +105,8 @@ fn signed(value: u32, sign: u32) -> u32 {
 
 /// `x * log2(e)`, rounded to a float and then to an integer.
 #[inline(always)]
-fn powers(x: Number) -> u32 {
-    let (product, carry) = multiply(x.significand, significand(LOG2_E.to_bits()));
+fn powers<const BY: bool>(x: Number) -> u32 {
+    let (product, carry) = multiply::<BY>(x.significand, significand(LOG2_E.to_bits()));
     let exponent = x.exponent + carry;
     // Less than a half.
     if exponent < -1 {
@@ -151,23 +159,23 @@ fn remainder(x: Number, sign: u32, n: u32) -> (Number, u32) {
 /// What is added to a term, or taken away, is at most 0.35 of the sum before
 /// it: that changes the exponent of the last term's sum alone, which is 1/2.
 #[inline(always)]
-fn polynomial(r: Number, sign: u32) -> u32 {
+fn polynomial<const BY: bool>(r: Number, sign: u32) -> u32 {
     let mut p = TERMS[0];
     for i in 1..5 {
-        let (product, carry) = multiply(p, r.significand);
+        let (product, carry) = multiply::<BY>(p, r.significand);
         let down = EXPONENTS[i] - EXPONENTS[i - 1] - r.exponent - carry;
         p = round(add(TERMS[i], product, down, sign), GUARD);
     }
-    let (product, carry) = multiply(p, r.significand);
+    let (product, carry) = multiply::<BY>(p, r.significand);
     let down = EXPONENTS[5] - EXPONENTS[4] - r.exponent - carry;
     let p = rounded(add(TERMS[5], product, down, sign), EXPONENTS[5]);
-    let (square, carry) = multiply(r.significand, r.significand);
+    let (square, carry) = multiply::<BY>(r.significand, r.significand);
     let square = Number {
         significand: square,
         exponent: 2 * r.exponent + carry,
     };
     let (p, square) = (p.normal(), square.normal());
-    let (curve, carry) = multiply(p.significand, square.significand);
+    let (curve, carry) = multiply::<BY>(p.significand, square.significand);
     let down = r.exponent - p.exponent - square.exponent - carry;
     // Less than a fifth of r.
     let slope = rounded(add(r.significand, curve, down, sign), r.exponent);
@@ -204,8 +212,8 @@ impl Number {
 /// The product of two significands below 2^24, rounded; and 1 if it is twice
 /// as large.
 #[inline(always)]
-fn multiply(a: u32, b: u32) -> (u32, i32) {
-    let (high, low) = product(a << 8, b << 8);
+fn multiply<const BY: bool>(a: u32, b: u32) -> (u32, i32) {
+    let (high, low) = product::<BY>(a << 8, b << 8);
     let carry = high >> 31;
     let (high, low) = match carry {
         0 => (high << 1 | low >> 31, low << 1),
@@ -224,7 +232,7 @@ fn add(a: u32, b: u32, down: i32, sign: u32) -> u32 {
     (a << GUARD).wrapping_add(signed(aligned, sign))
 }
 
-/// Without so many bits at its end, one at least, to nearest even.
+/// `value / 2^down` to the nearest integer, ties to even; `down` is at least 1.
 #[inline(always)]
 fn round(value: u32, down: u32) -> u32 {
     let whole = value >> down;
@@ -234,8 +242,8 @@ fn round(value: u32, down: u32) -> u32 {
 
 /// The high and the low word of a product.
 #[inline(always)]
-fn product(a: u32, b: u32) -> (u32, u32) {
-    if cfg!(kinglet_armv6m) {
+fn product<const BY: bool>(a: u32, b: u32) -> (u32, u32) {
+    if BY {
         return product_of_halves(a, b);
     }
     let product = u64::from(a) * u64::from(b);
@@ -260,10 +268,11 @@ mod tests {
 
     fn check(bits: u32) {
         let x = f32::from_bits(bits);
-        let (found, expected) = (exp(x), float_exp(x));
+        let (found, expected) = (exp::<WHOLE>(x), number::exp(x));
         // Nothing says which bits a computed NaN has, and they reach the result.
         if !x.is_nan() {
             assert_eq!(found.to_bits(), expected.to_bits(), "{x:e} {bits:#x}");
+            assert_eq!(exp::<HALVES>(x).to_bits(), expected.to_bits(), "{x:e}");
         }
     }
 

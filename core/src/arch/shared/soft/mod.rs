@@ -5,8 +5,37 @@
 //! cases that do not occur here. What does not fit the assumptions below goes
 //! to the general one.
 
-use super::{quantize_float, scale_float};
+mod exp;
+
+use crate::arch::portable::{self, Portable};
+use crate::arch::Port;
+#[cfg(kinglet_armv6m)]
+pub use exp::HALVES;
+pub use exp::{exp, WHOLE};
 use half::bf16;
+
+/// The base of ports for cores without an FPU.
+#[derive(Debug)]
+pub struct Soft;
+
+impl Port for Soft {
+    type Base = Portable;
+
+    fn scale_rows(scales: &[bf16], x_scale: f32, out: &mut [f32]) {
+        for (out, &scale) in out.iter_mut().zip(scales) {
+            let sum = out.to_bits() as i32;
+            *out = match scaled(sum, scale.to_bits(), x_scale.to_bits()) {
+                Some(bits) => f32::from_bits(bits),
+                None => general_scaled(sum, scale, x_scale),
+            };
+        }
+    }
+
+    #[inline]
+    fn exp(x: f32) -> f32 {
+        exp::<WHOLE>(x)
+    }
+}
 
 /// The exponent field that stands for 1.
 const BIAS: u32 = 127;
@@ -52,12 +81,15 @@ impl Factor {
 
 /// What the product of the upper halves of two significands lacks at most,
 /// and what the rounding of the float product may add or take away.
+#[cfg(any(not(kinglet_armv6m), test))]
 const LEAST: u32 = 0xff;
+#[cfg(any(not(kinglet_armv6m), test))]
 const MOST: u32 = 0x1_0200;
 
 /// `round(x * factor)`, both operations rounded to nearest even, as the low
 /// byte of an integer: exact where the error of a shorter product cannot
 /// change it, general where it could.
+#[cfg(any(not(kinglet_armv6m), test))]
 #[inline(always)]
 pub fn quantize_one(x: f32, factor: f32) -> i8 {
     // The compiler computes this once for a vector.
@@ -85,36 +117,32 @@ pub fn quantize_one(x: f32, factor: f32) -> i8 {
     ((least as i32 ^ sign) - sign) as i8
 }
 
+/// Quantizes `x`, a word per column.
+#[cfg(kinglet_armv7m)]
+#[inline]
+pub fn quantize(x: &[f32], inverse: f32, words: &mut [u32]) {
+    for (word, &x) in words.iter_mut().zip(x) {
+        *word = i32::from(quantize_one(x, inverse)) as u32;
+    }
+}
+
 /// The same by float operations.
 #[cold]
 #[inline(never)]
 pub fn general_quantize_one(x: f32, factor: f32) -> i8 {
-    quantize_float(x, factor)
+    portable::quantize(x, factor)
 }
 
 /// The value of a row by float operations.
 #[cold]
 #[inline(never)]
 pub fn general_scaled(sum: i32, scale: bf16, x_scale: f32) -> f32 {
-    scale_float(sum, scale, x_scale)
-}
-
-/// Turns sums into values: `out = (out as i32) * scale * x_scale`.
-#[cfg(any(not(kinglet_armv6m), test))]
-pub fn scale_rows(scales: &[bf16], x_scale: f32, out: &mut [f32]) {
-    for (out, &scale) in out.iter_mut().zip(scales) {
-        let sum = out.to_bits() as i32;
-        *out = match scaled(sum, scale.to_bits(), x_scale.to_bits()) {
-            Some(bits) => f32::from_bits(bits),
-            None => general_scaled(sum, scale, x_scale),
-        };
-    }
+    portable::scaled(sum, scale, x_scale)
 }
 
 /// `sum * scale * x_scale` as the bits of a float, rounded after each of the
 /// three steps: conversion, product, product. `None` for zero and for
 /// whatever overflows or is subnormal.
-#[cfg(any(not(kinglet_armv6m), test))]
 #[inline(always)]
 fn scaled(sum: i32, scale: u16, x_scale: u32) -> Option<u32> {
     let (scale_exponent, x_exponent) = (exponent(u32::from(scale) << 16), exponent(x_scale));
@@ -146,7 +174,6 @@ fn scaled(sum: i32, scale: u16, x_scale: u32) -> Option<u32> {
 
 /// The upper 31 of the 56 bits of the product of a 24-bit number, or 2^24,
 /// and a 32-bit number; the last stands for all that were cut off.
-#[cfg(any(not(kinglet_armv6m), test))]
 #[inline(always)]
 fn product31(a: u32, b: u32) -> u32 {
     let product = u64::from(a << 7) * u64::from(b);
@@ -156,7 +183,6 @@ fn product31(a: u32, b: u32) -> u32 {
 /// A significand of 31 bits, the last of which stands for all that were cut
 /// off behind it, moved up by a bit if its first is zero; and whether that was
 /// not so.
-#[cfg(any(not(kinglet_armv6m), test))]
 #[inline(always)]
 fn normal(value: u32) -> (u32, u32) {
     let carry = value >> 30;
@@ -164,7 +190,6 @@ fn normal(value: u32) -> (u32, u32) {
 }
 
 /// The upper 24 of 31 bits, rounded to nearest even: up to `2^24`.
-#[cfg(any(not(kinglet_armv6m), test))]
 #[inline(always)]
 fn round(value: u32) -> u32 {
     (value + 0x3f + (value >> 7 & 1)) >> 7
@@ -269,7 +294,7 @@ mod tests {
             let scale = bf16::from_bits((float_bits(&mut rng) >> 16) as u16);
             let x_scale = f32::from_bits(float_bits(&mut rng));
             let mut out = [f32::from_bits(sum as u32)];
-            scale_rows(&[scale], x_scale, &mut out);
+            Soft::scale_rows(&[scale], x_scale, &mut out);
             let expected = general_scaled(sum, scale, x_scale);
             assert!(same_bits(out[0], expected), "{sum} {scale} {x_scale:e}");
         }

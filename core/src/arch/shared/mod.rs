@@ -1,0 +1,17 @@
+//! What several ports share. No module here is a port by itself; `fpu` and
+//! `soft` are bases of those for Cortex-M.
+
+#[cfg(kinglet_fpu)]
+pub(super) mod fpu;
+#[cfg(any(kinglet_armv6m, kinglet_armv7m))]
+pub(super) mod pairs;
+#[cfg(any(kinglet_soft, test))]
+pub(super) mod soft;
+#[cfg(any(kinglet_x86, kinglet_neon))]
+pub(super) mod words;
+
+/// The base of a port that runs on Cortex-M with an FPU and without.
+#[cfg(all(kinglet_fpu, not(kinglet_mve)))]
+pub(super) type Floats = fpu::Fpu;
+#[cfg(kinglet_soft)]
+pub(super) type Floats = soft::Soft;

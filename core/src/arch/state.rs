@@ -1,0 +1,79 @@
+//! Matrix states: what enters a step of the recurrence of a head, RWKV-5 to 7.
+//!
+//! The state of a head is `[N, N]`, stored by key channel in all versions:
+//! then each value channel is a lane of its own, no sum runs across lanes,
+//! and vectors of any width give the same bits.
+
+use half::f16;
+
+/// An element of the state.
+pub trait Cell: bytemuck::Pod {
+    /// Whether it is a half float, of 16 bits, or a single one, of 32.
+    const IS_HALF: bool;
+    /// Its value.
+    fn load(self) -> f32;
+    /// The nearest element, ties to even.
+    fn store(value: f32) -> Self;
+}
+
+impl Cell for f32 {
+    const IS_HALF: bool = false;
+
+    #[inline(always)]
+    fn load(self) -> f32 {
+        self
+    }
+
+    #[inline(always)]
+    fn store(value: f32) -> Self {
+        value
+    }
+}
+
+impl Cell for f16 {
+    const IS_HALF: bool = true;
+
+    #[inline(always)]
+    fn load(self) -> f32 {
+        self.to_f32()
+    }
+
+    #[inline(always)]
+    fn store(value: f32) -> Self {
+        f16::from_f32(value)
+    }
+}
+
+/// What enters a head of RWKV-5 and 6; slices are `[N]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Bonus<'a> {
+    /// Receptance.
+    pub r: &'a [f32],
+    /// Key.
+    pub k: &'a [f32],
+    /// Value.
+    pub v: &'a [f32],
+    /// Decay, by key channel.
+    pub w: &'a [f32],
+    /// `sum_i r[i] u[i] k[i]`: how much of the value is read at once.
+    pub bonus: f32,
+}
+
+/// What enters a head of RWKV-7; slices are `[N]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Delta<'a> {
+    /// `-kk`: the direction that is read to be removed.
+    pub read: &'a [f32],
+    /// `w r`: decay times receptance.
+    pub wr: &'a [f32],
+    /// Decay.
+    pub w: &'a [f32],
+    /// `kk a`: the direction that is removed, times the learning rate.
+    pub b: &'a [f32],
+    /// Key.
+    pub k: &'a [f32],
+    /// Value.
+    pub v: &'a [f32],
+    /// `sum_j b[j] r[j]` and `sum_j k[j] r[j]`.
+    pub br_kr: [f32; 2],
+}
