@@ -12,8 +12,8 @@
 //!    and scratch are buffers whose lengths are `const` functions of its header.
 //! 3. **Check once, then trust.** [`Image::new`] validates; behind it nothing
 //!    can fail.
-//! 4. **Portable first, fast beside it.** Each kernel equals its portable
-//!    twin bit for bit.
+//! 4. **Portable first, fast beside it.** Each port to a processor equals
+//!    the portable code bit for bit.
 //!
 //! # Example
 //! ```

@@ -57,13 +57,13 @@ extern "C" {
     );
 }
 
-// A change of a signature above must be one of the routine's, too.
+// Both have the signature that `pairs::call` calls.
 const _: [Routine; 2] = [kinglet_v7m_int8, kinglet_v7m_int4];
 
 // Registers: r0 weights  r1 words  r2-r5 sums of four rows
 //   r6-r9 their weights  r10-r12, lr activations
 // Stack: [0] words  [4] sums  [8] blocks left  [12] the vector's end less the
-// 128 bytes of eight steps; 36 bytes of saved registers behind, then the fifth
+// 128 bytes of eight steps; 36 bytes of saved registers, then the fifth
 // argument. The signed distance of r1 from that end says what is left.
 global_asm!(
     r#"
@@ -151,7 +151,7 @@ kinglet_v7m_int8:
 //   and 1, r5 of rows 2 and 3  r6, r7 and r12, lr their weights in two steps
 //   r8-r11 activations
 // Stack: [0] sums of four rows  [16] words  [20] sums  [24] blocks left
-// [28] the vector's end; saved registers behind, then the fifth argument.
+// [28] the vector's end; saved registers, then the fifth argument.
 global_asm!(
     r#"
     .syntax unified

@@ -1,4 +1,4 @@
-//! The arithmetic that depends on the processor, behind one interface.
+//! The arithmetic that is faster in instructions of its own on some processors.
 //!
 //! [`Port`] lists what a port may define. [`Portable`] defines all of it, in
 //! the plainest way; a port defines what it is faster at and takes the rest

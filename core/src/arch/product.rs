@@ -1,8 +1,8 @@
-//! Matrix x vector: the hot loop, behind one safe interface.
+//! Matrix x vector: where nearly all time goes.
 //!
 //! A call has two halves. [`prepare`] quantizes the vector to 8 bits,
-//! `|x| <= 127`, and arranges it as the kernel wants to read it; [`matvec`]
-//! multiplies. Sums are exact integers, so every kernel gives the same bits:
+//! `|x| <= 127`, and arranges it as the port wants to read it; [`matvec`]
+//! multiplies. Sums are exact integers, so every port gives the same bits:
 //!
 //! ```text
 //! int8:  y[r] = (sum_c w[r,c] x[c])            * scale[r] * x_scale
@@ -43,7 +43,7 @@ pub const fn prepared_words(layout: Layout, bits: Bits, cols: usize) -> usize {
     }
 }
 
-/// A vector, quantized and arranged for the kernels.
+/// A vector, quantized and arranged for the port.
 #[derive(Clone, Copy, Debug)]
 pub struct Prepared<'a> {
     words: &'a [u32],
@@ -102,15 +102,22 @@ pub fn sums(matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [i32]) {
     }
 }
 
+/// Whether the build has no other layout than its port's: an image of another
+/// one is refused, and the code for it is left out.
+const ONE_LAYOUT: bool = Layout::Rows4.is_supported() as u8
+    + Layout::Pairs.is_supported() as u8
+    + Layout::Lanes16.is_supported() as u8
+    == 1;
+
 /// Whether the port of this build multiplies such matrices.
 #[inline(always)]
 fn is_native(layout: Layout) -> bool {
-    layout == Native::LAYOUT
+    ONE_LAYOUT || layout == Native::LAYOUT
 }
 
 /// `out = matrix x vector`: `[rows, cols]` x `[cols]` -> `[rows]`.
 ///
-/// `out` must hold whole blocks of four rows; what it holds behind the last
+/// `out` must hold whole blocks of four rows; what it holds after the last
 /// row is not defined.
 pub fn matvec(matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [f32]) {
     sums(matrix, x, bytemuck::cast_slice_mut(out));

@@ -36,7 +36,7 @@ const SQRT_HALF_BITS: u32 = 0x3f35_04f3;
 /// Range reduction to `|r| <= ln 2 / 2`, then the degree-5 minimax polynomial
 /// of the Cephes library (its published coefficients).
 ///
-/// The ports' `exp` gives these bits, too, without an FPU by integers.
+/// This is the definition; a port may compute the same bits by integers.
 #[cfg_attr(not(kinglet_soft), inline)]
 #[cfg_attr(kinglet_soft, cold, inline(never))]
 pub fn exp(x: f32) -> f32 {

@@ -1,6 +1,6 @@
 //! Kinglet's kernels on an emulated Cortex-M machine.
 //!
-//! The program checks them ([`check`]), counts their instructions
+//! The program checks them ([`check`], [`floats`]), counts their instructions
 //! ([`count`]), of the steps of matrix states ([`state`]) and of what else a
 //! token takes ([`steps`]), prints a line of `kinglet_protocol::Measure` for
 //! each result and leaves QEMU.
@@ -12,6 +12,7 @@ mod check;
 mod count;
 #[allow(unsafe_code)]
 mod entry;
+mod floats;
 mod random;
 mod room;
 mod state;
@@ -23,7 +24,7 @@ use kinglet_protocol::Measure;
 use room::Room;
 
 fn main(room: &'static mut Room) -> ! {
-    let right = check::run(room) & state::check(room);
+    let right = check::run(room) & floats::check(room) & state::check(room);
     let counter = Counter::new();
     count::run(room, &counter);
     state::count(room, &counter);

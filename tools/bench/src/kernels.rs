@@ -201,9 +201,7 @@ fn note(machine: &Machine, measure: Measure<'_>, costs: &mut Costs, results: &mu
 /// functions around them, without the portable twins that the check needs.
 fn code(machine: &Machine, elf: &Path) -> Result<Vec<KernelCode>> {
     let symbols = symbols(elf).context("cannot read the symbols of the bench firmware")?;
-    // Scaling rows on the FPU is no kernel of the integer sums.
-    let is_own = |name: &str| is_assembly(name) && !name.starts_with("kinglet_fpu_");
-    let has_own = symbols.iter().any(|symbol| is_own(&symbol.name));
+    let has_own = symbols.iter().any(|symbol| is_of_port(&symbol.name));
     let kernels = symbols.into_iter().filter(|symbol| {
         let name = &symbol.name;
         let twin = name.contains("arch::portable") && !name.contains("portable::state");
@@ -219,7 +217,16 @@ fn code(machine: &Machine, elf: &Path) -> Result<Vec<KernelCode>> {
         .collect())
 }
 
-/// The names of routines in assembly have no path.
+/// Whether it multiplies as this core's port does.
+fn is_of_port(name: &str) -> bool {
+    let others = ["portable", "shared", "product", "steps"];
+    let is_rust =
+        name.contains("kinglet::arch::") && !others.iter().any(|file| name.contains(file));
+    // Scaling rows on the FPU is no product.
+    is_rust || is_assembly(name) && !name.starts_with("kinglet_fpu_")
+}
+
+/// The names of routines in global assembly have no path.
 fn is_assembly(name: &str) -> bool {
     name.starts_with("kinglet_") && !name.contains("::")
 }

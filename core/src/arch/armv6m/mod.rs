@@ -58,13 +58,13 @@ extern "C" {
     );
 }
 
-// A change of a signature above must be one of the routine's, too.
+// Both have the signature that `pairs::call` calls.
 const _: [Routine; 2] = [kinglet_v6m_int8, kinglet_v6m_int4];
 
 // Registers: r0 weights  r1 words  r2 scratch  r3 a weight word
 //   r4-r7 activations  r8-r11 sums of four rows  r12 end of a loop
 // Stack: [0] words  [4] sums  [8] blocks left  [12] end of whole rounds
-// [16] end of words; 36 bytes of saved registers behind, then the fifth
+// [16] end of words; 36 bytes of saved registers, then the fifth
 // argument.
 global_asm!(
     r#"

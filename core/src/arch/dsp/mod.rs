@@ -28,7 +28,7 @@
 //! instructions for eight products. `SMLAWB/T` multiplies it by `16 m` and
 //! drops the lower 16 bits: exactly `m S`, added to the row's sum.
 //!
-//! Both kernels take four rows at a time: more accumulators do not fit into
+//! Both routines take four rows at a time: more accumulators do not fit into
 //! the registers.
 
 #[cfg_attr(not(kinglet_fpu), path = "prepare_soft.rs")]
@@ -37,7 +37,7 @@ mod prepare;
 use super::shared::Floats;
 use super::{product, Port};
 use crate::image::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
-use core::arch::global_asm;
+use core::arch::naked_asm;
 
 /// The assembler must be told that an ARMv8-M core has the DSP extension;
 /// for ARMv7E-M it is a matter of course.
@@ -134,7 +134,7 @@ fn int8_sums(matrix: &Matrix<'_>, blocks: usize, words: &[u32], sums: &mut [i32]
         // words per block. There is a block and a step. The routine keeps to
         // the C calling convention.
         unsafe {
-            kinglet_dsp_int8(
+            int8_routine(
                 matrix.weights.as_ptr().add(first * BLOCK_ROWS),
                 words.as_ptr().add(span * SPAN_WORDS),
                 sums.as_mut_ptr(),
@@ -156,7 +156,7 @@ fn int4_sums(matrix: &Matrix<'_>, blocks: usize, words: &[u32], sums: &mut [i32]
     // and writes (checked above and by the caller), and there is a block and a
     // group. The routine keeps to the C calling convention.
     unsafe {
-        kinglet_dsp_int4(
+        int4_routine(
             matrix.weights.as_ptr(),
             words.as_ptr(),
             sums.as_mut_ptr(),
@@ -177,23 +177,12 @@ struct Int8Call {
     add: usize,
 }
 
-extern "C" {
-    fn kinglet_dsp_int8(
-        weights: *const u32,
-        words: *const u32,
-        sums: *mut i32,
-        blocks: usize,
-        call: &Int8Call,
-    );
-    fn kinglet_dsp_int4(
-        weights: *const u32,
-        words: *const u32,
-        sums: *mut i32,
-        blocks: usize,
-        groups: usize,
-    );
-}
-
+/// The sums of a span of `blocks` blocks of rows; at least one of them, and a
+/// step.
+///
+/// # Safety
+/// `weights` up to the last step of the last block, the `words` of the span
+/// and four `sums` per block must be there.
 // Registers of the int8 routine:
 //   r0 weights   r1 words   r2 rounds left   r4-r7 sums of four rows
 //   r8-r11 their weights   r12, lr activations
@@ -202,9 +191,17 @@ extern "C" {
 //   [28] sums  [32] blocks left  [36] bytes to skip  [40] add
 // A round is 16 steps; the first enters it so that the last ends with it. A
 // SMLAD and an UXTB16 take turns: a Cortex-M7 can issue them together.
-global_asm!(
-    extension!(),
-    r#"
+#[unsafe(naked)]
+unsafe extern "C" fn int8_routine(
+    weights: *const u32,
+    words: *const u32,
+    sums: *mut i32,
+    blocks: usize,
+    call: &Int8Call,
+) {
+    naked_asm!(
+        extension!(),
+        r#"
     .macro kinglet_dsp_int8_step
         ldm     r0!, {{r8-r11}}
         ldrd    r12, lr, [r1], #8
@@ -222,13 +219,6 @@ global_asm!(
         smlad   r7, r11, lr, r7
     .endm
 
-    .section .text.kinglet_dsp_int8,"ax",%progbits
-    .balign 4
-    .thumb
-    .thumb_func
-    .global kinglet_dsp_int8
-    .type kinglet_dsp_int8,%function
-kinglet_dsp_int8:
     push    {{r4-r11, lr}}
     ldr     r12, [sp, #36]
     sub     sp, #44
@@ -279,10 +269,16 @@ kinglet_dsp_int8:
     add     r6, r3
     add     r7, r12
     b       4b
-    .size kinglet_dsp_int8, . - kinglet_dsp_int8
 "#
-);
+    )
+}
 
+/// The sums of `blocks` blocks of rows of `groups` groups; at least one of
+/// each.
+///
+/// # Safety
+/// The weights of all blocks, the `words` of all groups and four `sums` per
+/// block must be there.
 // Registers of the int4 routine:
 //   r0 weights   r1 words   r2 mask   r3, r12 scratch   r4-r7 sums of a group
 //   r8-r11 weights of four rows   r12, lr activations
@@ -292,9 +288,17 @@ kinglet_dsp_int8:
 // A round is four groups; the first enters it so that the last ends with it.
 // Between a shifted AND and the SMLAD that needs it stands another
 // instruction: a Cortex-M33 would wait.
-global_asm!(
-    extension!(),
-    r#"
+#[unsafe(naked)]
+unsafe extern "C" fn int4_routine(
+    weights: *const u32,
+    words: *const u32,
+    sums: *mut i32,
+    blocks: usize,
+    groups: usize,
+) {
+    naked_asm!(
+        extension!(),
+        r#"
     .macro kinglet_dsp_int4_rest
         and     r3, r2, r8, lsl #8
         and     r12, r2, r9, lsl #8
@@ -352,13 +356,6 @@ global_asm!(
         stm.w   sp, {{r3, r8, r11, r12}}
     .endm
 
-    .section .text.kinglet_dsp_int4,"ax",%progbits
-    .balign 4
-    .thumb
-    .thumb_func
-    .global kinglet_dsp_int4
-    .type kinglet_dsp_int4,%function
-kinglet_dsp_int4:
     push    {{r4-r11, lr}}
     ldr     r4, [sp, #36]
     sub     sp, #36
@@ -398,6 +395,6 @@ kinglet_dsp_int4:
     bne     1b
     add     sp, #36
     pop     {{r4-r11, pc}}
-    .size kinglet_dsp_int4, . - kinglet_dsp_int4
 "#
-);
+    )
+}

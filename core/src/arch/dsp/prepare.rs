@@ -1,17 +1,17 @@
 //! Quantizing an activation vector for `SMLAD`, with an FPU.
 //!
 //! `x * inverse + 1.5 * 2^23` leaves the integer in the low bits of the float;
-//! two of them make a word of two lanes, and the differences that the kernels
+//! two of them make a word of two lanes, and the differences that the routines
 //! want are one shift, one mask and one `SSUB16` for both lanes.
 
 use super::GROUP_WORDS;
 use crate::image::GROUP_COLS;
-use core::arch::global_asm;
+use core::arch::naked_asm;
 
 /// Columns that the int8 routine takes at a time.
 const ROUND_COLS: usize = 8;
 
-/// Prepares a span of int8 columns; zeros behind the last.
+/// Prepares a span of int8 columns; zeros after the last.
 pub(super) fn span(x: &[f32], inverse: f32, words: &mut [u32]) {
     let (whole, tail) = x.split_at(x.len() / ROUND_COLS * ROUND_COLS);
     let needed = 1 + whole.len() / 2;
@@ -22,19 +22,19 @@ pub(super) fn span(x: &[f32], inverse: f32, words: &mut [u32]) {
     // `whole` (just checked); no round at all writes the constant alone.
     unsafe {
         let rounds = whole.len() / ROUND_COLS;
-        kinglet_dsp_prepare_int8(whole.as_ptr(), words.as_mut_ptr(), rounds, inverse);
+        int8(whole.as_ptr(), words.as_mut_ptr(), rounds, inverse);
     }
     if !tail.is_empty() {
         append(tail, inverse, words, needed);
     }
 }
 
-/// Prepares the last columns of a span, behind the words before them.
+/// Prepares the last columns of a span, after the words before them.
 fn append(tail: &[f32], inverse: f32, words: &mut [u32], at: usize) {
     let padded = padded::<ROUND_COLS>(tail);
     let mut last = [0; 1 + ROUND_COLS / 2];
     // SAFETY: both arrays hold what one round reads and writes.
-    unsafe { kinglet_dsp_prepare_int8(padded.as_ptr(), last.as_mut_ptr(), 1, inverse) };
+    unsafe { int8(padded.as_ptr(), last.as_mut_ptr(), 1, inverse) };
     let [constant, last @ ..] = last;
     for (to, from) in words.iter_mut().skip(at).zip(last) {
         *to = from;
@@ -44,7 +44,7 @@ fn append(tail: &[f32], inverse: f32, words: &mut [u32], at: usize) {
     }
 }
 
-/// Prepares a group of int4 columns; zeros behind the last.
+/// Prepares a group of int4 columns; zeros after the last.
 pub(super) fn group(x: &[f32], inverse: f32, words: &mut [u32]) {
     let padded = if x.len() < GROUP_COLS {
         Some(padded::<GROUP_COLS>(x))
@@ -54,11 +54,11 @@ pub(super) fn group(x: &[f32], inverse: f32, words: &mut [u32]) {
     let x = padded.as_ref().map_or(x, |padded| padded);
     if words.len() >= GROUP_WORDS && x.len() >= GROUP_COLS {
         // SAFETY: both slices hold a whole group.
-        unsafe { kinglet_dsp_prepare_int4(x.as_ptr(), words.as_mut_ptr(), 1, inverse) };
+        unsafe { int4(x.as_ptr(), words.as_mut_ptr(), 1, inverse) };
     }
 }
 
-/// The first `N` values, zeros behind the last.
+/// The first `N` values, zeros after the last.
 fn padded<const N: usize>(x: &[f32]) -> [f32; N] {
     let mut padded = [0.0; N];
     for (to, &from) in padded.iter_mut().zip(x) {
@@ -67,18 +67,10 @@ fn padded<const N: usize>(x: &[f32]) -> [f32; N] {
     padded
 }
 
-extern "C" {
-    fn kinglet_dsp_prepare_int8(x: *const f32, words: *mut u32, eights: usize, inverse: f32);
-    fn kinglet_dsp_prepare_int4(x: *const f32, words: *mut u32, groups: usize, inverse: f32);
-}
-
-// r0 x  r1 words  r2 eights left  r3 the constant's place  r12 sums of even
-// columns; s0 inverse  s1 the magic
-global_asm!(
-    super::extension!(),
-    r#"
-    .fpu    fpv4-sp-d16
-    .macro kinglet_dsp_quantize_eight
+/// Loads eight floats into s8-s15 and quantizes them. s0 inverse  s1 the magic
+macro_rules! quantize_eight {
+    () => {
+        r#"
         vldmia  r0!, {{s8-s15}}
         vmul.f32 s8, s8, s0
         vmul.f32 s9, s9, s0
@@ -96,7 +88,22 @@ global_asm!(
         vadd.f32 s13, s13, s1
         vadd.f32 s14, s14, s1
         vadd.f32 s15, s15, s1
-    .endm
+"#
+    };
+}
+
+/// The constant of a span and two words per four columns.
+///
+/// # Safety
+/// There must be `8 * eights` floats and their words.
+// r0 x  r1 words  r2 eights left  r3 the constant's place  r12 sums of even
+// columns; s0 inverse  s1 the magic
+#[unsafe(naked)]
+unsafe extern "C" fn int8(x: *const f32, words: *mut u32, eights: usize, inverse: f32) {
+    naked_asm!(
+        super::extension!(),
+        r#"
+    .fpu    fpv4-sp-d16
     .macro kinglet_dsp_prepare_four x, e, o, a, b
         vmov    r4, r5, \x, \e
         vmov    r6, r7, \o, \a
@@ -109,13 +116,6 @@ global_asm!(
         stm     r1!, {{r5, r6}}
     .endm
 
-    .section .text.kinglet_dsp_prepare_int8,"ax",%progbits
-    .balign 4
-    .thumb
-    .thumb_func
-    .global kinglet_dsp_prepare_int8
-    .type kinglet_dsp_prepare_int8,%function
-kinglet_dsp_prepare_int8:
     push    {{r4-r7, lr}}
     movw    r4, #0
     movt    r4, #0x4B40
@@ -125,7 +125,10 @@ kinglet_dsp_prepare_int8:
     mov     r12, #0
     cmp     r2, #0
     beq     2f
-1:  kinglet_dsp_quantize_eight
+1:
+"#,
+        quantize_eight!(),
+        r#"
     kinglet_dsp_prepare_four s8, s9, s10, s11
     kinglet_dsp_prepare_four s12, s13, s14, s15
     subs    r2, #1
@@ -136,17 +139,22 @@ kinglet_dsp_prepare_int8:
     lsls    r4, r4, #15
     str     r4, [r3]
     pop     {{r4-r7, pc}}
-    .size kinglet_dsp_prepare_int8, . - kinglet_dsp_prepare_int8
+"#,
+    )
+}
 
-    // r0 x  r1 words  r2 groups left  r3 steps left  r12 sums of the offset
-    // columns; s0 inverse  s1 the magic
-    .section .text.kinglet_dsp_prepare_int4,"ax",%progbits
-    .balign 4
-    .thumb
-    .thumb_func
-    .global kinglet_dsp_prepare_int4
-    .type kinglet_dsp_prepare_int4,%function
-kinglet_dsp_prepare_int4:
+/// The constants and the words of `groups` groups; at least one.
+///
+/// # Safety
+/// There must be as many groups of floats and their words.
+// r0 x  r1 words  r2 groups left  r3 steps left  r12 sums of the offset
+// columns; s0 inverse  s1 the magic
+#[unsafe(naked)]
+unsafe extern "C" fn int4(x: *const f32, words: *mut u32, groups: usize, inverse: f32) {
+    naked_asm!(
+        super::extension!(),
+        r#"
+    .fpu    fpv4-sp-d16
     push    {{r4-r11, lr}}
     movw    r4, #0
     movt    r4, #0x4B40
@@ -154,7 +162,10 @@ kinglet_dsp_prepare_int4:
 1:  adds    r1, #4
     mov     r12, #0
     movs    r3, #4
-2:  kinglet_dsp_quantize_eight
+2:
+"#,
+        quantize_eight!(),
+        r#"
     vmov    r4, r5, s8, s9
     vmov    r6, r7, s10, s11
     vmov    r8, r9, s12, s13
@@ -186,6 +197,6 @@ kinglet_dsp_prepare_int4:
     subs    r2, #1
     bne     1b
     pop     {{r4-r11, pc}}
-    .size kinglet_dsp_prepare_int4, . - kinglet_dsp_prepare_int4
-"#
-);
+"#,
+    )
+}

@@ -8,7 +8,7 @@ fn lanes(low: i32, high: i32) -> u32 {
     (low as u32 & 0xffff) | (high as u32) << 16
 }
 
-/// Quantizes up to `N` values, zeros behind the last.
+/// Quantizes up to `N` values, zeros after the last.
 #[inline(always)]
 fn quantized<const N: usize>(x: &[f32], inverse: f32) -> [i32; N] {
     let mut q = [0; N];

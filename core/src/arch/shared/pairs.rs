@@ -1,4 +1,4 @@
-//! What the kernels for the layout `pairs` share: Cortex-M0 and M3.
+//! What the ports for the layout `pairs` share: Cortex-M0 and M3.
 //!
 //! Both instruction sets multiply 32-bit words modulo 2^32, so corrections
 //! need no narrow lanes: a prepared vector has a word for each column.
@@ -83,7 +83,7 @@ fn prepare_group(x: &[f32], inverse: f32, words: &mut [u32], columns: impl Quant
     *constant = (sum << 3).wrapping_neg().wrapping_mul(0x0001_0001);
 }
 
-/// A kernel: weights, prepared words, sums, blocks of rows, and steps (int8)
+/// A routine: weights, prepared words, sums, blocks of rows, and steps (int8)
 /// or groups (int4) of a block.
 pub type Routine = unsafe extern "C" fn(*const u32, *const u32, *mut i32, usize, usize);
 

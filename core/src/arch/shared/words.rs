@@ -1,4 +1,4 @@
-//! Quantizing an activation vector for the workstation's kernels: two words
+//! Quantizing an activation vector for the workstation's ports: two words
 //! per step of four (int8) or eight (int4) columns.
 
 use crate::arch::portable;

@@ -127,7 +127,7 @@ fn check(
     }
 }
 
-/// Every tail, and rows that are longer than what a kernel sums at once.
+/// Every tail, and rows that are longer than what a port sums at once.
 fn shapes() -> Vec<(usize, usize)> {
     // Miri is a thousand times slower.
     if cfg!(miri) {
@@ -182,7 +182,7 @@ mod neon {
     use super::*;
     use std::arch::is_aarch64_feature_detected;
 
-    /// A job that names a processor wants to know which kernel it has tested.
+    /// A job that names a processor wants to know which instructions it has tested.
     #[test]
     fn the_processor_has_what_the_job_says() {
         if let Ok(expected) = std::env::var("KINGLET_EXPECT_SDOT") {

@@ -17,6 +17,14 @@ use half::{bf16, f16};
 /// Elements of a round.
 const ROUND: usize = 4;
 
+/// Whether words can be loaded from the slice: the instructions that load
+/// several of them fault anywhere else. What lies in an image is aligned, but
+/// not each head's part of it where a head has an odd number of channels.
+#[inline(always)]
+fn has_words<T>(slice: &[T]) -> bool {
+    slice.as_ptr().cast::<u32>().is_aligned()
+}
+
 /// How many whole rounds fit in all of these slices.
 fn rounds<const N: usize>(lengths: [usize; N]) -> usize {
     lengths.into_iter().min().unwrap_or(0) / ROUND
@@ -31,9 +39,10 @@ impl Port for Fpu {
 
     fn scale_rows(scales: &[bf16], x_scale: f32, out: &mut [f32]) {
         let blocks = scales.len().min(out.len()) / BLOCK_ROWS;
-        if blocks > 0 {
-            // SAFETY: both slices hold `blocks` whole blocks; scales lie in an
-            // image, whose parts are aligned to 16 bytes.
+        if !has_words(scales) {
+            scale_misaligned(scales, x_scale, out);
+        } else if blocks > 0 {
+            // SAFETY: both slices hold `blocks` whole blocks, of whole words.
             unsafe { kinglet_fpu_scale_rows(scales.as_ptr(), out.as_mut_ptr(), blocks, x_scale) };
         }
     }
@@ -70,6 +79,18 @@ impl Port for Fpu {
     }
 }
 
+/// Takes scales that lie between words block by block. None of an image do.
+#[cold]
+#[inline(never)]
+fn scale_misaligned(scales: &[bf16], x_scale: f32, out: &mut [f32]) {
+    let blocks = scales.as_chunks::<BLOCK_ROWS>().0.iter();
+    for (&scales, out) in blocks.zip(out.as_chunks_mut::<BLOCK_ROWS>().0) {
+        let words: [u32; BLOCK_ROWS / 2] = bytemuck::cast(scales);
+        // SAFETY: both arrays hold a block.
+        unsafe { kinglet_fpu_scale_rows(words.as_ptr().cast(), out.as_mut_ptr(), 1, x_scale) };
+    }
+}
+
 /// What `norm::sum` computes.
 fn sum(x: &[f32], shift: f32, squares: bool) -> f32 {
     // SAFETY: the routines read the floats of the slice.
@@ -89,14 +110,17 @@ fn affine(
     [weight, bias]: [&[f16]; 2],
     out: &mut [f32],
 ) -> usize {
-    let rounds = rounds([x.len(), weight.len(), bias.len(), out.len()]);
+    let mut rounds = rounds([x.len(), weight.len(), bias.len(), out.len()]);
+    if !has_words(weight) || !has_words(bias) {
+        rounds = 0;
+    }
     if rounds > 0 {
         let call = AffineCall {
             weight: weight.as_ptr(),
             bias: bias.as_ptr(),
         };
-        // SAFETY: all four slices hold `rounds` times four elements; vectors
-        // of an image are aligned to 16 bytes.
+        // SAFETY: all four slices hold `rounds` times four elements, of whole
+        // words.
         unsafe { kinglet_fpu_affine(x.as_ptr(), &call, out.as_mut_ptr(), rounds, mean, rstd) };
     }
     rounds * ROUND
@@ -105,7 +129,10 @@ fn affine(
 /// `out = p + (x - p) * mix`. Returns the elements done, and their largest
 /// absolute value.
 fn token_shift(x: &[f32], previous: &[f32], mix: &[f16], out: &mut [f32]) -> (usize, AbsMax) {
-    let rounds = rounds([x.len(), previous.len(), mix.len(), out.len()]);
+    let mut rounds = rounds([x.len(), previous.len(), mix.len(), out.len()]);
+    if !has_words(mix) {
+        rounds = 0;
+    }
     let mut max = 0;
     if rounds > 0 {
         let call = ShiftCall {

@@ -1,15 +1,16 @@
-//! `exp` in integers, for cores without an FPU: each step of the float `exp` is
-//! taken and rounded as there, so the bits are the same, but what is known of
-//! a step (its exponent, its sign, that nothing is infinite) costs nothing.
+//! `exp` in integers, for cores without an FPU. Each step of
+//! [`number::exp`] is rounded as there, so the bits are the same. It is faster
+//! than general float operations because the exponent and the sign of most
+//! steps are known, and nothing is infinite.
 
 use crate::number::{self, EXP_MAX, EXP_MIN, EXP_TERMS, LN2_LOW};
 use core::f32::consts::LOG2_E;
 
-/// Bits behind the point of a significand; the one before it is always set.
+/// Fraction bits of a significand, after its hidden bit, which is set.
 const POINT: i32 = 23;
 
-/// Bits that a sum has behind its significand before it is rounded. The last
-/// of them stands for all that are further behind.
+/// Guard bits of a sum, before it is rounded. The last of them is the sticky
+/// bit: set where any bit after it was.
 const GUARD: u32 = 7;
 
 /// The exponents of the polynomial's terms.
@@ -115,8 +116,8 @@ fn powers<const BY: bool>(x: Number) -> u32 {
     round(product, (POINT - exponent) as u32)
 }
 
-/// `x - n ln 2` in two steps, of which the first is exact, and the difference's
-/// sign.
+/// The magnitude and the sign of `x - n ln 2`, in two steps: the first is
+/// exact, the second is rounded.
 #[inline(always)]
 fn remainder(x: Number, sign: u32, n: u32) -> (Number, u32) {
     // In units of 2^-25. Modulo 2^32, because the difference is small.
@@ -128,7 +129,7 @@ fn remainder(x: Number, sign: u32, n: u32) -> (Number, u32) {
     let extra = (0..8).find(|extra| low >> extra >> (POINT + 1) == 0);
     let extra = extra.unwrap_or(0);
     let low = round(low << 1, extra + 1) << extra;
-    // `first` has 11 bits less behind the point: they are carried apart.
+    // `first` has 11 fraction bits less than `low`: those are kept in `rest`.
     let (mut whole, mut rest) = (first.wrapping_add(low >> 11), low & 0x7ff);
     let mut sign = sign;
     if whole >> 31 != 0 {
@@ -187,7 +188,7 @@ fn polynomial<const BY: bool>(r: Number, sign: u32) -> u32 {
     }
 }
 
-/// A sum with guard bits whose first number had this exponent, rounded.
+/// Rounds a sum with guard bits; `exponent` is that of its first term.
 #[inline(always)]
 fn rounded(sum: u32, exponent: i32) -> Number {
     let change = (sum >> 31) as i32 - i32::from(sum >> 30 == 0);
@@ -198,7 +199,7 @@ fn rounded(sum: u32, exponent: i32) -> Number {
 }
 
 impl Number {
-    /// The significand below 2^24, as a factor has to be.
+    /// The same number with a significand below 2^24, as `multiply` wants it.
     #[inline(always)]
     fn normal(self) -> Self {
         let carry = self.significand >> (POINT + 1);
@@ -209,8 +210,8 @@ impl Number {
     }
 }
 
-/// The product of two significands below 2^24, rounded; and 1 if it is twice
-/// as large.
+/// The significand of the product of two significands below 2^24, rounded,
+/// and what the exponents' sum has to be raised by: 0 or 1.
 #[inline(always)]
 fn multiply<const BY: bool>(a: u32, b: u32) -> (u32, i32) {
     let (high, low) = product::<BY>(a << 8, b << 8);
@@ -222,7 +223,8 @@ fn multiply<const BY: bool>(a: u32, b: u32) -> (u32, i32) {
     (round(high | u32::from(low != 0), 8), carry as i32)
 }
 
-/// `a +- b / 2^down` with guard bits; `b` is less.
+/// `a + b / 2^down`, or `a - b / 2^down` where all bits of `sign` are set, with
+/// guard bits. The second term is smaller than `a`.
 #[inline(always)]
 fn add(a: u32, b: u32, down: i32, sign: u32) -> u32 {
     let down = down.min(31) as u32;

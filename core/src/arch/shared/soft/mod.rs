@@ -126,7 +126,7 @@ pub fn quantize(x: &[f32], inverse: f32, words: &mut [u32]) {
     }
 }
 
-/// The same by float operations.
+/// [`quantize_one`] by float operations.
 #[cold]
 #[inline(never)]
 pub fn general_quantize_one(x: f32, factor: f32) -> i8 {
@@ -180,9 +180,9 @@ fn product31(a: u32, b: u32) -> u32 {
     (product >> 32) as u32 | u32::from(product as u32 != 0)
 }
 
-/// A significand of 31 bits, the last of which stands for all that were cut
-/// off behind it, moved up by a bit if its first is zero; and whether that was
-/// not so.
+/// Normalizes a significand of 31 bits, of which the last is a sticky bit:
+/// shifts it left by one where its first bit is 0. Returns 1 where it did not,
+/// and 0 where it did.
 #[inline(always)]
 fn normal(value: u32) -> (u32, u32) {
     let carry = value >> 30;
