@@ -369,7 +369,7 @@ fn no_input_is_written_over() {
     let synth = ["synth", "--layers", "1", "--channels", "32", "-o"];
     for output in [at("dir"), at(".."), PathBuf::from("/dev/null")] {
         let args = [&synth[..], &[arg(&output)]].concat();
-        refuses(&model, "what is not a file", &args);
+        refuses(&partial, "what is not a file", &args);
     }
 }
 
