@@ -98,8 +98,12 @@ mod tests {
     #[test]
     fn the_shipped_cards_and_curves_are_known() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        for name in ["stories", "intents", "sensor"] {
-            let file = root.join("models").join(name);
+        for name in [
+            "models/stories",
+            "firmware/examples/intents/intents",
+            "firmware/examples/sensor/sensor",
+        ] {
+            let file = root.join(name);
             assert!(is_card(&file.with_extension("md")), "{name}");
             assert!(is_curve(&file.with_extension("svg")), "{name}");
         }
