@@ -25,7 +25,7 @@ pub struct Core {
     pub layout: &'static str,
 }
 
-/// All cores. A new one is a row here, a port in `core/src/kernels` that
+/// All cores. A new one is a row here, a port in `core/src/arch` that
 /// `core/build.rs` chooses, and a machine that runs it.
 pub const CORES: &[Core] = &[
     Core {
