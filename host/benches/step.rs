@@ -5,7 +5,7 @@ use kinglet::image::{Bits, Layout, Metadata, StateFormat};
 use kinglet::Session;
 use kinglet_host::engine::ImageFile;
 use kinglet_host::model::Model;
-use kinglet_host::pack::{pack, Options};
+use kinglet_host::pack::{pack, Formats, Options};
 use kinglet_host::reference::DEFAULT_GN_EPS;
 use std::hint::black_box;
 use std::path::Path;
@@ -20,9 +20,11 @@ fn demo_image(weights: Bits) -> ImageFile {
     let path = Path::new("../models/stories.safetensors");
     let model = Model::open(path).expect("the demo checkpoint");
     let options = Options {
-        weights,
-        head: Bits::Int8,
-        keys: Bits::Int8,
+        formats: Formats {
+            weights,
+            head: Bits::Int8,
+            keys: Bits::Int8,
+        },
         layout: Layout::Rows4,
         state: StateFormat::F32,
         gn_eps: DEFAULT_GN_EPS,

@@ -18,6 +18,7 @@ fn network(version: Version) -> Network {
         classes: 0,
         heads: if version == Version::V4 { 0 } else { 2 },
         ranks: if v7 { [32, 32, 32, 32] } else { [32, 16, 0, 0] },
+        positions: 0,
     };
     Network::new(Arch::Rwkv(version), dimensions)
 }

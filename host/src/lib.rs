@@ -17,6 +17,7 @@
 //! | [`eval`] | bits per byte, divergence, agreement |
 //! | [`threads`] | several threads for one token |
 //! | [`mod@bench`] | tokens per second against memory bandwidth |
+//! | [`tensors`] | a table for each version: name, shape and values of each tensor |
 //! | [`synth`] | random checkpoints for tests and benches |
 //! | [`monitor`] | the console of a board |
 //! | [`cli`] | one file per subcommand of `kinglet` |
@@ -41,6 +42,7 @@ pub mod random;
 pub mod reference;
 mod simd;
 pub mod synth;
+pub mod tensors;
 pub mod threads;
 pub mod tokenizer;
 pub mod train;

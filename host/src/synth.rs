@@ -2,9 +2,9 @@
 //! benches that need a shape and no sense.
 
 use crate::checkpoint::{CheckpointError, Dtype, SafetensorsFile};
-use crate::model::{layer_tensors, shared_tensors, Dimensions, Version};
+use crate::model::{Dimensions, Version};
 use crate::random::Random;
-use std::ops::Range;
+use crate::tensors::{table, Placed};
 use std::path::Path;
 
 /// Values that are in memory at a time.
@@ -22,89 +22,30 @@ pub fn write_random(
     seed: u64,
 ) -> Result<(), CheckpointError> {
     let mut random = Random::new(seed);
-    let shapes = shapes(version, dimensions);
-    let described: Vec<(&str, &[usize], Dtype)> = shapes
+    let tensors: Vec<_> = table(version)
+        .tensors(dimensions.layers)
+        .map(|placed| {
+            let Placed { tensor, .. } = placed;
+            (placed.name(), tensor.shape(dimensions), tensor.random)
+        })
+        .collect();
+    let described: Vec<(&str, &[usize], Dtype)> = tensors
         .iter()
-        .map(|(name, shape)| (&**name, &**shape, Dtype::F16))
+        .map(|(name, shape, _)| (&**name, &**shape, Dtype::F16))
         .collect();
     let mut file = SafetensorsFile::create(path, &described)?;
-    for (name, shape) in &shapes {
+    for (name, shape, spread) in &tensors {
         let len = shape.iter().product();
-        let spread = Spread::of(name, shape);
         for first in (0..len).step_by(CHUNK_VALUES) {
             let chunk = first..len.min(first + CHUNK_VALUES);
-            file.write(name, first as u64, &spread.values(chunk, len, &mut random))?;
+            file.write(
+                name,
+                first as u64,
+                &spread.values(chunk, shape, &mut random),
+            )?;
         }
     }
     file.finish()
-}
-
-fn shapes(version: Version, dimensions: &Dimensions) -> Vec<(String, Vec<usize>)> {
-    let own = |(name, shape): (&str, _)| (name.to_owned(), shape);
-    let mut shapes: Vec<_> = shared_tensors(dimensions).into_iter().map(own).collect();
-    for layer in 0..dimensions.layers {
-        for (name, shape) in layer_tensors(version, dimensions, layer) {
-            shapes.push((format!("blocks.{layer}.{name}"), shape));
-        }
-    }
-    shapes
-}
-
-/// How the values of a tensor are spread.
-enum Spread {
-    /// A normal distribution: mean, deviation.
-    Normal(f32, f32),
-    /// The same, kept between 0 and 1.
-    Mix(f32, f32),
-    /// The ladder that training starts from, slow to fast: first, height.
-    Ladder(f32, f32),
-}
-
-impl Spread {
-    fn of(name: &str, shape: &[usize]) -> Self {
-        let tensor = name.split_once("att.").map_or(name, |(_, tensor)| tensor);
-        // Low-rank matrices are [inputs, outputs], the others the other way.
-        let scaled = |deviation: f32, inputs: usize| {
-            let inputs = shape.get(inputs).copied().unwrap_or(1);
-            Spread::Normal(0.0, deviation / (inputs as f32).sqrt())
-        };
-        match tensor {
-            "time_decay" => Spread::Ladder(-5.0, 6.5),
-            "w0" => Spread::Ladder(-5.0, 6.0),
-            "time_first" => Spread::Normal(-1.2, 0.3),
-            "time_faaaa" => Spread::Normal(0.3, 0.3),
-            "time_maa_w1" => scaled(0.6, 0),
-            "time_maa_w2" => scaled(0.6, 1),
-            "time_decay_w1" | "w1" | "a1" | "v1" | "g1" => scaled(1.0, 0),
-            "time_decay_w2" | "w2" | "a2" | "v2" => scaled(1.0, 0),
-            // The gate behind it has no bias: its mean is zero.
-            "g2" => scaled(2.0, 0),
-            "a0" | "v0" => Spread::Normal(0.0, 0.5),
-            "k_k" => Spread::Normal(0.85, 0.15),
-            "k_a" => Spread::Normal(1.0, 0.15),
-            "r_k" => Spread::Normal(0.0, 0.3),
-            _ if name.contains("time_mix") || name.contains("time_maa") || name.contains(".x_") => {
-                Spread::Mix(0.5, 0.25)
-            }
-            _ if name.contains("ln") && name.ends_with("weight") => Spread::Normal(1.0, 0.15),
-            _ if name.contains("ln") => Spread::Normal(0.0, 0.1),
-            _ => scaled(1.2, 1),
-        }
-    }
-
-    /// The values in `range` of `len`; ranges must come in order.
-    fn values(&self, range: Range<usize>, len: usize, random: &mut Random) -> Vec<f32> {
-        let value = |i: usize| match *self {
-            Spread::Normal(mean, deviation) => mean + deviation * random.normal(),
-            Spread::Mix(mean, deviation) => (mean + deviation * random.normal()).clamp(0.0, 1.0),
-            Spread::Ladder(first, height) => {
-                // To the power of 1.5, in operations that round alike everywhere.
-                let part = i as f32 / len as f32;
-                first + height * (part * part.sqrt())
-            }
-        };
-        range.map(value).collect()
-    }
 }
 
 #[cfg(test)]
@@ -128,6 +69,7 @@ mod tests {
             classes: 0,
             heads: if version == Version::V4 { 0 } else { 2 },
             ranks,
+            positions: 0,
         }
     }
 
@@ -177,13 +119,13 @@ mod tests {
     #[test]
     fn every_tensor_moves_the_logits() {
         let folder = tempfile::tempdir().unwrap();
-        use Version::{V4, V5, V51, V52, V6, V7};
-        for version in [V4, V5, V51, V52, V6, V7] {
+        for version in Version::ALL {
             let path = folder.path().join("model.safetensors");
             write_random(&path, version, &dimensions(version), 1).unwrap();
             let whole = logits(&path, None);
             assert!(whole.iter().all(|l| l.abs() < 30.0), "{version}: {whole:?}");
-            for (name, _) in layer_tensors(version, &dimensions(version), 1) {
+            for tensor in table(version).layer_tensors() {
+                let name = tensor.name;
                 let moved = logits(&path, Some(name));
                 let most = whole.iter().zip(&moved).map(|(a, b)| (a - b).abs());
                 let most = most.fold(0.0, f32::max);

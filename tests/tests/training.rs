@@ -1,18 +1,28 @@
 //! Training, by the library: what is learned in parallel runs recurrently,
 //! and an image scores as its training said.
 
-use kinglet_host::engine::Engine;
+use kinglet::arch::{Port, Portable};
+use kinglet::image::{
+    table_row_bytes, Bits, Image, Kind as PartKind, Matrix, Metadata, Part, Parts, StateFormat,
+    Table, AFTER_LAYERS, BEFORE_LAYERS, BLOCK_ROWS, GROUP_COLS,
+};
+use kinglet_host::engine::{Engine, ImageFile};
 use kinglet_host::eval::{evaluate, Segments};
 use kinglet_host::model::Model;
+use kinglet_host::pack::{pack, Options};
+use kinglet_host::quantize::Precision;
 use kinglet_host::random::Random;
 use kinglet_host::reference::{Reference, DEFAULT_GN_EPS};
+use kinglet_host::tensors::{table, Stored};
 use kinglet_host::tokenizer::Vocabulary;
-use kinglet_host::train::arch::{initial_weights, Network};
+use kinglet_host::train::arch::{initial_weights, Arch, Network};
+use kinglet_host::train::gradient::Sequence;
 use kinglet_host::train::prepare::{network, prepare};
 use kinglet_host::train::run::{train, Observer, Trained};
 use kinglet_host::train::save::save_checkpoint;
 use kinglet_host::train::settings::{Budget, Kind, Settings};
 use kinglet_host::train::tape::{Pool, Tape};
+use kinglet_host::train::trainer::Trainer;
 use kinglet_tests::{arg, file, folder, json, sentences, stdout};
 use std::path::Path;
 use std::time::Duration;
@@ -194,5 +204,167 @@ fn an_image_scores_what_its_training_saw() {
             (seen - scored).abs() < 0.003,
             "{version} {bits}: {seen} {scored}"
         );
+    }
+}
+
+/// Columns of a matrix `[rows, cols]` of an image, by products with unit
+/// vectors; returns the matrix.
+fn matrix_values(matrix: &Matrix<'_>) -> Vec<f32> {
+    let padded = matrix.cols.next_multiple_of(GROUP_COLS);
+    let mut out = vec![0.0; matrix.rows * matrix.cols];
+    for col in 0..matrix.cols {
+        let mut words = vec![0u32; padded / 4];
+        words[col / 4] = 1 << (8 * (col % 4));
+        let mut sums = vec![0; matrix.rows.next_multiple_of(BLOCK_ROWS)];
+        Portable::sums(matrix, &words, &mut sums);
+        for (row, (&sum, scale)) in sums.iter().zip(matrix.scales).enumerate() {
+            if let Some(out) = out.get_mut(row * matrix.cols + col) {
+                *out = sum as f32 * scale.to_f32();
+            }
+        }
+    }
+    out
+}
+
+/// The rows of an image's table.
+fn table_values(table: &Table<'_>) -> Vec<f32> {
+    let row_bytes = table_row_bytes(table.bits, table.cols);
+    let rows = table.rows.chunks_exact(row_bytes).zip(table.scales);
+    let row = |(bytes, scale): (&[u8], &_)| -> Vec<f32> {
+        let scale = f32::from(*scale);
+        let weight = |col: usize| match table.bits {
+            Bits::Int8 => i32::from(bytes[col] as i8),
+            Bits::Int4 => {
+                let (scales, nibbles) = bytes.split_at(table.cols.div_ceil(GROUP_COLS));
+                let nibble = nibbles[col / 2] >> (4 * (col % 2)) << 4;
+                i32::from(nibble as i8 >> 4) * i32::from(scales[col / GROUP_COLS])
+            }
+        };
+        (0..table.cols)
+            .map(|col| weight(col) as f32 * scale)
+            .collect()
+    };
+    rows.flat_map(row).collect()
+}
+
+/// What an image has of each part, and what a training saw of it.
+struct Compared {
+    name: String,
+    image: Vec<f32>,
+    seen: Vec<f32>,
+}
+
+/// All parts of an image beside the weights that its training saw: those of
+/// the layout, then the embedding's rows.
+fn compare(image: &Image<'_>, network: &Network, seen: &[f32]) -> Vec<Compared> {
+    let Arch::Rwkv(version) = network.arch else {
+        unreachable!("a Transformer has no image");
+    };
+    let header = image.header();
+    let mut compared = Vec::new();
+    let mut read = |layer: Option<usize>, from: &mut Parts<'_>, part: &Part| {
+        let (tensor, index) = table(version).of_part(layer.is_some(), part.name);
+        let entry = network.layout.entry(layer, tensor.name);
+        let values = &seen[entry.range()];
+        let floats = |values: &[f32]| values.to_vec();
+        let image = match part.kind {
+            PartKind::Half(dim) => from.half(dim).iter().map(|&x| x.into()).collect(),
+            PartKind::Single(dim) => floats(from.single(dim)),
+            PartKind::Matrix(r, c) => matrix_values(&from.matrix(r, c)),
+            PartKind::Entry(r, c) => matrix_values(&from.entry(r, c)),
+            PartKind::Steer(r, c) => matrix_values(&from.steer(r, c)),
+            PartKind::Head(r, c) => matrix_values(&from.head(r, c)),
+            PartKind::Table(r, c) => table_values(&from.table(r, c)),
+        };
+        let seen = match tensor.stored {
+            Stored::Normalized => floats(&seen[network.layout.len()..]),
+            Stored::Transposed | Stored::Slices(_) => {
+                let [.., inputs, outputs] = entry.shape[..] else {
+                    unreachable!("a matrix has rows and columns");
+                };
+                let own = &values[index.unwrap_or(0) * inputs * outputs..];
+                let at = |i: usize| own[i % inputs * outputs + i / inputs];
+                (0..inputs * outputs).map(at).collect()
+            }
+            Stored::Complement => values.iter().map(|x| 1.0 - x).collect(),
+            _ => tensor.stored_vector(tensor.name, floats(values), header.n_embd as usize),
+        };
+        compared.push(Compared {
+            name: entry.name.clone(),
+            image,
+            seen,
+        });
+    };
+    let mut from = image.before_layers();
+    BEFORE_LAYERS
+        .iter()
+        .for_each(|part| read(None, &mut from, part));
+    for layer in 0..header.n_layer {
+        let mut from = image.layer(layer);
+        let parts = header.layer_parts(layer).iter().copied().flatten();
+        parts.for_each(|part| read(Some(layer as usize), &mut from, part));
+    }
+    let mut from = image.after_layers();
+    AFTER_LAYERS
+        .iter()
+        .for_each(|part| read(None, &mut from, part));
+    compared
+}
+
+/// Whatever bits are chosen, training rounds what the packer rounds, and to
+/// the same values, bit for bit.
+#[test]
+fn an_image_has_the_weights_that_its_training_saw() {
+    let folder = folder();
+    let path = folder.path().join("model.safetensors");
+    let mut random = Random::new(1);
+    let tokens: Vec<u32> = (0..17).map(|_| random.below(256) as u32).collect();
+    let batch = [Sequence {
+        tokens: tokens[..16].to_vec(),
+        targets: tokens[1..].to_vec(),
+    }];
+    let both = [Precision::Int8, Precision::Int4];
+    let ways = both.map(|qat| both.map(|head| both.map(|keys| [qat, head, keys])));
+    for version in [Kind::V4, Kind::V5, Kind::V6, Kind::V7] {
+        for [qat, head, keys] in ways.into_iter().flatten().flatten() {
+            let settings = Settings {
+                qat: Some(qat),
+                head: Some(head),
+                keys: Some(keys),
+                layers: 2,
+                ..settings(version)
+            };
+            let formats = settings.formats().unwrap();
+            let network = network(&settings, 0);
+            let mut trainer = Trainer::new(network.clone(), settings.optimizer, 1);
+            // From where no matrix is zero.
+            trainer.weights = moved_weights(&network);
+            trainer.round_as(Some(formats));
+            (0..3).for_each(|_| _ = trainer.learn(&batch, 0.1));
+            save(&path, &settings, &network, &trainer.weights);
+            let model = Model::open(&path).unwrap();
+            for state in [StateFormat::F32, StateFormat::F16] {
+                if version == Kind::V4 && state == StateFormat::F16 {
+                    continue;
+                }
+                let options = Options {
+                    state,
+                    ..Options::of(formats)
+                };
+                let metadata = Metadata {
+                    name: "",
+                    producer: "",
+                    source: "",
+                    labels: "",
+                };
+                let packed = pack(&model, &options, &metadata, |_, _| ()).unwrap();
+                let file = ImageFile::new(&packed.bytes).unwrap();
+                let seen = trainer.seen_weights();
+                for Compared { name, image, seen } in compare(&file.image(), &network, &seen) {
+                    assert!(!image.is_empty(), "{version:?} {formats:?} {name}");
+                    assert!(image == seen, "{version:?} {formats:?} {state:?}: {name}");
+                }
+            }
+        }
     }
 }

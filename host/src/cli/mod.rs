@@ -10,6 +10,7 @@ mod model;
 mod monitor;
 mod output;
 mod plan;
+mod precisions;
 mod prime;
 mod prompt;
 mod quantize;

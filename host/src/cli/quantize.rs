@@ -3,11 +3,14 @@
 use super::fit::{check_fits, named};
 use super::model::gn_eps;
 use super::output::{check_outputs, print_json, progress_bar, write_file, Output};
+use super::precisions::Precisions;
 use super::table::{thousands, Table};
 use super::BadUse;
 use crate::model::Model;
-use crate::pack::{pack_to, slow_decays, Options, PackError, PartReport};
+use crate::pack::{pack_to, slow_decays, Formats, Options, PackError, PartReport};
 use crate::plan;
+use crate::quantize::Precision;
+use crate::tensors::split_name;
 use crate::tokenizer::{TokenizerFile, Vocabulary};
 use anyhow::Result;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -38,13 +41,8 @@ pub struct Args {
     /// Precision of the layers' matrices
     #[arg(long, value_enum)]
     weights: Precision,
-    /// Precision of embedding and head
-    #[arg(long, value_enum, default_value = "int8")]
-    head: Precision,
-    /// Precision of the key and value matrices of RWKV-5 to 7, whose errors
-    /// stay in the state
-    #[arg(long, value_enum, default_value = "int8")]
-    keys: Precision,
+    #[command(flatten)]
+    precisions: Precisions,
     /// The core that the image is for [default: the board's, or m4]
     #[arg(long, value_parser = core_parser())]
     target: Option<&'static Core>,
@@ -73,15 +71,6 @@ pub struct Args {
     json: bool,
 }
 
-/// The two precisions.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Precision {
-    /// One byte per weight, a scale per row
-    Int8,
-    /// Half a byte per weight, a scale per 32 of them
-    Int4,
-}
-
 /// Number formats of the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum State {
@@ -108,15 +97,6 @@ fn core_parser() -> impl TypedValueParser<Value = &'static Core> {
         .map(|core| PossibleValue::new(core.name).help(core.about));
     PossibleValuesParser::new(values)
         .map(|name| Core::named(&name).expect("only names of the table are accepted"))
-}
-
-impl From<Precision> for Bits {
-    fn from(precision: Precision) -> Self {
-        match precision {
-            Precision::Int8 => Bits::Int8,
-            Precision::Int4 => Bits::Int4,
-        }
-    }
 }
 
 /// One line of the summary: all tensors of a name.
@@ -178,9 +158,11 @@ pub fn run(args: &Args) -> Result<()> {
         labels: &labels,
     };
     let options = Options {
-        weights: args.weights.into(),
-        head: args.head.into(),
-        keys: args.keys.into(),
+        formats: Formats {
+            weights: args.weights.into(),
+            head: args.precisions.head.map_or(Bits::Int8, Bits::from),
+            keys: args.precisions.keys.map_or(Bits::Int8, Bits::from),
+        },
         layout: args.layout(board.as_ref())?,
         state: args.state.into(),
         gn_eps: args.gn_eps,
@@ -360,20 +342,13 @@ fn kind_of(part: &PartReport, options: &Options) -> (String, &'static str) {
         Bits::Int8 => "int8",
         Bits::Int4 => "int4",
     };
-    let plain = match part
-        .name
-        .strip_prefix("blocks.")
-        .and_then(|rest| rest.split_once('.'))
-    {
-        Some((_, tensor)) => tensor,
-        None => &part.name,
-    };
+    let plain = split_name(&part.name).1;
     match part.kind {
         Kind::Half(_) => ("vectors".to_owned(), "f16"),
         Kind::Single(_) => ("decays and bonuses".to_owned(), "f32"),
         Kind::Steer(..) => ("low-rank matrices".to_owned(), name(Bits::Int8)),
-        Kind::Entry(..) => (plain.to_owned(), name(options.keys)),
-        Kind::Matrix(..) => (plain.to_owned(), name(options.weights)),
-        Kind::Head(..) | Kind::Table(..) => (plain.to_owned(), name(options.head)),
+        Kind::Entry(..) => (plain.to_owned(), name(options.formats.keys)),
+        Kind::Matrix(..) => (plain.to_owned(), name(options.formats.weights)),
+        Kind::Head(..) | Kind::Table(..) => (plain.to_owned(), name(options.formats.head)),
     }
 }

@@ -101,6 +101,7 @@ pub fn run(args: &Args) -> Result<()> {
             Some(ranks) => given_ranks(version, ranks)?,
             None => usual_ranks(version, embd, args.layers),
         },
+        positions: 0,
     };
     Ok(write_random(&args.output, version, &dimensions, args.seed)?)
 }

@@ -1,8 +1,9 @@
 //! The sizes of a model, from the shapes of a few tensors.
 
-use super::tensors::name_in_layer;
 use super::{ModelError, Version, LABELS_KEY};
 use crate::checkpoint::{Checkpoint, TensorInfo};
+use crate::tensors::names::LN1;
+use crate::tensors::{full_name, name_of, table, Placed, Size, Tensor};
 
 /// The sizes of a model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub struct Dimensions {
     /// Ranks of the low-rank matrices: decay (RWKV-6 and 7), token shift (6)
     /// or learning rate (7), value (7), gate (7); 0 where there is none.
     pub ranks: [usize; 4],
+    /// Positions of the Transformer that is trained to compare with; else 0.
+    pub positions: usize,
 }
 
 impl Dimensions {
@@ -39,69 +42,83 @@ impl Dimensions {
         }
     }
 
-    /// Finds the sizes of a checkpoint.
+    /// One of the sizes that tensors have.
+    pub fn size(&self, size: Size) -> usize {
+        match size {
+            Size::Vocab => self.vocab,
+            Size::Outputs => self.outputs(),
+            Size::Embd => self.embd,
+            Size::Ffn => self.ffn,
+            Size::Heads => self.heads,
+            Size::HeadSize => self.head_size(),
+            Size::Rank(rank) => self.ranks[rank],
+            Size::FiveRanks(rank) => 5 * self.ranks[rank],
+            Size::Five => 5,
+            Size::Positions => self.positions,
+        }
+    }
+
+    /// Finds the sizes of a checkpoint, each in the first tensor of the
+    /// version's table that has it.
     ///
     /// # Errors
     /// A tensor that tells a size is missing or has an unlikely shape.
     pub(super) fn of(checkpoint: &Checkpoint, version: Version) -> Result<Self, ModelError> {
-        let shapes = Shapes { checkpoint };
-        let [vocab, embd] = shapes.matrix("emb.weight")?;
-        let [ffn, _] = shapes.matrix("blocks.0.ffn.key.weight")?;
-        let layers = (0..)
-            .take_while(|i| checkpoint.info(&format!("blocks.{i}.ln1.weight")).is_some())
-            .count();
-        let rank = |name| shapes.matrix(name).map(|[_, rank]| rank);
-        let (heads, ranks) = match version {
-            Version::V4 => (0, [0; 4]),
-            Version::V5 | Version::V51 => (shapes.heads("blocks.0.att.time_decay", embd)?, [0; 4]),
-            Version::V52 => {
-                let bonus = name_in_layer(checkpoint, version, 0, "att.time_faaaa");
-                (shapes.heads(&bonus, embd)?, [0; 4])
-            }
-            Version::V6 => {
-                let shift = rank("blocks.0.att.time_maa_w1")? / 5;
-                let decay = rank("blocks.0.att.time_decay_w1")?;
-                let heads = shapes.heads("blocks.0.att.time_faaaa", embd)?;
-                (heads, [decay, shift, 0, 0])
-            }
-            Version::V7 => {
-                let value = match layers {
-                    // The first layer has none, or one that is not used.
-                    ..=1 => 0,
-                    _ => rank("blocks.1.att.v1")?,
-                };
-                let (decay, rate) = (rank("blocks.0.att.w1")?, rank("blocks.0.att.a1")?);
-                let heads = shapes.heads("blocks.0.att.r_k", embd)?;
-                (heads, [decay, rate, value, rank("blocks.0.att.g1")?])
-            }
+        let has = |layer| checkpoint.info(&full_name(Some(layer), LN1[0])).is_some();
+        let layers = (0..).take_while(|&layer| has(layer)).count();
+        let shapes = Shapes {
+            checkpoint,
+            version,
+            layers,
         };
+        let embd = shapes.size(Size::Embd)?;
+        let labels = checkpoint.metadata().get(LABELS_KEY);
+        let mut ranks = [0; 4];
+        for (i, rank) in ranks.iter_mut().enumerate() {
+            *rank = shapes.size(Size::Rank(i))?;
+        }
         Ok(Self {
             layers,
             embd,
-            ffn,
-            vocab,
-            classes: checkpoint
-                .metadata()
-                .get(LABELS_KEY)
-                .map_or(0, |labels| labels.lines().count()),
-            heads,
+            ffn: shapes.size(Size::Ffn)?,
+            vocab: shapes.size(Size::Vocab)?,
+            classes: labels.map_or(0, |labels| labels.lines().count()),
+            heads: shapes.heads(embd)?,
             ranks,
+            positions: 0,
         })
     }
 }
 
 struct Shapes<'c> {
     checkpoint: &'c Checkpoint,
+    version: Version,
+    layers: usize,
 }
 
 impl Shapes<'_> {
-    fn info(&self, name: &str) -> Result<&TensorInfo, ModelError> {
-        self.checkpoint
-            .info(name)
-            .ok_or_else(|| ModelError::Missing {
+    /// The first tensor of which the shape has this size, and at which axis.
+    fn with(
+        &self,
+        size: Size,
+    ) -> Result<Option<(&TensorInfo, &'static Tensor, usize)>, ModelError> {
+        // Two layers have all kinds of tensors.
+        let mut tensors = table(self.version).tensors(self.layers.min(2));
+        let found = tensors.find_map(|placed| {
+            let axis = placed.tensor.sizes.iter().position(|&own| own == size)?;
+            Some((placed, axis))
+        });
+        let Some((Placed { layer, tensor }, axis)) = found else {
+            return Ok(None);
+        };
+        let name = name_of(self.checkpoint, layer, tensor);
+        match self.checkpoint.info(&name) {
+            Some(info) => Ok(Some((info, tensor, axis))),
+            None => Err(ModelError::Missing {
                 path: self.checkpoint.path().to_path_buf(),
-                name: name.to_owned(),
-            })
+                name,
+            }),
+        }
     }
 
     fn unlikely(&self, info: &TensorInfo, expected: &[usize]) -> ModelError {
@@ -113,19 +130,24 @@ impl Shapes<'_> {
         }
     }
 
-    /// Rows and columns, neither of them zero.
-    fn matrix(&self, name: &str) -> Result<[usize; 2], ModelError> {
-        let info = self.info(name)?;
-        match *info.shape {
-            [rows, cols] if rows > 0 && cols > 0 => Ok([rows, cols]),
-            _ => Err(self.unlikely(info, &[1, 1])),
+    /// A size of a matrix, which is not zero; 0 where no matrix has it.
+    fn size(&self, size: Size) -> Result<usize, ModelError> {
+        let Some((info, tensor, axis)) = self.with(size)? else {
+            return Ok(0);
+        };
+        let likely = info.shape.len() == tensor.sizes.len() && !info.shape.contains(&0);
+        match likely {
+            true => Ok(info.shape[axis]),
+            false => Err(self.unlikely(info, &vec![1; tensor.sizes.len()])),
         }
     }
 
-    /// The first dimension, which must divide the channels.
-    fn heads(&self, name: &str, embd: usize) -> Result<usize, ModelError> {
-        let info = self.info(name)?;
-        // [H], [H, N], also behind dimensions of one.
+    /// The heads, which must divide the channels; 0 where there are none.
+    fn heads(&self, embd: usize) -> Result<usize, ModelError> {
+        let Some((info, ..)) = self.with(Size::Heads)? else {
+            return Ok(0);
+        };
+        // [H], [H, N], also after dimensions of one.
         let sizes = info.shape.iter().skip_while(|&&size| size == 1);
         let heads = sizes.copied().next().unwrap_or(1);
         // One head: what follows the ones is its channels.

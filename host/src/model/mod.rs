@@ -2,15 +2,16 @@
 //! tensor that the version needs is there with the right shape.
 
 mod dimensions;
-mod tensors;
 mod version;
 
 pub use dimensions::Dimensions;
-pub(crate) use tensors::is_log_bonus;
-pub use tensors::{layer_tensors, shared_tensors};
-pub use version::{detect_version, Version};
+pub use version::Version;
 
 use crate::checkpoint::{Checkpoint, CheckpointError, Tensor};
+use crate::tensors::names::LN1;
+use crate::tensors::{
+    accept, detect_version, full_name, name_of, split_name, table, Placed, Tensor as Row,
+};
 use crate::tokenizer::{Vocabulary, VocabularyError};
 use std::ops::Range;
 use std::path::PathBuf;
@@ -27,7 +28,7 @@ pub enum ModelError {
         /// The file.
         path: PathBuf,
         /// The name looked for.
-        name: &'static str,
+        name: String,
     },
     /// Tensors of two versions.
     #[error("{path}: the tensor `{name}` belongs to another version than {version}, which the first layer has: the file mixes versions")]
@@ -113,14 +114,12 @@ impl Model {
     /// A sentence that names file and tensor.
     pub fn new(checkpoint: Checkpoint) -> Result<Self, ModelError> {
         let path = || checkpoint.path().to_path_buf();
-        if checkpoint.info("blocks.0.ln1.weight").is_none() {
-            return Err(ModelError::NotRwkv {
-                path: path(),
-                name: "blocks.0.ln1.weight",
-            });
+        let name = full_name(Some(0), LN1[0]);
+        if checkpoint.info(&name).is_none() {
+            return Err(ModelError::NotRwkv { path: path(), name });
         }
         let version = detect_version(&checkpoint);
-        version::check_names(&checkpoint, version)?;
+        accept(&checkpoint, version)?;
         let dimensions = Dimensions::of(&checkpoint, version)?;
         let model = Self {
             checkpoint,
@@ -197,13 +196,22 @@ impl Model {
     /// # Errors
     /// As [`Model::load`].
     pub fn load_layer(&self, layer: usize, name: &str) -> Result<Tensor, ModelError> {
-        self.load(&self.name_in_layer(layer, name))
+        self.load(&full_name(Some(layer), name))
     }
 
-    /// The name of a tensor of layer `layer` in the file, of which `name` is
-    /// the usual one behind `blocks.N.`.
-    pub fn name_in_layer(&self, layer: usize, name: &str) -> String {
-        tensors::name_in_layer(&self.checkpoint, self.version, layer, name)
+    /// Reads a vector as images have it.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn load_stored(&self, layer: Option<usize>, row: &Row) -> Result<Vec<f32>, ModelError> {
+        let name = self.name_of(layer, row);
+        let values = self.load(&name)?.data;
+        Ok(row.stored_vector(split_name(&name).1, values, self.dimensions.embd))
+    }
+
+    /// The name of a tensor in the file.
+    pub fn name_of(&self, layer: Option<usize>, row: &Row) -> String {
+        name_of(&self.checkpoint, layer, row)
     }
 
     /// Rows of a matrix, read and checked like [`Model::load`].
@@ -234,30 +242,25 @@ impl Model {
     /// may come behind.
     fn check_layers(&self) -> Result<(), ModelError> {
         let layers = self.dimensions.layers;
-        let layer_of = |name: &str| -> Option<usize> {
-            let (layer, _) = name.strip_prefix("blocks.")?.split_once('.')?;
-            layer.parse().ok()
-        };
-        let mut found = self.checkpoint.tensors().map(|info| layer_of(&info.name));
+        let tensors = self.checkpoint.tensors();
+        let mut found = tensors.map(|info| split_name(&info.name).0);
         if found.any(|layer| layer >= Some(layers)) {
             return Err(ModelError::Missing {
                 path: self.checkpoint.path().to_path_buf(),
-                name: format!("blocks.{layers}.ln1.weight"),
+                name: full_name(Some(layers), LN1[0]),
             });
         }
         Ok(())
     }
 
     fn check_shapes(&self) -> Result<(), ModelError> {
-        for (name, shape) in shared_tensors(&self.dimensions) {
-            self.check(name, &shape)?;
-        }
-        for layer in 0..self.dimensions.layers {
-            for (name, shape) in layer_tensors(self.version, &self.dimensions, layer) {
-                self.check(&self.name_in_layer(layer, name), &shape)?;
-            }
-        }
-        Ok(())
+        let mut tensors = table(self.version).tensors(self.dimensions.layers);
+        tensors.try_for_each(|Placed { layer, tensor }| {
+            self.check(
+                &self.name_of(layer, tensor),
+                &tensor.shape(&self.dimensions),
+            )
+        })
     }
 
     /// Vectors come as `[C]`, as `[1, 1, C]` and as `[H, 1]`; a matrix may have

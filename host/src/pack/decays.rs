@@ -1,6 +1,7 @@
 //! Which decays are too slow for a state of half floats.
 
 use crate::model::{Model, ModelError, Version};
+use crate::tensors::names::att;
 
 /// A half float that loses less than this share of itself may round back to
 /// what it was.
@@ -14,8 +15,8 @@ const LEAST_LOSS: f64 = 1.0 / 2048.0;
 /// As [`Model::load`].
 pub fn slow_decays(model: &Model) -> Result<(usize, usize), ModelError> {
     let name = match model.version() {
-        Version::V7 => "att.w0",
-        _ => "att.time_decay",
+        Version::V7 => att::W[0],
+        _ => att::TIME_DECAY,
     };
     let (mut slow, mut all) = (0, 0);
     for layer in 0..model.dimensions().layers {

@@ -1,7 +1,7 @@
 //! What the header of an image says, and what follows it.
 
 use super::{Options, PackError};
-use crate::model::Model;
+use crate::model::{Dimensions, Version};
 use crate::tokenizer::Vocabulary;
 use kinglet::image::{
     Header, Part, Span, StateFormat, TokenizerKind, AFTER_LAYERS, BEFORE_LAYERS, MAX_COLS,
@@ -9,7 +9,7 @@ use kinglet::image::{
 };
 
 /// All parts in stored order, those of layers with the layer's index.
-pub(super) fn stored_parts(header: &Header) -> Vec<(Option<usize>, Part)> {
+pub(crate) fn stored_parts(header: &Header) -> Vec<(Option<usize>, Part)> {
     let outside = |parts: &'static [Part]| parts.iter().map(|&part| (None, part));
     let layer = |index: u32| {
         let parts = header.layer_parts(index).iter().copied().flatten();
@@ -45,9 +45,13 @@ fn fits(what: &'static str, found: usize, most: usize) -> Result<u32, PackError>
 }
 
 /// The header, its spans and checksum still empty.
-pub(super) fn header(model: &Model, options: &Options<'_>) -> Result<Header, PackError> {
-    let dimensions = model.dimensions();
-    let version = model.version().recurrence();
+pub(crate) fn header(
+    version: Version,
+    dimensions: &Dimensions,
+    options: &Options<'_>,
+) -> Result<Header, PackError> {
+    let version = version.recurrence();
+    let formats = options.formats;
     if !version.has_heads() && options.state != StateFormat::F32 {
         return Err(PackError::NoMatrixState);
     }
@@ -60,12 +64,12 @@ pub(super) fn header(model: &Model, options: &Options<'_>) -> Result<Header, Pac
         crc32: 0,
         version,
         layout: options.layout,
-        weight_bits: options.weights,
-        head_bits: options.head,
+        weight_bits: formats.weights,
+        head_bits: formats.head,
         entry_bits: if version.has_heads() {
-            options.keys
+            formats.keys
         } else {
-            options.weights
+            formats.weights
         },
         state: options.state,
         tokenizer: match options.vocabulary {

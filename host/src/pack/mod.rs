@@ -7,21 +7,20 @@ mod layouts;
 mod sink;
 mod source;
 
-pub use decays::slow_decays;
-
 use crate::model::{Model, ModelError};
 use crate::quantize::{quantize, Deviation, Quantized};
 use crate::tokenizer::Vocabulary;
+pub use decays::slow_decays;
 use half::f16;
-use header::{header, stored_parts};
+pub(crate) use header::{header, stored_parts};
 use kinglet::image::{Bits, Header, Kind, Layout, Metadata, Part, Span, StateFormat, BLOCK_ROWS};
 use sink::Sink;
 use source::Source;
 use std::io::{self, Cursor, Read, Seek, Write};
 
-/// What the user chooses.
-#[derive(Clone, Copy, Debug)]
-pub struct Options<'v> {
+/// Bits of the weights that have a choice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Formats {
     /// Bits of the layers' matrices.
     pub weights: Bits,
     /// Bits of embedding and head.
@@ -29,6 +28,13 @@ pub struct Options<'v> {
     /// Bits of the key and value matrices of RWKV-5 to 7; RWKV-4's are those
     /// of the other matrices.
     pub keys: Bits,
+}
+
+/// What the user chooses.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'v> {
+    /// Bits of the weights.
+    pub formats: Formats,
     /// The family of cores that the image is for.
     pub layout: Layout,
     /// Number format of the matrix state; RWKV-4 has none and takes `F32`.
@@ -37,6 +43,19 @@ pub struct Options<'v> {
     pub gn_eps: f32,
     /// The vocabulary that the image shall carry.
     pub vocabulary: Option<&'v Vocabulary>,
+}
+
+impl Options<'_> {
+    /// Such bits, and what is usual of all else.
+    pub fn of(formats: Formats) -> Self {
+        Self {
+            formats,
+            layout: Layout::Rows4,
+            state: StateFormat::F32,
+            gn_eps: crate::reference::DEFAULT_GN_EPS,
+            vocabulary: None,
+        }
+    }
 }
 
 /// Why a model cannot be packed.
@@ -142,7 +161,7 @@ pub fn pack_to(
     metadata: &Metadata<'_>,
     mut progress: impl FnMut(usize, usize),
 ) -> Result<Vec<PartReport>, PackError> {
-    let mut header = header(model, options)?;
+    let mut header = header(model.version(), &model.dimensions(), options)?;
     let mut writer = Writer {
         header,
         source: Source::new(model),

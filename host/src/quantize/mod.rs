@@ -10,6 +10,26 @@ use crate::simd::wide;
 use half::bf16;
 use kinglet::image::{Bits, GROUP_COLS};
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// The precision of a weight, as options and recipes name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// One byte per weight, a scale per row
+    Int8,
+    /// Half a byte per weight, a scale per 32 of them
+    Int4,
+}
+
+impl From<Precision> for Bits {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::Int8 => Bits::Int8,
+            Precision::Int4 => Bits::Int4,
+        }
+    }
+}
 
 /// A quantized matrix `[rows, cols]`, row-major, not yet packed.
 #[derive(Clone, Debug, PartialEq)]

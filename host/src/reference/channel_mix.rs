@@ -3,6 +3,7 @@
 use super::load::Tensors;
 use super::ops::{shift, shift_back, sigmoid, zip, Matrix};
 use crate::model::{ModelError, Version};
+use crate::tensors::names::ffn;
 
 /// How the current and the previous token are mixed.
 type Shift = fn(&[f32], &[f32], &[f32]) -> Vec<f32>;
@@ -20,19 +21,19 @@ pub(super) struct ChannelMix {
 impl ChannelMix {
     pub fn load(tensors: &Tensors<'_>) -> Result<Self, ModelError> {
         let (shift, mix_k, mix_r): (Shift, _, _) = match tensors.model.version() {
-            Version::V7 => (shift_back, "ffn.x_k", None),
-            Version::V6 => (shift_back, "ffn.time_maa_k", Some("ffn.time_maa_r")),
-            _ => (shift, "ffn.time_mix_k", Some("ffn.time_mix_r")),
+            Version::V7 => (shift_back, ffn::X_K, None),
+            Version::V6 => (shift_back, ffn::TIME_MAA_K, Some(ffn::TIME_MAA_R)),
+            _ => (shift, ffn::TIME_MIX_K, Some(ffn::TIME_MIX_R)),
         };
         let gate = mix_r.map(|mix_r| {
-            let receptance = tensors.matrix("ffn.receptance.weight")?;
+            let receptance = tensors.matrix(ffn::RECEPTANCE)?;
             Ok::<_, ModelError>((tensors.vector(mix_r)?, receptance))
         });
         Ok(Self {
             shift,
             mix_k: tensors.vector(mix_k)?,
-            key: tensors.matrix("ffn.key.weight")?,
-            value: tensors.matrix("ffn.value.weight")?,
+            key: tensors.matrix(ffn::KEY)?,
+            value: tensors.matrix(ffn::VALUE)?,
             gate: gate.transpose()?,
         })
     }

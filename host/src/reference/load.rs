@@ -2,28 +2,32 @@
 
 use super::ops::{Matrix, Norm};
 use crate::model::{Model, ModelError};
+use crate::tensors::names::{self, EMB, LN0};
+use crate::tensors::{full_name, table};
 
 /// The embedding `[V, C]` with ln0 applied to each row.
 pub(super) fn folded_embedding(model: &Model) -> Result<Vec<f32>, ModelError> {
-    let mut embedding = model.load("emb.weight")?.data;
+    let mut embedding = model.load(EMB)?.data;
     fold_ln0(model, &mut embedding)?;
     Ok(embedding)
 }
 
 /// Applies ln0 to rows `[_, C]` of the embedding.
 pub(crate) fn fold_ln0(model: &Model, rows: &mut [f32]) -> Result<(), ModelError> {
-    let ln0 = norm(model, "blocks.0.ln0")?;
-    for row in rows.chunks_exact_mut(model.dimensions().embd) {
-        row.copy_from_slice(&ln0.layer(row));
-    }
+    norm(model, None, LN0)?.rows(rows);
     Ok(())
 }
 
-/// A norm outside the layers.
-pub(super) fn norm(model: &Model, name: &str) -> Result<Norm, ModelError> {
+/// A norm, in a layer or outside.
+pub(super) fn norm(
+    model: &Model,
+    layer: Option<usize>,
+    [weight, bias]: names::Norm,
+) -> Result<Norm, ModelError> {
+    let load = |name| Ok::<_, ModelError>(model.load(&full_name(layer, name))?.data);
     Ok(Norm {
-        weight: model.load(&format!("{name}.weight"))?.data,
-        bias: model.load(&format!("{name}.bias"))?.data,
+        weight: load(weight)?,
+        bias: load(bias)?,
     })
 }
 
@@ -34,9 +38,16 @@ pub(super) struct Tensors<'m> {
 }
 
 impl Tensors<'_> {
-    /// A norm, by the name before `.weight` and `.bias`.
-    pub fn norm(&self, name: &str) -> Result<Norm, ModelError> {
-        norm(self.model, &format!("blocks.{}.{name}", self.index))
+    /// A norm.
+    pub fn norm(&self, names: names::Norm) -> Result<Norm, ModelError> {
+        norm(self.model, Some(self.index), names)
+    }
+
+    /// A vector as images have it: decays applied, bonuses for each channel.
+    pub fn stored(&self, name: &str) -> Result<Vec<f32>, ModelError> {
+        let row = table(self.model.version()).find(true, name);
+        let row = row.expect("the version has this tensor");
+        self.model.load_stored(Some(self.index), row)
     }
 
     /// A vector, flattened.

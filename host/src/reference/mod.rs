@@ -10,12 +10,12 @@ mod v6;
 mod v7;
 
 use crate::model::{Dimensions, Model, ModelError, Version};
+use crate::tensors::names::{HEAD, LN1, LN2, LN_OUT};
 use channel_mix::ChannelMix;
 pub(crate) use load::fold_ln0;
 use load::{folded_embedding, norm, Tensors};
-use ops::{Matrix, Norm};
-pub(crate) use v4::decay;
-pub(crate) use v5::{bonus_per_channel, decay_per_channel};
+use ops::Matrix;
+pub(crate) use ops::Norm;
 
 /// The epsilon of the group norm that published RWKV-5 to 7 models are
 /// trained with.
@@ -78,8 +78,8 @@ impl Layer {
             Version::V7 => TimeMix::V7(Box::new(v7::TimeMix::load(&tensors, gn_eps)?)),
         };
         Ok(Self {
-            ln1: tensors.norm("ln1")?,
-            ln2: tensors.norm("ln2")?,
+            ln1: tensors.norm(LN1)?,
+            ln2: tensors.norm(LN2)?,
             time_mix,
             channel_mix: ChannelMix::load(&tensors)?,
         })
@@ -121,10 +121,10 @@ impl Reference {
             dimensions,
             embedding: folded_embedding(model)?,
             layers: layers.collect::<Result<_, _>>()?,
-            ln_out: norm(model, "ln_out")?,
+            ln_out: norm(model, None, LN_OUT)?,
             head: Matrix {
                 cols: dimensions.embd,
-                data: model.load("head.weight")?.data,
+                data: model.load(HEAD)?.data,
             },
         })
     }

@@ -65,6 +65,13 @@ impl Norm {
         self.groups(x, x.len(), 1e-5)
     }
 
+    /// The same of rows `[_, C]`, in place.
+    pub fn rows(&self, rows: &mut [f32]) {
+        for row in rows.chunks_exact_mut(self.weight.len()) {
+            row.copy_from_slice(&self.layer(row));
+        }
+    }
+
     /// The same for each group of `size` channels by itself.
     pub fn groups(&self, x: &[f32], size: usize, eps: f32) -> Vec<f32> {
         let mut out = x.to_vec();

@@ -3,6 +3,7 @@
 use super::load::Tensors;
 use super::ops::{shift, sigmoid, Matrix};
 use crate::model::ModelError;
+use crate::tensors::names::att;
 
 #[derive(Debug)]
 pub(super) struct TimeMix {
@@ -17,11 +18,6 @@ pub(super) struct TimeMix {
     output: Matrix,
 }
 
-/// The decay that the recurrence adds: `-exp(time_decay)`, computed in f64.
-pub(crate) fn decay(time_decay: f32) -> f32 {
-    -f64::from(time_decay).exp() as f32
-}
-
 /// aa, bb and pp of an empty text.
 pub(super) fn empty_state(embd: usize) -> Vec<f32> {
     let mut state = vec![0.0; 3 * embd];
@@ -31,17 +27,16 @@ pub(super) fn empty_state(embd: usize) -> Vec<f32> {
 
 impl TimeMix {
     pub fn load(tensors: &Tensors<'_>) -> Result<Self, ModelError> {
-        let decays = tensors.vector("att.time_decay")?;
         Ok(Self {
-            mix_k: tensors.vector("att.time_mix_k")?,
-            mix_v: tensors.vector("att.time_mix_v")?,
-            mix_r: tensors.vector("att.time_mix_r")?,
-            w: decays.into_iter().map(decay).collect(),
-            u: tensors.vector("att.time_first")?,
-            key: tensors.matrix("att.key.weight")?,
-            value: tensors.matrix("att.value.weight")?,
-            receptance: tensors.matrix("att.receptance.weight")?,
-            output: tensors.matrix("att.output.weight")?,
+            mix_k: tensors.vector(att::TIME_MIX_K)?,
+            mix_v: tensors.vector(att::TIME_MIX_V)?,
+            mix_r: tensors.vector(att::TIME_MIX_R)?,
+            w: tensors.stored(att::TIME_DECAY)?,
+            u: tensors.vector(att::TIME_FIRST)?,
+            key: tensors.matrix(att::KEY)?,
+            value: tensors.matrix(att::VALUE)?,
+            receptance: tensors.matrix(att::RECEPTANCE)?,
+            output: tensors.matrix(att::OUTPUT)?,
         })
     }
 

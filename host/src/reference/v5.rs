@@ -2,7 +2,8 @@
 
 use super::load::Tensors;
 use super::ops::{shift, silu, zip, Matrix, Norm};
-use crate::model::{is_log_bonus, Model, ModelError, Version};
+use crate::model::{ModelError, Version};
+use crate::tensors::names::att;
 
 #[derive(Debug)]
 pub(super) struct TimeMix {
@@ -23,59 +24,26 @@ pub(super) struct TimeMix {
     output: Matrix,
 }
 
-/// `exp(-exp(time_decay))` by channel `[C]`, computed in f64; the values are
-/// by channel or by head.
-pub(crate) fn decay_per_channel(values: &[f32], channels: usize) -> Vec<f32> {
-    let decays = values.iter().map(|&v| (-f64::from(v).exp()).exp() as f32);
-    per_channel(decays, values.len(), channels)
-}
-
-/// The bonus by channel `[C]`: the tensor of this name, or where a checkpoint
-/// has the logarithm, its exponential; the values are by channel or by head.
-pub(crate) fn bonus_per_channel(model: &Model, name: &str) -> Result<Vec<f32>, ModelError> {
-    let values = model.load(name)?.data;
-    let bonus = |&value: &f32| match is_log_bonus(name) {
-        true => f64::from(value).exp() as f32,
-        false => value,
-    };
-    let channels = model.dimensions().embd;
-    Ok(per_channel(
-        values.iter().map(bonus),
-        values.len(),
-        channels,
-    ))
-}
-
-fn per_channel(values: impl Iterator<Item = f32>, len: usize, channels: usize) -> Vec<f32> {
-    let times = channels / len.max(1);
-    values
-        .flat_map(|value| std::iter::repeat_n(value, times))
-        .collect()
-}
-
 impl TimeMix {
     pub fn load(tensors: &Tensors<'_>, gn_eps: f32) -> Result<Self, ModelError> {
-        let (version, channels) = (tensors.model.version(), tensors.model.dimensions().embd);
-        let bonus = tensors.model.name_in_layer(tensors.index, "att.time_faaaa");
-        let u = bonus_per_channel(tensors.model, &bonus)?;
-        let gate = (version != Version::V5).then(|| {
-            let gate = tensors.matrix("att.gate.weight")?;
-            Ok::<_, ModelError>((tensors.vector("att.time_mix_g")?, gate))
+        let gate = (tensors.model.version() != Version::V5).then(|| {
+            let gate = tensors.matrix(att::GATE)?;
+            Ok::<_, ModelError>((tensors.vector(att::TIME_MIX_G)?, gate))
         });
         Ok(Self {
-            mix_k: tensors.vector("att.time_mix_k")?,
-            mix_v: tensors.vector("att.time_mix_v")?,
-            mix_r: tensors.vector("att.time_mix_r")?,
-            key: tensors.matrix("att.key.weight")?,
-            value: tensors.matrix("att.value.weight")?,
-            receptance: tensors.matrix("att.receptance.weight")?,
-            w: decay_per_channel(&tensors.vector("att.time_decay")?, channels),
-            u,
-            ln_x: tensors.norm("att.ln_x")?,
+            mix_k: tensors.vector(att::TIME_MIX_K)?,
+            mix_v: tensors.vector(att::TIME_MIX_V)?,
+            mix_r: tensors.vector(att::TIME_MIX_R)?,
+            key: tensors.matrix(att::KEY)?,
+            value: tensors.matrix(att::VALUE)?,
+            receptance: tensors.matrix(att::RECEPTANCE)?,
+            w: tensors.stored(att::TIME_DECAY)?,
+            u: tensors.stored(att::TIME_FAAAA)?,
+            ln_x: tensors.norm(att::LN_X)?,
             gn_eps,
             head_size: tensors.head_size(),
             gate: gate.transpose()?,
-            output: tensors.matrix("att.output.weight")?,
+            output: tensors.matrix(att::OUTPUT)?,
         })
     }
 

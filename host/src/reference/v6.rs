@@ -4,6 +4,7 @@ use super::load::Tensors;
 use super::ops::{silu, zip, Matrix, Norm};
 use super::v5::read_and_update;
 use crate::model::ModelError;
+use crate::tensors::names::att;
 
 #[derive(Debug)]
 pub(super) struct TimeMix {
@@ -26,37 +27,34 @@ pub(super) struct TimeMix {
     output: Matrix,
 }
 
-/// What is mixed, in the order of `time_maa_w2`.
-const MIXES: [&str; 5] = ["w", "k", "v", "r", "g"];
-
 impl TimeMix {
     pub fn load(tensors: &Tensors<'_>, gn_eps: f32) -> Result<Self, ModelError> {
-        let w2 = tensors.matrix("att.time_maa_w2")?;
-        let slices = w2.data.chunks_exact(w2.data.len() / MIXES.len());
+        let w2 = tensors.matrix(att::TIME_MAA_W2)?;
+        let slices = w2.data.chunks_exact(w2.data.len() / att::TIME_MAA.len());
         let mix = |(name, slice): (&str, &[f32])| {
             let matrix = Matrix {
                 cols: w2.cols,
                 data: slice.to_vec(),
             };
-            Ok((tensors.vector(&format!("att.time_maa_{name}"))?, matrix))
+            Ok((tensors.vector(name)?, matrix))
         };
-        let mixes: Result<_, ModelError> = MIXES.into_iter().zip(slices).map(mix).collect();
+        let mixes: Result<_, ModelError> = att::TIME_MAA.into_iter().zip(slices).map(mix).collect();
         Ok(Self {
-            maa_x: tensors.vector("att.time_maa_x")?,
-            maa_w1: tensors.matrix("att.time_maa_w1")?,
+            maa_x: tensors.vector(att::TIME_MAA_X)?,
+            maa_w1: tensors.matrix(att::TIME_MAA_W1)?,
             mixes: mixes?,
-            decay: tensors.vector("att.time_decay")?,
-            decay_w1: tensors.matrix("att.time_decay_w1")?,
-            decay_w2: tensors.matrix("att.time_decay_w2")?,
-            key: tensors.matrix("att.key.weight")?,
-            value: tensors.matrix("att.value.weight")?,
-            receptance: tensors.matrix("att.receptance.weight")?,
-            gate: tensors.matrix("att.gate.weight")?,
-            u: tensors.vector("att.time_faaaa")?,
-            ln_x: tensors.norm("att.ln_x")?,
+            decay: tensors.vector(att::TIME_DECAY)?,
+            decay_w1: tensors.matrix(att::TIME_DECAY_W1)?,
+            decay_w2: tensors.matrix(att::TIME_DECAY_W2)?,
+            key: tensors.matrix(att::KEY)?,
+            value: tensors.matrix(att::VALUE)?,
+            receptance: tensors.matrix(att::RECEPTANCE)?,
+            gate: tensors.matrix(att::GATE)?,
+            u: tensors.vector(att::TIME_FAAAA)?,
+            ln_x: tensors.norm(att::LN_X)?,
             gn_eps,
             head_size: tensors.head_size(),
-            output: tensors.matrix("att.output.weight")?,
+            output: tensors.matrix(att::OUTPUT)?,
         })
     }
 
@@ -80,7 +78,7 @@ impl TimeMix {
         };
         let mut z = self.maa_w1.times_left(&along(&self.maa_x));
         z.iter_mut().for_each(|z| *z = z.tanh());
-        let rank = z.len() / MIXES.len();
+        let rank = z.len() / self.mixes.len();
         std::array::from_fn(|q| {
             let (maa, w2) = &self.mixes[q];
             let moved = w2.times_left(&z[q * rank..][..rank]);

@@ -4,6 +4,7 @@
 use super::load::Tensors;
 use super::ops::{dot, shift_back, sigmoid, zip, Matrix, Norm};
 use crate::model::ModelError;
+use crate::tensors::names::att;
 
 #[derive(Debug)]
 pub(super) struct TimeMix {
@@ -35,11 +36,11 @@ struct LowRank {
 }
 
 impl LowRank {
-    fn load(tensors: &Tensors<'_>, letter: char) -> Result<Self, ModelError> {
+    fn load(tensors: &Tensors<'_>, names: [&str; 3]) -> Result<Self, ModelError> {
         Ok(Self {
-            base: tensors.vector(&format!("att.{letter}0"))?,
-            first: tensors.matrix(&format!("att.{letter}1"))?,
-            second: tensors.matrix(&format!("att.{letter}2"))?,
+            base: tensors.vector(names[0])?,
+            first: tensors.matrix(names[1])?,
+            second: tensors.matrix(names[2])?,
         })
     }
 
@@ -53,33 +54,26 @@ impl LowRank {
 
 impl TimeMix {
     pub fn load(tensors: &Tensors<'_>, gn_eps: f32) -> Result<Self, ModelError> {
-        let mix = |letter: &str| tensors.vector(&format!("att.x_{letter}"));
+        let mix = |index: usize| tensors.vector(att::X[index]);
         Ok(Self {
-            mixes: [
-                mix("r")?,
-                mix("w")?,
-                mix("k")?,
-                mix("v")?,
-                mix("a")?,
-                mix("g")?,
-            ],
-            key: tensors.matrix("att.key.weight")?,
-            value: tensors.matrix("att.value.weight")?,
-            receptance: tensors.matrix("att.receptance.weight")?,
-            decay: LowRank::load(tensors, 'w')?,
-            rate: LowRank::load(tensors, 'a')?,
-            gate: [tensors.matrix("att.g1")?, tensors.matrix("att.g2")?],
+            mixes: [mix(0)?, mix(1)?, mix(2)?, mix(3)?, mix(4)?, mix(5)?],
+            key: tensors.matrix(att::KEY)?,
+            value: tensors.matrix(att::VALUE)?,
+            receptance: tensors.matrix(att::RECEPTANCE)?,
+            decay: LowRank::load(tensors, att::W)?,
+            rate: LowRank::load(tensors, att::A)?,
+            gate: [tensors.matrix(att::G[0])?, tensors.matrix(att::G[1])?],
             residual: match tensors.index {
                 0 => None,
-                _ => Some(LowRank::load(tensors, 'v')?),
+                _ => Some(LowRank::load(tensors, att::V)?),
             },
-            k_k: tensors.vector("att.k_k")?,
-            k_a: tensors.vector("att.k_a")?,
-            r_k: tensors.vector("att.r_k")?,
-            ln_x: tensors.norm("att.ln_x")?,
+            k_k: tensors.vector(att::K_K)?,
+            k_a: tensors.vector(att::K_A)?,
+            r_k: tensors.vector(att::R_K)?,
+            ln_x: tensors.norm(att::LN_X)?,
             gn_eps,
             head_size: tensors.head_size(),
-            output: tensors.matrix("att.output.weight")?,
+            output: tensors.matrix(att::OUTPUT)?,
         })
     }
 

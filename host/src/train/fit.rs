@@ -1,10 +1,11 @@
 //! A size that fits: as many channels as a board or a budget of flash allows.
 
 use super::prepare::network;
-use super::quantized::WeightBits;
 use super::settings::{Kind, Settings};
 use crate::model::Version;
+use crate::pack::Formats;
 use crate::plan::{Fit, Needs};
+use crate::quantize::Precision;
 use kinglet::image::{self, Bits, Header, Layout, Span, StateFormat, TokenizerKind};
 use kinglet_targets::{Board, DEFAULT_MACHINE};
 
@@ -98,7 +99,7 @@ impl Room {
             flash_bytes: needs.image_bytes,
             ram_bytes: needs.state_bytes + needs.scratch_bytes.min(needs.scratch_bytes_in_blocks),
             bits: match settings.qat {
-                Some(WeightBits::Int4) => "int4",
+                Some(Precision::Int4) => "int4",
                 _ => "int8",
             },
         }
@@ -115,7 +116,11 @@ fn header(settings: &Settings, classes: usize) -> Header {
         Kind::V7 => Version::V7,
     }
     .recurrence();
-    let bits = settings.qat.map_or(Bits::Int8, Bits::from);
+    let formats = settings.formats().unwrap_or(Formats {
+        weights: Bits::Int8,
+        head: Bits::Int8,
+        keys: Bits::Int8,
+    });
     let span = |bytes| Span { offset: 0, bytes };
     let vocabulary = match settings.vocab {
         256 => 0,
@@ -126,11 +131,11 @@ fn header(settings: &Settings, classes: usize) -> Header {
         crc32: 0,
         version,
         layout: Layout::Rows4,
-        weight_bits: bits,
-        head_bits: bits,
+        weight_bits: formats.weights,
+        head_bits: formats.head,
         entry_bits: match version {
-            image::Version::V4 => bits,
-            _ => Bits::Int8,
+            image::Version::V4 => formats.weights,
+            _ => formats.keys,
         },
         state: StateFormat::F32,
         tokenizer: TokenizerKind::None,

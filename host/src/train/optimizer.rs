@@ -93,7 +93,7 @@ impl Moments {
         let age = step as i32 + 1;
         let unbias = [settings.beta1, settings.beta2].map(|beta| 1.0 / (1.0 - beta.powi(age)));
         for entry in layout.entries() {
-            let decay = match entry.is_matrix() {
+            let decay = match entry.tensor.is_matrix() {
                 true => settings.weight_decay,
                 false => 0.0,
             };

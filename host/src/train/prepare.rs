@@ -212,11 +212,13 @@ pub fn network(settings: &Settings, classes: usize) -> Network {
         classes,
         heads,
         ranks: ranks(version, settings.channels, settings.layers),
+        positions: match settings.version {
+            Kind::Gpt => settings.context,
+            _ => 0,
+        },
     };
     let arch = match settings.version {
-        Kind::Gpt => Arch::Gpt {
-            positions: settings.context,
-        },
+        Kind::Gpt => Arch::Gpt,
         _ => Arch::Rwkv(version),
     };
     Network::new(arch, dimensions)

@@ -2,11 +2,11 @@
 
 use super::gradient::{score, Sequence};
 use super::prepare::{Data, Prepared};
-use super::quantized::Qat;
 use super::save::{save_training, take_up, ResumeError};
 use super::settings::{Budget, Settings};
 use super::trainer::Trainer;
 use crate::checkpoint::CheckpointError;
+use crate::pack::Formats;
 use crate::random::Random;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -179,7 +179,7 @@ impl Run<'_> {
 
     fn step(&mut self) -> Report {
         let share = self.share();
-        self.trainer.round_as(self.qat(share));
+        self.trainer.round_as(self.formats(share));
         let batch = self.batch();
         self.tokens += batch.iter().map(|s| s.tokens.len() as u64).sum::<u64>();
         let nats = self.trainer.learn(&batch, share);
@@ -202,15 +202,9 @@ impl Run<'_> {
     }
 
     /// How weights are to be rounded now.
-    fn qat(&self, share: f64) -> Option<Qat> {
-        let bits = self
-            .settings
-            .qat
-            .filter(|_| share >= self.settings.qat_from)?;
-        Some(Qat {
-            weights: bits,
-            head: bits,
-        })
+    fn formats(&self, share: f64) -> Option<Formats> {
+        let rounds = share >= self.settings.qat_from;
+        self.settings.formats().filter(|_| rounds)
     }
 
     /// The batch of a step depends on seed and step alone, so that a resumed

@@ -8,7 +8,7 @@ use crate::checkpoint::{write_safetensors, Checkpoint, CheckpointError, Dtype};
 use crate::model::{LABELS_KEY, VOCABULARY_KEY};
 use crate::tokenizer::Vocabulary;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -168,11 +168,16 @@ fn differences(ours: &serde_json::Value, theirs: &serde_json::Value) -> String {
         ours.as_object().unwrap_or(&empty),
         theirs.as_object().unwrap_or(&empty),
     );
-    let differ = ours
-        .iter()
-        .filter(|(name, value)| theirs.get(*name) != Some(value));
-    let names: Vec<_> = differ.map(|(name, _)| name.as_str()).collect();
-    names.join(", ")
+    // What is not given may be absent from either.
+    let names: BTreeSet<&str> = ours
+        .keys()
+        .chain(theirs.keys())
+        .map(|name| &**name)
+        .collect();
+    let differ = names
+        .into_iter()
+        .filter(|&name| ours.get(name) != theirs.get(name));
+    differ.collect::<Vec<_>>().join(", ")
 }
 
 /// Writes the checkpoint: tensors by their published names, the vocabulary,

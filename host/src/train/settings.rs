@@ -1,7 +1,9 @@
 //! What a training is told: by options, or by a recipe file.
 
 use super::optimizer::Optimizer;
-use super::quantized::WeightBits;
+use crate::pack::Formats;
+use crate::quantize::Precision;
+use kinglet::image::Bits;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
@@ -87,7 +89,13 @@ pub struct Settings {
     pub seed: u64,
     /// Learn with weights and activations rounded as in an image of so many
     /// bits.
-    pub qat: Option<WeightBits>,
+    pub qat: Option<Precision>,
+    /// Other bits of embedding and head.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub head: Option<Precision>,
+    /// Other bits of the key and value matrices of RWKV-5 to 7 than eight.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keys: Option<Precision>,
     /// The share of the training after which rounding begins.
     pub qat_from: f64,
     /// Stop when the validation text was predicted no better this many times
@@ -117,6 +125,8 @@ impl Default for Settings {
             budget: Budget::Minutes(10.0),
             seed: 1,
             qat: None,
+            head: None,
+            keys: None,
             qat_from: 0.0,
             patience: 0,
             floats: Floats::F32,
@@ -141,6 +151,9 @@ pub enum SettingsError {
         /// What was given.
         value: String,
     },
+    /// Bits for an image that is not trained for.
+    #[error("--head and --keys are bits that training rounds to: give --qat too")]
+    NoRounding,
     /// The Transformer cannot be put into an image.
     #[error("a Transformer has no image: leave out --qat, or train another --version")]
     NoImage,
@@ -153,6 +166,16 @@ impl Settings {
             0 => 4 * self.channels,
             hidden => hidden,
         }
+    }
+
+    /// The bits of the image that is trained for, if training rounds.
+    pub fn formats(&self) -> Option<Formats> {
+        let weights = self.qat?;
+        Some(Formats {
+            weights: weights.into(),
+            head: self.head.unwrap_or(weights).into(),
+            keys: self.keys.map_or(Bits::Int8, Bits::from),
+        })
     }
 
     /// Tokens of a sequence of validation text.
@@ -180,6 +203,9 @@ impl Settings {
         }
         if self.version == Kind::Gpt && self.qat.is_some() {
             return Err(SettingsError::NoImage);
+        }
+        if self.qat.is_none() && (self.head.is_some() || self.keys.is_some()) {
+            return Err(SettingsError::NoRounding);
         }
         let whole = |name, value: usize, range: std::ops::RangeInclusive<usize>| {
             let between = format!("between {} and {}", range.start(), range.end());

@@ -3,7 +3,8 @@
 use super::arch::{initial_weights, Network};
 use super::gradient::{Gradients, Sequence};
 use super::optimizer::{Moments, Optimizer};
-use super::quantized::{device_weights, Qat};
+use super::quantized::device_weights;
+use crate::pack::Formats;
 
 /// A training in progress.
 #[derive(Debug)]
@@ -17,7 +18,7 @@ pub struct Trainer {
     /// Steps done.
     pub step: u32,
     settings: Optimizer,
-    qat: Option<Qat>,
+    formats: Option<Formats>,
     gradients: Gradients,
 }
 
@@ -32,27 +33,27 @@ impl Trainer {
             weights,
             step: 0,
             settings,
-            qat: None,
+            formats: None,
         }
     }
 
     /// Rounds weights and activations from now on, or no more.
-    pub fn round_as(&mut self, qat: Option<Qat>) {
-        self.network.rounding = qat.is_some();
-        self.qat = qat;
+    pub fn round_as(&mut self, formats: Option<Formats>) {
+        self.network.rounding = formats.is_some();
+        self.formats = formats;
     }
 
     /// Whether weights and activations are rounded.
     pub fn is_rounding(&self) -> bool {
-        self.qat.is_some()
+        self.formats.is_some()
     }
 
     /// The weights as the forward pass sees them: rounded, if the training
     /// is for a quantized image.
     pub fn seen_weights(&self) -> std::borrow::Cow<'_, [f32]> {
-        match &self.qat {
+        match &self.formats {
             None => (&self.weights).into(),
-            Some(qat) => device_weights(&self.network, &self.weights, qat).into(),
+            Some(formats) => device_weights(&self.network, &self.weights, formats).into(),
         }
     }
 
@@ -60,9 +61,9 @@ impl Trainer {
     /// returns the mean loss in nats.
     pub fn learn(&mut self, batch: &[Sequence], progress: f64) -> f64 {
         let rounded = self
-            .qat
+            .formats
             .as_ref()
-            .map(|qat| device_weights(&self.network, &self.weights, qat));
+            .map(|formats| device_weights(&self.network, &self.weights, formats));
         let seen = rounded.as_ref().unwrap_or(&self.weights);
         let (loss, gradient) = self.gradients.of(&self.network, seen, batch);
         let rate = self.settings.rate(self.step, progress);

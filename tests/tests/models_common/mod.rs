@@ -4,7 +4,7 @@ use kinglet::image::{Bits, Layout, Metadata, StateFormat};
 use kinglet_host::checkpoint::Checkpoint;
 use kinglet_host::engine::ImageFile;
 use kinglet_host::model::{Dimensions, Model, Version};
-use kinglet_host::pack::{pack, Options};
+use kinglet_host::pack::{pack, Formats, Options};
 use kinglet_host::synth::write_random;
 
 /// All versions, each with the number format of its state.
@@ -35,13 +35,16 @@ pub fn random_image(version: Version, state: StateFormat, weights: Bits) -> Imag
             Version::V7 => [9, 10, 5, 14],
             _ => [0; 4],
         },
+        positions: 0,
     };
     write_random(&path, version, &dimensions, 5).expect("the folder can be written");
     let model = Model::new(Checkpoint::open(&path).expect("written before")).expect("complete");
     let options = Options {
-        weights,
-        head: Bits::Int8,
-        keys: weights,
+        formats: Formats {
+            weights,
+            head: Bits::Int8,
+            keys: weights,
+        },
         layout: Layout::Rows4,
         state,
         gn_eps: 64e-5,

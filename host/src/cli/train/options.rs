@@ -1,9 +1,10 @@
 //! The options of `kinglet train`, and the settings that follow from them.
 
 use crate::cli::fit::named;
+use crate::cli::precisions::Precisions;
 use crate::cli::BadUse;
+use crate::quantize::Precision;
 use crate::train::fit::{fit, Room};
-use crate::train::quantized::WeightBits;
 use crate::train::settings::{Budget, Floats, Kind, Settings, Task};
 use anyhow::{Context, Result};
 use kinglet_targets::Boards;
@@ -89,7 +90,9 @@ pub struct Args {
     pub(super) seed: Option<u64>,
     /// Learn with weights and activations rounded as in an image of so many bits
     #[arg(long, value_enum)]
-    pub(super) qat: Option<WeightBits>,
+    pub(super) qat: Option<Precision>,
+    #[command(flatten)]
+    pub(super) precisions: Precisions,
     /// The share of the training after which rounding begins [default: 0]
     #[arg(long, value_name = "SHARE")]
     pub(super) qat_from: Option<f64>,
@@ -197,6 +200,8 @@ fn chosen(args: &Args) -> Result<Settings> {
     set(&mut settings.budget, args.steps.map(Budget::Steps));
     set(&mut settings.seed, args.seed);
     set(&mut settings.qat, args.qat.map(Some));
+    set(&mut settings.head, args.precisions.head.map(Some));
+    set(&mut settings.keys, args.precisions.keys.map(Some));
     set(&mut settings.qat_from, args.qat_from);
     set(&mut settings.patience, args.patience);
     set(&mut settings.floats, args.floats);

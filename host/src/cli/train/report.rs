@@ -4,14 +4,15 @@ use super::options::Args;
 use super::remove;
 use crate::cli::output::{print_json, write_file};
 use crate::cli::table::thousands;
+use crate::pack::Formats;
 use crate::train::card::{card, card_file};
 use crate::train::curve::{curve, curve_file};
 use crate::train::prepare::{Data, Prepared};
-use crate::train::quantized::WeightBits;
 use crate::train::run::Trained;
 use crate::train::save::{save_checkpoint, training_file};
 use crate::train::settings::{Kind, Settings};
 use anyhow::{Context, Result};
+use kinglet::image::Bits;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -112,9 +113,23 @@ fn report(args: &Args, settings: &Settings, prepared: &Prepared, trained: &Train
 
 /// The command that makes the image which was trained for.
 fn quantize(args: &Args, settings: &Settings) -> String {
-    let bits = match settings.qat {
-        Some(WeightBits::Int4) => "int4 --head int4",
-        Some(WeightBits::Int8) | None => "int8",
+    let name = |bits| match bits {
+        Bits::Int8 => "int8",
+        Bits::Int4 => "int4",
+    };
+    let bits = match settings.formats() {
+        None => name(Bits::Int8).to_owned(),
+        Some(Formats {
+            weights,
+            head,
+            keys,
+        }) => {
+            // What is not int8, as `quantize` has it without being told.
+            let options = [("head", head), ("keys", keys)];
+            let others = options.into_iter().filter(|(_, bits)| *bits != Bits::Int8);
+            let others = others.map(|(option, bits)| format!(" --{option} {}", name(bits)));
+            name(weights).to_owned() + &others.collect::<String>()
+        }
     };
     let image = args.output.with_extension("kgl");
     let (checkpoint, image) = (args.output.display(), image.display());

@@ -1,15 +1,20 @@
 //! Where the weights of a network lie in one flat vector.
 
 use super::super::tape::Param;
-use super::Arch;
-use crate::model::{layer_tensors, shared_tensors, Dimensions};
+use crate::model::Dimensions;
+use crate::tensors::names::Norm;
+use crate::tensors::{full_name, Table, Tensor};
 use std::collections::HashMap;
 
 /// A tensor.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Entry {
-    /// Its name, as published checkpoints have it.
+    /// Its whole name, as published checkpoints have it.
     pub name: String,
+    /// The layer, if it is a layer's.
+    pub layer: Option<usize>,
+    /// What is known of it.
+    pub tensor: &'static Tensor,
     /// Its shape.
     pub shape: Vec<usize>,
     /// Its first element in the flat vector.
@@ -31,18 +36,9 @@ impl Entry {
     pub fn range(&self) -> std::ops::Range<usize> {
         self.offset..self.offset + self.len()
     }
-
-    /// Whether it enters a matrix product.
-    pub fn is_matrix(&self) -> bool {
-        // The bonus and r_k of heads are vectors that come as [H, N].
-        let of_heads = self.name.ends_with("time_faaaa")
-            || self.name.ends_with("r_k")
-            || self.name.ends_with("time_decay");
-        self.shape.len() > 1 && !of_heads
-    }
 }
 
-/// All tensors of a network, one behind the other.
+/// All tensors of a network, one after the other.
 #[derive(Clone, Debug)]
 pub struct Layout {
     entries: Vec<Entry>,
@@ -51,39 +47,23 @@ pub struct Layout {
 
 impl Layout {
     /// The tensors of a network.
-    pub(super) fn new(arch: Arch, dimensions: &Dimensions) -> Self {
-        let mut layout = Self {
-            entries: Vec::new(),
-            by_name: HashMap::new(),
-        };
-        match arch {
-            Arch::Rwkv(version) => {
-                for (name, shape) in shared_tensors(dimensions) {
-                    layout.add(name.to_owned(), shape);
-                }
-                for index in 0..dimensions.layers {
-                    for (name, shape) in layer_tensors(version, dimensions, index) {
-                        layout.add(format!("blocks.{index}.{name}"), shape);
-                    }
-                }
-            }
-            Arch::Gpt { positions } => {
-                for (name, shape) in super::gpt::tensors(dimensions, positions) {
-                    layout.add(name, shape);
-                }
-            }
+    pub(super) fn new(table: &'static Table, dimensions: &Dimensions) -> Self {
+        let mut entries = Vec::new();
+        let mut offset = 0;
+        for placed in table.tensors(dimensions.layers) {
+            let entry = Entry {
+                name: placed.name(),
+                layer: placed.layer,
+                tensor: placed.tensor,
+                shape: placed.tensor.shape(dimensions),
+                offset,
+            };
+            offset += entry.len();
+            entries.push(entry);
         }
-        layout
-    }
-
-    fn add(&mut self, name: String, shape: Vec<usize>) {
-        let offset = self.len();
-        self.by_name.insert(name.clone(), self.entries.len());
-        self.entries.push(Entry {
-            name,
-            shape,
-            offset,
-        });
+        let names = entries.iter().enumerate();
+        let by_name = names.map(|(i, entry)| (entry.name.clone(), i)).collect();
+        Self { entries, by_name }
     }
 
     /// The tensors.
@@ -101,11 +81,15 @@ impl Layout {
         self.entries.is_empty()
     }
 
-    /// The tensor of a name that the network has: a matrix as `[rows, cols]`,
-    /// all else as a vector.
-    pub(super) fn param(&self, name: &str) -> Param {
-        let entry = &self.entries[self.by_name[name]];
-        let rows = match entry.is_matrix() {
+    /// A tensor that the network has.
+    pub fn entry(&self, layer: Option<usize>, name: &str) -> &Entry {
+        &self.entries[self.by_name[&full_name(layer, name)]]
+    }
+
+    /// The same: a matrix as `[rows, cols]`, all else as a vector.
+    pub(super) fn param(&self, layer: Option<usize>, name: &str) -> Param {
+        let entry = self.entry(layer, name);
+        let rows = match entry.tensor.is_matrix() {
             true => entry.shape[..entry.shape.len() - 1].iter().product(),
             false => 1,
         };
@@ -117,7 +101,7 @@ impl Layout {
     }
 
     /// Weight and bias of a norm.
-    pub(super) fn norm(&self, name: &str) -> [Param; 2] {
-        ["weight", "bias"].map(|part| self.param(&format!("{name}.{part}")))
+    pub(super) fn norm(&self, layer: Option<usize>, names: Norm) -> [Param; 2] {
+        names.map(|name| self.param(layer, name))
     }
 }

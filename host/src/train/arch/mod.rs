@@ -16,6 +16,8 @@ mod tests;
 use super::real::Real;
 use super::tape::{Param, Tape, Var};
 use crate::model::{Dimensions, Version};
+use crate::tensors::names::{Norm, EMB, HEAD, LN0, LN1, LN2, LN_OUT, POSITIONS};
+use crate::tensors::{table, GPT};
 pub use init::initial_weights;
 pub use layout::{Entry, Layout};
 
@@ -26,10 +28,7 @@ pub enum Arch {
     Rwkv(Version),
     /// A Transformer with learned positions, to compare with: its files run
     /// nowhere else.
-    Gpt {
-        /// Positions, the longest text it can read.
-        positions: usize,
-    },
+    Gpt,
 }
 
 /// A network: what it is, how large, and where its weights lie.
@@ -51,10 +50,14 @@ pub struct Network {
 impl Network {
     /// A network of such sizes.
     pub fn new(arch: Arch, dimensions: Dimensions) -> Self {
+        let table = match arch {
+            Arch::Rwkv(version) => table(version),
+            Arch::Gpt => &GPT,
+        };
         Self {
             arch,
             dimensions,
-            layout: Layout::new(arch, &dimensions),
+            layout: Layout::new(table, &dimensions),
             gn_eps: f64::from(crate::reference::DEFAULT_GN_EPS),
             rounding: false,
         }
@@ -72,7 +75,7 @@ impl Network {
                 network: self,
                 index,
             };
-            let xx = tape.layer_norm(x, layer.norm("ln1"));
+            let xx = tape.layer_norm(x, layer.norm(LN1));
             let out = match self.arch {
                 Arch::Rwkv(Version::V7) => v7::time_mix(&layer, tape, xx, &mut first_values),
                 Arch::Rwkv(Version::V6) => v6::time_mix(&layer, tape, xx),
@@ -80,26 +83,26 @@ impl Network {
                     v5::time_mix(&layer, tape, xx)
                 }
                 Arch::Rwkv(Version::V4) => v4::time_mix(&layer, tape, xx),
-                Arch::Gpt { .. } => gpt::attention(&layer, tape, xx),
+                Arch::Gpt => gpt::attention(&layer, tape, xx),
             };
             x = tape.add(x, out);
-            let xx = tape.layer_norm(x, layer.norm("ln2"));
+            let xx = tape.layer_norm(x, layer.norm(LN2));
             let out = match self.arch {
                 Arch::Rwkv(Version::V7) => channel_mix::plain(&layer, tape, xx),
                 Arch::Rwkv(version) => channel_mix::gated(&layer, tape, xx, version),
-                Arch::Gpt { .. } => gpt::feed_forward(&layer, tape, xx),
+                Arch::Gpt => gpt::feed_forward(&layer, tape, xx),
             };
             x = tape.add(x, out);
         }
-        tape.layer_norm(x, self.layout.norm("ln_out"))
+        tape.layer_norm(x, self.layout.norm(None, LN_OUT))
     }
 
     /// What the first layer reads: `[T, C]`.
     pub(super) fn embedding<F: Real>(&self, tape: &mut Tape<'_, F>, tokens: &[u32]) -> Var {
-        let x = tape.embed(tokens, self.layout.param("emb.weight"));
+        let x = tape.embed(tokens, self.layout.param(None, EMB));
         match self.arch {
-            Arch::Gpt { .. } => tape.add_positions(x, self.layout.param("positions")),
-            Arch::Rwkv(_) => tape.layer_norm(x, self.layout.norm("blocks.0.ln0")),
+            Arch::Gpt => tape.add_positions(x, self.layout.param(None, POSITIONS)),
+            Arch::Rwkv(_) => tape.layer_norm(x, self.layout.norm(None, LN0)),
         }
     }
 
@@ -115,7 +118,7 @@ impl Network {
 
     /// The head's outputs for rows `hidden`.
     pub fn head<F: Real>(&self, tape: &mut Tape<'_, F>, hidden: Var) -> Var {
-        self.product(tape, hidden, self.layout.param("head.weight"))
+        self.product(tape, hidden, self.layout.param(None, HEAD))
     }
 
     /// The logits `[T, V]` behind each token.
@@ -146,13 +149,11 @@ struct Layer<'n> {
 
 impl Layer<'_> {
     fn param(&self, name: &str) -> Param {
-        let name = format!("blocks.{}.{name}", self.index);
-        self.network.layout.param(&name)
+        self.network.layout.param(Some(self.index), name)
     }
 
-    fn norm(&self, name: &str) -> [Param; 2] {
-        let name = format!("blocks.{}.{name}", self.index);
-        self.network.layout.norm(&name)
+    fn norm(&self, names: Norm) -> [Param; 2] {
+        self.network.layout.norm(Some(self.index), names)
     }
 
     fn product<F: Real>(&self, tape: &mut Tape<'_, F>, x: Var, name: &str) -> Var {

@@ -17,12 +17,13 @@ fn dimensions(version: Option<Version>) -> Dimensions {
         classes: 0,
         heads: if version == Some(V4) { 0 } else { 3 },
         ranks,
+        positions: if version.is_none() { 32 } else { 0 },
     }
 }
 
 fn networks() -> Vec<Network> {
     let rwkv = [V4, V52, V6, V7].map(|v| (Arch::Rwkv(v), dimensions(Some(v))));
-    let gpt = (Arch::Gpt { positions: 32 }, dimensions(None));
+    let gpt = (Arch::Gpt, dimensions(None));
     rwkv.into_iter()
         .chain([gpt])
         .map(|(arch, dimensions)| Network::new(arch, dimensions))

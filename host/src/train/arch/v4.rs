@@ -3,15 +3,20 @@
 use super::super::real::Real;
 use super::super::tape::{Tape, Var, Weighs};
 use super::Layer;
+use crate::tensors::names::att;
 
 pub(super) fn time_mix<F: Real>(layer: &Layer<'_>, tape: &mut Tape<'_, F>, xx: Var) -> Var {
-    let [r, k, v] = [("r", "receptance"), ("k", "key"), ("v", "value")].map(|(letter, name)| {
-        let mix = layer.param(&format!("att.time_mix_{letter}"));
-        let mixed = tape.shift(xx, mix, Weighs::Current);
-        layer.product(tape, mixed, &format!("att.{name}.weight"))
+    let names = [
+        (att::TIME_MIX_R, att::RECEPTANCE),
+        (att::TIME_MIX_K, att::KEY),
+        (att::TIME_MIX_V, att::VALUE),
+    ];
+    let [r, k, v] = names.map(|(mix, matrix)| {
+        let mixed = tape.shift(xx, layer.param(mix), Weighs::Current);
+        layer.product(tape, mixed, matrix)
     });
-    let (decay, first) = (layer.param("att.time_decay"), layer.param("att.time_first"));
+    let (decay, first) = (layer.param(att::TIME_DECAY), layer.param(att::TIME_FIRST));
     let wkv = tape.wkv4(k, v, decay, first);
     let out = tape.gate(r, wkv);
-    layer.product(tape, out, "att.output.weight")
+    layer.product(tape, out, att::OUTPUT)
 }

@@ -3,20 +3,20 @@
 use super::super::real::Real;
 use super::super::tape::{Tape, Var, Weighs};
 use super::Layer;
+use crate::tensors::names::att;
 
 pub(super) fn time_mix<F: Real>(layer: &Layer<'_>, tape: &mut Tape<'_, F>, xx: Var) -> Var {
     let names = [
-        ("r", "receptance"),
-        ("k", "key"),
-        ("v", "value"),
-        ("g", "gate"),
+        (att::TIME_MIX_R, att::RECEPTANCE),
+        (att::TIME_MIX_K, att::KEY),
+        (att::TIME_MIX_V, att::VALUE),
+        (att::TIME_MIX_G, att::GATE),
     ];
-    let [r, k, v, g] = names.map(|(letter, name)| {
-        let mix = layer.param(&format!("att.time_mix_{letter}"));
-        let mixed = tape.shift(xx, mix, Weighs::Current);
-        layer.product(tape, mixed, &format!("att.{name}.weight"))
+    let [r, k, v, g] = names.map(|(mix, matrix)| {
+        let mixed = tape.shift(xx, layer.param(mix), Weighs::Current);
+        layer.product(tape, mixed, matrix)
     });
-    let w = tape.decay5(layer.param("att.time_decay"), k);
+    let w = tape.decay5(layer.param(att::TIME_DECAY), k);
     read_out(layer, tape, [r, k, v, w], g)
 }
 
@@ -28,9 +28,9 @@ pub(super) fn read_out<F: Real>(
     g: Var,
 ) -> Var {
     let size = layer.head_size();
-    let y = tape.wkv6(inputs, layer.param("att.time_faaaa"), size);
-    let y = tape.group_norm(y, layer.norm("att.ln_x"), size, layer.network.gn_eps);
+    let y = tape.wkv6(inputs, layer.param(att::TIME_FAAAA), size);
+    let y = tape.group_norm(y, layer.norm(att::LN_X), size, layer.network.gn_eps);
     let g = tape.silu(g);
     let out = tape.mul(y, g);
-    layer.product(tape, out, "att.output.weight")
+    layer.product(tape, out, att::OUTPUT)
 }

@@ -4,27 +4,27 @@ use super::super::real::Real;
 use super::super::tape::{Param, Tape, Var, Weighs};
 use super::v5::read_out;
 use super::Layer;
+use crate::tensors::names::att;
 
 pub(super) fn time_mix<F: Real>(layer: &Layer<'_>, tape: &mut Tape<'_, F>, xx: Var) -> Var {
-    let mixed = tape.shift(xx, layer.param("att.time_maa_x"), Weighs::Previous);
-    let z = layer.product_left(tape, mixed, layer.param("att.time_maa_w1"));
+    let mixed = tape.shift(xx, layer.param(att::TIME_MAA_X), Weighs::Previous);
+    let z = layer.product_left(tape, mixed, layer.param(att::TIME_MAA_W1));
     let z = tape.tanh(z);
     let mut index = 0;
-    let [xw, xk, xv, xr, xg] = ["w", "k", "v", "r", "g"].map(|letter| {
+    let [xw, xk, xv, xr, xg] = att::TIME_MAA.map(|mix| {
         let moved = moved(layer, tape, z, index);
         index += 1;
-        let mix = layer.param(&format!("att.time_maa_{letter}"));
-        tape.shift_by(xx, mix, Some(moved), Weighs::Previous)
+        tape.shift_by(xx, layer.param(mix), Some(moved), Weighs::Previous)
     });
-    let hidden = layer.product_left(tape, xw, layer.param("att.time_decay_w1"));
+    let hidden = layer.product_left(tape, xw, layer.param(att::TIME_DECAY_W1));
     let hidden = tape.tanh(hidden);
-    let w = layer.product_left(tape, hidden, layer.param("att.time_decay_w2"));
-    let w = tape.add_row(w, layer.param("att.time_decay"));
+    let w = layer.product_left(tape, hidden, layer.param(att::TIME_DECAY_W2));
+    let w = tape.add_row(w, layer.param(att::TIME_DECAY));
     let w = tape.decay6(w);
-    let r = layer.product(tape, xr, "att.receptance.weight");
-    let k = layer.product(tape, xk, "att.key.weight");
-    let v = layer.product(tape, xv, "att.value.weight");
-    let g = layer.product(tape, xg, "att.gate.weight");
+    let r = layer.product(tape, xr, att::RECEPTANCE);
+    let k = layer.product(tape, xk, att::KEY);
+    let v = layer.product(tape, xv, att::VALUE);
+    let g = layer.product(tape, xg, att::GATE);
     read_out(layer, tape, [r, k, v, w], g)
 }
 
@@ -33,7 +33,7 @@ fn moved<F: Real>(layer: &Layer<'_>, tape: &mut Tape<'_, F>, z: Var, index: usiz
     let rank = layer.network.dimensions.ranks[1];
     let block = tape.columns(z, index * rank, rank);
     // [5, R, C] is five matrices.
-    let all = layer.param("att.time_maa_w2");
+    let all = layer.param(att::TIME_MAA_W2);
     let own = Param {
         offset: all.offset + index * rank * all.cols,
         rows: rank,

@@ -3,6 +3,7 @@
 use super::super::real::Real;
 use super::super::tape::{Tape, Var, Weighs};
 use super::Layer;
+use crate::tensors::names::att;
 
 /// `first_values` are those of the first layer, on which the others lean.
 pub(super) fn time_mix<F: Real>(
@@ -12,49 +13,47 @@ pub(super) fn time_mix<F: Real>(
     first_values: &mut Option<Var>,
 ) -> Var {
     let size = layer.head_size();
-    let [xr, xw, xk, xv, xa, xg] = ["r", "w", "k", "v", "a", "g"].map(|letter| {
-        let mix = layer.param(&format!("att.x_{letter}"));
-        tape.shift(xx, mix, Weighs::Previous)
-    });
-    let r = layer.product(tape, xr, "att.receptance.weight");
-    let k = layer.product(tape, xk, "att.key.weight");
-    let mut v = layer.product(tape, xv, "att.value.weight");
+    let [xr, xw, xk, xv, xa, xg] =
+        att::X.map(|mix| tape.shift(xx, layer.param(mix), Weighs::Previous));
+    let r = layer.product(tape, xr, att::RECEPTANCE);
+    let k = layer.product(tape, xk, att::KEY);
+    let mut v = layer.product(tape, xv, att::VALUE);
     match *first_values {
         None => *first_values = Some(v),
         Some(first) => {
-            let lean = low_rank(layer, tape, xv, "v");
+            let lean = low_rank(layer, tape, xv, att::V);
             let lean = tape.sigmoid(lean);
             v = tape.lerp(v, first, lean);
         }
     }
     let w = decays(layer, tape, xw);
-    let a = low_rank(layer, tape, xa, "a");
+    let a = low_rank(layer, tape, xa, att::A);
     let a = tape.sigmoid(a);
-    let kk = tape.mul_row(k, layer.param("att.k_k"));
+    let kk = tape.mul_row(k, layer.param(att::K_K));
     let kk = tape.unit(kk, size);
-    let k = tape.rated_keys(k, a, layer.param("att.k_a"));
+    let k = tape.rated_keys(k, a, layer.param(att::K_A));
     let y = tape.wkv7([r, w, k, v, kk, a], size);
-    let y = tape.group_norm(y, layer.norm("att.ln_x"), size, layer.network.gn_eps);
-    let bonus = tape.bonus([r, k, v], layer.param("att.r_k"), size);
+    let y = tape.group_norm(y, layer.norm(att::LN_X), size, layer.network.gn_eps);
+    let bonus = tape.bonus([r, k, v], layer.param(att::R_K), size);
     let y = tape.add(y, bonus);
-    let hidden = layer.product_left(tape, xg, layer.param("att.g1"));
+    let hidden = layer.product_left(tape, xg, layer.param(att::G[0]));
     let hidden = tape.sigmoid(hidden);
-    let g = layer.product_left(tape, hidden, layer.param("att.g2"));
+    let g = layer.product_left(tape, hidden, layer.param(att::G[1]));
     let out = tape.mul(y, g);
-    layer.product(tape, out, "att.output.weight")
+    layer.product(tape, out, att::OUTPUT)
 }
 
 fn decays<F: Real>(layer: &Layer<'_>, tape: &mut Tape<'_, F>, xw: Var) -> Var {
-    let hidden = layer.product_left(tape, xw, layer.param("att.w1"));
+    let hidden = layer.product_left(tape, xw, layer.param(att::W[1]));
     let hidden = tape.tanh(hidden);
-    let w = layer.product_left(tape, hidden, layer.param("att.w2"));
-    let w = tape.add_row(w, layer.param("att.w0"));
+    let w = layer.product_left(tape, hidden, layer.param(att::W[2]));
+    let w = tape.add_row(w, layer.param(att::W[0]));
     tape.decay7(w)
 }
 
 /// `base + x M1 M2`.
-fn low_rank<F: Real>(layer: &Layer<'_>, tape: &mut Tape<'_, F>, x: Var, letter: &str) -> Var {
-    let hidden = layer.product_left(tape, x, layer.param(&format!("att.{letter}1")));
-    let moved = layer.product_left(tape, hidden, layer.param(&format!("att.{letter}2")));
-    tape.add_row(moved, layer.param(&format!("att.{letter}0")))
+fn low_rank<F: Real>(layer: &Layer<'_>, tape: &mut Tape<'_, F>, x: Var, names: [&str; 3]) -> Var {
+    let hidden = layer.product_left(tape, x, layer.param(names[1]));
+    let moved = layer.product_left(tape, hidden, layer.param(names[2]));
+    tape.add_row(moved, layer.param(names[0]))
 }

@@ -1,0 +1,317 @@
+//! What a model of each RWKV version consists of. A table per version says
+//! of each tensor all that the house knows: name, shape, what the image's
+//! part of it is, the values that training begins with, and random ones. How
+//! many bits that part has is core's to say, in its list of parts.
+//!
+//! Nothing else matches on a tensor's name. Names are those of BlinkDL's
+//! files: a checkpoint with another dialect's is to be renamed where
+//! [`crate::model::Model::new`] begins, before any table is asked.
+
+mod checkpoint;
+mod gpt;
+mod initial;
+pub(crate) mod names;
+mod random;
+mod stored;
+mod v4;
+mod v5;
+mod v6;
+mod v7;
+
+pub use checkpoint::{accept, detect_version, name_of};
+pub use gpt::GPT;
+pub use initial::{Depth, Fill};
+pub use random::Spread;
+pub use stored::Stored;
+pub(crate) use stored::{complement, turn};
+
+use crate::model::{Dimensions, Version};
+use initial::{ONE, ZERO};
+use names::{EMB, HEAD, LN0, LN1, LN2, LN_OUT};
+
+/// A size of a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Size {
+    /// Vocabulary entries.
+    Vocab,
+    /// Rows of the head.
+    Outputs,
+    /// Channels.
+    Embd,
+    /// Hidden channels of the channel mix.
+    Ffn,
+    /// Heads.
+    Heads,
+    /// Channels of a head.
+    HeadSize,
+    /// One of the low-rank matrices' ranks.
+    Rank(usize),
+    /// The same five times: the mixed vectors of RWKV-6.
+    FiveRanks(usize),
+    /// As many as are mixed.
+    Five,
+    /// Positions of the Transformer.
+    Positions,
+}
+
+/// A tensor: a row of the table.
+#[derive(Debug)]
+pub struct Tensor {
+    /// Its name in a checkpoint, of layers after `blocks.N.`.
+    pub name: &'static str,
+    /// Another name that it may have.
+    pub other_name: Option<&'static str>,
+    /// Its shape, but for dimensions of one.
+    pub sizes: &'static [Size],
+    /// What the image has of it.
+    pub stored: Stored,
+    /// What training begins with, in a layer of this depth.
+    pub initial: fn(&Depth) -> Fill,
+    /// How random values are spread.
+    pub random: Spread,
+    /// The first layer that reads it.
+    first_layer: usize,
+}
+
+/// The tensors of a version. Random values are drawn, and weights in
+/// training laid out, in this order.
+#[derive(Debug)]
+pub struct Table {
+    /// Before those of layers.
+    before: &'static [Tensor],
+    /// Those of each layer.
+    layer: &'static [&'static [Tensor]],
+    /// After those of layers.
+    after: &'static [Tensor],
+}
+
+/// A tensor of a model: a row, in its layer.
+#[derive(Clone, Copy, Debug)]
+pub struct Placed {
+    /// The layer, if it is a layer's.
+    pub layer: Option<usize>,
+    /// The row.
+    pub tensor: &'static Tensor,
+}
+
+impl Placed {
+    /// The whole name.
+    pub fn name(&self) -> String {
+        full_name(self.layer, self.tensor.name)
+    }
+}
+
+/// The whole name of a tensor.
+pub fn full_name(layer: Option<usize>, name: &str) -> String {
+    match layer {
+        Some(layer) => format!("blocks.{layer}.{name}"),
+        None => name.to_owned(),
+    }
+}
+
+/// Layer and name in a whole name, as [`full_name`] writes it.
+pub fn split_name(name: &str) -> (Option<usize>, &str) {
+    let in_layer = name.strip_prefix("blocks.");
+    let split = in_layer.and_then(|rest| rest.split_once('.'));
+    match split.map(|(layer, rest)| (layer.parse(), rest)) {
+        Some((Ok(layer), rest)) if full_name(Some(layer), rest) == name => (Some(layer), rest),
+        _ => (None, name),
+    }
+}
+
+/// The table of a version.
+pub fn table(version: Version) -> &'static Table {
+    match version {
+        Version::V4 => &v4::TABLE,
+        Version::V5 => &v5::V5,
+        Version::V51 => &v5::V51,
+        Version::V52 => &v5::V52,
+        Version::V6 => &v6::TABLE,
+        Version::V7 => &v7::TABLE,
+    }
+}
+
+impl Table {
+    /// The rows of layers.
+    pub fn layer_tensors(&self) -> impl Iterator<Item = &'static Tensor> {
+        self.layer.iter().copied().flatten()
+    }
+
+    /// All tensors of a model of so many layers.
+    pub fn tensors(&'static self, layers: usize) -> impl Iterator<Item = Placed> {
+        let outside = |tensors: &'static [Tensor]| {
+            let placed = |tensor| Placed {
+                layer: None,
+                tensor,
+            };
+            tensors.iter().map(placed)
+        };
+        let layer = |layer| {
+            let rows = self.layer_tensors();
+            let own = rows.filter(move |tensor| layer >= tensor.first_layer);
+            own.map(move |tensor| Placed {
+                layer: Some(layer),
+                tensor,
+            })
+        };
+        outside(self.before)
+            .chain((0..layers).flat_map(layer))
+            .chain(outside(self.after))
+    }
+
+    /// The row of a name as it follows `blocks.N.` in a layer, or of a whole
+    /// one outside.
+    pub fn find(&'static self, in_layer: bool, name: &str) -> Option<&'static Tensor> {
+        let mut tensors = self.tensors_of(in_layer);
+        tensors.find(|tensor| tensor.name == name || tensor.other_name == Some(name))
+    }
+
+    /// The row that a part of an image is made from; of several matrices
+    /// that are one tensor, which.
+    ///
+    /// # Panics
+    /// Core knows a part that the table does not: a test holds them together.
+    pub fn of_part(&'static self, in_layer: bool, part: &str) -> (&'static Tensor, Option<usize>) {
+        self.tensors_of(in_layer)
+            .find_map(|tensor| Some((tensor, tensor.part_index(part)?)))
+            .unwrap_or_else(|| panic!("no tensor is stored as {part}"))
+    }
+
+    fn tensors_of(&'static self, in_layer: bool) -> impl Iterator<Item = &'static Tensor> {
+        let outside = self.before.iter().chain(self.after);
+        let outside = (!in_layer).then_some(outside).into_iter().flatten();
+        let own = in_layer.then(|| self.layer_tensors());
+        outside.chain(own.into_iter().flatten())
+    }
+}
+
+impl Tensor {
+    /// Its shape in a model of such sizes.
+    pub fn shape(&self, dimensions: &Dimensions) -> Vec<usize> {
+        let sizes = self.sizes.iter();
+        sizes.map(|&size| dimensions.size(size)).collect()
+    }
+
+    /// Whether it enters a matrix product: what heads have is a vector.
+    pub fn is_matrix(&self) -> bool {
+        self.sizes.len() > 1 && self.sizes[0] != Size::Heads
+    }
+
+    /// Whether the image's part of this name is made from it; of several
+    /// matrices, which.
+    fn part_index(&self, part: &str) -> Option<Option<usize>> {
+        match self.stored {
+            Stored::Folded => None,
+            Stored::Slices(parts) => parts.iter().position(|&name| name == part).map(Some),
+            Stored::As(name) => (name == part).then_some(None),
+            _ => {
+                let named = self.name == part || self.other_name == Some(part);
+                named.then_some(None)
+            }
+        }
+    }
+}
+
+const fn tensor(name: &'static str, sizes: &'static [Size], initial: fn(&Depth) -> Fill) -> Tensor {
+    Tensor {
+        name,
+        other_name: None,
+        sizes,
+        stored: Stored::Plain,
+        initial,
+        random: Spread::Scaled(1.2, 1),
+        first_layer: 0,
+    }
+}
+
+impl Tensor {
+    const fn stored(self, stored: Stored) -> Self {
+        Self { stored, ..self }
+    }
+
+    const fn random(self, random: Spread) -> Self {
+        Self { random, ..self }
+    }
+
+    const fn or_named(self, name: &'static str) -> Self {
+        let other_name = Some(name);
+        Self { other_name, ..self }
+    }
+
+    const fn after_first_layer(self) -> Self {
+        let first_layer = 1;
+        Self {
+            first_layer,
+            ..self
+        }
+    }
+}
+
+/// A vector of channels.
+const fn vector(name: &'static str, initial: fn(&Depth) -> Fill) -> Tensor {
+    tensor(name, &[Size::Embd], initial)
+}
+
+/// A number for each channel of each head.
+const fn per_head_channel(name: &'static str, initial: fn(&Depth) -> Fill) -> Tensor {
+    tensor(name, &[Size::Heads, Size::HeadSize], initial)
+}
+
+/// What weighs the current token, in RWKV-4 and 5.
+const fn mix(name: &'static str, initial: fn(&Depth) -> Fill) -> Tensor {
+    vector(name, initial).random(Spread::Mix(0.5, 0.25))
+}
+
+/// What weighs the previous token, in RWKV-6 and 7.
+const fn mix_previous(name: &'static str, initial: fn(&Depth) -> Fill) -> Tensor {
+    mix(name, initial).stored(Stored::Complement)
+}
+
+/// A matrix `[outputs, inputs]` of channels.
+const fn square(name: &'static str, initial: fn(&Depth) -> Fill) -> Tensor {
+    tensor(name, &[Size::Embd, Size::Embd], initial)
+}
+
+const fn norm_weight(name: &'static str, initial: fn(&Depth) -> Fill) -> Tensor {
+    vector(name, initial).random(Spread::Normal(1.0, 0.15))
+}
+
+const fn norm_bias(name: &'static str) -> Tensor {
+    vector(name, ZERO).random(Spread::Normal(0.0, 0.1))
+}
+
+/// The parts that versions share.
+const EMBEDDING: Tensor = tensor(EMB, &[Size::Vocab, Size::Embd], |_| Fill::Flat(1e-4));
+
+const BEFORE: &[Tensor] = &[
+    EMBEDDING.stored(Stored::Normalized),
+    norm_weight(LN0[0], ONE).stored(Stored::Folded),
+    norm_bias(LN0[1]).stored(Stored::Folded),
+    norm_weight(LN_OUT[0], ONE),
+    norm_bias(LN_OUT[1]),
+    tensor(HEAD, &[Size::Outputs, Size::Embd], |_| Fill::Tall(0.5)),
+];
+const NORM_1: &[Tensor] = &[norm_weight(LN1[0], ONE), norm_bias(LN1[1])];
+const NORM_2: &[Tensor] = &[norm_weight(LN2[0], ONE), norm_bias(LN2[1])];
+
+const HEAD_NORM: &[Tensor] = &[
+    norm_weight(names::att::LN_X[0], |d| {
+        let layer = (1 + d.layer) as f32 / d.layers as f32;
+        Fill::Constant(layer.powf(0.7))
+    }),
+    norm_bias(names::att::LN_X[1]),
+];
+
+/// The layer adds nothing yet.
+const OUTPUT: &[Tensor] = &[square(names::att::OUTPUT, ZERO)];
+
+const fn rwkv(layer: &'static [&'static [Tensor]]) -> Table {
+    Table {
+        before: BEFORE,
+        layer,
+        after: &[],
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+//! What an image has of a tensor, and what that was made from: the packer
+//! asks for the one, training that rounds for both.
+
+use super::{names, Tensor};
+
+/// What the image's part of a tensor is, before its bits are chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stored {
+    /// The tensor.
+    Plain,
+    /// The tensor, as the part of this name.
+    As(&'static str),
+    /// Its rows, normalized by ln0.
+    Normalized,
+    /// Nothing: it is in what is `Normalized`.
+    Folded,
+    /// Checkpoints have `[inputs, outputs]`, images the other way.
+    Transposed,
+    /// The same; several matrices, each a part of such a name.
+    Slices(&'static [&'static str]),
+    /// One less: images weigh the current token.
+    Complement,
+    /// `-exp` of it.
+    Decay,
+    /// `exp(-exp)` of it, for each channel.
+    DecayPerChannel,
+    /// The bonus for each channel, of which the tensor may be the logarithm.
+    BonusPerChannel,
+}
+
+impl Tensor {
+    /// The values of a vector's part; `name` is the one of its names that the
+    /// checkpoint has.
+    pub fn stored_vector(&self, name: &str, values: Vec<f32>, channels: usize) -> Vec<f32> {
+        match self.stored {
+            Stored::Complement => values.into_iter().map(complement).collect(),
+            Stored::Decay => values.into_iter().map(decay).collect(),
+            Stored::DecayPerChannel => decay_per_channel(&values, channels),
+            Stored::BonusPerChannel => bonus_per_channel(name, &values, channels),
+            _ => values,
+        }
+    }
+
+    /// Whether the values of its part are rows `[outputs, inputs]` which lie
+    /// the other way in the tensor.
+    pub fn is_turned(&self) -> bool {
+        matches!(self.stored, Stored::Transposed | Stored::Slices(_))
+    }
+}
+
+/// Its own inverse for half floats: the difference is exact, but for a mix
+/// that exceeds 1 by less than 2^-13.
+pub(crate) fn complement(mix: f32) -> f32 {
+    1.0 - mix
+}
+
+/// The decay that RWKV-4's recurrence adds: `-exp(time_decay)`, computed in f64.
+fn decay(time_decay: f32) -> f32 {
+    -f64::from(time_decay).exp() as f32
+}
+
+/// `exp(-exp(time_decay))` by channel `[C]`, computed in f64; the values are
+/// by channel or by head.
+fn decay_per_channel(values: &[f32], channels: usize) -> Vec<f32> {
+    let decays = values.iter().map(|&v| (-f64::from(v).exp()).exp() as f32);
+    per_channel(decays, values.len(), channels)
+}
+
+/// The bonus by channel `[C]`: the tensor of this name, or where that is the
+/// logarithm, its exponential; the values are by channel or by head.
+fn bonus_per_channel(name: &str, values: &[f32], channels: usize) -> Vec<f32> {
+    let bonus = |&value: &f32| match name == names::att::TIME_FIRST {
+        true => f64::from(value).exp() as f32,
+        false => value,
+    };
+    per_channel(values.iter().map(bonus), values.len(), channels)
+}
+
+fn per_channel(values: impl Iterator<Item = f32>, len: usize, channels: usize) -> Vec<f32> {
+    let times = channels / len.max(1);
+    values
+        .flat_map(|value| std::iter::repeat_n(value, times))
+        .collect()
+}
+
+/// A matrix of rows of `cols`, the other way.
+pub(crate) fn turn(values: &[f32], cols: usize) -> Vec<f32> {
+    let column = |col: usize| values.iter().skip(col).step_by(cols);
+    (0..cols).flat_map(column).copied().collect()
+}

@@ -1,0 +1,71 @@
+//! RWKV-6.
+
+use super::initial::{ladder, ZERO};
+use super::names::{att, ffn};
+use super::v5::{bonuses, decays, FFN_KEY, FFN_VALUE, GATE_MATRIX, KEY, RECEPTANCE, VALUE};
+use super::{
+    mix_previous, per_head_channel, rwkv, square, tensor, vector, Fill, Size, Spread, Stored,
+    Table, Tensor, HEAD_NORM, NORM_1, NORM_2, OUTPUT,
+};
+
+pub(super) const TABLE: Table = rwkv(&[NORM_1, TIME_MIX, HEAD_NORM, OUTPUT, NORM_2, CHANNEL_MIX]);
+
+/// Ranks of the decay and of the token shift.
+const DECAY: usize = 0;
+const SHIFT: usize = 1;
+
+const TIME_MIX: &[Tensor] = &[
+    mix_previous(att::TIME_MAA_X, |d| d.mix_previous(d.down)),
+    mix_previous(att::TIME_MAA[0], |d| d.mix_previous(d.down)),
+    mix_previous(att::TIME_MAA[1], |d| d.mix_previous(d.down)),
+    mix_previous(att::TIME_MAA[2], |d| {
+        let (up, down) = (d.up, d.down);
+        ladder(move |share, _| 1.0 - share.powf(down) - 0.3 * up)
+    }),
+    mix_previous(att::TIME_MAA[3], |d| d.mix_previous(0.5 * d.down)),
+    mix_previous(att::TIME_MAA[4], |d| d.mix_previous(0.5 * d.down)),
+    tensor(
+        att::TIME_MAA_W1,
+        &[Size::Embd, Size::FiveRanks(SHIFT)],
+        ZERO,
+    )
+    .stored(Stored::Transposed)
+    .random(Spread::Scaled(0.6, 0)),
+    tensor(
+        att::TIME_MAA_W2,
+        &[Size::Five, Size::Rank(SHIFT), Size::Embd],
+        |_| Fill::Flat(0.01),
+    )
+    .stored(Stored::Slices(&[
+        "att.time_maa_w2.w",
+        "att.time_maa_w2.k",
+        "att.time_maa_w2.v",
+        "att.time_maa_w2.r",
+        "att.time_maa_w2.g",
+    ]))
+    .random(Spread::Scaled(0.6, 1)),
+    tensor(att::TIME_DECAY_W1, &[Size::Embd, Size::Rank(DECAY)], ZERO)
+        .stored(Stored::Transposed)
+        .random(Spread::Scaled(1.0, 0)),
+    tensor(att::TIME_DECAY_W2, &[Size::Rank(DECAY), Size::Embd], |_| {
+        Fill::Flat(0.01)
+    })
+    .stored(Stored::Transposed)
+    .random(Spread::Scaled(1.0, 0)),
+    vector(att::TIME_DECAY, decays).random(Spread::Ladder(-5.0, 6.5)),
+    per_head_channel(att::TIME_FAAAA, bonuses)
+        .stored(Stored::As(att::TIME_FIRST))
+        .random(Spread::Normal(0.3, 0.3)),
+    KEY,
+    VALUE,
+    RECEPTANCE,
+    GATE_MATRIX,
+];
+
+const CHANNEL_MIX: &[Tensor] = &[
+    mix_previous(ffn::TIME_MAA_K, |d| d.mix_previous(d.down.powi(3))),
+    mix_previous(ffn::TIME_MAA_R, |d| d.mix_previous(d.down.powi(3))),
+    FFN_KEY,
+    square(ffn::RECEPTANCE, ZERO),
+    FFN_VALUE,
+];
