@@ -8,6 +8,7 @@ use crate::image::{Header, StateFormat};
 use crate::pace::Pace;
 #[cfg(any(feature = "v5", feature = "v6"))]
 use crate::pieces::{pieces, pieces_mut};
+use crate::scratch::HeadState;
 use half::f16;
 
 /// The state of one layer: the last inputs of both blocks, each `[C]`, and a
@@ -25,20 +26,21 @@ pub(crate) enum Matrices<'s> {
 }
 
 impl<'s> LayerState<'s> {
-    pub(crate) fn split(header: &Header, state: &'s mut [f32]) -> Option<Self> {
-        let channels = header.n_embd as usize;
-        let (att_x, rest) = state.split_at_mut_checked(channels)?;
-        let (ffn_x, rest) = rest.split_at_mut_checked(channels)?;
-        let elements = channels * header.head_size();
-        let matrices = match header.state {
-            StateFormat::F32 => Matrices::F32(rest.get_mut(..elements)?),
-            StateFormat::F16 => Matrices::F16(bytemuck::cast_slice_mut(rest).get_mut(..elements)?),
-        };
-        Some(Self {
+    pub(crate) fn split(header: &Header, state: &'s mut [f32]) -> Self {
+        let HeadState {
             att_x,
             ffn_x,
             matrices,
-        })
+        } = HeadState::split(header, state);
+        let matrices = match header.state {
+            StateFormat::F32 => Matrices::F32(matrices),
+            StateFormat::F16 => Matrices::F16(bytemuck::cast_slice_mut(matrices)),
+        };
+        Self {
+            att_x,
+            ffn_x,
+            matrices,
+        }
     }
 }
 

@@ -90,13 +90,10 @@ mod versions;
 pub use answer::Answer;
 pub use image::{Header, Image, ImageError};
 pub use random::Pcg32;
-pub use sample::{BlockSampler, NotInBlocks, Sample, Sampler, Sampling};
+pub use sample::{BlockSampler, NotInBlocks, Sampler, Sampling};
 #[cfg(feature = "states")]
 pub use session::UnknownState;
-pub use session::{
-    BeginError, BlockSession, BufferError, Paused, Session, SlicedBlocks, SlicedSession,
-    UnknownToken,
-};
+pub use session::{BufferError, Sample, Session, Step, StepError};
 pub use surprise::bits;
 pub use tokenizer::{Encoder, TokenText, Tokenizer, UnknownByte};
 pub use utf8::{Utf8Chunk, Utf8Stream};

@@ -1,9 +1,8 @@
 //! How a layer's work goes by: all at once, or in slices.
 //!
 //! A layer is a fixed sequence of parts: element-wise ones, and products. The
-//! layers' code names each part to a [`Pace`]. Every [`Executor`] is one, which
-//! does each part at once. A [`Slice`] passes over the parts that earlier
-//! slices have done, does the next and breaks off: what a later part needs
+//! layers' code names each part to a [`Pace`]: [`Whole`] does each part at
+//! once. A [`Slice`] passes over the parts that earlier slices have done, does the next and breaks off: what a later part needs
 //! lies in state, scratch and [`Position`], and nothing on the stack.
 
 use crate::arch::Executor;
@@ -56,7 +55,10 @@ pub(crate) trait Pace {
     fn find_max(&mut self, work: impl FnOnce() -> AbsMax) -> Result<AbsMax, Self::Break>;
 }
 
-impl<E: Executor> Pace for E {
+/// All parts of a layer, one after the other.
+pub(crate) struct Whole<'e>(pub &'e dyn Executor);
+
+impl Pace for Whole<'_> {
     type Break = Infallible;
     const WHOLE: bool = true;
 
@@ -76,7 +78,7 @@ impl<E: Executor> Pace for E {
         out: &mut [f32],
     ) -> Result<AbsMax, Infallible> {
         let max = fill(x);
-        product.of(matrix, x, max, self, out);
+        product.of(matrix, x, max, self.0, out);
         Ok(max)
     }
 
@@ -143,16 +145,15 @@ impl Position {
         product: &Product<'_>,
         matrix: &Matrix<'_>,
         weights: usize,
-        executor: &mut impl Executor,
+        executor: &dyn Executor,
         out: &mut [f32],
     ) -> (Range<usize>, bool) {
         let done = self.row as usize;
         // One after the other: a product of the two would be 0 where it overflows.
         let blocks = weights / BLOCK_ROWS / matrix.cols.max(1);
         let blocks = blocks.min(out.len() / BLOCK_ROWS).max(1);
-        let rest = matrix.split_at_block(done / BLOCK_ROWS);
-        let rest = rest.map_or(*matrix, |(_, rest)| rest);
-        let next = rest.split_at_block(blocks).map_or(rest, |(next, _)| next);
+        let (_, rest) = matrix.split_at_block(done / BLOCK_ROWS);
+        let (next, _) = rest.split_at_block(blocks);
         let x = product.prepared_before(self.scale, matrix);
         executor.matvec(&next, &x, out);
         let now_done = done + next.rows;
@@ -176,18 +177,22 @@ impl Position {
     }
 }
 
-/// One part at most, of a product at most so many weights.
-pub(crate) struct Slice<'p, 'e, E> {
+/// One part at most, of a product at most `weights` weights.
+pub(crate) struct Slice<'p, 'e> {
     position: &'p mut Position,
-    executor: &'e mut E,
+    executor: &'e dyn Executor,
     weights: usize,
     /// The number of the part that the code is at.
     part: u32,
     worked: bool,
 }
 
-impl<'p, 'e, E: Executor> Slice<'p, 'e, E> {
-    pub(crate) fn new(position: &'p mut Position, executor: &'e mut E, weights: usize) -> Self {
+impl<'p, 'e> Slice<'p, 'e> {
+    pub(crate) fn new(
+        position: &'p mut Position,
+        executor: &'e dyn Executor,
+        weights: usize,
+    ) -> Self {
         Self {
             position,
             executor,
@@ -213,7 +218,7 @@ impl<'p, 'e, E: Executor> Slice<'p, 'e, E> {
     }
 }
 
-impl<E: Executor> Pace for Slice<'_, '_, E> {
+impl Pace for Slice<'_, '_> {
     type Break = Pause;
     const WHOLE: bool = false;
 

@@ -15,17 +15,57 @@ const fn max(a: usize, b: usize) -> usize {
     }
 }
 
+/// Declares the vectors that a buffer is divided into, by name and length in
+/// floats, one after the other: the length of the buffer and the split follow
+/// from this one list.
+macro_rules! vectors {
+    (
+        $(#[$about:meta])*
+        $name:ident of $header:ident {
+            $($(#[$meaning:meta])* $vector:ident: $len:expr,)*
+        }
+    ) => {
+        $(#[$about])*
+        #[allow(dead_code)]
+        pub(crate) struct $name<'b> {
+            $($(#[$meaning])* pub $vector: &'b mut [f32],)*
+        }
+
+        #[allow(dead_code)]
+        impl<'b> $name<'b> {
+            /// Floats of all vectors.
+            pub(crate) const fn len($header: &Header) -> usize {
+                0 $(+ $len)*
+            }
+
+            /// Divides a buffer of as many floats. One that is shorter gives
+            /// the last vectors what it has.
+            pub(crate) fn split($header: &Header, buffer: &'b mut [f32]) -> Self {
+                let mut rest = buffer;
+                $(let $vector = $crate::scratch::take(&mut rest, $len);)*
+                let _ = rest;
+                Self { $($vector,)* }
+            }
+        }
+    };
+}
+/// The next `len` floats of a buffer, or those that it has.
+#[inline(always)]
+pub(crate) fn take<'b>(rest: &mut &'b mut [f32], len: usize) -> &'b mut [f32] {
+    let buffer = core::mem::take(rest);
+    let len = len.min(buffer.len());
+    let (taken, after) = buffer.split_at_mut(len);
+    *rest = after;
+    taken
+}
+
 impl Header {
     /// Floats of state per layer.
     pub(crate) const fn layer_state_len(&self) -> usize {
-        let channels = self.n_embd as usize;
         if self.version.has_heads() {
-            // att_x, ffn_x, and a matrix per head.
-            2 * channels + (channels * self.head_size() * self.state.bytes()).div_ceil(4)
-        } else {
-            // att_x, aa, bb, pp, ffn_x.
-            5 * channels
+            return HeadState::len(self);
         }
+        V4State::len(self)
     }
 
     /// Floats that the state takes: pass a buffer of this length to
@@ -41,7 +81,7 @@ impl Header {
     }
 
     /// Floats that the scratch takes where the logits are computed in blocks:
-    /// pass a buffer of this length to [`crate::Session::in_blocks`].
+    /// the least that [`crate::Session::new`] takes.
     pub const fn scratch_len_in_blocks(&self) -> usize {
         self.prepared_len() + self.work_len()
     }
@@ -92,31 +132,23 @@ impl Header {
         round_up(self.n_embd as usize, BLOCK_ROWS)
     }
 
-    const fn work_len(&self) -> usize {
-        4 * self.padded_embd() + self.wide_len() + self.kept_len()
+    /// Floats of the working vectors.
+    pub(crate) const fn work_len(&self) -> usize {
+        Vectors::len(self)
     }
 
     /// What the time mix or the channel mix takes besides, whichever is more.
     const fn wide_len(&self) -> usize {
-        let padded = self.padded_embd();
-        let ffn = round_up(self.n_ffn as usize, BLOCK_ROWS);
+        let hidden = round_up(self.n_ffn as usize, BLOCK_ROWS);
         if !self.version.has_heads() {
-            // Key, value.
-            return max(2 * padded, ffn);
+            return max(KeyValue::len(self), hidden);
         }
-        let rank = round_up(self.longest_rank(), BLOCK_ROWS);
         let time_mix = match self.version {
-            // Key, value.
-            Version::V4 | Version::V5 | Version::V52 => 2 * padded,
-            // Decay, key, value; what steers the shift; a shift or the decay's rank.
-            Version::V6 => {
-                3 * padded + round_up(self.dim(Dim::ShiftRanks), BLOCK_ROWS) + max(padded, rank)
-            }
-            // Decay, key, value, learning rate, direction; a rank or two vectors
-            // of a head.
-            Version::V7 => 5 * padded + max(rank, 2 * self.head_size()),
+            Version::V4 | Version::V5 | Version::V52 => KeyValue::len(self),
+            Version::V6 => V6Mix::len(self),
+            Version::V7 => V7Mix::len(self),
         };
-        max(time_mix, ffn)
+        max(time_mix, hidden)
     }
 
     /// What a token's layers hand on: the values of RWKV-7's first layer.
@@ -127,19 +159,100 @@ impl Header {
         }
     }
 
-    const fn logits_len(&self) -> usize {
+    /// The longest input of a low-rank matrix, in whole blocks of rows.
+    const fn padded_rank(&self) -> usize {
+        round_up(self.longest_rank(), BLOCK_ROWS)
+    }
+
+    /// Floats of all logits.
+    pub(crate) const fn logits_len(&self) -> usize {
         round_up(self.outputs() as usize, BLOCK_ROWS)
+    }
+}
+
+vectors! {
+    /// The state of a layer of RWKV-4.
+    V4State of header {
+        /// `[C]` the last input of the time mix.
+        att_x: header.n_embd as usize,
+        /// `[C]` numerators of the weighted average.
+        aa: header.n_embd as usize,
+        /// `[C]` its denominators.
+        bb: header.n_embd as usize,
+        /// `[C]` the largest exponent so far.
+        pp: header.n_embd as usize,
+        /// `[C]` the last input of the channel mix.
+        ffn_x: header.n_embd as usize,
+    }
+}
+
+vectors! {
+    /// The state of a layer of RWKV-5 to 7.
+    HeadState of header {
+        /// `[C]` the last input of the time mix.
+        att_x: header.n_embd as usize,
+        /// `[C]` the last input of the channel mix.
+        ffn_x: header.n_embd as usize,
+        /// `[H, N, N]` in the image's state format: a matrix for each head.
+        matrices: (header.n_embd as usize * header.head_size() * header.state.bytes()).div_ceil(4),
+    }
+}
+
+vectors! {
+    /// The working vectors of a step. Matrices write whole blocks of rows, so
+    /// those that receive a product are padded to a multiple of four.
+    Vectors of header {
+        x: header.padded_embd(),
+        xx: header.padded_embd(),
+        tmp: header.padded_embd(),
+        r: header.padded_embd(),
+        wide: header.wide_len(),
+        kept: header.kept_len(),
+    }
+}
+
+vectors! {
+    /// What the time mix of RWKV-4 and 5 takes besides: key and value.
+    KeyValue of header {
+        k: header.padded_embd(),
+        v: header.padded_embd(),
+    }
+}
+
+vectors! {
+    /// What the time mix of RWKV-6 takes besides.
+    V6Mix of header {
+        w: header.padded_embd(),
+        k: header.padded_embd(),
+        v: header.padded_embd(),
+        /// What moves the shift.
+        z: round_up(header.dim(Dim::ShiftRanks), BLOCK_ROWS),
+        /// A shift, or the hidden vector of the decay.
+        m: max(header.padded_embd(), header.padded_rank()),
+    }
+}
+
+vectors! {
+    /// What the time mix of RWKV-7 takes besides.
+    V7Mix of header {
+        w: header.padded_embd(),
+        k: header.padded_embd(),
+        v: header.padded_embd(),
+        /// Learning rate.
+        a: header.padded_embd(),
+        /// Direction.
+        kk: header.padded_embd(),
+        /// A hidden vector, or two vectors of a head.
+        hidden: max(header.padded_rank(), 2 * header.head_size()),
     }
 }
 
 /// Divides the scratch into the quantized vector and the rest, which is
 /// [`Work`] while the layers run and the logits after.
-pub(crate) fn split<'s>(
-    header: &Header,
-    scratch: &'s mut [f32],
-) -> Option<(&'s mut [u32], &'s mut [f32])> {
-    let (q, rest) = scratch.split_at_mut_checked(header.prepared_len())?;
-    Some((bytemuck::cast_slice_mut(q), rest))
+pub(crate) fn split<'s>(header: &Header, scratch: &'s mut [f32]) -> (&'s mut [u32], &'s mut [f32]) {
+    let mut rest = scratch;
+    let q = take(&mut rest, header.prepared_len());
+    (bytemuck::cast_slice_mut(q), rest)
 }
 
 /// The quantized vector, and products with it.
@@ -170,7 +283,7 @@ impl<'q> Product<'q> {
         matrix: &Matrix<'_>,
         x: &[f32],
         max: AbsMax,
-        executor: &mut impl Executor,
+        executor: &dyn Executor,
         out: &mut [f32],
     ) {
         executor.matvec(matrix, &self.prepare(matrix, x, max), out);
@@ -184,8 +297,7 @@ impl<'q> Product<'q> {
     }
 }
 
-/// The buffers of a step. Matrices write whole blocks of rows, so the
-/// vectors that receive a product are padded to a multiple of four.
+/// The buffers of a step.
 pub(crate) struct Work<'q, 's> {
     /// `[C]` residual stream.
     pub x: &'s mut [f32],
@@ -206,21 +318,24 @@ pub(crate) struct Work<'q, 's> {
 }
 
 impl<'q, 's> Work<'q, 's> {
-    pub(crate) fn split(header: &Header, q: &'q mut [u32], rest: &'s mut [f32]) -> Option<Self> {
-        let (len, padded) = (header.n_embd as usize, header.padded_embd());
-        let (x, rest) = rest.split_at_mut_checked(padded)?;
-        let (xx, rest) = rest.split_at_mut_checked(padded)?;
-        let (tmp, rest) = rest.split_at_mut_checked(padded)?;
-        let (r, rest) = rest.split_at_mut_checked(padded)?;
-        let (wide, rest) = rest.split_at_mut_checked(header.wide_len())?;
-        Some(Self {
-            x: x.get_mut(..len)?,
+    pub(crate) fn split(header: &Header, q: &'q mut [u32], rest: &'s mut [f32]) -> Self {
+        let Vectors {
+            mut x,
             xx,
-            tmp: tmp.get_mut(..len)?,
+            mut tmp,
             r,
             wide,
-            kept: rest.get_mut(..header.kept_len())?,
+            kept,
+        } = Vectors::split(header, rest);
+        let channels = header.n_embd as usize;
+        Self {
+            x: take(&mut x, channels),
+            xx,
+            tmp: take(&mut tmp, channels),
+            r,
+            wide,
+            kept,
             product: Product { q },
-        })
+        }
     }
 }

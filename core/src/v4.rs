@@ -14,67 +14,39 @@
 use crate::arch::{exp, layer_norm, token_shift};
 use crate::channel_mix;
 use crate::image::Dim::Embd;
-use crate::image::Parts;
+use crate::image::{Header, Parts};
 use crate::number::{add_to, copy, AbsMax};
 use crate::pace::Pace;
-use crate::scratch::Work;
+use crate::scratch::{KeyValue, V4State, Work};
 use core::ops::Range;
 
 /// The exponent of an empty state: below every key.
 const PP_START: f32 = -1e30;
 
-/// The state of one layer, each slice `[C]`.
-struct State<'s> {
-    att_x: &'s mut [f32],
-    aa: &'s mut [f32],
-    bb: &'s mut [f32],
-    pp: &'s mut [f32],
-    ffn_x: &'s mut [f32],
-}
-
-impl<'s> State<'s> {
-    fn split(state: &'s mut [f32]) -> Option<Self> {
-        let channels = state.len() / 5;
-        let (att_x, rest) = state.split_at_mut_checked(channels)?;
-        let (aa, rest) = rest.split_at_mut_checked(channels)?;
-        let (bb, rest) = rest.split_at_mut_checked(channels)?;
-        let (pp, ffn_x) = rest.split_at_mut_checked(channels)?;
-        Some(Self {
-            att_x,
-            aa,
-            bb,
-            pp,
-            ffn_x,
-        })
-    }
-}
-
 /// Makes the state of one layer that of an empty text.
-pub(crate) fn reset(state: &mut [f32]) {
+pub(crate) fn reset(header: &Header, state: &mut [f32]) {
     state.fill(0.0);
-    if let Some(state) = State::split(state) {
-        state.pp.fill(PP_START);
-    }
+    V4State::split(header, state).pp.fill(PP_START);
 }
 
 /// Advances one layer by one token: `work.x` is read and updated.
 #[inline(never)]
 pub(crate) fn layer<P: Pace>(
+    header: &Header,
     parts: &mut Parts<'_>,
     state: &mut [f32],
     work: &mut Work<'_, '_>,
     pace: &mut P,
 ) -> Result<(), P::Break> {
-    let Some(mut state) = State::split(state) else {
-        return Ok(());
-    };
-    time_mix(parts, &mut state, work, pace)?;
+    let mut state = V4State::split(header, state);
+    time_mix(header, parts, &mut state, work, pace)?;
     channel_mix::gated(parts, state.ffn_x, work, pace)
 }
 
 fn time_mix<P: Pace>(
+    header: &Header,
     parts: &mut Parts<'_>,
-    state: &mut State<'_>,
+    state: &mut V4State<'_>,
     work: &mut Work<'_, '_>,
     pace: &mut P,
 ) -> Result<(), P::Break> {
@@ -87,9 +59,7 @@ fn time_mix<P: Pace>(
         product,
         ..
     } = work;
-    let Some((k, v)) = wide.split_at_mut_checked(r.len()) else {
-        return Ok(());
-    };
+    let KeyValue { k, v } = KeyValue::split(header, wide);
     let affine = [parts.half(Embd), parts.half(Embd)];
     pace.part(|| layer_norm(x, affine[0], affine[1], xx))?;
     for out in [&mut *k, &mut *v, &mut *r] {
@@ -109,7 +79,7 @@ fn time_mix<P: Pace>(
 /// `out = sigmoid(r) * wkv`, and the state moves on by one token, for a range
 /// of channels.
 fn weighted_average<P: Pace>(
-    state: &mut State<'_>,
+    state: &mut V4State<'_>,
     w: &[f32],
     u: &[f32],
     [k, v, r]: [&[f32]; 3],

@@ -24,7 +24,7 @@ use crate::image::Dim::Embd;
 use crate::image::{Header, Parts, Version};
 use crate::number::{abs_max, add_to, copy};
 use crate::pace::Pace;
-use crate::scratch::Work;
+use crate::scratch::{KeyValue, Work};
 
 /// Advances one layer by one token: `work.x` is read and updated.
 #[inline(never)]
@@ -35,9 +35,7 @@ pub(crate) fn layer<P: Pace>(
     work: &mut Work<'_, '_>,
     pace: &mut P,
 ) -> Result<(), P::Break> {
-    let Some(mut state) = LayerState::split(header, state) else {
-        return Ok(());
-    };
+    let mut state = LayerState::split(header, state);
     time_mix(header, parts, &mut state, work, pace)?;
     channel_mix::gated(parts, state.ffn_x, work, pace)
 }
@@ -58,9 +56,7 @@ fn time_mix<P: Pace>(
         product,
         ..
     } = work;
-    let Some((k, v)) = wide.split_at_mut_checked(r.len()) else {
-        return Ok(());
-    };
+    let KeyValue { k, v } = KeyValue::split(header, wide);
     let affine = [parts.half(Embd), parts.half(Embd)];
     pace.part(|| layer_norm(x, affine[0], affine[1], xx))?;
     for out in [&mut *k, &mut *v] {

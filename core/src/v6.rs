@@ -22,10 +22,10 @@ use crate::arch::{exp, group_norm, layer_norm, multiply_silu, tanh, token_shift}
 use crate::channel_mix;
 use crate::heads::{read_and_update, Inputs, LayerState};
 use crate::image::Dim::{DecayRank, Embd, ShiftRank, ShiftRanks};
-use crate::image::{round_up, Header, Parts, BLOCK_ROWS};
+use crate::image::{Header, Parts};
 use crate::number::{abs_max, add_to, apply, copy, token_shift_less};
 use crate::pace::Pace;
-use crate::scratch::{Product, Work};
+use crate::scratch::{Product, V6Mix, Work};
 use half::f16;
 
 /// Advances one layer by one token: `work.x` is read and updated.
@@ -37,30 +37,9 @@ pub(crate) fn layer<P: Pace>(
     work: &mut Work<'_, '_>,
     pace: &mut P,
 ) -> Result<(), P::Break> {
-    let Some(mut state) = LayerState::split(header, state) else {
-        return Ok(());
-    };
+    let mut state = LayerState::split(header, state);
     time_mix(header, parts, &mut state, work, pace)?;
     channel_mix::gated(parts, state.ffn_x, work, pace)
-}
-
-/// The buffers of a time mix.
-struct Buffers<'s> {
-    w: &'s mut [f32],
-    k: &'s mut [f32],
-    v: &'s mut [f32],
-    z: &'s mut [f32],
-    m: &'s mut [f32],
-}
-
-impl<'s> Buffers<'s> {
-    fn split(header: &Header, channels: usize, wide: &'s mut [f32]) -> Option<Self> {
-        let (w, rest) = wide.split_at_mut_checked(channels)?;
-        let (k, rest) = rest.split_at_mut_checked(channels)?;
-        let (v, rest) = rest.split_at_mut_checked(channels)?;
-        let (z, m) = rest.split_at_mut_checked(round_up(header.dim(ShiftRanks), BLOCK_ROWS))?;
-        Some(Self { w, k, v, z, m })
-    }
 }
 
 fn time_mix<P: Pace>(
@@ -79,9 +58,7 @@ fn time_mix<P: Pace>(
         product,
         ..
     } = work;
-    let Some(Buffers { w, k, v, z, m }) = Buffers::split(header, r.len(), wide) else {
-        return Ok(());
-    };
+    let V6Mix { w, k, v, z, m } = V6Mix::split(header, wide);
     let affine = [parts.half(Embd), parts.half(Embd)];
     pace.part(|| layer_norm(x, affine[0], affine[1], xx))?;
     let (mix, w1) = (parts.half(Embd), parts.steer(ShiftRanks, Embd));

@@ -26,7 +26,7 @@ use crate::image::{Dim, Header, Parts};
 use crate::number::{add_to, apply, copy, dot, half_to_f32, multiply, rsqrt, AbsMax};
 use crate::pace::Pace;
 use crate::pieces::{pieces, pieces_mut};
-use crate::scratch::{Product, Work};
+use crate::scratch::{Product, V7Mix, Work};
 use half::f16;
 
 /// The decay is `e^(-e^-0.5 sigmoid(..))`.
@@ -45,39 +45,9 @@ pub(crate) fn layer<P: Pace>(
     work: &mut Work<'_, '_>,
     pace: &mut P,
 ) -> Result<(), P::Break> {
-    let Some(mut state) = LayerState::split(header, state) else {
-        return Ok(());
-    };
+    let mut state = LayerState::split(header, state);
     time_mix(header, index == 0, parts, &mut state, work, pace)?;
     channel_mix::plain(parts, state.ffn_x, work, pace)
-}
-
-/// The buffers of a time mix: vectors of channels, and the rest.
-struct Buffers<'s> {
-    w: &'s mut [f32],
-    k: &'s mut [f32],
-    v: &'s mut [f32],
-    a: &'s mut [f32],
-    kk: &'s mut [f32],
-    hidden: &'s mut [f32],
-}
-
-impl<'s> Buffers<'s> {
-    fn split(channels: usize, wide: &'s mut [f32]) -> Option<Self> {
-        let (w, rest) = wide.split_at_mut_checked(channels)?;
-        let (k, rest) = rest.split_at_mut_checked(channels)?;
-        let (v, rest) = rest.split_at_mut_checked(channels)?;
-        let (a, rest) = rest.split_at_mut_checked(channels)?;
-        let (kk, hidden) = rest.split_at_mut_checked(channels)?;
-        Some(Self {
-            w,
-            k,
-            v,
-            a,
-            kk,
-            hidden,
-        })
-    }
 }
 
 fn time_mix<P: Pace>(
@@ -97,17 +67,14 @@ fn time_mix<P: Pace>(
         kept: v_first,
         product,
     } = work;
-    let Some(buffers) = Buffers::split(r.len(), wide) else {
-        return Ok(());
-    };
-    let Buffers {
+    let V7Mix {
         w,
         k,
         v,
         a,
         kk,
         hidden,
-    } = buffers;
+    } = V7Mix::split(header, wide);
     let affine = [parts.half(Embd), parts.half(Embd)];
     pace.part(|| layer_norm(x, affine[0], affine[1], xx))?;
 

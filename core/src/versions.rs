@@ -5,10 +5,10 @@ use crate::pace::Pace;
 use crate::scratch::Work;
 
 /// Makes the state of one layer that of an empty text.
-pub(crate) fn reset(version: Version, state: &mut [f32]) {
-    match version {
+pub(crate) fn reset(header: &Header, state: &mut [f32]) {
+    match header.version {
         #[cfg(feature = "v4")]
-        Version::V4 => crate::v4::reset(state),
+        Version::V4 => crate::v4::reset(header, state),
         _ => state.fill(0.0),
     }
 }
@@ -27,7 +27,7 @@ pub(crate) fn layer<P: Pace>(
 ) -> Result<(), P::Break> {
     match header.version {
         #[cfg(feature = "v4")]
-        Version::V4 => crate::v4::layer(parts, state, work, pace),
+        Version::V4 => crate::v4::layer(header, parts, state, work, pace),
         #[cfg(feature = "v5")]
         Version::V5 | Version::V52 => crate::v5::layer(header, parts, state, work, pace),
         #[cfg(feature = "v6")]

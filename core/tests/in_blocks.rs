@@ -1,7 +1,7 @@
 //! A session in blocks computes and draws what the ordinary one does.
 
 use kinglet::hash::{logits_hash, LogitsHash};
-use kinglet::{BlockSampler, BufferError, Image, Sampler, Sampling, Session, UnknownToken};
+use kinglet::{BlockSampler, BufferError, Image, Sampler, Sampling, Session, StepError};
 
 static TINY: &[u8] =
     kinglet::include_image!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny.kgl"));
@@ -43,7 +43,7 @@ fn three_hundred_tokens_are_the_same() {
             vec![f32::NAN; header.state_len()],
             vec![f32::NAN; header.scratch_len_in_blocks()],
         );
-        let mut blocks = Session::in_blocks(&image, &mut state, &mut scratch).unwrap();
+        let mut blocks = Session::new(&image, &mut state, &mut scratch).unwrap();
         let mut block_sampler = BlockSampler::<64>::new(settings, 3).unwrap();
         let mut token = u32::from(b'a');
         for position in 0..300 {
@@ -68,12 +68,12 @@ fn blocks_hold_the_logits_in_order() {
         vec![0.0; header.state_len()],
         vec![0.0; header.scratch_len_in_blocks()],
     );
-    let mut session = Session::in_blocks(&image, &mut state, &mut scratch).unwrap();
+    let mut session = Session::new(&image, &mut state, &mut scratch).unwrap();
     for token in [0, 97, 5] {
         let expected = logits_hash(whole.step(token).unwrap());
         let (mut hash, mut next, mut blocks) = (LogitsHash::default(), 0, 0);
         session
-            .step_in_blocks(token, |first, logits| {
+            .step_in_blocks(token, &mut |first, logits| {
                 assert_eq!(first, next);
                 next += logits.len() as u32;
                 blocks += 1;
@@ -121,13 +121,19 @@ fn errors_are_those_of_the_ordinary_session() {
     let len = image.header().scratch_len_in_blocks();
     let mut state = vec![0.0; image.header().state_len()];
     let mut scratch = vec![0.0; len];
-    let short = Session::in_blocks(&image, &mut state, &mut scratch[1..]);
+    let short = Session::new(&image, &mut state, &mut scratch[1..]);
     assert_eq!(short.unwrap_err(), BufferError::Scratch(len));
-    let mut session = Session::in_blocks(&image, &mut state, &mut scratch).unwrap();
+    let mut session = Session::new(&image, &mut state, &mut scratch).unwrap();
     let mut sampler = BlockSampler::<1>::new(Sampling::greedy(), 0).unwrap();
     assert_eq!(
         session.choose(1 << 20, &mut sampler),
-        Err(UnknownToken(1 << 20))
+        Err(StepError::UnknownToken(1 << 20))
     );
-    assert_eq!(session.feed(&[0, 1 << 20]), Err(UnknownToken(1 << 20)));
+    // A sampler that must see all logits has no room here; nothing is read.
+    let before = session.state().to_vec();
+    let mut whole = Sampler::new(Sampling::greedy(), 0);
+    assert_eq!(session.choose(0, &mut whole), Err(StepError::NoRoom));
+    assert_eq!(session.step(0).unwrap_err(), StepError::NoRoom);
+    assert_eq!(session.state(), before);
+    assert_eq!(session.feed(&[0, 1 << 20]), Err(StepError::UnknownToken(1 << 20)));
 }

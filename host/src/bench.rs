@@ -4,8 +4,7 @@
 
 use crate::engine::ImageFile;
 use crate::threads::Threads;
-use kinglet::arch::{Executor, Serial};
-use kinglet::{Sampler, Sampling, Session, UnknownToken};
+use kinglet::{Sampler, Sampling, Session, StepError};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::time::Instant;
@@ -36,7 +35,7 @@ pub fn measure(
     threads: usize,
     rounds: usize,
     tokens: usize,
-) -> Result<Speed, UnknownToken> {
+) -> Result<Speed, StepError> {
     let image = file.image();
     let header = *image.header();
     let (mut state, mut scratch) = (
@@ -50,9 +49,10 @@ pub fn measure(
     for _ in 0..rounds.max(1) {
         let session = Session::new(&image, &mut state, &mut scratch).expect("the buffers fit");
         let seconds = if threads > 1 {
-            pool.install(|| generate(session.with_executor(Threads(threads)), tokens))
+            let executor = Threads(threads);
+            pool.install(|| generate(session.with_executor(&executor), tokens))
         } else {
-            generate(session.with_executor(Serial), tokens)
+            generate(session, tokens)
         }?;
         step_seconds.push(seconds / tokens as f64);
         read_seconds.push(pool.install(|| read(image.bytes(), threads)));
@@ -79,10 +79,7 @@ fn median(values: &mut [f64]) -> f64 {
 }
 
 /// Seconds for `tokens` greedy tokens.
-fn generate<E: Executor>(
-    mut session: Session<'_, '_, E>,
-    tokens: usize,
-) -> Result<f64, UnknownToken> {
+fn generate(mut session: Session<'_, '_>, tokens: usize) -> Result<f64, StepError> {
     let mut sampler = Sampler::new(Sampling::greedy(), 0);
     let mut token = sampler.sample(session.step(0)?);
     let start = Instant::now();

@@ -12,7 +12,7 @@ const WORTH_SHARING_BYTES: usize = 64 << 10;
 pub struct Threads(pub usize);
 
 impl Executor for Threads {
-    fn matvec(&mut self, matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [f32]) {
+    fn matvec(&self, matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [f32]) {
         share(self.0, matrix, x, out);
     }
 }
@@ -21,16 +21,15 @@ fn share(threads: usize, matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [f32])
     let blocks = matrix.rows.div_ceil(BLOCK_ROWS);
     let large = 4 * matrix.weights.len() >= WORTH_SHARING_BYTES;
     let mine = blocks * (threads / 2) / threads.max(1);
-    match matrix.split_at_block(mine) {
-        Some((first, rest)) if threads > 1 && large && mine > 0 => {
-            let (out_first, out_rest) = out.split_at_mut(mine * BLOCK_ROWS);
-            rayon::join(
-                || share(threads / 2, &first, x, out_first),
-                || share(threads - threads / 2, &rest, x, out_rest),
-            );
-        }
-        _ => matvec(matrix, x, out),
+    if threads < 2 || !large || mine == 0 {
+        return matvec(matrix, x, out);
     }
+    let (first, rest) = matrix.split_at_block(mine);
+    let (out_first, out_rest) = out.split_at_mut(mine * BLOCK_ROWS);
+    rayon::join(
+        || share(threads / 2, &first, x, out_first),
+        || share(threads - threads / 2, &rest, x, out_rest),
+    );
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ mod models_common;
 
 use kinglet::hash::{logits_hash, LogitsHash};
 use kinglet::image::Bits;
-use kinglet::{BeginError, Image, Session, SlicedSession, UnknownToken};
+use kinglet::{Image, Session, Step, StepError};
 use models_common::{random_image, MODELS};
 
 const TOKENS: [u32; 6] = [0, 97, 130, 5, 64, 97];
@@ -20,12 +20,19 @@ fn buffers(image: &Image<'_>) -> (Vec<f32>, Vec<f32>) {
     (state, vec![f32::NAN; header.scratch_len()])
 }
 
-/// A session in slices, at an empty text.
-fn sliced<'i, 'b>(
+/// A session at an empty text.
+fn session<'i, 'b>(
     image: &Image<'i>,
     (state, scratch): &'b mut (Vec<f32>, Vec<f32>),
-) -> SlicedSession<'i, 'b> {
-    Session::new(image, state, scratch).unwrap().sliced()
+) -> Session<'i, 'b> {
+    Session::new(image, state, scratch).unwrap()
+}
+
+/// The hash of all logits, which are there at once.
+fn hash(session: &mut Session<'_, '_>, step: &Step) -> u64 {
+    let (first, logits) = session.logits(step).expect("the step is at its end");
+    assert_eq!((first, logits.len()), (0, 131));
+    logits_hash(logits)
 }
 
 /// The bits of logits and state behind each token.
@@ -48,14 +55,14 @@ fn slices_of_any_size_are_whole_steps() {
             let expected = whole(&image);
             for max_weights in SLICES {
                 let mut own = buffers(&image);
-                let mut session = sliced(&image, &mut own);
+                let mut session = session(&image, &mut own);
                 for (&token, &expected) in TOKENS.iter().zip(&expected) {
-                    session.begin(token).unwrap();
-                    while session.advance(max_weights) {
-                        assert!(session.logits().is_none() && session.state().is_none());
+                    let mut step = session.begin(token).unwrap();
+                    while session.advance(&mut step, max_weights) {
+                        assert!(session.logits(&step).is_none() && step.is_under_way());
                     }
-                    let hash = logits_hash(session.logits().unwrap());
-                    let found = (hash, logits_hash(session.state().unwrap()));
+                    let hash = hash(&mut session, &step);
+                    let found = (hash, logits_hash(session.state()));
                     assert_eq!(found, expected, "{version} {format:?} {max_weights}");
                 }
             }
@@ -64,23 +71,27 @@ fn slices_of_any_size_are_whole_steps() {
 }
 
 #[test]
-fn nothing_but_the_buffers_holds_a_step() {
+fn nothing_but_the_buffers_and_the_step_holds_a_step() {
     for (version, format) in MODELS {
         let file = random_image(version, format, Bits::Int8);
         let image = file.image();
         let mut own = buffers(&image);
-        let mut session = sliced(&image, &mut own);
+        drop(session(&image, &mut own));
         let mut others = buffers(&image);
-        let mut other = sliced(&image, &mut others);
-        for (&token, (hash, _)) in TOKENS.iter().zip(whole(&image)) {
-            // Two sessions take turns.
-            session.begin(token).unwrap();
-            other.begin(130 - token).unwrap();
-            while session.advance(200) {
-                let _ = other.advance(200);
+        let mut other = session(&image, &mut others);
+        for (&token, (expected, _)) in TOKENS.iter().zip(whole(&image)) {
+            // Two sessions take turns, one of which is another one each time.
+            let resume = |own| {
+                let (state, scratch): &mut (Vec<f32>, Vec<f32>) = own;
+                Session::resume(&image, state, scratch).unwrap()
+            };
+            let mut step = resume(&mut own).begin(token).unwrap();
+            let mut other_step = other.begin(130 - token).unwrap();
+            while resume(&mut own).advance(&mut step, 200) {
+                other.advance(&mut other_step, 200);
             }
-            while other.advance(200) {}
-            assert_eq!(logits_hash(session.logits().unwrap()), hash, "{version}");
+            while other.advance(&mut other_step, 200) {}
+            assert_eq!(hash(&mut resume(&mut own), &step), expected, "{version}");
         }
     }
 }
@@ -92,40 +103,35 @@ fn a_session_without_room_for_logits_shows_them_in_order() {
         let image = file.image();
         let (mut state, mut scratch) = buffers(&image);
         scratch.truncate(image.header().scratch_len_in_blocks());
-        let session = Session::in_blocks(&image, &mut state, &mut scratch).unwrap();
-        let mut session = session.sliced();
+        let mut session = Session::new(&image, &mut state, &mut scratch).unwrap();
         for (&token, (expected, _)) in TOKENS.iter().zip(whole(&image)) {
             let (mut hash, mut next) = (LogitsHash::default(), 0);
-            session.begin(token).unwrap();
-            while session.advance(800, |first, logits| {
-                assert_eq!(first, next);
-                next += logits.len() as u32;
-                hash.update(logits);
-            }) {}
+            let mut step = session.begin(token).unwrap();
+            while step.is_under_way() {
+                session.advance(&mut step, 800);
+                if let Some((first, logits)) = session.logits(&step) {
+                    assert_eq!(first, next);
+                    next += logits.len() as u32;
+                    hash.update(logits);
+                }
+            }
             assert_eq!((hash.finish(), next), (expected, 131), "{version}");
         }
     }
 }
 
 #[test]
-fn fed_tokens_and_half_a_step_end_where_whole_ones_do() {
+fn fed_tokens_end_where_whole_ones_do() {
     for (version, format) in MODELS {
         let file = random_image(version, format, Bits::Int8);
         let image = file.image();
         let mut own = buffers(&image);
-        let mut session = sliced(&image, &mut own);
-        let (last, before) = TOKENS.split_last().unwrap();
-        for &token in before {
-            session.begin_feed(token).unwrap();
-            while session.advance(500) {}
-            assert!(session.logits().is_none());
+        let mut session = session(&image, &mut own);
+        for &token in &TOKENS {
+            let mut step = session.begin_feed(token).unwrap();
+            while session.advance(&mut step, 500) {}
+            assert!(session.logits(&step).is_none());
         }
-        session.begin(*last).unwrap();
-        for _ in 0..9 {
-            assert!(session.advance(500));
-        }
-        assert_eq!(session.begin(0), Err(BeginError::Unfinished));
-        let session = session.into_session();
         let (_, expected) = whole(&image)[TOKENS.len() - 1];
         assert_eq!(logits_hash(session.state()), expected, "{version}");
     }
@@ -136,18 +142,45 @@ fn what_cannot_begin_changes_nothing() {
     let file = random_image(MODELS[0].0, MODELS[0].1, Bits::Int8);
     let image = file.image();
     let mut own = buffers(&image);
-    let mut session = sliced(&image, &mut own);
-    assert_eq!(
-        session.begin(131),
-        Err(BeginError::Token(UnknownToken(131)))
-    );
-    assert!(!session.advance(1), "no step is under way");
-    assert!(session.logits().is_none());
-    session.begin(0).unwrap();
-    assert!(session.advance(1));
+    let mut session = session(&image, &mut own);
+    let unknown = session.begin(131).unwrap_err();
+    assert_eq!(unknown, StepError::UnknownToken(131));
+    let mut idle = Step::IDLE;
+    assert!(!session.advance(&mut idle, 1), "no step is under way");
+    assert!(session.logits(&idle).is_none());
+    // A step that is given up.
+    let mut step = session.begin(0).unwrap();
+    assert!(session.advance(&mut step, 1));
     session.reset();
-    session.begin(TOKENS[0]).unwrap();
-    while session.advance(1) {}
-    let hash = logits_hash(session.logits().unwrap());
-    assert_eq!(hash, whole(&image)[0].0);
+    let mut step = session.begin(TOKENS[0]).unwrap();
+    while session.advance(&mut step, 1) {}
+    assert_eq!(hash(&mut session, &step), whole(&image)[0].0);
+}
+
+#[test]
+fn a_step_of_another_model_ends() {
+    let (version, format) = MODELS[0];
+    let files = MODELS.map(|(version, format)| random_image(version, format, Bits::Int8));
+    let file = random_image(version, format, Bits::Int4);
+    let image = file.image();
+    let mut own = buffers(&image);
+    for other in &files {
+        let other = other.image();
+        let mut others = buffers(&other);
+        let mut others = session(&other, &mut others);
+        let mut step = others.begin(0).unwrap();
+        let mut slices = 0;
+        loop {
+            // Numbers without a meaning, but an end.
+            let mut strange = step;
+            let mut session = session(&image, &mut own);
+            while session.advance(&mut strange, 1000) {
+                slices += 1;
+                assert!(slices < 1_000_000);
+            }
+            if !others.advance(&mut step, 1000) {
+                break;
+            }
+        }
+    }
 }

@@ -34,7 +34,8 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
-pub use product::{matvec, prepare, prepared_words, sums, Executor, Prepared, Serial};
+pub(crate) use product::Serial;
+pub use product::{matvec, prepare, prepared_words, sums, Executor, Prepared};
 #[cfg(any(feature = "v4", feature = "v5", feature = "v6"))]
 pub(crate) use steps::add_gated;
 #[cfg(any(feature = "v5", feature = "v6"))]

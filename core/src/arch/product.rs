@@ -126,18 +126,16 @@ pub fn matvec(matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [f32]) {
 
 /// Who multiplies: a workstation may share the rows among threads. The
 /// result is the same, whoever it is.
-pub trait Executor {
+pub trait Executor: Sync {
     /// As [`matvec`].
-    fn matvec(&mut self, matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [f32]);
+    fn matvec(&self, matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [f32]);
 }
 
 /// This thread, alone.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Serial;
+pub(crate) struct Serial;
 
 impl Executor for Serial {
-    #[inline]
-    fn matvec(&mut self, matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [f32]) {
+    fn matvec(&self, matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [f32]) {
         matvec(matrix, x, out);
     }
 }

@@ -164,6 +164,11 @@ impl<'a> Image<'a> {
         Parts::new(self.bytes.get(at..).unwrap_or(&[]), self.header)
     }
 
+    /// The byte of the image that the next of its parts begins at.
+    pub(crate) fn offset_of(&self, parts: &Parts<'_>) -> usize {
+        self.bytes.len().saturating_sub(parts.bytes_left())
+    }
+
     fn parts_at(&self, offset: u64) -> Parts<'a> {
         self.parts_from(HEADER_BYTES + offset as usize)
     }

@@ -24,14 +24,13 @@ pub struct Matrix<'a> {
 }
 
 impl<'a> Matrix<'a> {
-    /// The matrix of the first `blocks` blocks of four rows, and that of the
-    /// others: two threads can have one each. `None` if there are fewer.
-    pub fn split_at_block(&self, blocks: usize) -> Option<(Self, Self)> {
-        let all = self.rows.div_ceil(BLOCK_ROWS);
-        let words = matrix_weight_bytes(self.layout, self.bits, blocks * BLOCK_ROWS, self.cols) / 4;
-        let (weights, more_weights) = self.weights.split_at_checked(words as usize)?;
-        let (scales, more_scales) = self.scales.split_at_checked(blocks * BLOCK_ROWS)?;
-        let rows = (blocks * BLOCK_ROWS).min(self.rows);
+    /// The matrix of the first `blocks` blocks of four rows, or of all where
+    /// there are fewer, and that of the others: two threads can have one each.
+    pub fn split_at_block(&self, blocks: usize) -> (Self, Self) {
+        let rows = blocks.saturating_mul(BLOCK_ROWS).min(self.rows);
+        let words = matrix_weight_bytes(self.layout, self.bits, rows, self.cols) / 4;
+        let (weights, more_weights) = split(self.weights, words as usize);
+        let (scales, more_scales) = split(self.scales, super::round_up(rows, BLOCK_ROWS));
         let first = Self {
             rows,
             weights,
@@ -44,8 +43,13 @@ impl<'a> Matrix<'a> {
             scales: more_scales,
             ..*self
         };
-        (blocks <= all).then_some((first, rest))
+        (first, rest)
     }
+}
+
+/// Divides a slice after `len` elements; all are before where there are fewer.
+fn split<T>(slice: &[T], len: usize) -> (&[T], &[T]) {
+    slice.split_at_checked(len).unwrap_or((slice, &[]))
 }
 
 /// A table `[rows, cols]` of quantized weights, stored row by row.

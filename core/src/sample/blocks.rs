@@ -4,8 +4,8 @@
 use super::draw::Draw;
 use super::history::History;
 use super::keep::{rank, unrank};
-use super::{draw_from, largest, Sample, Sampling};
-use crate::Pcg32;
+use super::{draw_from, largest, Sampling};
+use crate::{Pcg32, Sample};
 use heapless::binary_heap::{BinaryHeap, Min};
 use heapless::Vec;
 
@@ -167,9 +167,16 @@ fn draw_from_top<const K: usize>(
 }
 
 impl<const K: usize> Sample for BlockSampler<K> {
-    fn sample(&mut self, logits: &mut [f32]) -> u32 {
-        self.see(0, logits);
-        self.choose()
+    fn wants_all(&self) -> bool {
+        false
+    }
+
+    fn see(&mut self, first: u32, logits: &mut [f32]) {
+        BlockSampler::see(self, first, logits);
+    }
+
+    fn choose(&mut self) -> u32 {
+        BlockSampler::choose(self)
     }
 }
 

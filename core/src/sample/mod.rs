@@ -12,7 +12,7 @@ mod tests;
 
 pub use blocks::{BlockSampler, NotInBlocks};
 
-use crate::Pcg32;
+use crate::{Pcg32, Sample};
 use draw::{weight, Draw};
 use history::History;
 use keep::{keep_top_k, keep_top_p};
@@ -63,21 +63,14 @@ impl Sampling {
     }
 }
 
-/// Who chooses a token from all logits.
-pub trait Sample {
-    /// Chooses a token and remembers it. The logits `[V]` are used up.
-    ///
-    /// Of equal logits the lowest id wins; NaN never wins. Without logits
-    /// the answer is 0.
-    fn sample(&mut self, logits: &mut [f32]) -> u32;
-}
-
 /// Draws tokens: settings, random numbers, and what was drawn before.
 #[derive(Clone, Debug)]
 pub struct Sampler {
     settings: Sampling,
     random: Pcg32,
     history: History,
+    /// What was chosen from the logits that were seen last.
+    chosen: u32,
 }
 
 impl Sampler {
@@ -87,10 +80,15 @@ impl Sampler {
             settings,
             random: Pcg32::new(seed),
             history: History::default(),
+            chosen: 0,
         }
     }
 
-    /// As [`Sample::sample`], which needs not be in scope for this.
+    /// Chooses a token from all logits `[V]` and remembers it. The logits are
+    /// used up.
+    ///
+    /// Of equal logits the lowest id wins; NaN never wins. Without logits
+    /// the answer is 0.
     pub fn sample(&mut self, logits: &mut [f32]) -> u32 {
         let settings = &self.settings;
         self.history
@@ -107,8 +105,16 @@ impl Sampler {
 }
 
 impl Sample for Sampler {
-    fn sample(&mut self, logits: &mut [f32]) -> u32 {
-        Sampler::sample(self, logits)
+    fn wants_all(&self) -> bool {
+        true
+    }
+
+    fn see(&mut self, _: u32, logits: &mut [f32]) {
+        self.chosen = self.sample(logits);
+    }
+
+    fn choose(&mut self) -> u32 {
+        core::mem::take(&mut self.chosen)
     }
 }
 

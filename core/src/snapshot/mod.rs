@@ -210,7 +210,7 @@ impl<F: NorFlash> Snapshots<F> {
             Err(error) => SnapshotError::Flash(error),
         };
         let layers = state.chunks_exact_mut(header.layer_state_len().max(1));
-        layers.for_each(|layer| reset(header.version, layer));
+        layers.for_each(|layer| reset(header, layer));
         Err(error)
     }
 

@@ -1,13 +1,13 @@
 //! An answer in its parts: the prompt is read, then tokens or a label are
 //! printed. Errors of the port are left to the next line that is awaited.
 
-use crate::engine::{Engine, TextError};
+use crate::engine::TextError;
 use crate::port::Port;
 use crate::settings::{origin, Settings};
 use crate::stop::Stop;
 use core::fmt::Write as _;
 use embedded_io::{Read, ReadReady, Write};
-use kinglet::{Image, Tokenizer, Utf8Stream, START_TOKEN};
+use kinglet::{Answer, Sample, Session, Tokenizer, Utf8Stream, START_TOKEN};
 use kinglet_protocol::console::{shown, End, TOKEN_READ};
 
 /// Reads a prompt but for its last token, which it returns: that is where
@@ -18,12 +18,12 @@ use kinglet_protocol::console::{shown, End, TOKEN_READ};
 pub fn read<P: Read + ReadReady + Write>(
     prompt: &[u8],
     tokenizer: &Tokenizer<'_>,
-    engine: &mut Engine<'_, '_>,
+    session: &mut Session<'_, '_>,
     port: &mut Port<'_, P>,
     settings: &Settings,
 ) -> Result<Option<u32>, TextError> {
     let mut encoded = tokenizer.encode(prompt);
-    let mut token = match origin(&settings.from, |name| engine.start_from(name))? {
+    let mut token = match origin(&settings.from, |name| session.start_from(name))? {
         Some(token) => token,
         None => encoded.next().unwrap_or(Ok(START_TOKEN))?,
     };
@@ -31,7 +31,7 @@ pub fn read<P: Read + ReadReady + Write>(
         if port.is_aborted() {
             return Ok(None);
         }
-        engine.feed(token)?;
+        session.feed(&[token])?;
         if settings.frames {
             let _ = port.put(TOKEN_READ);
         }
@@ -46,12 +46,12 @@ pub fn read<P: Read + ReadReady + Write>(
 /// The model does not have the token.
 pub fn label<P: Read + Write>(
     token: u32,
-    image: &Image<'_>,
-    engine: &mut Engine<'_, '_>,
+    session: &mut Session<'_, '_>,
     port: &mut Port<'_, P>,
 ) -> Result<End, TextError> {
-    let answer = engine.answer(token)?;
-    let metadata = image.metadata();
+    let mut answer = Answer::new();
+    session.step_in_blocks(token, &mut |first, logits| answer.see(first, logits))?;
+    let metadata = session.image().metadata();
     let label = metadata.and_then(|metadata| metadata.label(answer.class));
     let (percent, label) = (answer.percent(), label.unwrap_or("?"));
     let _ = write!(port, "{percent} %: {label}");
@@ -66,7 +66,8 @@ pub fn label<P: Read + Write>(
 pub fn generate<P: Read + ReadReady + Write>(
     mut token: u32,
     tokenizer: &Tokenizer<'_>,
-    engine: &mut Engine<'_, '_>,
+    session: &mut Session<'_, '_>,
+    sampler: &mut dyn Sample,
     port: &mut Port<'_, P>,
     settings: &Settings,
 ) -> Result<(u32, End), TextError> {
@@ -80,7 +81,7 @@ pub fn generate<P: Read + ReadReady + Write>(
         if port.is_aborted() {
             break End::Abort;
         }
-        token = engine.choose(token)?;
+        token = session.choose(token, sampler)?;
         if token == START_TOKEN {
             break End::Text;
         }

@@ -7,6 +7,7 @@ use crate::settings::{Command, Settings, HELP};
 use crate::Board;
 use core::fmt::{self, Write as _};
 use embedded_io::{Read, ReadReady, Write};
+use kinglet::{BlockSampler, Sample, Sampler};
 use kinglet_protocol::console::{
     End, Speed, Statistics, GREETING, LINE_BYTES, READY, TEXT_BEGINS, TEXT_ENDS,
 };
@@ -173,16 +174,27 @@ impl<P: Read + ReadReady + Write, B: Board> Console<'_, '_, P, B> {
         let settings = &self.settings;
         let image = self.model.image;
         let tokenizer = image.tokenizer().ok_or(TextError::NoTokenizer)?;
-        let mut engine = self.model.engine(settings.sampling, settings.seed);
-        let engine = engine.as_mut().map_err(|error| *error)?;
-        let read = answer::read(prompt, &tokenizer, engine, &mut self.port, settings)?;
+        let (mut whole, mut blocks);
+        let mut session = self.model.session()?;
+        let sampler: &mut dyn Sample = if session.has_room_for_logits() {
+            whole = Sampler::new(settings.sampling, settings.seed);
+            &mut whole
+        } else {
+            blocks = BlockSampler::<64>::new(settings.sampling, settings.seed)?;
+            &mut blocks
+        };
+        let session = &mut session;
+        let read = answer::read(prompt, &tokenizer, session, &mut self.port, settings)?;
         let start = self.board.micros();
         let (tokens, end) = match read {
             None => (0, End::Abort),
             Some(token) if image.header().n_class > 0 => {
-                (1, answer::label(token, &image, engine, &mut self.port)?)
+                (1, answer::label(token, session, &mut self.port)?)
             }
-            Some(token) => answer::generate(token, &tokenizer, engine, &mut self.port, settings)?,
+            Some(token) => {
+                let port = &mut self.port;
+                answer::generate(token, &tokenizer, session, sampler, port, settings)?
+            }
         };
         Ok(Answer {
             tokens,

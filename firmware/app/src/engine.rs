@@ -1,10 +1,8 @@
-//! The model at work, with all logits at once where there is room, and in
-//! blocks where there is not.
+//! The model and the memory that it works in.
 
 use core::fmt;
 use kinglet::{
-    Answer, BlockSampler, BlockSession, BufferError, Image, ImageError, NotInBlocks, Sampler,
-    Sampling, Session, UnknownState, UnknownToken,
+    BufferError, Image, ImageError, NotInBlocks, Session, StepError, UnknownByte, UnknownState,
 };
 
 /// Why there is no model to speak with.
@@ -60,9 +58,10 @@ impl<'m> Model<'m> {
         let header = image.header();
         let needed = header.state_bytes() + header.scratch_bytes_in_blocks();
         let found = size_of_val(arena);
-        let state = arena.split_at_mut_checked(header.state_len());
-        let state = state.filter(|(_, rest)| rest.len() >= least_scratch_len(&image));
-        let (state, scratch) = state.ok_or(BootError::Ram { needed, found })?;
+        if found < needed {
+            return Err(BootError::Ram { needed, found });
+        }
+        let (state, scratch) = arena.split_at_mut(header.state_len());
         Ok(Self {
             image,
             state,
@@ -71,91 +70,18 @@ impl<'m> Model<'m> {
     }
 
     /// An empty text.
-    // Not inlined: what it needs of the stack to put the large value together
-    // is free again before the model works.
-    #[inline(never)]
-    pub fn engine(&mut self, settings: Sampling, seed: u64) -> Result<Engine<'m, '_>, TextError> {
-        let has_room = self.scratch.len() >= self.image.header().scratch_len();
-        Ok(if has_room {
-            let session = Session::new(&self.image, self.state, self.scratch)?;
-            Engine::Whole(session, Sampler::new(settings, seed))
-        } else {
-            let session = Session::in_blocks(&self.image, self.state, self.scratch)?;
-            Engine::Blocks(session, BlockSampler::new(settings, seed)?)
-        })
+    pub fn session(&mut self) -> Result<Session<'m, '_>, BufferError> {
+        Session::new(&self.image, self.state, self.scratch)
     }
-}
-
-/// Floats of scratch without which the model cannot work.
-fn least_scratch_len(image: &Image<'_>) -> usize {
-    let header = image.header();
-    header.scratch_len().min(header.scratch_len_in_blocks())
-}
-
-/// A session and who chooses its tokens.
-// There is no heap to put the larger one into, and the stack has room for it.
-#[allow(clippy::large_enum_variant)]
-#[derive(Debug)]
-pub enum Engine<'i, 'b> {
-    Whole(Session<'i, 'b>, Sampler),
-    Blocks(BlockSession<'i, 'b>, BlockSampler),
-}
-
-impl Engine<'_, '_> {
-    /// Starts from a state of the image; returns the token to be read next.
-    pub fn start_from(&mut self, name: &str) -> Result<u32, UnknownState> {
-        match self {
-            Self::Whole(session, _) => session.start_from(name),
-            Self::Blocks(session, _) => session.start_from(name),
-        }
-    }
-
-    /// Reads a token.
-    pub fn feed(&mut self, token: u32) -> Result<(), UnknownToken> {
-        match self {
-            Self::Whole(session, _) => session.feed(&[token]),
-            Self::Blocks(session, _) => session.feed(&[token]),
-        }
-    }
-
-    /// Reads a token and answers with a class.
-    pub fn answer(&mut self, token: u32) -> Result<Answer, UnknownToken> {
-        match self {
-            Self::Whole(session, _) => Ok(Answer::of(session.step(token)?)),
-            Self::Blocks(session, _) => {
-                let mut answer = Answer::new();
-                session.step_in_blocks(token, |first, logits| answer.see(first, logits))?;
-                Ok(answer)
-            }
-        }
-    }
-
-    /// Reads a token and chooses the next.
-    pub fn choose(&mut self, token: u32) -> Result<u32, UnknownToken> {
-        match self {
-            Self::Whole(session, sampler) => session.choose(token, sampler),
-            Self::Blocks(session, sampler) => {
-                session.step_in_blocks(token, |first, logits| sampler.see(first, logits))?;
-                Ok(drawn(sampler))
-            }
-        }
-    }
-}
-
-/// Not inlined: the sorted candidates need not lie on the stack while the
-/// model works.
-#[inline(never)]
-fn drawn(sampler: &mut BlockSampler) -> u32 {
-    sampler.choose()
 }
 
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TextError {
     /// The vocabulary does not have this byte.
-    Byte(kinglet::UnknownByte),
-    /// The model does not have this token.
-    Token(UnknownToken),
+    Byte(UnknownByte),
+    /// The model does not read this token.
+    Step(StepError),
     /// The image has no tokenizer.
     NoTokenizer,
     /// The buffers are too small.
@@ -170,7 +96,7 @@ impl fmt::Display for TextError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Byte(error) => error.fmt(f),
-            Self::Token(error) => error.fmt(f),
+            Self::Step(error) => error.fmt(f),
             Self::Buffer(error) => error.fmt(f),
             Self::Sampler(error) => error.fmt(f),
             Self::State(error) => error.fmt(f),
@@ -179,15 +105,15 @@ impl fmt::Display for TextError {
     }
 }
 
-impl From<kinglet::UnknownByte> for TextError {
-    fn from(error: kinglet::UnknownByte) -> Self {
+impl From<UnknownByte> for TextError {
+    fn from(error: UnknownByte) -> Self {
         Self::Byte(error)
     }
 }
 
-impl From<UnknownToken> for TextError {
-    fn from(error: UnknownToken) -> Self {
-        Self::Token(error)
+impl From<StepError> for TextError {
+    fn from(error: StepError) -> Self {
+        Self::Step(error)
     }
 }
 

@@ -21,7 +21,8 @@ mod tests;
 
 pub use console::converse;
 pub use engine::BootError;
-pub use settings::{Command, Settings, HELP};
+pub use settings::{origin, Command, Settings, HELP};
+pub use stop::{Stop, StopText, STOP_BYTES};
 
 /// What the application needs to know of a board.
 pub trait Board {

@@ -3,7 +3,7 @@
 use crate::kgl_status::{self, *};
 use crate::memory::{disjoint, slice, slice_mut, Out, Span};
 use core::ffi::c_int;
-use kinglet::{Image, Paused, Session};
+use kinglet::{Image, Session, Step};
 
 /// The length of a session.
 pub const KGL_SESSION_WORDS: usize = 32;
@@ -31,7 +31,7 @@ pub(crate) struct Held {
     scratch: *mut f32,
     scratch_len: usize,
     /// How far a step in slices is.
-    pub(crate) step: Paused,
+    pub(crate) step: Step,
 }
 
 const _: () = assert!(size_of::<Held>() <= size_of::<kgl_session>());
@@ -57,7 +57,7 @@ impl Held {
     ///
     /// # Safety
     /// The session is one that `Held::of` has read.
-    pub(crate) unsafe fn note(session: *mut kgl_session, step: Paused) {
+    pub(crate) unsafe fn note(session: *mut kgl_session, step: Step) {
         // SAFETY: memory of a session lies there, which is not shorter and not
         // less aligned than what it holds; a place is computed, not a reference.
         unsafe { (&raw mut (*session.cast::<Self>()).step).write(step) }
@@ -120,6 +120,9 @@ pub unsafe extern "C" fn kgl_session_init(
         // SAFETY: C promises so many bytes, which nobody changes while the
         // session is used.
         let image = Image::new(unsafe { slice(image, image_bytes) }?)?;
+        if scratch_len < image.header().scratch_len() {
+            return Err(KGL_ERROR_SCRATCH);
+        }
         let held = Held {
             mark: MARK,
             image,
@@ -127,7 +130,7 @@ pub unsafe extern "C" fn kgl_session_init(
             state_len,
             scratch,
             scratch_len,
-            step: Paused::IDLE,
+            step: Step::IDLE,
         };
         // SAFETY: C promises both buffers, which do not overlap.
         unsafe { held.session() }?.reset();
@@ -149,7 +152,7 @@ pub unsafe extern "C" fn kgl_reset(session: *mut kgl_session) -> c_int {
         // SAFETY: C promises memory of a session, and its buffers.
         unsafe { Held::of(session)?.session() }?.reset();
         // SAFETY: it has just been read.
-        unsafe { Held::note(session, Paused::IDLE) };
+        unsafe { Held::note(session, Step::IDLE) };
         Ok(())
     };
     kgl_status::of(reset())
@@ -181,7 +184,7 @@ pub unsafe extern "C" fn kgl_start_from(
         // SAFETY: C promises memory of a session, and its buffers.
         let next = unsafe { Held::of(session)?.session() }?.start_from(name)?;
         // SAFETY: it has just been read.
-        unsafe { Held::note(session, Paused::IDLE) };
+        unsafe { Held::note(session, Step::IDLE) };
         place.put(next);
         Ok(())
     };

@@ -4,7 +4,7 @@ use crate::kgl_status::{self, *};
 use crate::memory::Out;
 use crate::session::{kgl_session, Held};
 use core::ffi::c_int;
-use kinglet::SlicedSession;
+use kinglet::{Session, Step};
 
 /// Lets `work` use the session in slices, and notes how far the step is then.
 ///
@@ -12,15 +12,14 @@ use kinglet::SlicedSession;
 /// The session is initialized, or zeros, and its buffers are still there.
 unsafe fn with<T>(
     session: *mut kgl_session,
-    work: impl FnOnce(&mut SlicedSession<'static, '_>) -> Result<T, kgl_status>,
+    work: impl FnOnce(&mut Session<'static, '_>, &mut Step) -> Result<T, kgl_status>,
 ) -> Result<T, kgl_status> {
     // SAFETY: the caller promises memory of a session.
-    let held = unsafe { Held::of(session) }?;
+    let mut held = unsafe { Held::of(session) }?;
     // SAFETY: the caller promises the buffers.
-    let mut sliced = unsafe { held.session() }?.sliced_at(held.step);
-    let result = work(&mut sliced)?;
+    let result = work(&mut unsafe { held.session() }?, &mut held.step)?;
     // SAFETY: it has just been read.
-    unsafe { Held::note(session, sliced.pause()) };
+    unsafe { Held::note(session, held.step) };
     Ok(result)
 }
 
@@ -39,12 +38,15 @@ pub unsafe extern "C" fn kgl_begin(
     token: u32,
     with_logits: c_int,
 ) -> c_int {
-    let begin = |session: &mut SlicedSession<'_, '_>| {
-        let begun = match with_logits {
+    let begin = |session: &mut Session<'_, '_>, step: &mut Step| {
+        if step.is_under_way() {
+            return Err(KGL_ERROR_UNFINISHED);
+        }
+        *step = match with_logits {
             0 => session.begin_feed(token),
             _ => session.begin(token),
-        };
-        Ok(begun?)
+        }?;
+        Ok(())
     };
     // SAFETY: C promises memory of a session, and its buffers.
     kgl_status::of(unsafe { with(session, begin) })
@@ -68,7 +70,7 @@ pub unsafe extern "C" fn kgl_advance(
         // SAFETY: C promises memory for the result, which nobody else uses.
         let place = unsafe { Out::new(more) }?;
         // SAFETY: C promises memory of a session, and its buffers.
-        let more = unsafe { with(session, |session| Ok(session.advance(max_weights))) }?;
+        let more = unsafe { with(session, |session, step| Ok(session.advance(step, max_weights))) }?;
         place.put(c_int::from(more));
         Ok(())
     };
@@ -88,8 +90,8 @@ pub unsafe extern "C" fn kgl_logits(
     let find = || {
         // SAFETY: C promises memory for both results, which nobody else uses.
         let (logits, n_logits) = unsafe { (Out::new(logits)?, Out::new(n_logits)?) };
-        let find = |session: &mut SlicedSession<'_, '_>| {
-            let found = session.logits().ok_or(KGL_ERROR_NO_LOGITS)?;
+        let find = |session: &mut Session<'_, '_>, step: &mut Step| {
+            let (_, found) = session.logits(step).ok_or(KGL_ERROR_NO_LOGITS)?;
             Ok((found.as_mut_ptr(), found.len()))
         };
         // SAFETY: C promises memory of a session, and its buffers.

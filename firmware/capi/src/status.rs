@@ -1,7 +1,7 @@
 //! What functions return.
 
 use core::ffi::{c_char, c_int, CStr};
-use kinglet::{BeginError, BufferError, ImageError, UnknownByte, UnknownState, UnknownToken};
+use kinglet::{BufferError, ImageError, StepError, UnknownByte, UnknownState};
 
 /// What a function returns: 0, or a negative number. Where it is not 0, nothing
 /// has been written through the caller's pointers unless a function says so.
@@ -89,17 +89,11 @@ impl From<BufferError> for kgl_status {
     }
 }
 
-impl From<UnknownToken> for kgl_status {
-    fn from(_: UnknownToken) -> Self {
-        KGL_ERROR_TOKEN
-    }
-}
-
-impl From<BeginError> for kgl_status {
-    fn from(error: BeginError) -> Self {
+impl From<StepError> for kgl_status {
+    fn from(error: StepError) -> Self {
         match error {
-            BeginError::Token(error) => error.into(),
-            _ => KGL_ERROR_UNFINISHED,
+            StepError::UnknownToken(_) => KGL_ERROR_TOKEN,
+            _ => KGL_ERROR_SCRATCH,
         }
     }
 }

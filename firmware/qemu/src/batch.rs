@@ -2,12 +2,10 @@
 
 use crate::generate::{Report, Text, TextError};
 use crate::model::Model;
-use crate::resumed::Resumed;
-use crate::sliced::Sliced;
-use crate::work::{Blocks, Whole, Work};
+use crate::work::{Step, Way, Work};
 use core::fmt::Write;
-use kinglet::Sampling;
-use kinglet_machine::{read_byte, say, stack_bytes};
+use kinglet::{BlockSampler, Sample, Sampler, Sampling};
+use kinglet_board::{read_byte, say, stack_bytes};
 use kinglet_protocol::{Line, Request, BODY_MAX, VERSION};
 
 /// Reads a request behind its first byte, carries it out, answers.
@@ -46,49 +44,46 @@ fn read_request() -> Option<Request> {
 }
 
 fn answer(model: &mut Model, request: &Request) -> Result<(), TextError> {
-    match (request.in_blocks, request.slice_weights, request.resumed) {
-        (false, 0, false) => answer_whole(model, request),
-        (true, 0, false) => answer_in_blocks(model, request),
-        (false, 1.., false) => answer_sliced(model, request),
-        (false, 0, true) => answer_resumed(model, request),
-        _ => Err(TextError::OneWay),
+    let way = Way {
+        in_blocks: request.in_blocks,
+        slice_weights: request.slice_weights,
+        resumed: request.resumed,
+    };
+    let mut work = Work::new(model, way)?;
+    match work.has_room() {
+        true => answer_whole(&mut work, request),
+        false => answer_in_blocks(&mut work, request),
+    }?;
+    if request.slice_weights > 0 {
+        say!("{}", Line::SliceInstructions(work.most));
     }
+    Ok(())
 }
 
 // Not inlined: the stack of one is not that of the other.
 #[inline(never)]
-fn answer_whole(model: &mut Model, request: &Request) -> Result<(), TextError> {
-    let mut work = Whole::new(model, sampling(request), request.seed)?;
-    generate(&mut work, request)
+fn answer_whole(work: &mut Work<'_>, request: &Request) -> Result<(), TextError> {
+    let mut sampler = Sampler::new(sampling(request), request.seed);
+    generate(work, &mut sampler, request)
 }
 
 #[inline(never)]
-fn answer_in_blocks(model: &mut Model, request: &Request) -> Result<(), TextError> {
-    let mut work = Blocks::new(model, sampling(request), request.seed)?;
-    generate(&mut work, request)
+fn answer_in_blocks(work: &mut Work<'_>, request: &Request) -> Result<(), TextError> {
+    let mut sampler: BlockSampler = BlockSampler::new(sampling(request), request.seed)?;
+    generate(work, &mut sampler, request)
 }
 
-#[inline(never)]
-fn answer_sliced(model: &mut Model, request: &Request) -> Result<(), TextError> {
-    let mut work = Sliced::new(model, sampling(request), request)?;
-    generate(&mut work, request)?;
-    say!("{}", Line::SliceInstructions(work.most));
-    Ok(())
-}
-
-#[inline(never)]
-fn answer_resumed(model: &mut Model, request: &Request) -> Result<(), TextError> {
-    let mut work = Resumed::new(model, sampling(request), request.seed)?;
-    generate(&mut work, request)
-}
-
-fn generate(work: &mut dyn Work, request: &Request) -> Result<(), TextError> {
+fn generate(
+    work: &mut Work<'_>,
+    sampler: &mut dyn Sample,
+    request: &Request,
+) -> Result<(), TextError> {
     let report = if request.every_logits {
         Report::Logits
     } else {
         Report::Life
     };
-    let mut text = Text::new(work, report, request.from.as_str())?;
+    let mut text = Text::new(work, sampler, report, request.from.as_str())?;
     read_prompt(&mut text, request.prompt_bytes)?;
     if request.tokens == 0 {
         text.finish()?;
@@ -104,12 +99,11 @@ fn generate(work: &mut dyn Work, request: &Request) -> Result<(), TextError> {
         return answer_label(&mut text, request);
     }
     for position in 0..request.tokens {
-        let chosen = text.choose()?;
+        let (id, Step { hash, instructions }) = text.choose()?;
         if position == 0 && request.every_logits {
             // The logits behind the prompt are those of its last position.
-            say!("{}", Line::Logits(chosen.hash));
+            say!("{}", Line::Logits(hash));
         }
-        let (id, hash, instructions) = (chosen.id, chosen.hash, chosen.instructions);
         say!(
             "{}",
             Line::Token {
@@ -124,21 +118,21 @@ fn generate(work: &mut dyn Work, request: &Request) -> Result<(), TextError> {
 }
 
 /// The label of the prompt, in place of tokens.
-fn answer_label(text: &mut Text<'_>, request: &Request) -> Result<(), TextError> {
+fn answer_label(text: &mut Text<'_, '_>, request: &Request) -> Result<(), TextError> {
     if request.tokens == 0 {
         return Ok(());
     }
-    let answered = text.answer()?;
+    let (answer, Step { hash, instructions }) = text.answer()?;
     if request.every_logits {
-        say!("{}", Line::Logits(answered.hash));
+        say!("{}", Line::Logits(hash));
     }
-    let label = text.label(&answered.answer);
+    let label = text.label(&answer);
     say!(
         "{}",
         Line::Token {
-            id: answered.answer.class,
-            hash: answered.hash,
-            instructions: answered.instructions,
+            id: answer.class,
+            hash,
+            instructions,
             text: label.as_bytes()
         }
     );
@@ -147,7 +141,7 @@ fn answer_label(text: &mut Text<'_>, request: &Request) -> Result<(), TextError>
 
 /// Gives the prompt to the model as it arrives. After an error the rest of it
 /// is still taken from the UART, so that what follows is not mistaken.
-fn read_prompt(text: &mut Text<'_>, bytes: u32) -> Result<(), TextError> {
+fn read_prompt(text: &mut Text<'_, '_>, bytes: u32) -> Result<(), TextError> {
     let mut result = Ok(());
     for _ in 0..bytes {
         let byte = read_byte();

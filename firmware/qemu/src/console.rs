@@ -4,11 +4,10 @@ use crate::batch;
 use crate::generate::{Report, Text, TextError};
 use crate::input::{Input, Typed};
 use crate::model::Model;
-use crate::settings::{Command, Settings, HELP};
-use crate::stop::Stop;
-use crate::work::Whole;
-use kinglet::{Utf8Stream, START_TOKEN};
-use kinglet_machine::{put, say, stack_bytes, write_byte, MACHINE};
+use crate::work::{Way, Work};
+use kinglet::{Sampler, Utf8Stream, START_TOKEN};
+use kinglet_app::{Command, Settings, Stop, HELP};
+use kinglet_board::{put, say, stack_bytes, write_byte, MACHINE};
 use kinglet_protocol::console::{
     shown, End, Speed, Statistics, GREETING, READY, TEXT_BEGINS, TEXT_ENDS, TOKEN_READ,
 };
@@ -58,7 +57,7 @@ fn greet(model: &Model) {
 
 fn quit() -> ! {
     say!();
-    kinglet_machine::exit(0)
+    kinglet_board::exit(0)
 }
 
 fn command_or_slash(model: &mut Model, settings: &mut Settings, input: &mut Input) {
@@ -109,14 +108,16 @@ fn inform(model: &Model) {
 
 /// Reads the rest of a line as it is typed, then answers.
 fn reply(model: &mut Model, settings: &Settings, input: &mut Input, first: Typed) {
-    let mut work = match Whole::new(model, settings.sampling, settings.seed) {
+    let mut sampler = Sampler::new(settings.sampling, settings.seed);
+    let mut work = match Work::new(model, Way::default()) {
         Ok(work) => work,
         Err(error) => {
             input.skip_line();
             return say!("{error}");
         }
     };
-    let mut text = match Text::new(&mut work, Report::Nothing, settings.from.as_str()) {
+    let from = settings.from.as_str();
+    let mut text = match Text::new(&mut work, &mut sampler, Report::Nothing, from) {
         Ok(text) => text,
         Err(error) => {
             input.skip_line();
@@ -151,15 +152,15 @@ fn reply(model: &mut Model, settings: &Settings, input: &mut Input, first: Typed
 
 /// Prints tokens as they come. The token that ends a text ends the answer.
 fn stream(
-    text: &mut Text<'_>,
+    text: &mut Text<'_, '_>,
     settings: &Settings,
     input: &mut Input,
 ) -> Result<Statistics, TextError> {
     text.end_prompt()?;
     if text.has_labels() {
-        let answered = text.answer()?;
-        put!("{}", text.label(&answered.answer));
-        return Ok(statistics(1, answered.instructions, End::Text));
+        let (answer, step) = text.answer()?;
+        put!("{}", text.label(&answer));
+        return Ok(statistics(1, step.instructions, End::Text));
     }
     let mut utf8 = Utf8Stream::new();
     let mut stop = Stop::new(&settings.stop);
@@ -172,12 +173,12 @@ fn stream(
         if input.is_aborted() {
             break End::Abort;
         }
-        let chosen = text.choose()?;
-        if chosen.id == START_TOKEN {
+        let (id, step) = text.choose()?;
+        if id == START_TOKEN {
             break End::Text;
         }
-        (tokens, instructions) = (tokens + 1, instructions + chosen.instructions);
-        let decoded = text.decode(chosen.id);
+        (tokens, instructions) = (tokens + 1, instructions + step.instructions);
+        let decoded = text.decode(id);
         let mut bytes = decoded.iter();
         if bytes.any(|&byte| stop.push(byte, &mut put)) {
             break End::Stop;

@@ -1,12 +1,12 @@
 //! From prompt to tokens, with the instructions that each of them costs.
 
-use crate::resumed::Failure;
-use crate::settings::origin;
-use crate::work::{Answered, Work};
+use crate::flash::Failure;
+use kinglet_app::origin;
+use crate::work::{Step, Work};
 use core::fmt::Write;
 use kinglet::{
-    Answer, BufferError, Encoder, NotInBlocks, TokenText, UnknownByte, UnknownState, UnknownToken,
-    START_TOKEN,
+    Answer, BufferError, Encoder, NotInBlocks, Sample, StepError, TokenText, UnknownByte,
+    UnknownState, START_TOKEN,
 };
 use kinglet_machine::say;
 use kinglet_protocol::Line;
@@ -21,8 +21,8 @@ const SIGN_OF_LIFE: u64 = 500_000_000;
 pub enum TextError {
     /// The vocabulary does not have this byte.
     Byte(UnknownByte),
-    /// The model does not have this token.
-    Token(UnknownToken),
+    /// The model does not read this token.
+    Step(StepError),
     /// The image has no tokenizer.
     NoTokenizer,
     /// The buffers are too small.
@@ -33,20 +33,17 @@ pub enum TextError {
     State(UnknownState),
     /// A snapshot could not be saved or restored.
     Snapshot(Failure),
-    /// A request has two of: in blocks, in slices, from snapshots.
-    OneWay,
 }
 
 impl core::fmt::Display for TextError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::Byte(error) => error.fmt(f),
-            Self::Token(error) => error.fmt(f),
+            Self::Step(error) => error.fmt(f),
             Self::Buffer(error) => error.fmt(f),
             Self::Sampler(error) => error.fmt(f),
             Self::State(error) => error.fmt(f),
             Self::Snapshot(error) => error.fmt(f),
-            Self::OneWay => f.write_str("blocks, slices and snapshots exclude each other"),
             Self::NoTokenizer => f.write_str("the image has no tokenizer that reads a prompt"),
         }
     }
@@ -58,9 +55,9 @@ impl From<UnknownByte> for TextError {
     }
 }
 
-impl From<UnknownToken> for TextError {
-    fn from(error: UnknownToken) -> Self {
-        Self::Token(error)
+impl From<StepError> for TextError {
+    fn from(error: StepError) -> Self {
+        Self::Step(error)
     }
 }
 
@@ -100,22 +97,13 @@ pub enum Report {
     Logits,
 }
 
-/// A token, and how it came about.
-pub struct Chosen {
-    /// Its id.
-    pub id: u32,
-    /// The hash of the logits that it was chosen from.
-    pub hash: u64,
-    /// Instructions of the step and of choosing, without the hash.
-    pub instructions: u64,
-}
-
 /// A text at work: prompt first, then tokens.
 ///
 /// It stays one token behind its input: the last token of a prompt is where
 /// generating begins, and only who reads on knows which one is the last.
-pub struct Text<'s> {
-    work: &'s mut dyn Work,
+pub struct Text<'s, 'b> {
+    work: &'s mut Work<'b>,
+    sampler: &'s mut dyn Sample,
     report: Report,
     /// What has been typed and is not a token yet; `None` without a tokenizer.
     encoder: Option<Encoder<'static>>,
@@ -128,13 +116,19 @@ pub struct Text<'s> {
     signs_of_life: u64,
 }
 
-impl<'s> Text<'s> {
+impl<'s, 'b> Text<'s, 'b> {
     /// A text that goes on from `from`, see [`origin`].
-    pub fn new(work: &'s mut dyn Work, report: Report, from: &str) -> Result<Self, UnknownState> {
+    pub fn new(
+        work: &'s mut Work<'b>,
+        sampler: &'s mut dyn Sample,
+        report: Report,
+        from: &str,
+    ) -> Result<Self, UnknownState> {
         let last = origin(from, |name| work.start_from(name))?;
         Ok(Self {
             encoder: work.image().tokenizer().map(Encoder::new),
             work,
+            sampler,
             report,
             last,
             tokens: u32::from(last.is_some()),
@@ -187,9 +181,9 @@ impl<'s> Text<'s> {
 
     fn read(&mut self, token: u32) -> Result<(), TextError> {
         if self.report == Report::Logits {
-            let (hash, instructions) = self.work.hash(token)?;
-            self.instructions += instructions;
-            say!("{}", Line::Logits(hash));
+            let step = self.work.step(token, &mut |_, _| {})?;
+            self.instructions += step.instructions;
+            say!("{}", Line::Logits(step.hash));
         } else {
             self.instructions += self.work.feed(token)?;
         }
@@ -206,14 +200,15 @@ impl<'s> Text<'s> {
     }
 
     /// Generates a token. Behind a prompt, see [`Text::end_prompt`].
-    pub fn choose(&mut self) -> Result<Chosen, TextError> {
-        let chosen = self.work.choose(self.last.unwrap_or(START_TOKEN))?;
-        self.last = Some(chosen.id);
-        Ok(chosen)
+    pub fn choose(&mut self) -> Result<(u32, Step), TextError> {
+        let last = self.last.unwrap_or(START_TOKEN);
+        let (id, step) = self.work.choose(last, self.sampler)?;
+        self.last = Some(id);
+        Ok((id, step))
     }
 
     /// Answers with a class. Behind a prompt, see [`Text::end_prompt`].
-    pub fn answer(&mut self) -> Result<Answered, TextError> {
+    pub fn answer(&mut self) -> Result<(Answer, Step), TextError> {
         self.work.answer(self.last.take().unwrap_or(START_TOKEN))
     }
 

@@ -11,18 +11,10 @@
 mod batch;
 mod console;
 mod entry;
+mod flash;
 mod generate;
 mod input;
 mod model;
-mod resumed;
-// The source and not the crate: linked in, the application's copies of the
-// library's generic functions change what the compiler inlines here, and a
-// token takes 1 % more instructions.
-#[path = "../../app/src/settings.rs"]
-mod settings;
-mod sliced;
-#[path = "../../app/src/stop.rs"]
-mod stop;
 mod work;
 
 use kinglet::{BufferError, ImageError, Session};

@@ -1,7 +1,7 @@
 //! A model at work on the workstation.
 
 use crate::reference::{Reference, ReferenceState};
-use kinglet::{Image, Session, UnknownToken};
+use kinglet::{Image, Session, StepError};
 
 /// A model at work, with a state of its own.
 #[derive(Clone, Debug)]
@@ -50,7 +50,7 @@ impl Runner<'_> {
     ///
     /// # Errors
     /// A token id that the vocabulary does not have.
-    pub fn feed(&mut self, tokens: &[u32]) -> Result<(), UnknownToken> {
+    pub fn feed(&mut self, tokens: &[u32]) -> Result<(), StepError> {
         match self {
             Self::Image {
                 image,
@@ -72,7 +72,7 @@ impl Runner<'_> {
     ///
     /// # Errors
     /// A token id that the vocabulary does not have.
-    pub fn step(&mut self, token: u32) -> Result<&mut [f32], UnknownToken> {
+    pub fn step(&mut self, token: u32) -> Result<&mut [f32], StepError> {
         match self {
             Self::Image {
                 image,
@@ -93,10 +93,10 @@ impl Runner<'_> {
     }
 }
 
-fn check(reference: &Reference, token: u32) -> Result<(), UnknownToken> {
+fn check(reference: &Reference, token: u32) -> Result<(), StepError> {
     if (token as usize) < reference.dimensions().vocab {
         Ok(())
     } else {
-        Err(UnknownToken(token))
+        Err(StepError::UnknownToken(token))
     }
 }

@@ -4,7 +4,7 @@ use crate::entry::heap_used;
 use alloc::vec::Vec;
 use core::fmt;
 use kinglet::{
-    Answer, BufferError, Image, ImageError, Sampler, Sampling, Session, UnknownByte, UnknownToken,
+    Answer, BufferError, Image, ImageError, Sampler, Sampling, Session, StepError, UnknownByte,
     START_TOKEN,
 };
 use kinglet_machine::{put, say, write_byte};
@@ -27,7 +27,7 @@ pub enum Refusal {
     /// The library refuses a buffer.
     Buffer(BufferError),
     /// The library refuses a token.
-    Token(UnknownToken),
+    Step(StepError),
 }
 
 impl fmt::Display for Refusal {
@@ -42,7 +42,7 @@ impl fmt::Display for Refusal {
             Self::NoTokenizer => f.write_str("the image has no tokenizer that reads a prompt"),
             Self::Byte(error) => error.fmt(f),
             Self::Buffer(error) => error.fmt(f),
-            Self::Token(error) => error.fmt(f),
+            Self::Step(error) => error.fmt(f),
         }
     }
 }
@@ -56,7 +56,7 @@ macro_rules! refusals {
         }
     )*};
 }
-refusals!(ImageError => Image, BufferError => Buffer, UnknownByte => Byte, UnknownToken => Token);
+refusals!(ImageError => Image, BufferError => Buffer, UnknownByte => Byte, StepError => Step);
 
 /// What an answer took of the heap.
 pub struct Heap {

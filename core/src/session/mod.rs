@@ -1,0 +1,345 @@
+//! Running a model: one token in, the logits of the next one out.
+
+mod step;
+
+pub use step::Step;
+
+use crate::embedding::read_row;
+use crate::image::Dim::{Embd, Output, Vocab};
+use crate::image::{Image, Matrix, BLOCK_ROWS};
+use crate::arch::{Executor, Prepared, Serial};
+use crate::arch::layer_norm;
+use crate::number::abs_max;
+use crate::pace::Whole;
+use crate::scratch::{split, Work};
+use crate::versions::{layer, reset};
+#[cfg(doc)]
+use crate::Header;
+
+/// A buffer passed to [`Session::new`] is too short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum BufferError {
+    /// The state buffer needs this many floats: [`Header::state_len`].
+    State(usize),
+    /// The scratch buffer needs at least this many floats:
+    /// [`Header::scratch_len_in_blocks`].
+    Scratch(usize),
+}
+
+impl core::fmt::Display for BufferError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let (name, len) = match self {
+            Self::State(len) => ("state", len),
+            Self::Scratch(len) => ("scratch", len),
+        };
+        write!(f, "the {name} buffer must hold {len} floats")
+    }
+}
+
+impl core::error::Error for BufferError {}
+
+/// Why a session does not read a token. State and sampler are then unchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
+pub enum StepError {
+    /// The model's vocabulary does not have this token id.
+    UnknownToken(u32),
+    /// All logits are asked for at once, and the scratch has no room for them:
+    /// it needs [`Header::scratch_len`] floats.
+    NoRoom,
+}
+
+impl core::fmt::Display for StepError {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::UnknownToken(token) => write!(f, "token {token} is not in the vocabulary"),
+            Self::NoRoom => f.write_str("the scratch has no room for all logits"),
+        }
+    }
+}
+
+impl core::error::Error for StepError {}
+
+/// The image has no state of this name.
+#[cfg(feature = "states")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct UnknownState;
+
+#[cfg(feature = "states")]
+impl core::fmt::Display for UnknownState {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("the image has no state of this name")
+    }
+}
+
+#[cfg(feature = "states")]
+impl core::error::Error for UnknownState {}
+
+/// Who chooses a token from logits that are seen block by block.
+pub trait Sample {
+    /// Whether it must see all logits as one block.
+    fn wants_all(&self) -> bool;
+
+    /// Sees the next block of logits: those from token `first` on. They may
+    /// be changed. The blocks of a step come in order, each once.
+    fn see(&mut self, first: u32, logits: &mut [f32]);
+
+    /// Chooses a token from the blocks seen since the last choice, and
+    /// remembers it.
+    ///
+    /// Of equal logits the lowest id wins; NaN never wins. Without logits
+    /// the answer is 0.
+    fn choose(&mut self) -> u32;
+}
+
+/// A model at work: the image, and the two buffers it runs in.
+///
+/// The state is all that the model remembers. It never grows: the millionth
+/// token costs what the first one did.
+///
+/// Where the scratch has room for all logits, [`Session::step`] returns them.
+/// Where it has not, they are computed in blocks of rows and seen once, with
+/// [`Session::step_in_blocks`]: then RAM does not grow with the vocabulary.
+/// Logits and tokens are the same, to the bit, and so is the work.
+pub struct Session<'i, 'b> {
+    image: Image<'i>,
+    state: &'b mut [f32],
+    /// The quantized vector of a product.
+    quantized: &'b mut [u32],
+    /// The rest of the scratch: [`Work`] while the layers run, the logits after.
+    work: &'b mut [f32],
+    executor: &'b dyn Executor,
+}
+
+impl core::fmt::Debug for Session<'_, '_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let header = self.image.header();
+        f.debug_tuple("Session").field(header).finish()
+    }
+}
+
+impl<'i, 'b> Session<'i, 'b> {
+    /// Takes the buffers and starts with an empty text.
+    ///
+    /// `state` needs [`Header::state_len`] floats and `scratch`
+    /// [`Header::scratch_len`], or [`Header::scratch_len_in_blocks`] where the
+    /// logits are seen block by block. Both may be longer. What they hold
+    /// before does not matter.
+    ///
+    /// # Errors
+    /// [`BufferError`] names the buffer that is too short.
+    pub fn new(
+        image: &Image<'i>,
+        state: &'b mut [f32],
+        scratch: &'b mut [f32],
+    ) -> Result<Self, BufferError> {
+        let mut session = Self::resume(image, state, scratch)?;
+        session.reset();
+        Ok(session)
+    }
+
+    /// Takes the buffers and goes on from what `state` holds: the state that
+    /// an earlier session of the same image left there, or a copy of it.
+    ///
+    /// # Errors
+    /// As [`Session::new`].
+    pub fn resume(
+        image: &Image<'i>,
+        state: &'b mut [f32],
+        scratch: &'b mut [f32],
+    ) -> Result<Self, BufferError> {
+        let header = image.header();
+        let state_len = header.state_len();
+        let state = state
+            .get_mut(..state_len)
+            .ok_or(BufferError::State(state_len))?;
+        let (quantized, work) = split(header, scratch);
+        if work.len() < header.work_len() {
+            return Err(BufferError::Scratch(header.scratch_len_in_blocks()));
+        }
+        Ok(Self {
+            image: *image,
+            state,
+            quantized,
+            work,
+            executor: &Serial,
+        })
+    }
+
+    /// The same session, its products computed by `executor`.
+    pub fn with_executor(self, executor: &'b dyn Executor) -> Self {
+        Self { executor, ..self }
+    }
+
+    /// The model.
+    pub fn image(&self) -> &Image<'i> {
+        &self.image
+    }
+
+    /// What the model remembers, [`Header::state_len`] floats: a copy of it
+    /// can be gone on from, with [`Session::resume`]. While a [`Step`] is
+    /// under way it is that of no text.
+    pub fn state(&self) -> &[f32] {
+        self.state
+    }
+
+    /// Forgets everything: the state becomes that of an empty text.
+    pub fn reset(&mut self) {
+        let header = self.image.header();
+        let states = self.state.chunks_exact_mut(header.layer_state_len().max(1));
+        states.for_each(|state| reset(header, state));
+    }
+
+    /// Forgets everything and starts from a named state of the image, a text
+    /// that was read before. Returns the last token of that text, which is
+    /// to be read next: it has not been, so that its step gives logits.
+    ///
+    /// # Errors
+    /// [`UnknownState`]; the state is then unchanged.
+    #[cfg(feature = "states")]
+    pub fn start_from(&mut self, name: &str) -> Result<u32, UnknownState> {
+        let named = self.image.state_named(name).ok_or(UnknownState)?;
+        crate::number::copy(named.words, self.state);
+        Ok(named.next_token)
+    }
+
+    /// Reads tokens without asking for what comes next: a prompt, all but
+    /// its last token. Skips the head, a good part of a step's work.
+    ///
+    /// # Errors
+    /// [`StepError::UnknownToken`]; the tokens before it have been read.
+    pub fn feed(&mut self, tokens: &[u32]) -> Result<(), StepError> {
+        tokens.iter().try_for_each(|&token| self.read(token))
+    }
+
+    /// Reads one token and returns the logits `[V]` of the next.
+    ///
+    /// The logits lie in the scratch: they may be changed in place (a
+    /// sampler does) and are gone with the next call.
+    ///
+    /// # Errors
+    /// [`StepError`].
+    pub fn step(&mut self, token: u32) -> Result<&mut [f32], StepError> {
+        self.check_room()?;
+        self.read(token)?;
+        let Head {
+            matrix,
+            prepared,
+            out,
+            executor,
+        } = self.head();
+        executor.matvec(&matrix, &prepared, out);
+        Ok(out.get_mut(..matrix.rows).unwrap_or_default())
+    }
+
+    /// Reads one token and shows the logits of the next to `see`, block by
+    /// block, each with the id of its first token; as one block where the
+    /// scratch has room for all. They may be changed.
+    ///
+    /// # Errors
+    /// [`StepError::UnknownToken`]; nothing is shown then.
+    pub fn step_in_blocks(
+        &mut self,
+        token: u32,
+        see: &mut dyn FnMut(u32, &mut [f32]),
+    ) -> Result<(), StepError> {
+        self.read(token)?;
+        let Head {
+            matrix,
+            prepared,
+            out,
+            executor,
+        } = self.head();
+        let (mut first, mut rest) = (0, matrix);
+        while rest.rows > 0 {
+            let (block, after) = rest.split_at_block(out.len() / BLOCK_ROWS);
+            executor.matvec(&block, &prepared, out);
+            see(first, out.get_mut(..block.rows).unwrap_or_default());
+            first += block.rows as u32;
+            rest = after;
+        }
+        Ok(())
+    }
+
+    /// Reads one token and chooses the next.
+    ///
+    /// # Errors
+    /// [`StepError`].
+    pub fn choose(&mut self, token: u32, sampler: &mut dyn Sample) -> Result<u32, StepError> {
+        if sampler.wants_all() {
+            self.check_room()?;
+        }
+        self.step_in_blocks(token, &mut |first, logits| sampler.see(first, logits))?;
+        Ok(sampler.choose())
+    }
+
+    /// Whether the scratch has room for all logits; else they are seen in
+    /// blocks.
+    pub fn has_room_for_logits(&self) -> bool {
+        self.work.len() >= self.image.header().logits_len()
+    }
+
+    fn check_room(&self) -> Result<(), StepError> {
+        match self.has_room_for_logits() {
+            true => Ok(()),
+            false => Err(StepError::NoRoom),
+        }
+    }
+
+    #[inline]
+    fn check(&self, token: u32) -> Result<(), StepError> {
+        match token < self.image.header().n_vocab {
+            true => Ok(()),
+            false => Err(StepError::UnknownToken(token)),
+        }
+    }
+
+    /// Embedding and layers; leaves the residual stream in the scratch.
+    fn read(&mut self, token: u32) -> Result<(), StepError> {
+        self.check(token)?;
+        let header = self.image.header();
+        let mut work = Work::split(header, self.quantized, self.work);
+        // The layers follow the embedding, each other, and take all their parts.
+        let mut parts = self.image.before_layers();
+        read_row(&parts.table(Vocab, Embd), token as usize, work.x);
+        let states = self.state.chunks_exact_mut(header.layer_state_len().max(1));
+        let mut whole = Whole(self.executor);
+        for (index, state) in (0..).zip(states) {
+            let Ok(()) = layer(header, index, &mut parts, state, &mut work, &mut whole);
+        }
+        Ok(())
+    }
+
+    /// Applies the output norm to what the layers left in the scratch.
+    #[inline]
+    fn head(&mut self) -> Head<'i, '_> {
+        let header = self.image.header();
+        let Work {
+            x, tmp, product, ..
+        } = Work::split(header, self.quantized, self.work);
+        let mut parts = self.image.after_layers();
+        layer_norm(x, parts.half(Embd), parts.half(Embd), tmp);
+        let matrix = parts.head(Output, Embd);
+        Head {
+            prepared: product.prepared(tmp, abs_max(tmp), &matrix),
+            matrix,
+            out: self.work,
+            executor: self.executor,
+        }
+    }
+}
+
+/// The last product of a step, about to be computed.
+struct Head<'i, 's> {
+    /// `[V, C]`.
+    matrix: Matrix<'i>,
+    /// The normalized residual stream `[C]`.
+    prepared: Prepared<'s>,
+    /// The working vectors, which are done with: the logits take their place.
+    out: &'s mut [f32],
+    executor: &'s dyn Executor,
+}

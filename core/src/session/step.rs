@@ -1,0 +1,209 @@
+//! A step in slices, for programs that must not be away for a whole token.
+
+use super::{Session, StepError};
+use crate::embedding::read_row;
+use crate::image::Dim::{Embd, Output, Vocab};
+use crate::arch::layer_norm;
+use crate::number::abs_max;
+use crate::pace::{Position, Slice};
+use crate::scratch::{Product, Work};
+use crate::versions::layer;
+
+/// How far a step in slices is: between two of them an interrupt handler
+/// returns, or a task lets others run.
+///
+/// What else lies between slices is in the session's buffers, so a step can be
+/// kept in a `static`, across an `await` or in a program in C. Logits are those
+/// of [`Session::step`], to the bit, whatever the slices. Until the step is at
+/// its end, image, state and scratch belong to it: what else is read meanwhile
+/// makes its numbers ones without a meaning.
+///
+/// A slice is rows of one product: as many as have `max_weights` weights
+/// together, and four at least. Or it is the quantization of one vector, the
+/// step of the matrix state of one head, or another element-wise part; of the
+/// dearest ones, `max_weights / 256` channels, four at least.
+/// `docs/performance.md` says what slices take.
+///
+/// ```
+#[doc = concat!("# let bytes = kinglet::include_image!(\"", env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny.kgl\");")]
+/// # async fn yield_now() {}
+/// use kinglet::{Image, Sample, Sampler, Sampling, Session};
+///
+/// async fn talk(mut session: Session<'_, '_>, mut token: u32) {
+///     let mut sampler = Sampler::new(Sampling::greedy(), 0);
+///     for _ in 0..20 {
+///         let mut step = session.begin(token).expect("a token of the model");
+///         while step.is_under_way() {
+///             session.advance(&mut step, 4096);
+///             // Once, where the scratch has room for all; else now and then.
+///             if let Some((first, logits)) = session.logits(&step) {
+///                 sampler.see(first, logits);
+///             }
+///             yield_now().await; // such as embassy_futures::yield_now
+///         }
+///         token = sampler.choose();
+///     }
+/// }
+/// # let image = Image::new(bytes).unwrap();
+/// # let mut state = vec![0.0; image.header().state_len()];
+/// # let mut scratch = vec![0.0; image.header().scratch_len()];
+/// # let session = Session::new(&image, &mut state, &mut scratch).unwrap();
+/// # let mut task = std::pin::pin!(talk(session, 0));
+/// # let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+/// # assert!(task.as_mut().poll(&mut context).is_ready());
+/// # use std::future::Future;
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    stage: Stage,
+    /// Where the parts of the layer, or of the head, begin: bytes.
+    at: usize,
+    /// Which part of it is next.
+    position: Position,
+    /// Whether the logits are asked for.
+    with_logits: bool,
+    /// The logits that lie in the scratch: the id of the first, and how many.
+    first: u32,
+    rows: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    /// No step is under way.
+    Idle,
+    /// In the layer of this index.
+    Layer(u32),
+    /// In the head.
+    Head,
+}
+
+impl Step {
+    /// No step is under way, and there are no logits.
+    pub const IDLE: Self = Self {
+        stage: Stage::Idle,
+        at: 0,
+        position: Position::START,
+        with_logits: false,
+        first: 0,
+        rows: 0,
+    };
+
+    /// Whether the step has begun and is not at its end.
+    pub fn is_under_way(&self) -> bool {
+        !matches!(self.stage, Stage::Idle)
+    }
+}
+
+impl Session<'_, '_> {
+    /// Begins to read a token and to compute the logits of the next, in
+    /// slices: call [`Session::advance`] until it returns false.
+    ///
+    /// # Errors
+    /// [`StepError::UnknownToken`].
+    pub fn begin(&mut self, token: u32) -> Result<Step, StepError> {
+        self.begin_step(token, true)
+    }
+
+    /// Begins to read a token without asking for what comes next, as
+    /// [`Session::feed`].
+    ///
+    /// # Errors
+    /// [`StepError::UnknownToken`].
+    pub fn begin_feed(&mut self, token: u32) -> Result<Step, StepError> {
+        self.begin_step(token, false)
+    }
+
+    /// Takes a slice of a step of this session. Returns whether there is more
+    /// to do.
+    pub fn advance(&mut self, step: &mut Step, max_weights: usize) -> bool {
+        step.rows = 0;
+        match step.stage {
+            Stage::Idle => {}
+            Stage::Layer(index) => self.layer_slice(step, index, max_weights),
+            Stage::Head => self.head_slice(step, max_weights),
+        }
+        step.is_under_way()
+    }
+
+    /// The logits that a step of [`Session::begin`] has left in the scratch,
+    /// and the id of the first. They may be changed in place.
+    ///
+    /// Where the scratch has room for all `[V]`, they are there at the end of
+    /// the step; where it has not, after each slice those that it computed.
+    pub fn logits(&mut self, step: &Step) -> Option<(u32, &mut [f32])> {
+        let logits = self.work.get_mut(..step.rows as usize)?;
+        (step.rows > 0).then_some((step.first, logits))
+    }
+
+    fn begin_step(&mut self, token: u32, with_logits: bool) -> Result<Step, StepError> {
+        self.check(token)?;
+        let header = self.image.header();
+        let mut parts = self.image.before_layers();
+        let table = parts.table(Vocab, Embd);
+        let work = Work::split(header, self.quantized, self.work);
+        read_row(&table, token as usize, work.x);
+        Ok(Step {
+            stage: Stage::Layer(0),
+            at: self.image.offset_of(&parts),
+            with_logits,
+            ..Step::IDLE
+        })
+    }
+
+    /// The next part of a layer; goes on to the next layer or to the head.
+    fn layer_slice(&mut self, step: &mut Step, index: u32, max_weights: usize) {
+        let header = self.image.header();
+        let mut states = self.state.chunks_exact_mut(header.layer_state_len().max(1));
+        let Some(state) = states.nth(index as usize) else {
+            // It is a step of another model.
+            *step = Step::IDLE;
+            return;
+        };
+        let mut work = Work::split(header, self.quantized, self.work);
+        let mut parts = self.image.parts_from(step.at);
+        let mut slice = Slice::new(&mut step.position, self.executor, max_weights);
+        if layer(header, index, &mut parts, state, &mut work, &mut slice).is_err() {
+            return;
+        }
+        step.at = self.image.offset_of(&parts);
+        step.position = Position::START;
+        step.stage = match (index + 1 < header.n_layer, step.with_logits) {
+            (true, _) => Stage::Layer(index + 1),
+            (false, true) => Stage::Head,
+            (false, false) => Stage::Idle,
+        };
+    }
+
+    /// The next rows of the head, after its vector. All logits have a place of
+    /// their own where there is room; else the rows are in front.
+    fn head_slice(&mut self, step: &mut Step, max_weights: usize) {
+        let has_room = self.has_room_for_logits();
+        let mut parts = self.image.parts_from(step.at);
+        let affine = [parts.half(Embd), parts.half(Embd)];
+        let matrix = parts.head(Output, Embd);
+        let position = &mut step.position;
+        if position.is_start() {
+            let Work {
+                x,
+                tmp,
+                mut product,
+                ..
+            } = Work::split(self.image.header(), self.quantized, self.work);
+            layer_norm(x, affine[0], affine[1], tmp);
+            position.prepare(&mut product, &matrix, tmp, abs_max(tmp));
+            return;
+        }
+        let product = Product::new(self.quantized);
+        let place = if has_room { position.rows_done() } else { 0 };
+        let out = self.work.get_mut(place..).unwrap_or_default();
+        let (rows, more) = position.rows(&product, &matrix, max_weights, self.executor, out);
+        if !more {
+            step.stage = Stage::Idle;
+        }
+        if !has_room {
+            (step.first, step.rows) = (rows.start as u32, rows.len() as u32);
+        } else if !more {
+            (step.first, step.rows) = (0, matrix.rows as u32);
+        }
+    }
+}
