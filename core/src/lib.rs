@@ -57,7 +57,6 @@ compile_error!("choose at least one RWKV version: one of the features v4, v5, v6
 #[allow(unused_extern_crates)]
 extern crate std;
 
-mod answer;
 pub mod arch;
 mod channel_mix;
 mod embedding;
@@ -69,14 +68,11 @@ pub mod number;
 mod pace;
 mod pieces;
 mod random;
-mod sample;
 mod scratch;
 mod session;
 #[cfg(feature = "snapshot")]
 pub mod snapshot;
-mod surprise;
-pub mod tokenizer;
-mod utf8;
+mod text;
 #[cfg(feature = "v4")]
 mod v4;
 #[cfg(feature = "v5")]
@@ -87,17 +83,12 @@ mod v6;
 mod v7;
 mod versions;
 
-pub use answer::Answer;
 pub use image::{Header, Image, ImageError};
 pub use random::Pcg32;
-pub use sample::{BlockSampler, NotInBlocks, Sampler, Sampling};
 #[cfg(feature = "states")]
 pub use session::UnknownState;
 pub use session::{BufferError, Sample, Session, Step, StepError};
-pub use surprise::bits;
-pub use tokenizer::{Encoder, TokenText, Tokenizer, UnknownByte};
-pub use utf8::{Utf8Chunk, Utf8Stream};
-
-/// The token that a text begins with where the prompt is empty: 0, which
-/// ends a text in published vocabularies.
-pub const START_TOKEN: u32 = 0;
+pub use text::{
+    bits, tokenizer, Answer, BlockSampler, Encoder, NotInBlocks, Sampler, Sampling, TokenText,
+    Tokenizer, UnknownByte, Utf8Chunk, Utf8Stream, START_TOKEN,
+};
