@@ -17,7 +17,7 @@
 //!
 //! # Example
 //! ```
-//! use kinglet::{Image, Sampler, Sampling, Session, Utf8Stream};
+//! use kinglet::{Image, Sampler, Sampling, Session, Text};
 #![doc = concat!("let bytes = kinglet::include_image!(\"", env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny.kgl\");")]
 //!
 //! let image = Image::new(bytes)?;
@@ -26,22 +26,17 @@
 //! let mut state = vec![0.0; image.header().state_len()];
 //! let mut scratch = vec![0.0; image.header().scratch_len()];
 //! let mut session = Session::new(&image, &mut state, &mut scratch)?;
+//! let mut sampler = Sampler::new(Sampling::greedy(), 0);
 //!
-//! let tokenizer = image.tokenizer().expect("the image has a tokenizer");
-//! for token in tokenizer.encode(b"Once upon a tim") {
+//! let mut text = Text::new(&image, 20)?;
+//! for token in text.prompt(b"Once upon a time") {
 //!     session.feed(&[token?])?;
 //! }
-//! let mut sampler = Sampler::new(Sampling::greedy(), 0);
-//! let mut text = Utf8Stream::new();
-//! let mut token = u32::from(b'e');
-//! for _ in 0..20 {
-//!     let logits = session.step(token)?;
-//!     token = sampler.sample(logits);
-//!     for byte in tokenizer.decode(token).iter() {
-//!         print!("{}", text.push(*byte));
-//!     }
+//! while text.end().is_none() {
+//!     let token = session.choose(text.token(), &mut sampler)?;
+//!     text.push(token, |piece| print!("{piece}"));
 //! }
-//! # Ok::<(), Box<dyn core::error::Error>>(())
+//! # Ok::<(), kinglet::Error>(())
 //! ```
 #![no_std]
 #![deny(missing_docs, unsafe_op_in_unsafe_fn)]
@@ -88,7 +83,9 @@ pub use random::Pcg32;
 #[cfg(feature = "states")]
 pub use session::UnknownState;
 pub use session::{BufferError, Sample, Session, Step, StepError};
+#[cfg(feature = "metadata")]
+pub use text::Label;
 pub use text::{
-    bits, tokenizer, Answer, BlockSampler, Encoder, NotInBlocks, Sampler, Sampling, TokenText,
-    Tokenizer, UnknownByte, Utf8Chunk, Utf8Stream, START_TOKEN,
+    bits, tokenizer, Answer, Encoder, End, Error, Prompt, Sampler, Sampling, Text, TokenText,
+    Tokenizer, UnknownByte, Utf8Chunk, Utf8Stream, Writer, START_TOKEN,
 };

@@ -1,7 +1,7 @@
 //! A session in blocks computes and draws what the ordinary one does.
 
 use kinglet::hash::{logits_hash, LogitsHash};
-use kinglet::{BlockSampler, BufferError, Image, Sampler, Sampling, Session, StepError};
+use kinglet::{BufferError, Image, Sampler, Sampling, Session, StepError};
 
 static TINY: &[u8] =
     kinglet::include_image!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny.kgl"));
@@ -44,7 +44,7 @@ fn three_hundred_tokens_are_the_same() {
             vec![f32::NAN; header.scratch_len_in_blocks()],
         );
         let mut blocks = Session::new(&image, &mut state, &mut scratch).unwrap();
-        let mut block_sampler = BlockSampler::<64>::new(settings, 3).unwrap();
+        let mut block_sampler = Sampler::<64>::with_room(settings, 3);
         let mut token = u32::from(b'a');
         for position in 0..300 {
             let next = whole.choose(token, &mut sampler).unwrap();
@@ -99,7 +99,7 @@ fn a_sampler_for_blocks_works_on_an_ordinary_session() {
         session.reset();
         session.feed(b"Once".map(u32::from).as_slice()).unwrap();
         let mut sampler = Sampler::new(SETTINGS[4], 9);
-        let mut block_sampler = BlockSampler::<40>::new(SETTINGS[4], 9).unwrap();
+        let mut block_sampler = Sampler::<40>::with_room(SETTINGS[4], 9);
         let mut token = 32;
         (0..50)
             .map(|_| {
@@ -124,7 +124,7 @@ fn errors_are_those_of_the_ordinary_session() {
     let short = Session::new(&image, &mut state, &mut scratch[1..]);
     assert_eq!(short.unwrap_err(), BufferError::Scratch(len));
     let mut session = Session::new(&image, &mut state, &mut scratch).unwrap();
-    let mut sampler = BlockSampler::<1>::new(Sampling::greedy(), 0).unwrap();
+    let mut sampler = Sampler::new(Sampling::greedy(), 0);
     assert_eq!(
         session.choose(1 << 20, &mut sampler),
         Err(StepError::UnknownToken(1 << 20))

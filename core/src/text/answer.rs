@@ -1,11 +1,12 @@
 //! The answer of a model of labels: the likeliest class and how likely it is.
 
 use crate::arch::exp;
+use crate::Sample;
 
 /// The likeliest of the classes seen.
 ///
 /// Logits can be seen all at once or block by block, with the same result,
-/// bit for bit.
+/// bit for bit: `session.choose(token, &mut answer)`, as with a sampler.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Answer {
@@ -31,12 +32,12 @@ impl Answer {
     /// The answer of all logits `[classes]`.
     pub fn of(logits: &[f32]) -> Self {
         let mut answer = Self::new();
-        answer.see(0, logits);
+        answer.add(0, logits);
         answer
     }
 
-    /// Sees the logits of classes `first` and up.
-    pub fn see(&mut self, first: u32, logits: &[f32]) {
+    #[inline]
+    fn add(&mut self, first: u32, logits: &[f32]) {
         for (class, &logit) in (first..).zip(logits) {
             if logit > self.best {
                 self.sum = self.sum * exp(self.best - logit) + 1.0;
@@ -63,6 +64,49 @@ impl Answer {
     }
 }
 
+impl Sample for Answer {
+    fn wants_all(&self) -> bool {
+        false
+    }
+
+    fn see(&mut self, first: u32, logits: &mut [f32]) {
+        self.add(first, logits);
+    }
+
+    fn choose(&mut self) -> u32 {
+        self.class
+    }
+}
+
+/// The name of a class and how likely it is: `97 %: light-on`.
+#[cfg(feature = "metadata")]
+#[derive(Clone, Copy, Debug)]
+pub struct Label<'i> {
+    /// The name in the image's metadata; none where it has none.
+    pub name: Option<&'i str>,
+    /// The probability in whole percent.
+    pub percent: u32,
+}
+
+#[cfg(feature = "metadata")]
+impl Answer {
+    /// The answer in words.
+    pub fn label<'i>(&self, image: &crate::Image<'i>) -> Label<'i> {
+        let metadata = image.metadata();
+        Label {
+            name: metadata.and_then(|metadata| metadata.label(self.class)),
+            percent: self.percent(),
+        }
+    }
+}
+
+#[cfg(feature = "metadata")]
+impl core::fmt::Display for Label<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{} %: {}", self.percent, self.name.unwrap_or("?"))
+    }
+}
+
 impl Default for Answer {
     fn default() -> Self {
         Self::new()
@@ -71,19 +115,19 @@ impl Default for Answer {
 
 #[cfg(test)]
 mod tests {
-    use super::Answer;
+    use super::{Answer, Sample};
 
     #[test]
     fn the_likeliest_class_answers() {
-        let logits = [0.0, 2.0, 2.0, -1.0];
+        let mut logits = [0.0, 2.0, 2.0, -1.0];
         let answer = Answer::of(&logits);
         assert_eq!(answer.class, 1);
         let expected = 2.0f64.exp() / (1.0 + 2.0 * 2.0f64.exp() + (-1.0f64).exp());
         assert!((f64::from(answer.probability()) - expected).abs() < 1e-6);
         assert_eq!(answer.percent(), 46);
         let mut blocks = Answer::new();
-        blocks.see(0, &logits[..3]);
-        blocks.see(3, &logits[3..]);
+        blocks.see(0, &mut logits[..3]);
+        blocks.see(3, &mut logits[3..]);
         assert_eq!(blocks, answer);
         assert_eq!(Answer::of(&[-3.0]).probability(), 1.0);
         assert_eq!(Answer::of(&[]).probability(), 0.0);

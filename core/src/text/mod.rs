@@ -1,16 +1,23 @@
-//! Text: into tokens and back, chosen from logits, judged.
+//! Text: from a prompt to tokens, from logits to a token, from tokens to text.
 
 mod answer;
+mod generate;
 mod sample;
+mod stop;
 mod surprise;
 pub mod tokenizer;
 mod utf8;
+mod writer;
 
 pub use answer::Answer;
-pub use sample::{BlockSampler, NotInBlocks, Sampler, Sampling};
+#[cfg(feature = "metadata")]
+pub use answer::Label;
+pub use generate::{Error, Prompt, Text};
+pub use sample::{Sampler, Sampling};
 pub use surprise::bits;
 pub use tokenizer::{Encoder, TokenText, Tokenizer, UnknownByte};
 pub use utf8::{Utf8Chunk, Utf8Stream};
+pub use writer::{End, Writer};
 
 /// The token that a text begins with where the prompt is empty: 0, which
 /// ends a text in published vocabularies.

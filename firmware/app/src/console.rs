@@ -1,31 +1,25 @@
 //! The conversation: a line is a prompt or a command.
 
-use crate::answer;
-use crate::engine::{BootError, Model, TextError};
 use crate::port::{Line, LineBuffer, Port};
 use crate::settings::{Command, Settings, HELP};
-use crate::Board;
+use crate::{Board, Model};
 use core::fmt::{self, Write as _};
 use embedded_io::{Read, ReadReady, Write};
-use kinglet::{BlockSampler, Sample, Sampler};
+use kinglet::{Answer, End, Error, Sampler, Session, Text};
 use kinglet_protocol::console::{
-    End, Speed, Statistics, GREETING, LINE_BYTES, READY, TEXT_BEGINS, TEXT_ENDS,
+    Statistics, GREETING, LINE_BYTES, READY, TEXT_BEGINS, TEXT_ENDS, TOKEN_READ,
 };
 
-/// Answers until the input ends.
-///
-/// `flash` begins with the model's image; what lies behind it does not matter.
-/// `arena` is the RAM that the model works in. Greedy until told otherwise.
-///
-/// # Errors
-/// There is no model to speak with, and why.
+/// The largest top-k where the RAM has no room for all logits.
+const TOP_K: usize = 64;
+
+/// Answers until the input ends, or somebody says that it does. Greedy until
+/// told otherwise.
 pub fn converse<P: Read + ReadReady + Write, B: Board>(
     stream: &mut P,
-    board: &B,
-    flash: &[u8],
-    arena: &mut [f32],
-) -> Result<(), BootError> {
-    let model = Model::open(flash, arena)?;
+    board: &mut B,
+    model: &mut Model<'_>,
+) {
     #[cfg(feature = "defmt")]
     defmt::info!("{}", model.image.header());
     let mut console = Console {
@@ -36,21 +30,13 @@ pub fn converse<P: Read + ReadReady + Write, B: Board>(
     };
     // An error is one of the port's: nobody is there to be told.
     let _ = console.run();
-    Ok(())
 }
 
 struct Console<'m, 'p, P, B> {
     port: Port<'p, P>,
-    board: &'p B,
-    model: Model<'m>,
+    board: &'p mut B,
+    model: &'p mut Model<'m>,
     settings: Settings,
-}
-
-/// What an answer took, and why it ended.
-struct Answer {
-    tokens: u32,
-    micros: u32,
-    end: End,
 }
 
 impl<P: Read + ReadReady + Write, B: Board> Console<'_, '_, P, B> {
@@ -62,7 +48,7 @@ impl<P: Read + ReadReady + Write, B: Board> Console<'_, '_, P, B> {
                 true => self.port.put(READY)?,
                 false => self.port.write_str("> ")?,
             }
-            match self.port.read_line(&mut line) {
+            match self.port.read_line(&mut line, B::REQUEST) {
                 Line::Complete => match &line[..] {
                     [b'/', rest @ ..] if rest.first() != Some(&b'/') => {
                         if self.command(rest)? {
@@ -73,6 +59,7 @@ impl<P: Read + ReadReady + Write, B: Board> Console<'_, '_, P, B> {
                     [b'/', prompt @ ..] | prompt => self.reply(prompt)?,
                 },
                 Line::TooLong => writeln!(self.port, "No line has more than {LINE_BYTES} bytes.")?,
+                Line::Request => self.board.serve(&mut self.port, self.model),
                 Line::End => return Ok(()),
             }
         }
@@ -149,57 +136,89 @@ impl<P: Read + ReadReady + Write, B: Board> Console<'_, '_, P, B> {
             writeln!(self.port, "\n{lost} bytes typed meanwhile are lost.")?;
         }
         match answer {
-            Ok(Answer {
-                tokens,
-                micros,
-                end,
-            }) => {
-                #[cfg(feature = "defmt")]
-                defmt::info!("{} tokens in {} us", tokens, micros);
-                let rate = u64::from(tokens) * 100_000_000 / u64::from(micros.max(1));
-                let statistics = Statistics {
-                    tokens,
-                    speed: Speed::CentitokensPerSecond(rate),
-                    stack_bytes: self.board.stack_bytes(),
-                    end,
-                };
-                writeln!(self.port, "\n{statistics}")
-            }
+            Ok(statistics) => writeln!(self.port, "\n{statistics}"),
             Err(error) => writeln!(self.port, "{error}"),
         }
     }
 
-    /// What the model says to a prompt.
-    fn answer(&mut self, prompt: &[u8]) -> Result<Answer, TextError> {
-        let settings = &self.settings;
-        let image = self.model.image;
-        let tokenizer = image.tokenizer().ok_or(TextError::NoTokenizer)?;
-        let (mut whole, mut blocks);
-        let mut session = self.model.session()?;
-        let sampler: &mut dyn Sample = if session.has_room_for_logits() {
-            whole = Sampler::new(settings.sampling, settings.seed);
-            &mut whole
+    /// What the model says to a prompt. Errors of the port are left to the
+    /// next line that is awaited.
+    fn answer(&mut self, prompt: &[u8]) -> Result<Statistics, Error> {
+        let Self {
+            port,
+            board,
+            model,
+            settings,
+        } = self;
+        let frames = settings.frames;
+        let stops = [&settings.stop[..]];
+        let mut text = Text::new(&model.image, settings.tokens)?.until(&stops);
+        let mut session = Session::new(&model.image, model.state, model.scratch)?;
+        text.start_from(&mut session, &settings.from)?;
+        let mut aborted = false;
+        for token in text.prompt(prompt) {
+            aborted = port.is_aborted();
+            if aborted {
+                break;
+            }
+            session.feed(&[token?])?;
+            if frames {
+                let _ = port.put(TOKEN_READ);
+            }
+        }
+        let mut watch = Watch::start(board.clock());
+        let (tokens, end) = if aborted {
+            (0, End::Abort)
+        } else if model.image.header().n_class > 0 {
+            let mut answer = Answer::new();
+            session.choose(text.token(), &mut answer)?;
+            let _ = write!(port, "{}", answer.label(&model.image));
+            watch.lap(board.clock());
+            (1, End::Text)
         } else {
-            blocks = BlockSampler::<64>::new(settings.sampling, settings.seed)?;
-            &mut blocks
+            let mut sampler = Sampler::<TOP_K>::with_room(settings.sampling, settings.seed);
+            let end = loop {
+                match text.end() {
+                    Some(end) => break end,
+                    None if port.is_aborted() => {
+                        text.finish(End::Abort, |piece| port.show(piece, frames));
+                    }
+                    None => {
+                        let token = session.choose(text.token(), &mut sampler)?;
+                        text.push(token, |piece| port.show(piece, frames));
+                    }
+                }
+                watch.lap(board.clock());
+            };
+            (text.tokens(), end)
         };
-        let session = &mut session;
-        let read = answer::read(prompt, &tokenizer, session, &mut self.port, settings)?;
-        let start = self.board.micros();
-        let (tokens, end) = match read {
-            None => (0, End::Abort),
-            Some(token) if image.header().n_class > 0 => {
-                (1, answer::label(token, session, &mut self.port)?)
-            }
-            Some(token) => {
-                let port = &mut self.port;
-                answer::generate(token, &tokenizer, session, sampler, port, settings)?
-            }
-        };
-        Ok(Answer {
+        #[cfg(feature = "defmt")]
+        defmt::info!("{} tokens in {} ticks of the clock", tokens, watch.elapsed);
+        Ok(Statistics {
             tokens,
-            micros: self.board.micros().wrapping_sub(start),
+            speed: board.speed(tokens, watch.elapsed),
+            stack_bytes: board.stack_bytes(),
             end,
         })
+    }
+}
+
+/// Time by a clock that wraps, from lap to lap.
+struct Watch {
+    last: u32,
+    elapsed: u64,
+}
+
+impl Watch {
+    fn start(now: u32) -> Self {
+        Self {
+            last: now,
+            elapsed: 0,
+        }
+    }
+
+    fn lap(&mut self, now: u32) {
+        self.elapsed += u64::from(now.wrapping_sub(self.last));
+        self.last = now;
     }
 }

@@ -1,5 +1,5 @@
-//! The application of all boards: a console that reads prompts and commands
-//! from a byte stream and streams the model's text back.
+//! The application of all boards, emulated ones included: a console that reads
+//! prompts and commands from a byte stream and streams the model's text back.
 //!
 //! It knows no hardware: a board gives it a port, the flash where the model
 //! lies, RAM for the model to work in, and a clock ([`Board`]).
@@ -10,28 +10,44 @@
 #[cfg(test)]
 extern crate std;
 
-mod answer;
 mod console;
-mod engine;
+mod model;
 mod port;
 mod settings;
-mod stop;
 #[cfg(test)]
 mod tests;
 
 pub use console::converse;
-pub use engine::BootError;
-pub use settings::{origin, Command, Settings, HELP};
-pub use stop::{Stop, StopText, STOP_BYTES};
+pub use kinglet_protocol::console::Speed;
+pub use model::{BootError, Model};
+pub use port::Port;
+pub use settings::{Command, Settings, HELP};
+
+use core::fmt;
+use embedded_io::{Read, ReadReady, Write};
 
 /// What the application needs to know of a board.
 pub trait Board {
-    /// What people call it.
-    fn title(&self) -> &str;
+    /// The byte that begins a request of a program where a line is awaited, on
+    /// boards that carry out requests.
+    const REQUEST: Option<u8> = None;
 
-    /// Microseconds since some start, modulo 2^32.
-    fn micros(&self) -> u32;
+    /// What people call it.
+    fn title(&self) -> impl fmt::Display;
+
+    /// What its clock shows, in units of its own, modulo 2^32.
+    fn clock(&self) -> u32;
+
+    /// How fast tokens were generated while the clock went on by `elapsed`.
+    fn speed(&self, tokens: u32, elapsed: u64) -> Speed;
 
     /// The most bytes of stack in use since the reset.
     fn stack_bytes(&self) -> u32;
+
+    /// Carries out a request, after its first byte.
+    fn serve<P>(&mut self, _port: &mut Port<'_, P>, _model: &mut Model<'_>)
+    where
+        P: Read + ReadReady + Write,
+    {
+    }
 }

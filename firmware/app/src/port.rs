@@ -2,7 +2,7 @@
 
 use core::fmt;
 use embedded_io::{Read, ReadReady, Write};
-use kinglet_protocol::console::{ABORT, LINE_BYTES};
+use kinglet_protocol::console::{shown, ABORT, LINE_BYTES};
 use kinglet_protocol::END_OF_INPUT;
 
 /// Bytes that can be typed ahead while the model is at work: a line.
@@ -19,6 +19,8 @@ pub enum Line {
     Complete,
     /// Longer than [`LINE_BYTES`]; it is gone.
     TooLong,
+    /// A program's request begins in its place.
+    Request,
     /// The input ended, or the port failed.
     End,
 }
@@ -46,8 +48,8 @@ impl<'p, P: Read + ReadReady + Write> Port<'p, P> {
     }
 
     /// Reads a line that ends with CR, LF or both, or an end of the input that
-    /// is not at its beginning.
-    pub fn read_line(&mut self, line: &mut LineBuffer) -> Line {
+    /// is not at its beginning; `request` there is something else.
+    pub fn read_line(&mut self, line: &mut LineBuffer, request: Option<u8>) -> Line {
         line.clear();
         let mut is_too_long = false;
         while let Some(byte) = self.byte() {
@@ -56,6 +58,7 @@ impl<'p, P: Read + ReadReady + Write> Port<'p, P> {
                 // The second half of a line's end that has been seen.
                 b'\n' if behind_cr => {}
                 END_OF_INPUT if line.is_empty() => return Line::End,
+                byte if line.is_empty() && request == Some(byte) => return Line::Request,
                 b'\r' | b'\n' | END_OF_INPUT if is_too_long => return Line::TooLong,
                 b'\r' | b'\n' | END_OF_INPUT => return Line::Complete,
                 byte if ABORT.contains(&byte) => {
@@ -98,7 +101,17 @@ impl<'p, P: Read + ReadReady + Write> Port<'p, P> {
         core::mem::take(&mut self.lost)
     }
 
-    fn byte(&mut self) -> Option<u8> {
+    /// Sends a piece of an answer, which [`shown`] says how.
+    pub fn show(&mut self, piece: &str, frames: bool) {
+        // Errors are left to the next line that is awaited.
+        for byte in piece.bytes() {
+            let _ = self.put_text(shown(byte, frames));
+        }
+        let _ = self.stream.flush();
+    }
+
+    /// Waits for a byte; none where the port failed.
+    pub fn byte(&mut self) -> Option<u8> {
         if let Some(byte) = self.ahead.pop_front() {
             return Some(byte);
         }
@@ -111,17 +124,21 @@ impl<'p, P: Read + ReadReady + Write> Port<'p, P> {
     }
 }
 
-/// Text; a line's end becomes CR and LF, as terminals want it.
-impl<P: Read + Write> fmt::Write for Port<'_, P> {
+impl<P: Write> Port<'_, P> {
+    /// Sends a byte of text; a line's end becomes CR and LF, as terminals want
+    /// it.
+    fn put_text(&mut self, byte: u8) -> fmt::Result {
+        let bytes = match byte {
+            b'\n' => &b"\r\n"[..],
+            _ => core::slice::from_ref(&byte),
+        };
+        self.stream.write_all(bytes).map_err(|_| fmt::Error)
+    }
+}
+
+impl<P: Write> fmt::Write for Port<'_, P> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        // Not `str::split`: the compiler leaves a panic in it.
-        let mut lines = text.as_bytes().split(|&byte| byte == b'\n');
-        let mut put = |bytes: &[u8]| self.stream.write_all(bytes).map_err(|_| fmt::Error);
-        put(lines.next().unwrap_or_default())?;
-        for line in lines {
-            put(b"\r\n")?;
-            put(line)?;
-        }
+        text.bytes().try_for_each(|byte| self.put_text(byte))?;
         self.stream.flush().map_err(|_| fmt::Error)
     }
 }

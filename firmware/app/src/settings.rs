@@ -1,9 +1,14 @@
 //! The console's commands, and what they set.
 
-use crate::stop::{escape, unescape, StopText};
 use core::fmt;
-use kinglet::image::{EMPTY_STATE, START_STATE, STATE_NAME_BYTES};
+use kinglet::image::STATE_NAME_BYTES;
 use kinglet::Sampling;
+
+/// A text that ends an answer; none if it is empty.
+pub type StopText = heapless::Vec<u8, STOP_BYTES>;
+
+/// No stop text is longer, in bytes.
+const STOP_BYTES: usize = 32;
 
 /// What can be set.
 #[derive(Clone, Debug)]
@@ -53,23 +58,6 @@ A line is a prompt; an empty one lets the model begin. Commands:
   /info, /help, /quit     model and board; this text; leave
 Several commands fit a line. A prompt that begins with a slash needs two.
 Ctrl-C or Esc ends an answer.";
-
-/// Where a text goes on from: the state `from` of the image, which `start`
-/// starts from; without a name [`START_STATE`], where there is one. Returns the
-/// token to be read next, none behind the empty text.
-///
-/// # Errors
-/// That of `start`, for a state asked for by name.
-pub fn origin<E>(
-    from: &str,
-    mut start: impl FnMut(&str) -> Result<u32, E>,
-) -> Result<Option<u32>, E> {
-    match from {
-        EMPTY_STATE => Ok(None),
-        "" => Ok(start(START_STATE).ok()),
-        name => start(name).map(Some),
-    }
-}
 
 /// Greedy, 100 tokens.
 impl Default for Settings {
@@ -208,4 +196,53 @@ fn decimal(text: &str) -> Option<f32> {
         divisor = divisor.checked_mul(10)?;
     }
     Some(value as f32 / divisor as f32)
+}
+
+/// A stop text as it is typed: `\n`, `\t` and `\\` stand for one byte.
+fn unescape(typed: &str) -> Option<StopText> {
+    let mut text = StopText::new();
+    let mut bytes = typed.bytes();
+    while let Some(byte) = bytes.next() {
+        let byte = match byte {
+            b'\\' => match bytes.next()? {
+                b'n' => b'\n',
+                b't' => b'\t',
+                b'\\' => b'\\',
+                _ => return None,
+            },
+            byte => byte,
+        };
+        text.push(byte).ok()?;
+    }
+    Some(text)
+}
+
+/// A stop text as it can be typed.
+fn escape(text: &[u8], mut put: impl FnMut(&[u8])) {
+    for &byte in text {
+        match byte {
+            b'\n' => put(b"\\n"),
+            b'\t' => put(b"\\t"),
+            b'\\' => put(b"\\\\"),
+            byte => put(&[byte]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    #[test]
+    fn typed_and_shown_stop_texts_are_the_same() {
+        let text = unescape("a\\n\\t\\\\b").unwrap();
+        assert_eq!(&text[..], b"a\n\t\\b");
+        let mut typed = Vec::new();
+        escape(&text, |bytes| typed.extend_from_slice(bytes));
+        assert_eq!(typed, b"a\\n\\t\\\\b");
+        assert_eq!(unescape("\\x"), None);
+        assert_eq!(unescape("\\"), None);
+        assert_eq!(unescape(&"a".repeat(33)), None);
+    }
 }

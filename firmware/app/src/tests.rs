@@ -1,6 +1,6 @@
 //! The console on a stream of the workstation.
 
-use crate::{converse, Board, BootError};
+use crate::{converse, Board, BootError, Model, Speed};
 use core::convert::Infallible;
 use embedded_io::{ErrorType, Read, ReadReady, Write};
 use kinglet::{Image, ImageError, Session};
@@ -16,12 +16,16 @@ static IMAGE: &[u8] = kinglet::include_image!(concat!(
 struct Bench;
 
 impl Board for Bench {
-    fn title(&self) -> &str {
+    fn title(&self) -> impl std::fmt::Display {
         "bench"
     }
 
-    fn micros(&self) -> u32 {
+    fn clock(&self) -> u32 {
         0
+    }
+
+    fn speed(&self, _: u32, _: u64) -> Speed {
+        Speed::CentitokensPerSecond(0)
     }
 
     fn stack_bytes(&self) -> u32 {
@@ -89,7 +93,9 @@ fn printed_with(
         meanwhile,
         early: b"",
     };
-    converse(&mut stream, &Bench, IMAGE, &mut vec![0.0; floats])?;
+    let mut arena = vec![0.0; floats];
+    let mut model = Model::open(IMAGE, &mut arena)?;
+    converse(&mut stream, &mut Bench, &mut model);
     Ok(String::from_utf8(stream.printed).unwrap())
 }
 
@@ -161,15 +167,30 @@ fn what_cannot_be_done_is_said() {
     assert!(!ended.contains('['), "{ended}");
     let error = printed("", state).unwrap_err();
     assert!(matches!(error, BootError::Ram { found, .. } if found == 4 * state));
-    let mut stream = Stream {
-        typed: b"",
-        printed: Vec::new(),
-        meanwhile: None,
-        early: b"",
-    };
-    let erased = [0xff; 64];
-    let error = converse(&mut stream, &Bench, &erased, &mut []);
+    let error = Model::open(&[0xff; 64], &mut []).map(|_| ());
     assert_eq!(error, Err(BootError::Image(ImageError::NotAnImage)));
+}
+
+/// Each line has its answer, whatever was wrong before.
+#[test]
+fn the_console_goes_on_after_what_is_wrong() {
+    let (state, scratch, _) = floats();
+    let long = "a".repeat(300);
+    for wrong in [
+        "/from nothing\n\n",
+        "/from nothing\nA\n/n 0\n\n",
+        "/from\n/\n\n",
+        &long,
+    ] {
+        let typed = std::format!("{wrong}\n/from empty /n 12\nA bird\n/from nothing\nA\n");
+        let said = printed(&typed, state + scratch).unwrap();
+        let expected = std::format!("> {}\r\n[12 tokens", expected("A bird", 12));
+        assert!(said.contains(&expected), "{wrong}: {said}");
+        assert!(
+            said.contains("no state of this name\r\n> "),
+            "{wrong}: {said}"
+        );
+    }
 }
 
 #[test]

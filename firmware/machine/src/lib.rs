@@ -13,13 +13,13 @@ mod fault;
 #[cfg(feature = "program")]
 #[allow(unsafe_code)]
 mod memory;
-mod output;
+mod stream;
 mod timer;
 mod uart;
 
 #[cfg(feature = "program")]
 pub use memory::{spare_ram, stack_bytes};
-pub use output::Output;
+pub use stream::Uart;
 pub use timer::{since, ticks};
 pub use uart::{has_byte, read_byte, write_byte};
 

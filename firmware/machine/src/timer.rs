@@ -60,5 +60,5 @@ pub fn ticks() -> u32 {
 
 /// The instructions since [`ticks`] was `start`.
 pub fn since(start: u32) -> u64 {
-    MACHINE.instructions(ticks().wrapping_sub(start))
+    MACHINE.instructions(u64::from(ticks().wrapping_sub(start)))
 }

@@ -9,6 +9,7 @@
 //! and ends of lines (CR, LF).
 
 use core::fmt;
+use kinglet::End;
 
 /// Greets whoever is at the console; a program learns of a reset from it. Sent
 /// without frames, too: terminals show nothing for it.
@@ -44,34 +45,6 @@ pub fn shown(byte: u8, frames: bool) -> u8 {
         b'\n' | b'\t' => byte,
         0..=0x1f if frames => b'?',
         _ => byte,
-    }
-}
-
-/// Why an answer ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    /// The model ended the text, or gave its label.
-    Text,
-    /// It has as many tokens as were asked for.
-    Length,
-    /// The stop text came.
-    Stop,
-    /// Somebody typed Ctrl-C or Esc.
-    Abort,
-}
-
-impl End {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Text, Self::Length, Self::Stop, Self::Abort];
-
-    /// As it is printed.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Text => "end",
-            Self::Length => "length",
-            Self::Stop => "stop",
-            Self::Abort => "abort",
-        }
     }
 }
 

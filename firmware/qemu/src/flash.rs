@@ -1,14 +1,10 @@
-//! RAM that behaves like the flash that snapshots are saved in.
+//! Flash for snapshots: RAM that behaves like it.
 
 use embedded_storage::nor_flash::{ErrorType, NorFlash, NorFlashErrorKind, ReadNorFlash};
-use kinglet::snapshot::SnapshotError;
 
 /// Erasing sets all bits of a sector, writing clears bits.
 #[derive(Debug)]
 pub struct RamFlash<'b>(pub &'b mut [u8]);
-
-/// Why a snapshot failed.
-pub type Failure = SnapshotError<NorFlashErrorKind>;
 
 impl RamFlash<'_> {
     fn range(&mut self, offset: u32, bytes: usize) -> Result<&mut [u8], NorFlashErrorKind> {

@@ -1,78 +1,75 @@
-//! Kinglet on an emulated Cortex-M machine.
+//! Kinglet on an emulated Cortex-M board: the boards' console, and requests of
+//! programs ([`request`]).
 //!
-//! The program speaks over a UART: a console for people ([`console`]) and
-//! requests for programs ([`batch`]). The model is linked in or lies where
-//! QEMU's loader put it ([`model`]). It leaves QEMU by semihosting, with exit
-//! code 1 if something is wrong.
+//! The model is linked in or lies where QEMU's loader put it ([`model`]). The
+//! program leaves QEMU by semihosting, with exit code 1 if something is wrong.
 #![no_std]
 #![no_main]
 #![deny(unsafe_code)]
 
-mod batch;
-mod console;
 mod entry;
 mod flash;
-mod generate;
-mod input;
 mod model;
-mod work;
+mod request;
+mod steps;
 
-use kinglet::{BufferError, ImageError, Session};
-use kinglet_machine::{exit, say, MACHINE};
-use model::Model;
+use core::fmt::{self, Display};
+use embedded_io::{Read, ReadReady, Write};
+use kinglet_app::{converse, Board, Model, Port, Speed};
+use kinglet_machine::{exit, say, stack_bytes, ticks, Uart, MACHINE};
+use kinglet_protocol::FRAME_START;
 
-/// Why there is no model to speak with.
-enum BootError {
-    /// The bytes are no image.
-    Image(ImageError),
-    /// The buffers are too small.
-    Buffer(BufferError),
-    /// Image and buffers need this many bytes of the spare RAM.
-    #[cfg_attr(linked_image, allow(dead_code))]
-    SpareRam(usize),
+/// The machine, with the RAM that nothing else uses.
+struct Here {
+    spare: &'static mut [u8],
 }
 
-impl core::fmt::Display for BootError {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        match self {
-            Self::Image(error) => write!(f, "the image cannot be used: {error}"),
-            Self::Buffer(error) => write!(f, "the model cannot start: {error}"),
-            Self::SpareRam(bytes) => {
-                let spare = MACHINE.spare.bytes;
-                write!(
-                    f,
-                    "image and buffers need {bytes} bytes, the spare RAM has {spare}"
-                )
-            }
-        }
+/// What the machine is called.
+struct Title;
+
+impl Display for Title {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", MACHINE.core, MACHINE.name)
     }
 }
 
-impl From<ImageError> for BootError {
-    fn from(error: ImageError) -> Self {
-        Self::Image(error)
-    }
-}
+impl Board for Here {
+    const REQUEST: Option<u8> = Some(FRAME_START);
 
-impl From<BufferError> for BootError {
-    fn from(error: BufferError) -> Self {
-        Self::Buffer(error)
+    fn title(&self) -> impl Display {
+        Title
+    }
+
+    fn clock(&self) -> u32 {
+        ticks()
+    }
+
+    fn speed(&self, tokens: u32, elapsed: u64) -> Speed {
+        Speed::InstructionsPerToken(MACHINE.instructions(elapsed) / u64::from(tokens.max(1)))
+    }
+
+    fn stack_bytes(&self) -> u32 {
+        stack_bytes()
+    }
+
+    fn serve<P>(&mut self, port: &mut Port<'_, P>, model: &mut Model<'_>)
+    where
+        P: Read + ReadReady + Write,
+    {
+        request::serve(&mut || port.byte().unwrap_or_default(), model, self.spare);
     }
 }
 
 fn main(state: &'static mut [f32], scratch: &'static mut [f32]) -> ! {
-    match boot(state, scratch) {
-        Ok(model) => console::converse(model),
+    match model::open(state, scratch) {
+        Ok((mut model, spare)) => {
+            converse(&mut Uart, &mut Here { spare }, &mut model);
+            say!("");
+            exit(0)
+        }
         Err(error) => {
             say!("{error}");
             exit(1)
         }
     }
-}
-
-fn boot(state: &'static mut [f32], scratch: &'static mut [f32]) -> Result<Model, BootError> {
-    let model = model::open(state, scratch)?;
-    model.image.verify_checksum()?;
-    Session::new(&model.image, model.state, model.scratch)?;
-    Ok(model)
 }

@@ -1,32 +1,24 @@
 //! Where the model is, and the memory that it runs in.
 
-use crate::BootError;
+#[cfg(linked_image)]
 use kinglet::Image;
+use kinglet_app::{BootError, Model};
+use kinglet_machine::spare_ram;
 
 #[cfg(linked_image)]
 pub use linked::{open, SCRATCH_LEN, STATE_LEN};
 #[cfg(not(linked_image))]
 pub use loaded::{open, SCRATCH_LEN, STATE_LEN};
 
-/// An image and its two buffers.
-pub struct Model {
-    /// The image, checked but for its checksum.
-    pub image: Image<'static>,
-    /// `Header::state_len` floats or more.
-    pub state: &'static mut [f32],
-    /// `Header::scratch_len` floats or more.
-    pub scratch: &'static mut [f32],
-    /// RAM that nothing else uses, if the machine has any.
-    pub spare: &'static mut [u8],
-}
+/// A model, and the RAM that nothing else uses.
+type Opened = Result<(Model<'static>, &'static mut [u8]), BootError>;
 
 /// The image is a part of the program: the sizes of its buffers are known
 /// when the program is compiled, and an unfit image does not compile.
 #[cfg(linked_image)]
 mod linked {
-    use super::{BootError, Image, Model};
+    use super::{spare_ram, Image, Model, Opened};
     use kinglet::{Header, ImageError};
-    use kinglet_machine::spare_ram;
 
     static IMAGE: &[u8] = kinglet::include_image!(concat!(env!("OUT_DIR"), "/model.kgl"));
 
@@ -52,50 +44,42 @@ mod linked {
     pub const SCRATCH_LEN: usize = HEADER.scratch_len();
 
     /// The image, and the buffers as they are given.
-    pub fn open(
-        state: &'static mut [f32],
-        scratch: &'static mut [f32],
-    ) -> Result<Model, BootError> {
-        Ok(Model {
-            image: Image::new(IMAGE)?,
+    #[inline(never)]
+    pub fn open(state: &'static mut [f32], scratch: &'static mut [f32]) -> Opened {
+        let image = Image::new(IMAGE)?;
+        image.verify_checksum()?;
+        let model = Model {
+            image,
             state,
             scratch,
-            spare: spare_ram().unwrap_or_default(),
-        })
+        };
+        Ok((model, spare_ram().unwrap_or_default()))
     }
 }
 
 /// The image was put into the spare RAM by QEMU's loader. Its buffers lie
-/// behind it, because no static has a size that suits every model.
+/// after it, because no static has a size that suits every model.
 #[cfg(not(linked_image))]
 mod loaded {
-    use super::{BootError, Image, Model};
+    use super::{spare_ram, Model, Opened};
     use kinglet::image::{round_up, ALIGN};
     use kinglet::Header;
-    use kinglet_machine::spare_ram;
 
     /// The static buffers are empty.
     pub const STATE_LEN: usize = 0;
     /// The static buffers are empty.
     pub const SCRATCH_LEN: usize = 0;
 
-    /// The image and the memory behind it. The given buffers are not used.
-    pub fn open(_: &'static mut [f32], _: &'static mut [f32]) -> Result<Model, BootError> {
+    /// The image and the memory after it. The given buffers are not used.
+    #[inline(never)]
+    pub fn open(_: &'static mut [f32], _: &'static mut [f32]) -> Opened {
         let ram = spare_ram().unwrap_or_default();
         let header = Header::parse(ram)?;
-        let image = round_up(header.image_bytes as usize, ALIGN);
-        let needed = image.saturating_add(header.state_bytes() + header.scratch_bytes());
-        if needed > ram.len() {
-            return Err(BootError::SpareRam(needed));
-        }
-        let (image, rest) = ram.split_at_mut(image);
-        let (state, rest) = rest.split_at_mut(header.state_bytes());
-        let (scratch, spare) = rest.split_at_mut(header.scratch_bytes());
-        Ok(Model {
-            image: Image::new(image)?,
-            state: bytemuck::cast_slice_mut(state),
-            scratch: bytemuck::cast_slice_mut(scratch),
-            spare,
-        })
+        let image_bytes = round_up(header.image_bytes as usize, ALIGN).min(ram.len());
+        let (image, rest) = ram.split_at_mut(image_bytes);
+        let arena_bytes = (header.state_bytes() + header.scratch_bytes()).min(rest.len());
+        let (arena, spare) = rest.split_at_mut(arena_bytes);
+        let model = Model::open(image, bytemuck::cast_slice_mut(arena))?;
+        Ok((model, spare))
     }
 }

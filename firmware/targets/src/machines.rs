@@ -215,10 +215,10 @@ impl Machine {
     }
 
     /// The instructions that passed in `ticks` of the timer.
-    pub const fn instructions(&self, ticks: u32) -> u64 {
+    pub const fn instructions(&self, ticks: u64) -> u64 {
         // 10^9 / 8,000,000 = 125 keeps the product small, and all rates are
         // multiples of 125 kHz.
-        ticks as u64 * 125 / (self.timer.hz as u64 * NANOS_PER_INSTRUCTION / 8_000_000)
+        ticks * 125 / (self.timer.hz as u64 * NANOS_PER_INSTRUCTION / 8_000_000)
     }
 }
 

@@ -10,7 +10,6 @@ mod qemu;
 mod report;
 mod sizes;
 mod test;
-mod text;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};

@@ -1,8 +1,8 @@
 //! `cargo xtask qemu`: a model on an emulated machine.
 
 use crate::report::Report;
-use crate::text::TextStream;
 use anyhow::{bail, Result};
+use kinglet::Utf8Stream;
 use kinglet_protocol::Request;
 use kinglet_targets::{Machine, DEFAULT_MACHINE};
 use kinglet_workshop::emulator::{Answer, Emulator, Token};
@@ -111,9 +111,11 @@ pub fn run(args: &Args) -> Result<()> {
 /// Prints the text as it is generated.
 pub fn stream(emulator: &Emulator, request: &Request, prompt: Vec<u8>) -> Result<Answer> {
     let mut out = io::stdout();
-    let mut text = TextStream::default();
+    let mut text = Utf8Stream::new();
     let answer = emulator.ask(request, prompt, &mut |token: &Token| {
-        write!(out, "{}", text.push(&token.text))?;
+        for &byte in &token.text {
+            write!(out, "{}", text.push(byte))?;
+        }
         Ok(out.flush()?)
     })?;
     writeln!(out, "{}", text.finish())?;

@@ -35,7 +35,7 @@ pub(super) struct Draw {
     /// Of the weights so far, each `e^((logit - max) / temperature)`.
     sum: f32,
     /// The largest logit so far.
-    max: f32,
+    pub max: f32,
 }
 
 impl Draw {

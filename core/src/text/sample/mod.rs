@@ -1,21 +1,17 @@
-//! Choosing the next token from logits, in place and without extra memory.
-//!
-//! [`Sampler`] wants all logits in a buffer, [`BlockSampler`] sees them block
-//! by block. Both draw the same tokens.
+//! Choosing the next token from logits, all at once or block by block.
 
-mod blocks;
 mod draw;
 mod history;
 mod keep;
 #[cfg(test)]
 mod tests;
 
-pub use blocks::{BlockSampler, NotInBlocks};
-
 use crate::{Pcg32, Sample};
 use draw::{weight, Draw};
+use heapless::binary_heap::{BinaryHeap, Min};
+use heapless::Vec;
 use history::History;
-use keep::{keep_top_k, keep_top_p};
+use keep::{keep_top_k, keep_top_p, rank, unrank};
 
 /// How to choose the next token.
 ///
@@ -64,57 +60,97 @@ impl Sampling {
 }
 
 /// Draws tokens: settings, random numbers, and what was drawn before.
+///
+/// Shown all logits as one block, it works in place: no memory but its own.
+/// Shown several blocks, it draws the same tokens, with the same seed. Then
+/// top-k takes room for the likeliest tokens so far, `K` at most: 8 bytes
+/// each, and 8 more on the stack while it chooses. A larger top-k, and top-p
+/// without a top-k, want all logits at once.
+///
+/// The cost per logit is a comparison when greedy, an exponential at most
+/// when drawing from all tokens. With a top-k that there is room for it is a
+/// comparison, and `log2(k)` more steps for a logit that enters the `k`
+/// largest so far; how many do depends on their order, `k ln(V / k)` of `V` on
+/// the average. In place top-k and top-p take 30 passes.
 #[derive(Clone, Debug)]
-pub struct Sampler {
+pub struct Sampler<const K: usize = 0> {
     settings: Sampling,
     random: Pcg32,
     history: History,
-    /// What was chosen from the logits that were seen last.
-    chosen: u32,
+    /// What the logits so far come to, but with top-k in `top`.
+    draw: Draw,
+    /// Of the largest logits so far, their [`rank`] above the complement of
+    /// their token, so that of equal ones the first is the largest.
+    top: BinaryHeap<u64, Min, K>,
 }
 
 impl Sampler {
-    /// A sampler whose draws follow from `seed` alone.
+    /// A sampler whose draws follow from `seed` alone, with no room for a
+    /// top-k in blocks.
     pub fn new(settings: Sampling, seed: u64) -> Self {
+        Self::with_room(settings, seed)
+    }
+}
+
+impl<const K: usize> Sampler<K> {
+    /// A sampler whose draws follow from `seed` alone, with room for a top-k
+    /// of `K` in blocks.
+    pub fn with_room(settings: Sampling, seed: u64) -> Self {
         Self {
             settings,
             random: Pcg32::new(seed),
             history: History::default(),
-            chosen: 0,
+            draw: Draw::new(0),
+            top: BinaryHeap::new(),
         }
     }
 
-    /// Chooses a token from all logits `[V]` and remembers it. The logits are
+    /// Chooses a token from all logits `[V]`, as [`Sample::choose`]. They are
     /// used up.
-    ///
-    /// Of equal logits the lowest id wins; NaN never wins. Without logits
-    /// the answer is 0.
     pub fn sample(&mut self, logits: &mut [f32]) -> u32 {
-        let settings = &self.settings;
-        self.history
-            .penalize(settings.repetition_penalty, 0, logits);
-        let token = if settings.is_greedy() {
-            largest(logits).0
-        } else {
-            keep_top_k(logits, settings.top_k);
-            draw_from(0.., logits, settings, &mut self.random)
-        };
-        self.history.remember(token);
-        token
+        self.see(0, logits);
+        self.choose()
+    }
+
+    /// Whether the likeliest tokens are kept apart.
+    fn keeps_top(&self) -> bool {
+        let Sampling { top_k, .. } = self.settings;
+        K > 0 && !self.settings.is_greedy() && (1..=K).contains(&(top_k as usize))
     }
 }
 
-impl Sample for Sampler {
+impl<const K: usize> Sample for Sampler<K> {
     fn wants_all(&self) -> bool {
-        true
+        let settings = &self.settings;
+        let limited = settings.top_k > 0 || settings.limits_share();
+        limited && !settings.is_greedy() && !self.keeps_top()
     }
 
-    fn see(&mut self, _: u32, logits: &mut [f32]) {
-        self.chosen = self.sample(logits);
+    fn see(&mut self, first: u32, logits: &mut [f32]) {
+        let settings = &self.settings;
+        self.history
+            .penalize(settings.repetition_penalty, first, logits);
+        if settings.is_greedy() {
+            let (at, logit) = largest(logits);
+            if logit > self.draw.max {
+                (self.draw.chosen, self.draw.max) = (first + at, logit);
+            }
+        } else if self.keeps_top() {
+            keep_largest(&mut self.top, settings.top_k as usize, first, logits);
+        } else {
+            keep_top_k(logits, settings.top_k);
+            draw_from(&mut self.draw, first.., logits, settings, &mut self.random);
+        }
     }
 
     fn choose(&mut self) -> u32 {
-        core::mem::take(&mut self.chosen)
+        if self.keeps_top() {
+            self.draw_from_top();
+        }
+        let token = self.draw.chosen;
+        self.draw = Draw::new(0);
+        self.history.remember(token);
+        token
     }
 }
 
@@ -129,29 +165,82 @@ fn largest(logits: &[f32]) -> (u32, f32) {
     best
 }
 
-/// Draws one of the tokens, whose ids ascend, from their logits.
+/// Goes on with a draw: the tokens, whose ids ascend, and their logits.
 fn draw_from(
+    draw: &mut Draw,
     tokens: impl Iterator<Item = u32> + Clone,
     logits: &mut [f32],
     settings: &Sampling,
     random: &mut Pcg32,
-) -> u32 {
+) {
     let inverse = settings.inverse_temperature();
     if !settings.limits_share() {
-        let mut draw = Draw::new(0);
         for (token, &logit) in tokens.zip(logits.iter()) {
             draw.see(token, logit, inverse, random);
         }
-        return draw.chosen;
+        return;
     }
     let (likeliest, max) = largest(logits);
     for logit in logits.iter_mut() {
         *logit = weight((*logit - max) * inverse);
     }
     keep_top_p(logits, settings.top_p);
-    let mut draw = Draw::new(tokens.clone().nth(likeliest as usize).unwrap_or(0));
+    *draw = Draw::new(tokens.clone().nth(likeliest as usize).unwrap_or(0));
     for (token, &weight) in tokens.zip(logits.iter()) {
         draw.weigh(token, weight, random);
     }
-    draw.chosen
+}
+
+impl<const K: usize> Sampler<K> {
+    /// Draws as from a buffer in which all others are infinitely unlikely: in
+    /// order of the ids.
+    // Not inlined: the sorted candidates need not lie on the stack while the
+    // model works.
+    #[inline(never)]
+    fn draw_from_top(&mut self) {
+        let mut tokens: Vec<u32, K> = Vec::new();
+        let mut logits: Vec<f32, K> = Vec::new();
+        // The complements of the ids, from the largest down.
+        let top = self.top.iter().copied();
+        let mut next = top.clone().max_by_key(|&key| key as u32);
+        while let Some(key) = next {
+            // There is room: no more than K came in.
+            let _ = tokens.push(!(key as u32));
+            let _ = logits.push(unrank((key >> 32) as u32));
+            let after = top.clone().filter(|&k| (k as u32) < key as u32);
+            next = after.max_by_key(|&key| key as u32);
+        }
+        self.top.clear();
+        let tokens = tokens.iter().copied();
+        let (settings, random) = (&self.settings, &mut self.random);
+        draw_from(&mut self.draw, tokens, &mut logits, settings, random);
+    }
+}
+
+/// Puts logits into the heap of the `k` largest.
+fn keep_largest<const K: usize>(
+    top: &mut BinaryHeap<u64, Min, K>,
+    k: usize,
+    first: u32,
+    logits: &[f32],
+) {
+    // What a rank must exceed: those equal to the least come too late, and
+    // what is infinitely unlikely need not come at all.
+    let floor = |top: &BinaryHeap<u64, Min, K>| match top.peek() {
+        Some(least) if top.len() >= k => (least >> 32) as u32,
+        _ => rank(f32::NEG_INFINITY),
+    };
+    let mut least = floor(top);
+    for (token, &logit) in (first..).zip(logits) {
+        let rank = rank(logit);
+        if rank > least {
+            let key = u64::from(rank) << 32 | u64::from(!token);
+            if top.len() < k {
+                let _ = top.push(key);
+            } else if let Some(mut least) = top.peek_mut() {
+                *least = key;
+            }
+            least = floor(top);
+        }
+    }
 }

@@ -73,11 +73,7 @@ fn infinite_logits_do_not_panic() {
 }
 
 /// Vocabularies in blocks of some length, the last one shorter.
-fn in_blocks<const K: usize>(
-    sampler: &mut BlockSampler<K>,
-    logits: &[f32],
-    block_rows: usize,
-) -> u32 {
+fn in_blocks<const K: usize>(sampler: &mut Sampler<K>, logits: &[f32], block_rows: usize) -> u32 {
     let mut logits = logits.to_vec();
     for (index, block) in logits.chunks_mut(block_rows).enumerate() {
         sampler.see((index * block_rows) as u32, block);
@@ -124,20 +120,14 @@ proptest! {
         texts in (0usize..70).prop_flat_map(|vocab| proptest::collection::vec(
             proptest::collection::vec(any_logit(), vocab), 1..20))
     ) {
-        match BlockSampler::<8>::new(settings, seed) {
-            Err(error) => {
-                let limited = settings.temperature > 0.0 && settings.top_p < 1.0;
-                prop_assert!(error == NotInBlocks::TopP && limited && settings.top_k == 0);
-            }
-            Ok(mut blocks) => {
-                let mut whole = Sampler::new(settings, seed);
-                let mut both = blocks.clone();
-                for logits in texts {
-                    let expected = whole.sample(&mut logits.clone());
-                    prop_assert_eq!(in_blocks(&mut blocks, &logits, block_rows), expected);
-                    prop_assert_eq!(both.sample(&mut logits.clone()), expected);
-                }
-            }
+        let mut whole = Sampler::new(settings, seed);
+        let mut blocks = Sampler::<8>::with_room(settings, seed);
+        let mut both = blocks.clone();
+        prop_assume!(!blocks.wants_all());
+        for logits in texts {
+            let expected = whole.sample(&mut logits.clone());
+            prop_assert_eq!(in_blocks(&mut blocks, &logits, block_rows), expected);
+            prop_assert_eq!(both.sample(&mut logits.clone()), expected);
         }
     }
 
@@ -146,19 +136,22 @@ proptest! {
         logits in proptest::collection::vec(-5.0f32..5.0, 40), seed in any::<u64>()
     ) {
         let mut all = Sampler::new(settings(1.0, 0, 1.0), seed);
-        let mut kept = BlockSampler::<40>::new(settings(1.0, 40, 1.0), seed).unwrap();
+        let mut kept = Sampler::<40>::with_room(settings(1.0, 40, 1.0), seed);
         prop_assert_eq!(all.sample(&mut logits.clone()), in_blocks(&mut kept, &logits, 7));
     }
 }
 
 #[test]
-fn settings_that_blocks_cannot_carry_out_are_errors() {
-    let new = |settings| BlockSampler::<8>::new(settings, 0).map(|_| ());
-    assert_eq!(new(settings(1.0, 9, 1.0)), Err(NotInBlocks::TopK(8)));
-    assert_eq!(new(settings(1.0, 0, 0.9)), Err(NotInBlocks::TopP));
-    assert_eq!(new(settings(1.0, 8, 0.9)), Ok(()));
+fn settings_that_blocks_cannot_carry_out_want_all_logits() {
+    let wants = |settings| Sampler::<8>::with_room(settings, 0).wants_all();
+    assert!(wants(settings(1.0, 9, 1.0)));
+    assert!(wants(settings(1.0, 0, 0.9)));
+    assert!(!wants(settings(1.0, 8, 0.9)));
+    assert!(!wants(settings(1.0, 0, 1.0)));
     // The likeliest token is the likeliest of all that could be kept.
-    assert_eq!(new(settings(0.0, 9, 0.9)), Ok(()));
+    assert!(!wants(settings(0.0, 9, 0.9)));
+    assert!(Sampler::new(settings(1.0, 1, 1.0), 0).wants_all());
+    assert!(!Sampler::new(settings(1.0, 0, 1.0), 0).wants_all());
 }
 
 /// 20,000 draws of a sampler, each from the same logits.
@@ -175,7 +168,7 @@ fn many_tokens_are_drawn_by_their_weights() {
     // Rising and falling logits: the largest changes often, or never.
     let mut logits: Vec<f32> = (0..30).map(|i| 0.1 * i as f32).collect();
     for _ in 0..2 {
-        let mut sampler = BlockSampler::<0>::new(settings(1.0, 0, 1.0), 5).unwrap();
+        let mut sampler = Sampler::new(settings(1.0, 0, 1.0), 5);
         let total: f64 = logits.iter().map(|&l| f64::from(l).exp()).sum();
         let found = counts(|logits| sampler.sample(logits), &logits);
         let mut chi_squared = 0.0;

@@ -71,6 +71,11 @@ impl<'i> Encoder<'i> {
         }
     }
 
+    /// What it encodes with.
+    pub fn tokenizer(&self) -> &Tokenizer<'i> {
+        &self.tokenizer
+    }
+
     /// Takes the next byte and yields the tokens that are certain now.
     /// Those that the caller does not take before the next call are lost.
     pub fn push(&mut self, byte: u8) -> Tokens<'_, 'i> {

@@ -16,10 +16,10 @@ pub use wire::Wire;
 #[cfg(feature = "defmt")]
 use defmt_rtt as _;
 
-use core::fmt::Write as _;
+use core::fmt::{Display, Write as _};
 use core::panic::PanicInfo;
 use embedded_io::{Read, ReadReady, Write};
-use kinglet_app::{converse, Board};
+use kinglet_app::{converse, Board, Model, Speed};
 
 /// The board that this program runs on.
 struct Here<F> {
@@ -28,12 +28,16 @@ struct Here<F> {
 }
 
 impl<F: Fn() -> u32> Board for Here<F> {
-    fn title(&self) -> &str {
+    fn title(&self) -> impl Display {
         self.title
     }
 
-    fn micros(&self) -> u32 {
+    fn clock(&self) -> u32 {
         (self.micros)()
+    }
+
+    fn speed(&self, tokens: u32, micros: u64) -> Speed {
+        Speed::CentitokensPerSecond(u64::from(tokens) * 100_000_000 / micros.max(1))
     }
 
     fn stack_bytes(&self) -> u32 {
@@ -49,19 +53,22 @@ pub fn serve<P: Read + ReadReady + Write>(
     title: &'static str,
     micros: impl Fn() -> u32,
 ) -> ! {
-    let board = Here { title, micros };
-    let (model, arena) = (memory::model(), memory::arena());
+    let mut board = Here { title, micros };
+    let (flash, arena) = (memory::model(), memory::arena());
     loop {
-        if let Err(error) = converse(port, &board, model, arena) {
-            #[cfg(feature = "defmt")]
-            defmt::error!("{}", error);
-            // Errors are the port's: nobody is there to be told.
-            let _ = write!(
-                wire::Text(port),
-                "{error}\r\nFlash an image to {:?} (see `kinglet export`), then type anything.\r\n",
-                model.as_ptr()
-            );
-            let _ = port.read(&mut [0]);
+        match Model::open(flash, arena) {
+            Ok(mut model) => converse(port, &mut board, &mut model),
+            Err(error) => {
+                #[cfg(feature = "defmt")]
+                defmt::error!("{}", error);
+                // Errors are the port's: nobody is there to be told.
+                let _ = write!(
+                    wire::Text(port),
+                    "{error}\r\nFlash an image to {:?} (see `kinglet export`), then type anything.\r\n",
+                    flash.as_ptr()
+                );
+                let _ = port.read(&mut [0]);
+            }
         }
     }
 }

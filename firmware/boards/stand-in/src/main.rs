@@ -6,8 +6,8 @@
 
 use cortex_m::Peripherals;
 use cortex_m_rt::entry;
-use kinglet_board_common::{serve, SysTickClock, Wire};
-use kinglet_machine::{has_byte, read_byte, write_byte, MACHINE};
+use kinglet_board_common::{serve, SysTickClock};
+use kinglet_machine::{Uart, MACHINE};
 
 #[entry]
 fn enter() -> ! {
@@ -19,11 +19,7 @@ fn enter() -> ! {
         }
     };
     kinglet_machine::start();
-    let mut port = Wire::new(
-        || has_byte().then(read_byte),
-        |bytes| bytes.iter().copied().for_each(write_byte),
-    );
     // The core and its timers have one clock.
     let clock = SysTickClock::start(core.SYST, MACHINE.timer.hz);
-    serve(&mut port, env!("KINGLET_TITLE"), || clock.micros())
+    serve(&mut Uart, env!("KINGLET_TITLE"), || clock.micros())
 }

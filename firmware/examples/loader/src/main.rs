@@ -37,7 +37,7 @@ fn main() -> ! {
     loop {
         put!("> ");
         let Some(line) = read_line() else {
-            say!();
+            say!("");
             exit(0)
         };
         let (&number, prompt) = line.split_first().unwrap_or((&0, &[]));

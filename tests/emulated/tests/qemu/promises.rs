@@ -211,6 +211,35 @@ fn the_console_answers_a_typed_prompt() {
     );
 }
 
+/// What is wrong does not end the conversation: each line is answered.
+#[test]
+fn the_console_goes_on_after_what_is_wrong() {
+    if !enabled() {
+        return;
+    }
+    let mut child = xtask()
+        .args(["qemu", "--image", arg(small()), "-n", "3"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let long = "a".repeat(300);
+    let typed = format!("/from nothing\n\n{long}\ncaf\u{e9}\n/from empty\ncat\n");
+    input.write_all(typed.as_bytes()).unwrap();
+    drop(input);
+    let output = child.wait_with_output().unwrap();
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{shown}");
+    for said in [
+        "the image has no state of this name",
+        "No line has more than 256 bytes.",
+        "[3 tokens, ",
+    ] {
+        assert!(shown.contains(said), "{said}: {shown}");
+    }
+}
+
 /// The model of voice commands on the board with the least memory.
 #[test]
 fn a_micro_bit_answers_with_the_label() {
