@@ -7,8 +7,7 @@ use super::start::{Origin, Start};
 use crate::engine::{Engine, Runner};
 use anyhow::Result;
 use kinglet::hash::logits_hash;
-use kinglet::{Answer, Sampler, Sampling, Utf8Stream, START_TOKEN};
-use kinglet_protocol::console::End;
+use kinglet::{Answer, End, Sampler, Sampling, Writer, START_TOKEN};
 use serde::Serialize;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -38,7 +37,7 @@ pub struct Args {
     model: ModelArgs,
     /// Tokens to generate, at most
     #[arg(short, default_value_t = 64, value_name = "N")]
-    n: usize,
+    n: u32,
     /// Go on after token 0, which ends a text
     #[arg(long)]
     ignore_end: bool,
@@ -91,7 +90,7 @@ pub fn run(args: &Args) -> Result<()> {
         logits_hashes: Vec::new(),
         prompt_logits_hashes: None,
         text: String::new(),
-        reason: End::Length.name(),
+        reason: "",
     };
     if args.every_logits {
         report.prompt_logits_hashes = Some(prompt_hashes(runner.clone(), &prompt)?);
@@ -142,8 +141,8 @@ fn prompt_hashes(mut runner: Runner<'_>, prompt: &[u32]) -> Result<Vec<String>> 
         .collect()
 }
 
-/// Feeds the prompt, then draws up to `n` tokens, each from logits that are
-/// hashed first; the token that ends the text is not one of them. Prints the text as it comes unless a JSON report will hold it.
+/// Feeds the prompt, then draws tokens, each from logits that are hashed
+/// first; prints the text as it comes unless a JSON report will hold it.
 fn generate(
     args: &Args,
     engine: &Engine,
@@ -153,43 +152,40 @@ fn generate(
     report: &mut Report,
 ) -> Result<()> {
     let tokenizer = engine.tokenizer();
-    let mut stream = Utf8Stream::new();
+    let mut text = Writer::new(args.n);
+    if args.ignore_end {
+        text = text.ignore_end();
+    }
     let mut out = io::stdout();
-    let mut show = |text: &str| {
-        report.text.push_str(text);
-        if args.json || text.is_empty() {
-            return Ok(());
-        }
-        write!(out, "{text}").and_then(|()| out.flush())
-    };
     let (&last, before) = prompt.split_last().unwrap_or((&START_TOKEN, &[]));
     runner.feed(before)?;
-    let mut token = last;
-    for _ in 0..args.n {
-        let logits = runner.step(token)?;
-        // Before the sampler, which works in place.
-        let hash = hash(logits);
-        token = sampler.sample(logits);
-        if token == START_TOKEN && !args.ignore_end {
-            report.reason = End::Text.name();
-            break;
-        }
-        report.logits_hashes.push(hash);
-        report.tokens.push(token);
-        match tokenizer {
-            Some(tokenizer) => {
-                for byte in tokenizer.decode(token) {
-                    show(&stream.push(byte))?;
-                }
-            }
-            None => show(&format!("{token} "))?,
-        }
-    }
     if args.n == 0 {
         // Nothing to generate, but a prompt that cannot be read is an error.
         runner.feed(&[last])?;
     }
-    show(&stream.finish())?;
+    let mut token = last;
+    while text.end().is_none() {
+        let logits = runner.step(token)?;
+        // Before the sampler, which works in place.
+        let hash = hash(logits);
+        token = sampler.sample(logits);
+        let bytes = match tokenizer {
+            Some(tokenizer) => tokenizer.decode(token),
+            None => format!("{token} ").into_bytes(),
+        };
+        let mut piece = String::new();
+        text.push(token, &bytes, &mut |more| piece.push_str(more));
+        // The token that ended the text is not one of its.
+        if text.tokens() as usize > report.tokens.len() {
+            report.tokens.push(token);
+            report.logits_hashes.push(hash);
+        }
+        report.text.push_str(&piece);
+        if !args.json {
+            write!(out, "{piece}").and_then(|()| out.flush())?;
+        }
+    }
+    report.reason = text.end().map_or("", End::name);
     if !args.json && args.n > 0 {
         writeln!(out)?;
     }
