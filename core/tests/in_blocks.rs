@@ -135,5 +135,8 @@ fn errors_are_those_of_the_ordinary_session() {
     assert_eq!(session.choose(0, &mut whole), Err(StepError::NoRoom));
     assert_eq!(session.step(0).unwrap_err(), StepError::NoRoom);
     assert_eq!(session.state(), before);
-    assert_eq!(session.feed(&[0, 1 << 20]), Err(StepError::UnknownToken(1 << 20)));
+    assert_eq!(
+        session.feed(&[0, 1 << 20]),
+        Err(StepError::UnknownToken(1 << 20))
+    );
 }

@@ -17,33 +17,33 @@ impl<'s> Stop<'s> {
     /// Takes the next byte and shows those to `put` that are no part of a
     /// stop text. Returns whether one is complete.
     pub fn push(&mut self, byte: u8, put: &mut dyn FnMut(u8)) -> bool {
-        let (texts, held) = (self.texts, self.held);
-        // The longest end of what is held back that goes on with this byte in
-        // a text. It is short: looking for it anew is cheap.
-        let find = |complete: bool| {
-            let at = |start: usize| {
-                let tail = held.get(start..)?;
-                let goes_on = |text: &&'s [u8]| {
-                    let rest = text.strip_prefix(tail)?;
-                    let fits = rest.first() == Some(&byte) && (rest.len() == 1 || !complete);
-                    text.get(..tail.len() + 1).filter(|_| fits)
-                };
-                Some((start, texts.iter().find_map(goes_on)?))
-            };
-            (0..=held.len()).find_map(at)
-        };
-        let complete = find(true);
-        let found = complete.or_else(|| find(false));
+        let held = self.held;
+        let complete = self.find(byte, true);
+        let found = complete.or_else(|| self.find(byte, false));
         let shown = found.map_or(held.len(), |(start, _)| start);
         held.iter().take(shown).for_each(|&byte| put(byte));
-        match found {
-            Some((_, kept)) => self.held = kept,
-            None => {
-                put(byte);
-                self.held = &[];
-            }
+        if found.is_none() {
+            put(byte);
         }
+        self.held = found.map_or(&[], |(_, kept)| kept);
         complete.is_some()
+    }
+
+    /// The longest end of what is held back that goes on with this byte in a
+    /// stop text, or completes one: where it starts, and with the byte.
+    // What is held back is short: looking for it anew is cheap.
+    #[inline(never)]
+    fn find(&self, byte: u8, complete: bool) -> Option<(usize, &'s [u8])> {
+        let at = |start: usize| {
+            let tail = self.held.get(start..)?;
+            let goes_on = |text: &&'s [u8]| {
+                let rest = text.strip_prefix(tail)?;
+                let fits = rest.first() == Some(&byte) && (rest.len() == 1 || !complete);
+                text.get(..tail.len() + 1).filter(|_| fits)
+            };
+            Some((start, self.texts.iter().find_map(goes_on)?))
+        };
+        (0..=self.held.len()).find_map(at)
     }
 
     /// Shows what is still held back: the text ends without a stop text.
