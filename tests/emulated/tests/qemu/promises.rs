@@ -214,9 +214,6 @@ fn the_console_answers_a_typed_prompt() {
 /// What is wrong does not end the conversation: each line is answered.
 #[test]
 fn the_console_goes_on_after_what_is_wrong() {
-    if !enabled() {
-        return;
-    }
     let mut child = xtask()
         .args(["qemu", "--image", arg(small()), "-n", "3"])
         .stdin(Stdio::piped())
