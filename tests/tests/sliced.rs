@@ -20,6 +20,14 @@ fn buffers(image: &Image<'_>) -> (Vec<f32>, Vec<f32>) {
     (state, vec![f32::NAN; header.scratch_len()])
 }
 
+/// A session that goes on from the state in the buffers.
+fn resume<'i, 'b>(
+    image: &Image<'i>,
+    (state, scratch): &'b mut (Vec<f32>, Vec<f32>),
+) -> Session<'i, 'b> {
+    Session::resume(image, state, scratch).unwrap()
+}
+
 /// A session at an empty text.
 fn session<'i, 'b>(
     image: &Image<'i>,
@@ -81,17 +89,14 @@ fn nothing_but_the_buffers_and_the_step_holds_a_step() {
         let mut other = session(&image, &mut others);
         for (&token, (expected, _)) in TOKENS.iter().zip(whole(&image)) {
             // Two sessions take turns, one of which is another one each time.
-            let resume = |own| {
-                let (state, scratch): &mut (Vec<f32>, Vec<f32>) = own;
-                Session::resume(&image, state, scratch).unwrap()
-            };
-            let mut step = resume(&mut own).begin(token).unwrap();
+            let mut step = resume(&image, &mut own).begin(token).unwrap();
             let mut other_step = other.begin(130 - token).unwrap();
-            while resume(&mut own).advance(&mut step, 200) {
+            while resume(&image, &mut own).advance(&mut step, 200) {
                 other.advance(&mut other_step, 200);
             }
             while other.advance(&mut other_step, 200) {}
-            assert_eq!(hash(&mut resume(&mut own), &step), expected, "{version}");
+            let hash = hash(&mut resume(&image, &mut own), &step);
+            assert_eq!(hash, expected, "{version}");
         }
     }
 }

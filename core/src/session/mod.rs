@@ -4,11 +4,11 @@ mod step;
 
 pub use step::Step;
 
+use crate::arch::layer_norm;
+use crate::arch::{Executor, Prepared, Serial};
 use crate::embedding::read_row;
 use crate::image::Dim::{Embd, Output, Vocab};
 use crate::image::{Image, Matrix, BLOCK_ROWS};
-use crate::arch::{Executor, Prepared, Serial};
-use crate::arch::layer_norm;
 use crate::number::abs_max;
 use crate::pace::Whole;
 use crate::scratch::{split, Work};

@@ -1,9 +1,9 @@
 //! A step in slices, for programs that must not be away for a whole token.
 
 use super::{Session, StepError};
+use crate::arch::layer_norm;
 use crate::embedding::read_row;
 use crate::image::Dim::{Embd, Output, Vocab};
-use crate::arch::layer_norm;
 use crate::number::abs_max;
 use crate::pace::{Position, Slice};
 use crate::scratch::{Product, Work};

@@ -80,6 +80,7 @@ impl<'s> Writer<'s> {
     /// shows the text that is complete by then to `show`, in pieces.
     ///
     /// After the end nothing is taken.
+    #[inline(never)]
     pub fn push(&mut self, token: u32, bytes: &[u8], show: &mut dyn FnMut(&str)) {
         if self.end.is_some() {
             return;
@@ -105,6 +106,7 @@ impl<'s> Writer<'s> {
     }
 
     /// Ends the text, unless it has ended, and shows what was held back.
+    #[inline(never)]
     pub fn finish(&mut self, end: End, show: &mut dyn FnMut(&str)) {
         if self.end.is_some() {
             return;

@@ -18,7 +18,7 @@
 #define KGL_SESSION_WORDS 32
 
 // The length of a sampler.
-#define KGL_SAMPLER_WORDS 40
+#define KGL_SAMPLER_WORDS 44
 
 // The token that a text begins with where the prompt is empty; in published
 // vocabularies it also ends a text.

@@ -23,7 +23,7 @@ pub struct kgl_sampling {
 }
 
 /// The length of a sampler.
-pub const KGL_SAMPLER_WORDS: usize = 40;
+pub const KGL_SAMPLER_WORDS: usize = 44;
 
 /// Settings, random numbers, and the tokens chosen last. The caller gives it
 /// memory and leaves its words alone.

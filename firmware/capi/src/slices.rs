@@ -70,7 +70,11 @@ pub unsafe extern "C" fn kgl_advance(
         // SAFETY: C promises memory for the result, which nobody else uses.
         let place = unsafe { Out::new(more) }?;
         // SAFETY: C promises memory of a session, and its buffers.
-        let more = unsafe { with(session, |session, step| Ok(session.advance(step, max_weights))) }?;
+        let more = unsafe {
+            with(session, |session, step| {
+                Ok(session.advance(step, max_weights))
+            })
+        }?;
         place.put(c_int::from(more));
         Ok(())
     };

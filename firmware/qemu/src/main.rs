@@ -29,7 +29,7 @@ struct Title;
 
 impl Display for Title {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({})", MACHINE.core, MACHINE.name)
+        write!(f, "{} ({})", MACHINE.core.title, MACHINE.name)
     }
 }
 

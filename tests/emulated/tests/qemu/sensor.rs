@@ -1,4 +1,4 @@
-//! A sensor's samples as a language: the board scores them as the workstation
+//! A sensor's samples as a language: the machine scores them as the workstation
 //! does, and finds what is not normal.
 
 use kinglet_emulated::run;
@@ -19,12 +19,12 @@ fn number(value: &Value) -> f64 {
 }
 
 #[test]
-fn the_board_scores_as_the_workstation_and_finds_faults() {
+fn the_machine_scores_as_the_workstation_and_finds_faults() {
     for machine in [DEFAULT_MACHINE.name, "microbit"] {
         let report = watch(&["--machine", machine]);
-        let windows = report["board"].as_array().unwrap();
+        let windows = report["emulated"].as_array().unwrap();
         assert_eq!(windows.len(), 384);
-        assert_eq!(report["board"], report["workstation"], "{machine}");
+        assert_eq!(report["emulated"], report["workstation"], "{machine}");
         // Alarms are those of the threshold.
         let threshold = number(&report["threshold"]) as f32;
         for (bits, alarm) in windows.iter().zip(report["alarms"].as_array().unwrap()) {

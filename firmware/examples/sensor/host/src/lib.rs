@@ -73,7 +73,7 @@ pub fn run(args: &Args) -> Result<()> {
     writeln!(out, "{}\n{}", report.chart(), report.table())?;
     ensure!(
         report.is_same(),
-        "the board's scores are not those of the workstation"
+        "the machine's scores are not those of the workstation"
     );
     Ok(())
 }

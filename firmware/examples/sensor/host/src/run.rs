@@ -19,7 +19,7 @@ use std::process::Command;
 /// The model of the repository.
 const MODEL: &str = "firmware/examples/sensor/sensor.safetensors";
 
-/// What the board said.
+/// What the machine said.
 #[derive(Debug, Default)]
 struct Said {
     windows: Vec<f32>,
@@ -39,8 +39,8 @@ pub struct Report {
     normal_bits: f32,
     linear_normal_bits: f32,
     threshold: f32,
-    /// As the bits of floats, from the board and from the workstation.
-    board: Vec<u32>,
+    /// As the bits of floats, from the machine and from the workstation.
+    emulated: Vec<u32>,
     workstation: Vec<u32>,
     /// Of each window: a fault's name, `normal` or `edge`.
     kinds: Vec<&'static str>,
@@ -106,7 +106,7 @@ pub fn run(machine: &'static Machine, seed: u64) -> Result<Report> {
         normal_bits: mean(&normal_scores),
         linear_normal_bits: mean(&linear_normal),
         threshold: limit,
-        board: said.windows.iter().map(|bits| bits.to_bits()).collect(),
+        emulated: said.windows.iter().map(|bits| bits.to_bits()).collect(),
         workstation: workstation.iter().map(|bits| bits.to_bits()).collect(),
         kinds: kinds.iter().map(|kind| name(*kind)).collect(),
         faults: Fault::ALL.map(|f| found(f, &ours, &theirs)).into(),
@@ -216,15 +216,15 @@ fn name(kind: Kind) -> &'static str {
 const ROW: usize = 64;
 
 impl Report {
-    /// Whether board and workstation agree in every bit.
+    /// Whether machine and workstation agree in every bit.
     pub fn is_same(&self) -> bool {
-        self.board == self.workstation
+        self.emulated == self.workstation
     }
 
     /// Rows of three lines: bits per sample, what the window is, alarms.
     pub fn chart(&self) -> String {
         let mut chart = String::new();
-        let rows = self.board.chunks(ROW).zip(self.kinds.chunks(ROW));
+        let rows = self.emulated.chunks(ROW).zip(self.kinds.chunks(ROW));
         for ((bits, kinds), alarms) in rows.zip(self.alarms.chunks(ROW)) {
             let bars: String = bits.iter().map(|bits| self.bar(*bits)).collect();
             let kinds: String = kinds.iter().map(|kind| letter(kind)).collect();
@@ -272,7 +272,7 @@ impl Report {
         } else {
             "NOT those of the workstation"
         };
-        table.row("windows", self.board.len(), same);
+        table.row("windows", self.emulated.len(), same);
         table
     }
 }
