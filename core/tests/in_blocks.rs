@@ -124,14 +124,14 @@ fn errors_are_those_of_the_ordinary_session() {
     let short = Session::new(&image, &mut state, &mut scratch[1..]);
     assert_eq!(short.unwrap_err(), BufferError::Scratch(len));
     let mut session = Session::new(&image, &mut state, &mut scratch).unwrap();
-    let mut sampler = Sampler::new(Sampling::greedy(), 0);
+    let mut sampler = Sampler::new(SETTINGS[0], 0);
     assert_eq!(
         session.choose(1 << 20, &mut sampler),
         Err(StepError::UnknownToken(1 << 20))
     );
     // A sampler that must see all logits has no room here; nothing is read.
     let before = session.state().to_vec();
-    let mut whole = Sampler::new(Sampling::greedy(), 0);
+    let mut whole = Sampler::<39>::with_room(SETTINGS[4], 0);
     assert_eq!(session.choose(0, &mut whole), Err(StepError::NoRoom));
     assert_eq!(session.step(0).unwrap_err(), StepError::NoRoom);
     assert_eq!(session.state(), before);
