@@ -4,7 +4,7 @@
 use std::env::var;
 
 /// Every cfg that this script may set.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     // Ports: a target has one of them.
     "kinglet_armv6m",
     "kinglet_armv7m",
@@ -18,6 +18,8 @@ const NAMES: [&str; 10] = [
     "kinglet_soft",
     // The assembler has to be told that an ARMv8-M core has the DSP extension.
     "kinglet_armv8m",
+    // The compiler was told to optimize for speed.
+    "kinglet_fast",
 ];
 
 /// The same for the weight layouts that are compiled in.
@@ -29,6 +31,9 @@ fn main() {
     println!("cargo:rustc-check-cfg=cfg({})", all.join(", "));
     for name in names(&var("TARGET").unwrap_or_default()) {
         println!("cargo:rustc-cfg={name}");
+    }
+    if matches!(var("OPT_LEVEL").as_deref(), Ok("2" | "3")) {
+        println!("cargo:rustc-cfg=kinglet_fast");
     }
 }
 

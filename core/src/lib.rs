@@ -89,3 +89,20 @@ pub use text::{
     bits, tokenizer, Answer, Encoder, End, Error, Prompt, Sampler, Sampling, Text, TokenText,
     Tokenizer, UnknownByte, Utf8Chunk, Utf8Stream, Writer, START_TOKEN,
 };
+
+/// Whether this crate was compiled for speed. Cargo compiles a dependency at
+/// the optimization level of the firmware's profile; where that is `"s"` or
+/// `"z"`, a token takes some 2 % more instructions until `Cargo.toml` says
+///
+/// ```toml
+/// [profile.release.package.kinglet]
+/// opt-level = 3
+/// ```
+///
+/// With that line the firmware itself may be as small as it likes: nothing of
+/// a token's work is compiled with it. To hold it there:
+///
+/// ```
+/// const _: () = assert!(kinglet::OPTIMIZED_FOR_SPEED, "kinglet is compiled for size");
+/// ```
+pub const OPTIMIZED_FOR_SPEED: bool = cfg!(kinglet_fast);

@@ -78,6 +78,8 @@ fn time_mix<P: Pace>(
 
 /// `out = sigmoid(r) * wkv`, and the state moves on by one token, for a range
 /// of channels.
+// By itself it keeps its constants in registers.
+#[cfg_attr(kinglet_fast, inline(never))]
 fn weighted_average<P: Pace>(
     state: &mut V4State<'_>,
     w: &[f32],

@@ -84,6 +84,8 @@ pub(crate) fn multiply_silu(x: &[f32], gate: &[f32], out: &mut [f32]) -> AbsMax 
 }
 
 /// `x += sigmoid(gate) * y`.
+// By itself it keeps its constants in registers.
+#[cfg_attr(kinglet_fast, inline(never))]
 #[cfg(any(feature = "v4", feature = "v5", feature = "v6"))]
 pub(crate) fn add_gated(x: &mut [f32], gate: &[f32], y: &[f32]) {
     for ((x, &gate), &y) in x.iter_mut().zip(gate).zip(y) {

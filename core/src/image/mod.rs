@@ -144,24 +144,24 @@ impl<'a> Image<'a> {
     }
 
     /// The parts before the layers.
-    pub fn before_layers(&self) -> Parts<'a> {
+    pub fn before_layers(&self) -> Parts<'_> {
         self.parts_at(0)
     }
 
     /// The parts of layer `index`, in stored order.
-    pub fn layer(&self, index: u32) -> Parts<'a> {
+    pub fn layer(&self, index: u32) -> Parts<'_> {
         let before = parts_bytes(BEFORE_LAYERS, &self.header);
         self.parts_at(before + self.header.layers_bytes(index))
     }
 
     /// The parts after the layers.
-    pub fn after_layers(&self) -> Parts<'a> {
+    pub fn after_layers(&self) -> Parts<'_> {
         self.layer(self.header.n_layer)
     }
 
     /// The parts from byte `at` of the image on.
-    pub(crate) fn parts_from(&self, at: usize) -> Parts<'a> {
-        Parts::new(self.bytes.get(at..).unwrap_or(&[]), self.header)
+    pub(crate) fn parts_from(&self, at: usize) -> Parts<'_> {
+        Parts::new(self.bytes.get(at..).unwrap_or(&[]), &self.header)
     }
 
     /// The byte of the image that the next of its parts begins at.
@@ -169,7 +169,7 @@ impl<'a> Image<'a> {
         self.bytes.len().saturating_sub(parts.bytes_left())
     }
 
-    fn parts_at(&self, offset: u64) -> Parts<'a> {
+    fn parts_at(&self, offset: u64) -> Parts<'_> {
         self.parts_from(HEADER_BYTES + offset as usize)
     }
 

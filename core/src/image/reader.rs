@@ -73,11 +73,11 @@ pub struct Table<'a> {
 #[derive(Clone, Debug)]
 pub struct Parts<'a> {
     rest: &'a [u8],
-    header: Header,
+    header: &'a Header,
 }
 
 impl<'a> Parts<'a> {
-    pub(super) fn new(rest: &'a [u8], header: Header) -> Self {
+    pub(super) fn new(rest: &'a [u8], header: &'a Header) -> Self {
         Self { rest, header }
     }
 
@@ -131,7 +131,7 @@ impl<'a> Parts<'a> {
     }
 
     fn blocked(&mut self, kind: Kind, rows: Dim, cols: Dim) -> Matrix<'a> {
-        let bits = kind.bits(&self.header);
+        let bits = kind.bits(self.header);
         let (weights, scales) = self.take(kind);
         let (rows, cols) = (self.header.dim(rows), self.header.dim(cols));
         Matrix {
@@ -145,7 +145,7 @@ impl<'a> Parts<'a> {
     }
 
     fn take(&mut self, kind: Kind) -> (&'a [u8], &'a [u8]) {
-        let (weights, scales) = kind.bytes(&self.header);
+        let (weights, scales) = kind.bytes(self.header);
         (self.take_bytes(weights), self.take_bytes(scales))
     }
 

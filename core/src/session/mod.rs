@@ -213,7 +213,11 @@ impl<'i, 'b> Session<'i, 'b> {
     /// # Errors
     /// [`StepError::UnknownToken`]; the tokens before it have been read.
     pub fn feed(&mut self, tokens: &[u32]) -> Result<(), StepError> {
-        tokens.iter().try_for_each(|&token| self.read(token))
+        for &token in tokens {
+            self.check(token)?;
+            self.read(token);
+        }
+        Ok(())
     }
 
     /// Reads one token and returns the logits `[V]` of the next.
@@ -225,13 +229,14 @@ impl<'i, 'b> Session<'i, 'b> {
     /// [`StepError`].
     pub fn step(&mut self, token: u32) -> Result<&mut [f32], StepError> {
         self.check_room()?;
-        self.read(token)?;
+        self.check(token)?;
+        let at = self.read(token);
         let Head {
             matrix,
             prepared,
             out,
             executor,
-        } = self.head();
+        } = self.head(at);
         executor.matvec(&matrix, &prepared, out);
         Ok(out.get_mut(..matrix.rows).unwrap_or_default())
     }
@@ -247,13 +252,14 @@ impl<'i, 'b> Session<'i, 'b> {
         token: u32,
         see: &mut dyn FnMut(u32, &mut [f32]),
     ) -> Result<(), StepError> {
-        self.read(token)?;
+        self.check(token)?;
+        let at = self.read(token);
         let Head {
             matrix,
             prepared,
             out,
             executor,
-        } = self.head();
+        } = self.head(at);
         let (mut first, mut rest) = (0, matrix);
         while rest.rows > 0 {
             let (block, after) = rest.split_at_block(out.len() / BLOCK_ROWS);
@@ -299,8 +305,8 @@ impl<'i, 'b> Session<'i, 'b> {
     }
 
     /// Embedding and layers; leaves the residual stream in the scratch.
-    fn read(&mut self, token: u32) -> Result<(), StepError> {
-        self.check(token)?;
+    /// Returns the byte of the image that the parts after the layers begin at.
+    fn read(&mut self, token: u32) -> usize {
         let header = self.image.header();
         let mut work = Work::split(header, self.quantized, self.work);
         // The layers follow the embedding, each other, and take all their parts.
@@ -311,17 +317,17 @@ impl<'i, 'b> Session<'i, 'b> {
         for (index, state) in (0..).zip(states) {
             let Ok(()) = layer(header, index, &mut parts, state, &mut work, &mut whole);
         }
-        Ok(())
+        self.image.offset_of(&parts)
     }
 
     /// Applies the output norm to what the layers left in the scratch.
     #[inline]
-    fn head(&mut self) -> Head<'i, '_> {
+    fn head(&mut self, at: usize) -> Head<'_> {
         let header = self.image.header();
         let Work {
             x, tmp, product, ..
         } = Work::split(header, self.quantized, self.work);
-        let mut parts = self.image.after_layers();
+        let mut parts = self.image.parts_from(at);
         layer_norm(x, parts.half(Embd), parts.half(Embd), tmp);
         let matrix = parts.head(Output, Embd);
         Head {
@@ -334,9 +340,9 @@ impl<'i, 'b> Session<'i, 'b> {
 }
 
 /// The last product of a step, about to be computed.
-struct Head<'i, 's> {
+struct Head<'s> {
     /// `[V, C]`.
-    matrix: Matrix<'i>,
+    matrix: Matrix<'s>,
     /// The normalized residual stream `[C]`.
     prepared: Prepared<'s>,
     /// The working vectors, which are done with: the logits take their place.
