@@ -2,6 +2,7 @@
 
 use criterion::{criterion_group, criterion_main, Criterion, Throughput};
 use kinglet_host::model::{Dimensions, Version};
+use kinglet_host::tensors::table;
 use kinglet_host::train::arch::{initial_weights, Arch, Network};
 use kinglet_host::train::tape::{Pool, Tape};
 use std::hint::black_box;
@@ -9,7 +10,6 @@ use std::hint::black_box;
 const LEN: usize = 256;
 
 fn network(version: Version) -> Network {
-    let v7 = version == Version::V7;
     let dimensions = Dimensions {
         layers: 4,
         embd: 128,
@@ -17,7 +17,7 @@ fn network(version: Version) -> Network {
         vocab: 256,
         classes: 0,
         heads: if version == Version::V4 { 0 } else { 2 },
-        ranks: if v7 { [32, 32, 32, 32] } else { [32, 16, 0, 0] },
+        ranks: (table(version).ranks.trained)(128, 4),
         positions: 0,
     };
     Network::new(Arch::Rwkv(version), dimensions)

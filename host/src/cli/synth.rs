@@ -4,6 +4,7 @@ use super::output::{check_outputs, Output};
 use super::BadUse;
 use crate::model::{Dimensions, Version};
 use crate::synth::write_random;
+use crate::tensors::table;
 use anyhow::Result;
 use std::path::PathBuf;
 
@@ -17,7 +18,7 @@ use std::path::PathBuf;
 pub struct Args {
     /// The RWKV version
     #[arg(long, value_enum, default_value = "v4")]
-    version: Choice,
+    version: Version,
     /// Layers
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=256))]
     layers: u32,
@@ -45,40 +46,9 @@ pub struct Args {
     output: PathBuf,
 }
 
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Choice {
-    /// RWKV-4
-    V4,
-    /// RWKV-5.0: a matrix state, one decay per head, no gate
-    #[value(name = "v5.0")]
-    V50,
-    /// RWKV-5.1: the same with a gate
-    #[value(name = "v5.1")]
-    V51,
-    /// RWKV-5.2: a decay per channel
-    V5,
-    /// RWKV-6
-    V6,
-    /// RWKV-7
-    V7,
-}
-
-impl From<Choice> for Version {
-    fn from(choice: Choice) -> Self {
-        match choice {
-            Choice::V4 => Version::V4,
-            Choice::V50 => Version::V5,
-            Choice::V51 => Version::V51,
-            Choice::V5 => Version::V52,
-            Choice::V6 => Version::V6,
-            Choice::V7 => Version::V7,
-        }
-    }
-}
-
 pub fn run(args: &Args) -> Result<()> {
     check_outputs(&[], &[Output::named(&args.output)])?;
-    let version = args.version.into();
+    let version = args.version;
     let embd = args.channels as usize;
     let head_size = args.head_size.map_or(embd.min(64), |size| size as usize);
     if version != Version::V4 && !embd.is_multiple_of(head_size) {
@@ -99,7 +69,7 @@ pub fn run(args: &Args) -> Result<()> {
         },
         ranks: match &args.ranks {
             Some(ranks) => given_ranks(version, ranks)?,
-            None => usual_ranks(version, embd, args.layers),
+            None => (table(version).ranks.published)(embd, args.layers as usize),
         },
         positions: 0,
     };
@@ -107,11 +77,7 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 fn given_ranks(version: Version, given: &[u32]) -> Result<[usize; 4]> {
-    let count = match version {
-        Version::V6 => 2,
-        Version::V7 => 4,
-        _ => 0,
-    };
+    let count = table(version).rank_count();
     if given.len() != count {
         let message = format!(
             "{version} has {count} ranks, but --ranks gives {}",
@@ -124,21 +90,4 @@ fn given_ranks(version: Version, given: &[u32]) -> Result<[usize; 4]> {
         *rank = *given as usize;
     }
     Ok(ranks)
-}
-
-/// Ranks as in published models, but never above the channels: RWKV-6 has
-/// one for all widths up to 2,048, RWKV-7 has them grow with the square root.
-fn usual_ranks(version: Version, embd: usize, layers: u32) -> [usize; 4] {
-    let root = |factor: f64| {
-        let rank = (factor * (embd as f64).sqrt() / 32.0).round() * 32.0;
-        (rank as usize).max(32).min(embd)
-    };
-    match version {
-        Version::V6 => [embd.min(64), embd.min(32), 0, 0],
-        Version::V7 => {
-            let value = if layers > 1 { root(1.7) } else { 0 };
-            [root(2.5), root(2.5), value, root(5.0)]
-        }
-        _ => [0; 4],
-    }
 }

@@ -4,19 +4,22 @@ use kinglet::image;
 use std::fmt;
 
 /// An RWKV version, as checkpoints have it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Version {
-    /// RWKV-4 "Dove".
+    /// RWKV-4 "Dove"
     V4,
-    /// RWKV-5.0, without gate, with one decay per head.
+    /// RWKV-5.0: a matrix state, one decay per head, no gate
+    #[value(name = "v5.0")]
     V5,
-    /// RWKV-5.1, with gate and one decay per head.
+    /// RWKV-5.1: the same with a gate
+    #[value(name = "v5.1")]
     V51,
-    /// RWKV-5.2 "Eagle", with gate and one decay per channel.
+    /// RWKV-5.2 "Eagle": a decay per channel
+    #[value(name = "v5")]
     V52,
-    /// RWKV-6 "Finch".
+    /// RWKV-6 "Finch"
     V6,
-    /// RWKV-7 "Goose".
+    /// RWKV-7 "Goose"
     V7,
 }
 

@@ -1,7 +1,7 @@
 //! Which decays are too slow for a state of half floats.
 
-use crate::model::{Model, ModelError, Version};
-use crate::tensors::names::att;
+use crate::model::{Model, ModelError};
+use crate::tensors::table;
 
 /// A half float that loses less than this share of itself may round back to
 /// what it was.
@@ -14,26 +14,13 @@ const LEAST_LOSS: f64 = 1.0 / 2048.0;
 /// # Errors
 /// As [`Model::load`].
 pub fn slow_decays(model: &Model) -> Result<(usize, usize), ModelError> {
-    let name = match model.version() {
-        Version::V7 => att::W[0],
-        _ => att::TIME_DECAY,
-    };
+    let decay = table(model.version()).decay;
     let (mut slow, mut all) = (0, 0);
     for layer in 0..model.dimensions().layers {
-        let values = model.load_layer(layer, name)?.data;
+        let values = model.load_layer(layer, decay.name)?.data;
         all += values.len();
-        let losses = values
-            .iter()
-            .map(|&v| 1.0 - decay(model.version(), v.into()));
+        let losses = values.iter().map(|&v| 1.0 - (decay.left)(v.into()));
         slow += losses.filter(|&loss| loss < LEAST_LOSS).count();
     }
     Ok((slow, all))
-}
-
-/// What is left of the state after a token.
-fn decay(version: Version, value: f64) -> f64 {
-    match version {
-        Version::V7 => (-(-0.5f64).exp() / (1.0 + (-value).exp())).exp(),
-        _ => (-value.exp()).exp(),
-    }
 }

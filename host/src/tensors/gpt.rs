@@ -4,7 +4,7 @@
 use super::initial::ONE;
 use super::names::{att, ffn, EMB, HEAD, LN_OUT, POSITIONS};
 use super::{
-    norm_bias, norm_weight, square, tensor, Depth, Fill, Size, Table, Tensor, NORM_1, NORM_2,
+    norm_bias, norm_weight, rwkv, square, tensor, Depth, Fill, Size, Table, Tensor, NORM_1, NORM_2,
 };
 
 /// Its tensors.
@@ -13,12 +13,12 @@ pub const GPT: Table = Table {
         tensor(EMB, &[Size::Vocab, Size::Embd], usual),
         tensor(POSITIONS, &[Size::Positions, Size::Embd], usual),
     ],
-    layer: &[NORM_1, NORM_2, BLOCKS],
     after: &[
         norm_weight(LN_OUT[0], ONE),
         norm_bias(LN_OUT[1]),
         tensor(HEAD, &[Size::Outputs, Size::Embd], usual),
     ],
+    ..rwkv(&[NORM_1, NORM_2, BLOCKS])
 };
 
 const BLOCKS: &[Tensor] = &[

@@ -83,6 +83,28 @@ pub struct Table {
     layer: &'static [&'static [Tensor]],
     /// After those of layers.
     after: &'static [Tensor],
+    /// The ranks of low-rank matrices where nobody says others.
+    pub ranks: Ranks,
+    /// The decay of the state.
+    pub decay: Decay,
+}
+
+/// Ranks of the low-rank matrices of a model of some channels and layers.
+#[derive(Clone, Copy, Debug)]
+pub struct Ranks {
+    /// Those of published models, never above the channels.
+    pub published: fn(usize, usize) -> [usize; 4],
+    /// Those of a small model that is trained: in proportion to the channels.
+    pub trained: fn(usize, usize) -> [usize; 4],
+}
+
+/// How fast a state decays, but for what the data add to it.
+#[derive(Clone, Copy, Debug)]
+pub struct Decay {
+    /// The tensor of a layer that says it.
+    pub name: &'static str,
+    /// What is left of the state after a token, where the tensor has a value.
+    pub left: fn(f64) -> f64,
 }
 
 /// A tensor of a model: a row, in its layer.
@@ -175,6 +197,16 @@ impl Table {
         self.tensors_of(in_layer)
             .find_map(|tensor| Some((tensor, tensor.part_index(part)?)))
             .unwrap_or_else(|| panic!("no tensor is stored as {part}"))
+    }
+
+    /// How many ranks a model has.
+    pub fn rank_count(&self) -> usize {
+        let sizes = self.layer_tensors().flat_map(|tensor| tensor.sizes);
+        let counts = sizes.map(|size| match size {
+            Size::Rank(rank) | Size::FiveRanks(rank) => rank + 1,
+            _ => 0,
+        });
+        counts.max().unwrap_or(0)
     }
 
     fn tensors_of(&'static self, in_layer: bool) -> impl Iterator<Item = &'static Tensor> {
@@ -310,7 +342,20 @@ const fn rwkv(layer: &'static [&'static [Tensor]]) -> Table {
         before: BEFORE,
         layer,
         after: &[],
+        ranks: Ranks {
+            published: |_, _| [0; 4],
+            trained: |_, _| [0; 4],
+        },
+        decay: Decay {
+            name: names::att::TIME_DECAY,
+            left: |value| (-value.exp()).exp(),
+        },
     }
+}
+
+/// A share of the channels, in steps of eight: the rank of a small model.
+fn share(channels: usize, share: usize) -> usize {
+    (channels / share).next_multiple_of(8).clamp(8, 64)
 }
 
 #[cfg(test)]

@@ -4,11 +4,18 @@ use super::initial::{ladder, ZERO};
 use super::names::{att, ffn};
 use super::v5::{bonuses, decays, FFN_KEY, FFN_VALUE, GATE_MATRIX, KEY, RECEPTANCE, VALUE};
 use super::{
-    mix_previous, per_head_channel, rwkv, square, tensor, vector, Fill, Size, Spread, Stored,
-    Table, Tensor, HEAD_NORM, NORM_1, NORM_2, OUTPUT,
+    mix_previous, per_head_channel, rwkv, share, square, tensor, vector, Fill, Ranks, Size, Spread,
+    Stored, Table, Tensor, HEAD_NORM, NORM_1, NORM_2, OUTPUT,
 };
 
-pub(super) const TABLE: Table = rwkv(&[NORM_1, TIME_MIX, HEAD_NORM, OUTPUT, NORM_2, CHANNEL_MIX]);
+pub(super) const TABLE: Table = Table {
+    ranks: Ranks {
+        // One for all widths up to 2,048.
+        published: |channels, _| [channels.min(64), channels.min(32), 0, 0],
+        trained: |channels, _| [share(channels, 4), share(channels, 8), 0, 0],
+    },
+    ..rwkv(&[NORM_1, TIME_MIX, HEAD_NORM, OUTPUT, NORM_2, CHANNEL_MIX])
+};
 
 /// Ranks of the decay and of the token shift.
 const DECAY: usize = 0;

@@ -3,11 +3,44 @@
 use super::initial::{in_head, ladder, ZERO};
 use super::names::{att, ffn};
 use super::{
-    mix_previous, per_head_channel, rwkv, square, tensor, vector, Fill, Size, Spread, Stored,
-    Table, Tensor, HEAD_NORM, NORM_1, NORM_2, OUTPUT,
+    mix_previous, per_head_channel, rwkv, share, square, tensor, vector, Decay, Fill, Ranks, Size,
+    Spread, Stored, Table, Tensor, HEAD_NORM, NORM_1, NORM_2, OUTPUT,
 };
 
-pub(super) const TABLE: Table = rwkv(&[NORM_1, TIME_MIX, HEAD_NORM, OUTPUT, NORM_2, CHANNEL_MIX]);
+pub(super) const TABLE: Table = Table {
+    ranks: Ranks {
+        published: |channels, layers| {
+            // They grow with the square root of the width.
+            let rank = |factor: f64| {
+                let rank = (factor * (channels as f64).sqrt() / 32.0).round() * 32.0;
+                (rank as usize).max(32).min(channels)
+            };
+            [rank(2.5), rank(2.5), residual(rank(1.7), layers), rank(5.0)]
+        },
+        trained: |channels, layers| {
+            let quarter = share(channels, 4);
+            [
+                quarter,
+                quarter,
+                residual(share(channels, 8), layers),
+                quarter,
+            ]
+        },
+    },
+    decay: Decay {
+        name: att::W[0],
+        left: |value| (-(-0.5f64).exp() / (1.0 + (-value).exp())).exp(),
+    },
+    ..rwkv(&[NORM_1, TIME_MIX, HEAD_NORM, OUTPUT, NORM_2, CHANNEL_MIX])
+};
+
+/// The rank of the value residual, which the first layer lacks.
+fn residual(rank: usize, layers: usize) -> usize {
+    match layers {
+        0 | 1 => 0,
+        _ => rank,
+    }
+}
 
 /// Ranks of decay, learning rate, value and gate.
 const DECAY: usize = 0;

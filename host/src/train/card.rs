@@ -2,7 +2,7 @@
 
 use super::prepare::{Data, Prepared};
 use super::run::Trained;
-use super::settings::{Kind, Settings};
+use super::settings::Settings;
 use std::path::{Path, PathBuf};
 
 /// The second paragraph of every card.
@@ -28,17 +28,10 @@ pub fn card(output: &Path, settings: &Settings, prepared: &Prepared, trained: &T
             .unwrap_or_default()
     };
     let title = name(output);
-    let network = match settings.version {
-        Kind::V4 => "RWKV-4",
-        Kind::V5 => "RWKV-5.2",
-        Kind::V6 => "RWKV-6",
-        Kind::V7 => "RWKV-7",
-        Kind::Gpt => "Transformer",
-    };
     let texts: Vec<_> = settings.text.iter().map(|path| name(path)).collect();
     let mut text = format!("# {title}\n\n{MADE_BY}\n\n| | |\n|---|---|\n");
     let mut row = |what: &str, value: String| text += &format!("| {what} | {value} |\n");
-    row("network", network.to_owned());
+    row("network", settings.version.arch().to_string());
     row(
         "size",
         format!(

@@ -1,8 +1,8 @@
 //! A size that fits: as many channels as a board or a budget of flash allows.
 
+use super::arch::{Arch, Network};
 use super::prepare::network;
 use super::settings::{Kind, Settings};
-use crate::model::Version;
 use crate::pack::Formats;
 use crate::plan::{Fit, Needs};
 use crate::quantize::Precision;
@@ -108,14 +108,13 @@ impl Room {
 
 /// The header of the image of a network; metadata and vocabulary estimated.
 fn header(settings: &Settings, classes: usize) -> Header {
-    let dimensions = network(settings, classes).dimensions;
-    let version = match settings.version {
-        Kind::V4 | Kind::Gpt => Version::V4,
-        Kind::V5 => Version::V52,
-        Kind::V6 => Version::V6,
-        Kind::V7 => Version::V7,
-    }
-    .recurrence();
+    let Network {
+        arch, dimensions, ..
+    } = network(settings, classes);
+    let version = match arch {
+        Arch::Rwkv(version) => version.recurrence(),
+        Arch::Gpt => image::Version::V4,
+    };
     let formats = settings.formats().unwrap_or(Formats {
         weights: Bits::Int8,
         head: Bits::Int8,

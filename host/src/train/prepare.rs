@@ -2,7 +2,7 @@
 
 use super::arch::{Arch, Network};
 use super::data::{Corpus, Lines};
-use super::settings::{Kind, Settings, Task};
+use super::settings::{Settings, Task};
 use super::vocabulary::{learn, Unsupported};
 use crate::model::{Dimensions, Version};
 use crate::tokenizer::Vocabulary;
@@ -194,15 +194,11 @@ fn read_lines(
 
 /// The network that settings ask for; `classes` are 0 for text.
 pub fn network(settings: &Settings, classes: usize) -> Network {
-    let version = match settings.version {
-        Kind::V4 | Kind::Gpt => Version::V4,
-        Kind::V5 => Version::V52,
-        Kind::V6 => Version::V6,
-        Kind::V7 => Version::V7,
-    };
-    let heads = match settings.version {
-        Kind::V4 => 0,
-        _ => settings.channels / settings.head_size(),
+    let arch = settings.version.arch();
+    let (heads, positions) = match arch {
+        Arch::Rwkv(Version::V4) => (0, 0),
+        Arch::Rwkv(_) => (settings.channels / settings.head_size(), 0),
+        Arch::Gpt => (settings.channels / settings.head_size(), settings.context),
     };
     let dimensions = Dimensions {
         layers: settings.layers,
@@ -211,29 +207,8 @@ pub fn network(settings: &Settings, classes: usize) -> Network {
         vocab: settings.vocab,
         classes,
         heads,
-        ranks: ranks(version, settings.channels, settings.layers),
-        positions: match settings.version {
-            Kind::Gpt => settings.context,
-            _ => 0,
-        },
-    };
-    let arch = match settings.version {
-        Kind::Gpt => Arch::Gpt,
-        _ => Arch::Rwkv(version),
+        ranks: (arch.table().ranks.trained)(settings.channels, settings.layers),
+        positions,
     };
     Network::new(arch, dimensions)
-}
-
-/// Ranks in proportion to the channels, in steps of eight: a quarter for
-/// what steers decays and gates of small models, less for the rest.
-fn ranks(version: Version, channels: usize, layers: usize) -> [usize; 4] {
-    let rank = |share: usize| (channels / share).next_multiple_of(8).clamp(8, 64);
-    match version {
-        Version::V6 => [rank(4), rank(8), 0, 0],
-        Version::V7 => {
-            let value = if layers > 1 { rank(8) } else { 0 };
-            [rank(4), rank(4), value, rank(4)]
-        }
-        _ => [0; 4],
-    }
 }

@@ -1,6 +1,8 @@
 //! What a training is told: by options, or by a recipe file.
 
+use super::arch::Arch;
 use super::optimizer::Optimizer;
+use crate::model::Version;
 use crate::pack::Formats;
 use crate::quantize::Precision;
 use kinglet::image::Bits;
@@ -21,6 +23,19 @@ pub enum Kind {
     V7,
     /// A plain Transformer, to compare with: nothing else runs it
     Gpt,
+}
+
+impl Kind {
+    /// The network of this name.
+    pub fn arch(self) -> Arch {
+        match self {
+            Self::V4 => Arch::Rwkv(Version::V4),
+            Self::V5 => Arch::Rwkv(Version::V52),
+            Self::V6 => Arch::Rwkv(Version::V6),
+            Self::V7 => Arch::Rwkv(Version::V7),
+            Self::Gpt => Arch::Gpt,
+        }
+    }
 }
 
 /// What the network learns.

@@ -17,9 +17,10 @@ use super::real::Real;
 use super::tape::{Param, Tape, Var};
 use crate::model::{Dimensions, Version};
 use crate::tensors::names::{Norm, EMB, HEAD, LN0, LN1, LN2, LN_OUT, POSITIONS};
-use crate::tensors::{table, GPT};
+use crate::tensors::{table, Table, GPT};
 pub use init::initial_weights;
 pub use layout::{Entry, Layout};
+use std::fmt;
 
 /// What is trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,25 @@ pub enum Arch {
     /// A Transformer with learned positions, to compare with: its files run
     /// nowhere else.
     Gpt,
+}
+
+impl fmt::Display for Arch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rwkv(version) => version.fmt(f),
+            Self::Gpt => f.write_str("Transformer"),
+        }
+    }
+}
+
+impl Arch {
+    /// Its tensors.
+    pub fn table(self) -> &'static Table {
+        match self {
+            Self::Rwkv(version) => table(version),
+            Self::Gpt => &GPT,
+        }
+    }
 }
 
 /// A network: what it is, how large, and where its weights lie.
@@ -50,14 +70,10 @@ pub struct Network {
 impl Network {
     /// A network of such sizes.
     pub fn new(arch: Arch, dimensions: Dimensions) -> Self {
-        let table = match arch {
-            Arch::Rwkv(version) => table(version),
-            Arch::Gpt => &GPT,
-        };
         Self {
             arch,
             dimensions,
-            layout: Layout::new(table, &dimensions),
+            layout: Layout::new(arch.table(), &dimensions),
             gn_eps: f64::from(crate::reference::DEFAULT_GN_EPS),
             rounding: false,
         }
