@@ -13,8 +13,8 @@ use kinglet_protocol::console::{
 /// The largest top-k where the RAM has no room for all logits.
 const TOP_K: usize = 64;
 
-/// Answers until the input ends, or somebody says that it does. Greedy until
-/// told otherwise.
+/// Answers until the input ends or a command ends it. Greedy until a command
+/// changes that.
 pub fn converse<P: Read + ReadReady + Write, B: Board>(
     stream: &mut P,
     board: &mut B,
@@ -28,7 +28,7 @@ pub fn converse<P: Read + ReadReady + Write, B: Board>(
         model,
         settings: Settings::default(),
     };
-    // An error is one of the port's: nobody is there to be told.
+    // An error is the port's: it cannot be reported through that port.
     let _ = console.run();
 }
 
@@ -66,7 +66,7 @@ impl<P: Read + ReadReady + Write, B: Board> Console<'_, '_, P, B> {
     }
 
     // Not inlined, as others here: the model's answer is deeper in the stack
-    // than any of them, and need not lie behind their variables.
+    // than any of them, and need not lie on top of their variables.
     #[inline(never)]
     fn greet(&mut self) -> fmt::Result {
         let image = &self.model.image;
@@ -141,8 +141,8 @@ impl<P: Read + ReadReady + Write, B: Board> Console<'_, '_, P, B> {
         }
     }
 
-    /// What the model says to a prompt. Errors of the port are left to the
-    /// next line that is awaited.
+    /// Streams the model's answer to a prompt. Errors of the port show when the
+    /// next line is read.
     fn answer(&mut self, prompt: &[u8]) -> Result<Statistics, Error> {
         let Self {
             port,
@@ -203,7 +203,7 @@ impl<P: Read + ReadReady + Write, B: Board> Console<'_, '_, P, B> {
     }
 }
 
-/// Time by a clock that wraps, from lap to lap.
+/// Time between laps, by a clock that wraps.
 struct Watch {
     last: u32,
     elapsed: u64,

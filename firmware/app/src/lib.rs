@@ -28,17 +28,17 @@ use embedded_io::{Read, ReadReady, Write};
 
 /// What the application needs to know of a board.
 pub trait Board {
-    /// The byte that begins a request of a program where a line is awaited, on
-    /// boards that carry out requests.
+    /// The byte that begins a program's request in place of a line, on boards
+    /// that take requests.
     const REQUEST: Option<u8> = None;
 
-    /// What people call it.
+    /// Its name for people.
     fn title(&self) -> impl fmt::Display;
 
-    /// What its clock shows, in units of its own, modulo 2^32.
+    /// The time of its clock, in the clock's unit, modulo 2^32.
     fn clock(&self) -> u32;
 
-    /// How fast tokens were generated while the clock went on by `elapsed`.
+    /// The rate of tokens generated in the time `elapsed`, in the clock's unit.
     fn speed(&self, tokens: u32, elapsed: u64) -> Speed;
 
     /// The most bytes of stack in use since the reset.

@@ -3,18 +3,18 @@
 use core::fmt;
 use kinglet::{Image, ImageError};
 
-/// Why there is no model to speak with.
+/// Why no model can answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum BootError {
-    /// There is no image in the flash, or not a good one.
+    /// The flash has no image, or a bad one.
     Image(ImageError),
     /// State and scratch need more RAM than there is, in bytes.
     Ram {
-        /// What they need.
+        /// Needed.
         needed: usize,
-        /// What there is.
+        /// Available.
         found: usize,
     },
 }

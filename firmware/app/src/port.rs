@@ -8,8 +8,8 @@ use kinglet_protocol::END_OF_INPUT;
 /// Bytes that can be typed ahead while the model is at work: a line.
 const AHEAD_BYTES: usize = LINE_BYTES;
 
-/// The bytes of a line. It is collected before the model reads it: on a wire
-/// bytes come faster than tokens.
+/// The bytes of a line. It is collected before the model reads it: bytes
+/// arrive faster than tokens are computed.
 pub type LineBuffer = heapless::Vec<u8, LINE_BYTES>;
 
 /// What became of a line.
@@ -32,7 +32,7 @@ pub struct Port<'p, P> {
     behind_cr: bool,
     /// Came while the model was at work.
     ahead: heapless::Deque<u8, AHEAD_BYTES>,
-    /// Bytes that came, too, and had no room.
+    /// Bytes that came and had no room.
     lost: u32,
 }
 
@@ -71,8 +71,8 @@ impl<'p, P: Read + ReadReady + Write> Port<'p, P> {
         Line::End
     }
 
-    /// Whether an abort has come; keeps what else has. For whoever is at work:
-    /// it does not wait.
+    /// Whether an abort has come; keeps other input. Does not wait, so it can be
+    /// called between two tokens.
     pub fn is_aborted(&mut self) -> bool {
         while let Ok(true) = self.stream.read_ready() {
             let mut byte = [0];
@@ -101,9 +101,9 @@ impl<'p, P: Read + ReadReady + Write> Port<'p, P> {
         core::mem::take(&mut self.lost)
     }
 
-    /// Sends a piece of an answer, which [`shown`] says how.
+    /// Sends a piece of an answer, each byte as [`shown`] maps it.
     pub fn show(&mut self, piece: &str, frames: bool) {
-        // Errors are left to the next line that is awaited.
+        // Errors show when the next line is read.
         for byte in piece.bytes() {
             let _ = self.put_text(shown(byte, frames));
         }

@@ -17,10 +17,10 @@ pub struct Settings {
     pub tokens: u32,
     /// How a token is chosen.
     pub sampling: Sampling,
-    /// The state that a prompt goes on from; `start` or the empty text
-    /// without a name.
+    /// The named state that a prompt starts from; without a name `start`, or
+    /// the empty text.
     pub from: heapless::String<STATE_NAME_BYTES>,
-    /// What the random draws follow from.
+    /// The seed of the random draws.
     pub seed: u64,
     /// An answer ends where this text would appear in it.
     pub stop: StopText,
@@ -35,11 +35,11 @@ pub enum Command {
     Changed,
     /// Show the commands and the settings.
     Help,
-    /// Say what model and board are.
+    /// Describe model and board.
     Info,
     /// Leave.
     Quit,
-    /// A command that there is not, or a value that does not fit it.
+    /// An unknown command, or a bad value.
     Unknown,
 }
 
@@ -117,9 +117,9 @@ impl Settings {
     }
 }
 
-/// The first command of a line, and those behind it without their slash.
+/// The first command of a line, and the following ones without their slash.
 fn first_command(line: &str) -> (&str, Option<&str>) {
-    // Not `str::split_once`: the compiler leaves a panic in the search.
+    // Not `str::split_once`: its search can panic as far as the compiler knows.
     let at = line.as_bytes().windows(2).position(|pair| pair == b" /");
     let parts = at.and_then(|at| Some((line.get(..at)?, line.get(at + 2..))));
     parts.unwrap_or((line, None))
@@ -169,7 +169,7 @@ impl fmt::Display for Settings {
     }
 }
 
-/// A number with three digits behind the point. Shorter than the standard
+/// A number with three digits after the point. Shorter than the standard
 /// library's way to print any float.
 struct Decimal(f32);
 

@@ -36,9 +36,9 @@ impl Board for Bench {
 struct Stream<'t> {
     typed: &'t [u8],
     printed: Vec<u8>,
-    /// Comes while the model is at work, when so many bytes have been printed.
+    /// Input that comes while the model is at work, after this many printed bytes.
     meanwhile: Option<(usize, &'t [u8])>,
-    /// What of that has come and was not read.
+    /// The part of it that has come and was not read.
     early: &'t [u8],
 }
 
@@ -77,7 +77,7 @@ impl Write for Stream<'_> {
     }
 }
 
-/// What the console prints where there are so many floats of RAM.
+/// What the console prints with `floats` floats of RAM.
 fn printed(typed: &str, floats: usize) -> Result<String, BootError> {
     printed_with(typed, None, floats)
 }
@@ -162,7 +162,7 @@ fn what_cannot_be_done_is_said() {
         .unwrap()
         .contains("no such command"));
     assert!(printed("/help\n", ram).unwrap().contains("/top-k 40"));
-    // Nothing is read behind the end.
+    // Nothing is read after the end.
     let ended = printed("/quit\nA bird\n", ram).unwrap();
     assert!(!ended.contains('['), "{ended}");
     let error = printed("", state).unwrap_err();

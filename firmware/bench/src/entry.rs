@@ -5,7 +5,7 @@ use cortex_m_rt::entry;
 
 static mut ROOM: Room = Room::new();
 
-/// The program's entry, behind `cortex-m-rt`'s start-up code.
+/// The program's entry, after `cortex-m-rt`'s start-up code.
 #[entry]
 fn enter() -> ! {
     kinglet_machine::start();

@@ -25,8 +25,8 @@ pub struct kgl_class {
 /// token of a text.
 ///
 /// # Safety
-/// `session` is initialized, or zeros; `logits` are so many; `answer` may be
-/// written.
+/// `session` is initialized, or zeros; `logits` has `n_logits` values; `answer`
+/// may be written.
 #[no_mangle]
 pub unsafe extern "C" fn kgl_answer(
     session: *const kgl_session,
@@ -42,7 +42,7 @@ pub unsafe extern "C" fn kgl_answer(
         if image.header().n_class == 0 {
             return Err(KGL_ERROR_NO_CLASSES);
         }
-        // SAFETY: C promises so many logits, which nobody changes during the call.
+        // SAFETY: C promises `n_logits` values, which nobody changes during the call.
         let answer = Answer::of(unsafe { slice(logits, n_logits) }?);
         let metadata = image.metadata();
         let label = metadata.and_then(|metadata| metadata.label(answer.class));

@@ -60,7 +60,7 @@ impl kgl_info {
 /// that may be read there; there may be more than the image has.
 ///
 /// # Safety
-/// So many bytes lie there; `info` may be written.
+/// `image` has `image_bytes` bytes; `info` may be written.
 #[no_mangle]
 pub unsafe extern "C" fn kgl_image_check(
     image: *const u8,
@@ -78,7 +78,7 @@ unsafe fn check(
 ) -> Result<(), kgl_status> {
     // SAFETY: C promises memory for the result, which nobody else uses.
     let info = unsafe { Out::new(info) }?;
-    // SAFETY: C promises so many bytes, which nobody changes during the call.
+    // SAFETY: C promises `image_bytes` bytes, which nobody changes during the call.
     let image = Image::new(unsafe { slice(image, image_bytes) }?)?;
     image.verify_checksum()?;
     info.put(kgl_info::of(&image));

@@ -1,9 +1,9 @@
-//! Kinglet for programs in C: `include/kinglet.h` is made from this source.
+//! Kinglet for programs in C: `include/kinglet.h` is generated from this source.
 //!
 //! All memory is the caller's, nothing is allocated, nothing panics: an error
 //! is a negative number. Every pointer is checked for NULL and alignment, and
-//! every length for what an address space can hold; that so many bytes lie
-//! there only the caller can know.
+//! every length against the address space; only the caller can know that the
+//! memory is there.
 //!
 //! No reference to the caller's memory outlives a call, so between calls a
 //! program may read and write its buffers, for instance save the state.

@@ -10,7 +10,7 @@ pub struct Span {
 }
 
 impl Span {
-    /// The span of `len` values behind `data`, if such a span can be.
+    /// The span of `len` values at `data`, if there can be such a span.
     pub fn of<T>(data: *const T, len: usize) -> Result<Self, kgl_status> {
         if data.is_null() {
             return Err(KGL_ERROR_NULL);
@@ -106,10 +106,10 @@ impl<T> OutArray<T> {
     }
 }
 
-/// The values behind a pointer.
+/// The values at a pointer.
 ///
 /// # Safety
-/// `len` values lie there that nobody changes as long as `'a`.
+/// `len` values lie there that nobody changes during `'a`.
 pub unsafe fn slice<'a, T>(data: *const T, len: usize) -> Result<&'a [T], kgl_status> {
     Span::of(data, len)?;
     // SAFETY: not NULL, aligned, no longer than half of the address space; the
@@ -117,10 +117,10 @@ pub unsafe fn slice<'a, T>(data: *const T, len: usize) -> Result<&'a [T], kgl_st
     Ok(unsafe { core::slice::from_raw_parts(data, len) })
 }
 
-/// The values behind a pointer, to be changed.
+/// The values at a pointer, for writing.
 ///
 /// # Safety
-/// `len` values lie there that nobody else uses as long as `'a`.
+/// `len` values lie there that nobody else uses during `'a`.
 pub unsafe fn slice_mut<'a, T>(data: *mut T, len: usize) -> Result<&'a mut [T], kgl_status> {
     Span::of(data, len)?;
     // SAFETY: as for `slice`.

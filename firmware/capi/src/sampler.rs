@@ -12,13 +12,13 @@ use kinglet::{Sampler, Sampling};
 pub struct kgl_sampling {
     /// Logits are divided by this; 0 always takes the likeliest token.
     pub temperature: f32,
-    /// Only so many of the likeliest tokens; 0 is no limit.
+    /// Only the `top_k` likeliest tokens; 0 is no limit.
     pub top_k: u32,
     /// Only the likeliest tokens that together have this probability; 1 is no limit.
     pub top_p: f32,
     /// Makes the last 64 tokens less likely; 1 is off.
     pub repetition_penalty: f32,
-    /// What all draws follow from.
+    /// The seed of all draws.
     pub seed: u64,
 }
 
@@ -83,7 +83,8 @@ pub unsafe extern "C" fn kgl_sampler_init(
 /// equal ones the lowest id wins.
 ///
 /// # Safety
-/// `sampler` is initialized, or zeros; `logits` are so many; `token` may be written.
+/// `sampler` is initialized, or zeros; `logits` has `n_logits` values; `token`
+/// may be written.
 #[no_mangle]
 pub unsafe extern "C" fn kgl_choose(
     sampler: *mut kgl_sampler,
@@ -103,7 +104,7 @@ pub unsafe extern "C" fn kgl_choose(
         // SAFETY: only `kgl_sampler_init` writes the mark, with the rest of
         // it; nobody else uses the sampler, and the logits do not lie in it.
         let held = unsafe { &mut *sampler.cast::<Held>() };
-        // SAFETY: C promises so many logits, which nobody else uses.
+        // SAFETY: C promises `n_logits` values, which nobody else uses.
         let logits = unsafe { slice_mut(logits, n_logits) }?;
         token.put(held.sampler.sample(logits));
         Ok(())

@@ -76,7 +76,7 @@ impl Held {
     /// # Safety
     /// State and scratch are still there and nobody else uses them.
     pub(crate) unsafe fn session<'b>(&self) -> Result<Session<'static, 'b>, kgl_status> {
-        // SAFETY: C promised so many bytes to `kgl_session_init`, which checked
+        // SAFETY: C promised the bytes to `kgl_session_init`, which checked
         // that the two do not overlap.
         let (state, scratch) = unsafe {
             (
@@ -98,7 +98,7 @@ impl Held {
 /// they may be longer than `kgl_info` says.
 ///
 /// # Safety
-/// So many bytes lie behind each pointer.
+/// Each pointer has the bytes that its length says.
 #[no_mangle]
 pub unsafe extern "C" fn kgl_session_init(
     session: *mut kgl_session,
@@ -117,7 +117,7 @@ pub unsafe extern "C" fn kgl_session_init(
             Span::of(state, state_len)?,
             Span::of(scratch, scratch_len)?,
         ])?;
-        // SAFETY: C promises so many bytes, which nobody changes while the
+        // SAFETY: C promises `image_bytes` bytes, which nobody changes while the
         // session is used.
         let image = Image::new(unsafe { slice(image, image_bytes) }?)?;
         if scratch_len < image.header().scratch_len() {
@@ -161,12 +161,12 @@ pub unsafe extern "C" fn kgl_reset(session: *mut kgl_session) -> c_int {
 /// Starts from a state that `kinglet prime` put into the image, and forgets
 /// what was, and a step that is under way.
 ///
-/// `name`: so many bytes in UTF-8, such as "start", 5. `token` becomes the
-/// last token of the text behind the state, which is to be read next: the one
-/// where generating begins, or the first to be fed of a longer prompt.
+/// `name`: `name_bytes` bytes of UTF-8, such as "start", 5. `token` becomes the
+/// last token of the state's text, which is to be read next: generating begins
+/// with it, or it is fed first, before a longer prompt.
 ///
 /// # Safety
-/// `session` is initialized, or zeros; so many bytes lie behind `name`;
+/// `session` is initialized, or zeros; `name` has `name_bytes` bytes;
 /// `token` may be written.
 #[no_mangle]
 pub unsafe extern "C" fn kgl_start_from(
@@ -178,7 +178,7 @@ pub unsafe extern "C" fn kgl_start_from(
     let start = || {
         // SAFETY: C promises memory for the result, which nobody else uses.
         let place = unsafe { Out::new(token) }?;
-        // SAFETY: C promises so many bytes, which nobody changes.
+        // SAFETY: C promises `name_bytes` bytes, which nobody changes.
         let name = unsafe { slice(name, name_bytes) }?;
         let name = core::str::from_utf8(name).map_err(|_| KGL_ERROR_NO_STATE)?;
         // SAFETY: C promises memory of a session, and its buffers.
@@ -195,7 +195,7 @@ pub unsafe extern "C" fn kgl_start_from(
 /// token. Those before an unknown one have been read.
 ///
 /// # Safety
-/// `session` is initialized, or zeros; `tokens` are so many.
+/// `session` is initialized, or zeros; `tokens` has `n_tokens` values.
 #[no_mangle]
 pub unsafe extern "C" fn kgl_feed(
     session: *mut kgl_session,
@@ -210,7 +210,7 @@ pub unsafe extern "C" fn kgl_feed(
             Span::of(held.state, held.state_len)?,
             Span::of(held.scratch, held.scratch_len)?,
         ])?;
-        // SAFETY: C promises so many tokens; they do not lie in the buffers.
+        // SAFETY: C promises `n_tokens` tokens; they do not lie in the buffers.
         let tokens = unsafe { slice(tokens, n_tokens) }?;
         // SAFETY: C promises the buffers.
         Ok(unsafe { held.session() }?.feed(tokens)?)

@@ -14,7 +14,7 @@ pub enum kgl_status {
     KGL_ERROR_NULL = -1,
     /// A pointer is not aligned as its type wants it, an image not to 16 bytes.
     KGL_ERROR_ALIGNMENT = -2,
-    /// A length is longer than memory behind the pointer can be.
+    /// A length is longer than the memory at the pointer can be.
     KGL_ERROR_LENGTH = -3,
     /// Two buffers share memory that must not.
     KGL_ERROR_OVERLAP = -4,

@@ -22,8 +22,8 @@ const _: () = assert!(KGL_TOKEN_BYTES == kinglet::tokenizer::MAX_TOKEN_BYTES);
 /// the tokens before that point.
 ///
 /// # Safety
-/// `session` is initialized, or zeros; so many bytes and tokens lie behind the
-/// pointers, which do not overlap; `n_tokens` may be written.
+/// `session` is initialized, or zeros; `text` has `text_bytes` bytes, `tokens`
+/// room for `capacity` values, and they do not overlap; `n_tokens` may be written.
 #[no_mangle]
 pub unsafe extern "C" fn kgl_encode(
     session: *const kgl_session,
@@ -41,7 +41,7 @@ pub unsafe extern "C" fn kgl_encode(
         // SAFETY: C promises memory of a session.
         let image = unsafe { Held::of(session) }?.image;
         let tokenizer = image.tokenizer().ok_or(KGL_ERROR_NO_TOKENIZER)?;
-        // SAFETY: C promises so many bytes; the results do not lie in them.
+        // SAFETY: C promises `text_bytes` bytes; the results do not lie in them.
         let text = unsafe { slice(text, text_bytes) }?;
         let result = tokenizer
             .encode(text)
@@ -59,7 +59,7 @@ pub unsafe extern "C" fn kgl_encode(
 /// enough. `text_bytes` becomes the number of those written.
 ///
 /// # Safety
-/// `session` is initialized, or zeros; so many bytes lie behind `text`;
+/// `session` is initialized, or zeros; `text` has room for `capacity` bytes;
 /// `text_bytes` may be written.
 #[no_mangle]
 pub unsafe extern "C" fn kgl_decode(

@@ -15,14 +15,14 @@ pub const UART: Device = Device(MACHINE.uart.address);
 pub const TIMER: Device = Device(MACHINE.timer.address);
 
 impl Device {
-    /// Reads the register that lies so many bytes behind the first one.
+    /// Reads the register `offset` bytes after the first one.
     pub fn read(self, offset: u32) -> u32 {
         // SAFETY: the table of machines says that a device lies here; reading
         // any of its registers is defined and aligned.
         unsafe { core::ptr::read_volatile((self.0 + offset) as *const u32) }
     }
 
-    /// Writes the register that lies so many bytes behind the first one.
+    /// Writes the register `offset` bytes after the first one.
     pub fn write(self, offset: u32, value: u32) {
         // SAFETY: as for reading; no register of a UART or a timer makes the
         // device reach memory.
@@ -41,9 +41,8 @@ unsafe impl InterruptNumber for ReceiveIrq {
     }
 }
 
-/// Sleeps until the UART wants something, unless it does already. The
-/// interrupt only ends the sleep: it is switched off again before it could be
-/// served.
+/// Sleeps until the UART's interrupt is pending. The interrupt only ends the
+/// sleep: it is disabled again before a handler could run.
 pub fn sleep_unless(wanted: impl Fn() -> bool) {
     interrupt::free(|_| {
         // SAFETY: interrupts are masked here, so this breaks no critical
@@ -56,7 +55,7 @@ pub fn sleep_unless(wanted: impl Fn() -> bool) {
     });
 }
 
-/// Forgets that the UART wanted something.
+/// Clears the UART's pending interrupt.
 pub fn unpend() {
     NVIC::unpend(ReceiveIrq);
 }

@@ -1,4 +1,4 @@
-//! Panics and faults: their words, then exit code 1.
+//! Panics and faults: a message, then exit code 1.
 
 use crate::{exit, say};
 use core::panic::PanicInfo;

@@ -1,4 +1,4 @@
-//! The stack's use, and the RAM that the linker does not know.
+//! The stack in use, and the RAM that the linker script leaves alone.
 
 use crate::MACHINE;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};

@@ -80,7 +80,7 @@ mod nrf51 {
         UART.read(RECEIVED) != 0
     }
 
-    /// Cleared first: reading the data announces the byte behind it.
+    /// Cleared first: reading the data announces the next byte.
     pub fn take_byte() -> u8 {
         UART.write(RECEIVED, 0);
         UART.read(RECEIVE_DATA) as u8

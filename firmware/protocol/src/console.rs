@@ -11,11 +11,11 @@
 use core::fmt;
 use kinglet::End;
 
-/// Greets whoever is at the console; a program learns of a reset from it. Sent
-/// without frames, too: terminals show nothing for it.
+/// The greeting, from which a program learns of a reset. Sent without frames
+/// too: terminals do not show it.
 pub const GREETING: u8 = 0x0f;
 
-/// A line is awaited.
+/// The board waits for a line.
 pub const READY: u8 = 0x05;
 
 /// The answer's text begins.
@@ -24,14 +24,14 @@ pub const TEXT_BEGINS: u8 = 0x02;
 /// It ends.
 pub const TEXT_ENDS: u8 = 0x03;
 
-/// A token of the prompt has been read: no answer yet, but a sign of life.
+/// A token of the prompt has been read: the board is at work.
 pub const TOKEN_READ: u8 = 0x06;
 
 /// What a program sends, either of them, to end an answer or forget a line:
 /// Ctrl-C and the escape key.
 pub const ABORT: [u8; 2] = [0x03, 0x1b];
 
-/// The command that asks for these bytes, and the one to be rid of them.
+/// The commands that switch these bytes on and off.
 pub const FRAMES_ON: &str = "/frames on";
 /// See [`FRAMES_ON`].
 pub const FRAMES_OFF: &str = "/frames off";
@@ -57,7 +57,7 @@ pub enum Speed {
     InstructionsPerToken(u64),
 }
 
-/// What an answer took, as the line behind it.
+/// What an answer took, as the line after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Statistics {
     /// Tokens generated.

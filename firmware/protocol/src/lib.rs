@@ -3,7 +3,7 @@
 //! - [`Request`]: what to generate, as a frame of bytes in front of the prompt.
 //! - [`Line`]: what the firmware answers, one line of text for each event.
 //! - [`Measure`]: what the bench firmware says, likewise.
-//! - [`console`]: what the console for people says to a program.
+//! - [`console`]: the control bytes of the boards' console.
 #![no_std]
 #![deny(missing_docs)]
 

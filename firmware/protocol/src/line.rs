@@ -9,7 +9,7 @@ use core::str::FromStr;
 pub enum Line<'a> {
     /// The request was understood; the number is [`crate::VERSION`].
     Begin(u32),
-    /// A sign of life: so many tokens of the prompt have been read.
+    /// Progress: the number of tokens of the prompt that have been read.
     Reading(u32),
     /// The hash of the logits at the next position of the prompt.
     Logits(u64),

@@ -39,11 +39,11 @@ impl Name {
 /// A prompt to read and tokens to generate.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Request {
-    /// Bytes of prompt behind the frame. With none the text begins with
+    /// Bytes of prompt after the frame. With none the text begins with
     /// the model's start token.
     pub prompt_bytes: u32,
-    /// The state that the prompt goes on from: a name of the image's, or
-    /// `empty`; none is `start`, where the image has it, else `empty`.
+    /// The state that the prompt starts from: a name in the image, or `empty`;
+    /// none means `start` where the image has it, else `empty`.
     pub from: Name,
     /// Tokens to generate; with 0 the prompt is read and nothing more.
     pub tokens: u32,
@@ -52,9 +52,9 @@ pub struct Request {
     pub every_logits: bool,
     /// Compute the logits in blocks, with no buffer for all of them.
     pub in_blocks: bool,
-    /// Take every step in slices of so many weights; with 0 in one piece.
+    /// Take every step in slices of at most this many weights; 0 for one piece.
     pub slice_weights: u32,
-    /// Save the state behind every token, forget it, and go on from the
+    /// Save the state after every token, clear it, and restore it from the
     /// snapshot.
     pub resumed: bool,
     /// As in `kinglet::Sampling`; 0 is greedy.
@@ -65,7 +65,7 @@ pub struct Request {
     pub top_p: f32,
     /// As in `kinglet::Sampling`; 1 is off.
     pub repetition_penalty: f32,
-    /// What the random draws follow from.
+    /// The seed of the random draws.
     pub seed: u64,
 }
 

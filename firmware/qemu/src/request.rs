@@ -10,7 +10,7 @@ use kinglet_protocol::{Line, Request, BODY_MAX, VERSION};
 /// The largest top-k where the logits are computed in blocks.
 const TOP_K: usize = 64;
 
-/// A sign of life is due after this many instructions without one.
+/// Progress is reported after this many instructions.
 const SIGN_OF_LIFE: u64 = 500_000_000;
 
 /// Reads a request after its first byte, carries it out, answers. `next` waits

@@ -45,7 +45,7 @@ impl From<StepError> for Failure {
     }
 }
 
-/// Who chooses, with a hash of what is seen.
+/// The sampler, with a hash of the logits that it sees.
 pub struct Hashed<'s> {
     sampler: &'s mut dyn Sample,
     hash: LogitsHash,

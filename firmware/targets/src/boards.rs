@@ -6,16 +6,16 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-/// The boards that there is firmware for.
+/// The boards that have firmware.
 const KNOWN: &str = include_str!("../boards.toml");
 
-/// Chips that there is none for.
+/// Chips without firmware.
 const CHIPS: &str = include_str!("../chips.toml");
 
 /// No file of boards is longer, so that a wrong file is not read for minutes.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
-/// Why there are no such boards.
+/// Why boards cannot be read or found.
 #[derive(Debug, thiserror::Error)]
 pub enum BoardsError {
     /// The file cannot be read.
@@ -50,7 +50,7 @@ pub enum BoardsError {
 pub struct Board {
     /// One word.
     pub name: String,
-    /// What people call it.
+    /// Its name for people.
     pub title: String,
     /// The chip on it.
     pub chip: String,
@@ -150,7 +150,7 @@ pub struct Boards {
 }
 
 impl Boards {
-    /// The boards that there is firmware for, and those in `file`.
+    /// The boards that have firmware, and those in `file`.
     ///
     /// # Errors
     /// The file cannot be read or is no list of boards.
@@ -167,11 +167,10 @@ impl Boards {
         Ok(boards)
     }
 
-    /// The boards that there is firmware for, and the chips that there is none
-    /// for.
+    /// The boards that have firmware, and the chips that have none.
     ///
     /// # Errors
-    /// None, which a test shows.
+    /// None: a test reads them.
     pub fn with_chips() -> Result<Self, BoardsError> {
         let mut boards = Self::load(None)?;
         boards.add(Path::new("chips.toml"), CHIPS)?;
@@ -187,7 +186,7 @@ impl Boards {
         Ok(())
     }
 
-    /// Adds a board; one of its name goes.
+    /// Adds a board; replaces one of the same name.
     fn put(&mut self, board: Board) {
         match self.board.iter_mut().find(|known| known.name == board.name) {
             Some(known) => *known = board,

@@ -1,4 +1,4 @@
-//! The cores that there are kernels for.
+//! The cores that have kernels.
 
 use crate::equal;
 
@@ -7,11 +7,11 @@ use crate::equal;
 pub struct Core {
     /// One word: what `kinglet quantize --target` and files of boards call it.
     pub name: &'static str,
-    /// What people call it.
+    /// Its name for people.
     pub title: &'static str,
     /// Which processors are meant, in a few words.
     pub about: &'static str,
-    /// What compilers of C call it (`-mcpu`).
+    /// Its name for C compilers (`-mcpu`).
     pub cpu: &'static str,
     /// The Rust target.
     pub triple: &'static str,
@@ -103,8 +103,8 @@ impl Core {
         None
     }
 
-    /// The first core of the table that the same compiled code is for:
-    /// instructions that are counted on one are those of the other.
+    /// The first core of the table that runs the same compiled code:
+    /// both execute the same instructions.
     pub fn first_of_code(&self) -> &'static Core {
         let same = |core: &&Core| core.triple == self.triple && core.features == self.features;
         CORES.iter().find(same).unwrap_or(&CORES[0])

@@ -64,8 +64,8 @@ pub enum TimerKind {
 /// The timer that counts instructions.
 ///
 /// Not SysTick: its 24 bits wrap every 10 million instructions, so it needs an
-/// exception, which writes below the stack's end wherever it strikes and
-/// makes the stack's high-water mark a matter of chance.
+/// exception, whose frame would make the stack's high-water mark depend on
+/// when it comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timer {
     /// How it is programmed.
@@ -79,7 +79,7 @@ pub struct Timer {
 /// An emulated machine with the code that runs on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Machine {
-    /// What we call it.
+    /// Its name.
     pub name: &'static str,
     /// QEMU's name for it.
     pub qemu: &'static str,

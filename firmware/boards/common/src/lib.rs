@@ -45,9 +45,9 @@ impl<F: Fn() -> u32> Board for Here<F> {
     }
 }
 
-/// Speaks for ever: whoever ends a conversation finds a new one, and where
-/// there is no model every byte typed is an attempt to find one. `title` is
-/// what people call the board, `micros` a clock, modulo 2^32.
+/// Runs the console for ever: after the end of a conversation a new one begins,
+/// and without a model every byte typed is an attempt to find one. `title` is
+/// the board's name for people, `micros` a clock in microseconds, modulo 2^32.
 pub fn serve<P: Read + ReadReady + Write>(
     port: &mut P,
     title: &'static str,
@@ -61,7 +61,7 @@ pub fn serve<P: Read + ReadReady + Write>(
             Err(error) => {
                 #[cfg(feature = "defmt")]
                 defmt::error!("{}", error);
-                // Errors are the port's: nobody is there to be told.
+                // Errors are the port's: they cannot be reported through it.
                 let _ = write!(
                     wire::Text(port),
                     "{error}\r\nFlash an image to {:?} (see `kinglet export`), then type anything.\r\n",

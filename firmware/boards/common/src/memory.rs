@@ -10,14 +10,14 @@ extern "C" {
     // Defined in every board's memory.x.
     static _model_start: u32;
     static _model_end: u32;
-    // Defined by cortex-m-rt: behind the variables.
+    // Defined by cortex-m-rt: the end of the variables.
     static __sheap: u32;
     // Where the stack may grow to (memory.x), and where it begins.
     static _stack_end: u32;
     static _stack_start: u32;
 }
 
-/// The flash behind the firmware: begins with a model's image if one has been
+/// The flash after the firmware: begins with a model's image if one has been
 /// flashed there, and may hold anything.
 pub fn model() -> &'static [u8] {
     let (start, end) = (&raw const _model_start, &raw const _model_end);

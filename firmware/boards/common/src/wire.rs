@@ -1,5 +1,5 @@
-//! A byte stream from the two functions that every chip's crate has, whatever
-//! version of which traits it implements.
+//! A byte stream from two functions that every chip's crate has, independent of
+//! the embedded traits that the crate implements.
 
 use core::convert::Infallible;
 use core::fmt;

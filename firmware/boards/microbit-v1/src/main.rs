@@ -28,8 +28,8 @@ fn enter() -> ! {
     let (parity, rate) = (Parity::EXCLUDED, Baudrate::BAUD115200);
     let uart = Uart::new(chip.UART0, pins(), parity, rate);
     // The first byte that this crate sends, before the UART is enabled, makes
-    // the chip ready for the next; QEMU's UART drops it. A second time the
-    // UART is enabled, and both go on.
+    // the chip ready for the next; QEMU's UART drops it. When the UART is set up
+    // a second time it is enabled, so that chip and QEMU both send.
     let (uart, pins) = uart.free();
     let mut uart = Uart::new(uart, pins, parity, rate);
     let mut timer = Timer::new(chip.TIMER0);

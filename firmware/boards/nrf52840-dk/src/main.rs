@@ -56,7 +56,7 @@ fn enter() -> ! {
     let mut port = Wire::new(
         || {
             let mut byte = [0];
-            // Whoever asks again needs no waker.
+            // The caller polls again, so it needs no waker.
             let mut context = Context::from_waker(Waker::noop());
             let read = pin!(input.read(&mut byte)).poll(&mut context);
             matches!(read, Poll::Ready(Ok(1))).then_some(byte[0])

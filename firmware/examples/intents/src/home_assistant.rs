@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// How many values a range may have.
 const MAX_VALUES: i64 = 10_000;
 
-/// Of an intent one template of so many is for the test.
+/// One template of an intent in this many is for the test.
 const PER_HELD_OUT: usize = 10;
 
 /// An intent of fewer templates has none for the test.

@@ -10,10 +10,10 @@ use std::collections::{HashMap, HashSet};
 /// from: some sentences are much rarer than others.
 const PATIENCE: usize = 64;
 
-/// Of a template's sentences one for so many of training is kept for the test.
+/// Training sentences of a template for each one kept for the test.
 const TRAIN_PER_SEEN: usize = 8;
 
-/// Of a held-out template one sentence for so many of a training template.
+/// Sentences of a training template for each one of a held-out template.
 const TRAIN_PER_HELD_OUT: usize = 4;
 
 /// Sentences of one intent; none is in two sets or twice in one.

@@ -27,7 +27,7 @@ pub fn heap_used() -> usize {
     HEAP.used()
 }
 
-/// The program's entry, behind `cortex-m-rt`'s start-up code.
+/// The program's entry, after `cortex-m-rt`'s start-up code.
 #[entry]
 fn enter() -> ! {
     kinglet_machine::start();

@@ -1,4 +1,4 @@
-//! The process behind the sensor: the vibration of a motor.
+//! The process that the sensor measures: the vibration of a motor.
 //!
 //! Three harmonics of the rotation, whose speed wanders around 24 samples a
 //! revolution; a load that changes now and then and scales them; noise of
@@ -20,7 +20,7 @@ const SCALE: f64 = 16.0;
 /// Revolutions per sample, on average.
 const SPEED: f64 = 1.0 / 24.0;
 
-/// How fast speed and load come back to where they belong, per sample.
+/// How fast speed and load return to their targets, per sample.
 const SPEED_RETURN: f64 = 0.002;
 const LOAD_RETURN: f64 = 0.01;
 
@@ -38,7 +38,7 @@ const HARMONICS: [(f64, f64); 3] = [(1.0, 0.0), (0.5, 1.0), (0.25, 2.0)];
 const FAULT_SAMPLES: usize = 384;
 const GAP_SAMPLES: (u32, u32) = (512, 1_024);
 
-/// What may be wrong.
+/// The kinds of faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// A bearing knocks once in a revolution and rings for a few samples.
@@ -55,7 +55,7 @@ impl Fault {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Knock, Self::Imbalance, Self::Stuck, Self::Drift];
 
-    /// What stands for it in a file of labels.
+    /// Its letter in a file of labels.
     pub fn letter(self) -> u8 {
         match self {
             Self::Knock => b'k',
@@ -85,13 +85,13 @@ pub struct Stream {
     pub labels: Vec<u8>,
 }
 
-/// So many normal samples.
+/// A stream of normal samples.
 pub fn normal(count: usize, seed: u64) -> Vec<u8> {
     let mut motor = Motor::new(seed);
     (0..count).map(|_| motor.sample(None)).collect()
 }
 
-/// So many samples in which each fault comes in turn.
+/// A stream in which the faults take turns.
 pub fn anomalous(count: usize, seed: u64) -> Stream {
     let mut motor = Motor::new(seed);
     let mut stream = Stream {
@@ -147,7 +147,7 @@ impl Motor {
         }
     }
 
-    /// The next sample, with a fault that is so many samples old.
+    /// The next sample; `fault` comes with its age in samples.
     fn sample(&mut self, fault: Option<(Fault, usize)>) -> u8 {
         self.turn();
         let mut value = NOISE * self.noise();

@@ -1,4 +1,4 @@
-//! What a model and an older method make of a stream, window by window.
+//! Scores of a stream by a model and by a classical method, window by window.
 
 use super::process::{Fault, FIRST, LEVELS, NORMAL};
 use anyhow::{ensure, Context, Result};
@@ -8,11 +8,11 @@ use std::path::Path;
 /// Samples of a window; the firmware has the same.
 pub const WINDOW: usize = 64;
 
-/// Of a hundred normal windows so many are below the threshold.
+/// Percent of normal windows below the threshold.
 const NORMAL_PERCENT: usize = 99;
 
 /// Mean bits per sample of each window. The first sample is not scored: the
-/// first window begins behind it.
+/// first window begins after it.
 pub fn model(path: &Path, samples: &[u8]) -> Result<Vec<f32>> {
     let read = || format!("cannot read the image {}", path.display());
     let file = std::fs::read(path).with_context(read)?;
