@@ -1,5 +1,5 @@
-/* What kinglet.h says of wrong arguments, of slices and of named states, asked
- * of the library on an emulated machine. The image has a state "start" behind
+/* Checks what kinglet.h says of wrong arguments, slices and named states, with
+ * the library on an emulated machine. The image has the state "start" of
  * the text PROMPT. `tests/emulated/tests/qemu/capi.rs` builds and runs it. */
 #include "board.h"
 #include "kinglet.h"

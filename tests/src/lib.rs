@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::OnceLock;
 
-/// A folder of third-party data that is not in the repository: where the
-/// variable points, else in `../shared`. Says so and gives `None` where absent.
+/// A folder of third-party data that is not in the repository: the value of
+/// the variable, else in `../shared`. Prints that and returns `None` if absent.
 fn shared(variable: &str, name: &str) -> Option<PathBuf> {
     let path = std::env::var_os(variable)
         .map(PathBuf::from)
@@ -52,7 +52,7 @@ pub fn kinglet() -> Command {
     Command::new(PROGRAM.get_or_init(|| build_kinglet().expect("kinglet builds")))
 }
 
-/// A command that runs the program behind `cargo xtask`, built first.
+/// A command that runs the program that `cargo xtask` runs, built first.
 pub fn xtask() -> Command {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     Command::new(PROGRAM.get_or_init(|| build("xtask", "xtask").expect("xtask builds")))

@@ -1,5 +1,5 @@
-//! Checkpoints that are readable files but no model, or only almost one: a
-//! sentence that names the tensor. And those that are a model all the same.
+//! Readable files that are no model, or almost one, give a sentence that names
+//! the tensor; unusual files that are a model are accepted.
 
 use kinglet_host::checkpoint::{write_safetensors, Checkpoint, Dtype};
 use kinglet_tests::{arg, failure, folder, json, stdout};
@@ -35,8 +35,8 @@ fn write(path: &Path, tensors: &Tensors) {
     write_safetensors(path, &tensors, &BTreeMap::new()).unwrap();
 }
 
-/// The sentence that a model of `version` gives once `change` was made: to
-/// who runs it and to who packs it, who has no image then.
+/// The sentence that a model of `version` gives after `change`, to `run` and
+/// to `quantize`, which writes no image then.
 fn error(version: &str, change: impl FnOnce(&mut Tensors)) -> String {
     let folder = folder();
     let path = folder.path().join("bad.safetensors");
@@ -91,7 +91,7 @@ fn wrong_shapes_are_named() {
         ("v7", "blocks.0.att.r_k", vec![3, 5]),
         ("v7", "blocks.0.att.w2", vec![16, 32]),
         ("v7", "blocks.1.ffn.value.weight", vec![64, 16]),
-        // Ones behind a matrix would hide how long its rows are.
+        // Trailing dimensions of 1 would hide the length of its rows.
         ("v7", "blocks.1.att.key.weight", vec![16, 16, 1]),
     ] {
         let error = error(version, |tensors| {
@@ -134,7 +134,7 @@ fn mixed_versions_are_named() {
     assert!(error.contains("`blocks.1.att.gate.weight`"), "{error}");
 }
 
-/// What the engine would pass over makes the file another model: deep
+/// A file with tensors that the engine does not read is another model: deep
 /// embeddings of RWKV-7a and 8, adapters, biases, tuned states.
 #[test]
 fn tensors_that_nothing_reads_are_named() {

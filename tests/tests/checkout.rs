@@ -45,7 +45,7 @@ fn a_copied_program_builds_the_checkout_that_it_is_in() {
     fs::copy(xtask().get_program(), &program).unwrap();
     let expected = [copy.join("firmware"), copy.join("target/firmware")];
     let expected = expected.map(|path| arg(&path).to_owned());
-    // By `cargo xtask` from anywhere, and by itself within the checkout.
+    // By `cargo xtask` from anywhere, and directly within the checkout.
     let package = copy.join("tools/xtask");
     assert_eq!(builds(&program, Path::new("/"), Some(&package)), expected);
     assert_eq!(builds(&program, &copy.join("firmware"), None), expected);

@@ -276,7 +276,7 @@ fn a_prompt_of_100_000_bytes_as_an_argument() {
     assert_eq!(run["tokens"].as_array().map(Vec::len), Some(3), "{run}");
 }
 
-/// Whoever writes refuses to write over what it reads, whatever the path.
+/// Every subcommand that writes refuses to write over its input, under any path.
 #[test]
 fn no_input_is_written_over() {
     let folder = folder();

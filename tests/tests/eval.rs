@@ -16,7 +16,7 @@ fn bytes(folder: &Path) -> PathBuf {
     checkpoint
 }
 
-/// Bits that the byte `next` costs behind `prompt`.
+/// Bits that the byte `next` costs after `prompt`.
 fn bits(folder: &Path, prompt: &[u8], next: u8) -> f64 {
     let prompt = file(folder, "prompt.bin", prompt);
     let out = folder.join("logits.npy");
@@ -58,7 +58,7 @@ fn bits_are_those_of_the_logits() {
 }
 
 #[test]
-fn bytes_behind_bytes_do_not_make_a_text_longer() {
+fn bytes_after_bytes_do_not_make_a_text_longer() {
     let folder = folder();
     let text = file(folder.path(), "text.txt", "O");
     let checkpoint = bytes(folder.path());
@@ -68,7 +68,7 @@ fn bytes_behind_bytes_do_not_make_a_text_longer() {
     failure(&[&args[..], &["--after-each-byte", "256"]].concat(), 2);
 }
 
-/// A tokenizer of which `a` and `b` together are one token.
+/// A tokenizer in which `ab` is one token.
 const BPE: &str = r#"{"version": "1.0", "added_tokens": [], "normalizer": null,
 "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
 "post_processor": null,

@@ -1,5 +1,5 @@
-//! `kinglet export`: what was written is read back by the tools that it is
-//! for, and what a board cannot hold is refused.
+//! `kinglet export`: the tools that the files are for read them back, and what a
+//! board cannot hold is refused.
 
 use kinglet_tests::{arg, demo_checkpoint, failure, file, folder, json, stdout};
 use std::fs;
@@ -38,7 +38,7 @@ fn uf2_hex_and_binary_lie_where_the_board_wants_them() {
     assert_eq!(report["image_bytes"], bytes.len());
     assert_eq!(report["files"].as_array().unwrap().len(), 3);
     assert_eq!(fs::read(&bin).unwrap(), bytes);
-    // Payloads of 256 bytes behind 32 bytes of a block's head.
+    // Payloads of 256 bytes after 32 bytes of a block's header.
     let uf2 = fs::read(&uf2).unwrap();
     assert_eq!(uf2[12..16], 0x1002_0000u32.to_le_bytes());
     assert_eq!(uf2[28..32], 0xe48b_ff56u32.to_le_bytes());
@@ -114,7 +114,7 @@ fn what_a_board_cannot_hold_is_refused() {
         assert!(!out.exists());
         error
     };
-    // Behind the end, before the place of the model, and across the end.
+    // After the end, before the place of the model, and across the end.
     for address in ["0x40000", "0", "0x3ff00"] {
         let error = export(&m0, &["--board", "microbit-v1", "--address", address]);
         assert!(error.contains("0x10000 to 0x40000"), "{error}");

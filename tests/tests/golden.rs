@@ -6,7 +6,7 @@ use kinglet_tests::{arg, golden, json, stdout, text};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Most that a logit of the float forward pass may differ.
+/// Largest difference allowed in a logit of the float forward pass.
 const FLOAT_TOLERANCE: f32 = 1e-4;
 
 /// A checkpoint, its golden vectors, and the epsilon they were made with.
@@ -227,7 +227,7 @@ fn quantized_images_stay_close_to_the_reference() {
     for quality in QUALITY {
         let (text_file, image) = (folder.path().join("text"), folder.path().join("model.kgl"));
         let checkpoint = golden.join(format!("models/{}.safetensors", quality.model));
-        // That model reads a zero behind each byte; a few segments of text
+        // That model reads a zero after each byte; a few segments of text
         // are enough for one of its size.
         let zeros = quality.model.starts_with('6');
         let (text, reset) = match zeros {

@@ -1,5 +1,5 @@
-//! Large models need no large workstation. On Linux, where the system can be
-//! told how much memory a program may have.
+//! Large models need no large workstation. On Linux only, where a program's
+//! memory can be limited.
 #![cfg(target_os = "linux")]
 
 use kinglet_tests::{arg, folder, kinglet, stdout};
@@ -36,6 +36,6 @@ fn quantizing_needs_no_memory_for_the_whole_model() {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
     stdout(&["inspect", arg(&image)]);
-    // The limit is one.
+    // The limit is in force.
     assert!(!quantize("16384").status.success());
 }

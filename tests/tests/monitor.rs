@@ -129,7 +129,7 @@ fn who_says_nothing_is_not_waited_for_for_ever() {
 }
 
 #[test]
-fn signs_of_life_are_not_silence() {
+fn tokens_that_are_read_are_not_silence() {
     let slow = board(|_, stream| {
         send(stream, &[b"\x02"]);
         for _ in 0..4 {

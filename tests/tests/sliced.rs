@@ -1,5 +1,5 @@
-//! A step in slices computes what a whole step computes, to the bit, in every
-//! version and whatever the slices.
+//! A step in slices of any size computes what a whole step computes, to the
+//! bit, in every version.
 
 mod models_common;
 
@@ -15,12 +15,12 @@ const SLICES: [usize; 4] = [1, 300, 1000, usize::MAX];
 
 fn buffers(image: &Image<'_>) -> (Vec<f32>, Vec<f32>) {
     let header = image.header();
-    // What they hold before does not matter.
+    // Their first contents do not matter.
     let state = vec![f32::NAN; header.state_len()];
     (state, vec![f32::NAN; header.scratch_len()])
 }
 
-/// A session that goes on from the state in the buffers.
+/// A session that continues from the state in the buffers.
 fn resume<'i, 'b>(
     image: &Image<'i>,
     (state, scratch): &'b mut (Vec<f32>, Vec<f32>),
@@ -43,7 +43,7 @@ fn hash(session: &mut Session<'_, '_>, step: &Step) -> u64 {
     logits_hash(logits)
 }
 
-/// The bits of logits and state behind each token.
+/// The bits of logits and state after each token.
 fn whole(image: &Image<'_>) -> Vec<(u64, u64)> {
     let (mut state, mut scratch) = buffers(image);
     let mut session = Session::new(image, &mut state, &mut scratch).unwrap();

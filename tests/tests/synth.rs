@@ -23,9 +23,9 @@ fn logits(folder: &Path, checkpoint: &Path, tokens: usize) -> Vec<f32> {
     read_npy(&out)
 }
 
-/// The deviation over time of each of 256 logits, their squares' mean: a state
-/// that outgrew the rest would leave little of it, an activation that vanished
-/// none.
+/// The root mean square of the deviations over time of 256 logits: a state that
+/// grew beyond the rest would leave little of it, an activation that vanished
+/// nothing.
 fn deviation(logits: &[f32]) -> f64 {
     let rows = || logits.chunks(256);
     let variance = |c: usize| {

@@ -1,5 +1,5 @@
-//! What repeats a fact of the table of targets, because it cannot read it, says
-//! the same.
+//! Files that repeat a fact of the table of targets, because they cannot read
+//! it, agree with the table.
 
 use kinglet_targets::{Core, CORES, MACHINES};
 use kinglet_tests::{arg, folder, root};

@@ -82,7 +82,7 @@ fn logits_of_all_positions_at_once_are_those_of_the_recurrence() {
     }
 }
 
-/// Trains for some steps on `text` with matrices that decay not at all.
+/// Trains for some steps on `text` without weight decay.
 fn learn(settings: &Settings, text: &Path) -> (Network, Trained) {
     let mut settings = settings.clone();
     settings.text = vec![text.to_path_buf()];

@@ -1,7 +1,7 @@
-//! What tests of firmware share: the program behind `cargo xtask`.
+//! What tests of firmware share: running `cargo xtask`.
 //!
-//! They have a crate of their own, so that all other tests run where there is
-//! no emulator, and none can leave itself out.
+//! They are a separate crate, so that all other tests run without an emulator,
+//! and none of these can skip itself.
 
 use kinglet_tests::{arg, json, xtask};
 use serde_json::Value;
@@ -35,8 +35,8 @@ pub fn failure(args: &[&str]) -> String {
     errors
 }
 
-/// Runs both and compares all that both report; the firmware's test mode goes
-/// on after the end of a text.
+/// Runs both and compares all that both report; the firmware's test mode
+/// continues after the end of a text.
 pub fn assert_same(image: &Path, args: &[&str], board: &[&str]) {
     let run = ["run", arg(image), "--ignore-end", "--json"];
     let expected = json(&[&run, args].concat());

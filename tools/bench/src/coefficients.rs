@@ -1,5 +1,5 @@
-//! `cargo xtask bench --coefficients`: what `kinglet plan` predicts a token's
-//! instructions from.
+//! `cargo xtask bench --coefficients`: the costs from which `kinglet plan`
+//! predicts a token's instructions.
 
 use super::fit::{fit, worst_error, Row};
 use super::kernels::{self, Cost};
@@ -34,7 +34,7 @@ const SHAPES: [Shape; 9] = [
     (4, 160, 640, 64, 32),
 ];
 
-/// Of these the state is measured in half floats, too.
+/// Versions whose state is measured in half floats too.
 const HALF_SHAPES: [usize; 3] = [1, 3, 5];
 
 /// The versions as `kinglet synth --version` and the plan call them.
@@ -46,7 +46,7 @@ const VERSIONS: [(&str, &str); 5] = [
     ("v7", "v7"),
 ];
 
-/// Measures all cores with code of their own, or those of `machines`; prints
+/// Measures all cores with different code, or those of `machines`; prints
 /// `cores.toml`.
 pub fn run(machines: &[&'static Machine]) -> Result<()> {
     let kinglet = build_kinglet()?;

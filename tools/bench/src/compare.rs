@@ -6,11 +6,11 @@ use anyhow::{Context, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// A figure may grow by so much.
+/// Relative growth of a figure that is tolerated.
 const TOLERANCE: f64 = 0.005;
 
-/// So may a count of instructions: timers tick less often than instructions
-/// pass, and a short vector is prepared in 160.
+/// Growth of a count of instructions that is tolerated: a tick of a timer is
+/// more than an instruction, and a short vector is prepared in 160.
 const TICKS: f64 = 3.0;
 
 /// A figure of which less is better.

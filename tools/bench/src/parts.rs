@@ -1,4 +1,4 @@
-//! The parts of a token: what of its instructions is what kind of work.
+//! The parts of a token: its instructions by kind of work.
 
 use super::kernels::Costs;
 use anyhow::{bail, Result};
@@ -54,7 +54,7 @@ pub struct Multiplied {
     pub quantization: u64,
 }
 
-/// How often a token needs a product; each has a vector of its own.
+/// How often a token needs a product; each has its own vector.
 struct Product {
     times: u64,
     bits: u32,

@@ -1,4 +1,4 @@
-//! Slices of a step: what one takes at most, and what all take together.
+//! Slices of a step: instructions of the longest one, and of all together.
 
 use super::Results;
 use anyhow::{Context, Result};

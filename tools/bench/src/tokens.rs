@@ -16,7 +16,7 @@ use std::process::Command;
 /// Tokens that are generated; the median counts.
 const TOKENS: u32 = 7;
 
-/// The model of which slices are counted, too.
+/// The model whose slices are counted too.
 const DEMO: &str = "stories";
 
 /// What a token costs.
@@ -29,7 +29,7 @@ pub struct Tokens {
     pub instructions_per_token: u64,
     pub matrix_macs: u64,
     pub instructions_per_mac: f64,
-    /// Of the model's parameters a token reads one row of the embedding only.
+    /// Parameters; a token reads only one row of the embedding.
     #[serde(default)]
     pub instructions_per_parameter: Option<f64>,
     /// Products of matrices with vectors, from the counts of the kernels; the

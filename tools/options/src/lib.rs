@@ -1,13 +1,13 @@
 //! Options that `kinglet` and `cargo xtask` have in common.
 //!
-//! A crate of its own, so that `cargo xtask` need not wait for the whole
-//! workstation side to compile.
+//! A separate crate, so that `cargo xtask` does not compile the whole
+//! workstation side.
 #![deny(missing_docs)]
 
 /// How tokens are chosen: what `kinglet::Sampling` holds, and a seed.
 #[derive(Clone, Copy, Debug, PartialEq, clap::Args)]
 pub struct Sampling {
-    /// 0 takes the likeliest token; higher is more varied
+    /// Randomness: 0 takes the likeliest token
     #[arg(long, default_value_t = 0.0, value_parser = non_negative)]
     pub temperature: f32,
     /// Draw from the K likeliest tokens only; 0 is no limit
@@ -19,12 +19,12 @@ pub struct Sampling {
     /// Divide the logits of the last 64 tokens by this; 1 is off
     #[arg(long, default_value_t = 1.0, value_name = "X", value_parser = positive)]
     pub repetition_penalty: f32,
-    /// The same seed draws the same tokens, on every machine
+    /// The same seed gives the same tokens on every machine
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
 }
 
-/// What the options are where none is given: greedy.
+/// Defaults: greedy.
 impl Default for Sampling {
     fn default() -> Self {
         Self {

@@ -12,8 +12,8 @@ use std::sync::mpsc::{channel, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-/// Firmware that says nothing for so long hangs. There is no limit on how
-/// long it may work: it shows a sign of life every few seconds.
+/// Firmware that is silent for this long hangs. Its work may take any time: it
+/// reports progress every few seconds.
 const SILENCE: Duration = Duration::from_secs(120);
 
 /// Parts of the spare RAM, of the same size, for an image each. A single image
@@ -225,7 +225,7 @@ struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended by itself: then there is nothing to stop.
+        // It may have ended already: then there is nothing to stop.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -240,8 +240,8 @@ impl Running {
         ))
     }
 
-    /// Sends request, prompt and the end from a thread of its own: the pipe
-    /// is shorter than a prompt may be.
+    /// Sends request, prompt and the end from another thread: a prompt may be
+    /// longer than the pipe's buffer.
     fn send(&mut self, request: &Request, prompt: Vec<u8>) -> Result<()> {
         let mut buffer = [0; BODY_MAX + 2];
         let frame = request
@@ -296,7 +296,7 @@ struct Dialogue {
 
 impl Dialogue {
     fn hear(&mut self, line: &str, watch: &mut dyn FnMut(&Token) -> Result<()>) -> Result<()> {
-        // The console's sign stands before the first line of an answer.
+        // The console's prompt precedes the first line of an answer.
         let line = line.strip_prefix("> ").unwrap_or(line);
         let mut buffer = vec![0; line.len() / 2];
         match Line::parse(line, &mut buffer) {
@@ -342,7 +342,7 @@ impl Dialogue {
             Line::StateBytes(bytes) => answer.state_bytes = bytes,
             Line::ScratchBytes(bytes) => answer.scratch_bytes = bytes,
             Line::StackBytes(bytes) => answer.stack_bytes = bytes,
-            // A sign of life has done its work by arriving.
+            // Progress resets the timeout by arriving.
             _ => {}
         }
     }

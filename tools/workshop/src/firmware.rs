@@ -142,14 +142,14 @@ fn command(package: &str, triple: &str, features: &str, profile: &str) -> Comman
     build
 }
 
-/// Builds, and keeps the ELF file `built` under a name of its own. The inner
-/// error is what the compiler said.
+/// Builds, and keeps the ELF file `built` as `name`. The inner
+/// error is the compiler's message.
 fn make(build: &mut Command, built: &Path, name: &str) -> Result<Result<PathBuf, String>> {
     let kept = target().join("elf").join(name);
     let folder = kept.parent().unwrap_or(&kept);
     fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    // Cargo writes all firmware of a program to the same path: nobody else may
-    // build until it has been copied.
+    // Cargo writes all firmware of a program to the same path: no other process
+    // may build until it has been copied.
     let _lock = lock(&target().join("xtask.lock"))?;
     let output = build.output().context("cannot start cargo")?;
     if !output.status.success() {
@@ -227,7 +227,7 @@ fn explain(machine: &Machine, image: Option<&Linked>, errors: &str) -> anyhow::E
     }
 }
 
-/// Bytes as people say them.
+/// Bytes for people, such as `128 KiB`.
 fn binary(bytes: u32) -> String {
     if bytes >= 1 << 20 {
         format!("{} MiB", bytes >> 20)
@@ -236,14 +236,14 @@ fn binary(bytes: u32) -> String {
     }
 }
 
-/// Waits until nobody else holds the lock, which ends with the file.
+/// Waits for the lock, which is released when the file is dropped.
 fn lock(path: &Path) -> Result<File> {
     let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
     fs4::FileExt::lock(&file).with_context(|| format!("cannot lock {}", path.display()))?;
     Ok(file)
 }
 
-/// Copies in a way that who reads the old file is not disturbed.
+/// Copies by renaming, so that readers of the old file are not disturbed.
 fn keep(built: &Path, kept: &Path) -> Result<()> {
     let partial = kept.with_extension("partial");
     let copied = fs::copy(built, &partial).and_then(|_| fs::rename(&partial, kept));

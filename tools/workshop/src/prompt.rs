@@ -16,7 +16,7 @@ pub fn machine_parser() -> impl TypedValueParser<Value = &'static Machine> {
 #[derive(Debug, clap::Args)]
 #[group(multiple = false)]
 pub struct Prompt {
-    /// The text to go on with; an empty one starts from token 0
+    /// The text to continue; an empty one starts from token 0
     #[arg(long, value_name = "TEXT")]
     prompt: Option<String>,
     /// A file that holds the prompt
@@ -24,10 +24,10 @@ pub struct Prompt {
     prompt_file: Option<PathBuf>,
 }
 
-/// The state that a prompt goes on from.
+/// The state that a prompt starts from.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Origin {
-    /// Where the prompt goes on from: a state that `kinglet prime` put into the image, or `empty`
+    /// The state that the prompt starts from: a name that `kinglet prime` put into the image, or `empty`
     /// [default: `start`, if the image has it, else `empty`]
     #[arg(long, value_name = "NAME", value_parser = name)]
     from: Option<Name>,
@@ -87,7 +87,7 @@ impl Sampling {
         }
     }
 
-    /// What the firmware is asked, for a prompt of so many bytes.
+    /// The request to the firmware, for this prompt.
     pub fn request(&self, prompt: &[u8], every_logits: bool) -> Result<Request> {
         let prompt_bytes = u32::try_from(prompt.len()).context("the prompt is 4 GiB or longer")?;
         Ok(Request {

@@ -45,7 +45,7 @@ pub fn ensure_user_qemu() -> Result<()> {
 /// What Miri needs of a nightly toolchain.
 const MIRI_COMPONENTS: [&str; 2] = ["miri", "rust-src"];
 
-/// Whether there is a nightly toolchain. It is not for us to install one.
+/// Whether there is a nightly toolchain. Installing one is left to the user.
 pub fn has_nightly() -> bool {
     rustup_lists(&["toolchain", "list"], "nightly-")
 }
@@ -89,7 +89,7 @@ fn ensure_program(program: &str, package: &str, missing: &'static str) -> Result
         bail!(missing)
     };
     eprintln!("installing {package} with apt-get");
-    // Old lists are no reason to give up: the second command decides.
+    // An update of the lists may fail: the second command decides.
     let _ = run(installer(&["update", "--quiet"]).stdout(std::io::stderr()));
     let install = [
         "install",
@@ -148,7 +148,7 @@ pub fn ensure_target(target: &str) -> Result<()> {
     Ok(())
 }
 
-/// Whether the standard library for `target` is there, whoever installed it.
+/// Whether the standard library for `target` is installed, by rustup or otherwise.
 fn has_target(target: &str) -> bool {
     let mut rustc = Command::new("rustc");
     rustc.args(["--print", "target-libdir", "--target", target]);

@@ -25,7 +25,7 @@ pub fn find_root() -> Result<&'static Path> {
     root.context("this is no checkout of Kinglet: go to a folder of one")
 }
 
-/// The same for those who know that there is one.
+/// The same for callers that are in a checkout.
 ///
 /// # Panics
 /// Where there is none.

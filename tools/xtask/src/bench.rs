@@ -1,6 +1,6 @@
-//! `cargo xtask bench`: `tools/bench`, a program of its own. It knows the plan,
-//! so all of the workstation side is compiled before it is: nothing that the
-//! other commands should wait for.
+//! `cargo xtask bench` runs `tools/bench`, a separate program: it depends on the
+//! plan and so on the whole workstation side, which the other commands need not
+//! compile.
 
 use anyhow::{Context, Result};
 use kinglet_workshop::workspace::{cargo, root, target_dir};
@@ -19,7 +19,7 @@ pub struct Args {
 /// code.
 pub fn run(args: &Args) -> Result<()> {
     let mut bench = cargo();
-    // Paths among the options are seen from where the user is.
+    // Paths among the options are relative to the user's directory.
     bench.current_dir(std::env::current_dir()?);
     bench.args([
         "run",

@@ -20,10 +20,10 @@ use std::process::Command;
 ///
 /// The firmware of firmware/boards/NAME, as it is flashed to the board. QEMU
 /// has two of them: microbit-v1 and stm32f405. For another, a machine with the
-/// same core stands in: it runs the same application in as much memory, but has
-/// another UART. So it does for two chips that there is no firmware for,
-/// stm32f103rg (Cortex-M3) and ensemble-e8 (Cortex-M55). With an image and no
-/// prompt you are at the board's console.
+/// same core stands in: it runs the same application in as much memory, on
+/// another UART; so too for two chips without firmware, stm32f103rg (Cortex-M3)
+/// and ensemble-e8 (Cortex-M55). With an image and no prompt you get the
+/// board's console.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     cargo xtask board pico\n  \
@@ -57,14 +57,14 @@ struct Report {
 /// What the firmware said.
 #[derive(Debug, Serialize)]
 pub struct Answer {
-    /// The text behind the prompt.
+    /// The text after the prompt.
     pub text: String,
     /// Tokens of it.
     pub tokens: u32,
     /// The most bytes of stack in use.
     pub stack_bytes: u32,
     /// Of a generated token with all that the console does; from a rate with
-    /// two digits behind the point.
+    /// two digits after the point.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instructions_per_token: Option<u64>,
 }
@@ -100,7 +100,7 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// The file of chips that there is no firmware for.
+/// The file of chips without firmware.
 pub fn chips() -> PathBuf {
     root().join("firmware/targets/chips.toml")
 }

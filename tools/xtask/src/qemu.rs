@@ -68,7 +68,7 @@ pub struct Args {
     /// slice_instructions, the most that a slice took.
     #[arg(long, value_name = "N", conflicts_with = "in_blocks", value_parser = clap::value_parser!(u32).range(1..))]
     slices: Option<u32>,
-    /// Behind every token save the state to flash, forget it, and go on from the snapshot
+    /// After every token save the state to flash, clear it, and restore it from the snapshot
     ///
     /// Not for the console. The same tokens; the flash is simulated in the
     /// machine's spare RAM.

@@ -222,7 +222,7 @@ fn firmware_clippy(machine: &Machine, image: Option<PathBuf>) -> Command {
     clippy
 }
 
-/// Each RWKV version by itself, and everything.
+/// Each RWKV version alone, and everything.
 const LIBRARY_FEATURES: [&str; 5] = [
     "v4",
     "v5",

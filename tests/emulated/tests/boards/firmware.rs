@@ -76,8 +76,8 @@ fn linker_scripts_say_what_the_table_of_boards_says() {
     assert_eq!(of_boards.count(), folders, "a folder of no known board");
 }
 
-/// Folders of boards are copied to other places, so each says by itself what it
-/// is compiled for.
+/// Users copy a board's folder out of the repository, so each folder names its
+/// own target.
 #[test]
 fn folders_say_the_target_that_the_table_says() {
     for board in boards() {
@@ -115,8 +115,8 @@ const SIZES: [(&str, u64, Option<u64>); 12] = [
     ("mps3-an547", 64_136, Some(3_448)),
 ];
 
-/// Bytes of stack that an interrupt takes: SysTick counts its own wraps, once
-/// a second, and where it strikes is chance. With an FPU the frame has room for
+/// Bytes of stack that an interrupt takes: SysTick's comes once a second to
+/// count its wraps, at a random depth of the stack. With an FPU the frame has room for
 /// its registers.
 const INTERRUPT_BYTES: u64 = 112;
 
@@ -194,14 +194,14 @@ fn answer(board: &str, image: &Path, asked: &[&str]) -> Value {
     xtask(&[&args[..], asked].concat())
 }
 
-/// The text behind the prompt.
+/// The text after the prompt.
 fn text(answer: &Value) -> &str {
     answer["text"].as_str().expect("text").trim_end()
 }
 
-/// What a console does for a token, at most: a few bytes of text on their way
-/// to the UART, a look whether somebody typed, and interrupts of the clock. The
-/// plan is of the model's work.
+/// What a console does for a token, at most: a few bytes of text to
+/// the UART, polling for input, and interrupts of the clock. The plan counts the
+/// model's work alone.
 const CONSOLE_INSTRUCTIONS: f64 = 4_000.0;
 
 /// What `kinglet plan` says of an image on a board.

@@ -179,7 +179,7 @@ struct Running(Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -206,7 +206,7 @@ fn a_serial_port_carries_a_conversation_after_another() {
         let said = stdout(&["monitor", &port, "--prompt", prompt, "-n", &count]);
         assert_eq!(said, format!("{}\n", expected(&image, prompt, tokens, &[])));
     }
-    // Whoever went away in the middle of an answer left a board at work.
+    // A client that left in the middle of an answer leaves the board at work.
     let mut child = kinglet()
         .args(["monitor", &port, "--prompt", prompt, "-n", "1000000"])
         .args(["--temperature", "1"])

@@ -1,8 +1,8 @@
 //! The book is true: its links lead somewhere, and its commands run.
 //!
-//! Each chapter runs in a folder of its own, its `sh` blocks one after the
-//! other in one shell. Trainings are cut short and a large model is made
-//! small: see [`SHORTER`]. Blocks marked `console` are for hardware, change the
+//! Each chapter runs in its own folder, its `sh` blocks one after the other in
+//! one shell. Trainings are shortened and a large model is made small: see
+//! [`SHORTER`]. Blocks marked `console` are for hardware, change the
 //! machine or need files that are not here: no other command may be in them.
 
 use kinglet_tests::{arg, demo_checkpoint, file, folder, kinglet, root, sentences, xtask};
@@ -111,7 +111,7 @@ fn only_what_cannot_run_here_is_done_by_hand() {
     }
 }
 
-/// Programs of the names that the book uses, which do less or know the way.
+/// Wrappers with the names that the book uses: they shorten the work or add a path.
 fn shims(folder: &Path) -> PathBuf {
     let bin = folder.join("bin");
     fs::create_dir(&bin).expect("a folder");

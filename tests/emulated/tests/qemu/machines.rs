@@ -12,7 +12,7 @@ fn folder() -> PathBuf {
     kept_folder("machines")
 }
 
-/// Versions of random models, and what tells the number format of the state.
+/// Versions of random models, and the options for the state's number format.
 const VERSIONS: [(&str, &[&str]); 6] = [
     ("v4", &[]),
     ("v5.0", &[]),
@@ -40,7 +40,7 @@ fn checkpoint(version: &str) -> PathBuf {
     path
 }
 
-/// An image with a name of its own: tests run at the same time.
+/// An image with a unique name: tests run at the same time.
 fn packed(name: &str, weights: &str, target: &str) -> PathBuf {
     packed_version(name, ("v4", &[]), weights, target)
 }

@@ -39,7 +39,7 @@ fn random(version: &str, size: &[&str]) -> PathBuf {
     image
 }
 
-/// A random model that is quick, and whose vocabulary ends at byte 127.
+/// A fast random model whose vocabulary ends at byte 127.
 fn small() -> &'static Path {
     static IMAGE: OnceLock<PathBuf> = OnceLock::new();
     IMAGE.get_or_init(|| {
@@ -108,7 +108,7 @@ fn a_prompt_of_100_000_bytes_needs_no_more_memory() {
     assert_same(small(), &["--prompt-file", arg(&path), "-n", "4"], &[]);
 }
 
-/// Whatever the version, whatever the state holds by then.
+/// For every version and any content of the state.
 #[test]
 fn every_token_costs_the_same() {
     for version in ["v4", "v5.0", "v5", "v6", "v7"] {

@@ -11,10 +11,10 @@ use std::sync::mpsc::{channel, Receiver};
 use std::thread;
 use std::time::Duration;
 
-/// Firmware that says nothing for so long hangs.
+/// Firmware that is silent for this long hangs.
 const SILENCE: Duration = Duration::from_secs(120);
 
-/// The last words of firmware that has no model to speak with.
+/// The end of the message of firmware without a model.
 const NO_MODEL: &[u8] = b"then type anything.";
 
 /// What the console prints when it is ready for a line.
@@ -28,7 +28,7 @@ pub struct Dialogue {
 
 impl Drop for Dialogue {
     fn drop(&mut self) {
-        // It may have ended by itself: then there is nothing to stop.
+        // It may have ended already: then there is nothing to stop.
         let _ = self.qemu.kill();
         let _ = self.qemu.wait();
     }
@@ -74,7 +74,7 @@ impl Dialogue {
         });
         let mut out = io::stdout();
         for byte in &self.heard {
-            // The board has no more to say to this person, and greets the next.
+            // The board ends this conversation and greets the next person.
             if byte == GREETING {
                 break;
             }

@@ -14,7 +14,7 @@ use std::process::Command;
 
 /// What runs in QEMU.
 pub struct Emulated<'b> {
-    /// As the board is called that is, or is stood for.
+    /// The board, real or stood in for.
     board: &'b Board,
     /// The firmware.
     pub elf: PathBuf,
@@ -95,7 +95,7 @@ impl<'b> Emulated<'b> {
     }
 }
 
-/// The text, and the line behind it.
+/// The text, and the line after it.
 fn parse(answer: &str) -> Option<(String, Statistics)> {
     let (text, statistics) = answer.trim_end().rsplit_once("\r\n")?;
     Some((text.replace("\r\n", "\n"), Statistics::parse(statistics)?))

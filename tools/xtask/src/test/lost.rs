@@ -92,7 +92,7 @@ fn add_modules(file: &Path, is_crate: bool, found: &mut BTreeSet<PathBuf>) -> Re
     Ok(())
 }
 
-/// The name in `mod name;`, whoever may see it.
+/// The name in `mod name;`, with any visibility.
 fn module(line: &str) -> Option<&str> {
     let (before, rest) = line.split_once("mod ")?;
     let name = rest.strip_suffix(';')?;
