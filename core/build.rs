@@ -49,8 +49,7 @@ fn names(target: &str) -> Vec<&'static str> {
         "thumbv8m.main" => "kinglet_dsp",
         "thumbv7m" => "kinglet_armv7m",
         "thumbv6m" | "thumbv8m.base" => "kinglet_armv6m",
-        // Which vectors a processor has is found out at run time, which needs
-        // std.
+        // A processor's vectors are detected at run time, which needs std.
         "x86_64" if has("STD") => "kinglet_x86",
         "aarch64" if has("STD") => "kinglet_neon",
         _ => "kinglet_portable",

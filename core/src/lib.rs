@@ -1,8 +1,8 @@
 //! Kinglet runs RWKV language models on microcontrollers.
 //!
 //! RWKV (Peng et al., arXiv 2305.13048) is a recurrent network that trains
-//! like a Transformer: a step costs the same work and the same memory for
-//! ever. This crate runs such models with int8 or int4 weights, without a
+//! like a Transformer, while each step of inference costs the same work and
+//! the same memory. This crate runs such models with int8 or int4 weights, without a
 //! heap, without a float library and without a panic.
 //!
 //! Four principles:
@@ -10,7 +10,7 @@
 //!    bits on every core and on the workstation.
 //! 2. **Memory belongs to the caller.** The image is read in place; state
 //!    and scratch are buffers whose lengths are `const` functions of its header.
-//! 3. **Check once, then trust.** [`Image::new`] validates; behind it nothing
+//! 3. **Check once, then trust.** [`Image::new`] validates; after it nothing
 //!    can fail.
 //! 4. **Portable first, fast beside it.** Each port to a processor equals
 //!    the portable code bit for bit.
@@ -99,8 +99,8 @@ pub use text::{
 /// opt-level = 3
 /// ```
 ///
-/// With that line the firmware itself may be as small as it likes: nothing of
-/// a token's work is compiled with it. To hold it there:
+/// With that line the rest of the firmware can be optimized for size: none of a
+/// token's work is compiled there. To check it:
 ///
 /// ```
 /// const _: () = assert!(kinglet::OPTIMIZED_FOR_SPEED, "kinglet is compiled for size");

@@ -1,11 +1,11 @@
-//! Slices in pieces, as `chunks_exact` has them. Zipped, that divides by the
-//! length of a piece, and where the compiler forgets that it is not 0, as it
-//! does when it saves space, a panic is linked that nothing can reach.
+//! Slices in pieces, like `chunks_exact`, which divides by the length of a
+//! piece when zipped: optimizing for size, the compiler loses the fact that the
+//! length is not 0 and links an unreachable panic.
 
 use core::iter::from_fn;
 
-/// Pieces of `size` elements; what is left behind the last is dropped. None
-/// of length 0.
+/// Pieces of `size` elements, without the remainder after the last; none where
+/// `size` is 0.
 pub(crate) fn pieces<T>(slice: &[T], size: usize) -> impl Iterator<Item = &[T]> {
     let mut rest = slice;
     from_fn(move || {
@@ -15,7 +15,7 @@ pub(crate) fn pieces<T>(slice: &[T], size: usize) -> impl Iterator<Item = &[T]> 
     })
 }
 
-/// The same of a slice that is written to.
+/// The same, mutable.
 pub(crate) fn pieces_mut<T>(slice: &mut [T], size: usize) -> impl Iterator<Item = &mut [T]> {
     let mut rest = slice;
     from_fn(move || {

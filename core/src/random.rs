@@ -1,5 +1,5 @@
-//! The random numbers of the sampler: the same for a seed, everywhere and
-//! for ever, because they are part of what a golden file records.
+//! The random numbers of the sampler: the same for a seed on every core and in
+//! every release, because golden files record what follows from them.
 
 /// PCG-XSH-RR 64/32 (M. O'Neill, "PCG: A Family of Simple Fast
 /// Space-Efficient Statistically Good Algorithms", 2014).

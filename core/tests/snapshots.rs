@@ -11,7 +11,7 @@ use kinglet::{BufferError, Image, Pcg32, Session};
 static TINY: &[u8] =
     kinglet::include_image!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny.kgl"));
 
-/// What the power does when it has been cut.
+/// The effect of a power cut on the operation under way.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Cut {
     /// The operation does not happen.
@@ -68,7 +68,7 @@ impl<const WRITE: usize, const ERASE: usize> Flash<WRITE, ERASE> {
         }
     }
 
-    /// The same bytes with power for so many operations.
+    /// The same bytes with power for this many operations.
     fn with_power(&self, left: usize, cut: Cut) -> Self {
         Self {
             left,
@@ -170,7 +170,7 @@ fn other_image() -> Vec<u128> {
     words
 }
 
-/// The state after so many tokens, and a count.
+/// The state after this many tokens, and a count.
 fn state(tokens: u32) -> Vec<f32> {
     let image = image();
     let mut state = vec![0.0; image.header().state_len()];
@@ -228,7 +228,7 @@ fn survives_every_cut<const WRITE: usize, const ERASE: usize>() {
                 }
                 assert_eq!(saved, Err(SnapshotError::Flash(Failure::NoPower)));
                 assert_eq!(restore(&after), last, "{operations} operations, {cut:?}");
-                // The next attempt succeeds, on whatever was left behind.
+                // The next attempt succeeds, whatever the last one left.
                 let mut snapshots = open(after.with_power(usize::MAX, cut));
                 snapshots.save(&image, &new, 77).unwrap();
                 let (found, found_bits) = restore(&snapshots.release()).unwrap();
@@ -266,7 +266,7 @@ fn ten_thousand_flipped_bits_are_refused() {
     let mut snapshots = open(one.clone());
     snapshots.save(&image, &state(9), 9).unwrap();
     let two = snapshots.release();
-    // Record, state and mark: what is behind them is not part of the snapshot.
+    // Record, state and mark: what follows them is not part of the snapshot.
     let bytes = 64 + image.header().state_bytes().next_multiple_of(8) + 8;
     let mut random = Pcg32::new(4);
     let mut flip = |flash: &Flash<8, 2048>, start: usize| {

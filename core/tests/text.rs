@@ -1,4 +1,4 @@
-//! From a prompt to text, whoever takes the steps.
+//! From a prompt to text, for every way of taking the steps.
 
 use kinglet::{
     Answer, End, Error, Image, Sample, Sampler, Sampling, Session, StepError, Text, Writer,

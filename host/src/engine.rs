@@ -86,7 +86,7 @@ impl ImageFile {
     }
 }
 
-/// A model in memory, and what turns text into its tokens.
+/// A model in memory, and its tokenizer.
 #[derive(Debug)]
 pub struct Engine {
     weights: Weights,
@@ -195,8 +195,8 @@ impl Engine {
         })
     }
 
-    /// The same model with a tokenizer, if it has none of its own; `path` is
-    /// named in errors.
+    /// The same model with this tokenizer, unless it has one; `path` is named in
+    /// errors.
     ///
     /// # Errors
     /// A sentence; [`OpenError::TwoTokenizers`] for an image that has its own.
@@ -319,7 +319,7 @@ pub enum EncodeError {
         /// Entries of the vocabulary.
         vocab: usize,
     },
-    /// What byte-level BPE says.
+    /// An error of byte-level BPE.
     #[error(transparent)]
     Json(#[from] JsonEncodeError),
 }

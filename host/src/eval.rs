@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// The result. The last three are there when a reference was given.
 #[derive(Clone, Debug, Serialize)]
 pub struct Scores {
-    /// Mean of -log2 of the probability of the byte that came.
+    /// Mean of -log2 of the probability of the actual byte.
     pub bits_per_byte: f64,
     /// The same for the reference.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,9 +58,8 @@ pub enum EvalError {
 pub struct Segments {
     /// Bytes of a segment; 0 never cuts.
     pub bytes: usize,
-    /// A byte that is fed behind each byte of the text, as models of two-byte
-    /// characters want it. It is known beforehand, so only bytes of the text
-    /// are scored.
+    /// A byte that is fed after each byte of the text, for models of two-byte
+    /// characters. It is known, so only bytes of the text are scored.
     pub after_each_byte: Option<u8>,
 }
 
@@ -115,7 +114,7 @@ pub fn evaluate(
         .par_iter()
         .map(|tokens| score(engine, reference, tokens, step, &tick))
         .collect();
-    // Summed in order: the same figures whatever core was faster.
+    // Summed in order: the figures do not depend on the threads' timing.
     let sums = scored.into_iter().fold(Sums::default(), Sums::add);
     Ok(scores(&sums, reference.is_some()))
 }
@@ -186,7 +185,7 @@ fn score(
     sums
 }
 
-/// The logits behind the last of these tokens, of which there is one at least.
+/// The logits after the last of these tokens; there is at least one.
 fn read<'r>(runner: &'r mut Runner<'_>, tokens: &[u32]) -> &'r mut [f32] {
     let known = "tokens of the vocabulary, which is that of the reference too";
     let (last, before) = tokens.split_last().expect("chunks are not empty");

@@ -11,9 +11,9 @@ use serde::Serialize;
 pub struct Labelled<'t> {
     /// Counted from 1.
     pub number: usize,
-    /// What stands before the last tab.
+    /// The text before the last tab.
     pub text: &'t [u8],
-    /// What stands behind it.
+    /// The label after it.
     pub label: &'t str,
 }
 

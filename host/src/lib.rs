@@ -6,7 +6,7 @@
 //! | [`checkpoint`] | `.safetensors` and `.pth` files -> named f32 tensors |
 //! | [`model`] | version and dimensions of a checkpoint, its tensors checked |
 //! | [`labels`] | lines of text, tab and label |
-//! | [`mod@reference`] | float forward pass, the yardstick |
+//! | [`mod@reference`] | float forward pass, what images are compared with |
 //! | [`quantize`] | f32 rows -> int8 or int4 with scales |
 //! | [`pack`] | a checkpoint -> the bytes that `kinglet::Image` reads |
 //! | [`plan`] | which boards an image fits, and how fast it would be there |

@@ -34,7 +34,7 @@ pub enum PrimeError {
     ImageSize(u64),
 }
 
-/// The bytes of an image that has this state, too, in place of one of the same
+/// The bytes of an image with this state added, in place of one of the same
 /// name.
 ///
 /// # Errors
@@ -89,7 +89,7 @@ fn check(header: &Header, state: &NamedState<'_>) -> Result<(), PrimeError> {
     Ok(())
 }
 
-/// The header of the image with so many states, its checksum still empty.
+/// The header of the image with this number of states, its checksum still empty.
 fn header(old: &Header, states: usize) -> Result<Header, PrimeError> {
     let offset = match old.states.bytes {
         0 => old.metadata.offset,

@@ -1,5 +1,5 @@
 //! Random checkpoints with the statistics of trained ones, for tests and
-//! benches that need a shape and no sense.
+//! benches.
 
 use crate::checkpoint::{CheckpointError, Dtype, SafetensorsFile};
 use crate::model::{Dimensions, Version};

@@ -44,7 +44,7 @@ fn files_that_are_no_model_get_a_sentence() {
         ("zeros", &[0; 4096]),
         ("magic", b"KINGLET\0"),
         ("lies.safetensors", b"\xff\xff\xff\xff\xff\xff\xff\x7f{}"),
-        ("zip", b"PK\x03\x04 but nothing behind it"),
+        ("zip", b"PK\x03\x04 but nothing after it"),
     ];
     for (name, bytes) in cases {
         let path = file(folder.path(), name, bytes);

@@ -2,8 +2,8 @@
 //!
 //! Every function is a fixed sequence of IEEE single additions,
 //! multiplications and divisions: no fused multiply-add, no `libm`, no order
-//! of summation that a compiler may choose. That is what makes a run on the
-//! workstation a proof about the board.
+//! of summation left to the compiler. So a run on the workstation has the
+//! board's bits.
 
 mod scalar;
 mod vector;
@@ -22,8 +22,8 @@ pub(crate) use vector::{dot, multiply};
 
 /// The largest absolute value seen so far, as the bits of a positive float.
 ///
-/// Positive floats are ordered like their bits, so the comparison costs a
-/// core without FPU no float operation.
+/// Positive floats are ordered like their bits, so a core without FPU compares
+/// integers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AbsMax(u32);
 

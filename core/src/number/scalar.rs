@@ -4,7 +4,7 @@
 
 use half::{bf16, f16};
 
-/// Adding and taking away 1.5 x 2^23 rounds to the nearest integer, ties to
+/// Adding and subtracting 1.5 x 2^23 rounds to the nearest integer, ties to
 /// even; the low bits of the sum are that integer in two's complement.
 pub(crate) const ROUND_MAGIC: f32 = 12_582_912.0;
 
@@ -57,8 +57,8 @@ pub fn exp(x: f32) -> f32 {
     f32::from_bits(y.to_bits().wrapping_add(shifted.to_bits() << 23))
 }
 
-/// The base-2 logarithm of a positive normal number. Of anything else that of
-/// the smallest one: -126.
+/// The base-2 logarithm of a positive normal number; -126, that of the smallest
+/// one, for anything else.
 ///
 /// With `x = 2^n m` and `m` in [sqrt(1/2), sqrt(2)), the series of
 /// `2 artanh(s)`, `s = (m - 1) / (m + 1)`, up to `s^9`.
@@ -116,7 +116,7 @@ fn normal_half(magnitude: u32) -> u32 {
     (magnitude << 13) + (112 << 23)
 }
 
-/// The same by a product, which is exact for subnormal halves and zero, too.
+/// The same by a product, which is exact for subnormal halves and zero too.
 #[inline(always)]
 fn any_half(magnitude: u32) -> u32 {
     (f32::from_bits(magnitude << 13) * f32::from_bits((127 + 112) << 23)).to_bits()

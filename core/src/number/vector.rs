@@ -1,5 +1,5 @@
-//! Named element-wise steps that several RWKV versions share. All slices
-//! are of one length; the shortest ends the work.
+//! Element-wise steps that several RWKV versions share. All slices have one
+//! length; otherwise the shortest decides.
 
 #[cfg(feature = "v6")]
 use super::scalar::half_to_f32;
@@ -7,7 +7,7 @@ use super::AbsMax;
 #[cfg(feature = "v6")]
 use half::f16;
 
-/// Token shift whose mix the data moves: `out = x * (mix - less) + previous *
+/// Token shift with a data-dependent mix: `out = x * (mix - less) + previous *
 /// (1 - mix + less)`, and its largest absolute value.
 #[cfg(feature = "v6")]
 pub(crate) fn token_shift_less(

@@ -1,23 +1,22 @@
-//! States in flash: a text goes on after power was lost.
+//! States in flash: a text continues after a loss of power.
 //!
 //! A region of NOR flash holds two slots. A save goes into the one that does
-//! not hold the last good snapshot, and is complete with its last write; so
-//! wherever power is lost, one slot holds what was saved last, or what was
-//! saved before. RAM is one buffer of [`CHUNK_BYTES`] on the stack.
+//! not hold the last good snapshot, and is complete with its last write: after
+//! a loss of power at any point a slot holds the last save, or the one before
+//! it. RAM is one buffer of [`CHUNK_BYTES`] on the stack.
 //!
-//! Every byte of a snapshot is covered by a CRC-32 or has one value that is
-//! right. A slot in which anything else is found does not count: a snapshot
-//! of which bits changed is never restored, but the other slot may be. Nor
-//! does a slot that cannot be read, as after a write that lost its power half
-//! way in flash with error correction: the next save erases it. The bytes are
-//! described in `docs/format.md`.
+//! Every byte of a snapshot is covered by a CRC-32 or has a fixed value. A slot
+//! with any other byte does not count: a snapshot with changed bits is never
+//! restored, but the other slot may be. Nor does a slot count that cannot be
+//! read, such as after an interrupted write in flash with error correction: the
+//! next save erases it. `docs/format.md` defines the bytes.
 //!
 //! ```
 //! use embedded_storage::nor_flash::NorFlash;
 //! use kinglet::snapshot::{SnapshotError, Snapshots};
 //! use kinglet::{BufferError, Image, Session, UnknownToken};
 //!
-//! /// Goes on where the last call ended, power cycles or not.
+//! /// Continues where the last call ended, even across power cycles.
 //! fn go_on<F: NorFlash>(
 //!     flash: F,
 //!     image: &Image<'_>,
@@ -67,7 +66,7 @@ pub enum SnapshotError<E> {
     /// The region does not begin and end at what the flash erases at once, or
     /// is not in the flash.
     Region,
-    /// The region must hold so many bytes.
+    /// The region must have this many bytes.
     TooSmall(u32),
     /// The state's buffer is too short.
     Buffer(BufferError),
@@ -180,7 +179,7 @@ impl<F: NorFlash> Snapshots<F> {
         }
     }
 
-    /// Puts the state that was saved last into `state`, for
+    /// Reads the state that was saved last into `state`, for
     /// [`Session::resume`](crate::Session::resume).
     ///
     /// # Errors

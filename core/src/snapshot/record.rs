@@ -1,4 +1,4 @@
-//! What a snapshot says of itself: a postcard record in front of the state.
+//! The header of a snapshot: a postcard record before the state.
 
 use crate::image::Header;
 use serde::{Deserialize, Serialize};
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// The version of the format.
 const FORMAT: u16 = 1;
 
-/// Bytes of the record, zeros behind it included, before they are rounded up
+/// Bytes of the record with its padding of zeros, before they are rounded up
 /// to what the flash writes at once. The longest record has 33.
 pub(super) const RECORD_BYTES: usize = 64;
 
@@ -39,7 +39,7 @@ impl Record {
         *self == Self::new(header, self.sequence, self.tokens)
     }
 
-    /// Numbers follow each other round the clock.
+    /// Sequence numbers wrap.
     pub fn is_newer_than(&self, other: &Self) -> bool {
         (self.sequence.wrapping_sub(other.sequence) as i32) > 0
     }

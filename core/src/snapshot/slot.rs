@@ -6,8 +6,8 @@ use crate::image::{Header, CRC32};
 use core::ops::Range;
 use embedded_storage::nor_flash::NorFlash;
 
-/// The last bytes of the mark, behind a CRC-32: where the flash writes four
-/// bytes at once, or fewer, what was written last says that all is there.
+/// The last bytes of the mark, after a CRC-32: where the flash writes four
+/// bytes at once, or fewer, they are written last and say that all is there.
 const MARK: [u8; 4] = *b"done";
 
 /// Bytes of the mark, before they are rounded up.
@@ -164,7 +164,7 @@ impl<'f, F: NorFlash> Slot<'f, F> {
         Ok(is_mark(mark, digest.finalize()) == Some(true))
     }
 
-    /// Whether a state of so many bytes fits.
+    /// Whether a state of this many bytes fits.
     fn holds(&self, state_bytes: u32) -> bool {
         let room = self.bytes.checked_sub(Self::RECORD + Self::MARK as u32);
         room.is_some_and(|room| {

@@ -1,4 +1,4 @@
-//! From a prompt to text: what lies around the steps of a model.
+//! From a prompt to text: everything around the steps of a model.
 
 use super::{Encoder, End, TokenText, UnknownByte, Writer, START_TOKEN};
 #[cfg(doc)]
@@ -76,8 +76,8 @@ impl From<StepError> for Error {
 /// A text under way: a prompt goes in, then the tokens that a model chooses,
 /// and text comes out.
 ///
-/// It holds no session, so that the steps between may be whole, in blocks or
-/// in slices, and somebody may abort them or count what they cost.
+/// It holds no session: the caller takes the steps, whole, in blocks or in
+/// slices, and may count their cost or abort the text.
 ///
 /// ```
 #[doc = concat!("# let bytes = kinglet::include_image!(\"", env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny.kgl\");")]
@@ -106,14 +106,14 @@ impl From<StepError> for Error {
 #[derive(Clone, Debug)]
 pub struct Text<'i, 's> {
     encoder: Encoder<'i>,
-    /// Given to the model, but not read yet: the last token of a prompt is
-    /// where generating begins, and only who reads on knows which it is.
+    /// The next token to be fed, held back: generating begins with the last token
+    /// of a prompt, and only the end of the prompt shows which one that is.
     last: Option<u32>,
     writer: Writer<'s>,
 }
 
 impl<'i, 's> Text<'i, 's> {
-    /// An empty text, that is to have `limit` tokens after its prompt, at most.
+    /// An empty text of at most `limit` tokens after its prompt.
     ///
     /// # Errors
     /// [`Error::NoTokenizer`].
@@ -138,9 +138,9 @@ impl<'i, 's> Text<'i, 's> {
         Self { writer, ..self }
     }
 
-    /// Lets the text go on from a state of the session's image, the state
-    /// `start` without a name; the text stays empty where that is absent, and
-    /// with the name `empty`. To be called before the prompt.
+    /// Starts the text from a named state of the session's image, without a name
+    /// from `start`; the text stays empty where that is absent, and with the
+    /// name `empty`. To be called before the prompt.
     ///
     /// # Errors
     /// [`Error::State`].
@@ -198,7 +198,7 @@ impl<'i, 's> Text<'i, 's> {
         self.encoder.tokenizer().decode(token)
     }
 
-    /// As [`Writer::finish`]: for whoever aborts a text.
+    /// As [`Writer::finish`]: to abort a text.
     pub fn finish(&mut self, end: End, mut show: impl FnMut(&str)) {
         self.writer.finish(end, &mut show);
     }

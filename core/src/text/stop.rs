@@ -29,9 +29,9 @@ impl<'s> Stop<'s> {
         complete.is_some()
     }
 
-    /// The longest end of what is held back that goes on with this byte in a
-    /// stop text, or completes one: where it starts, and with the byte.
-    // What is held back is short: looking for it anew is cheap.
+    /// The longest suffix of the held bytes that with this byte is a prefix of a
+    /// stop text, or all of one: where it starts, and with the byte.
+    // The held bytes are few: searching from scratch is cheap.
     #[inline(never)]
     fn find(&self, byte: u8, complete: bool) -> Option<(usize, &'s [u8])> {
         let at = |start: usize| {

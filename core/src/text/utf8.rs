@@ -1,4 +1,4 @@
-//! Streaming text out of tokens that may split characters.
+//! Streams text from tokens that may split characters.
 
 /// Turns bytes that arrive one by one into whole characters.
 ///

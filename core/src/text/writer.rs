@@ -13,7 +13,7 @@ pub enum End {
     Length,
     /// A stop text came.
     Stop,
-    /// Somebody aborted it.
+    /// The caller aborted it.
     Abort,
 }
 
@@ -60,7 +60,7 @@ impl<'s> Writer<'s> {
         }
     }
 
-    /// The same text, which ends before the first of these texts, too. What
+    /// The same text, which also ends before the first of these stop texts. What
     /// may become one is held back.
     pub fn until(self, stops: &'s [&'s [u8]]) -> Self {
         let stop = Stop::new(stops);

@@ -27,9 +27,9 @@ impl Layout {
         }
     }
 
-    /// The place of the rows `first..first + rows` of a tensor of this shape
-    /// and type, which has them; a row is all that one index of the outermost
-    /// dimension stands for. `None` when a number overflows.
+    /// The place of the rows `first..first + rows`, which exist, of a tensor of
+    /// this shape and type; a row is the slice at one index of the outermost
+    /// dimension. `None` when a number overflows.
     pub fn rows(&self, info: &TensorInfo, first: usize, rows: usize) -> Option<Self> {
         let mut shape = info.shape.clone();
         *shape.first_mut()? = rows;
@@ -89,8 +89,8 @@ pub(super) fn span(shape: &[usize], strides: &[usize]) -> Option<u64> {
         .try_fold(1u64, |sum, dim| sum.checked_add(step(dim)?))
 }
 
-/// Whether the strides are those of a row-major, contiguous tensor. A stride
-/// that no step is made along does not matter.
+/// Whether the strides are those of a row-major, contiguous tensor. Strides of
+/// dimensions of size 1 do not matter.
 pub(super) fn is_contiguous(shape: &[usize], strides: &[usize]) -> bool {
     let mut expected = Some(1usize);
     for (&size, &stride) in shape.iter().zip(strides).rev() {
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn rows_of_a_transposed_tensor_are_found() {
-        // Three rows of two, stored as two of three, behind 8 bytes.
+        // Three rows of two, stored as two of three, after 8 bytes.
         let values: Vec<f32> = (0..8).map(|i| i as f32).collect();
         let bytes = values
             .iter()

@@ -73,8 +73,8 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// The lowest entry of the stack that may be taken: those below a mark
-    /// belong to someone else.
+    /// The lowest entry of the stack that may be popped: those below a mark
+    /// belong to an outer object.
     fn floor(&self) -> usize {
         self.marks.last().copied().unwrap_or(0)
     }

@@ -8,7 +8,7 @@
 //! Every byte of a file is taken as hostile: lengths are compared with the
 //! file's own length before anything is allocated, arithmetic is checked, and
 //! the pickle inside a PyTorch file is interpreted under an allow-list and
-//! never executed. Nothing here panics, whatever the file holds.
+//! never executed. No content of a file makes anything here panic.
 //!
 //! | room | what it does |
 //! |---|---|
@@ -110,7 +110,7 @@ struct Entry {
     layout: Layout,
 }
 
-/// What a format's reader makes of the head of a file.
+/// What a format's reader finds in the header of a file.
 struct Table {
     entries: Vec<Entry>,
     metadata: BTreeMap<String, String>,
@@ -209,9 +209,9 @@ impl Checkpoint {
         self.read(&entry.layout, &entry.info)
     }
 
-    /// Reads rows of a tensor, as many as `rows` holds: memory for a part of
-    /// a large tensor. A row is all that one index of its outermost dimension
-    /// stands for.
+    /// Reads the range `rows` of a tensor, so that memory holds a part of a
+    /// large tensor only. A row is the slice at one index of its outermost
+    /// dimension.
     ///
     /// # Errors
     /// Those of [`Checkpoint::load`], or the tensor has not these rows.
@@ -293,8 +293,8 @@ impl Checkpoint {
     /// is no checkpoint. [`SNIFF_BYTES`] bytes are enough, and fewer will do
     /// for all but a tar.
     pub fn sniff(first_bytes: &[u8]) -> Option<Format> {
-        // The surest first: the length that a safetensors file begins with can
-        // look like the beginning of a pickle, but no pickle has what follows.
+        // The most specific first: the length at the start of a safetensors file
+        // can look like the start of a pickle, but no pickle continues as such a file.
         if safetensors::is_safetensors(first_bytes) {
             Some(Format::Safetensors)
         } else if pth::is_zip(first_bytes) {

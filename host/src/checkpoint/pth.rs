@@ -177,8 +177,8 @@ impl<'p> Archive<'p> {
 }
 
 /// Where the values lie, if they lie within the storage. A tensor that repeats
-/// values (stride 0) is not let to have more of them than its storage, for it
-/// could then ask for any amount of memory.
+/// values (stride 0) may not have more of them than its storage: it could
+/// ask for any amount of memory.
 fn layout(tensor: &StateTensor<'_>, dtype: Dtype, file: File) -> Option<Layout> {
     let span = span(&tensor.shape, &tensor.strides)?;
     let end = tensor.offset.checked_add(span)?;

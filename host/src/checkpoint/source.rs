@@ -14,8 +14,7 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// Takes the length once: what is said of the file later is measured
-    /// against it.
+    /// Reads the length once: all later checks use it.
     pub fn new(mut reader: Box<dyn ReadSeek>) -> io::Result<Self> {
         let len = reader.seek(SeekFrom::End(0))?;
         Ok(Self { reader, len })
@@ -38,7 +37,7 @@ impl Source {
     }
 
     /// The `len` bytes from `start` on. Nothing is allocated when the file has
-    /// not so many.
+    /// fewer.
     pub fn read_vec(&mut self, start: u64, len: u64) -> io::Result<Vec<u8>> {
         if !self.holds(start, len) {
             return Err(io::ErrorKind::UnexpectedEof.into());

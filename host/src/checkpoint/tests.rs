@@ -128,7 +128,7 @@ fn files_open_by_content_and_keep_their_notes() {
         bytes,
         safetensors_bytes(&sample(Dtype::F32), &notes).unwrap()
     );
-    // Shortened behind its back.
+    // Truncated while it is open.
     std::fs::write(&path, &bytes[..bytes.len() - 30]).unwrap();
     let message = checkpoint.load("scalar").unwrap_err().to_string();
     assert!(

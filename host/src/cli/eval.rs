@@ -33,7 +33,7 @@ pub struct Args {
     /// What to compare with: usually the checkpoint that the image was made of
     #[arg(long, value_name = "FILE")]
     reference: Option<PathBuf>,
-    /// A byte to feed behind each byte of the text, for models of two-byte
+    /// A byte to feed after each byte of the text, for models of two-byte
     /// characters; it is not scored
     #[arg(long, value_name = "BYTE")]
     after_each_byte: Option<u8>,

@@ -95,7 +95,7 @@ impl Files {
     }
 }
 
-/// Decimal, or hexadecimal behind `0x`.
+/// Decimal, or hexadecimal after `0x`.
 fn number(text: &str) -> Result<u32, String> {
     let digits = text.replace('_', "");
     let value = match digits.strip_prefix("0x") {
@@ -126,7 +126,7 @@ pub fn run(args: &Args) -> Result<()> {
     let board = args.board.as_deref().map(|name| named(&boards, name));
     let board = board.transpose()?;
     let address = args.address.or(board.map(|board| board.model().origin));
-    // Before the image is read: what is missing is bad use, whatever it holds.
+    // Before the image is read: a missing option is bad use for any image.
     let uf2 = args.files.uf2.as_deref();
     let uf2 = uf2.map(|path| Ok((path, uf2_family(args, board, address)?)));
     let uf2 = uf2.transpose().map_err(BadUse)?;
@@ -144,7 +144,7 @@ pub fn run(args: &Args) -> Result<()> {
     let firmware = firmware.transpose()?;
     let firmware_bytes = firmware.as_ref().map(|part| part.bytes.len());
     let model = Part {
-        // Without an address only formats are left that have none.
+        // Without an address there are only formats that need none.
         address: address.unwrap_or(0),
         bytes: bytes.into(),
     };

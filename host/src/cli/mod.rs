@@ -47,7 +47,7 @@ enum Command {
     Bench(bench::Args),
 }
 
-/// Arguments that do not fit the files they name: exit code 2.
+/// Arguments that do not fit their files: exit code 2.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct BadUse(String);

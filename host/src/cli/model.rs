@@ -1,4 +1,4 @@
-//! The model that a subcommand runs, and what it does not say of itself.
+//! The model that a subcommand runs, and the options for what its file lacks.
 
 use super::BadUse;
 use crate::engine::{Engine, OpenError};
@@ -6,7 +6,7 @@ use crate::reference::DEFAULT_GN_EPS;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 
-/// What a checkpoint does not say of itself.
+/// Facts that a checkpoint does not contain.
 #[derive(Debug, clap::Args)]
 pub struct ModelArgs {
     /// The tokenizer of a checkpoint, or of an image without one: a
@@ -19,7 +19,7 @@ pub struct ModelArgs {
     gn_eps: Option<f32>,
 }
 
-/// What an image can hold, too.
+/// Facts that an image may contain.
 pub fn gn_eps(text: &str) -> Result<f32, String> {
     let eps: f32 = text.parse().map_err(|_| "not a number".to_owned())?;
     if (1e-12..=1.0).contains(&eps) {

@@ -1,4 +1,4 @@
-//! `kinglet monitor`: speaks with a board.
+//! `kinglet monitor`: talks to a board.
 
 use super::output::print_json;
 use super::BadUse;
@@ -10,9 +10,9 @@ use std::io::{self, BufRead, IsTerminal, Write};
 use std::thread;
 use std::time::Duration;
 
-/// Speak with a board that runs Kinglet's console, or with one in QEMU
+/// Talk to a board that runs Kinglet's console, or to one in QEMU
 ///
-/// PORT is a serial port, or tcp:HOST:PORT. In place of it a program behind
+/// PORT is a serial port, or tcp:HOST:PORT. In its place a program after
 /// `--` can be the board: its standard input and output are the console.
 ///
 /// Without --prompt, every line you type is a prompt or a command of the
@@ -42,7 +42,7 @@ pub struct Args {
     /// An answer ends before this text, of 32 bytes at most
     #[arg(long, value_name = "TEXT", default_value = "")]
     stop: String,
-    /// The state of the image that a prompt goes on from, or `empty`
+    /// The state of the image that a prompt starts from, or `empty`
     /// [default: `start`, if the image has it, else `empty`]
     #[arg(
         long,
@@ -55,7 +55,7 @@ pub struct Args {
     /// or instructions_per_token, stack_bytes, reason
     #[arg(long)]
     json: bool,
-    /// A board that says nothing for so long is not there [default: 10; of a program, which may build and boot first, 300]
+    /// Give up when the board is silent for this long [default: 10; of a program, which may build and boot first, 300]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     timeout: Option<u32>,
     /// A program that is the board, and its arguments
@@ -81,7 +81,7 @@ pub fn run(args: &Args) -> Result<()> {
     let link = open(args)?;
     let sender = link.sender();
     let interrupts = sender.clone();
-    // An error means that nobody listens any more: then we are leaving.
+    // An error means that the receiver is gone: the program is ending.
     ctrlc::set_handler(move || drop(interrupts.send(Event::Interrupt)))
         .context("cannot listen for Ctrl-C")?;
     let seconds = if args.command.is_empty() { 10 } else { 300 };
@@ -119,7 +119,7 @@ fn open(args: &Args) -> Result<Link> {
                 format!("this machine has {}", ports.join(", "))
             };
             let message =
-                format!("name a port ({there_are}), tcp:HOST:PORT, or a program behind --");
+                format!("name a port ({there_are}), tcp:HOST:PORT, or a program after --");
             Err(BadUse(message).into())
         }
     }
@@ -132,7 +132,7 @@ struct Monitor {
 }
 
 impl Monitor {
-    /// Tells the board all settings, whatever it was told before.
+    /// Sends the board all settings: it may have others from before.
     fn set(&mut self, args: &Args) -> Result<(), Error> {
         let options = args.sampling;
         let lines = [
@@ -168,7 +168,7 @@ impl Monitor {
                     return;
                 }
             }
-            // Nobody listens: we are leaving.
+            // The receiver is gone: the program is ending.
             let _ = sender.send(Event::TypedEnd);
         });
         let mut may_leave = !is_person;
@@ -222,7 +222,7 @@ impl Monitor {
         Ok(false)
     }
 
-    /// Asks with a prompt, whatever it begins with.
+    /// Sends a prompt; one that begins with a slash is escaped.
     fn ask(&mut self, prompt: &str, shows_statistics: bool) -> Result<(), Error> {
         let slash = if prompt.starts_with('/') { "/" } else { "" };
         let (json, mut out) = (self.json, io::stdout());

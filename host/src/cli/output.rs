@@ -8,7 +8,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-/// Whether an error is that nobody reads standard output any more.
+/// Whether an error says that the reader of standard output is gone.
 pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let broken = |e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe;
     error
@@ -52,8 +52,8 @@ impl Output {
 
 /// Refuses, before any work begins, outputs that would destroy something: an
 /// input, another output, what is no file, or a file of the user's where the
-/// user named none. Files are told apart by what they are, not by their paths;
-/// the name that an output has until it is complete counts, too.
+/// user named none. Files are compared by identity, not by path;
+/// the temporary name of an output counts too.
 ///
 /// Inputs that were not given are `None`.
 pub fn check_outputs(inputs: &[Option<&PathBuf>], outputs: &[Output]) -> Result<(), BadUse> {
@@ -89,7 +89,7 @@ pub fn check_outputs(inputs: &[Option<&PathBuf>], outputs: &[Output]) -> Result<
     Ok(())
 }
 
-/// What two paths to the same file have in common.
+/// The identity of a file: equal for two paths to the same file.
 #[derive(Debug, PartialEq)]
 enum Identity {
     /// Device and inode of a file that is there.
@@ -118,13 +118,13 @@ fn identity(path: &Path) -> Identity {
     Identity::Path(whole.unwrap_or_else(|_| path.to_owned()))
 }
 
-/// What an output is called until it is complete.
+/// The temporary name of an output until it is complete.
 fn partial(path: &Path) -> PathBuf {
     beside(path, ".partial")
 }
 
-/// Writes a file so that nobody ever sees half of it: under another name
-/// first, which it loses when complete.
+/// Writes a file so that it never exists half written: under a temporary name,
+/// renamed when complete.
 pub fn write_file(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<File>) -> Result<()>,

@@ -172,7 +172,7 @@ impl BoardReport {
         u64::from(variables_bytes) + state_bytes + scratch_bytes + u64::from(stack_bytes)
     }
 
-    /// What the columns do not say.
+    /// Remarks beside the columns.
     fn remark(&self) -> String {
         let blocks = if self.in_blocks {
             "; logits in blocks"

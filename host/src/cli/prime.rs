@@ -16,12 +16,11 @@ use std::path::PathBuf;
 /// Tokens between two steps of the progress bar.
 const CHUNK_TOKENS: usize = 32;
 
-/// Read a prompt on the workstation and put the state behind it into the image
+/// Read a prompt on the workstation and put the resulting state into the image
 ///
-/// A board, or `kinglet run`, starts from there at once, however long the
-/// prompt was. An image holds up to 64 states by name; a name that is there
-/// is replaced. What starts from nothing else starts from the state named
-/// `start`, where there is one.
+/// A board, or `kinglet run`, then starts from that state without reading the
+/// prompt. An image holds up to 64 named states; a state of the same name is
+/// replaced. The state named `start` is where texts start by default.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     kinglet prime model.kgl --prompt \"Once upon a time\" -o primed.kgl\n  \
@@ -35,7 +34,7 @@ pub struct Args {
     /// The name of the state: 1 to 24 bytes
     #[arg(long, default_value = START_STATE)]
     name: String,
-    /// Where the prompt goes on from: a state of the image, or `empty`
+    /// The state that the prompt starts from: a name in the image, or `empty`
     #[arg(long, value_name = "NAME", default_value = EMPTY_STATE)]
     from: String,
     /// The image to write; may be the one that is read

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 #[derive(Debug, clap::Args)]
 #[group(multiple = false)]
 pub struct Prompt {
-    /// The text to go on from
+    /// The text to continue
     #[arg(long, value_name = "TEXT")]
     prompt: Option<String>,
     /// A file that holds it; need not be UTF-8

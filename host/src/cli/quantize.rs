@@ -58,7 +58,7 @@ pub struct Args {
     /// Epsilon of the group norm of RWKV-5 to 7
     #[arg(long, default_value = "64e-5", value_name = "EPS", value_parser = gn_eps)]
     gn_eps: f32,
-    /// The vocabulary that the image shall carry: a text file as RWKV's World
+    /// The vocabulary for the image: a text file as RWKV's World
     /// models have it, or a small one in that format. A model of at most 256
     /// entries reads bytes without one
     #[arg(long, value_name = "FILE")]
@@ -232,7 +232,8 @@ fn header(file: &mut File) -> Result<Header> {
     Ok(Header::parse(&bytes)?)
 }
 
-/// A half float cannot lose a very small share of itself.
+/// Warns of decays too slow for half floats: a product that is within half a
+/// unit of the last place rounds back.
 fn warn_of_slow_decays(model: &Model) -> Result<()> {
     let (slow, all) = slow_decays(model)?;
     if slow > 0 {

@@ -16,8 +16,8 @@ use std::path::PathBuf;
 ///
 /// A model of labels prints the label of the prompt and its probability. Else
 /// the text is printed while it is generated, until the model ends it with
-/// token 0, as on a board. An empty prompt starts from that token. An image that
-/// `kinglet prime` gave a state named `start` goes on from there.
+/// token 0, as on a board. An empty prompt starts from that token. An image with a
+/// state named `start` (`kinglet prime`) starts from it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     kinglet run model.kgl --prompt \"Once upon a time\" -n 200\n  \
@@ -29,7 +29,7 @@ pub struct Args {
     file: PathBuf,
     #[command(flatten)]
     prompt: Prompt,
-    /// Where the prompt goes on from: a state that `kinglet prime` put into the image, or `empty`
+    /// The state that the prompt starts from: a name that `kinglet prime` put into the image, or `empty`
     /// [default: `start`, if the image has it, else `empty`]
     #[arg(long, value_name = "NAME")]
     from: Option<String>,
@@ -38,7 +38,7 @@ pub struct Args {
     /// Tokens to generate, at most
     #[arg(short, default_value_t = 64, value_name = "N")]
     n: u32,
-    /// Go on after token 0, which ends a text
+    /// Continue after token 0, which ends a text
     #[arg(long)]
     ignore_end: bool,
     #[command(flatten)]

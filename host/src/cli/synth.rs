@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 /// Write a random checkpoint of a given version and size, for tests and benches
 ///
-/// The weights have the statistics of a trained model, but no sense.
+/// The weights have the statistics of a trained model; the text is noise.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     kinglet synth --layers 12 --channels 768 --vocab 50277 -o big.safetensors\n  \

@@ -57,7 +57,7 @@ fn learn(args: &Args, settings: &Settings, prepared: &Prepared) -> Result<Traine
             report.step, report.tokens_per_second
         ));
     };
-    // A disk that is full stays so for many saves: once is enough to say it.
+    // A full disk fails many saves in a row: one warning is enough.
     let mut told = None;
     let mut trouble = |error: CheckpointError| {
         let error = error.to_string();
@@ -76,8 +76,8 @@ fn learn(args: &Args, settings: &Settings, prepared: &Prepared) -> Result<Traine
     Ok(trained?)
 }
 
-/// Finds out before the training whether its results can be written, and over
-/// what.
+/// Checks before the training that its results can be written and replace only
+/// Kinglet's files.
 fn check_files(args: &Args, settings: &Settings) -> Result<()> {
     let output = &args.output;
     let options = [&settings.validation, &args.recipe, &args.boards];

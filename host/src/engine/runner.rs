@@ -3,7 +3,7 @@
 use crate::reference::{Reference, ReferenceState};
 use kinglet::{Image, Session, StepError};
 
-/// A model at work, with a state of its own.
+/// A model with a state.
 #[derive(Clone, Debug)]
 pub enum Runner<'e> {
     /// On the engine that boards run.
@@ -27,8 +27,8 @@ pub enum Runner<'e> {
 }
 
 impl Runner<'_> {
-    /// Starts from a named state of an image, where there is one: a text of
-    /// so many tokens, the last of which is to be read next.
+    /// Starts from a named state of an image, where there is one: that
+    /// of a text of this many tokens, whose last one is to be read next.
     pub fn start_from(&mut self, name: &str) -> Option<(u32, u32)> {
         let Self::Image { image, state, .. } = self else {
             return None;

@@ -1,4 +1,4 @@
-//! The bytes alone, for tools that are told where they go.
+//! The bytes alone, for tools that take the address separately.
 
 use super::Part;
 use std::io::{self, Write};

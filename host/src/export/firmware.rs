@@ -10,7 +10,7 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-/// No firmware is longer: what is, is another file.
+/// The longest file that is read: firmware is shorter.
 const MAX_FILE_BYTES: u64 = 1 << 28;
 
 /// Why a file is no firmware for a board.
@@ -48,7 +48,7 @@ pub enum FirmwareError {
         path: PathBuf,
         /// The first address of a segment.
         start: u64,
-        /// The address behind its last byte.
+        /// The address after its last byte.
         end: u64,
         /// Where a firmware may lie.
         flash: Range<u64>,

@@ -7,8 +7,8 @@ use std::io::{self, Write};
 /// Bytes of a record.
 const RECORD_BYTES: usize = 16;
 
-/// Addresses within a record have 16 bits; those above come in a record of
-/// their own.
+/// Addresses within a record have 16 bits; the upper ones have their
+/// own record.
 const SEGMENT: u64 = 1 << 16;
 
 /// Writes parts of the flash.
@@ -30,7 +30,7 @@ fn write_part(part: &Part<'_>, segment: &mut u16, out: &mut impl Write) -> io::R
     while !rest.is_empty() {
         // No record crosses the end of a segment.
         let left = (SEGMENT - at % SEGMENT) as usize;
-        let (value, behind) = rest.split_at(RECORD_BYTES.min(left).min(rest.len()));
+        let (value, after) = rest.split_at(RECORD_BYTES.min(left).min(rest.len()));
         let upper = u16::try_from(at / SEGMENT)
             .map_err(|_| io::Error::other("the image reaches beyond address 2^32"))?;
         if upper != *segment {
@@ -41,7 +41,7 @@ fn write_part(part: &Part<'_>, segment: &mut u16, out: &mut impl Write) -> io::R
         let value = value.to_vec();
         at += value.len() as u64;
         put(&Record::Data { offset, value }, out)?;
-        rest = behind;
+        rest = after;
     }
     Ok(())
 }

@@ -70,7 +70,7 @@ pub enum ModelError {
         /// The shape that the other tensors imply.
         expected: Vec<usize>,
     },
-    /// The vocabulary among the file's notes has a flaw.
+    /// The vocabulary in the file's notes has a flaw.
     #[error("{path}: the vocabulary in the file's notes: {error}")]
     Vocabulary {
         /// The file.
@@ -162,7 +162,7 @@ impl Model {
         })
     }
 
-    /// The vocabulary that the file carries; none, if it does not.
+    /// The vocabulary in the file, if it has one.
     ///
     /// # Errors
     /// It has a flaw, or more entries than the model.
@@ -238,8 +238,8 @@ impl Model {
         }
     }
 
-    /// The layers end where the next one's first norm is not there; nothing
-    /// may come behind.
+    /// The layers end where the next one's first norm is missing; no tensor of a
+    /// later layer may follow.
     fn check_layers(&self) -> Result<(), ModelError> {
         let layers = self.dimensions.layers;
         let tensors = self.checkpoint.tensors();

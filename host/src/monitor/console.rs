@@ -10,16 +10,16 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant, SystemTime};
 
-/// Who says nothing for so long has said all.
+/// After this silence the board has sent all.
 const QUIET: Duration = Duration::from_millis(150);
 
-/// The first attempt to be heard takes so long, every other twice the last.
+/// Duration of the first attempt to get an answer; each other one doubles it.
 const ATTEMPT: Duration = Duration::from_millis(500);
 
-/// So much of what a stranger says is shown, in characters.
+/// Characters shown of unexpected output.
 const EXCERPT: usize = 120;
 
-/// So much of it is kept, in bytes.
+/// Bytes kept of it.
 const LAST_BYTES: usize = 4096;
 
 /// What a prompt was answered with.
@@ -38,11 +38,11 @@ pub struct Answer {
 /// What comes next.
 enum Heard {
     Byte(u8),
-    /// Somebody wants the answer to end.
+    /// Ctrl-C: the answer is to end.
     Interrupt,
 }
 
-/// The console of a board that awaits a line.
+/// The console of a board that waits for a line.
 #[derive(Debug)]
 pub struct Console {
     link: Link,
@@ -53,13 +53,13 @@ pub struct Console {
 }
 
 impl Console {
-    /// Gets the board's attention: ends an answer, forgets a line that
-    /// somebody began, asks for frames.
+    /// Gets the board's attention: ends an answer, clears an unfinished line,
+    /// asks for frames.
     ///
-    /// `timeout` is how long a board may say nothing, here and later.
+    /// `timeout` is how long a board may be silent, here and later.
     ///
     /// # Errors
-    /// Nobody answers, or somebody else.
+    /// There is no answer, or not Kinglet's.
     pub fn attach(link: Link, timeout: Duration) -> Result<Self, Error> {
         let mut console = Self {
             link,
@@ -74,7 +74,7 @@ impl Console {
             // Alone: while a board works, its UART may keep one byte only.
             console.link.send(&ABORT[..1])?;
             console.hear_until_quiet(&mut said, QUIET)?;
-            // What is answered to others may come now, too: this answer has a
+            // Answers to earlier commands may arrive now too: this one has a
             // number that none of them has.
             let number = nonce();
             let line = format!("/seed {number} {FRAMES_ON}\r");
@@ -116,7 +116,7 @@ impl Console {
         let start = Instant::now();
         while let Some(event) = self.link.event(quiet) {
             self.take(event, said)?;
-            // Somebody who never stops is no console.
+            // Output that never stops is no console's.
             if start.elapsed() > self.timeout {
                 break;
             }
@@ -165,7 +165,7 @@ impl Console {
         }
     }
 
-    /// The next line that the person types; none behind the last.
+    /// The next line that the person types; none after the last.
     ///
     /// # Errors
     /// The board is gone or was reset, or the person wants to leave.
@@ -176,7 +176,7 @@ impl Console {
             }
             match self.link.event(Duration::from_secs(3600)) {
                 Some(Event::Bytes(bytes)) if bytes.contains(&GREETING) => return Err(Error::Reset),
-                // Nobody asked.
+                // Not asked for.
                 Some(Event::Bytes(_)) | None => {}
                 Some(Event::Closed(reason)) => return Err(self.link.closed(reason)),
                 Some(Event::Typed(line)) => return Ok(Some(line)),
@@ -195,7 +195,7 @@ impl Console {
         self.rest()
     }
 
-    /// What comes until the board awaits a line.
+    /// What comes until the board waits for a line.
     fn rest(&mut self) -> Result<String, Error> {
         let mut said = Vec::new();
         loop {
@@ -231,7 +231,7 @@ impl Console {
                 Heard::Byte(TEXT_BEGINS) => has_begun = true,
                 Heard::Byte(TEXT_ENDS) if has_begun => break,
                 Heard::Byte(GREETING) => return Err(Error::Reset),
-                // It took the line for something else.
+                // The board did not take the line as a prompt.
                 Heard::Byte(READY) => return Err(Error::Refused(excerpt(&before))),
                 Heard::Byte(TOKEN_READ) => prompt_tokens += 1,
                 Heard::Byte(b'\r') => {}
@@ -264,9 +264,9 @@ impl Console {
         })
     }
 
-    /// Leaves the board as a person at a terminal wants to find it.
+    /// Switches frames off, for a person at a terminal.
     pub fn detach(mut self) {
-        // If nobody is there any more, nobody is to be told.
+        // Where the board is gone there is nothing to do.
         let line = format!("{FRAMES_OFF}\r");
         if self.link.send(line.as_bytes()).is_ok() {
             let _ = self.hear_until_quiet(&mut Vec::new(), QUIET);

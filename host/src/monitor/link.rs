@@ -1,5 +1,5 @@
-//! Bytes to and from a board, and what the person says meanwhile, as one
-//! sequence of events.
+//! Bytes to and from a board, and the person's input, as one sequence of
+//! events.
 
 use super::Error;
 use std::fmt::Debug;
@@ -12,31 +12,31 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// An address that does not answer for so long is not there.
+/// Timeout of a connection.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// A program whose input has ended may take so long to leave.
+/// Time for a program to leave after its input has ended.
 const FAREWELL: Duration = Duration::from_secs(2);
 
-/// Who says more than is heard waits.
+/// Events in the queue; a sender waits while it is full.
 const EVENTS: usize = 64;
 
 /// What happens.
 #[derive(Debug)]
 pub enum Event {
-    /// The board says something.
+    /// Bytes of the board.
     Bytes(Vec<u8>),
-    /// It will say no more.
+    /// The end of its output.
     Closed(Option<io::Error>),
     /// The person has typed a line.
     Typed(String),
-    /// And no more will come.
+    /// The end of the input.
     TypedEnd,
     /// Ctrl-C.
     Interrupt,
 }
 
-/// For whoever reports what the person says.
+/// Reports the person's input.
 pub type EventSender = SyncSender<Event>;
 
 /// Where bytes to the board go.

@@ -1,7 +1,7 @@
 //! Talking to the console of a board: what `kinglet monitor` does.
 //!
 //! [`Link`] carries bytes, over a serial port, TCP or the pipes of a program;
-//! [`Console`] speaks what `docs/console.md` calls frames.
+//! [`Console`] speaks the framing of `docs/console.md`.
 
 mod console;
 mod link;
@@ -39,7 +39,7 @@ pub enum Error {
         /// What the system says.
         error: io::Error,
     },
-    /// Nothing came for so long.
+    /// The board was silent for too long.
     #[error(
         "{name} says nothing for {} s; check the board's power, that this is its port, the rate (--baud), and that no other \
          program has the port open",
@@ -48,7 +48,7 @@ pub enum Error {
     Silent {
         /// Of the link.
         name: String,
-        /// How long was waited.
+        /// For how long.
         silence: Duration,
     },
     /// Something came that is not the console's.
@@ -75,7 +75,7 @@ pub enum Error {
     /// The board says what is wrong.
     #[error("the board says: {0}")]
     Refused(String),
-    /// Somebody wants to leave.
+    /// The person leaves.
     #[error("interrupted")]
     Left,
     /// Our own output.

@@ -98,7 +98,7 @@ impl Block<'_> {
         }
     }
 
-    /// For each row 16 bytes: a column in the low nibble, the one 16 behind
+    /// For each row 16 bytes: a column in the low nibble, the one 16 after
     /// it in the high one.
     fn lanes16_group(&self, out: &mut Vec<u8>, group: usize) {
         for row in 0..BLOCK_ROWS {

@@ -41,12 +41,12 @@ pub struct Options<'v> {
     pub state: StateFormat,
     /// Epsilon of the group norm; RWKV-4 has none.
     pub gn_eps: f32,
-    /// The vocabulary that the image shall carry.
+    /// The vocabulary for the image.
     pub vocabulary: Option<&'v Vocabulary>,
 }
 
 impl Options<'_> {
-    /// Such bits, and what is usual of all else.
+    /// These bits, and defaults for all else.
     pub fn of(formats: Formats) -> Self {
         Self {
             formats,
@@ -107,7 +107,7 @@ pub enum PackError {
 /// Values of a large tensor that are in memory at a time, as f32.
 const CHUNK_VALUES: usize = 1 << 21;
 
-/// What became of one tensor.
+/// How one tensor was stored.
 #[derive(Clone, Debug)]
 pub struct PartReport {
     /// The tensor's name in the checkpoint.
@@ -188,7 +188,7 @@ pub fn pack_to(
     Ok(parts)
 }
 
-/// A section of so many bytes that is written next.
+/// The span of a section of this many bytes that is written next.
 fn span<W>(out: &Sink<'_, W>, bytes: usize) -> Result<Span, PackError> {
     let end = out.bytes + bytes as u64;
     if end > u64::from(u32::MAX) {

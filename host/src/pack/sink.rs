@@ -19,7 +19,7 @@ pub(super) struct Sink<'w, W> {
 }
 
 impl<'w, W: Read + Write + Seek> Sink<'w, W> {
-    /// Begins behind the header, whose content is known at the end.
+    /// Begins after the header, whose content is known at the end.
     pub fn new(out: &'w mut W) -> io::Result<Self> {
         out.write_all(&[0; HEADER_BYTES])?;
         Ok(Self {

@@ -1,8 +1,8 @@
 //! The instructions of a token, predicted from an image's header.
 //!
 //! A token is the sum of its matrix products, whose costs the bench firmware
-//! counts one by one, and of what is left of a whole token behind them, which
-//! is fitted to tokens of random models: a line for each kind of work
+//! counts one by one, and of the rest, whose coefficients are fitted to whole
+//! tokens of random models: one for each kind of work
 //! ([`TERMS`]). All coefficients are measured in QEMU by
 //! `cargo xtask bench --coefficients`, which prints `cores.toml`.
 
@@ -38,12 +38,12 @@ pub struct ProductCosts {
     pub row: f64,
     /// Of quantizing a column of the vector.
     pub column: f64,
-    /// Of a product, whatever its size, with the preparation of its vector.
+    /// Of a product of any size, with the preparation of its vector.
     pub product: f64,
 }
 
 impl ProductCosts {
-    /// What a product has how many of: multiply-adds, rows.
+    /// The counts of a product: multiply-adds, rows.
     pub fn sizes(core: &Core, product: Product) -> (f64, f64) {
         let step = match product.bits {
             Bits::Int8 => layout(core).step_cols(),

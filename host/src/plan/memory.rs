@@ -23,10 +23,10 @@ impl Needs {
     /// The needs of the model with this header, packed for `core`.
     pub fn new(header: &Header, core: &Core) -> Self {
         let header = packed_for(header, core);
-        let behind = [header.vocabulary, header.metadata, header.states];
-        let behind: u64 = behind.iter().map(|span| u64::from(span.bytes)).sum();
+        let sections = [header.vocabulary, header.metadata, header.states];
+        let sections: u64 = sections.iter().map(|span| u64::from(span.bytes)).sum();
         Self {
-            image_bytes: HEADER_BYTES as u64 + header.weights_bytes() + behind,
+            image_bytes: HEADER_BYTES as u64 + header.weights_bytes() + sections,
             state_bytes: header.state_bytes() as u64,
             scratch_bytes: header.scratch_bytes() as u64,
             scratch_bytes_in_blocks: header.scratch_bytes_in_blocks() as u64,
@@ -99,7 +99,7 @@ impl Fit {
 /// effect.
 type Change = (&'static str, fn(&mut Header));
 
-/// From the one that costs least quality to the one that costs most.
+/// In order of lost quality, the least first.
 const CHANGES: [Change; 4] = [
     ("--state f16", |header| {
         if header.version.has_heads() {

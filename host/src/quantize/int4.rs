@@ -59,7 +59,7 @@ fn squared_error(group: &[f32], step: f32, unit: f32) -> f32 {
     error * scale * scale
 }
 
-/// The best step of a group, were it free to have any.
+/// The best step of a group without the constraint of integer scales.
 #[inline(always)]
 fn best_step(group: &[f32]) -> f32 {
     let max = magnitude(group);

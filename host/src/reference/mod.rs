@@ -48,7 +48,7 @@ enum TimeMix {
     V7(Box<v7::TimeMix>),
 }
 
-/// The recurrent state, and what the last step left behind.
+/// The recurrent state, and the output of the last step.
 #[derive(Clone, Debug)]
 pub struct ReferenceState {
     layers: Vec<LayerState>,
@@ -85,8 +85,8 @@ impl Layer {
         })
     }
 
-    /// Advances by a token: `x` is read and updated. `v_first` is what the
-    /// first layer of RWKV-7 hands on.
+    /// Advances by a token: `x` is read and updated. `v_first` are the
+    /// values of RWKV-7's first layer.
     fn step(&self, state: &mut LayerState, v_first: &mut Vec<f32>, x: &mut [f32]) {
         let LayerState { att_x, ffn_x, wkv } = state;
         let xx = self.ln1.layer(x);

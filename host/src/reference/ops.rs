@@ -72,7 +72,7 @@ impl Norm {
         }
     }
 
-    /// The same for each group of `size` channels by itself.
+    /// The same for each group of `size` channels separately.
     pub fn groups(&self, x: &[f32], size: usize, eps: f32) -> Vec<f32> {
         let mut out = x.to_vec();
         for group in out.chunks_exact_mut(size) {

@@ -108,7 +108,7 @@ impl TimeMix {
         self.output.times(&zip(&y, &g, |y, g| y * g))
     }
 
-    /// Values, which lean on those of the first layer.
+    /// Values, mixed with those of the first layer.
     fn values(&self, xv: &[f32], v_first: &mut Vec<f32>) -> Vec<f32> {
         let v = self.value.times(xv);
         let Some(residual) = &self.residual else {

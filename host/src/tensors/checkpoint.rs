@@ -8,7 +8,7 @@ use crate::model::{ModelError, Version};
 
 /// The version whose tensors the first layer of the checkpoint has: the one
 /// with the most of them there and the fewest missing, of several the newest.
-/// So a file that lacks a tensor or has a strange one is still told right.
+/// So a file that lacks a tensor or has an unknown one still has its version.
 pub fn detect_version(checkpoint: &Checkpoint) -> Version {
     let info = |name: &str| checkpoint.info(&full_name(Some(0), name));
     let fit = |version: &Version| {

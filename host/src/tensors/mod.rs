@@ -1,11 +1,11 @@
-//! What a model of each RWKV version consists of. A table per version says
-//! of each tensor all that the house knows: name, shape, what the image's
-//! part of it is, the values that training begins with, and random ones. How
-//! many bits that part has is core's to say, in its list of parts.
+//! What a model of each RWKV version consists of. A table per version has
+//! the facts of each tensor: name, shape, its part in the image, the values
+//! that training begins with, and random ones. Core's list of parts has the
+//! bits of each part.
 //!
 //! Nothing else matches on a tensor's name. Names are those of BlinkDL's
-//! files: a checkpoint with another dialect's is to be renamed where
-//! [`crate::model::Model::new`] begins, before any table is asked.
+//! files: names of another dialect are to be translated where
+//! [`crate::model::Model::new`] begins, before any table is read.
 
 mod checkpoint;
 mod gpt;
@@ -48,7 +48,7 @@ pub enum Size {
     Rank(usize),
     /// The same five times: the mixed vectors of RWKV-6.
     FiveRanks(usize),
-    /// As many as are mixed.
+    /// The number of mixed vectors.
     Five,
     /// Positions of the Transformer.
     Positions,
@@ -159,7 +159,7 @@ impl Table {
         self.layer.iter().copied().flatten()
     }
 
-    /// All tensors of a model of so many layers.
+    /// All tensors of a model of `layers` layers.
     pub fn tensors(&'static self, layers: usize) -> impl Iterator<Item = Placed> {
         let outside = |tensors: &'static [Tensor]| {
             let placed = |tensor| Placed {
@@ -192,7 +192,7 @@ impl Table {
     /// that are one tensor, which.
     ///
     /// # Panics
-    /// Core knows a part that the table does not: a test holds them together.
+    /// Core has a part that the table lacks: a test compares them.
     pub fn of_part(&'static self, in_layer: bool, part: &str) -> (&'static Tensor, Option<usize>) {
         self.tensors_of(in_layer)
             .find_map(|tensor| Some((tensor, tensor.part_index(part)?)))
@@ -224,7 +224,7 @@ impl Tensor {
         sizes.map(|&size| dimensions.size(size)).collect()
     }
 
-    /// Whether it enters a matrix product: what heads have is a vector.
+    /// Whether it is a matrix of a product; per-head values are a vector.
     pub fn is_matrix(&self) -> bool {
         self.sizes.len() > 1 && self.sizes[0] != Size::Heads
     }

@@ -74,7 +74,7 @@ const TIME_MIX: &[Tensor] = &[
     first(att::G[0], &[Size::Embd, Size::Rank(GATE)]),
     // The gate after it has no bias: its mean is zero.
     second(att::G[1], &[Size::Rank(GATE), Size::Embd]).random(Spread::Scaled(2.0, 0)),
-    // The first layer's values are those that the others lean on.
+    // The other layers' values are mixed with the first layer's.
     first(att::V[1], &[Size::Embd, Size::Rank(RESIDUAL)]).after_first_layer(),
     second(att::V[2], &[Size::Rank(RESIDUAL), Size::Embd]).after_first_layer(),
     vector(att::V[0], |_| ladder(|share, _| 0.93 - 0.4 * share))

@@ -1,5 +1,4 @@
-//! Python's literals of strings and bytes, as `repr` writes them and as a
-//! person may.
+//! Python's literals of strings and bytes, as `repr` and people write them.
 
 /// Why a text is not a literal.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -11,9 +10,9 @@ pub enum LiteralError {
     #[error("the closing quote is missing")]
     Unclosed,
     /// Something follows the closing quote.
-    #[error("there is something behind the closing quote")]
+    #[error("there is something after the closing quote")]
     Trailing,
-    /// A backslash and what no escape is.
+    /// An unknown escape.
     #[error("`\\{0}` is not an escape that is known here")]
     Escape(char),
     /// An escape that lacks digits.
@@ -74,7 +73,7 @@ impl Text {
         Ok(())
     }
 
-    /// Takes what stands behind a backslash; returns the rest.
+    /// Takes what follows a backslash; returns the rest.
     fn escape<'t>(
         &mut self,
         mut chars: std::str::Chars<'t>,

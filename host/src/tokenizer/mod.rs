@@ -15,13 +15,13 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-/// No tokenizer is larger; RWKV's World vocabulary takes 1.2 MB.
+/// The largest file that is read; RWKV's World vocabulary takes 1.2 MB.
 const MOST_BYTES: u64 = 64 << 20;
 
 /// What a file holds.
 #[derive(Debug)]
 pub enum TokenizerFile {
-    /// A vocabulary for longest match: it can travel in an image.
+    /// A vocabulary for longest match: an image can contain it.
     Vocabulary(Vocabulary),
     /// Byte-level BPE: for the workstation alone.
     Json(Box<Json>),

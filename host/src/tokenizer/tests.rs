@@ -37,7 +37,8 @@ fn stream(tokenizer: Tokenizer<'_>, text: &[u8]) -> Found {
     found
 }
 
-/// Tokens with ids in no order, and texts, of so few bytes that they meet.
+/// Tokens with ids in no order, and texts, over few different bytes, so that
+/// they match.
 fn vocabularies() -> impl Strategy<Value = Tokens> {
     let few = prop_oneof![Just(b'a'), Just(b'b'), Just(0), Just(0xff), any::<u8>()];
     let tokens = btree_map(vec(few, 1..7), any::<u16>(), 1..120);
@@ -199,7 +200,7 @@ fn byte_level_bpe_knows_every_byte() {
     let encode = |text: &[u8]| json.encode(text).unwrap();
     assert_eq!(encode(b" the then<|end|>"), [258, 258, 110, 260]);
     assert_eq!(encode("\u{e9}".as_bytes()), [259]);
-    // A broken character: its bytes, whatever stands around them.
+    // A broken character: its bytes, in any surroundings.
     assert_eq!(encode(b" the\xc3 the\xff"), [258, 0xc3, 258, 0xff]);
     for text in [
         "\0\t\n ~\u{7f}\u{ad}".as_bytes(),

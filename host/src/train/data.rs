@@ -36,7 +36,7 @@ impl Corpus {
     }
 
     /// `count` sequences of `len` tokens from random places; shorter ones, if
-    /// there are not so many tokens.
+    /// there are fewer tokens.
     pub fn batch(&self, random: &mut Random, count: usize, len: usize) -> Vec<Sequence> {
         let len = len.min(self.tokens.len() - 1);
         let places = self.tokens.len() - len;

@@ -12,17 +12,17 @@ use kinglet_targets::{Board, DEFAULT_MACHINE};
 /// Channels grow in steps of this many: whole groups of int4 weights.
 const STEP: usize = 32;
 
-/// No more are tried.
+/// The most channels that are tried.
 const MOST_CHANNELS: usize = 2048;
 
 /// Room for a learned vocabulary, per entry, and for metadata.
 const ENTRY_BYTES: u32 = 5;
 const METADATA_BYTES: u32 = 512;
 
-/// What an image is to fit into.
+/// The memory that an image is to fit into.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Room {
-    /// So many bytes of flash.
+    /// Bytes of flash.
     Flash(u64),
     /// Flash and RAM that the firmware of a board leaves.
     Board(Board),
@@ -32,7 +32,7 @@ pub enum Room {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{room}: too little for {layers} layers of {channels} channels as {bits}, which take {flash_bytes} bytes of flash and {ram_bytes} of RAM; allow more, or fewer --layers, a smaller --vocab or --qat int4")]
 pub struct TooSmall {
-    /// What there is.
+    /// The memory that there is.
     pub room: String,
     /// Layers.
     pub layers: usize,

@@ -1,8 +1,8 @@
 //! Gradients of a batch, its sequences spread over lanes.
 //!
-//! A lane has a gradient of its own, and which sequences it reads does not
-//! depend on the number of threads; lanes are added in their order. So the
-//! sum has the same bits on one thread and on many.
+//! Each lane has its own gradient, its sequences do not depend on the number
+//! of threads, and lanes are added in order: the sum has the same bits on any
+//! number of threads.
 
 use super::arch::Network;
 use super::tape::{Pool, Tape, Var};
@@ -20,7 +20,7 @@ const CHUNK: usize = 16 * 1024;
 pub struct Sequence {
     /// What is read.
     pub tokens: Vec<u32>,
-    /// What should follow: a token behind each, or a label behind the last.
+    /// The targets: a token after each, or a label after the last.
     pub targets: Vec<u32>,
 }
 
@@ -96,7 +96,7 @@ impl Lane {
     }
 }
 
-/// The head's outputs behind the tokens that have targets: the last ones.
+/// The head's outputs after the tokens that have targets: the last ones.
 fn outputs(network: &Network, tape: &mut Tape<'_, f32>, text: &Sequence) -> Var {
     let mut hidden = network.hidden(tape, &text.tokens);
     let (all, some) = (text.tokens.len(), text.targets.len());

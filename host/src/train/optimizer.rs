@@ -1,4 +1,4 @@
-//! AdamW (Loshchilov and Hutter, arXiv 1711.05101), and how fast it learns.
+//! AdamW (Loshchilov and Hutter, arXiv 1711.05101), and its learning rate.
 
 use super::arch::Layout;
 use crate::simd::{sum, wide};
@@ -20,7 +20,7 @@ pub struct Optimizer {
     pub beta2: f32,
     /// Decay of matrices, times the learning rate.
     pub weight_decay: f32,
-    /// Longer gradients are shortened to this.
+    /// Gradients are clipped to this norm.
     pub clip: f32,
 }
 
@@ -40,7 +40,7 @@ impl Default for Optimizer {
 
 impl Optimizer {
     /// The learning rate of step `step` when `progress` (0 to 1) of the
-    /// training is done: a ramp, then half a cosine.
+    /// training is done: linear warm-up, then cosine decay.
     pub fn rate(&self, step: u32, progress: f64) -> f32 {
         let ramp = (f64::from(step) + 1.0) / f64::from(self.warm_up.max(1));
         let cosine = 0.5 + 0.5 * (std::f64::consts::PI * progress.clamp(0.0, 1.0)).cos();

@@ -10,7 +10,7 @@ use kinglet::tokenizer::Trie;
 use kinglet::Tokenizer;
 use std::path::{Path, PathBuf};
 
-/// The least a text must have: fewer bytes than this say nothing.
+/// The shortest text, in bytes, that a training accepts.
 const FEWEST_BYTES: usize = 1024;
 
 /// Why the data cannot be learned from.

@@ -15,7 +15,7 @@ use kinglet::image::{Bits, Kind};
 /// normalized and rounded.
 ///
 /// # Panics
-/// The network is larger than images can be; settings allow no such.
+/// The network is larger than images can be, which settings do not allow.
 pub fn device_weights(network: &Network, weights: &[f32], formats: &Formats) -> Vec<f32> {
     let Arch::Rwkv(version) = network.arch else {
         return weights.to_vec();
@@ -58,8 +58,8 @@ pub fn device_weights(network: &Network, weights: &[f32], formats: &Formats) -> 
             }
         }
     }
-    // The embedding is rounded after its norm. Of that norm the image has
-    // nothing; gradients pass through it rounded as the other norms are.
+    // The embedding is rounded after its norm, which the image does not have;
+    // the gradients use that norm rounded as the other norms are.
     for name in LN0 {
         let range = layout.entry(None, name).range();
         seen[range].iter_mut().for_each(|x| *x = half(*x));

@@ -92,7 +92,7 @@ impl Real for f32 {
     fn dot<S: pulp::Simd>(simd: S, a: &[Self], b: &[Self]) -> Self {
         let (a, a_rest) = S::as_simd_f32s(a);
         let (b, b_rest) = S::as_simd_f32s(b);
-        // Two sums: an addition takes longer than the next one can wait.
+        // Two sums, so that an addition need not wait for the one before.
         let mut sums = [simd.splat_f32s(0.0); 2];
         let (a_pairs, a_last) = pulp::as_arrays::<2, _>(a);
         let (b_pairs, b_last) = pulp::as_arrays::<2, _>(b);

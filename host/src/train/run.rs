@@ -1,4 +1,4 @@
-//! The loop of a training: batches, validations, saves, until it is done.
+//! The training loop: batches, validations, saves.
 
 use super::gradient::{score, Sequence};
 use super::prepare::{Data, Prepared};
@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 /// Validations of a training.
 const VALIDATIONS: u32 = 20;
 
-/// Tokens of all of them, at most: a validation shall not cost much beside
-/// the steps between two.
+/// Tokens of all of them, at most: a validation is to cost little beside the
+/// steps between two.
 const MOST_VALIDATION_TOKENS: usize = 16 * 1024;
 
 /// A point of the loss curve. Losses are bits per byte, or for labels nats
@@ -53,7 +53,7 @@ pub struct Progress {
     pending: (f64, u32),
 }
 
-/// What is told while it goes on.
+/// A report of the progress.
 #[derive(Clone, Copy, Debug)]
 pub struct Report {
     /// Steps done.
@@ -68,11 +68,11 @@ pub struct Report {
     pub tokens_per_second: f64,
 }
 
-/// Who is told, and when to save.
+/// Callbacks, and when to save.
 pub struct Observer<'o> {
-    /// Hears of every step.
+    /// Called after every step.
     pub step: &'o mut dyn FnMut(Report),
-    /// Hears of a save that failed; the training goes on.
+    /// Called when a save failed; the training continues.
     pub trouble: &'o mut dyn FnMut(CheckpointError),
     /// Time between saves.
     pub save_every: Duration,
@@ -95,10 +95,10 @@ pub struct Trained {
     pub steps: u32,
 }
 
-/// Trains, or goes on with what was saved beside `output`.
+/// Trains, or resumes the training saved beside `output`.
 ///
 /// # Errors
-/// [`ResumeError`], if something was saved there that cannot be gone on with.
+/// [`ResumeError`], if the saved training cannot be resumed.
 pub fn train(
     settings: &Settings,
     prepared: &Prepared,
@@ -248,7 +248,7 @@ impl Run<'_> {
             learned: sum / f64::from(count.max(1)),
             validation,
         });
-        // Weights from before the rounding began do not compare.
+        // Losses from before the rounding began cannot be compared.
         let rounding_began = self.settings.qat.is_some() && !self.trainer.is_rounding();
         let better = progress.best.is_none_or(|(best, _)| validation < best);
         if !self.validation.is_empty() && better && !rounding_began {

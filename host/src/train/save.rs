@@ -1,4 +1,4 @@
-//! Files of a training: the checkpoint, and what it takes to go on.
+//! Files of a training: the checkpoint, and what resuming needs.
 
 use super::arch::Network;
 use super::run::Progress;
@@ -17,7 +17,7 @@ const SETTINGS_KEY: &str = "kinglet.training";
 /// Where a saved training says how far it is, as JSON.
 const PROGRESS_KEY: &str = "kinglet.progress";
 
-/// A training that a file holds cannot be gone on with.
+/// A saved training cannot be resumed.
 #[derive(Debug, thiserror::Error)]
 pub enum ResumeError {
     /// The file is broken.
@@ -27,7 +27,7 @@ pub enum ResumeError {
     #[error("{0}: not a saved training; delete it, or choose another output")]
     NotATraining(PathBuf),
     /// It was saved with other settings.
-    #[error("{path}: saved with other settings ({differences}); give the same, another output, or --fresh to begin anew")]
+    #[error("{path}: saved with other settings ({differences}); give the same, another output, or --fresh to start from scratch")]
     OtherSettings {
         /// The file.
         path: PathBuf,
@@ -36,19 +36,19 @@ pub enum ResumeError {
     },
 }
 
-/// `path` with something more behind its name.
+/// `path` with a suffix after its name.
 pub fn beside(path: &Path, more: &str) -> PathBuf {
     let mut name = path.file_name().map(OsString::from).unwrap_or_default();
     name.push(more);
     path.with_file_name(name)
 }
 
-/// The file that a training is saved in while it goes on.
+/// The file that a running training is saved in.
 pub fn training_file(output: &Path) -> PathBuf {
     beside(output, ".training")
 }
 
-/// Whether a file holds a training that was saved to go on from.
+/// Whether a file holds a saved training.
 pub fn is_training(path: &Path) -> bool {
     Checkpoint::open(path).is_ok_and(|saved| saved.metadata().contains_key(PROGRESS_KEY))
 }
@@ -76,14 +76,14 @@ fn replace(
     written
 }
 
-/// What a saved training says of itself.
+/// The progress of a saved training.
 #[derive(Debug, Serialize, Deserialize)]
 struct Saved {
     step: u32,
     progress: Progress,
 }
 
-/// Saves a training, so that it can be gone on with.
+/// Saves a training, so that it can be resumed.
 ///
 /// # Errors
 /// The file cannot be written; the one before is still there.
@@ -119,7 +119,7 @@ pub fn save_training(
     })
 }
 
-/// Takes up a saved training, if there is one; `trainer` is a new one.
+/// Resumes a saved training, if there is one; `trainer` is a new one.
 ///
 /// # Errors
 /// [`ResumeError`] names the file.
@@ -193,7 +193,7 @@ pub fn save_checkpoint(
     vocabulary: &Vocabulary,
     labels: &[String],
 ) -> Result<(), CheckpointError> {
-    // Names of texts, not where they lay: a checkpoint travels.
+    // File names of texts without folders: a checkpoint is passed on.
     let mut told = settings.clone();
     let paths = told.text.iter_mut().chain(&mut told.validation);
     paths.for_each(|path| *path = path.file_name().map(PathBuf::from).unwrap_or_default());

@@ -1,4 +1,4 @@
-//! What a training is told: by options, or by a recipe file.
+//! Settings of a training, from options or a recipe file.
 
 use super::arch::Arch;
 use super::optimizer::Optimizer;
@@ -62,9 +62,9 @@ pub enum Floats {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Budget {
-    /// So many steps: the same result for the same seed.
+    /// This many steps: the same result for the same seed.
     Steps(u32),
-    /// So many minutes, interruptions not counted.
+    /// This many minutes, interruptions not counted.
     Minutes(f64),
 }
 
@@ -74,8 +74,8 @@ pub enum Budget {
 pub struct Settings {
     /// The texts.
     pub text: Vec<PathBuf>,
-    /// A text that is not learned from, to see how well others are predicted;
-    /// else the last twentieth of the texts.
+    /// A text for validation, held out from training; else the last twentieth of
+    /// the texts.
     pub validation: Option<PathBuf>,
     /// What is learned.
     pub task: Task,
@@ -100,10 +100,10 @@ pub struct Settings {
     pub batch: usize,
     /// How long.
     pub budget: Budget,
-    /// Where randomness begins.
+    /// Seed of initial weights and batches.
     pub seed: u64,
-    /// Learn with weights and activations rounded as in an image of so many
-    /// bits.
+    /// Train with weights and activations rounded as in an image of this
+    /// precision.
     pub qat: Option<Precision>,
     /// Other bits of embedding and head.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,4 +1,4 @@
-//! One training: weights, optimizer and where it stands.
+//! One training: weights, optimizer and progress.
 
 use super::arch::{initial_weights, Network};
 use super::gradient::{Gradients, Sequence};

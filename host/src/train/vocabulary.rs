@@ -2,9 +2,9 @@
 //!
 //! Pairs of neighbouring tokens that occur most often become tokens (Gage's
 //! byte-pair encoding), within words: a token may begin with a space, and
-//! never holds one further on. Bytes that the text does not have are no
-//! tokens, but for those that can be typed: their places are worth more to
-//! pieces of words. What other ways give is told in `docs/training.md`.
+//! never holds one further on. Of the bytes that the text does not have only
+//! the printable ones are tokens: pieces of words are worth more.
+//! `docs/training.md` has measurements of alternatives.
 
 use crate::tokenizer::Vocabulary;
 

@@ -1,12 +1,12 @@
-//! A draw in one pass: each token is seen once, none is kept but one.
+//! A draw in one pass that keeps one token.
 //!
 //! A token of weight `w` replaces the one chosen so far with probability
 //! `w / sum`, the sum including its own (weighted reservoir of one: M. T.
 //! Chao, "A general purpose unequal probability sampling plan", 1982); in the
-//! end each has been chosen in proportion to its weight. A random number per
-//! token would be wasteful: that none of the next tokens replaces the chosen
-//! one until the sum has grown from `s` to `t` has probability `s / t`, so one
-//! number tells at which sum the next replacement happens.
+//! end each has been chosen in proportion to its weight. It needs no
+//! random number per token: the chosen one survives while the sum grows from
+//! `s` to `t` with probability `s / t`, so one number gives the sum at which the
+//! next replacement happens.
 
 use crate::arch::exp;
 use crate::Pcg32;

@@ -165,7 +165,7 @@ fn largest(logits: &[f32]) -> (u32, f32) {
     best
 }
 
-/// Goes on with a draw: the tokens, whose ids ascend, and their logits.
+/// Continues a draw with tokens, their ids ascending, and their logits.
 fn draw_from(
     draw: &mut Draw,
     tokens: impl Iterator<Item = u32> + Clone,
@@ -224,8 +224,8 @@ fn keep_largest<const K: usize>(
     first: u32,
     logits: &[f32],
 ) {
-    // What a rank must exceed: those equal to the least come too late, and
-    // what is infinitely unlikely need not come at all.
+    // The rank to exceed: of equal logits the first ones stay, and an infinitely
+    // unlikely token never enters.
     let floor = |top: &BinaryHeap<u64, Min, K>| match top.peek() {
         Some(least) if top.len() >= k => (least >> 32) as u32,
         _ => rank(f32::NEG_INFINITY),

@@ -1,4 +1,4 @@
-//! The door of a trie: behind it every walk ends and finds what it looks for.
+//! The checks of a trie: after them every walk ends and finds its target.
 
 use super::trie::{
     bit, label, word, Block, Ids, Trie, TrieFault, BLOCK_NODES, BLOCK_WORDS, HEAD_WORDS,
@@ -41,7 +41,7 @@ pub(super) fn check(words: &[u32], vocab: u32) -> Result<Trie<'_>, TrieFault> {
     Ok(trie)
 }
 
-/// The table of ids in the words behind the blocks; padding is zero.
+/// The table of ids in the words after the blocks; padding is zero.
 fn ids(rest: &[u32], tokens: u32, first_id: u32, id_bytes: u8) -> Result<Ids<'_>, TrieFault> {
     let n = tokens as usize;
     let needed = match id_bytes {

@@ -7,7 +7,7 @@ use super::{trie::Children, Trie};
 /// Turns bytes into tokens as they come: exactly those that
 /// [`Tokenizer::encode`] finds in the whole text.
 ///
-/// Which token is the longest match shows only behind it, so up to
+/// The longest match shows only after its end, so up to
 /// [`super::MAX_TOKEN_BYTES`] bytes are held back; [`Encoder::finish`] ends
 /// the text.
 ///
@@ -43,7 +43,7 @@ pub struct Encoder<'i> {
 #[derive(Clone, Copy, Debug)]
 struct Walk {
     bytes: usize,
-    /// Where the next byte goes on; `None` where no token does.
+    /// The place of the next byte; `None` where no token continues.
     children: Option<Children>,
     /// The longest token so far and its bytes.
     found: Option<(u32, usize)>,

@@ -1,5 +1,5 @@
-//! Text to tokens and back. The tokenizer travels in the image, so that a
-//! model cannot meet one that it was not trained with.
+//! Text to tokens and back. The tokenizer is part of the image, so that a
+//! model cannot be run with one that it was not trained with.
 //!
 //! Two kinds: a token is a byte, or a text is cut greedily into the longest
 //! entries of a vocabulary, which lies in the image as a [`Trie`].
@@ -20,7 +20,7 @@ pub use trie::{Trie, TrieFault, BLOCK_NODES, BLOCK_WORDS, HEAD_WORDS};
 /// The longest of RWKV's World vocabulary has 128.
 pub const MAX_TOKEN_BYTES: usize = 128;
 
-/// Bytes of the longest token that this build can meet.
+/// Bytes of the longest token in an image that this build reads.
 const CAPACITY: usize = if cfg!(feature = "trie") {
     MAX_TOKEN_BYTES
 } else {
@@ -85,7 +85,7 @@ impl<'i> Tokenizer<'i> {
     ///
     /// # Errors
     /// An item is [`UnknownByte`] where the vocabulary cannot express it;
-    /// the next item goes on behind it.
+    /// the next item continues after it.
     pub fn encode<'t>(&self, text: &'t [u8]) -> Encode<'i, 't> {
         Encode {
             tokenizer: *self,

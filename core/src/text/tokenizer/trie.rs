@@ -1,11 +1,11 @@
 //! A vocabulary as a succinct trie, read in place.
 //!
 //! Nodes are numbered level by level, siblings in order of their bytes; the
-//! root has no number. Then three bits say all about the shape: whether a
+//! root has no number. Then three bits per node define the shape: whether a
 //! node is the first of its siblings, whether it has children, and whether
 //! a token ends at it. The children of the k-th node that has some are the
-//! k-th group of siblings behind the root's, so that one counts bits where
-//! other tries follow pointers. Blocks of 32 nodes carry the counts so far.
+//! k-th group of siblings after the root's: a step counts bits in place of
+//! following pointers. Blocks of 32 nodes carry the counts so far.
 //! `docs/format.md` is normative.
 
 use super::TokenText;
@@ -110,7 +110,7 @@ pub(super) struct Children(u32);
 pub(super) struct Step {
     /// The token that ends here.
     pub token: Option<u32>,
-    /// Where longer ones go on.
+    /// The place of longer ones.
     pub children: Option<Children>,
 }
 
@@ -166,7 +166,7 @@ impl<'i> Trie<'i> {
         self.ids.of_rank(rank)
     }
 
-    /// Goes on by one byte; `None` where no token does.
+    /// A step by one byte; `None` where no token continues.
     pub(super) fn step(&self, children: Children, byte: u8) -> Option<Step> {
         let node = self.find(children.0, byte)?;
         let block = self.block(node)?;
@@ -225,7 +225,7 @@ impl<'i> Trie<'i> {
         None
     }
 
-    /// The start of the `n`-th group of siblings behind that at `start`.
+    /// The start of the `n`-th group of siblings after that at `start`.
     fn start_behind(&self, start: u32, n: u32) -> u32 {
         let mut n = n;
         let mut first = start - start % BLOCK_NODES;
@@ -245,24 +245,24 @@ impl<'i> Trie<'i> {
 
     /// The node at which the token of this rank ends.
     fn end_of(&self, rank: u32) -> Option<u32> {
-        let behind = self.blocks.partition_point(|block| block[TOKENS] <= rank);
-        let at = behind.checked_sub(1)?;
+        let after = self.blocks.partition_point(|block| block[TOKENS] <= rank);
+        let at = after.checked_sub(1)?;
         let block = self.blocks.get(at)?;
         Some(at as u32 * BLOCK_NODES + nth_one(block[ENDS], rank - block[TOKENS]))
     }
 
     /// The node above; `None` for those below the root.
     fn parent(&self, node: u32) -> Option<u32> {
-        let behind = self
+        let after = self
             .blocks
             .partition_point(|block| block[FIRST_CHILD] <= node);
-        let at = behind.checked_sub(1)?;
+        let at = after.checked_sub(1)?;
         let block = self.blocks.get(at)?;
         let n = self.starts_between(block[FIRST_CHILD], node);
         Some(at as u32 * BLOCK_NODES + nth_one(block[INNER], n))
     }
 
-    /// How many groups of siblings start behind `start`, at `node` at the latest.
+    /// The number of groups of siblings that start after `start`, up to `node`.
     fn starts_between(&self, start: u32, node: u32) -> u32 {
         let mut count = 0;
         let mut first = start - start % BLOCK_NODES;

@@ -10,11 +10,11 @@ use anyhow::{Context, Result};
 use kinglet_targets::Boards;
 use std::path::{Path, PathBuf};
 
-/// Train a model on texts of your own
+/// Train a model on your texts
 ///
 /// All positions of a sequence are computed at once, on all cores; the result
 /// is a checkpoint under published names, for `kinglet quantize`, `run`,
-/// `eval`. A training that was interrupted goes on where it was saved when
+/// `eval`. An interrupted training resumes from its last save when
 /// the same command is given again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
@@ -57,7 +57,7 @@ pub struct Args {
     /// A file with further boards, see `kinglet plan`
     #[arg(long, value_name = "FILE", requires = "board")]
     pub(super) boards: Option<PathBuf>,
-    /// As many channels as an image of so many bytes allows, such as 128KiB,
+    /// As many channels as an image of SIZE bytes allows, such as 128KiB,
     /// at the bits of --qat or else int8
     #[arg(long, value_name = "SIZE", value_parser = size, conflicts_with = "channels")]
     pub(super) budget: Option<u64>,
@@ -79,16 +79,16 @@ pub struct Args {
     /// Sequences of a step [default: 8]
     #[arg(long)]
     pub(super) batch: Option<usize>,
-    /// Train for so many minutes [default: 10]
+    /// Minutes to train [default: 10]
     #[arg(long, conflicts_with = "steps")]
     pub(super) minutes: Option<f64>,
-    /// Train for so many steps: the same result for the same seed
+    /// Steps to train: the same result for the same seed
     #[arg(long)]
     pub(super) steps: Option<u32>,
-    /// Where randomness begins [default: 1]
+    /// Seed of initial weights and batches [default: 1]
     #[arg(long)]
     pub(super) seed: Option<u64>,
-    /// Learn with weights and activations rounded as in an image of so many bits
+    /// Train with weights and activations rounded as in an image of this precision
     #[arg(long, value_enum)]
     pub(super) qat: Option<Precision>,
     #[command(flatten)]
@@ -96,7 +96,7 @@ pub struct Args {
     /// The share of the training after which rounding begins [default: 0]
     #[arg(long, value_name = "SHARE")]
     pub(super) qat_from: Option<f64>,
-    /// Stop after so many validations without progress, of 20 [default: never]
+    /// Stop after this many of 20 validations without progress [default: never]
     #[arg(long)]
     pub(super) patience: Option<u32>,
     /// The highest learning rate [default: 0.003]
@@ -114,7 +114,7 @@ pub struct Args {
     /// Seconds between saves
     #[arg(long, default_value_t = 20.0, value_name = "SECONDS")]
     pub(super) save_every: f64,
-    /// Begin anew, whatever was saved
+    /// Start from scratch and discard a saved training
     #[arg(long)]
     pub(super) fresh: bool,
     /// The result as JSON

@@ -1,4 +1,4 @@
-//! What a training leaves: the checkpoint, its curve and card, and a report.
+//! The results of a training: checkpoint, curve, card and report.
 
 use super::options::Args;
 use super::remove;
@@ -16,7 +16,7 @@ use kinglet::image::Bits;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// Writes all of it; what was saved to go on from goes last.
+/// Writes all of it, then deletes the saved training.
 pub(super) fn write_results(
     args: &Args,
     settings: &Settings,
@@ -111,7 +111,7 @@ fn report(args: &Args, settings: &Settings, prepared: &Prepared, trained: &Train
     Ok(())
 }
 
-/// The command that makes the image which was trained for.
+/// The command that packs the image that the training was for.
 fn quantize(args: &Args, settings: &Settings) -> String {
     let name = |bits| match bits {
         Bits::Int8 => "int8",
@@ -124,7 +124,7 @@ fn quantize(args: &Args, settings: &Settings) -> String {
             head,
             keys,
         }) => {
-            // What is not int8, as `quantize` has it without being told.
+            // int8 is the default of `quantize`.
             let options = [("head", head), ("keys", keys)];
             let others = options.into_iter().filter(|(_, bits)| *bits != Bits::Int8);
             let others = others.map(|(option, bits)| format!(" --{option} {}", name(bits)));

@@ -1,10 +1,10 @@
-//! Weights to begin with.
+//! Initial weights.
 
 use super::Network;
 use crate::random::Random;
 use crate::tensors::Depth;
 
-/// The initial weights of a network, laid out as its layout says.
+/// The initial weights of a network, in its layout.
 pub fn initial_weights(network: &Network, seed: u64) -> Vec<f32> {
     let mut random = Random::new(seed);
     let mut weights = vec![0.0; network.layout.len()];

@@ -63,12 +63,12 @@ pub struct Network {
     /// The epsilon of group norms.
     pub gn_eps: f64,
     /// Whether products read activations rounded to 8 bits, as the engine's
-    /// do, and the embedding's rows lie behind the weights.
+    /// do, and the embedding's rows lie after the weights.
     pub rounding: bool,
 }
 
 impl Network {
-    /// A network of such sizes.
+    /// A network of these sizes.
     pub fn new(arch: Arch, dimensions: Dimensions) -> Self {
         Self {
             arch,
@@ -123,7 +123,7 @@ impl Network {
     }
 
     /// Where the embedding lies as an image holds it, normalized and rounded:
-    /// behind the weights.
+    /// after the weights.
     pub(super) fn table(&self) -> Param {
         Param {
             offset: self.layout.len(),
@@ -137,7 +137,7 @@ impl Network {
         self.product(tape, hidden, self.layout.param(None, HEAD))
     }
 
-    /// The logits `[T, V]` behind each token.
+    /// The logits `[T, V]` after each token.
     pub fn logits<F: Real>(&self, tape: &mut Tape<'_, F>, tokens: &[u32]) -> Var {
         let hidden = self.hidden(tape, tokens);
         self.head(tape, hidden)

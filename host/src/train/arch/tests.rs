@@ -81,8 +81,8 @@ fn gradients_of_every_tensor_agree_with_finite_differences() {
                     weights[i] = old;
                     (above - below) / (2.0 * h)
                 };
-                // Group norms of small values bend the loss: of two slopes
-                // the part that grows with the square of the step is removed.
+                // Group norms of small values make the loss curved: the slopes
+                // of two steps cancel the term in the square of the step.
                 let expected = (4.0 * slope(h) - slope(2.0 * h)) / 3.0;
                 let error = (gradients[i] - expected).abs() / largest;
                 assert!(

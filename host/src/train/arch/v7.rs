@@ -5,7 +5,7 @@ use super::super::tape::{Tape, Var, Weighs};
 use super::Layer;
 use crate::tensors::names::att;
 
-/// `first_values` are those of the first layer, on which the others lean.
+/// `first_values` are those of the first layer, which the others mix in.
 pub(super) fn time_mix<F: Real>(
     layer: &Layer<'_>,
     tape: &mut Tape<'_, F>,

@@ -1,4 +1,4 @@
-//! What training makes smaller.
+//! The loss.
 
 use super::super::real::Real;
 use super::{Back, Backward, Tape, Var};

@@ -2,11 +2,11 @@
 //! holds the forward pass of one sequence, all positions at once.
 //!
 //! Each operation is a method of [`Tape`] that computes its value at once and
-//! leaves its way back behind. Weights are slices of one flat vector, and
+//! records its backward pass. Weights are slices of one flat vector, and
 //! so are their gradients: the optimizer and the files see one vector.
 
 // Loops over channels index several slices at once: with iterators they would
-// be pyramids of zips.
+// be deeply nested zips.
 #![allow(clippy::needless_range_loop)]
 
 mod attention;
@@ -53,12 +53,12 @@ impl Param {
     }
 }
 
-/// What an operation does on the way back.
+/// The backward pass of an operation.
 trait Backward<F> {
-    /// Hands on `dy`, the gradient of the value `y`, to its inputs and weights.
+    /// Propagates `dy`, the gradient of the value `y`, to its inputs and weights.
     fn backward(&self, y: &[F], dy: Vec<F>, back: &mut Back<'_, F>);
 
-    /// A large buffer that it kept for the way back, to be used again.
+    /// A large buffer that it kept for the backward pass, to be used again.
     fn kept(&mut self) -> Vec<F> {
         Vec::new()
     }
@@ -151,7 +151,7 @@ impl<'p, F: Real> Tape<'p, F> {
     }
 }
 
-/// The way back through a tape.
+/// The backward pass through a tape.
 struct Back<'t, F> {
     params: &'t [F],
     gradients: &'t mut [F],

@@ -1,4 +1,4 @@
-//! Operations on each element by itself, with weights per channel.
+//! Element-wise operations, with weights per channel.
 
 use super::super::real::{sigmoid, tanh, Real};
 use super::{Back, Backward, Param, Tape, Var};

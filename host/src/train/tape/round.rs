@@ -1,5 +1,5 @@
-//! Rounding to what the device computes with; gradients pass as if nothing
-//! had been rounded (the straight-through estimator).
+//! Rounding to the device's numbers; gradients pass unrounded (the
+//! straight-through estimator).
 
 use super::super::real::Real;
 use super::{Back, Backward, Param, Tape, Var};

@@ -3,7 +3,7 @@
 //!
 //! With `A` and `B` the decayed sums of `e^k v` and `e^k` before a position,
 //! `y = (A + e^(u+k) v) / (B + e^(u+k))`. Both sums are kept as a mantissa
-//! and a common exponent p: `A = aa e^p`. The way back needs the sums of
+//! and a common exponent p: `A = aa e^p`. The backward pass needs the sums of
 //! `e^(w n) / (B + e^(u+k))` over later positions, which are kept likewise.
 
 use super::super::real::Real;
@@ -88,8 +88,8 @@ fn forward_row<F: Real>(now: &mut [F], [k, v, w, u]: [&[F]; 4], y: &mut [F]) {
     }
 }
 
-/// Gradients by the sums behind a position, mantissas and exponent, and the
-/// weights' so far; each `[C]`.
+/// Gradients by the sums after a position, mantissas and exponent, and those
+/// of the weights so far; each `[C]`.
 struct Later<F> {
     aa: Vec<F>,
     bb: Vec<F>,
@@ -210,8 +210,8 @@ fn backward_lanes<F: Real, const L: usize>(
         let dn = dy[l] * inverse;
         let dd = -dn * y[l];
         let own = e2 * (v[l] * dn + dd);
-        // The sums behind this position, which no exponent makes overflow:
-        // whatever divides by them holds this position's key already.
+        // The sums after this position cannot overflow: each divisor includes
+        // this position's key.
         let by_key = (k[l] + o[l]).exp_fast();
         dv[l] = e2 * dn + by_key * ga[l];
         dk[l] = own + by_key * (v[l] * ga[l] + gb[l]);

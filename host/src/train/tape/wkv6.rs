@@ -95,7 +95,7 @@ fn backward<F: Real, const N: usize>(
     });
 }
 
-/// The way back of all heads, some rows at a time.
+/// The backward pass of all heads, some rows at a time.
 struct Rows<'x, F, const N: usize> {
     values: [&'x [F]; 4],
     u: &'x [F],
@@ -141,7 +141,7 @@ impl<F: Real, const N: usize> Rows<'_, F, N> {
         let [r, k, v, w] = self.values;
         let [dr, dk, dv_out, dw] = &mut *self.slopes;
         let (cols, head) = (self.u.len(), first / N * N);
-        // The gradient by the state behind a position.
+        // The gradient by the state after a position.
         let mut g = [[F::zero(); N]; ROWS];
         for (t, states) in self.states.chunks_exact(ROWS * N).enumerate().rev() {
             let from = t * cols + head;

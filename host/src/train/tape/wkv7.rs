@@ -3,7 +3,7 @@
 //! A state has a row for each value channel, and no row depends on another:
 //! `s <- s w + sa b + v k` with `sa = -s . kk` and `b = kk a`, then
 //! `y = s . r`. So some rows at a time go through all positions, their states
-//! kept for the way back.
+//! kept for the backward pass.
 
 use super::super::real::Real;
 use super::rows::{add, add_product, for_size, row, row_mut, ROWS};
@@ -129,12 +129,12 @@ fn backward<F: Real, const N: usize>(
     });
 }
 
-/// The way back of all heads, some rows at a time.
+/// The backward pass of all heads, some rows at a time.
 struct Rows<'x, F, const N: usize> {
     cols: usize,
     values: [&'x [F]; 6],
     dy: &'x [F],
-    /// Of some rows, before each position and behind the last:
+    /// Of some rows, before each position and after the last:
     /// `[T + 1, ROWS, N]`.
     states: &'x mut [F],
     /// What `sa` was, `[T, ROWS]`.
@@ -176,7 +176,7 @@ impl<F: Real, const N: usize> Rows<'_, F, N> {
     #[inline(always)]
     fn back<S: Simd>(&mut self, simd: S, head: usize, first: usize) {
         let [dr_out, dw_out, dk_out, dv_out, dkk_out, da_out] = &mut *self.slopes;
-        // The gradient by the state behind a position.
+        // The gradient by the state after a position.
         let mut g = [[F::zero(); N]; ROWS];
         for (t, sas) in self.sas.chunks_exact(ROWS).enumerate().rev() {
             let from = t * self.cols + head;
