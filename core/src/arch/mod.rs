@@ -1,4 +1,4 @@
-//! The arithmetic that is faster in instructions of its own on some processors.
+//! The arithmetic that special instructions speed up on some processors.
 //!
 //! [`Port`] lists what a port may define. [`Portable`] defines all of it, in
 //! the plainest way; a port defines what it is faster at and takes the rest
@@ -86,7 +86,7 @@ pub type Native = x86::X86;
 pub type Native = Portable;
 
 /// What a port may define. All of it gives the bits that [`Portable`] gives,
-/// and is safe whatever the slices: those that are too short end the work.
+/// and is safe for slices of any length: the shortest bounds the work.
 #[doc(hidden)]
 pub trait Port {
     /// Answers for what the port does not define.

@@ -13,10 +13,10 @@
 //! | `bytes << 4` | `x[0..16]` | `16 sum n x` of the low nibbles |
 //! | `bytes & 0xF0` | `x[16..32]` | `16 sum n x` of the high nibbles |
 //!
-//! One instruction unpacks each half; the factor 16 goes once per group, when
-//! the sums of four rows have met in one vector for their group scales.
+//! One instruction unpacks each half; the factor 16 is removed once per group,
+//! when the sums of four rows are in one vector to be scaled.
 //!
-//! **Values.** Vector arithmetic takes subnormal numbers for zero. Where a
+//! **Values.** Vector arithmetic flushes subnormal numbers to zero. Where a
 //! product could be subnormal, the scalar unit multiplies instead, so that the
 //! bits are the same on every core.
 
@@ -122,7 +122,7 @@ extern "C" {
 //   r5 rounds   lr rounds left   q0 activations   q1-q4 weights
 // Stack: what a block starts with, in one LDM: words, four zeros, entry.
 // A round is eight steps; the first enters it so that the last ends with it.
-// Loads and products take turns: they overlap.
+// Loads and products alternate, so that they overlap.
 global_asm!(
     r#"
     .syntax unified
@@ -271,7 +271,7 @@ kinglet_mve_prepare:
 "#
 );
 
-// The smallest scale but zero, without its sign.
+// The smallest magnitude of a scale that is not zero.
 // r0 scales  r1 rows left  r2 one  r3 smallest so far, doubled, minus one:
 // so a zero is the largest
 global_asm!(

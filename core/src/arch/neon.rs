@@ -6,7 +6,7 @@
 //! multiply signed bytes, exactly.
 //!
 //! A prepared vector is that of `words`: per step of four (int8) or eight
-//! (int4) columns what meets the even and the odd bytes or nibbles.
+//! (int4) columns the factors of the even and of the odd bytes or nibbles.
 
 use super::shared::words::{self, GROUP_WORDS, STEP_WORDS, STORED_WORDS};
 use super::{Port, Portable};

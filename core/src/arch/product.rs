@@ -1,7 +1,7 @@
 //! Matrix x vector: where nearly all time goes.
 //!
 //! A call has two halves. [`prepare`] quantizes the vector to 8 bits,
-//! `|x| <= 127`, and arranges it as the port wants to read it; [`matvec`]
+//! `|x| <= 127`, and arranges it for the port; [`matvec`]
 //! multiplies. Sums are exact integers, so every port gives the same bits:
 //!
 //! ```text
@@ -51,7 +51,7 @@ pub struct Prepared<'a> {
 }
 
 impl<'a> Prepared<'a> {
-    /// What the quantized values are multiplied by.
+    /// The scale of the quantized values.
     pub(crate) fn scale(&self) -> f32 {
         self.scale
     }
@@ -69,7 +69,7 @@ impl<'a> Prepared<'a> {
 /// products with `matrix`. `words` must hold [`prepared_words`].
 ///
 /// `max` is the largest absolute value of `x`, which the step that computed
-/// `x` found on its way.
+/// `x` returned.
 pub fn prepare<'a>(
     x: &[f32],
     max: AbsMax,
@@ -117,15 +117,15 @@ fn is_native(layout: Layout) -> bool {
 
 /// `out = matrix x vector`: `[rows, cols]` x `[cols]` -> `[rows]`.
 ///
-/// `out` must hold whole blocks of four rows; what it holds after the last
-/// row is not defined.
+/// `out` must hold whole blocks of four rows; its values after the last row
+/// are unspecified.
 pub fn matvec(matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [f32]) {
     sums(matrix, x, bytemuck::cast_slice_mut(out));
     Native::scale_rows(matrix.scales, x.scale, out);
 }
 
-/// Who multiplies: a workstation may share the rows among threads. The
-/// result is the same, whoever it is.
+/// Who multiplies: a workstation may share the rows among threads, with the
+/// same result.
 pub trait Executor: Sync {
     /// As [`matvec`].
     fn matvec(&self, matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [f32]);

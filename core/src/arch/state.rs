@@ -1,8 +1,8 @@
-//! Matrix states: what enters a step of the recurrence of a head, RWKV-5 to 7.
+//! Matrix states: the inputs of a step of the recurrence of a head, RWKV-5 to 7.
 //!
 //! The state of a head is `[N, N]`, stored by key channel in all versions:
-//! then each value channel is a lane of its own, no sum runs across lanes,
-//! and vectors of any width give the same bits.
+//! each value channel is a lane, no sum runs across lanes, and vectors of any
+//! width give the same bits.
 
 use half::f16;
 
@@ -44,7 +44,7 @@ impl Cell for f16 {
     }
 }
 
-/// What enters a head of RWKV-5 and 6; slices are `[N]`.
+/// The inputs of a head of RWKV-5 and 6; slices are `[N]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Bonus<'a> {
     /// Receptance.
@@ -55,11 +55,11 @@ pub struct Bonus<'a> {
     pub v: &'a [f32],
     /// Decay, by key channel.
     pub w: &'a [f32],
-    /// `sum_i r[i] u[i] k[i]`: how much of the value is read at once.
+    /// `sum_i r[i] u[i] k[i]`: the weight of the current value in the output.
     pub bonus: f32,
 }
 
-/// What enters a head of RWKV-7; slices are `[N]`.
+/// The inputs of a head of RWKV-7; slices are `[N]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Delta<'a> {
     /// `-kk`: the direction that is read to be removed.

@@ -1,5 +1,5 @@
-//! The steps of a layer beside its products. All slices of a step are of one
-//! length; the shortest ends the work.
+//! The steps of a layer beside its products. All slices of a step have one
+//! length; otherwise the shortest decides.
 
 #[cfg(any(feature = "v5", feature = "v6"))]
 use super::Bonus;
@@ -44,8 +44,8 @@ pub(crate) fn layer_norm(x: &[f32], weight: &[f16], bias: &[f16], out: &mut [f32
     Native::norm(x, EPS, weight, bias, out);
 }
 
-/// The same for each group of `size` channels by itself, with an epsilon of
-/// the model's. All slices are `[C]`.
+/// The same for each group of `size` channels separately, with the model's
+/// epsilon. All slices are `[C]`.
 #[cfg(any(feature = "v5", feature = "v6", feature = "v7"))]
 pub(crate) fn group_norm(
     x: &[f32],
@@ -84,7 +84,7 @@ pub(crate) fn multiply_silu(x: &[f32], gate: &[f32], out: &mut [f32]) -> AbsMax 
 }
 
 /// `x += sigmoid(gate) * y`.
-// By itself it keeps its constants in registers.
+// As a separate function it keeps its constants in registers.
 #[cfg_attr(kinglet_fast, inline(never))]
 #[cfg(any(feature = "v4", feature = "v5", feature = "v6"))]
 pub(crate) fn add_gated(x: &mut [f32], gate: &[f32], y: &[f32]) {

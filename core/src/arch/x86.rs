@@ -8,7 +8,7 @@
 //! - AVX2 would saturate there for int8, so it multiplies 16-bit halves.
 //!
 //! Prepared vectors hold, per step of four (int8) or eight (int4) columns,
-//! two words: what meets the even and the odd bytes or nibbles.
+//! two words: the factors of the even and of the odd bytes or nibbles.
 
 use super::shared::words::{self, quantized, GROUP_WORDS, STEP_WORDS, STORED_WORDS};
 use super::{Port, Portable};
@@ -129,8 +129,7 @@ impl Level {
     }
 }
 
-/// How far ahead weights are asked for: about what memory delivers while it
-/// takes to answer.
+/// The prefetch distance: about what memory delivers within its latency.
 const PREFETCH_WORDS: usize = 1024;
 
 /// Two 16-bit lanes.
@@ -237,8 +236,8 @@ fn int8_avx2(weights: &[u32], words: &[u32]) -> [i32; BLOCK_ROWS] {
     rows(sum)
 }
 
-/// Asks for what lies a little ahead: the processor's own prefetcher stops at
-/// every page.
+/// Prefetches weights ahead: the processor's own prefetcher stops at every
+/// page.
 #[inline(always)]
 fn prefetch(words: &[u32]) {
     // SAFETY: a prefetch reads nothing and cannot fault, wherever it points.

@@ -1,8 +1,8 @@
-//! What `soft` does in integers, for ARMv6-M: a core that multiplies, masks
-//! and shifts eight registers only, and does not count zeros.
+//! The integer arithmetic of `soft` for ARMv6-M, which multiplies, masks and
+//! shifts eight registers only, and has no CLZ.
 //!
-//! Both routines work until they meet a value that is not ordinary, and return
-//! how many they have done: general arithmetic takes that one, and they go on.
+//! Both routines stop before a value outside of the common range and return the
+//! number of values done: general arithmetic takes that one, then they resume.
 
 use crate::arch::shared::soft::{general_quantize_one, general_scaled, Factor};
 use core::arch::global_asm;
@@ -26,8 +26,8 @@ pub fn quantize(mut x: &[f32], inverse: f32, mut words: &mut [u32]) {
     }
 }
 
-/// What [`Port::scale_rows`](crate::arch::Port::scale_rows) says, a sum for
-/// each scale.
+/// [`Port::scale_rows`](crate::arch::Port::scale_rows), with one sum for each
+/// scale.
 pub fn scale_rows(mut scales: &[bf16], x_scale: f32, mut out: &mut [f32]) {
     let bits = x_scale.to_bits();
     let exponent = bits >> 23;
@@ -56,14 +56,14 @@ pub fn scale_rows(mut scales: &[bf16], x_scale: f32, mut out: &mut [f32]) {
     }
 }
 
-/// What all rows are multiplied by, beside their own scales.
+/// The common factor of all rows, beside their own scales.
 #[repr(C)]
 struct ScaleCall {
     /// The upper and the lower 12 bits of its significand.
     upper: u32,
     lower: u32,
-    /// What turns the sum of the other exponents into the stored one of the
-    /// product, less the one that the hidden bit adds.
+    /// Added to the sum of the other exponents, it gives the stored exponent of
+    /// the product, minus the 1 that the hidden bit adds.
     exponent: i32,
 }
 
@@ -79,7 +79,7 @@ extern "C" {
 
 // `soft::quantize_one` for each value.
 // r0 x  r1 words  r2 factor  r3 bits  r4 product  r5 shift  r6 scratch
-// r7 hidden bit  r8 end of x  r9 offset  r10 what the product lacks at most
+// r7 hidden bit  r8 end of x  r9 offset  r10 error bound of the product
 // r11 start of x
 global_asm!(
     r#"
@@ -226,7 +226,7 @@ kinglet_v6m_scale_rows:
     lsls    r3, r3, #1
     subs    r5, #1
 3:  // Times the scale: 31 or 32 bits, rounded to 24. The carry of a shift
-    // is the first bit that falls out; a tie rounds to even.
+    // is the guard bit; a tie rounds to even.
     muls    r3, r2, r3
     bmi     4f
     lsrs    r6, r3, #7

@@ -1,7 +1,6 @@
-//! ARMv6-M: Cortex-M0 and M0+. The algebra is that of `armv7m`; what differs
-//! is that only eight registers can be multiplied and masked, and that a
-//! product overwrites one of its factors. The others hold sums, to which they
-//! can be added in one instruction.
+//! ARMv6-M: Cortex-M0 and M0+. The algebra is that of `armv7m`. Only eight
+//! registers can be multiplied and masked, and a product overwrites one of its
+//! factors; the other registers hold sums, which one instruction adds to.
 
 mod floats;
 

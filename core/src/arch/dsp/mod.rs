@@ -1,8 +1,8 @@
 //! ARMv7E-M and ARMv8-M with the DSP extension: Cortex-M4, M7, M33.
 //!
 //! `SMLAD` multiplies two pairs of signed 16-bit lanes and adds both products
-//! to a 32-bit sum. The trick is to feed it weights that are *not* unpacked,
-//! and to choose the activations so that what pollutes the lanes cancels.
+//! to a 32-bit sum. It is fed packed weights; the
+//! activations are chosen so that the other weights in a lane cancel.
 //!
 //! **int8.** A lane of the stored word is `256 w1 + u0`, with `u0 = w0 + 128`:
 //!
@@ -11,8 +11,8 @@
 //! | the word as it is | `x1` | `256 w1 x1 + u0 x1` |
 //! | `UXTB16(word)` | `256 x0 - x1` | `256 u0 x0 - u0 x1` |
 //!
-//! The sum is `256 S + 256 * 128 * (x0 + ..)`; the accumulator starts with the
-//! constant taken away. Three instructions for four products. `256 S` fits
+//! The sum is `256 S + 256 * 128 * (x0 + ..)`; the accumulator starts with minus
+//! the constant. Three instructions for four products. `256 S` fits
 //! for 512 columns; longer rows are summed span by span.
 //!
 //! **int4.** A lane is `4096 n3 + 256 u2 + 16 u1 + u0`, with `u = n + 8`:
@@ -39,8 +39,8 @@ use super::{product, Port};
 use crate::image::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
 use core::arch::naked_asm;
 
-/// The assembler must be told that an ARMv8-M core has the DSP extension;
-/// for ARMv7E-M it is a matter of course.
+/// The assembler must be told that an ARMv8-M core has the DSP extension, which
+/// every ARMv7E-M core has.
 #[cfg(kinglet_armv8m)]
 macro_rules! extension {
     () => {
@@ -77,8 +77,8 @@ impl Port for Dsp {
 
     const LAYOUT: Layout = Layout::Rows4;
 
-    // The chunks are not zipped: that would divide by their lengths, which
-    // is, built for size, a call that could panic.
+    // The chunks are not zipped: that would divide by their lengths, and built
+    // for size the division links a panic.
     fn prepare(x: &[f32], inverse: f32, bits: Bits, words: &mut [u32]) {
         match bits {
             Bits::Int8 => {
@@ -166,7 +166,7 @@ fn int4_sums(matrix: &Matrix<'_>, blocks: usize, words: &[u32], sums: &mut [i32]
     }
 }
 
-/// What the int8 routine is told beyond its four register arguments.
+/// The arguments of the int8 routine that do not fit in registers.
 #[repr(C)]
 struct Int8Call {
     /// Steps of four columns in this span.
@@ -189,8 +189,8 @@ struct Int8Call {
 // Stack, from sp: what a block starts with, in one LDM
 //   [0] words  [4] rounds  [8] the constant, four times  [24] entry
 //   [28] sums  [32] blocks left  [36] bytes to skip  [40] add
-// A round is 16 steps; the first enters it so that the last ends with it. A
-// SMLAD and an UXTB16 take turns: a Cortex-M7 can issue them together.
+// A round is 16 steps; the first enters it so that the last ends with it. SMLAD
+// and UXTB16 alternate: a Cortex-M7 can issue them together.
 #[unsafe(naked)]
 unsafe extern "C" fn int8_routine(
     weights: *const u32,
@@ -286,8 +286,8 @@ unsafe extern "C" fn int8_routine(
 //   [0] sums of four rows  [16] sums  [20] blocks left  [24] words  [28] entry
 //   [32] end of the words
 // A round is four groups; the first enters it so that the last ends with it.
-// Between a shifted AND and the SMLAD that needs it stands another
-// instruction: a Cortex-M33 would wait.
+// Another instruction separates a shifted AND from the SMLAD that needs it: a
+// Cortex-M33 would stall.
 #[unsafe(naked)]
 unsafe extern "C" fn int4_routine(
     weights: *const u32,

@@ -1,8 +1,8 @@
 //! Quantizing an activation vector for `SMLAD`, with an FPU.
 //!
 //! `x * inverse + 1.5 * 2^23` leaves the integer in the low bits of the float;
-//! two of them make a word of two lanes, and the differences that the routines
-//! want are one shift, one mask and one `SSUB16` for both lanes.
+//! two of them make a word of two lanes, and the differences for the routines
+//! take one shift, one mask and one `SSUB16` for both lanes.
 
 use super::GROUP_WORDS;
 use crate::image::GROUP_COLS;

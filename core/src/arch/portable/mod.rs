@@ -21,10 +21,10 @@ use half::{bf16, f16};
 pub struct Portable;
 
 impl Port for Portable {
-    // Its own base: it leaves nothing to another.
+    // Its own base: it defines everything.
     type Base = Self;
 
-    /// Any would do: its products are for every arrangement.
+    /// Arbitrary: its products read every arrangement.
     const LAYOUT: Layout = Layout::Rows4;
 
     /// A byte per column; zeros after the last, to the end of `words`.
@@ -102,7 +102,7 @@ pub(super) fn scaled(sum: i32, scale: bf16, x_scale: f32) -> f32 {
     sum as f32 * scale_to_f32(scale) * x_scale
 }
 
-/// The sums of one block. A layout that this build lacks has no image.
+/// The sums of one block. An image in a layout that this build lacks is refused.
 fn block_sums(layout: Layout, bits: Bits, block: &[u32], columns: &[i8]) -> [i32; BLOCK_ROWS] {
     match layout {
         #[cfg(kinglet_rows4)]

@@ -18,7 +18,7 @@ pub(in crate::arch) fn moments(
 }
 
 /// The sum of `x`, or of the squares of `x - shift`, in four interleaved
-/// partial sums: more accurate than one, and free of a chain of dependent
+/// partial sums: more accurate than one, and without a chain of dependent
 /// additions.
 pub(super) fn sum(x: &[f32], shift: f32, squares: bool) -> f32 {
     let mut part = [0.0f32; 4];

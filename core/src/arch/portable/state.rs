@@ -4,7 +4,7 @@
 use crate::arch::{Bonus, Cell, Delta};
 use crate::pieces::{pieces, pieces_mut};
 
-/// `y = bonus v`: what the value adds by itself.
+/// `y = bonus v`: the value's direct part.
 pub(in crate::arch) fn bonus_start(head: &Bonus<'_>, y: &mut [f32]) {
     for (y, &v) in y.iter_mut().zip(head.v) {
         *y = head.bonus * v;

@@ -31,11 +31,11 @@ pub(in crate::arch) fn relu_squared_from(
 ) -> AbsMax {
     for x in x.iter_mut().skip(done) {
         let bits = x.to_bits();
-        // All bits of a negative number are cleared by its sign.
+        // The sign of a negative number clears all its bits.
         let positive = f32::from_bits(bits & !((bits as i32 >> 31) as u32));
         max.see(positive);
         *x = positive * positive;
     }
-    // Rounding keeps the order: the square of the largest is the largest square.
+    // Rounding is monotonic: the square of the largest is the largest square.
     AbsMax::of(max.get() * max.get())
 }

@@ -1,5 +1,5 @@
-//! What several ports share. No module here is a port by itself; `fpu` and
-//! `soft` are bases of those for Cortex-M.
+//! What several ports share. No module here is a whole port; `fpu` and `soft`
+//! are the bases of those for Cortex-M.
 
 #[cfg(kinglet_fpu)]
 pub(super) mod fpu;

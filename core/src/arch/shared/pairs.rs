@@ -8,8 +8,8 @@ use crate::image::{Bits, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
 /// Words of a prepared int4 group: the constant, then one per column.
 const GROUP_WORDS: usize = GROUP_COLS + 1;
 
-/// `(x, inverse, words)`: writes `round(x * inverse)` of each column to a word
-/// of its own. There are as many words as columns.
+/// `(x, inverse, words)`: writes `round(x * inverse)`, a word for each
+/// column. There are as many words as columns.
 pub trait Quantize: Fn(&[f32], f32, &mut [u32]) + Copy {}
 
 impl<F: Fn(&[f32], f32, &mut [u32]) + Copy> Quantize for F {}
@@ -36,7 +36,7 @@ fn quantize(x: &[f32], inverse: f32, words: &mut [u32], columns: impl Quantize) 
 }
 
 /// `y_k = x_k - 256 x_(k-1)` within each four columns; first the constant
-/// that takes the offset of the stored weights away.
+/// that cancels the offset of the stored weights.
 #[inline(never)]
 fn prepare_int8(x: &[f32], inverse: f32, words: &mut [u32], columns: impl Quantize) {
     let Some((constant, words)) = words.split_first_mut() else {

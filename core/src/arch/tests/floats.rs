@@ -1,5 +1,5 @@
-//! What a port answers beside products, against `Portable`, bit for bit.
-//! Whatever the lengths: a port leaves what it does not take at once.
+//! A port's answers beside products against `Portable`, bit for bit, for all
+//! lengths: tails take another path.
 
 use crate::arch::shared::soft::Soft;
 use crate::arch::{Bonus, Cell, Delta, Native, Port, Portable};

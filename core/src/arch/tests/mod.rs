@@ -1,5 +1,5 @@
 //! One test for every port that can run here: its sums equal those of an
-//! `i64` reference that decodes each weight on its own, and its other answers
+//! `i64` reference that decodes each weight separately, and its other answers
 //! are those of `Portable`, bit for bit.
 //!
 //! The ports for Cortex-M are tested in the same way where their instructions
@@ -182,7 +182,7 @@ mod neon {
     use super::*;
     use std::arch::is_aarch64_feature_detected;
 
-    /// A job that names a processor wants to know which instructions it has tested.
+    /// A job that names a processor expects certain instructions to be tested.
     #[test]
     fn the_processor_has_what_the_job_says() {
         if let Ok(expected) = std::env::var("KINGLET_EXPECT_SDOT") {

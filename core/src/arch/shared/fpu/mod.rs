@@ -17,9 +17,9 @@ use half::{bf16, f16};
 /// Elements of a round.
 const ROUND: usize = 4;
 
-/// Whether words can be loaded from the slice: the instructions that load
-/// several of them fault anywhere else. What lies in an image is aligned, but
-/// not each head's part of it where a head has an odd number of channels.
+/// Whether the slice is aligned to words: instructions that load several words
+/// fault otherwise. A vector in an image is aligned, but not each head's part of
+/// it where a head has an odd number of channels.
 #[inline(always)]
 fn has_words<T>(slice: &[T]) -> bool {
     slice.as_ptr().cast::<u32>().is_aligned()
@@ -79,7 +79,7 @@ impl Port for Fpu {
     }
 }
 
-/// Takes scales that lie between words block by block. None of an image do.
+/// Scales that are not aligned to words, block by block. An image has none.
 #[cold]
 #[inline(never)]
 fn scale_misaligned(scales: &[bf16], x_scale: f32, out: &mut [f32]) {

@@ -54,7 +54,7 @@ struct Number {
     exponent: i32,
 }
 
-/// Stands for all that is less than 2^-25.
+/// Stands for all values below 2^-25.
 const LESS: Number = Number {
     significand: 1 << POINT,
     exponent: -26,
@@ -71,7 +71,7 @@ pub const HALVES: bool = true;
 /// `HALVES`.
 pub fn exp<const BY: bool>(x: f32) -> f32 {
     let bits = x.to_bits();
-    // All bits of a negative number's, to take away what else is added.
+    // All ones for a negative number: subtraction by complement.
     let sign = (bits as i32 >> 31) as u32;
     let bound = if sign == 0 { EXP_MAX } else { -EXP_MIN };
     let mut magnitude = bits << 1 >> 1;
@@ -137,8 +137,8 @@ fn remainder(x: Number, sign: u32, n: u32) -> (Number, u32) {
         whole = whole.wrapping_neg() - u32::from(rest != 0);
         sign = !sign;
     }
-    // The first bit to the top of the word; bits that fall off at its end
-    // leave a mark.
+    // Normalizes: the leading bit to the top of the word; a sticky bit for those
+    // that are shifted out.
     let up = whole.leading_zeros();
     if up > 31 {
         return (LESS, sign);
@@ -157,8 +157,8 @@ fn remainder(x: Number, sign: u32, n: u32) -> (Number, u32) {
 
 /// The bits of `e^r` for `2^-25 <= |r| < 0.35`, as the float polynomial has them.
 ///
-/// What is added to a term, or taken away, is at most 0.35 of the sum before
-/// it: that changes the exponent of the last term's sum alone, which is 1/2.
+/// Each addend is at most 0.35 of the sum before it: it can change the exponent
+/// of the last sum alone, that of the term 1/2.
 #[inline(always)]
 fn polynomial<const BY: bool>(r: Number, sign: u32) -> u32 {
     let mut p = TERMS[0];
@@ -210,8 +210,8 @@ impl Number {
     }
 }
 
-/// The significand of the product of two significands below 2^24, rounded,
-/// and what the exponents' sum has to be raised by: 0 or 1.
+/// The rounded significand of the product of two significands below 2^24, and
+/// the carry to the sum of the exponents: 0 or 1.
 #[inline(always)]
 fn multiply<const BY: bool>(a: u32, b: u32) -> (u32, i32) {
     let (high, low) = product::<BY>(a << 8, b << 8);
@@ -271,7 +271,7 @@ mod tests {
     fn check(bits: u32) {
         let x = f32::from_bits(bits);
         let (found, expected) = (exp::<WHOLE>(x), number::exp(x));
-        // Nothing says which bits a computed NaN has, and they reach the result.
+        // The bits of a computed NaN are unspecified, and they reach the result.
         if !x.is_nan() {
             assert_eq!(found.to_bits(), expected.to_bits(), "{x:e} {bits:#x}");
             assert_eq!(exp::<HALVES>(x).to_bits(), expected.to_bits(), "{x:e}");
@@ -291,7 +291,7 @@ mod tests {
         for bits in (0..=u32::MAX).step_by(509) {
             check(bits);
         }
-        // Densely where the values are that models have.
+        // Densely in the range of models' values.
         for i in 0..2_000_000u32 {
             check((-1e-5 * i as f32).to_bits());
             check((1e-5 * i as f32).to_bits());

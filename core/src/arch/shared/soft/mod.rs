@@ -2,8 +2,8 @@
 //! bits as IEEE single arithmetic at a fraction of the library's cost.
 //!
 //! A general multiplication takes 60 to 120 instructions, most of them for
-//! cases that do not occur here. What does not fit the assumptions below goes
-//! to the general one.
+//! cases that do not occur here. Values outside of the assumptions below take
+//! the general one.
 
 mod exp;
 
@@ -52,7 +52,7 @@ fn significand(bits: u32) -> u32 {
     bits << 8 | 1 << 31
 }
 
-/// What the values of a vector are multiplied by.
+/// The common factor of a vector's values.
 #[repr(C)]
 pub struct Factor {
     /// The upper 16 bits of the significand.
@@ -79,8 +79,8 @@ impl Factor {
     }
 }
 
-/// What the product of the upper halves of two significands lacks at most,
-/// and what the rounding of the float product may add or take away.
+/// The error bound of the product of the upper halves of two significands,
+/// plus that of rounding the float product.
 #[cfg(any(not(kinglet_armv6m), test))]
 const LEAST: u32 = 0xff;
 #[cfg(any(not(kinglet_armv6m), test))]
@@ -173,7 +173,7 @@ fn scaled(sum: i32, scale: u16, x_scale: u32) -> Option<u32> {
 }
 
 /// The upper 31 of the 56 bits of the product of a 24-bit number, or 2^24,
-/// and a 32-bit number; the last stands for all that were cut off.
+/// and a 32-bit number; the last is the sticky bit of all that were cut off.
 #[inline(always)]
 fn product31(a: u32, b: u32) -> u32 {
     let product = u64::from(a << 7) * u64::from(b);
@@ -242,14 +242,14 @@ mod tests {
                 _ => (rng.next_u32() as i32 as f32) * (127.0 / (1u32 << 31) as f32) / inverse,
             };
             let expected = general_quantize_one(x, inverse);
-            // Which NaN comes out is the processor's choice.
+            // The bits of a NaN depend on the processor.
             if !(x * inverse).is_nan() {
                 assert_eq!(quantize_one(x, inverse), expected, "{x:e} {inverse:e}");
             }
         }
     }
 
-    /// Halves, and their neighbours: where rounding changes its mind.
+    /// Halves and their neighbours: where the rounded value changes.
     #[test]
     fn ties_of_quantization() {
         // Miri is a thousand times slower.
