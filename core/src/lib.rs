@@ -23,8 +23,8 @@
 //! let image = Image::new(bytes)?;
 //! // On a board these are two `static` arrays: their lengths can be computed
 //! // at compile time, from `Header::parse(bytes)`.
-//! let mut state = vec![0.0; image.header().state_len()];
-//! let mut scratch = vec![0.0; image.header().scratch_len()];
+//! let mut state = vec![0.0; image.shape().state_len()];
+//! let mut scratch = vec![0.0; image.shape().scratch_len()];
 //! let mut session = Session::new(&image, &mut state, &mut scratch)?;
 //! let mut sampler = Sampler::new(Sampling::greedy(), 0);
 //!
@@ -53,36 +53,24 @@ compile_error!("choose at least one RWKV version: one of the features v4, v5, v6
 extern crate std;
 
 pub mod arch;
-mod channel_mix;
-mod embedding;
 pub mod hash;
-#[cfg(any(feature = "v5", feature = "v6", feature = "v7"))]
-mod heads;
 pub mod image;
+mod layers;
 pub mod number;
-mod pace;
 mod pieces;
 mod random;
-mod scratch;
 mod session;
+pub mod shape;
 #[cfg(feature = "snapshot")]
 pub mod snapshot;
 mod text;
-#[cfg(feature = "v4")]
-mod v4;
-#[cfg(feature = "v5")]
-mod v5;
-#[cfg(feature = "v6")]
-mod v6;
-#[cfg(feature = "v7")]
-mod v7;
-mod versions;
 
 pub use image::{Header, Image, ImageError};
 pub use random::Pcg32;
 #[cfg(feature = "states")]
 pub use session::UnknownState;
 pub use session::{BufferError, Sample, Session, Step, StepError};
+pub use shape::Shape;
 #[cfg(feature = "metadata")]
 pub use text::Label;
 pub use text::{

@@ -30,18 +30,16 @@ const fn sampling(temperature: f32, top_k: u32, top_p: f32, repetition_penalty: 
 #[test]
 fn three_hundred_tokens_are_the_same() {
     let image = image();
-    let header = image.header();
+    let shape = image.shape();
     for settings in SETTINGS {
-        let (mut state, mut scratch) = (
-            vec![0.0; header.state_len()],
-            vec![0.0; header.scratch_len()],
-        );
+        let (mut state, mut scratch) =
+            (vec![0.0; shape.state_len()], vec![0.0; shape.scratch_len()]);
         let mut whole = Session::new(&image, &mut state, &mut scratch).unwrap();
         let mut sampler = Sampler::new(settings, 3);
         // No float more than promised.
         let (mut state, mut scratch) = (
-            vec![f32::NAN; header.state_len()],
-            vec![f32::NAN; header.scratch_len_in_blocks()],
+            vec![f32::NAN; shape.state_len()],
+            vec![f32::NAN; shape.scratch_len_in_blocks()],
         );
         let mut blocks = Session::new(&image, &mut state, &mut scratch).unwrap();
         let mut block_sampler = Sampler::<64>::with_room(settings, 3);
@@ -58,15 +56,12 @@ fn three_hundred_tokens_are_the_same() {
 #[test]
 fn blocks_hold_the_logits_in_order() {
     let image = image();
-    let header = image.header();
-    let (mut state, mut scratch) = (
-        vec![0.0; header.state_len()],
-        vec![0.0; header.scratch_len()],
-    );
+    let shape = image.shape();
+    let (mut state, mut scratch) = (vec![0.0; shape.state_len()], vec![0.0; shape.scratch_len()]);
     let mut whole = Session::new(&image, &mut state, &mut scratch).unwrap();
     let (mut state, mut scratch) = (
-        vec![0.0; header.state_len()],
-        vec![0.0; header.scratch_len_in_blocks()],
+        vec![0.0; shape.state_len()],
+        vec![0.0; shape.scratch_len_in_blocks()],
     );
     let mut session = Session::new(&image, &mut state, &mut scratch).unwrap();
     for token in [0, 97, 5] {
@@ -80,20 +75,17 @@ fn blocks_hold_the_logits_in_order() {
                 hash.update(logits);
             })
             .unwrap();
-        assert_eq!((hash.finish(), next), (expected, header.n_vocab));
+        assert_eq!((hash.finish(), next), (expected, shape.n_vocab));
         assert!(blocks > 1, "the tiny model's head has several blocks");
     }
-    assert!(header.scratch_len_in_blocks() < header.scratch_len());
+    assert!(shape.scratch_len_in_blocks() < shape.scratch_len());
 }
 
 #[test]
 fn a_sampler_for_blocks_works_on_an_ordinary_session() {
     let image = image();
-    let header = image.header();
-    let (mut state, mut scratch) = (
-        vec![0.0; header.state_len()],
-        vec![0.0; header.scratch_len()],
-    );
+    let shape = image.shape();
+    let (mut state, mut scratch) = (vec![0.0; shape.state_len()], vec![0.0; shape.scratch_len()]);
     let mut session = Session::new(&image, &mut state, &mut scratch).unwrap();
     let mut draw = |in_blocks: bool| -> Vec<u32> {
         session.reset();
@@ -118,8 +110,8 @@ fn a_sampler_for_blocks_works_on_an_ordinary_session() {
 #[test]
 fn errors_are_those_of_the_ordinary_session() {
     let image = image();
-    let len = image.header().scratch_len_in_blocks();
-    let mut state = vec![0.0; image.header().state_len()];
+    let len = image.shape().scratch_len_in_blocks();
+    let mut state = vec![0.0; image.shape().state_len()];
     let mut scratch = vec![0.0; len];
     let short = Session::new(&image, &mut state, &mut scratch[1..]);
     assert_eq!(short.unwrap_err(), BufferError::Scratch(len));

@@ -173,8 +173,8 @@ fn other_image() -> Vec<u128> {
 /// The state after this many tokens, and a count.
 fn state(tokens: u32) -> Vec<f32> {
     let image = image();
-    let mut state = vec![0.0; image.header().state_len()];
-    let mut scratch = vec![0.0; image.header().scratch_len()];
+    let mut state = vec![0.0; image.shape().state_len()];
+    let mut scratch = vec![0.0; image.shape().scratch_len()];
     let mut session = Session::new(&image, &mut state, &mut scratch).unwrap();
     (0..tokens).for_each(|token| session.feed(&[token % 256]).unwrap());
     state
@@ -187,7 +187,7 @@ fn bits(state: &[f32]) -> Vec<u32> {
 /// The whole of a flash, and the sectors it needs.
 fn sectors<const WRITE: usize, const ERASE: usize>() -> usize {
     let header = *image().header();
-    Snapshots::<Flash<WRITE, ERASE>>::region_bytes(&header) as usize / ERASE
+    Snapshots::<Flash<WRITE, ERASE>>::region_bytes(&header.shape) as usize / ERASE
 }
 
 fn open<const WRITE: usize, const ERASE: usize>(
@@ -201,7 +201,7 @@ type Found = Result<(Restored, Vec<u32>), SnapshotError<Failure>>;
 
 fn restore<const WRITE: usize, const ERASE: usize>(flash: &Flash<WRITE, ERASE>) -> Found {
     let image = image();
-    let mut state = vec![f32::NAN; image.header().state_len()];
+    let mut state = vec![f32::NAN; image.shape().state_len()];
     let before = bits(&state);
     let found = open(flash.with_power(0, Cut::Before)).restore(&image, &mut state);
     if found.is_err() {
@@ -235,7 +235,7 @@ fn survives_every_cut<const WRITE: usize, const ERASE: usize>() {
                 assert_eq!((found.tokens, found_bits), (77, bits(&new)));
                 operations += 1;
             }
-            assert!(operations > image.header().state_bytes() / WRITE);
+            assert!(operations > image.shape().state_bytes() / WRITE);
         }
         let mut snapshots = open(flash);
         snapshots.save(&image, &new, u64::from(save)).unwrap();
@@ -267,7 +267,7 @@ fn ten_thousand_flipped_bits_are_refused() {
     snapshots.save(&image, &state(9), 9).unwrap();
     let two = snapshots.release();
     // Record, state and mark: what follows them is not part of the snapshot.
-    let bytes = 64 + image.header().state_bytes().next_multiple_of(8) + 8;
+    let bytes = 64 + image.shape().state_bytes().next_multiple_of(8) + 8;
     let mut random = Pcg32::new(4);
     let mut flip = |flash: &Flash<8, 2048>, start: usize| {
         let bit = random.next_u32() as usize % (8 * bytes);
@@ -353,12 +353,12 @@ fn what_does_not_fit_is_said() {
             "{region:?}"
         );
     }
-    let needed = Snapshots::<Flash<4, 512>>::region_bytes(image.header());
+    let needed = Snapshots::<Flash<4, 512>>::region_bytes(image.shape());
     let mut snapshots = open(flash);
     let mut state = state(1);
     let saved = snapshots.save(&image, &state, 0);
     assert_eq!(saved, Err(SnapshotError::TooSmall(needed)));
-    let len = image.header().state_len();
+    let len = image.shape().state_len();
     let short = Err(SnapshotError::Buffer(BufferError::State(len)));
     assert_eq!(snapshots.save(&image, &state[1..], 0), short);
     let restored = snapshots.restore(&image, &mut state[1..]);

@@ -27,7 +27,7 @@ fn say(
     mut text: Text<'_, '_>,
 ) -> Result<(String, End, u32), Error> {
     let image = image();
-    let mut state = vec![0.0; image.header().state_len()];
+    let mut state = vec![0.0; image.shape().state_len()];
     let mut scratch = vec![f32::NAN; scratch_len];
     let mut session = Session::new(&image, &mut state, &mut scratch)?;
     for token in text.prompt(b"A bird") {
@@ -73,8 +73,8 @@ fn a_prompt_is_asked_for_as_it_is_read() {
 #[test]
 fn text_is_the_same_at_once_in_blocks_and_in_slices() {
     let image = image();
-    let header = image.header();
-    let (whole, blocks) = (header.scratch_len(), header.scratch_len_in_blocks());
+    let shape = image.shape();
+    let (whole, blocks) = (shape.scratch_len(), shape.scratch_len_in_blocks());
     let text = || Text::new(&image, 60).unwrap().ignore_end();
     for settings in [Sampling::greedy(), WARM] {
         let expected = say(whole, &mut Sampler::new(settings, 3), text()).unwrap();
@@ -83,7 +83,7 @@ fn text_is_the_same_at_once_in_blocks_and_in_slices() {
         assert_eq!(say(blocks, &mut sampler, text()), Ok(expected.clone()));
         // The text holds no session: it does not matter who takes the steps.
         let mut sampler = Sampler::<40>::with_room(settings, 3);
-        let (mut state, mut scratch) = (vec![0.0; header.state_len()], vec![0.0; blocks]);
+        let (mut state, mut scratch) = (vec![0.0; shape.state_len()], vec![0.0; blocks]);
         let mut session = Session::new(&image, &mut state, &mut scratch).unwrap();
         let (mut text, mut said) = (text(), String::new());
         for token in text.prompt(b"A bird") {
@@ -106,21 +106,21 @@ fn text_is_the_same_at_once_in_blocks_and_in_slices() {
 #[test]
 fn a_sampler_that_wants_all_logits_gets_them_or_an_error() {
     let image = image();
-    let header = image.header();
+    let shape = image.shape();
     let text = || Text::new(&image, 60).unwrap().ignore_end();
     let mut sampler = Sampler::<39>::with_room(WARM, 3);
     let error = Error::Step(StepError::NoRoom);
-    let blocks = header.scratch_len_in_blocks();
+    let blocks = shape.scratch_len_in_blocks();
     assert_eq!(say(blocks, &mut sampler, text()), Err(error));
     let mut other = Sampler::new(WARM, 3);
-    let whole = |sampler: &mut dyn Sample| say(header.scratch_len(), sampler, text()).unwrap();
+    let whole = |sampler: &mut dyn Sample| say(shape.scratch_len(), sampler, text()).unwrap();
     assert_eq!(whole(&mut sampler), whole(&mut other));
 }
 
 #[test]
 fn a_text_ends_before_a_stop_text() {
     let image = image();
-    let len = image.header().scratch_len();
+    let len = image.shape().scratch_len();
     let draw = |text| say(len, &mut Sampler::new(WARM, 3), text).unwrap();
     let (whole, ..) = draw(Text::new(&image, 60).unwrap());
     let is_ascii = |pair: &(usize, &str)| pair.1.is_ascii();
@@ -152,16 +152,16 @@ fn an_abort_ends_a_text_once() {
 #[test]
 fn an_answer_is_the_likeliest_of_all_blocks() {
     let image = image();
-    let header = image.header();
+    let shape = image.shape();
     let answer = |len| {
-        let (mut state, mut scratch) = (vec![0.0; header.state_len()], vec![0.0; len]);
+        let (mut state, mut scratch) = (vec![0.0; shape.state_len()], vec![0.0; len]);
         let mut session = Session::new(&image, &mut state, &mut scratch).unwrap();
         let mut answer = Answer::new();
         let class = session.choose(97, &mut answer).unwrap();
         assert_eq!(class, answer.class);
         answer
     };
-    let whole = answer(header.scratch_len());
-    assert_eq!(answer(header.scratch_len_in_blocks()), whole);
+    let whole = answer(shape.scratch_len());
+    assert_eq!(answer(shape.scratch_len_in_blocks()), whole);
     assert!(whole.probability() > 0.0);
 }

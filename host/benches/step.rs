@@ -1,7 +1,8 @@
 //! The demo model on this workstation: a token with its logits, and a prompt.
 
 use criterion::{criterion_group, criterion_main, Criterion, Throughput};
-use kinglet::image::{Bits, Layout, Metadata, StateFormat};
+use kinglet::image::Metadata;
+use kinglet::shape::{Bits, Layout, StateFormat};
 use kinglet::Session;
 use kinglet_host::engine::ImageFile;
 use kinglet_host::model::Model;
@@ -44,8 +45,8 @@ fn tokens(c: &mut Criterion) {
     for (name, weights) in [("int8", Bits::Int8), ("int4", Bits::Int4)] {
         let file = demo_image(weights);
         let image = file.image();
-        let mut state = vec![0.0; image.header().state_len()];
-        let mut scratch = vec![0.0; image.header().scratch_len()];
+        let mut state = vec![0.0; image.shape().state_len()];
+        let mut scratch = vec![0.0; image.shape().scratch_len()];
         let mut session = Session::new(&image, &mut state, &mut scratch).expect("the buffers fit");
         let prompt = STORY.iter().cycle().take(PROMPT_TOKENS);
         let prompt: Vec<u32> = prompt.copied().map(u32::from).collect();

@@ -37,11 +37,8 @@ pub fn measure(
     tokens: usize,
 ) -> Result<Speed, StepError> {
     let image = file.image();
-    let header = *image.header();
-    let (mut state, mut scratch) = (
-        vec![0.0; header.state_len()],
-        vec![0.0; header.scratch_len()],
-    );
+    let shape = image.shape();
+    let (mut state, mut scratch) = (vec![0.0; shape.state_len()], vec![0.0; shape.scratch_len()]);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let pool = pool.expect("threads can be started");
     let mut step_seconds = Vec::new();
@@ -58,8 +55,8 @@ pub fn measure(
         read_seconds.push(pool.install(|| read(image.bytes(), threads)));
     }
     // Of the embedding a step reads one row, of everything else all.
-    let embedding = kinglet::image::parts_bytes(kinglet::image::BEFORE_LAYERS, &header);
-    let bytes_per_token = header.weights_bytes() - embedding;
+    let embedding = kinglet::shape::parts_bytes(kinglet::shape::BEFORE_LAYERS, shape);
+    let bytes_per_token = shape.weights_bytes() - embedding;
     let step = median(&mut step_seconds);
     let gigabytes_per_second = bytes_per_token as f64 / step / 1e9;
     let plain = image.bytes().len() as f64 / median(&mut read_seconds) / 1e9;

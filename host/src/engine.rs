@@ -153,7 +153,7 @@ fn image_labels(image: &Image<'_>) -> Vec<String> {
         let label = image.metadata().and_then(|metadata| metadata.label(class));
         label.map_or_else(|| class.to_string(), str::to_owned)
     };
-    (0..image.header().n_class).map(name).collect()
+    (0..image.shape().n_class).map(name).collect()
 }
 
 /// Reads and checks an image file.
@@ -224,7 +224,7 @@ impl Engine {
     /// The epsilon of the group norm that an image has.
     pub fn gn_eps(&self) -> Option<f32> {
         match &self.weights {
-            Weights::Image(file) => Some(file.image().header().gn_eps).filter(|&eps| eps > 0.0),
+            Weights::Image(file) => Some(file.image().shape().gn_eps).filter(|&eps| eps > 0.0),
             Weights::Float(_) => None,
         }
     }
@@ -232,7 +232,7 @@ impl Engine {
     /// Vocabulary entries.
     pub fn vocab(&self) -> usize {
         match &self.weights {
-            Weights::Image(file) => file.image().header().n_vocab as usize,
+            Weights::Image(file) => file.image().shape().n_vocab as usize,
             Weights::Float(reference) => reference.dimensions().vocab,
         }
     }
@@ -240,7 +240,7 @@ impl Engine {
     /// Outputs of a step: the vocabulary's entries, or the classes.
     pub fn outputs(&self) -> usize {
         match &self.weights {
-            Weights::Image(file) => file.image().header().outputs() as usize,
+            Weights::Image(file) => file.image().shape().outputs() as usize,
             Weights::Float(reference) => reference.dimensions().outputs(),
         }
     }
@@ -280,8 +280,8 @@ impl Engine {
         match &self.weights {
             Weights::Image(file) => {
                 let image = file.image();
-                let mut state = vec![0.0; image.header().state_len()];
-                let mut scratch = vec![0.0; image.header().scratch_len()];
+                let mut state = vec![0.0; image.shape().state_len()];
+                let mut scratch = vec![0.0; image.shape().scratch_len()];
                 Session::new(&image, &mut state, &mut scratch).expect("the buffers fit");
                 Runner::Image {
                     image: Box::new(image),

@@ -1,10 +1,12 @@
 //! Images with named states: texts that were read once, on the workstation.
 
 use kinglet::image::{
-    image_crc32, is_state_name, states_bytes, Header, NamedState, Span, ALIGN, CRC_OFFSET,
-    EMPTY_STATE, HEADER_BYTES, MAX_STATES, STATE_NAME_BYTES,
+    image_crc32, is_state_name, states_bytes, Header, NamedState, Span, CRC_OFFSET, EMPTY_STATE,
+    HEADER_BYTES, MAX_STATES, STATE_NAME_BYTES,
 };
+use kinglet::shape::ALIGN;
 use kinglet::Image;
+use kinglet::Shape;
 
 /// Why an image cannot take a state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,7 +42,7 @@ pub enum PrimeError {
 /// # Errors
 /// [`PrimeError`].
 pub fn with_state(image: &Image<'_>, state: &NamedState<'_>) -> Result<Vec<u8>, PrimeError> {
-    check(image.header(), state)?;
+    check(image.shape(), state)?;
     let mut states: Vec<NamedState<'_>> = image.states().collect();
     match states.iter_mut().find(|other| other.name == state.name) {
         Some(same) => *same = *state,
@@ -74,16 +76,16 @@ pub fn check_name(name: &str) -> Result<(), PrimeError> {
     Ok(())
 }
 
-fn check(header: &Header, state: &NamedState<'_>) -> Result<(), PrimeError> {
+fn check(shape: &Shape, state: &NamedState<'_>) -> Result<(), PrimeError> {
     check_name(state.name)?;
-    if state.tokens == 0 || state.next_token >= header.n_vocab {
+    if state.tokens == 0 || state.next_token >= shape.n_vocab {
         return Err(PrimeError::Tokens);
     }
-    let (found, expected) = (state.words.len(), header.state_len());
+    let (found, expected) = (state.words.len(), shape.state_len());
     if found != expected {
         return Err(PrimeError::Length { found, expected });
     }
-    if !header.is_finite_state(state.words) {
+    if !shape.is_finite_state(state.words) {
         return Err(PrimeError::NotFinite);
     }
     Ok(())
@@ -95,7 +97,7 @@ fn header(old: &Header, states: usize) -> Result<Header, PrimeError> {
         0 => old.metadata.offset,
         _ => old.states.offset,
     };
-    let bytes = states_bytes(old, states);
+    let bytes = states_bytes(&old.shape, states);
     let metadata = u64::from(offset) + bytes;
     let image_bytes = metadata + u64::from(old.metadata.bytes);
     if image_bytes > u64::from(u32::MAX) {

@@ -1,7 +1,8 @@
 //! Several threads for one token: the rows of a product are shared out.
 
 use kinglet::arch::{matvec, Executor, Prepared};
-use kinglet::image::{Matrix, BLOCK_ROWS};
+use kinglet::image::Matrix;
+use kinglet::shape::BLOCK_ROWS;
 
 /// Below this many bytes of weights a product is quicker than handing out
 /// its halves.
@@ -36,9 +37,10 @@ fn share(threads: usize, matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [f32])
 mod tests {
     use super::*;
     use half::bf16;
-    use kinglet::arch::{prepare, prepared_words};
-    use kinglet::image::{matrix_weight_bytes, Bits, Layout};
+    use kinglet::arch::prepare;
     use kinglet::number::AbsMax;
+    use kinglet::shape::prepared_words;
+    use kinglet::shape::{matrix_weight_bytes, Bits, Layout};
     use kinglet::Pcg32;
 
     #[test]

@@ -3,7 +3,8 @@
 
 mod models_common;
 
-use kinglet::image::{image_crc32, Bits, Image, ImageError, NamedState, CRC_OFFSET};
+use kinglet::image::{image_crc32, Image, ImageError, NamedState, CRC_OFFSET};
+use kinglet::shape::Bits;
 use kinglet::{Session, UnknownState};
 use kinglet_host::engine::ImageFile;
 use kinglet_host::prime::with_state;
@@ -122,7 +123,7 @@ fn names_and_files_that_do_not_fit_are_refused() {
 fn primed(version: usize) -> (ImageFile, usize) {
     let (version, format) = MODELS[version];
     let file = random_image(version, format, Bits::Int8);
-    let words = vec![0.5; file.image().header().state_len()];
+    let words = vec![0.5; file.image().shape().state_len()];
     let state = |name| NamedState {
         name,
         tokens: 3,
@@ -141,8 +142,8 @@ fn a_session_starts_from_a_state() {
     let image = file.image();
     let names: Vec<_> = image.states().map(|state| state.name).collect();
     assert_eq!(names, ["one", "two"]);
-    let mut state = vec![0.0; image.header().state_len()];
-    let mut scratch = vec![0.0; image.header().scratch_len()];
+    let mut state = vec![0.0; image.shape().state_len()];
+    let mut scratch = vec![0.0; image.shape().scratch_len()];
     let mut session = Session::new(&image, &mut state, &mut scratch).unwrap();
     assert_eq!(session.start_from("three"), Err(UnknownState));
     assert_eq!(session.start_from("two"), Ok(130));
@@ -154,7 +155,7 @@ fn hostile_states_are_refused_with_their_place() {
     for (version, (_, format)) in MODELS.iter().enumerate() {
         let (file, start) = primed(version);
         let good = file.image();
-        let state_bytes = good.header().state_bytes();
+        let state_bytes = good.shape().state_bytes();
         let refused = |at: usize, bytes: &[u8]| {
             let mut changed = good.bytes().to_vec();
             changed[start + at..][..bytes.len()].copy_from_slice(bytes);
@@ -185,8 +186,8 @@ fn hostile_states_are_refused_with_their_place() {
         assert_eq!(refused(second + 4, &nan), second);
         let infinite = half::f16::INFINITY.to_le_bytes();
         let last = match format {
-            kinglet::image::StateFormat::F16 => refused(second + state_bytes - 2, &infinite),
-            kinglet::image::StateFormat::F32 => refused(second + state_bytes - 4, &nan),
+            kinglet::shape::StateFormat::F16 => refused(second + state_bytes - 2, &infinite),
+            kinglet::shape::StateFormat::F32 => refused(second + state_bytes - 4, &nan),
         };
         assert_eq!(last, second);
         let section = good.header().states.bytes as usize;

@@ -4,7 +4,7 @@
 mod models_common;
 
 use kinglet::hash::{logits_hash, LogitsHash};
-use kinglet::image::Bits;
+use kinglet::shape::Bits;
 use kinglet::{Image, Session, Step, StepError};
 use models_common::{random_image, MODELS};
 
@@ -14,10 +14,10 @@ const TOKENS: [u32; 6] = [0, 97, 130, 5, 64, 97];
 const SLICES: [usize; 4] = [1, 300, 1000, usize::MAX];
 
 fn buffers(image: &Image<'_>) -> (Vec<f32>, Vec<f32>) {
-    let header = image.header();
+    let shape = image.shape();
     // Their first contents do not matter.
-    let state = vec![f32::NAN; header.state_len()];
-    (state, vec![f32::NAN; header.scratch_len()])
+    let state = vec![f32::NAN; shape.state_len()];
+    (state, vec![f32::NAN; shape.scratch_len()])
 }
 
 /// A session that continues from the state in the buffers.
@@ -107,7 +107,7 @@ fn a_session_without_room_for_logits_shows_them_in_order() {
         let file = random_image(version, format, Bits::Int4);
         let image = file.image();
         let (mut state, mut scratch) = buffers(&image);
-        scratch.truncate(image.header().scratch_len_in_blocks());
+        scratch.truncate(image.shape().scratch_len_in_blocks());
         let mut session = Session::new(&image, &mut state, &mut scratch).unwrap();
         for (&token, (expected, _)) in TOKENS.iter().zip(whole(&image)) {
             let (mut hash, mut next) = (LogitsHash::default(), 0);

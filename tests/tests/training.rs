@@ -2,9 +2,10 @@
 //! and an image scores as its training said.
 
 use kinglet::arch::{Port, Portable};
-use kinglet::image::{
-    table_row_bytes, Bits, Image, Kind as PartKind, Matrix, Metadata, Part, Parts, StateFormat,
-    Table, AFTER_LAYERS, BEFORE_LAYERS, BLOCK_ROWS, GROUP_COLS,
+use kinglet::image::{Image, Matrix, Metadata, Parts, Table};
+use kinglet::shape::{
+    table_row_bytes, Bits, Kind as PartKind, Part, StateFormat, AFTER_LAYERS, BEFORE_LAYERS,
+    BLOCK_ROWS, GROUP_COLS,
 };
 use kinglet_host::engine::{Engine, ImageFile};
 use kinglet_host::eval::{evaluate, Segments};
@@ -260,7 +261,7 @@ fn compare(image: &Image<'_>, network: &Network, seen: &[f32]) -> Vec<Compared> 
     let Arch::Rwkv(version) = network.arch else {
         unreachable!("a Transformer has no image");
     };
-    let header = image.header();
+    let shape = image.shape();
     let mut compared = Vec::new();
     let mut read = |layer: Option<usize>, from: &mut Parts<'_>, part: &Part| {
         let (tensor, index) = table(version).of_part(layer.is_some(), part.name);
@@ -271,8 +272,8 @@ fn compare(image: &Image<'_>, network: &Network, seen: &[f32]) -> Vec<Compared> 
             PartKind::Half(dim) => from.half(dim).iter().map(|&x| x.into()).collect(),
             PartKind::Single(dim) => floats(from.single(dim)),
             PartKind::Matrix(r, c) => matrix_values(&from.matrix(r, c)),
-            PartKind::Entry(r, c) => matrix_values(&from.entry(r, c)),
-            PartKind::Steer(r, c) => matrix_values(&from.steer(r, c)),
+            PartKind::Keys(r, c) => matrix_values(&from.keys(r, c)),
+            PartKind::LowRank(r, c) => matrix_values(&from.low_rank(r, c)),
             PartKind::Head(r, c) => matrix_values(&from.head(r, c)),
             PartKind::Table(r, c) => table_values(&from.table(r, c)),
         };
@@ -287,7 +288,7 @@ fn compare(image: &Image<'_>, network: &Network, seen: &[f32]) -> Vec<Compared> 
                 (0..inputs * outputs).map(at).collect()
             }
             Stored::Complement => values.iter().map(|x| 1.0 - x).collect(),
-            _ => tensor.stored_vector(tensor.name, floats(values), header.n_embd as usize),
+            _ => tensor.stored_vector(tensor.name, floats(values), shape.n_embd as usize),
         };
         compared.push(Compared {
             name: entry.name.clone(),
@@ -299,9 +300,9 @@ fn compare(image: &Image<'_>, network: &Network, seen: &[f32]) -> Vec<Compared> 
     BEFORE_LAYERS
         .iter()
         .for_each(|part| read(None, &mut from, part));
-    for layer in 0..header.n_layer {
+    for layer in 0..shape.n_layer {
         let mut from = image.layer(layer);
-        let parts = header.layer_parts(layer).iter().copied().flatten();
+        let parts = shape.layer_parts(layer).iter().copied().flatten();
         parts.for_each(|part| read(Some(layer as usize), &mut from, part));
     }
     let mut from = image.after_layers();

@@ -17,7 +17,8 @@
 use super::shared::pairs::{self, Routine};
 use super::shared::{soft, Floats};
 use super::Port;
-use crate::image::{Bits, Layout, Matrix};
+use crate::image::Matrix;
+use crate::shape::{Bits, Layout};
 use core::arch::global_asm;
 
 /// Cortex-M3.

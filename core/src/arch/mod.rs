@@ -35,7 +35,7 @@ mod steps;
 mod tests;
 
 pub(crate) use product::Serial;
-pub use product::{matvec, prepare, prepared_words, sums, Executor, Prepared};
+pub use product::{matvec, prepare, sums, Executor, Prepared};
 #[cfg(any(feature = "v4", feature = "v5", feature = "v6"))]
 pub(crate) use steps::add_gated;
 #[cfg(any(feature = "v5", feature = "v6"))]
@@ -58,8 +58,9 @@ pub use portable::Portable;
 #[doc(hidden)]
 pub use state::{Bonus, Cell, Delta};
 
-use crate::image::{Bits, Layout, Matrix};
+use crate::image::Matrix;
 use crate::number::AbsMax;
+use crate::shape::{Bits, Layout};
 use half::{bf16, f16};
 
 /// The port of this build.

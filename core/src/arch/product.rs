@@ -13,35 +13,16 @@
 //! `i32` cannot overflow: 8,192 columns are the most ([`MAX_COLS`]), and
 //! `8192 * 127 * 128 < 2^27`, `256 * (32 * 8 * 127) * 255 < 2^31`.
 //!
-//! [`MAX_COLS`]: crate::image::MAX_COLS
+//! [`MAX_COLS`]: crate::shape::MAX_COLS
 
 use super::{Native, Port, Portable};
-use crate::image::{round_up, Bits, Layout, Matrix, GROUP_COLS};
+use crate::image::Matrix;
 use crate::number::AbsMax;
-
-/// Columns of int8 weights that `SMLAD` sums exactly in 32 bits.
-pub(super) const DSP_SPAN_COLS: usize = 512;
+use crate::shape::{prepared_words, Layout};
 
 /// Vectors whose largest value is below this count as zero: the reciprocal
 /// of their scale would overflow.
 const SMALLEST_MAX: f32 = 1e-30;
-
-/// 32-bit words that a prepared vector of `cols` columns takes: that of the
-/// layout's own core, so that RAM is the same everywhere.
-pub const fn prepared_words(layout: Layout, bits: Bits, cols: usize) -> usize {
-    let groups = cols.div_ceil(GROUP_COLS);
-    match (layout, bits) {
-        // Two bytes a column, and a correction for each span or group.
-        (Layout::Rows4, Bits::Int8) => round_up(cols, 4) / 2 + cols.div_ceil(DSP_SPAN_COLS),
-        (Layout::Rows4, Bits::Int4) => groups * (GROUP_COLS / 2 + 1),
-        // A word a column, and a correction.
-        (Layout::Pairs, Bits::Int8) => round_up(cols, 4) + 1,
-        (Layout::Pairs, Bits::Int4) => groups * (GROUP_COLS + 1),
-        // A byte a column.
-        (Layout::Lanes16, Bits::Int8) => round_up(cols, 16) / 4,
-        (Layout::Lanes16, Bits::Int4) => groups * GROUP_COLS / 4,
-    }
-}
 
 /// A vector, quantized and arranged for the port.
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,7 @@
 //! Why bytes are not an image.
 
 use super::header::FORMAT_VERSION;
-use super::parts::ALIGN;
+use crate::shape::ALIGN;
 
 /// Why bytes are not an image that this crate can run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

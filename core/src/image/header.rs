@@ -3,10 +3,7 @@
 //! Byte offsets are normative in `docs/format.md`.
 
 use super::error::ImageError;
-use super::layers::{layer_parts, Sections};
-use super::layout::Layout;
-use super::parts::{parts_bytes, sections_bytes, Bits, Dim, AFTER_LAYERS, BEFORE_LAYERS, MAX_COLS};
-use super::version::{StateFormat, Version};
+use crate::shape::{Bits, Layout, Shape, StateFormat, Version, MAX_COLS, MAX_LAYERS, MAX_VOCAB};
 
 /// The first eight bytes of every image.
 pub const MAGIC: [u8; 8] = *b"KINGLET\0";
@@ -19,12 +16,6 @@ pub const HEADER_BYTES: usize = 128;
 
 /// Where the CRC-32 stands; it covers every other byte of the image.
 pub const CRC_OFFSET: usize = 16;
-
-/// The most layers an image may have.
-pub const MAX_LAYERS: usize = 256;
-
-/// The most vocabulary entries an image may have.
-pub const MAX_VOCAB: usize = 1 << 20;
 
 /// The first byte that must be zero, up to the end of the header. A build
 /// without named states refuses images that have them.
@@ -53,6 +44,14 @@ pub struct Span {
     pub bytes: u32,
 }
 
+impl Span {
+    /// No part.
+    pub const EMPTY: Self = Self {
+        offset: 0,
+        bytes: 0,
+    };
+}
+
 /// What the first 128 bytes say.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -61,45 +60,15 @@ pub struct Header {
     pub image_bytes: u32,
     /// CRC-32 (ISO-HDLC) of every byte but these four.
     pub crc32: u32,
-    /// RWKV version.
-    pub version: Version,
-    /// Arrangement of the weights.
-    pub layout: Layout,
-    /// Bits of the layers' matrices.
-    pub weight_bits: Bits,
-    /// Bits of embedding and head.
-    pub head_bits: Bits,
-    /// Bits of the matrices whose products enter a matrix state; as
-    /// `weight_bits` where the version has none.
-    pub entry_bits: Bits,
-    /// Number format of the matrix state; `F32` where the version has none.
-    pub state: StateFormat,
+    /// The model.
+    pub shape: Shape,
     /// How text becomes tokens.
     pub tokenizer: TokenizerKind,
-    /// Layers, L.
-    pub n_layer: u32,
-    /// Channels, C.
-    pub n_embd: u32,
-    /// Hidden channels of the channel mix, F.
-    pub n_ffn: u32,
-    /// Vocabulary entries, V.
-    pub n_vocab: u32,
-    /// Classes of a model that answers with a label; 0 where the head's rows
-    /// are the vocabulary.
-    pub n_class: u32,
-    /// Heads, H; 0 where the version has none.
-    pub n_head: u32,
-    /// Epsilon of the group norm; 0 where the version has none.
-    pub gn_eps: f32,
-    /// Ranks of the low-rank matrices, 0 where the version has none: decay
-    /// (RWKV-6, 7), token shift (6) or learning rate (7), value (7), gate (7).
-    pub ranks: [u16; 4],
     /// The metadata block.
     pub metadata: Span,
     /// The vocabulary of the tokenizer; both zero where it has none.
     pub vocabulary: Span,
     /// The named states; both zero where there are none.
-    #[cfg(feature = "states")]
     pub states: Span,
 }
 
@@ -111,6 +80,13 @@ const fn u16_at<const AT: usize>(b: &Bytes) -> u16 {
 
 const fn u32_at<const AT: usize>(b: &Bytes) -> u32 {
     u32::from_le_bytes([b[AT], b[AT + 1], b[AT + 2], b[AT + 3]])
+}
+
+const fn span_at<const OFFSET: usize, const BYTES: usize>(b: &Bytes) -> Span {
+    Span {
+        offset: u32_at::<OFFSET>(b),
+        bytes: u32_at::<BYTES>(b),
+    }
 }
 
 const fn starts_with_magic(bytes: &[u8]) -> bool {
@@ -163,7 +139,7 @@ impl Header {
         let Some(head_bits) = Bits::from_count(b[24]) else {
             return Err(ImageError::Field(24));
         };
-        let Some(entry_bits) = (match (version.has_heads(), b[27]) {
+        let Some(key_bits) = (match (version.has_heads(), b[27]) {
             (false, 0) => Some(weight_bits),
             (false, _) => None,
             (true, bits) => Bits::from_count(bits),
@@ -180,16 +156,13 @@ impl Header {
             2 => return Err(ImageError::TokenizerKind(2)),
             _ => return Err(ImageError::Field(26)),
         };
-        let header = Header {
-            image_bytes: u32_at::<12>(b),
-            crc32: u32_at::<CRC_OFFSET>(b),
+        let shape = Shape {
             version,
             layout,
             weight_bits,
             head_bits,
-            entry_bits,
+            key_bits,
             state,
-            tokenizer,
             n_layer: u32_at::<28>(b),
             n_embd: u32_at::<32>(b),
             n_ffn: u32_at::<36>(b),
@@ -203,19 +176,15 @@ impl Header {
                 u16_at::<68>(b),
                 u16_at::<70>(b),
             ],
-            metadata: Span {
-                offset: u32_at::<56>(b),
-                bytes: u32_at::<60>(b),
-            },
-            vocabulary: Span {
-                offset: u32_at::<72>(b),
-                bytes: u32_at::<76>(b),
-            },
-            #[cfg(feature = "states")]
-            states: Span {
-                offset: u32_at::<80>(b),
-                bytes: u32_at::<84>(b),
-            },
+        };
+        let header = Header {
+            image_bytes: u32_at::<12>(b),
+            crc32: u32_at::<CRC_OFFSET>(b),
+            shape,
+            tokenizer,
+            metadata: span_at::<56, 60>(b),
+            vocabulary: span_at::<72, 76>(b),
+            states: span_at::<80, 84>(b),
         };
         // Bytes that this version does not use are zero, so that a later
         // version may give them a meaning.
@@ -231,19 +200,19 @@ impl Header {
 
     /// The ranges of the dimensions and the lengths that follow from them.
     const fn checked(self) -> Result<Header, ImageError> {
-        if !in_range(self.n_layer, MAX_LAYERS) {
+        if !in_range(self.shape.n_layer, MAX_LAYERS) {
             return Err(ImageError::Field(28));
         }
-        if !in_range(self.n_embd, MAX_COLS) {
+        if !in_range(self.shape.n_embd, MAX_COLS) {
             return Err(ImageError::Field(32));
         }
-        if !in_range(self.n_ffn, MAX_COLS) {
+        if !in_range(self.shape.n_ffn, MAX_COLS) {
             return Err(ImageError::Field(36));
         }
-        if !in_range(self.n_vocab, MAX_VOCAB) {
+        if !in_range(self.shape.n_vocab, MAX_VOCAB) {
             return Err(ImageError::Field(40));
         }
-        if self.n_class > MAX_VOCAB as u32 {
+        if self.shape.n_class > MAX_VOCAB as u32 {
             return Err(ImageError::Field(52));
         }
         if let Some(at) = self.bad_heads_at() {
@@ -278,93 +247,33 @@ impl Header {
         put(10, &(HEADER_BYTES as u16).to_le_bytes());
         put(12, &self.image_bytes.to_le_bytes());
         put(CRC_OFFSET, &self.crc32.to_le_bytes());
-        let (major, minor) = self.version.numbers();
+        let (major, minor) = self.shape.version.numbers();
         put(20, &[major, minor]);
-        put(22, &[self.layout as u8]);
-        put(23, &[self.weight_bits.count(), self.head_bits.count()]);
-        put(25, &[self.state as u8, self.tokenizer as u8]);
-        if self.version.has_heads() {
-            put(27, &[self.entry_bits.count()]);
+        put(22, &[self.shape.layout as u8]);
+        put(
+            23,
+            &[self.shape.weight_bits.count(), self.shape.head_bits.count()],
+        );
+        put(25, &[self.shape.state as u8, self.tokenizer as u8]);
+        if self.shape.version.has_heads() {
+            put(27, &[self.shape.key_bits.count()]);
         }
-        put(28, &self.n_layer.to_le_bytes());
-        put(32, &self.n_embd.to_le_bytes());
-        put(36, &self.n_ffn.to_le_bytes());
-        put(40, &self.n_vocab.to_le_bytes());
-        put(44, &self.n_head.to_le_bytes());
-        put(48, &self.gn_eps.to_le_bytes());
-        put(52, &self.n_class.to_le_bytes());
-        for (at, rank) in (64..).step_by(2).zip(self.ranks) {
+        put(28, &self.shape.n_layer.to_le_bytes());
+        put(32, &self.shape.n_embd.to_le_bytes());
+        put(36, &self.shape.n_ffn.to_le_bytes());
+        put(40, &self.shape.n_vocab.to_le_bytes());
+        put(44, &self.shape.n_head.to_le_bytes());
+        put(48, &self.shape.gn_eps.to_le_bytes());
+        put(52, &self.shape.n_class.to_le_bytes());
+        for (at, rank) in (64..).step_by(2).zip(self.shape.ranks) {
             put(at, &rank.to_le_bytes());
         }
         put(56, &self.metadata.offset.to_le_bytes());
         put(60, &self.metadata.bytes.to_le_bytes());
         put(72, &self.vocabulary.offset.to_le_bytes());
         put(76, &self.vocabulary.bytes.to_le_bytes());
-        #[cfg(feature = "states")]
-        {
-            put(80, &self.states.offset.to_le_bytes());
-            put(84, &self.states.bytes.to_le_bytes());
-        }
+        put(80, &self.states.offset.to_le_bytes());
+        put(84, &self.states.bytes.to_le_bytes());
         b
-    }
-
-    /// The size of a dimension.
-    pub const fn dim(&self, dim: Dim) -> usize {
-        match dim {
-            Dim::Embd => self.n_embd as usize,
-            Dim::Ffn => self.n_ffn as usize,
-            Dim::Vocab => self.n_vocab as usize,
-            Dim::Output => self.outputs() as usize,
-            Dim::DecayRank => self.ranks[0] as usize,
-            Dim::ShiftRank | Dim::RateRank => self.ranks[1] as usize,
-            Dim::ShiftRanks => 5 * self.ranks[1] as usize,
-            Dim::ValueRank => self.ranks[2] as usize,
-            Dim::GateRank => self.ranks[3] as usize,
-        }
-    }
-
-    /// Rows of the head: the vocabulary's entries, or the classes.
-    pub const fn outputs(&self) -> u32 {
-        if self.n_class == 0 {
-            self.n_vocab
-        } else {
-            self.n_class
-        }
-    }
-
-    /// Channels of a head, N; 0 where the version has none.
-    pub const fn head_size(&self) -> usize {
-        if !self.version.has_heads() {
-            return 0;
-        }
-        match self.n_embd.checked_div(self.n_head) {
-            Some(size) => size as usize,
-            None => 0,
-        }
-    }
-
-    /// The parts of layer `index`, in stored order.
-    pub const fn layer_parts(&self, index: u32) -> Sections {
-        layer_parts(self.version, index)
-    }
-
-    /// Bytes of layer `index`.
-    pub const fn layer_bytes(&self, index: u32) -> u64 {
-        sections_bytes(self.layer_parts(index), self)
-    }
-
-    /// Bytes of the layers below `index`: all but the first are alike.
-    pub const fn layers_bytes(&self, index: u32) -> u64 {
-        match index {
-            0 => 0,
-            _ => self.layer_bytes(0) + (index as u64 - 1) * self.layer_bytes(1),
-        }
-    }
-
-    /// Bytes of all parts: embedding, layers, output norm, head.
-    pub const fn weights_bytes(&self) -> u64 {
-        parts_bytes(BEFORE_LAYERS, self)
-            + self.layers_bytes(self.n_layer)
-            + parts_bytes(AFTER_LAYERS, self)
     }
 }

@@ -1,26 +1,29 @@
 //! What fields of a header must agree about, beyond ranges of their own.
 
 use super::header::{Header, Span, TokenizerKind, HEADER_BYTES};
-use super::parts::{ALIGN, MAX_COLS};
-use super::version::{StateFormat, Version};
+use crate::shape::{StateFormat, Version, ALIGN, MAX_COLS};
 
 impl Header {
     /// The offset of a field of the heads that does not fit the version.
     pub(super) const fn bad_heads_at(&self) -> Option<u8> {
-        if !self.version.has_heads() {
-            return match (self.state, self.n_head, self.gn_eps.to_bits()) {
+        if !self.shape.version.has_heads() {
+            return match (
+                self.shape.state,
+                self.shape.n_head,
+                self.shape.gn_eps.to_bits(),
+            ) {
                 (StateFormat::F32, 0, 0) => None,
                 (StateFormat::F16, _, _) => Some(25),
                 (_, 0, _) => Some(48),
                 _ => Some(44),
             };
         }
-        if self.n_head == 0 || !self.n_embd.is_multiple_of(self.n_head) {
+        if self.shape.n_head == 0 || !self.shape.n_embd.is_multiple_of(self.shape.n_head) {
             return Some(44);
         }
         // An epsilon so small that it vanishes beside the variance would
         // divide silence by nothing.
-        if self.gn_eps >= 1e-12 && self.gn_eps <= 1.0 {
+        if self.shape.gn_eps >= 1e-12 && self.shape.gn_eps <= 1.0 {
             None
         } else {
             Some(48)
@@ -29,19 +32,19 @@ impl Header {
 
     /// The offset of a rank that does not fit the version.
     pub(super) const fn bad_rank_at(&self) -> Option<u8> {
-        if !self.version.has_heads() {
-            let [a, b, c, d] = self.ranks;
+        if !self.shape.version.has_heads() {
+            let [a, b, c, d] = self.shape.ranks;
             return if a | b | c | d == 0 { None } else { Some(64) };
         }
-        let used = match self.version {
+        let used = match self.shape.version {
             Version::V4 | Version::V5 | Version::V52 => [false; 4],
             Version::V6 => [true, true, false, false],
             // The first layer has no value residual, so one layer has none.
-            Version::V7 => [true, true, self.n_layer > 1, true],
+            Version::V7 => [true, true, self.shape.n_layer > 1, true],
         };
         let mut i = 0;
         while i < 4 {
-            let rank = self.ranks[i] as u32;
+            let rank = self.shape.ranks[i] as u32;
             if used[i] != (rank != 0) || rank > MAX_COLS as u32 {
                 return Some(64 + 2 * i as u8);
             }
@@ -52,7 +55,7 @@ impl Header {
 
     /// Where the vocabulary ends, or the weights where there is none.
     pub(super) const fn vocabulary_end(&self) -> Option<u64> {
-        let weights_end = HEADER_BYTES as u64 + self.weights_bytes();
+        let weights_end = HEADER_BYTES as u64 + self.shape.weights_bytes();
         let Span { offset, bytes } = self.vocabulary;
         let fits = match self.tokenizer {
             TokenizerKind::Trie => {
@@ -68,8 +71,11 @@ impl Header {
     }
 
     /// Where the named states end, which begin at `start` if there are any.
-    #[cfg(feature = "states")]
     pub(super) const fn states_end(&self, start: u64) -> Option<u64> {
+        // A build without the feature has refused images that have some.
+        if !cfg!(feature = "states") {
+            return Some(start);
+        }
         let Span { offset, bytes } = self.states;
         if offset == 0 && bytes == 0 {
             return Some(start);
@@ -79,10 +85,5 @@ impl Header {
         } else {
             None
         }
-    }
-
-    #[cfg(not(feature = "states"))]
-    pub(super) const fn states_end(&self, start: u64) -> Option<u64> {
-        Some(start)
     }
 }

@@ -7,40 +7,27 @@ mod checksum;
 mod error;
 mod header;
 mod header_checks;
-mod layers;
-mod layout;
 #[cfg(feature = "metadata")]
 mod metadata;
-mod parts;
 mod reader;
 #[cfg(feature = "states")]
 mod states;
-mod version;
 
 pub use checksum::image_crc32;
 #[cfg(feature = "snapshot")]
 pub(crate) use checksum::CRC32;
 pub use error::ImageError;
-pub use header::{
-    Header, Span, TokenizerKind, CRC_OFFSET, FORMAT_VERSION, HEADER_BYTES, MAGIC, MAX_LAYERS,
-    MAX_VOCAB,
-};
-pub use layers::Sections;
-pub use layout::Layout;
+pub use header::{Header, Span, TokenizerKind, CRC_OFFSET, FORMAT_VERSION, HEADER_BYTES, MAGIC};
 #[cfg(feature = "metadata")]
 pub use metadata::Metadata;
-pub use parts::{
-    matrix_weight_bytes, parts_bytes, round_up, sections_bytes, table_row_bytes, Bits, Dim, Kind,
-    Part, AFTER_LAYERS, ALIGN, BEFORE_LAYERS, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS, MAX_COLS,
-};
 pub use reader::{Matrix, Parts, Table};
 #[cfg(feature = "states")]
 pub use states::{
     is_state_name, states_bytes, NamedState, States, EMPTY_STATE, MAX_STATES, START_STATE,
     STATE_NAME_BYTES,
 };
-pub use version::{StateFormat, Version};
 
+use crate::shape::{parts_bytes, Shape, AFTER_LAYERS, ALIGN, BEFORE_LAYERS};
 use crate::tokenizer::Tokenizer;
 #[cfg(feature = "trie")]
 use crate::tokenizer::{Trie, TrieFault};
@@ -85,7 +72,7 @@ impl<'a> Image<'a> {
         #[cfg(feature = "states")]
         if header.states.bytes > 0 {
             let at = |at: usize| ImageError::States(header.states.offset.saturating_add(at as u32));
-            states::check(section(bytes, header.states), &header).map_err(at)?;
+            states::check(section(bytes, header.states), &header.shape).map_err(at)?;
         }
         Ok(image)
     }
@@ -106,6 +93,11 @@ impl<'a> Image<'a> {
     /// The header's fields.
     pub fn header(&self) -> &Header {
         &self.header
+    }
+
+    /// The model's shape.
+    pub fn shape(&self) -> &Shape {
+        &self.header.shape
     }
 
     /// All bytes of the image.
@@ -134,7 +126,7 @@ impl<'a> Image<'a> {
     /// The named states, in stored order.
     #[cfg(feature = "states")]
     pub fn states(&self) -> States<'a> {
-        States::new(section(self.bytes, self.header.states), &self.header)
+        States::new(section(self.bytes, self.header.states), self.shape())
     }
 
     /// The state of this name.
@@ -150,18 +142,18 @@ impl<'a> Image<'a> {
 
     /// The parts of layer `index`, in stored order.
     pub fn layer(&self, index: u32) -> Parts<'_> {
-        let before = parts_bytes(BEFORE_LAYERS, &self.header);
-        self.parts_at(before + self.header.layers_bytes(index))
+        let before = parts_bytes(BEFORE_LAYERS, self.shape());
+        self.parts_at(before + self.header.shape.layers_bytes(index))
     }
 
     /// The parts after the layers.
     pub fn after_layers(&self) -> Parts<'_> {
-        self.layer(self.header.n_layer)
+        self.layer(self.header.shape.n_layer)
     }
 
     /// The parts from byte `at` of the image on.
     pub(crate) fn parts_from(&self, at: usize) -> Parts<'_> {
-        Parts::new(self.bytes.get(at..).unwrap_or(&[]), &self.header)
+        Parts::new(self.bytes.get(at..).unwrap_or(&[]), self.shape())
     }
 
     /// The byte of the image that the next of its parts begins at.
@@ -179,9 +171,9 @@ impl<'a> Image<'a> {
         self.before_layers()
             .check_finite(BEFORE_LAYERS)
             .map_err(at)?;
-        for index in 0..self.header.n_layer {
+        for index in 0..self.header.shape.n_layer {
             let mut layer = self.layer(index);
-            for section in self.header.layer_parts(index) {
+            for section in self.header.shape.layer_parts(index) {
                 layer.check_finite(section).map_err(at)?;
             }
         }
@@ -199,11 +191,11 @@ fn section(bytes: &[u8], span: Span) -> &[u8] {
 fn tokenizer<'a>(bytes: &'a [u8], header: &Header) -> Result<Option<Tokenizer<'a>>, ImageError> {
     match header.tokenizer {
         TokenizerKind::None => Ok(None),
-        TokenizerKind::Bytes => Ok(Some(Tokenizer::bytes(header.n_vocab))),
+        TokenizerKind::Bytes => Ok(Some(Tokenizer::bytes(header.shape.n_vocab))),
         #[cfg(feature = "trie")]
         TokenizerKind::Trie => {
             let words = bytemuck::try_cast_slice(section(bytes, header.vocabulary));
-            let trie = Trie::new(words.unwrap_or(&[]), header.n_vocab);
+            let trie = Trie::new(words.unwrap_or(&[]), header.shape.n_vocab);
             let at = |fault: TrieFault| header.vocabulary.offset.saturating_add(4 * fault.0);
             trie.map(|trie| Some(Tokenizer::trie(trie)))
                 .map_err(|fault| ImageError::Tokenizer(at(fault)))

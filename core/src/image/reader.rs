@@ -1,9 +1,9 @@
 //! A cursor over the parts of an image: yields vectors and matrices in the
 //! order in which they are stored.
 
-use super::header::Header;
-use super::layout::Layout;
-use super::parts::{matrix_weight_bytes, Bits, Dim, Kind, Part, BLOCK_ROWS};
+use crate::shape::{
+    matrix_weight_bytes, round_up, Bits, Dim, Kind, Layout, Part, Shape, BLOCK_ROWS,
+};
 use half::{bf16, f16};
 
 /// A matrix `[rows, cols]` of quantized weights in blocks of four rows.
@@ -30,7 +30,7 @@ impl<'a> Matrix<'a> {
         let rows = blocks.saturating_mul(BLOCK_ROWS).min(self.rows);
         let words = matrix_weight_bytes(self.layout, self.bits, rows, self.cols) / 4;
         let (weights, more_weights) = split(self.weights, words as usize);
-        let (scales, more_scales) = split(self.scales, super::round_up(rows, BLOCK_ROWS));
+        let (scales, more_scales) = split(self.scales, round_up(rows, BLOCK_ROWS));
         let first = Self {
             rows,
             weights,
@@ -73,12 +73,12 @@ pub struct Table<'a> {
 #[derive(Clone, Debug)]
 pub struct Parts<'a> {
     rest: &'a [u8],
-    header: &'a Header,
+    shape: &'a Shape,
 }
 
 impl<'a> Parts<'a> {
-    pub(super) fn new(rest: &'a [u8], header: &'a Header) -> Self {
-        Self { rest, header }
+    pub(super) fn new(rest: &'a [u8], shape: &'a Shape) -> Self {
+        Self { rest, shape }
     }
 
     /// Bytes from the next part to the end of the image.
@@ -89,13 +89,13 @@ impl<'a> Parts<'a> {
     /// The next part, a vector `[dim]` of half floats.
     pub fn half(&mut self, dim: Dim) -> &'a [f16] {
         let (bytes, _) = self.take(Kind::Half(dim));
-        first(bytes, self.header.dim(dim))
+        first(bytes, self.shape.dim(dim))
     }
 
     /// The next part, a vector `[dim]` of single floats.
     pub fn single(&mut self, dim: Dim) -> &'a [f32] {
         let (bytes, _) = self.take(Kind::Single(dim));
-        first(bytes, self.header.dim(dim))
+        first(bytes, self.shape.dim(dim))
     }
 
     /// The next part, a matrix `[rows, cols]` at the layers' precision.
@@ -105,13 +105,13 @@ impl<'a> Parts<'a> {
 
     /// The next part, a matrix `[rows, cols]` of which the product enters the
     /// state.
-    pub fn entry(&mut self, rows: Dim, cols: Dim) -> Matrix<'a> {
-        self.blocked(Kind::Entry(rows, cols), rows, cols)
+    pub fn keys(&mut self, rows: Dim, cols: Dim) -> Matrix<'a> {
+        self.blocked(Kind::Keys(rows, cols), rows, cols)
     }
 
     /// The next part, a matrix `[rows, cols]` that steers the state.
-    pub fn steer(&mut self, rows: Dim, cols: Dim) -> Matrix<'a> {
-        self.blocked(Kind::Steer(rows, cols), rows, cols)
+    pub fn low_rank(&mut self, rows: Dim, cols: Dim) -> Matrix<'a> {
+        self.blocked(Kind::LowRank(rows, cols), rows, cols)
     }
 
     /// The next part, a matrix `[rows, cols]` at the head's precision.
@@ -123,29 +123,29 @@ impl<'a> Parts<'a> {
     pub fn table(&mut self, rows: Dim, cols: Dim) -> Table<'a> {
         let (data, scales) = self.take(Kind::Table(rows, cols));
         Table {
-            bits: self.header.head_bits,
-            cols: self.header.dim(cols),
+            bits: self.shape.head_bits,
+            cols: self.shape.dim(cols),
             rows: data,
-            scales: first(scales, self.header.dim(rows)),
+            scales: first(scales, self.shape.dim(rows)),
         }
     }
 
     fn blocked(&mut self, kind: Kind, rows: Dim, cols: Dim) -> Matrix<'a> {
-        let bits = kind.bits(self.header);
+        let bits = kind.bits(self.shape);
         let (weights, scales) = self.take(kind);
-        let (rows, cols) = (self.header.dim(rows), self.header.dim(cols));
+        let (rows, cols) = (self.shape.dim(rows), self.shape.dim(cols));
         Matrix {
-            layout: self.header.layout,
+            layout: self.shape.layout,
             bits,
             rows,
             cols,
             weights: cast(weights),
-            scales: first(scales, super::round_up(rows, super::BLOCK_ROWS)),
+            scales: first(scales, round_up(rows, BLOCK_ROWS)),
         }
     }
 
     fn take(&mut self, kind: Kind) -> (&'a [u8], &'a [u8]) {
-        let (weights, scales) = kind.bytes(self.header);
+        let (weights, scales) = kind.bytes(self.shape);
         (self.take_bytes(weights), self.take_bytes(scales))
     }
 

@@ -4,8 +4,7 @@
 //! The section has 16 bytes with the number of states, an entry of
 //! [`ENTRY_BYTES`] for each, then the states.
 
-use super::header::Header;
-use super::version::StateFormat;
+use crate::shape::{Shape, StateFormat, ALIGN};
 use half::f16;
 
 /// The most states of an image.
@@ -43,7 +42,7 @@ pub struct NamedState<'a> {
     /// The last token of the text. It has not been read: its step gives the
     /// logits that the text goes on with.
     pub next_token: u32,
-    /// The state, [`Header::state_len`] floats.
+    /// The state, [`Shape::state_len`] floats.
     pub words: &'a [f32],
 }
 
@@ -56,17 +55,17 @@ pub struct States<'a> {
 }
 
 /// Bytes of the section of so many states, padded.
-pub const fn states_bytes(header: &Header, count: usize) -> u64 {
-    let bytes = FRONT_BYTES as u64 + count as u64 * (ENTRY_BYTES + header.state_bytes()) as u64;
-    bytes.next_multiple_of(super::ALIGN as u64)
+pub const fn states_bytes(shape: &Shape, count: usize) -> u64 {
+    let bytes = FRONT_BYTES as u64 + count as u64 * (ENTRY_BYTES + shape.state_bytes()) as u64;
+    bytes.next_multiple_of(ALIGN as u64)
 }
 
 impl<'a> States<'a> {
     /// The states of a section that was checked.
-    pub(super) fn new(section: &'a [u8], header: &Header) -> Self {
+    pub(super) fn new(section: &'a [u8], shape: &Shape) -> Self {
         Self {
             section,
-            state_bytes: header.state_bytes(),
+            state_bytes: shape.state_bytes(),
             index: 0,
         }
     }
@@ -106,13 +105,13 @@ impl<'a> Iterator for States<'a> {
 ///
 /// # Errors
 /// The first byte of what is wrong, from the start of the section.
-pub(super) fn check(section: &[u8], header: &Header) -> Result<(), usize> {
+pub(super) fn check(section: &[u8], shape: &Shape) -> Result<(), usize> {
     let count = u32_at(section, 0).unwrap_or(0) as usize;
-    if count == 0 || count > MAX_STATES || states_bytes(header, count) != section.len() as u64 {
+    if count == 0 || count > MAX_STATES || states_bytes(shape, count) != section.len() as u64 {
         return Err(0);
     }
     is_zero(section, 4..FRONT_BYTES)?;
-    let states = States::new(section, header);
+    let states = States::new(section, shape);
     for index in 0..count {
         let at = FRONT_BYTES + index * ENTRY_BYTES;
         let state = states.get(index).ok_or(at)?;
@@ -121,27 +120,26 @@ pub(super) fn check(section: &[u8], header: &Header) -> Result<(), usize> {
         if !is_state_name(state.name) || before.any(|other| other.name == state.name) {
             return Err(at);
         }
-        if state.tokens == 0 || state.next_token >= header.n_vocab {
+        if state.tokens == 0 || state.next_token >= shape.n_vocab {
             return Err(at + STATE_NAME_BYTES);
         }
-        if !header.is_finite_state(state.words) {
-            return Err(FRONT_BYTES + count * ENTRY_BYTES + index * header.state_bytes());
+        if !shape.is_finite_state(state.words) {
+            return Err(FRONT_BYTES + count * ENTRY_BYTES + index * shape.state_bytes());
         }
     }
-    let end = FRONT_BYTES + count * (ENTRY_BYTES + header.state_bytes());
+    let end = FRONT_BYTES + count * (ENTRY_BYTES + shape.state_bytes());
     is_zero(section, end..section.len())
 }
 
-impl Header {
+impl Shape {
     /// Whether no element of a state is an infinity or a NaN.
     pub fn is_finite_state(&self, words: &[f32]) -> bool {
-        let header = self;
-        let vectors = match header.state {
-            StateFormat::F32 => header.layer_state_len(),
+        let vectors = match self.state {
+            StateFormat::F32 => self.layer_state_len(),
             // The last inputs of both blocks; half floats follow.
-            StateFormat::F16 => 2 * header.n_embd as usize,
+            StateFormat::F16 => 2 * self.n_embd as usize,
         };
-        let mut layers = words.chunks(header.layer_state_len().max(1));
+        let mut layers = words.chunks(self.layer_state_len().max(1));
         layers.all(|layer| {
             let (vectors, matrices) = layer.split_at_checked(vectors).unwrap_or((layer, &[]));
             let matrices: &[f16] = bytemuck::cast_slice(matrices);

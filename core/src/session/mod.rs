@@ -6,25 +6,25 @@ pub use step::Step;
 
 use crate::arch::layer_norm;
 use crate::arch::{Executor, Prepared, Serial};
-use crate::embedding::read_row;
-use crate::image::Dim::{Embd, Output, Vocab};
-use crate::image::{Image, Matrix, BLOCK_ROWS};
+use crate::image::{Image, Matrix};
+use crate::layers::pace::Whole;
+use crate::layers::work::{split, Work};
+use crate::layers::{layer, read_row, reset};
 use crate::number::abs_max;
-use crate::pace::Whole;
-use crate::scratch::{split, Work};
-use crate::versions::{layer, reset};
+use crate::shape::Dim::{Embd, Output, Vocab};
+use crate::shape::BLOCK_ROWS;
 #[cfg(doc)]
-use crate::Header;
+use crate::Shape;
 
 /// A buffer passed to [`Session::new`] is too short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum BufferError {
-    /// The state buffer needs this many floats: [`Header::state_len`].
+    /// The state buffer needs this many floats: [`Shape::state_len`].
     State(usize),
     /// The scratch buffer needs at least this many floats:
-    /// [`Header::scratch_len_in_blocks`].
+    /// [`Shape::scratch_len_in_blocks`].
     Scratch(usize),
 }
 
@@ -48,7 +48,7 @@ pub enum StepError {
     /// The model's vocabulary does not have this token id.
     UnknownToken(u32),
     /// All logits are asked for at once, and the scratch has no room for them:
-    /// it needs [`Header::scratch_len`] floats.
+    /// it needs [`Shape::scratch_len`] floats.
     NoRoom,
 }
 
@@ -117,16 +117,16 @@ pub struct Session<'i, 'b> {
 
 impl core::fmt::Debug for Session<'_, '_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        let header = self.image.header();
-        f.debug_tuple("Session").field(header).finish()
+        let shape = self.image.shape();
+        f.debug_tuple("Session").field(shape).finish()
     }
 }
 
 impl<'i, 'b> Session<'i, 'b> {
     /// Takes the buffers and starts with an empty text.
     ///
-    /// `state` needs [`Header::state_len`] floats and `scratch`
-    /// [`Header::scratch_len`], or [`Header::scratch_len_in_blocks`] where the
+    /// `state` needs [`Shape::state_len`] floats and `scratch`
+    /// [`Shape::scratch_len`], or [`Shape::scratch_len_in_blocks`] where the
     /// logits are seen block by block. Both may be longer. What they hold
     /// before does not matter.
     ///
@@ -152,14 +152,14 @@ impl<'i, 'b> Session<'i, 'b> {
         state: &'b mut [f32],
         scratch: &'b mut [f32],
     ) -> Result<Self, BufferError> {
-        let header = image.header();
-        let state_len = header.state_len();
+        let shape = image.shape();
+        let state_len = shape.state_len();
         let state = state
             .get_mut(..state_len)
             .ok_or(BufferError::State(state_len))?;
-        let (quantized, work) = split(header, scratch);
-        if work.len() < header.work_len() {
-            return Err(BufferError::Scratch(header.scratch_len_in_blocks()));
+        let (quantized, work) = split(shape, scratch);
+        if work.len() < shape.work_len() {
+            return Err(BufferError::Scratch(shape.scratch_len_in_blocks()));
         }
         Ok(Self {
             image: *image,
@@ -180,7 +180,7 @@ impl<'i, 'b> Session<'i, 'b> {
         &self.image
     }
 
-    /// What the model remembers, [`Header::state_len`] floats: a copy of it
+    /// What the model remembers, [`Shape::state_len`] floats: a copy of it
     /// can be gone on from, with [`Session::resume`]. While a [`Step`] is
     /// under way it is that of no text.
     pub fn state(&self) -> &[f32] {
@@ -189,9 +189,7 @@ impl<'i, 'b> Session<'i, 'b> {
 
     /// Forgets everything: the state becomes that of an empty text.
     pub fn reset(&mut self) {
-        let header = self.image.header();
-        let states = self.state.chunks_exact_mut(header.layer_state_len().max(1));
-        states.for_each(|state| reset(header, state));
+        reset(self.image.shape(), self.state);
     }
 
     /// Forgets everything and starts from a named state of the image, a text
@@ -286,7 +284,7 @@ impl<'i, 'b> Session<'i, 'b> {
     /// Whether the scratch has room for all logits; else they are seen in
     /// blocks.
     pub fn has_room_for_logits(&self) -> bool {
-        self.work.len() >= self.image.header().logits_len()
+        self.work.len() >= self.image.shape().logits_len()
     }
 
     fn check_room(&self) -> Result<(), StepError> {
@@ -298,7 +296,7 @@ impl<'i, 'b> Session<'i, 'b> {
 
     #[inline]
     fn check(&self, token: u32) -> Result<(), StepError> {
-        match token < self.image.header().n_vocab {
+        match token < self.image.shape().n_vocab {
             true => Ok(()),
             false => Err(StepError::UnknownToken(token)),
         }
@@ -307,15 +305,15 @@ impl<'i, 'b> Session<'i, 'b> {
     /// Embedding and layers; leaves the residual stream in the scratch.
     /// Returns the byte of the image that the parts after the layers begin at.
     fn read(&mut self, token: u32) -> usize {
-        let header = self.image.header();
-        let mut work = Work::split(header, self.quantized, self.work);
+        let shape = self.image.shape();
+        let mut work = Work::split(shape, self.quantized, self.work);
         // The layers follow the embedding, each other, and take all their parts.
         let mut parts = self.image.before_layers();
         read_row(&parts.table(Vocab, Embd), token as usize, work.x);
-        let states = self.state.chunks_exact_mut(header.layer_state_len().max(1));
+        let states = self.state.chunks_exact_mut(shape.layer_state_len().max(1));
         let mut whole = Whole(self.executor);
         for (index, state) in (0..).zip(states) {
-            let Ok(()) = layer(header, index, &mut parts, state, &mut work, &mut whole);
+            let Ok(()) = layer(shape, index, &mut parts, state, &mut work, &mut whole);
         }
         self.image.offset_of(&parts)
     }
@@ -323,10 +321,10 @@ impl<'i, 'b> Session<'i, 'b> {
     /// Applies the output norm to what the layers left in the scratch.
     #[inline]
     fn head(&mut self, at: usize) -> Head<'_> {
-        let header = self.image.header();
+        let shape = self.image.shape();
         let Work {
             x, tmp, product, ..
-        } = Work::split(header, self.quantized, self.work);
+        } = Work::split(shape, self.quantized, self.work);
         let mut parts = self.image.parts_from(at);
         layer_norm(x, parts.half(Embd), parts.half(Embd), tmp);
         let matrix = parts.head(Output, Embd);

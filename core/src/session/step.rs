@@ -2,12 +2,11 @@
 
 use super::{Session, StepError};
 use crate::arch::layer_norm;
-use crate::embedding::read_row;
-use crate::image::Dim::{Embd, Output, Vocab};
+use crate::layers::pace::{Position, Slice};
+use crate::layers::work::{Product, Work};
+use crate::layers::{layer, read_row};
 use crate::number::abs_max;
-use crate::pace::{Position, Slice};
-use crate::scratch::{Product, Work};
-use crate::versions::layer;
+use crate::shape::Dim::{Embd, Output, Vocab};
 
 /// How far a step in slices is: between two of them an interrupt handler
 /// returns, or a task lets others run.
@@ -45,8 +44,8 @@ use crate::versions::layer;
 ///     }
 /// }
 /// # let image = Image::new(bytes).unwrap();
-/// # let mut state = vec![0.0; image.header().state_len()];
-/// # let mut scratch = vec![0.0; image.header().scratch_len()];
+/// # let mut state = vec![0.0; image.shape().state_len()];
+/// # let mut scratch = vec![0.0; image.shape().scratch_len()];
 /// # let session = Session::new(&image, &mut state, &mut scratch).unwrap();
 /// # let mut task = std::pin::pin!(talk(session, 0));
 /// # let mut context = std::task::Context::from_waker(std::task::Waker::noop());
@@ -137,10 +136,10 @@ impl Session<'_, '_> {
 
     fn begin_step(&mut self, token: u32, with_logits: bool) -> Result<Step, StepError> {
         self.check(token)?;
-        let header = self.image.header();
+        let shape = self.image.shape();
         let mut parts = self.image.before_layers();
         let table = parts.table(Vocab, Embd);
-        let work = Work::split(header, self.quantized, self.work);
+        let work = Work::split(shape, self.quantized, self.work);
         read_row(&table, token as usize, work.x);
         Ok(Step {
             stage: Stage::Layer(0),
@@ -152,22 +151,22 @@ impl Session<'_, '_> {
 
     /// The next part of a layer; goes on to the next layer or to the head.
     fn layer_slice(&mut self, step: &mut Step, index: u32, max_weights: usize) {
-        let header = self.image.header();
-        let mut states = self.state.chunks_exact_mut(header.layer_state_len().max(1));
+        let shape = self.image.shape();
+        let mut states = self.state.chunks_exact_mut(shape.layer_state_len().max(1));
         let Some(state) = states.nth(index as usize) else {
             // It is a step of another model.
             *step = Step::IDLE;
             return;
         };
-        let mut work = Work::split(header, self.quantized, self.work);
+        let mut work = Work::split(shape, self.quantized, self.work);
         let mut parts = self.image.parts_from(step.at);
         let mut slice = Slice::new(&mut step.position, self.executor, max_weights);
-        if layer(header, index, &mut parts, state, &mut work, &mut slice).is_err() {
+        if layer(shape, index, &mut parts, state, &mut work, &mut slice).is_err() {
             return;
         }
         step.at = self.image.offset_of(&parts);
         step.position = Position::START;
-        step.stage = match (index + 1 < header.n_layer, step.with_logits) {
+        step.stage = match (index + 1 < shape.n_layer, step.with_logits) {
             (true, _) => Stage::Layer(index + 1),
             (false, true) => Stage::Head,
             (false, false) => Stage::Idle,
@@ -188,7 +187,7 @@ impl Session<'_, '_> {
                 tmp,
                 mut product,
                 ..
-            } = Work::split(self.image.header(), self.quantized, self.work);
+            } = Work::split(self.image.shape(), self.quantized, self.work);
             layer_norm(x, affine[0], affine[1], tmp);
             position.prepare(&mut product, &matrix, tmp, abs_max(tmp));
             return;

@@ -44,8 +44,9 @@
 mod record;
 mod slot;
 
-use crate::image::{Header, Image};
-use crate::versions::reset;
+use crate::image::Image;
+use crate::layers::reset;
+use crate::shape::Shape;
 use crate::BufferError;
 use core::ops::Range;
 use embedded_storage::nor_flash::NorFlash;
@@ -136,8 +137,8 @@ impl<F: NorFlash> Snapshots<F> {
 
     /// Bytes of a region that holds the snapshots of an image: two slots of
     /// whole sectors.
-    pub const fn region_bytes(header: &Header) -> u32 {
-        Geometry::region_bytes::<F>(header)
+    pub const fn region_bytes(shape: &Shape) -> u32 {
+        Geometry::region_bytes::<F>(shape)
     }
 
     /// Gives the flash back.
@@ -155,10 +156,10 @@ impl<F: NorFlash> Snapshots<F> {
         state: &[f32],
         tokens: u64,
     ) -> Result<(), SnapshotError<F::Error>> {
-        let header = image.header();
-        let len = header.state_len();
+        let shape = image.shape();
+        let len = shape.state_len();
         let state = state.get(..len).ok_or(BufferError::State(len))?;
-        let needed = Self::region_bytes(header);
+        let needed = Self::region_bytes(shape);
         if self.geometry.slot_bytes < needed / 2 {
             return Err(SnapshotError::TooSmall(needed));
         }
@@ -169,7 +170,7 @@ impl<F: NorFlash> Snapshots<F> {
         let keep = newest(&found, Some(image)).or(last);
         let index = keep.map_or(0, |(index, _)| 1 - index);
         let sequence = last.map_or(0, |(_, record)| record.sequence.wrapping_add(1));
-        let record = Record::new(header, sequence, tokens);
+        let record = Record::new(image.header(), sequence, tokens);
         let mut slot = self.slot(index);
         slot.write(&record, bytemuck::cast_slice(state))
             .map_err(SnapshotError::Flash)?;
@@ -190,8 +191,8 @@ impl<F: NorFlash> Snapshots<F> {
         image: &Image<'_>,
         state: &mut [f32],
     ) -> Result<Restored, SnapshotError<F::Error>> {
-        let header = image.header();
-        let len = header.state_len();
+        let shape = image.shape();
+        let len = shape.state_len();
         let state = state.get_mut(..len).ok_or(BufferError::State(len))?;
         let found = self.look();
         let Some((index, record)) = newest(&found, Some(image)) else {
@@ -208,8 +209,7 @@ impl<F: NorFlash> Snapshots<F> {
             Ok(false) => SnapshotError::Damaged,
             Err(error) => SnapshotError::Flash(error),
         };
-        let layers = state.chunks_exact_mut(header.layer_state_len().max(1));
-        layers.for_each(|layer| reset(header, layer));
+        reset(shape, state);
         Err(error)
     }
 

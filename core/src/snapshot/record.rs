@@ -28,7 +28,7 @@ impl Record {
             format: FORMAT,
             image_crc32: header.crc32,
             image_bytes: header.image_bytes,
-            state_bytes: header.state_bytes() as u32,
+            state_bytes: header.shape.state_bytes() as u32,
             sequence,
             tokens,
         }

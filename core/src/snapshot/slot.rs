@@ -2,7 +2,8 @@
 
 use super::record::{Record, RECORD_BYTES};
 use super::CHUNK_BYTES;
-use crate::image::{Header, CRC32};
+use crate::image::CRC32;
+use crate::shape::Shape;
 use core::ops::Range;
 use embedded_storage::nor_flash::NorFlash;
 
@@ -42,8 +43,8 @@ impl Geometry {
     }
 
     /// Bytes of two slots for snapshots of this image.
-    pub const fn region_bytes<F: NorFlash>(header: &Header) -> u32 {
-        let state_bytes = up(header.state_bytes(), F::WRITE_SIZE);
+    pub const fn region_bytes<F: NorFlash>(shape: &Shape) -> u32 {
+        let state_bytes = up(shape.state_bytes(), F::WRITE_SIZE);
         let bytes = up(RECORD_BYTES, F::WRITE_SIZE) + state_bytes + up(MARK_BYTES, F::WRITE_SIZE);
         2 * up(bytes, F::ERASE_SIZE) as u32
     }

@@ -75,7 +75,7 @@ impl<P: Read + ReadReady + Write, B: Board> Console<'_, '_, P, B> {
             .metadata()
             .map_or("a model without a name", |metadata| metadata.name);
         let bytes = header.image_bytes;
-        let ram = header.state_bytes() + header.scratch_bytes();
+        let ram = header.shape.state_bytes() + header.shape.scratch_bytes();
         self.port.put(GREETING)?;
         writeln!(
             self.port,
@@ -108,14 +108,14 @@ impl<P: Read + ReadReady + Write, B: Board> Console<'_, '_, P, B> {
         let name = image.metadata().map_or("", |metadata| metadata.name);
         let port = &mut self.port;
         writeln!(port, "board: {}\nmodel: {name}", self.board.title())?;
-        writeln!(port, "network: {}", header.version)?;
+        writeln!(port, "network: {}", header.shape.version)?;
         writeln!(port, "image bytes: {}", header.image_bytes)?;
-        writeln!(port, "layers: {}", header.n_layer)?;
-        writeln!(port, "channels: {}", header.n_embd)?;
-        writeln!(port, "vocabulary: {}", header.n_vocab)?;
-        writeln!(port, "labels: {}", header.n_class)?;
-        writeln!(port, "state bytes: {}", header.state_bytes())?;
-        writeln!(port, "scratch bytes: {}", header.scratch_bytes())?;
+        writeln!(port, "layers: {}", header.shape.n_layer)?;
+        writeln!(port, "channels: {}", header.shape.n_embd)?;
+        writeln!(port, "vocabulary: {}", header.shape.n_vocab)?;
+        writeln!(port, "labels: {}", header.shape.n_class)?;
+        writeln!(port, "state bytes: {}", header.shape.state_bytes())?;
+        writeln!(port, "scratch bytes: {}", header.shape.scratch_bytes())?;
         for state in image.states() {
             writeln!(port, "state: {}", state.name)?;
         }
@@ -169,7 +169,7 @@ impl<P: Read + ReadReady + Write, B: Board> Console<'_, '_, P, B> {
         let mut watch = Watch::start(board.clock());
         let (tokens, end) = if aborted {
             (0, End::Abort)
-        } else if model.image.header().n_class > 0 {
+        } else if model.image.shape().n_class > 0 {
             let mut answer = Answer::new();
             session.choose(text.token(), &mut answer)?;
             let _ = write!(port, "{}", answer.label(&model.image));

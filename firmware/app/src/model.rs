@@ -61,11 +61,11 @@ impl<'m> Model<'m> {
     pub fn open(flash: &'m [u8], arena: &'m mut [f32]) -> Result<Self, BootError> {
         let image = Image::new(flash)?;
         image.verify_checksum()?;
-        let header = image.header();
-        let needed = header.state_bytes() + header.scratch_bytes_in_blocks();
+        let shape = image.shape();
+        let needed = shape.state_bytes() + shape.scratch_bytes_in_blocks();
         let found = size_of_val(arena);
-        let state = arena.split_at_mut_checked(header.state_len());
-        let state = state.filter(|(_, rest)| rest.len() >= header.scratch_len_in_blocks());
+        let state = arena.split_at_mut_checked(shape.state_len());
+        let state = state.filter(|(_, rest)| rest.len() >= shape.scratch_len_in_blocks());
         let (state, scratch) = state.ok_or(BootError::Ram { needed, found })?;
         Ok(Self {
             image,

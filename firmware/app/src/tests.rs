@@ -102,9 +102,9 @@ fn printed_with(
 /// Floats of state, of scratch, and of scratch in blocks.
 fn floats() -> (usize, usize, usize) {
     let image = Image::new(IMAGE).unwrap();
-    let header = image.header();
-    let scratch = (header.scratch_len(), header.scratch_len_in_blocks());
-    (header.state_len(), scratch.0, scratch.1)
+    let shape = image.shape();
+    let scratch = (shape.scratch_len(), shape.scratch_len_in_blocks());
+    (shape.state_len(), scratch.0, scratch.1)
 }
 
 /// The text that a session generates, greedily.

@@ -4,7 +4,7 @@
 use crate::random::Random;
 use crate::room::{weight_words, Room, LAYOUT, MAX_COLS};
 use half::bf16;
-use kinglet::image::{Bits, Layout};
+use kinglet::shape::{Bits, Layout};
 use kinglet_machine::say;
 use kinglet_protocol::Measure;
 

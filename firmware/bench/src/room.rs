@@ -2,9 +2,11 @@
 
 use crate::random::Random;
 use half::{bf16, f16};
-use kinglet::arch::{self, prepared_words, Native, Port, Portable};
-use kinglet::image::{matrix_weight_bytes, Bits, Layout, Matrix, GROUP_BYTES};
+use kinglet::arch::{self, Native, Port, Portable};
+use kinglet::image::Matrix;
 use kinglet::number::AbsMax;
+use kinglet::shape::prepared_words;
+use kinglet::shape::{matrix_weight_bytes, Bits, Layout, GROUP_BYTES};
 use kinglet_machine::MACHINE;
 
 /// The layout that this machine's port reads.

@@ -39,7 +39,7 @@ pub unsafe extern "C" fn kgl_answer(
         let place = unsafe { Out::new(answer) }?;
         // SAFETY: C promises memory of a session.
         let image = unsafe { Held::of(session) }?.image;
-        if image.header().n_class == 0 {
+        if image.shape().n_class == 0 {
             return Err(KGL_ERROR_NO_CLASSES);
         }
         // SAFETY: C promises `n_logits` values, which nobody changes during the call.

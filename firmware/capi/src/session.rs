@@ -120,7 +120,7 @@ pub unsafe extern "C" fn kgl_session_init(
         // SAFETY: C promises `image_bytes` bytes, which nobody changes while the
         // session is used.
         let image = Image::new(unsafe { slice(image, image_bytes) }?)?;
-        if scratch_len < image.header().scratch_len() {
+        if scratch_len < image.shape().scratch_len() {
             return Err(KGL_ERROR_SCRATCH);
         }
         let held = Held {

@@ -76,7 +76,7 @@ pub unsafe extern "C" fn kgl_decode(
         // SAFETY: C promises memory of a session.
         let image = unsafe { Held::of(session) }?.image;
         let tokenizer = image.tokenizer().ok_or(KGL_ERROR_NO_TOKENIZER)?;
-        if token >= image.header().n_vocab {
+        if token >= image.shape().n_vocab {
             return Err(KGL_ERROR_TOKEN);
         }
         let bytes = tokenizer.decode(token);

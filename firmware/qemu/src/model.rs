@@ -39,9 +39,9 @@ mod linked {
     };
 
     /// Floats of the state.
-    pub const STATE_LEN: usize = HEADER.state_len();
+    pub const STATE_LEN: usize = HEADER.shape.state_len();
     /// Floats of the scratch.
-    pub const SCRATCH_LEN: usize = HEADER.scratch_len();
+    pub const SCRATCH_LEN: usize = HEADER.shape.scratch_len();
 
     /// The image, and the buffers as they are given.
     #[inline(never)]
@@ -62,7 +62,7 @@ mod linked {
 #[cfg(not(linked_image))]
 mod loaded {
     use super::{spare_ram, Model, Opened};
-    use kinglet::image::{round_up, ALIGN};
+    use kinglet::shape::{round_up, ALIGN};
     use kinglet::Header;
 
     /// The static buffers are empty.
@@ -77,7 +77,8 @@ mod loaded {
         let header = Header::parse(ram)?;
         let image_bytes = round_up(header.image_bytes as usize, ALIGN).min(ram.len());
         let (image, rest) = ram.split_at_mut(image_bytes);
-        let arena_bytes = (header.state_bytes() + header.scratch_bytes()).min(rest.len());
+        let arena_bytes =
+            (header.shape.state_bytes() + header.shape.scratch_bytes()).min(rest.len());
         let (arena, spare) = rest.split_at_mut(arena_bytes);
         let model = Model::open(image, bytemuck::cast_slice_mut(arena))?;
         Ok((model, spare))

@@ -39,13 +39,13 @@ fn refuse(error: &Failure) {
 
 #[inline(never)]
 fn conclude(model: &Model<'_>, request: &Request) {
-    let header = model.image.header();
+    let shape = model.image.shape();
     let scratch_bytes = if request.in_blocks {
-        header.scratch_bytes_in_blocks()
+        shape.scratch_bytes_in_blocks()
     } else {
-        header.scratch_bytes()
+        shape.scratch_bytes()
     };
-    say!("{}", Line::StateBytes(header.state_bytes() as u32));
+    say!("{}", Line::StateBytes(shape.state_bytes() as u32));
     say!("{}", Line::ScratchBytes(scratch_bytes as u32));
     say!("{}", Line::StackBytes(stack_bytes()));
     say!("{}", Line::End);
@@ -97,7 +97,7 @@ fn generate<const K: usize>(
     while text.end().is_none() {
         let is_first = text.tokens() == 0;
         let mut class = Answer::new();
-        let has_labels = steps.image().header().n_class > 0;
+        let has_labels = steps.image().shape().n_class > 0;
         let chosen = match has_labels {
             true => steps.choose(text.token(), &mut class)?,
             false => steps.choose(text.token(), &mut sampler)?,

@@ -113,7 +113,7 @@ impl<'m, 'b> Steps<'m, 'b> {
         request: &Request,
     ) -> Result<Self, Failure> {
         let scratch_len = match request.in_blocks {
-            true => model.image.header().scratch_len_in_blocks(),
+            true => model.image.shape().scratch_len_in_blocks(),
             false => model.scratch.len(),
         };
         let sectors = spare.len() / RamFlash::ERASE_SIZE;

@@ -21,7 +21,7 @@ pub struct Core {
     /// Whether the target has hardware for floats.
     pub has_fpu: bool,
     /// The arrangement of weights that its kernels read, by the name that
-    /// `kinglet::image::Layout` has for it.
+    /// `kinglet::shape::Layout` has for it.
     pub layout: &'static str,
 }
 
@@ -114,7 +114,7 @@ impl Core {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kinglet::image::Layout;
+    use kinglet::shape::Layout;
 
     #[test]
     fn cores_are_found_by_their_whole_name() {

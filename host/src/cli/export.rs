@@ -10,7 +10,7 @@ use crate::export::{
 };
 use crate::plan;
 use anyhow::Result;
-use kinglet::image::Layout;
+use kinglet::shape::Layout;
 use kinglet_targets::{Board, Boards};
 use serde::Serialize;
 use std::fs::File;
@@ -136,7 +136,7 @@ pub fn run(args: &Args) -> Result<()> {
     let file = open_image(&args.image)?;
     let bytes = file.image().bytes();
     if let (Some(board), Some(address)) = (board, address) {
-        check_layout(&args.image, file.image().header().layout, board)?;
+        check_layout(&args.image, file.image().shape().layout, board)?;
         check_place(&args.image, bytes.len(), address, board)?;
     }
     let firmware = args.firmware.as_deref().zip(board);

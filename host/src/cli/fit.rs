@@ -2,9 +2,8 @@
 
 use super::table::thousands;
 use super::BadUse;
-use crate::plan::{advice, Advice, Fit};
+use crate::plan::{advice, Advice, Fit, Planned};
 use anyhow::{bail, Result};
-use kinglet::Header;
 use kinglet_targets::{Board, Boards};
 use std::path::Path;
 
@@ -16,8 +15,8 @@ pub fn named<'b>(boards: &'b Boards, name: &str) -> Result<&'b Board, BadUse> {
 }
 
 /// Refuses an image that the board has no room for.
-pub fn check_fits(header: &Header, board: &Board, path: &Path) -> Result<()> {
-    let fit = Fit::new(header, board);
+pub fn check_fits(image: &Planned, board: &Board, path: &Path) -> Result<()> {
+    let fit = Fit::new(image, board);
     let missing = |what, free: i64| format!("{} bytes of {what}", thousands(free.unsigned_abs()));
     let missing = match (fit.flash_free < 0, fit.ram_free < 0) {
         (false, false) => return Ok(()),
@@ -32,13 +31,13 @@ pub fn check_fits(header: &Header, board: &Board, path: &Path) -> Result<()> {
         "{}: not written, because {} lacks {missing} for it; {}",
         path.display(),
         board.name,
-        advice_sentence(header, board)
+        advice_sentence(image, board)
     )
 }
 
 /// What would fit in the place of a model that does not.
-pub fn advice_sentence(header: &Header, board: &Board) -> String {
-    let Some(Advice { options, channels }) = advice(header, board) else {
+pub fn advice_sentence(image: &Planned, board: &Board) -> String {
+    let Some(Advice { options, channels }) = advice(image, board) else {
         return "no model with this vocabulary and as many layers would".to_owned();
     };
     let options = options.join(" ");
@@ -48,7 +47,7 @@ pub fn advice_sentence(header: &Header, board: &Board) -> String {
             let with = if options.is_empty() { "" } else { " with " };
             format!(
                 "{channels} channels{with}{options} would, instead of {}",
-                header.n_embd
+                image.shape.n_embd
             )
         }
     }

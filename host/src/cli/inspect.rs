@@ -7,9 +7,8 @@ use super::table::{thousands, Table};
 use crate::engine::{is_image, open_image};
 use anyhow::Result;
 use checkpoint::CheckpointReport;
-use kinglet::image::{
-    Header, Kind, Layout, NamedState, Part, StateFormat, TokenizerKind, AFTER_LAYERS, BEFORE_LAYERS,
-};
+use kinglet::image::{Header, NamedState, TokenizerKind};
+use kinglet::shape::{Kind, Layout, Part, Shape, StateFormat, AFTER_LAYERS, BEFORE_LAYERS};
 use kinglet::tokenizer::Trie;
 use kinglet::Image;
 use kinglet_targets::CORES;
@@ -94,17 +93,17 @@ struct HeadsReport {
 }
 
 impl HeadsReport {
-    fn new(header: &Header) -> Option<Self> {
-        header.version.has_heads().then(|| Self {
-            heads: header.n_head,
-            head_size: header.head_size(),
-            ranks: header.ranks,
-            key_bits: header.entry_bits.count(),
-            state: match header.state {
+    fn new(shape: &Shape) -> Option<Self> {
+        shape.version.has_heads().then(|| Self {
+            heads: shape.n_head,
+            head_size: shape.head_size(),
+            ranks: shape.ranks,
+            key_bits: shape.key_bits.count(),
+            state: match shape.state {
                 StateFormat::F32 => "f32",
                 StateFormat::F16 => "f16",
             },
-            gn_eps: header.gn_eps,
+            gn_eps: shape.gn_eps,
         })
     }
 }
@@ -134,24 +133,24 @@ struct PartBytes {
 
 impl ImageReport {
     fn new(image: &Image<'_>) -> Self {
-        let header = image.header();
+        let (header, shape) = (image.header(), image.shape());
         let metadata = image.metadata();
         let text = |field: Option<&str>| field.unwrap_or_default().to_owned();
         Self {
             kind: "image",
-            version: header.version.to_string(),
+            version: shape.version.to_string(),
             format_version: kinglet::image::FORMAT_VERSION,
             name: text(metadata.map(|m| m.name)),
             producer: text(metadata.map(|m| m.producer)),
             source: text(metadata.map(|m| m.source)),
-            layers: header.n_layer,
-            channels: header.n_embd,
-            ffn: header.n_ffn,
-            vocab: header.n_vocab,
-            heads: HeadsReport::new(header),
-            weight_bits: header.weight_bits.count(),
-            head_bits: header.head_bits.count(),
-            layout: layout(header.layout),
+            layers: shape.n_layer,
+            channels: shape.n_embd,
+            ffn: shape.n_ffn,
+            vocab: shape.n_vocab,
+            heads: HeadsReport::new(shape),
+            weight_bits: shape.weight_bits.count(),
+            head_bits: shape.head_bits.count(),
+            layout: layout(shape.layout),
             tokenizer: match header.tokenizer {
                 TokenizerKind::None => "none",
                 TokenizerKind::Bytes => "bytes",
@@ -159,16 +158,16 @@ impl ImageReport {
             },
             tokenizer_entries: match header.tokenizer {
                 TokenizerKind::None => 0,
-                TokenizerKind::Bytes => header.n_vocab.min(256),
+                TokenizerKind::Bytes => shape.n_vocab.min(256),
                 TokenizerKind::Trie => image.trie().map_or(0, Trie::tokens),
             },
             tokenizer_bytes: header.vocabulary.bytes,
             states: image.states().map(StateReport::new).collect(),
             image_bytes: header.image_bytes,
             parts: parts(header),
-            state_bytes: header.state_bytes(),
-            scratch_bytes: header.scratch_bytes(),
-            scratch_bytes_in_blocks: header.scratch_bytes_in_blocks(),
+            state_bytes: shape.state_bytes(),
+            scratch_bytes: shape.scratch_bytes(),
+            scratch_bytes_in_blocks: shape.scratch_bytes_in_blocks(),
             crc32: format!("{:08x}", header.crc32),
             checksum_ok: image.verify_checksum().is_ok(),
         }
@@ -280,7 +279,7 @@ fn parts(header: &Header) -> Vec<PartBytes> {
         bytes: kinglet::image::HEADER_BYTES as u64,
     }];
     let mut add = |part: &Part, count: u64| {
-        let (weights, scales) = part.kind.bytes(header);
+        let (weights, scales) = part.kind.bytes(&header.shape);
         let name = match part.kind {
             Kind::Half(_) | Kind::Single(_) => "vectors",
             _ => part.name,
@@ -298,8 +297,8 @@ fn parts(header: &Header) -> Vec<PartBytes> {
         }
     };
     BEFORE_LAYERS.iter().for_each(|part| add(part, 1));
-    for index in 0..header.n_layer {
-        let parts = header.layer_parts(index).iter().copied().flatten();
+    for index in 0..header.shape.n_layer {
+        let parts = header.shape.layer_parts(index).iter().copied().flatten();
         parts.for_each(|part| add(part, 1));
     }
     AFTER_LAYERS.iter().for_each(|part| add(part, 1));

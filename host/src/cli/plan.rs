@@ -4,9 +4,8 @@ use super::fit::{advice_sentence, named};
 use super::output::print_json;
 use super::table::{thousands, Table};
 use crate::engine::open_image;
-use crate::plan::{packed_for, Costs, Fit};
+use crate::plan::{packed_for, Costs, Fit, Planned};
 use anyhow::{Context, Result};
-use kinglet::Header;
 use kinglet_targets::{Board, Boards};
 use serde::Serialize;
 use std::io::Write;
@@ -92,14 +91,14 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let file = open_image(&args.image)?;
     let image = file.image();
-    let header = image.header();
+    let planned = Planned::from(image.header());
     let costs = Costs::measured().context("the program's table of costs cannot be read")?;
     let report = Report {
         image: args.image.clone(),
-        version: header.version.to_string(),
+        version: planned.shape.version.to_string(),
         boards: wanted
             .into_iter()
-            .map(|board| BoardReport::new(header, board, &costs))
+            .map(|board| BoardReport::new(&planned, board, &costs))
             .collect(),
     };
     if args.json {
@@ -109,9 +108,9 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 impl BoardReport {
-    fn new(header: &Header, board: &Board, costs: &Costs) -> Self {
-        let fit = Fit::new(header, board);
-        let instructions = costs.token(board.core, &packed_for(header, board.core));
+    fn new(image: &Planned, board: &Board, costs: &Costs) -> Self {
+        let fit = Fit::new(image, board);
+        let instructions = costs.token(board.core, &packed_for(&image.shape, board.core));
         let cycles = |count: u64| count as f64 * board.cycles_per_instruction;
         Self {
             name: board.name.clone(),
@@ -139,7 +138,7 @@ impl BoardReport {
             cycles_per_instruction: board.cycles_per_instruction,
             assumption: board.assumption.clone(),
             tokens_per_second: instructions.map(|count| board.clock_hz as f64 / cycles(count)),
-            advice: (!fit.fits()).then(|| advice_sentence(header, board)),
+            advice: (!fit.fits()).then(|| advice_sentence(image, board)),
         }
     }
 

@@ -14,7 +14,8 @@ use crate::tensors::split_name;
 use crate::tokenizer::{TokenizerFile, Vocabulary};
 use anyhow::Result;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use kinglet::image::{Bits, Header, Kind, Layout, Metadata, StateFormat, HEADER_BYTES};
+use kinglet::image::{Header, Metadata, HEADER_BYTES};
+use kinglet::shape::{Bits, Kind, Layout, StateFormat};
 use kinglet_targets::{Board, Boards, Core, CORES, DEFAULT_MACHINE};
 use serde::Serialize;
 use std::fs::File;
@@ -187,7 +188,7 @@ pub fn run(args: &Args) -> Result<()> {
             error => anyhow::Error::from(error),
         })?;
         match &board {
-            Some(board) => check_fits(&header(file.get_mut())?, board, &args.output),
+            Some(board) => check_fits(&(&header(file.get_mut())?).into(), board, &args.output),
             None => Ok(()),
         }
     })?;
@@ -347,8 +348,8 @@ fn kind_of(part: &PartReport, options: &Options) -> (String, &'static str) {
     match part.kind {
         Kind::Half(_) => ("vectors".to_owned(), "f16"),
         Kind::Single(_) => ("decays and bonuses".to_owned(), "f32"),
-        Kind::Steer(..) => ("low-rank matrices".to_owned(), name(Bits::Int8)),
-        Kind::Entry(..) => (plain.to_owned(), name(options.formats.keys)),
+        Kind::LowRank(..) => ("low-rank matrices".to_owned(), name(Bits::Int8)),
+        Kind::Keys(..) => (plain.to_owned(), name(options.formats.keys)),
         Kind::Matrix(..) => (plain.to_owned(), name(options.formats.weights)),
         Kind::Head(..) | Kind::Table(..) => (plain.to_owned(), name(options.formats.head)),
     }

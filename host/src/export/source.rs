@@ -1,7 +1,7 @@
 //! Source files that hold an image as an array, aligned as
 //! `kinglet::Image::new` wants it.
 
-use kinglet::image::ALIGN;
+use kinglet::shape::ALIGN;
 use std::io::{self, Write};
 
 /// Bytes of a line of source.

@@ -1,6 +1,6 @@
 //! RWKV versions.
 
-use kinglet::image;
+use kinglet::shape;
 use std::fmt;
 
 /// An RWKV version, as checkpoints have it.
@@ -28,13 +28,13 @@ impl Version {
     pub const ALL: [Self; 6] = [Self::V4, Self::V5, Self::V51, Self::V52, Self::V6, Self::V7];
 
     /// The recurrence that an image of it needs: that of 5.2 serves 5.1.
-    pub fn recurrence(self) -> image::Version {
+    pub fn recurrence(self) -> shape::Version {
         match self {
-            Self::V4 => image::Version::V4,
-            Self::V5 => image::Version::V5,
-            Self::V51 | Self::V52 => image::Version::V52,
-            Self::V6 => image::Version::V6,
-            Self::V7 => image::Version::V7,
+            Self::V4 => shape::Version::V4,
+            Self::V5 => shape::Version::V5,
+            Self::V51 | Self::V52 => shape::Version::V52,
+            Self::V6 => shape::Version::V6,
+            Self::V7 => shape::Version::V7,
         }
     }
 }

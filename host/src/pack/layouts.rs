@@ -2,7 +2,7 @@
 //! `docs/format.md` is normative; `kinglet::arch::Portable` is the reader.
 
 use crate::quantize::Quantized;
-use kinglet::image::{Bits, Layout, BLOCK_ROWS, GROUP_COLS};
+use kinglet::shape::{Bits, Layout, BLOCK_ROWS, GROUP_COLS};
 
 /// The weights of `q` in `layout`, without row scales and padding.
 pub(super) fn pack(q: &Quantized, layout: Layout) -> Vec<u8> {
@@ -116,7 +116,8 @@ mod tests {
     use crate::quantize::quantize;
     use half::bf16;
     use kinglet::arch::{Port, Portable};
-    use kinglet::image::{matrix_weight_bytes, Matrix};
+    use kinglet::image::Matrix;
+    use kinglet::shape::matrix_weight_bytes;
     use proptest::prelude::*;
 
     /// Row-major sums in i64: the reference of every layout and kernel.
@@ -184,7 +185,7 @@ mod tests {
 
     #[test]
     fn the_largest_sums_do_not_overflow() {
-        let cols = kinglet::image::MAX_COLS;
+        let cols = kinglet::shape::MAX_COLS;
         let x = vec![-127i8; cols];
         for (bits, weight) in [(Bits::Int8, -128i8), (Bits::Int4, -8)] {
             let mut q = quantize(&vec![1.0; 5 * cols], 5, cols, bits);

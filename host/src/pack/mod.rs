@@ -2,8 +2,8 @@
 //! `kinglet::Image` reads it.
 
 mod decays;
-mod header;
 mod layouts;
+mod shape;
 mod sink;
 mod source;
 
@@ -12,8 +12,12 @@ use crate::quantize::{quantize, Deviation, Quantized};
 use crate::tokenizer::Vocabulary;
 pub use decays::slow_decays;
 use half::f16;
-pub(crate) use header::{header, stored_parts};
-use kinglet::image::{Bits, Header, Kind, Layout, Metadata, Part, Span, StateFormat, BLOCK_ROWS};
+pub(crate) use shape::{shape, stored_parts};
+
+use kinglet::image::{Header, Metadata, Span};
+use kinglet::shape::{Bits, Kind, Layout, Part, StateFormat, BLOCK_ROWS};
+use kinglet::Shape;
+use shape::tokenizer_kind;
 use sink::Sink;
 use source::Source;
 use std::io::{self, Cursor, Read, Seek, Write};
@@ -161,30 +165,42 @@ pub fn pack_to(
     metadata: &Metadata<'_>,
     mut progress: impl FnMut(usize, usize),
 ) -> Result<Vec<PartReport>, PackError> {
-    let mut header = header(model.version(), &model.dimensions(), options)?;
+    let dimensions = model.dimensions();
+    let shape = shape(model.version(), &dimensions, options)?;
+    let tokenizer = tokenizer_kind(&dimensions, options)?;
     let mut writer = Writer {
-        header,
+        shape,
         source: Source::new(model),
         out: Sink::new(out)?,
         parts: Vec::new(),
     };
-    let parts = stored_parts(&header);
+    let parts = stored_parts(&shape);
     for (layer, part) in &parts {
         writer.write(*layer, part)?;
         progress(writer.parts.len(), parts.len());
     }
     let Writer { mut out, parts, .. } = writer;
+    let mut vocabulary_at = Span::EMPTY;
     if let Some(vocabulary) = options.vocabulary {
         let words = vocabulary.to_trie();
         let section: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-        header.vocabulary = span(&out, section.len())?;
+        vocabulary_at = span(&out, section.len())?;
         out.write(&section)?;
     }
     let block = postcard::to_stdvec(metadata).expect("strings always serialize");
-    header.metadata = span(&out, block.len())?;
+    let metadata = span(&out, block.len())?;
     out.write(&block)?;
-    header.image_bytes = out.bytes as u32;
-    out.finish(header)?;
+    let image_bytes = out.bytes as u32;
+    out.finish(Header {
+        image_bytes,
+        // Computed there.
+        crc32: 0,
+        shape,
+        tokenizer,
+        metadata,
+        vocabulary: vocabulary_at,
+        states: Span::EMPTY,
+    })?;
     Ok(parts)
 }
 
@@ -201,7 +217,7 @@ fn span<W>(out: &Sink<'_, W>, bytes: usize) -> Result<Span, PackError> {
 }
 
 struct Writer<'m, 'w, W> {
-    header: Header,
+    shape: Shape,
     source: Source<'m>,
     out: Sink<'w, W>,
     parts: Vec<PartReport>,
@@ -217,19 +233,19 @@ impl<W: Read + Write + Seek> Writer<'_, '_, W> {
             Kind::Half(_) => self.write_halves(layer, part)?,
             Kind::Single(_) => self.write_singles(layer, part)?,
             Kind::Matrix(rows, cols)
-            | Kind::Entry(rows, cols)
-            | Kind::Steer(rows, cols)
+            | Kind::Keys(rows, cols)
+            | Kind::LowRank(rows, cols)
             | Kind::Head(rows, cols)
             | Kind::Table(rows, cols) => {
-                let shape = [rows, cols].map(|dim| self.header.dim(dim));
+                let shape = [rows, cols].map(|dim| self.shape.dim(dim));
                 self.write_rows(layer, part, shape)?
             }
         };
         let name = self.source.name(layer, part);
-        let (weights, scales) = part.kind.bytes(&self.header);
+        let (weights, scales) = part.kind.bytes(&self.shape);
         let bytes = self.out.bytes - start;
         debug_assert_eq!(bytes, weights + scales, "{name}");
-        let elements = part.kind.elements(&self.header);
+        let elements = part.kind.elements(&self.shape);
         self.parts.push(PartReport {
             name,
             kind: part.kind,
@@ -276,7 +292,7 @@ impl<W: Read + Write + Seek> Writer<'_, '_, W> {
         part: &Part,
         [rows, cols]: [usize; 2],
     ) -> Result<f64, PackError> {
-        let bits = part.kind.bits(&self.header);
+        let bits = part.kind.bits(&self.shape);
         let is_table = matches!(part.kind, Kind::Table(..));
         let arrange: Arrange = if is_table { table } else { layouts::pack };
         let chunk_rows = (CHUNK_VALUES / cols).next_multiple_of(BLOCK_ROWS);
@@ -287,7 +303,7 @@ impl<W: Read + Write + Seek> Writer<'_, '_, W> {
             let values = self.source.rows(layer, part, chunk.clone())?;
             let q = quantize(&values, chunk.len(), cols, bits);
             q.deviation(&values, &mut deviation);
-            self.out.write(&arrange(&q, self.header.layout))?;
+            self.out.write(&arrange(&q, self.shape.layout))?;
             scales.extend(q.scales.iter().flat_map(|s| s.to_le_bytes()));
         }
         self.out.pad()?;
@@ -309,7 +325,7 @@ fn table(q: &Quantized, _: Layout) -> Vec<u8> {
 
 /// Row by row: the group scales, then the nibbles in two's complement.
 fn int4_table(q: &Quantized) -> Vec<u8> {
-    use kinglet::image::GROUP_COLS;
+    use kinglet::shape::GROUP_COLS;
     let groups = q.cols.div_ceil(GROUP_COLS);
     let rows = q
         .weights

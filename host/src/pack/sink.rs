@@ -2,7 +2,8 @@
 
 use super::PackError;
 use crc::{Crc, CRC_32_ISO_HDLC};
-use kinglet::image::{Header, ALIGN, CRC_OFFSET, HEADER_BYTES};
+use kinglet::image::{Header, CRC_OFFSET, HEADER_BYTES};
+use kinglet::shape::ALIGN;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
 static CRC32: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);

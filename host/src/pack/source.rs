@@ -3,7 +3,7 @@
 use crate::model::{Model, ModelError};
 use crate::reference::fold_ln0;
 use crate::tensors::{table, turn, Stored, Tensor};
-use kinglet::image::Part;
+use kinglet::shape::Part;
 use std::ops::Range;
 
 /// Yields the values of parts as the table of the model's version says: `ln0`

@@ -7,8 +7,8 @@
 //! `cargo xtask bench --coefficients`, which prints `cores.toml`.
 
 use super::layout;
-use kinglet::image::{
-    round_up, Bits, Header, Kind, Part, StateFormat, Version, AFTER_LAYERS, BLOCK_ROWS, GROUP_COLS,
+use kinglet::shape::{
+    round_up, Bits, Kind, Part, Shape, StateFormat, Version, AFTER_LAYERS, BLOCK_ROWS, GROUP_COLS,
 };
 use kinglet_targets::Core;
 use serde::{Deserialize, Serialize};
@@ -73,40 +73,40 @@ pub const TERMS: [&str; 9] = [
 ];
 
 /// How often a token needs each kind of work.
-pub fn terms(header: &Header) -> [f64; TERMS.len()] {
-    let layers = f64::from(header.n_layer);
-    let channels = f64::from(header.n_embd);
-    let ranks: u32 = header.ranks.iter().map(|&rank| u32::from(rank)).sum();
-    let state = layers * channels * header.head_size() as f64;
-    let (f32, f16) = match header.state {
+pub fn terms(shape: &Shape) -> [f64; TERMS.len()] {
+    let layers = f64::from(shape.n_layer);
+    let channels = f64::from(shape.n_embd);
+    let ranks: u32 = shape.ranks.iter().map(|&rank| u32::from(rank)).sum();
+    let state = layers * channels * shape.head_size() as f64;
+    let (f32, f16) = match shape.state {
         StateFormat::F32 => (state, 0.0),
         StateFormat::F16 => (0.0, state),
     };
     [
         layers,
         layers * channels,
-        layers * f64::from(header.n_ffn),
+        layers * f64::from(shape.n_ffn),
         layers * f64::from(ranks),
         f32,
         f16,
         channels,
-        f64::from(header.outputs()),
+        f64::from(shape.outputs()),
         1.0,
     ]
 }
 
 /// The products of a token, the head's last.
-pub fn products(header: &Header) -> impl Iterator<Item = Product> + '_ {
-    let layers = (0..header.n_layer).flat_map(|index| header.layer_parts(index).iter().copied());
+pub fn products(shape: &Shape) -> impl Iterator<Item = Product> + '_ {
+    let layers = (0..shape.n_layer).flat_map(|index| shape.layer_parts(index).iter().copied());
     let parts = layers.flatten().chain(AFTER_LAYERS);
     parts.filter_map(|part: &Part| match part.kind {
         Kind::Matrix(rows, cols)
-        | Kind::Entry(rows, cols)
-        | Kind::Steer(rows, cols)
+        | Kind::Keys(rows, cols)
+        | Kind::LowRank(rows, cols)
         | Kind::Head(rows, cols) => Some(Product {
-            bits: part.kind.bits(header),
-            rows: header.dim(rows),
-            cols: header.dim(cols),
+            bits: part.kind.bits(shape),
+            rows: shape.dim(rows),
+            cols: shape.dim(cols),
         }),
         Kind::Half(_) | Kind::Single(_) | Kind::Table(..) => None,
     })
@@ -127,12 +127,12 @@ pub struct CoreCosts {
 
 impl CoreCosts {
     /// Instructions of all products of a token.
-    pub fn of_products(&self, core: &Core, header: &Header) -> f64 {
+    pub fn of_products(&self, core: &Core, shape: &Shape) -> f64 {
         let cost = |product: Product| match product.bits {
             Bits::Int8 => self.int8.of(core, product),
             Bits::Int4 => self.int4.of(core, product),
         };
-        products(header).map(cost).sum()
+        products(shape).map(cost).sum()
     }
 }
 
@@ -160,13 +160,13 @@ impl Costs {
 
     /// Instructions of a generated token, the likeliest, its choice included;
     /// nothing where the core or the version was not measured.
-    pub fn token(&self, core: &Core, header: &Header) -> Option<u64> {
+    pub fn token(&self, core: &Core, shape: &Shape) -> Option<u64> {
         let costs = self.0.get(core.first_of_code().name)?;
-        let rest = costs.rest.get(version_key(header.version))?;
+        let rest = costs.rest.get(version_key(shape.version))?;
         let cost = |name: &str| rest.get(name).copied().unwrap_or(0.0);
-        let terms = terms(header).into_iter().zip(TERMS);
+        let terms = terms(shape).into_iter().zip(TERMS);
         let rest: f64 = terms.map(|(count, name)| count * cost(name)).sum();
-        Some((costs.of_products(core, header) + rest).round() as u64)
+        Some((costs.of_products(core, shape) + rest).round() as u64)
     }
 }
 

@@ -1,10 +1,30 @@
 //! What a model needs of a board's memory, whether it fits, and what would.
 
-use kinglet::image::{Bits, Header, Layout, StateFormat, HEADER_BYTES};
+use kinglet::image::{Header, HEADER_BYTES};
+use kinglet::shape::{Bits, Layout, Shape, StateFormat};
 use kinglet_targets::{Board, Core};
 
 /// Channels are tried in these steps where the version has no heads.
 const CHANNEL_STEP: u32 = 8;
+
+/// An image, as far as its size goes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Planned {
+    /// The model.
+    pub shape: Shape,
+    /// Bytes of vocabulary, named states and metadata.
+    pub besides_bytes: u64,
+}
+
+impl From<&Header> for Planned {
+    fn from(header: &Header) -> Self {
+        let besides = [header.vocabulary, header.states, header.metadata];
+        Self {
+            shape: header.shape,
+            besides_bytes: besides.iter().map(|span| u64::from(span.bytes)).sum(),
+        }
+    }
+}
 
 /// What a model takes on a core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,16 +40,14 @@ pub struct Needs {
 }
 
 impl Needs {
-    /// The needs of the model with this header, packed for `core`.
-    pub fn new(header: &Header, core: &Core) -> Self {
-        let header = packed_for(header, core);
-        let sections = [header.vocabulary, header.metadata, header.states];
-        let sections: u64 = sections.iter().map(|span| u64::from(span.bytes)).sum();
+    /// The needs of an image, packed for `core`.
+    pub fn new(image: &Planned, core: &Core) -> Self {
+        let shape = packed_for(&image.shape, core);
         Self {
-            image_bytes: HEADER_BYTES as u64 + header.weights_bytes() + sections,
-            state_bytes: header.state_bytes() as u64,
-            scratch_bytes: header.scratch_bytes() as u64,
-            scratch_bytes_in_blocks: header.scratch_bytes_in_blocks() as u64,
+            image_bytes: HEADER_BYTES as u64 + shape.weights_bytes() + image.besides_bytes,
+            state_bytes: shape.state_bytes() as u64,
+            scratch_bytes: shape.scratch_bytes() as u64,
+            scratch_bytes_in_blocks: shape.scratch_bytes_in_blocks() as u64,
         }
     }
 }
@@ -39,11 +57,11 @@ pub fn layout(core: &Core) -> Layout {
     Layout::named(core.layout).expect("the table of cores has layouts of the engine")
 }
 
-/// The header of the same model for another core.
-pub fn packed_for(header: &Header, core: &Core) -> Header {
-    Header {
+/// The same model for another core.
+pub fn packed_for(shape: &Shape, core: &Core) -> Shape {
+    Shape {
         layout: layout(core),
-        ..*header
+        ..*shape
     }
 }
 
@@ -62,9 +80,9 @@ pub struct Fit {
 }
 
 impl Fit {
-    /// Whether and how the model fits the board.
-    pub fn new(header: &Header, board: &Board) -> Self {
-        let needs = Needs::new(header, board.core);
+    /// Whether and how the image fits the board.
+    pub fn new(image: &Planned, board: &Board) -> Self {
+        let needs = Needs::new(image, board.core);
         let free = |have: u32, need: u64| i64::from(have).saturating_sub_unsigned(need);
         let ram_free = |scratch| free(board.arena_bytes(), needs.state_bytes + scratch);
         let (whole, blocks) = (
@@ -97,23 +115,23 @@ impl Fit {
 
 /// A way to make a model smaller, as an option of `kinglet quantize`, and its
 /// effect.
-type Change = (&'static str, fn(&mut Header));
+type Change = (&'static str, fn(&mut Shape));
 
 /// In order of lost quality, the least first.
 const CHANGES: [Change; 4] = [
-    ("--state f16", |header| {
-        if header.version.has_heads() {
-            header.state = StateFormat::F16;
+    ("--state f16", |shape| {
+        if shape.version.has_heads() {
+            shape.state = StateFormat::F16;
         }
     }),
-    ("--weights int4", |header| {
-        header.weight_bits = Bits::Int4;
-        if !header.version.has_heads() {
-            header.entry_bits = Bits::Int4;
+    ("--weights int4", |shape| {
+        shape.weight_bits = Bits::Int4;
+        if !shape.version.has_heads() {
+            shape.key_bits = Bits::Int4;
         }
     }),
-    ("--head int4", |header| header.head_bits = Bits::Int4),
-    ("--keys int4", |header| header.entry_bits = Bits::Int4),
+    ("--head int4", |shape| shape.head_bits = Bits::Int4),
+    ("--keys int4", |shape| shape.key_bits = Bits::Int4),
 ];
 
 /// What would fit in the place of a model that does not.
@@ -128,24 +146,24 @@ pub struct Advice {
 
 /// The fewest changes that make the model fit; nothing where it fits, or
 /// where no model with its vocabulary does.
-pub fn advice(header: &Header, board: &Board) -> Option<Advice> {
+pub fn advice(image: &Planned, board: &Board) -> Option<Advice> {
     let mut sets: Vec<u32> = (0..1 << CHANGES.len()).collect();
     sets.sort_by_key(|set| (set.count_ones(), *set));
-    let fits = |header: &Header| Fit::new(header, board).fits();
-    let found = sets.iter().find(|&&set| fits(&changed(header, set).0));
+    let fits = |image: &Planned| Fit::new(image, board).fits();
+    let found = sets.iter().find(|&&set| fits(&changed(image, set).0));
     if let Some(&set) = found {
-        let (_, options) = changed(header, set);
+        let (_, options) = changed(image, set);
         return (!options.is_empty()).then_some(Advice {
             options,
             channels: None,
         });
     }
-    let (smallest, options) = changed(header, u32::MAX);
-    let step = match smallest.head_size() {
+    let (smallest, options) = changed(image, u32::MAX);
+    let step = match smallest.shape.head_size() {
         0 => CHANNEL_STEP,
         size => size as u32,
     };
-    let mut channels = (1..=smallest.n_embd / step).rev().map(|n| n * step);
+    let mut channels = (1..=smallest.shape.n_embd / step).rev().map(|n| n * step);
     let channels = channels.find(|&channels| fits(&narrowed(&smallest, channels)))?;
     Some(Advice {
         options,
@@ -153,16 +171,16 @@ pub fn advice(header: &Header, board: &Board) -> Option<Advice> {
     })
 }
 
-/// The header after the changes in `set`, and those that made a difference.
-fn changed(header: &Header, set: u32) -> (Header, Vec<&'static str>) {
-    let mut now = *header;
+/// The image after the changes in `set`, and those that made a difference.
+fn changed(image: &Planned, set: u32) -> (Planned, Vec<&'static str>) {
+    let mut now = *image;
     let mut options = Vec::new();
     for (bit, (option, change)) in (0..).zip(CHANGES) {
         let before = now;
         if set >> bit & 1 == 1 {
-            change(&mut now);
+            change(&mut now.shape);
         }
-        let is_visible = option != "--keys int4" || now.version.has_heads();
+        let is_visible = option != "--keys int4" || now.shape.version.has_heads();
         if now != before && is_visible {
             options.push(option);
         }
@@ -171,46 +189,40 @@ fn changed(header: &Header, set: u32) -> (Header, Vec<&'static str>) {
 }
 
 /// The same model with fewer channels, hidden ones in proportion.
-fn narrowed(header: &Header, channels: u32) -> Header {
-    let hidden = u64::from(header.n_ffn) * u64::from(channels) / u64::from(header.n_embd);
-    Header {
+fn narrowed(image: &Planned, channels: u32) -> Planned {
+    let shape = &image.shape;
+    let hidden = u64::from(shape.n_ffn) * u64::from(channels) / u64::from(shape.n_embd);
+    let shape = Shape {
         n_embd: channels,
         n_ffn: (hidden as u32).max(1),
-        n_head: match header.head_size() {
+        n_head: match shape.head_size() {
             0 => 0,
             size => channels / size as u32,
         },
-        ..*header
-    }
+        ..*shape
+    };
+    Planned { shape, ..*image }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kinglet::image::{Span, TokenizerKind, Version};
+    use kinglet::shape::Version;
     use kinglet_targets::{Boards, DEFAULT_MACHINE};
 
-    const NOWHERE: Span = Span {
-        offset: 0,
-        bytes: 0,
-    };
-
-    fn header(version: Version, channels: u32, vocab: u32) -> Header {
+    fn planned(version: Version, channels: u32, vocab: u32) -> Planned {
         let heads = if version == Version::V4 {
             0
         } else {
             channels / 32
         };
-        Header {
-            image_bytes: 0,
-            crc32: 0,
+        let shape = Shape {
             version,
             layout: Layout::Rows4,
             weight_bits: Bits::Int8,
             head_bits: Bits::Int8,
-            entry_bits: Bits::Int8,
+            key_bits: Bits::Int8,
             state: StateFormat::F32,
-            tokenizer: TokenizerKind::Bytes,
             n_layer: 4,
             n_embd: channels,
             n_ffn: 4 * channels,
@@ -219,9 +231,10 @@ mod tests {
             n_head: heads,
             gn_eps: 0.0,
             ranks: [0; 4],
-            metadata: NOWHERE,
-            vocabulary: NOWHERE,
-            states: NOWHERE,
+        };
+        Planned {
+            shape,
+            besides_bytes: 0,
         }
     }
 
@@ -239,10 +252,10 @@ mod tests {
 
     #[test]
     fn a_byte_decides() {
-        let header = header(Version::V4, 128, 256);
-        let needs = Needs::new(&header, DEFAULT_MACHINE.core);
+        let image = planned(Version::V4, 128, 256);
+        let needs = Needs::new(&image, DEFAULT_MACHINE.core);
         let ram = needs.state_bytes + needs.scratch_bytes;
-        let fit = |flash: u64, ram: u64| Fit::new(&header, &board(flash as u32, ram as u32));
+        let fit = |flash: u64, ram: u64| Fit::new(&image, &board(flash as u32, ram as u32));
         let exact = fit(needs.image_bytes, ram);
         assert!(exact.fits() && exact.flash_free == 0 && exact.ram_free == 0);
         assert_eq!(fit(needs.image_bytes - 1, ram).flash_free, -1);
@@ -252,18 +265,18 @@ mod tests {
 
     #[test]
     fn blocks_are_used_where_all_logits_have_no_room() {
-        let header = header(Version::V4, 64, 8192);
-        let needs = Needs::new(&header, DEFAULT_MACHINE.core);
+        let image = planned(Version::V4, 64, 8192);
+        let needs = Needs::new(&image, DEFAULT_MACHINE.core);
         let ram = needs.state_bytes + needs.scratch_bytes_in_blocks;
-        let fit = Fit::new(&header, &board(1 << 24, ram as u32));
+        let fit = Fit::new(&image, &board(1 << 24, ram as u32));
         assert!(fit.fits() && fit.in_blocks && fit.ram_free == 0);
         assert_eq!(fit.scratch_bytes(), needs.scratch_bytes_in_blocks);
     }
 
     #[test]
     fn advice_makes_it_fit() {
-        let wide = header(Version::V4, 128, 256);
-        let image = |header: &Header| Needs::new(header, DEFAULT_MACHINE.core).image_bytes as u32;
+        let wide = planned(Version::V4, 128, 256);
+        let image = |image: &Planned| Needs::new(image, DEFAULT_MACHINE.core).image_bytes as u32;
         assert_eq!(advice(&wide, &board(1 << 20, 1 << 20)), None);
         let (int4, options) = changed(&wide, 2);
         let found = advice(&wide, &board(image(&int4), 1 << 20)).unwrap();
@@ -281,10 +294,10 @@ mod tests {
 
     #[test]
     fn a_matrix_state_is_halved_first() {
-        let header = header(Version::V5, 128, 256);
-        let needs = Needs::new(&header, DEFAULT_MACHINE.core);
+        let image = planned(Version::V5, 128, 256);
+        let needs = Needs::new(&image, DEFAULT_MACHINE.core);
         let ram = needs.state_bytes / 2 + needs.scratch_bytes + 4096;
-        let found = advice(&header, &board(1 << 21, ram as u32)).unwrap();
+        let found = advice(&image, &board(1 << 21, ram as u32)).unwrap();
         assert_eq!((found.options, found.channels), (vec!["--state f16"], None));
     }
 }

@@ -6,4 +6,4 @@ pub mod cost;
 mod memory;
 
 pub use cost::Costs;
-pub use memory::{advice, layout, packed_for, Advice, Fit, Needs};
+pub use memory::{advice, layout, packed_for, Advice, Fit, Needs, Planned};

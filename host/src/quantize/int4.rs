@@ -5,7 +5,7 @@
 use super::{inverse, round};
 use crate::simd::sum;
 use half::bf16;
-use kinglet::image::GROUP_COLS;
+use kinglet::shape::GROUP_COLS;
 
 const MIN: f32 = -8.0;
 const MAX: f32 = 7.0;

@@ -8,7 +8,7 @@ mod int8;
 
 use crate::simd::wide;
 use half::bf16;
-use kinglet::image::{Bits, GROUP_COLS};
+use kinglet::shape::{Bits, GROUP_COLS};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 

@@ -1,15 +1,15 @@
 use super::*;
 use crate::pack::{self, Formats, Options};
-use kinglet::image::{Bits, Kind, Part, AFTER_LAYERS, BEFORE_LAYERS};
+use kinglet::shape::{Bits, Kind, Part, Shape, AFTER_LAYERS, BEFORE_LAYERS};
 use std::collections::BTreeSet;
 
-fn header(version: Version, dimensions: &Dimensions) -> kinglet::image::Header {
+fn packed(version: Version, dimensions: &Dimensions) -> Shape {
     let formats = Formats {
         weights: Bits::Int8,
         head: Bits::Int8,
         keys: Bits::Int8,
     };
-    pack::header(version, dimensions, &Options::of(formats)).unwrap()
+    pack::shape(version, dimensions, &Options::of(formats)).unwrap()
 }
 
 /// Sizes that are all different.
@@ -35,7 +35,7 @@ fn dimensions(version: Version) -> Dimensions {
 fn parts_are_those_of_the_tensors() {
     for version in Version::ALL {
         let (sizes, table) = (dimensions(version), table(version));
-        let header = header(version, &sizes);
+        let packed = packed(version, &sizes);
         let mut stored = BTreeSet::new();
         let mut check = |layer: Option<usize>, part: &Part| {
             let (tensor, slice) = table.of_part(layer.is_some(), part.name);
@@ -54,15 +54,15 @@ fn parts_are_those_of_the_tensors() {
                     );
                     let len = shape.iter().product::<usize>();
                     let len = if repeated { sizes.embd } else { len };
-                    assert_eq!(len as u64, part.kind.elements(&header), "{}", part.name);
+                    assert_eq!(len as u64, part.kind.elements(&packed), "{}", part.name);
                     assert!(!tensor.is_matrix(), "{version}: {}", part.name);
                 }
                 Kind::Matrix(r, c)
-                | Kind::Entry(r, c)
-                | Kind::Steer(r, c)
+                | Kind::Keys(r, c)
+                | Kind::LowRank(r, c)
                 | Kind::Head(r, c)
                 | Kind::Table(r, c) => {
-                    assert_eq!(shape, [r, c].map(|dim| header.dim(dim)), "{}", part.name);
+                    assert_eq!(shape, [r, c].map(|dim| packed.dim(dim)), "{}", part.name);
                     assert!(tensor.is_matrix(), "{version}: {}", part.name);
                 }
             }
@@ -71,7 +71,7 @@ fn parts_are_those_of_the_tensors() {
         let outside = BEFORE_LAYERS.iter().chain(AFTER_LAYERS);
         outside.for_each(|part| check(None, part));
         for layer in 0..2 {
-            let parts = header.layer_parts(layer as u32).iter().copied().flatten();
+            let parts = packed.layer_parts(layer as u32).iter().copied().flatten();
             parts.for_each(|part| check(Some(layer), part));
         }
         for placed in table.tensors(2) {

@@ -45,7 +45,7 @@ impl Json {
         let mut texts = Vec::new();
         for (token, id) in tokenizer.get_vocab(true) {
             let at = id as usize;
-            if at >= kinglet::image::MAX_VOCAB {
+            if at >= kinglet::shape::MAX_VOCAB {
                 return Err(JsonError::Id(id));
             }
             if texts.len() <= at {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 
 /// Words of a section: 16 bytes.
-const ALIGN_WORDS: usize = kinglet::image::ALIGN / 4;
+const ALIGN_WORDS: usize = kinglet::shape::ALIGN / 4;
 
 struct Node {
     label: u8,

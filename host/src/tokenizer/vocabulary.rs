@@ -3,7 +3,7 @@
 
 use super::literal::{self, LiteralError};
 use super::trie;
-use kinglet::image::MAX_VOCAB;
+use kinglet::shape::MAX_VOCAB;
 use kinglet::tokenizer::MAX_TOKEN_BYTES;
 use std::collections::HashMap;
 

@@ -4,9 +4,9 @@ use super::arch::{Arch, Network};
 use super::prepare::network;
 use super::settings::{Kind, Settings};
 use crate::pack::Formats;
-use crate::plan::{Fit, Needs};
+use crate::plan::{Fit, Needs, Planned};
 use crate::quantize::Precision;
-use kinglet::image::{self, Bits, Header, Layout, Span, StateFormat, TokenizerKind};
+use kinglet::shape::{Bits, Layout, Shape, StateFormat};
 use kinglet_targets::{Board, DEFAULT_MACHINE};
 
 /// Channels grow in steps of this many: whole groups of int4 weights.
@@ -16,8 +16,8 @@ const STEP: usize = 32;
 const MOST_CHANNELS: usize = 2048;
 
 /// Room for a learned vocabulary, per entry, and for metadata.
-const ENTRY_BYTES: u32 = 5;
-const METADATA_BYTES: u32 = 512;
+const ENTRY_BYTES: u64 = 5;
+const METADATA_BYTES: u64 = 512;
 
 /// The memory that an image is to fit into.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,7 +59,7 @@ pub fn fit(settings: &mut Settings, classes: usize, room: &Room) -> Result<(), T
     let mut best = None;
     for channels in (smallest..=MOST_CHANNELS).step_by(smallest) {
         settings.channels = channels;
-        if !room.holds(&header(settings, classes)) {
+        if !room.holds(&planned(settings, classes)) {
             break;
         }
         best = Some(channels);
@@ -72,10 +72,10 @@ pub fn fit(settings: &mut Settings, classes: usize, room: &Room) -> Result<(), T
 }
 
 impl Room {
-    fn holds(&self, header: &Header) -> bool {
+    fn holds(&self, image: &Planned) -> bool {
         match self {
-            Self::Flash(bytes) => Needs::new(header, DEFAULT_MACHINE.core).image_bytes <= *bytes,
-            Self::Board(board) => Fit::new(header, board).fits(),
+            Self::Flash(bytes) => Needs::new(image, DEFAULT_MACHINE.core).image_bytes <= *bytes,
+            Self::Board(board) => Fit::new(image, board).fits(),
         }
     }
 
@@ -91,7 +91,7 @@ impl Room {
                 (room, board.core)
             }
         };
-        let needs = Needs::new(&header(settings, classes), core);
+        let needs = Needs::new(&planned(settings, classes), core);
         TooSmall {
             room,
             layers: settings.layers,
@@ -106,38 +106,34 @@ impl Room {
     }
 }
 
-/// The header of the image of a network; metadata and vocabulary estimated.
-fn header(settings: &Settings, classes: usize) -> Header {
+/// The image of a network; metadata and vocabulary estimated.
+fn planned(settings: &Settings, classes: usize) -> Planned {
     let Network {
         arch, dimensions, ..
     } = network(settings, classes);
     let version = match arch {
         Arch::Rwkv(version) => version.recurrence(),
-        Arch::Gpt => image::Version::V4,
+        Arch::Gpt => kinglet::shape::Version::V4,
     };
     let formats = settings.formats().unwrap_or(Formats {
         weights: Bits::Int8,
         head: Bits::Int8,
         keys: Bits::Int8,
     });
-    let span = |bytes| Span { offset: 0, bytes };
-    let vocabulary = match settings.vocab {
+    let vocabulary_bytes = match settings.vocab {
         256 => 0,
-        entries => entries as u32 * ENTRY_BYTES,
+        entries => entries as u64 * ENTRY_BYTES,
     };
-    Header {
-        image_bytes: 0,
-        crc32: 0,
+    let shape = Shape {
         version,
         layout: Layout::Rows4,
         weight_bits: formats.weights,
         head_bits: formats.head,
-        entry_bits: match version {
-            image::Version::V4 => formats.weights,
+        key_bits: match version {
+            kinglet::shape::Version::V4 => formats.weights,
             _ => formats.keys,
         },
         state: StateFormat::F32,
-        tokenizer: TokenizerKind::None,
         n_layer: dimensions.layers as u32,
         n_embd: dimensions.embd as u32,
         n_ffn: dimensions.ffn as u32,
@@ -146,8 +142,9 @@ fn header(settings: &Settings, classes: usize) -> Header {
         n_head: dimensions.heads as u32,
         gn_eps: 1e-5,
         ranks: dimensions.ranks.map(|rank| rank as u16),
-        metadata: span(METADATA_BYTES),
-        vocabulary: span(vocabulary),
-        states: span(0),
+    };
+    Planned {
+        shape,
+        besides_bytes: vocabulary_bytes + METADATA_BYTES,
     }
 }

@@ -3,13 +3,13 @@
 //! the packer will write, the optimizer moves what it was rounded from.
 
 use super::arch::{Arch, Network};
-use crate::pack::{header, stored_parts, Formats, Options};
+use crate::pack::{shape, stored_parts, Formats, Options};
 use crate::quantize::quantize;
 use crate::reference::Norm;
 use crate::tensors::names::{EMB, LN0};
 use crate::tensors::{complement, table, turn, Stored};
 use half::f16;
-use kinglet::image::{Bits, Kind};
+use kinglet::shape::{Bits, Kind};
 
 /// `weights` as the image will hold them; after them the embedding's rows,
 /// normalized and rounded.
@@ -21,11 +21,11 @@ pub fn device_weights(network: &Network, weights: &[f32], formats: &Formats) -> 
         return weights.to_vec();
     };
     let options = Options::of(*formats);
-    let header = header(version, &network.dimensions, &options).expect("settings are checked");
+    let shape = shape(version, &network.dimensions, &options).expect("settings are checked");
     let layout = &network.layout;
     let mut seen = weights.to_vec();
     let mut rows = Vec::new();
-    for (layer, part) in stored_parts(&header) {
+    for (layer, part) in stored_parts(&shape) {
         let (tensor, index) = table(version).of_part(layer.is_some(), part.name);
         let entry = layout.entry(layer, tensor.name);
         let values = &mut seen[entry.range()];
@@ -38,7 +38,7 @@ pub fn device_weights(network: &Network, weights: &[f32], formats: &Formats) -> 
             (Kind::Half(_), _) => values.iter_mut().for_each(|x| *x = half(*x)),
             (kind, Stored::Normalized) => {
                 rows = embedding(network, weights);
-                round(&mut rows, network.dimensions.embd, kind.bits(&header));
+                round(&mut rows, network.dimensions.embd, kind.bits(&shape));
             }
             (kind, stored) => {
                 let [.., first, last] = *entry.shape else {
@@ -46,7 +46,7 @@ pub fn device_weights(network: &Network, weights: &[f32], formats: &Formats) -> 
                 };
                 let own = index.map_or(0, |index| index * first * last);
                 let values = &mut values[own..own + first * last];
-                let bits = kind.bits(&header);
+                let bits = kind.bits(&shape);
                 match stored {
                     Stored::Plain => round(values, last, bits),
                     _ => {

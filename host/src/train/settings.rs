@@ -5,7 +5,7 @@ use super::optimizer::Optimizer;
 use crate::model::Version;
 use crate::pack::Formats;
 use crate::quantize::Precision;
-use kinglet::image::Bits;
+use kinglet::shape::Bits;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 

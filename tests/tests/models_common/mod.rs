@@ -1,6 +1,7 @@
 //! What tests of several versions share: random models of each.
 
-use kinglet::image::{Bits, Layout, Metadata, StateFormat};
+use kinglet::image::Metadata;
+use kinglet::shape::{Bits, Layout, StateFormat};
 use kinglet_host::checkpoint::Checkpoint;
 use kinglet_host::engine::ImageFile;
 use kinglet_host::model::{Dimensions, Model, Version};

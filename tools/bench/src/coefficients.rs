@@ -6,7 +6,8 @@ use super::kernels::{self, Cost};
 use super::tokens;
 use super::Results;
 use anyhow::{bail, Context, Result};
-use kinglet::image::{Bits, Header, HEADER_BYTES};
+use kinglet::image::{Header, HEADER_BYTES};
+use kinglet::shape::Bits;
 use kinglet_host::plan::cost::{terms, CoreCosts, Product, ProductCosts, TERMS};
 use kinglet_targets::{Core, Machine, CORES};
 use kinglet_workshop::workspace::{build_kinglet, output, target_dir};
@@ -136,9 +137,9 @@ fn rest(
     let mut whole = Vec::new();
     for (index, state) in models {
         let image = image(kinglet, core, version, index, state)?;
-        let header = header(&image)?;
+        let shape = shape(&image)?;
         let total = tokens::run(machine, &image)? as f64;
-        let rest = total - costs.of_products(core, &header);
+        let rest = total - costs.of_products(core, &shape);
         if rest <= 0.0 {
             bail!(
                 "the products of {} cost more than its tokens",
@@ -146,7 +147,7 @@ fn rest(
             );
         }
         rows.push(Row {
-            counts: terms(&header).to_vec(),
+            counts: terms(&shape).to_vec(),
             cost: rest,
         });
         whole.push(total);
@@ -207,12 +208,12 @@ fn image(kinglet: &Path, core: &Core, version: &str, index: usize, state: &str) 
     Ok(image)
 }
 
-fn header(image: &Path) -> Result<Header> {
+fn shape(image: &Path) -> Result<kinglet::Shape> {
     let failed = || format!("cannot read {}", image.display());
     let mut bytes = [0; HEADER_BYTES];
     let mut file = File::open(image).with_context(failed)?;
     file.read_exact(&mut bytes).with_context(failed)?;
-    Ok(Header::parse(&bytes)?)
+    Ok(Header::parse(&bytes)?.shape)
 }
 
 /// The coefficients as a part of `cores.toml`.

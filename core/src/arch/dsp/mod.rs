@@ -35,8 +35,9 @@
 mod prepare;
 
 use super::shared::Floats;
-use super::{product, Port};
-use crate::image::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
+use super::Port;
+use crate::image::Matrix;
+use crate::shape::{Bits, Layout, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
 use core::arch::naked_asm;
 
 /// The assembler must be told that an ARMv8-M core has the DSP extension, which
@@ -57,7 +58,7 @@ macro_rules! extension {
 use extension;
 
 /// Columns for which `256 S` fits in 32 bits: 512 * 127 * 128 < 2^23.
-const SPAN_COLS: usize = product::DSP_SPAN_COLS;
+const SPAN_COLS: usize = crate::shape::formats::DSP_SPAN_COLS;
 
 /// Columns of an int8 word.
 const STEP_COLS: usize = 4;

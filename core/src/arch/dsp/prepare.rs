@@ -5,7 +5,7 @@
 //! take one shift, one mask and one `SSUB16` for both lanes.
 
 use super::GROUP_WORDS;
-use crate::image::GROUP_COLS;
+use crate::shape::GROUP_COLS;
 use core::arch::naked_asm;
 
 /// Columns that the int8 routine takes at a time.

@@ -1,7 +1,7 @@
 //! The layout `lanes16`: vectors of 16 bytes, each a row's.
 
 use super::int4_groups;
-use crate::image::{Bits, BLOCK_ROWS, GROUP_COLS};
+use crate::shape::{Bits, BLOCK_ROWS, GROUP_COLS};
 
 /// Words of a vector.
 const VECTOR_WORDS: usize = 4;

@@ -2,7 +2,7 @@
 //! rows in the halves of a word.
 
 use super::{int4_groups, int8_words};
-use crate::image::{Bits, BLOCK_ROWS};
+use crate::shape::{Bits, BLOCK_ROWS};
 
 /// Turns the stored bytes of an int8 word into two's complement: all but the
 /// last are stored with 128 added.

@@ -1,7 +1,7 @@
 //! The layout `rows4`: words of four int8 or eight int4 columns of one row.
 
 use super::{int4_groups, int8_words};
-use crate::image::{Bits, BLOCK_ROWS};
+use crate::shape::{Bits, BLOCK_ROWS};
 
 /// Turns the stored bytes of an int8 word into two's complement: the even
 /// ones are stored with 128 added.

@@ -2,7 +2,7 @@
 //! per step of four (int8) or eight (int4) columns.
 
 use crate::arch::portable;
-use crate::image::{Bits, GROUP_BYTES, GROUP_COLS};
+use crate::shape::{Bits, GROUP_BYTES, GROUP_COLS};
 
 /// Words of a step in a prepared vector.
 pub const STEP_WORDS: usize = 2;

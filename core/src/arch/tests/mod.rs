@@ -8,8 +8,10 @@
 mod floats;
 mod state;
 
-use super::{prepared_words, Native, Port, Portable};
-use crate::image::{round_up, Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
+use super::{Native, Port, Portable};
+use crate::image::Matrix;
+use crate::shape::prepared_words;
+use crate::shape::{round_up, Bits, Layout, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
 use crate::Pcg32;
 use half::bf16;
 use std::vec;

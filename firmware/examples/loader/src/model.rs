@@ -54,8 +54,8 @@ impl fmt::Display for Model {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let header = self.image.header();
         let name = self.image.metadata().map_or("?", |metadata| metadata.name);
-        let (image, state) = (header.image_bytes, header.state_bytes());
-        let scratch = header.scratch_bytes();
+        let (image, state) = (header.image_bytes, header.shape.state_bytes());
+        let scratch = header.shape.scratch_bytes();
         write!(
             f,
             "{name}, {image} bytes, state {state}, scratch {scratch} bytes"
@@ -80,8 +80,8 @@ impl Model {
     /// The buffers are freed at the end, whichever it is.
     pub fn answer(&self, prompt: &[u8]) -> Result<Heap, Refusal> {
         let header = self.image.header();
-        let mut state = floats(header.state_len())?;
-        let mut scratch = floats(header.scratch_len())?;
+        let mut state = floats(header.shape.state_len())?;
+        let mut scratch = floats(header.shape.scratch_len())?;
         self.answer_in(&mut state, &mut scratch, prompt)?;
         Ok(Heap { bytes: heap_used() })
     }
@@ -97,7 +97,7 @@ impl Model {
         for token in text.prompt(prompt) {
             session.feed(&[token?])?;
         }
-        if self.image.header().n_class > 0 {
+        if self.image.shape().n_class > 0 {
             let mut answer = Answer::new();
             session.choose(text.token(), &mut answer)?;
             say!("{}", answer.label(&self.image));

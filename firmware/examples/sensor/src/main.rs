@@ -29,8 +29,8 @@ const THRESHOLD: f32 = include!(concat!(env!("OUT_DIR"), "/threshold.rs"));
 const WINDOW: usize = 64;
 
 // All the RAM that the library takes.
-static mut STATE: [f32; HEADER.state_len()] = [0.0; HEADER.state_len()];
-static mut SCRATCH: [f32; HEADER.scratch_len()] = [0.0; HEADER.scratch_len()];
+static mut STATE: [f32; HEADER.shape.state_len()] = [0.0; HEADER.shape.state_len()];
+static mut SCRATCH: [f32; HEADER.shape.scratch_len()] = [0.0; HEADER.shape.scratch_len()];
 
 #[entry]
 #[allow(unsafe_code)]

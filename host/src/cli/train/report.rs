@@ -12,7 +12,7 @@ use crate::train::run::Trained;
 use crate::train::save::{save_checkpoint, training_file};
 use crate::train::settings::{Kind, Settings};
 use anyhow::{Context, Result};
-use kinglet::image::Bits;
+use kinglet::shape::Bits;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 

@@ -9,8 +9,8 @@ mod state;
 
 use crate::arch::portable::{norm, state as portable_state, steps, Portable};
 use crate::arch::{Bonus, Cell, Delta, Port};
-use crate::image::BLOCK_ROWS;
 use crate::number::AbsMax;
+use crate::shape::BLOCK_ROWS;
 use core::arch::global_asm;
 use half::{bf16, f16};
 

@@ -22,8 +22,8 @@ pub fn model(path: &Path, samples: &[u8]) -> Result<Vec<f32>> {
     let place = room.get_mut(start..start + file.len()).with_context(read)?;
     place.copy_from_slice(&file);
     let image = Image::new(place).with_context(|| path.display().to_string())?;
-    let mut state = vec![0.0; image.header().state_len()];
-    let mut scratch = vec![0.0; image.header().scratch_len()];
+    let mut state = vec![0.0; image.shape().state_len()];
+    let mut scratch = vec![0.0; image.shape().scratch_len()];
     let mut session = Session::new(&image, &mut state, &mut scratch)?;
     let pairs: Vec<_> = samples.iter().zip(&samples[1..]).collect();
     let windows = pairs.chunks_exact(WINDOW).map(|window| {

@@ -5,10 +5,11 @@
 //! once. A [`Slice`] passes over the parts that earlier slices have done, does the next and breaks off: what a later part needs
 //! lies in state, scratch and [`Position`], and nothing on the stack.
 
+use super::work::Product;
 use crate::arch::Executor;
-use crate::image::{Matrix, BLOCK_ROWS};
+use crate::image::Matrix;
 use crate::number::AbsMax;
-use crate::scratch::Product;
+use crate::shape::BLOCK_ROWS;
 use core::convert::Infallible;
 use core::ops::Range;
 

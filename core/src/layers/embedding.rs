@@ -1,12 +1,13 @@
 //! Reading one row of the embedding table.
 
-use crate::image::{Bits, Table, GROUP_COLS};
+use crate::image::Table;
 use crate::number::scale_to_f32;
+use crate::shape::{Bits, GROUP_COLS};
 
 /// Writes row `row` of the table into `out` `[C]`. `ln0` is folded into the
 /// rows by the packer.
 pub(crate) fn read_row(table: &Table<'_>, row: usize, out: &mut [f32]) {
-    let row_bytes = crate::image::table_row_bytes(table.bits, table.cols);
+    let row_bytes = crate::shape::table_row_bytes(table.bits, table.cols);
     let bytes = table
         .rows
         .get(row * row_bytes..)

@@ -18,15 +18,18 @@
 //! | kk | \[C\] | direction to be removed, of length one in each head |
 //! | S | \[H, N, N\] | state, by key channel `j` and value channel `i` |
 
+use super::channel_mix;
+use super::heads::{LayerState, Matrices};
+use super::pace::Pace;
+use super::work::{Product, Work};
 use crate::arch::{delta, exp, group_norm, layer_norm, sigmoid, tanh, token_shift, Cell, Delta};
-use crate::channel_mix;
-use crate::heads::{LayerState, Matrices};
-use crate::image::Dim::{DecayRank, Embd, GateRank, RateRank, ValueRank};
-use crate::image::{Dim, Header, Parts};
+use crate::image::Parts;
 use crate::number::{add_to, apply, copy, dot, half_to_f32, multiply, rsqrt, AbsMax};
-use crate::pace::Pace;
 use crate::pieces::{pieces, pieces_mut};
-use crate::scratch::{Product, V7Mix, Work};
+use crate::shape::v7::Mix;
+use crate::shape::Dim;
+use crate::shape::Dim::{DecayRank, Embd, GateRank, RateRank, ValueRank};
+use crate::shape::Shape;
 use half::f16;
 
 /// The decay is `e^(-e^-0.5 sigmoid(..))`.
@@ -38,20 +41,20 @@ const LEAST_SQUARE: f32 = 1e-24;
 /// Advances layer `index` by one token: `work.x` is read and updated.
 #[inline(never)]
 pub(crate) fn layer<P: Pace>(
-    header: &Header,
+    shape: &Shape,
     index: u32,
     parts: &mut Parts<'_>,
     state: &mut [f32],
     work: &mut Work<'_, '_>,
     pace: &mut P,
 ) -> Result<(), P::Break> {
-    let mut state = LayerState::split(header, state);
-    time_mix(header, index == 0, parts, &mut state, work, pace)?;
+    let mut state = LayerState::split(shape, state);
+    time_mix(shape, index == 0, parts, &mut state, work, pace)?;
     channel_mix::plain(parts, state.ffn_x, work, pace)
 }
 
 fn time_mix<P: Pace>(
-    header: &Header,
+    shape: &Shape,
     first: bool,
     parts: &mut Parts<'_>,
     state: &mut LayerState<'_>,
@@ -67,18 +70,18 @@ fn time_mix<P: Pace>(
         kept: v_first,
         product,
     } = work;
-    let V7Mix {
+    let Mix {
         w,
         k,
         v,
         a,
         kk,
         hidden,
-    } = V7Mix::split(header, wide);
+    } = Mix::split(shape, wide);
     let affine = [parts.half(Embd), parts.half(Embd)];
     pace.part(|| layer_norm(x, affine[0], affine[1], xx))?;
 
-    let (mix, matrix) = (parts.half(Embd), parts.entry(Embd, Embd));
+    let (mix, matrix) = (parts.half(Embd), parts.keys(Embd, Embd));
     let shift = |tmp: &mut [f32]| token_shift(xx, state.att_x, mix, tmp);
     let max = pace.product(product, &matrix, tmp, shift, v)?;
     if first {
@@ -106,11 +109,11 @@ fn time_mix<P: Pace>(
     let w0 = parts.single(Embd);
     pace.part(|| decay(w, w0))?;
 
-    let (mix, matrix) = (parts.half(Embd), parts.entry(Embd, Embd));
+    let (mix, matrix) = (parts.half(Embd), parts.keys(Embd, Embd));
     let shift = |tmp: &mut [f32]| token_shift(xx, state.att_x, mix, tmp);
     pace.product(product, &matrix, tmp, shift, k)?;
     let k_k = parts.half(Embd);
-    pace.part(|| direction(k, k_k, header.head_size(), kk))?;
+    pace.part(|| direction(k, k_k, shape.head_size(), kk))?;
 
     let mix = parts.half(Embd);
     let shift = |tmp: &mut [f32]| token_shift(xx, state.att_x, mix, tmp);
@@ -131,12 +134,12 @@ fn time_mix<P: Pace>(
         b: a,
         kk,
     };
-    let size = header.head_size();
+    let size = shape.head_size();
     inputs.update_and_read(&mut state.matrices, size, hidden, tmp, pace)?;
     let affine = [parts.half(Embd), parts.half(Embd)];
     // From here on kk and w are free for what follows.
     let normed = kk.get_mut(..tmp.len()).unwrap_or_default();
-    pace.part(|| group_norm(tmp, size, header.gn_eps, affine, normed))?;
+    pace.part(|| group_norm(tmp, size, shape.gn_eps, affine, normed))?;
     let r_k = parts.half(Embd);
     pace.part(|| add_bonus([r, k, v], r_k, size, normed))?;
 
@@ -164,7 +167,7 @@ fn low_rank<P: Pace>(
     f: impl Fn(f32) -> f32,
     out: &mut [f32],
 ) -> Result<(), P::Break> {
-    let (down, up) = (parts.steer(rank, Embd), parts.steer(Embd, rank));
+    let (down, up) = (parts.low_rank(rank, Embd), parts.low_rank(Embd, rank));
     pace.product(product, &down, x, fill, hidden)?;
     let hidden = hidden.get_mut(..down.rows).unwrap_or_default();
     pace.product(product, &up, hidden, |hidden| apply(hidden, f), out)?;

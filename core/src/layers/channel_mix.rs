@@ -5,14 +5,14 @@
 //! out = sigmoid(receptance xr) * (value max(key xk, 0)^2)
 //! ```
 
+use super::pace::Pace;
+use super::work::Work;
 use crate::arch::{layer_norm, relu_squared, token_shift};
-use crate::image::Dim::{Embd, Ffn};
 use crate::image::Parts;
 #[cfg(feature = "v7")]
 use crate::number::add_to;
 use crate::number::copy;
-use crate::pace::Pace;
-use crate::scratch::Work;
+use crate::shape::Dim::{Embd, Ffn};
 #[cfg(any(feature = "v4", feature = "v5", feature = "v6"))]
 use crate::{arch::add_gated, number::AbsMax};
 

@@ -1,4 +1,4 @@
-//! Which recurrence a model has, and how its state is stored.
+//! Which recurrence a model has.
 
 /// An RWKV version, as far as the recurrence is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,35 +63,6 @@ impl core::fmt::Display for Version {
         match self.numbers() {
             (5, minor) => write!(f, "RWKV-5.{minor}"),
             (major, _) => write!(f, "RWKV-{major}"),
-        }
-    }
-}
-
-/// The number format of the matrix state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum StateFormat {
-    /// IEEE single floats.
-    F32,
-    /// IEEE half floats: half the RAM.
-    F16,
-}
-
-impl StateFormat {
-    /// From the number that the image stores.
-    pub const fn from_number(number: u8) -> Option<Self> {
-        match number {
-            0 => Some(StateFormat::F32),
-            1 => Some(StateFormat::F16),
-            _ => None,
-        }
-    }
-
-    /// Bytes of an element.
-    pub const fn bytes(self) -> usize {
-        match self {
-            StateFormat::F32 => 4,
-            StateFormat::F16 => 2,
         }
     }
 }

@@ -11,42 +11,43 @@
 //! | aa, bb | \[C\] | numerator and denominator of the weighted average |
 //! | pp | \[C\] | largest exponent so far: aa and bb are scaled by `e^-pp` |
 
+use super::channel_mix;
+use super::pace::Pace;
+use super::work::Work;
 use crate::arch::{exp, layer_norm, token_shift};
-use crate::channel_mix;
-use crate::image::Dim::Embd;
-use crate::image::{Header, Parts};
+use crate::image::Parts;
 use crate::number::{add_to, copy, AbsMax};
-use crate::pace::Pace;
-use crate::scratch::{KeyValue, V4State, Work};
+use crate::shape::v4::{Mix, State};
+use crate::shape::Dim::Embd;
+use crate::shape::Shape;
 use core::ops::Range;
 
 /// The exponent of an empty state: below every key.
 const PP_START: f32 = -1e30;
 
-/// Makes the state of one layer that of an empty text.
-pub(crate) fn reset(header: &Header, state: &mut [f32]) {
-    state.fill(0.0);
-    V4State::split(header, state).pp.fill(PP_START);
+/// Makes the state of one layer, all zeros, that of an empty text.
+pub(crate) fn reset(shape: &Shape, state: &mut [f32]) {
+    State::split(shape, state).pp.fill(PP_START);
 }
 
 /// Advances one layer by one token: `work.x` is read and updated.
 #[inline(never)]
 pub(crate) fn layer<P: Pace>(
-    header: &Header,
+    shape: &Shape,
     parts: &mut Parts<'_>,
     state: &mut [f32],
     work: &mut Work<'_, '_>,
     pace: &mut P,
 ) -> Result<(), P::Break> {
-    let mut state = V4State::split(header, state);
-    time_mix(header, parts, &mut state, work, pace)?;
+    let mut state = State::split(shape, state);
+    time_mix(shape, parts, &mut state, work, pace)?;
     channel_mix::gated(parts, state.ffn_x, work, pace)
 }
 
 fn time_mix<P: Pace>(
-    header: &Header,
+    shape: &Shape,
     parts: &mut Parts<'_>,
-    state: &mut V4State<'_>,
+    state: &mut State<'_>,
     work: &mut Work<'_, '_>,
     pace: &mut P,
 ) -> Result<(), P::Break> {
@@ -59,7 +60,7 @@ fn time_mix<P: Pace>(
         product,
         ..
     } = work;
-    let KeyValue { k, v } = KeyValue::split(header, wide);
+    let Mix { k, v } = Mix::split(shape, wide);
     let affine = [parts.half(Embd), parts.half(Embd)];
     pace.part(|| layer_norm(x, affine[0], affine[1], xx))?;
     for out in [&mut *k, &mut *v, &mut *r] {
@@ -81,7 +82,7 @@ fn time_mix<P: Pace>(
 // By itself it keeps its constants in registers.
 #[cfg_attr(kinglet_fast, inline(never))]
 fn weighted_average<P: Pace>(
-    state: &mut V4State<'_>,
+    state: &mut State<'_>,
     w: &[f32],
     u: &[f32],
     [k, v, r]: [&[f32]; 3],

@@ -1,39 +1,41 @@
-//! What the header of an image says, and what follows it.
+//! The shape of a model that is packed, and the parts it has.
 
 use super::{Options, PackError};
 use crate::model::{Dimensions, Version};
 use crate::tokenizer::Vocabulary;
-use kinglet::image::{
-    Header, Part, Span, StateFormat, TokenizerKind, AFTER_LAYERS, BEFORE_LAYERS, MAX_COLS,
-    MAX_LAYERS, MAX_VOCAB,
+use kinglet::image::TokenizerKind;
+use kinglet::shape::{
+    Part, Shape, StateFormat, AFTER_LAYERS, BEFORE_LAYERS, MAX_COLS, MAX_LAYERS, MAX_VOCAB,
 };
 
 /// All parts in stored order, those of layers with the layer's index.
-pub(crate) fn stored_parts(header: &Header) -> Vec<(Option<usize>, Part)> {
+pub(crate) fn stored_parts(shape: &Shape) -> Vec<(Option<usize>, Part)> {
     let outside = |parts: &'static [Part]| parts.iter().map(|&part| (None, part));
     let layer = |index: u32| {
-        let parts = header.layer_parts(index).iter().copied().flatten();
+        let parts = shape.layer_parts(index).iter().copied().flatten();
         parts.map(move |&part| (Some(index as usize), part))
     };
     outside(BEFORE_LAYERS)
-        .chain((0..header.n_layer).flat_map(layer))
+        .chain((0..shape.n_layer).flat_map(layer))
         .chain(outside(AFTER_LAYERS))
         .collect()
 }
 
-/// A span that is not known yet.
-const NOWHERE: Span = Span {
-    offset: 0,
-    bytes: 0,
-};
-
-/// A tokenizer for this vocabulary, if the model has all its ids.
-fn trie(vocabulary: &Vocabulary, entries: usize) -> Result<TokenizerKind, PackError> {
-    let (id, vocab) = (vocabulary.max_id(), entries as u32);
-    if id >= vocab {
-        return Err(PackError::Vocabulary { id, vocab });
+/// The kind of the image's tokenizer. A vocabulary must not have ids that the
+/// model lacks.
+pub(crate) fn tokenizer_kind(
+    dimensions: &Dimensions,
+    options: &Options<'_>,
+) -> Result<TokenizerKind, PackError> {
+    let vocab = dimensions.vocab as u32;
+    match options.vocabulary.map(Vocabulary::max_id) {
+        Some(id) if id >= vocab => Err(PackError::Vocabulary { id, vocab }),
+        Some(_) => Ok(TokenizerKind::Trie),
+        // A vocabulary of at most 256 entries is one of bytes: nobody
+        // publishes another kind of that size.
+        None if vocab <= 256 => Ok(TokenizerKind::Bytes),
+        None => Ok(TokenizerKind::None),
     }
-    Ok(TokenizerKind::Trie)
 }
 
 fn fits(what: &'static str, found: usize, most: usize) -> Result<u32, PackError> {
@@ -44,12 +46,12 @@ fn fits(what: &'static str, found: usize, most: usize) -> Result<u32, PackError>
     }
 }
 
-/// The header, its spans and checksum still empty.
-pub(crate) fn header(
+/// The model's shape.
+pub(crate) fn shape(
     version: Version,
     dimensions: &Dimensions,
     options: &Options<'_>,
-) -> Result<Header, PackError> {
+) -> Result<Shape, PackError> {
     let version = version.recurrence();
     let formats = options.formats;
     if !version.has_heads() && options.state != StateFormat::F32 {
@@ -59,26 +61,17 @@ pub(crate) fn header(
     for (to, rank) in ranks.iter_mut().zip(dimensions.ranks) {
         *to = fits("low-rank channels", rank, MAX_COLS)? as u16;
     }
-    let header = Header {
-        image_bytes: 0,
-        crc32: 0,
+    let shape = Shape {
         version,
         layout: options.layout,
         weight_bits: formats.weights,
         head_bits: formats.head,
-        entry_bits: if version.has_heads() {
+        key_bits: if version.has_heads() {
             formats.keys
         } else {
             formats.weights
         },
         state: options.state,
-        tokenizer: match options.vocabulary {
-            Some(vocabulary) => trie(vocabulary, dimensions.vocab)?,
-            // A vocabulary of at most 256 entries is one of bytes: nobody
-            // publishes another kind of that size.
-            None if dimensions.vocab <= 256 => TokenizerKind::Bytes,
-            None => TokenizerKind::None,
-        },
         n_layer: fits("layers", dimensions.layers, MAX_LAYERS)?,
         n_embd: fits("channels", dimensions.embd, MAX_COLS)?,
         n_ffn: fits("hidden channels", dimensions.ffn, MAX_COLS)?,
@@ -91,13 +84,10 @@ pub(crate) fn header(
             0.0
         },
         ranks,
-        metadata: NOWHERE,
-        vocabulary: NOWHERE,
-        states: NOWHERE,
     };
-    let bytes = header.weights_bytes();
+    let bytes = shape.weights_bytes();
     if bytes > u64::from(u32::MAX) {
         return Err(PackError::ImageSize { bytes });
     }
-    Ok(header)
+    Ok(shape)
 }

@@ -18,32 +18,34 @@
 //! | w | \[C\] | decay of this token, by key channel |
 //! | u | \[C\] | bonus of the current token, by key channel |
 
+use super::channel_mix;
+use super::heads::{read_and_update, Inputs, LayerState};
+use super::pace::Pace;
+use super::work::{Product, Work};
 use crate::arch::{exp, group_norm, layer_norm, multiply_silu, tanh, token_shift};
-use crate::channel_mix;
-use crate::heads::{read_and_update, Inputs, LayerState};
-use crate::image::Dim::{DecayRank, Embd, ShiftRank, ShiftRanks};
-use crate::image::{Header, Parts};
+use crate::image::Parts;
 use crate::number::{abs_max, add_to, apply, copy, token_shift_less};
-use crate::pace::Pace;
-use crate::scratch::{Product, V6Mix, Work};
+use crate::shape::v6::Mix;
+use crate::shape::Dim::{DecayRank, Embd, ShiftRank, ShiftRanks};
+use crate::shape::Shape;
 use half::f16;
 
 /// Advances one layer by one token: `work.x` is read and updated.
 #[inline(never)]
 pub(crate) fn layer<P: Pace>(
-    header: &Header,
+    shape: &Shape,
     parts: &mut Parts<'_>,
     state: &mut [f32],
     work: &mut Work<'_, '_>,
     pace: &mut P,
 ) -> Result<(), P::Break> {
-    let mut state = LayerState::split(header, state);
-    time_mix(header, parts, &mut state, work, pace)?;
+    let mut state = LayerState::split(shape, state);
+    time_mix(shape, parts, &mut state, work, pace)?;
     channel_mix::gated(parts, state.ffn_x, work, pace)
 }
 
 fn time_mix<P: Pace>(
-    header: &Header,
+    shape: &Shape,
     parts: &mut Parts<'_>,
     state: &mut LayerState<'_>,
     work: &mut Work<'_, '_>,
@@ -58,22 +60,25 @@ fn time_mix<P: Pace>(
         product,
         ..
     } = work;
-    let V6Mix { w, k, v, z, m } = V6Mix::split(header, wide);
+    let Mix { w, k, v, z, m } = Mix::split(shape, wide);
     let affine = [parts.half(Embd), parts.half(Embd)];
     pace.part(|| layer_norm(x, affine[0], affine[1], xx))?;
-    let (mix, w1) = (parts.half(Embd), parts.steer(ShiftRanks, Embd));
+    let (mix, w1) = (parts.half(Embd), parts.low_rank(ShiftRanks, Embd));
     let shift = |tmp: &mut [f32]| token_shift(xx, state.att_x, mix, tmp);
     pace.product(product, &w1, tmp, shift, z)?;
     pace.part(|| {
         apply(z, tanh);
     })?;
-    let mut shifts = z.chunks_mut(header.dim(ShiftRank).max(1));
+    let mut shifts = z.chunks_mut(shape.dim(ShiftRank).max(1));
     let mut next = || shifts.next().unwrap_or_default();
     let inputs = [xx, &*state.att_x];
     let mix = steered(parts, next(), product, pace, m)?;
     // What moved the mix makes room for the hidden vector of the decay.
     let max = pace.find_max(|| token_shift_less(inputs, mix, m, tmp))?;
-    let (w1, w2) = (parts.steer(DecayRank, Embd), parts.steer(Embd, DecayRank));
+    let (w1, w2) = (
+        parts.low_rank(DecayRank, Embd),
+        parts.low_rank(Embd, DecayRank),
+    );
     pace.product(product, &w1, tmp, |_| max, m)?;
     let hidden = m.get_mut(..w1.rows).unwrap_or_default();
     pace.product(product, &w2, hidden, |hidden| apply(hidden, tanh), w)?;
@@ -82,18 +87,18 @@ fn time_mix<P: Pace>(
     for out in [&mut *k, &mut *v] {
         let mix = steered(parts, next(), product, pace, m)?;
         let shift = |tmp: &mut [f32]| token_shift_less(inputs, mix, m, tmp);
-        pace.product(product, &parts.entry(Embd, Embd), tmp, shift, out)?;
+        pace.product(product, &parts.keys(Embd, Embd), tmp, shift, out)?;
     }
     let mix = steered(parts, next(), product, pace, m)?;
     let shift = |tmp: &mut [f32]| token_shift_less(inputs, mix, m, tmp);
     pace.product(product, &parts.matrix(Embd, Embd), tmp, shift, r)?;
     let u = parts.single(Embd);
     let heads = Inputs { w, u, r, k, v };
-    read_and_update(&mut state.matrices, header.head_size(), &heads, tmp, pace)?;
+    read_and_update(&mut state.matrices, shape.head_size(), &heads, tmp, pace)?;
     let affine = [parts.half(Embd), parts.half(Embd)];
     // From here on r, k and v are free for what follows.
     let normed = r.get_mut(..tmp.len()).unwrap_or_default();
-    pace.part(|| group_norm(tmp, header.head_size(), header.gn_eps, affine, normed))?;
+    pace.part(|| group_norm(tmp, shape.head_size(), shape.gn_eps, affine, normed))?;
     let mix = steered(parts, next(), product, pace, m)?;
     let g = k;
     let shift = |tmp: &mut [f32]| token_shift_less(inputs, mix, m, tmp);
@@ -113,7 +118,7 @@ fn steered<'i, P: Pace>(
     pace: &mut P,
     m: &mut [f32],
 ) -> Result<&'i [f16], P::Break> {
-    let matrix = parts.steer(Embd, ShiftRank);
+    let matrix = parts.low_rank(Embd, ShiftRank);
     pace.product(product, &matrix, z, |z| abs_max(z), m)?;
     Ok(parts.half(Embd))
 }

@@ -2,13 +2,14 @@
 //! over its heads.
 
 #[cfg(any(feature = "v5", feature = "v6"))]
-use crate::arch::{bonus, Bonus, Cell};
-use crate::image::{Header, StateFormat};
+use super::pace::Pace;
 #[cfg(any(feature = "v5", feature = "v6"))]
-use crate::pace::Pace;
+use crate::arch::{bonus, Bonus, Cell};
 #[cfg(any(feature = "v5", feature = "v6"))]
 use crate::pieces::{pieces, pieces_mut};
-use crate::scratch::HeadState;
+use crate::shape::vectors::HeadState;
+use crate::shape::Shape;
+use crate::shape::StateFormat;
 use half::f16;
 
 /// The state of one layer: the last inputs of both blocks, each `[C]`, and a
@@ -26,13 +27,13 @@ pub(crate) enum Matrices<'s> {
 }
 
 impl<'s> LayerState<'s> {
-    pub(crate) fn split(header: &Header, state: &'s mut [f32]) -> Self {
+    pub(crate) fn split(shape: &Shape, state: &'s mut [f32]) -> Self {
         let HeadState {
             att_x,
             ffn_x,
             matrices,
-        } = HeadState::split(header, state);
-        let matrices = match header.state {
+        } = HeadState::split(shape, state);
+        let matrices = match shape.state {
             StateFormat::F32 => Matrices::F32(matrices),
             StateFormat::F16 => Matrices::F16(bytemuck::cast_slice_mut(matrices)),
         };

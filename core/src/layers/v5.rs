@@ -17,31 +17,34 @@
 //! | u | \[C\] | bonus of the current token, by key channel |
 //! | S | \[H, N, N\] | state, by key and value channel |
 
+use super::channel_mix;
+use super::heads::{read_and_update, Inputs, LayerState};
+use super::pace::Pace;
+use super::work::Work;
 use crate::arch::{group_norm, layer_norm, multiply_silu, token_shift};
-use crate::channel_mix;
-use crate::heads::{read_and_update, Inputs, LayerState};
-use crate::image::Dim::Embd;
-use crate::image::{Header, Parts, Version};
+use crate::image::Parts;
 use crate::number::{abs_max, add_to, copy};
-use crate::pace::Pace;
-use crate::scratch::{KeyValue, Work};
+use crate::shape::v5::Mix;
+use crate::shape::Dim::Embd;
+use crate::shape::Shape;
+use crate::shape::Version;
 
 /// Advances one layer by one token: `work.x` is read and updated.
 #[inline(never)]
 pub(crate) fn layer<P: Pace>(
-    header: &Header,
+    shape: &Shape,
     parts: &mut Parts<'_>,
     state: &mut [f32],
     work: &mut Work<'_, '_>,
     pace: &mut P,
 ) -> Result<(), P::Break> {
-    let mut state = LayerState::split(header, state);
-    time_mix(header, parts, &mut state, work, pace)?;
+    let mut state = LayerState::split(shape, state);
+    time_mix(shape, parts, &mut state, work, pace)?;
     channel_mix::gated(parts, state.ffn_x, work, pace)
 }
 
 fn time_mix<P: Pace>(
-    header: &Header,
+    shape: &Shape,
     parts: &mut Parts<'_>,
     state: &mut LayerState<'_>,
     work: &mut Work<'_, '_>,
@@ -56,11 +59,11 @@ fn time_mix<P: Pace>(
         product,
         ..
     } = work;
-    let KeyValue { k, v } = KeyValue::split(header, wide);
+    let Mix { k, v } = Mix::split(shape, wide);
     let affine = [parts.half(Embd), parts.half(Embd)];
     pace.part(|| layer_norm(x, affine[0], affine[1], xx))?;
     for out in [&mut *k, &mut *v] {
-        let (mix, matrix) = (parts.half(Embd), parts.entry(Embd, Embd));
+        let (mix, matrix) = (parts.half(Embd), parts.keys(Embd, Embd));
         let shift = |tmp: &mut [f32]| token_shift(xx, state.att_x, mix, tmp);
         pace.product(product, &matrix, tmp, shift, out)?;
     }
@@ -74,12 +77,12 @@ fn time_mix<P: Pace>(
         k,
         v,
     };
-    read_and_update(&mut state.matrices, header.head_size(), &inputs, tmp, pace)?;
+    read_and_update(&mut state.matrices, shape.head_size(), &inputs, tmp, pace)?;
     let affine = [parts.half(Embd), parts.half(Embd)];
     // From here on r, k and v are free for what follows.
     let normed = r.get_mut(..tmp.len()).unwrap_or_default();
-    pace.part(|| group_norm(tmp, header.head_size(), header.gn_eps, affine, normed))?;
-    let has_gate = header.version == Version::V52;
+    pace.part(|| group_norm(tmp, shape.head_size(), shape.gn_eps, affine, normed))?;
+    let has_gate = shape.version == Version::V52;
     let g = k;
     if has_gate {
         let (mix, gate) = (parts.half(Embd), parts.matrix(Embd, Embd));

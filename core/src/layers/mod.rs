@@ -1,0 +1,60 @@
+//! A token's way through a layer, for each RWKV version.
+
+mod channel_mix;
+mod embedding;
+#[cfg(any(feature = "v5", feature = "v6", feature = "v7"))]
+mod heads;
+pub(crate) mod pace;
+#[cfg(feature = "v4")]
+mod v4;
+#[cfg(feature = "v5")]
+mod v5;
+#[cfg(feature = "v6")]
+mod v6;
+#[cfg(feature = "v7")]
+mod v7;
+pub(crate) mod work;
+
+pub(crate) use embedding::read_row;
+
+use crate::image::Parts;
+use crate::shape::Shape;
+use crate::shape::Version;
+use pace::Pace;
+use work::Work;
+
+/// Makes the state of all layers that of an empty text.
+pub(crate) fn reset(shape: &Shape, state: &mut [f32]) {
+    state.fill(0.0);
+    #[cfg(feature = "v4")]
+    if !shape.version.has_heads() {
+        let layers = state.chunks_exact_mut(shape.layer_state_len().max(1));
+        layers.for_each(|state| v4::reset(shape, state));
+    }
+}
+
+/// Advances layer `index`, whose parts come next, by one token: `work.x` is
+/// read and updated. A version that the build does not have has been refused
+/// with the image.
+#[cfg_attr(not(feature = "v7"), allow(unused_variables))]
+pub(crate) fn layer<P: Pace>(
+    shape: &Shape,
+    index: u32,
+    parts: &mut Parts<'_>,
+    state: &mut [f32],
+    work: &mut Work<'_, '_>,
+    pace: &mut P,
+) -> Result<(), P::Break> {
+    match shape.version {
+        #[cfg(feature = "v4")]
+        Version::V4 => v4::layer(shape, parts, state, work, pace),
+        #[cfg(feature = "v5")]
+        Version::V5 | Version::V52 => v5::layer(shape, parts, state, work, pace),
+        #[cfg(feature = "v6")]
+        Version::V6 => v6::layer(shape, parts, state, work, pace),
+        #[cfg(feature = "v7")]
+        Version::V7 => v7::layer(shape, index, parts, state, work, pace),
+        #[allow(unreachable_patterns)]
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,120 @@
+//! Number formats: how many bits a weight or an element of the state has, and
+//! how weights and the vectors they are multiplied with lie in memory.
+
+use super::Layout;
+
+/// Rows of a block: the kernels work on four rows at a time.
+pub const BLOCK_ROWS: usize = 4;
+
+/// Columns of an int4 group: they share one integer scale.
+pub const GROUP_COLS: usize = 32;
+
+/// Bytes of one int4 group of four rows: 4 x 32 nibbles, then four scales.
+pub const GROUP_BYTES: usize = BLOCK_ROWS + BLOCK_ROWS * GROUP_COLS / 2;
+
+/// The longest row. A row of int4 weights is an exact `i32` sum up to
+/// 259 groups of 32 x 8 x 127 x 255; 8,192 columns are 256 groups.
+pub const MAX_COLS: usize = 8192;
+
+/// Rounds `n` up to a multiple of `to`.
+pub const fn round_up(n: usize, to: usize) -> usize {
+    n.div_ceil(to) * to
+}
+
+/// How many bits a weight has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Bits {
+    /// Eight bits and one scale per row.
+    Int8,
+    /// Four bits, an integer scale per group of 32 and one scale per row.
+    Int4,
+}
+
+impl Bits {
+    /// The number that the image stores: 8 or 4.
+    pub const fn count(self) -> u8 {
+        match self {
+            Bits::Int8 => 8,
+            Bits::Int4 => 4,
+        }
+    }
+
+    /// From the stored number.
+    pub const fn from_count(bits: u8) -> Option<Self> {
+        match bits {
+            8 => Some(Bits::Int8),
+            4 => Some(Bits::Int4),
+            _ => None,
+        }
+    }
+}
+
+/// The number format of the matrix state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum StateFormat {
+    /// IEEE single floats.
+    F32,
+    /// IEEE half floats: half the RAM.
+    F16,
+}
+
+impl StateFormat {
+    /// From the number that the image stores.
+    pub const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(StateFormat::F32),
+            1 => Some(StateFormat::F16),
+            _ => None,
+        }
+    }
+
+    /// Bytes of an element.
+    pub const fn bytes(self) -> usize {
+        match self {
+            StateFormat::F32 => 4,
+            StateFormat::F16 => 2,
+        }
+    }
+}
+
+/// Bytes of the weights of a blocked matrix `[rows, cols]`, without scales.
+pub const fn matrix_weight_bytes(layout: Layout, bits: Bits, rows: usize, cols: usize) -> u64 {
+    let rows = round_up(rows, BLOCK_ROWS) as u64;
+    match bits {
+        Bits::Int8 => rows * round_up(cols, layout.step_cols()) as u64,
+        Bits::Int4 => {
+            rows / BLOCK_ROWS as u64 * cols.div_ceil(GROUP_COLS) as u64 * GROUP_BYTES as u64
+        }
+    }
+}
+
+/// Bytes of one row of a table of `cols` columns, without its scale.
+pub const fn table_row_bytes(bits: Bits, cols: usize) -> usize {
+    match bits {
+        Bits::Int8 => cols,
+        // One scale byte and 16 bytes of nibbles per group.
+        Bits::Int4 => cols.div_ceil(GROUP_COLS) * (1 + GROUP_COLS / 2),
+    }
+}
+
+/// Columns of int8 weights that `SMLAD` sums exactly in 32 bits.
+pub(crate) const DSP_SPAN_COLS: usize = 512;
+
+/// 32-bit words that a prepared vector of `cols` columns takes: that of the
+/// layout's own core, so that RAM is the same everywhere.
+pub const fn prepared_words(layout: Layout, bits: Bits, cols: usize) -> usize {
+    let groups = cols.div_ceil(GROUP_COLS);
+    match (layout, bits) {
+        // Two bytes a column, and a correction for each span or group.
+        (Layout::Rows4, Bits::Int8) => round_up(cols, 4) / 2 + cols.div_ceil(DSP_SPAN_COLS),
+        (Layout::Rows4, Bits::Int4) => groups * (GROUP_COLS / 2 + 1),
+        // A word a column, and a correction.
+        (Layout::Pairs, Bits::Int8) => round_up(cols, 4) + 1,
+        (Layout::Pairs, Bits::Int4) => groups * (GROUP_COLS + 1),
+        // A byte a column.
+        (Layout::Lanes16, Bits::Int8) => round_up(cols, 16) / 4,
+        (Layout::Lanes16, Bits::Int4) => groups * GROUP_COLS / 4,
+    }
+}

@@ -1,0 +1,146 @@
+//! What a model is, by itself: version, dimensions and number formats. What it
+//! is made of, and how long its state and scratch are, follows from that.
+
+pub(crate) mod formats;
+mod layout;
+mod parts;
+pub(crate) mod v4;
+pub(crate) mod v5;
+pub(crate) mod v6;
+pub(crate) mod v7;
+pub(crate) mod vectors;
+mod version;
+
+pub use formats::{
+    matrix_weight_bytes, prepared_words, round_up, table_row_bytes, Bits, StateFormat, BLOCK_ROWS,
+    GROUP_BYTES, GROUP_COLS, MAX_COLS,
+};
+pub use layout::Layout;
+pub use parts::{
+    parts_bytes, sections_bytes, Dim, Kind, Part, Sections, AFTER_LAYERS, ALIGN, BEFORE_LAYERS,
+};
+pub use version::Version;
+
+/// The most layers a model may have.
+pub const MAX_LAYERS: usize = 256;
+
+/// The most vocabulary entries a model may have.
+pub const MAX_VOCAB: usize = 1 << 20;
+
+/// A model without its weights.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Shape {
+    /// RWKV version.
+    pub version: Version,
+    /// Arrangement of the weights.
+    pub layout: Layout,
+    /// Bits of the layers' matrices.
+    pub weight_bits: Bits,
+    /// Bits of embedding and head.
+    pub head_bits: Bits,
+    /// Bits of the key and value matrices, whose products enter a matrix
+    /// state; as `weight_bits` where the version has none.
+    pub key_bits: Bits,
+    /// Number format of the matrix state; `F32` where the version has none.
+    pub state: StateFormat,
+    /// Layers, L.
+    pub n_layer: u32,
+    /// Channels, C.
+    pub n_embd: u32,
+    /// Hidden channels of the channel mix, F.
+    pub n_ffn: u32,
+    /// Vocabulary entries, V.
+    pub n_vocab: u32,
+    /// Classes of a model that answers with a label; 0 where the head's rows
+    /// are the vocabulary.
+    pub n_class: u32,
+    /// Heads, H; 0 where the version has none.
+    pub n_head: u32,
+    /// Epsilon of the group norm; 0 where the version has none.
+    pub gn_eps: f32,
+    /// Ranks of the low-rank matrices, 0 where the version has none: decay
+    /// (RWKV-6, 7), token shift (6) or learning rate (7), value (7), gate (7).
+    pub ranks: [u16; 4],
+}
+
+impl Shape {
+    /// The size of a dimension.
+    pub const fn dim(&self, dim: Dim) -> usize {
+        match dim {
+            Dim::Embd => self.n_embd as usize,
+            Dim::Ffn => self.n_ffn as usize,
+            Dim::Vocab => self.n_vocab as usize,
+            Dim::Output => self.outputs() as usize,
+            Dim::DecayRank => self.ranks[0] as usize,
+            Dim::ShiftRank | Dim::RateRank => self.ranks[1] as usize,
+            Dim::ShiftRanks => 5 * self.ranks[1] as usize,
+            Dim::ValueRank => self.ranks[2] as usize,
+            Dim::GateRank => self.ranks[3] as usize,
+        }
+    }
+
+    /// Rows of the head: the vocabulary's entries, or the classes.
+    pub const fn outputs(&self) -> u32 {
+        if self.n_class == 0 {
+            self.n_vocab
+        } else {
+            self.n_class
+        }
+    }
+
+    /// Channels of a head, N; 0 where the version has none.
+    pub const fn head_size(&self) -> usize {
+        if !self.version.has_heads() {
+            return 0;
+        }
+        match self.n_embd.checked_div(self.n_head) {
+            Some(size) => size as usize,
+            None => 0,
+        }
+    }
+
+    /// The parts of layer `index`, in order of use; none where the build does
+    /// not have the version, so that their names take no flash.
+    pub const fn layer_parts(&self, index: u32) -> Sections {
+        match self.version {
+            #[cfg(feature = "v4")]
+            Version::V4 => v4::LAYER,
+            #[cfg(feature = "v5")]
+            Version::V5 => v5::LAYER,
+            #[cfg(feature = "v5")]
+            Version::V52 => v5::GATED_LAYER,
+            #[cfg(feature = "v6")]
+            Version::V6 => v6::LAYER,
+            #[cfg(feature = "v7")]
+            Version::V7 if index == 0 => v7::FIRST_LAYER,
+            #[cfg(feature = "v7")]
+            Version::V7 => v7::LAYER,
+            #[allow(unreachable_patterns)]
+            _ => {
+                let _ = index;
+                &[]
+            }
+        }
+    }
+
+    /// Bytes of layer `index`.
+    pub const fn layer_bytes(&self, index: u32) -> u64 {
+        sections_bytes(self.layer_parts(index), self)
+    }
+
+    /// Bytes of the layers below `index`: all but the first are alike.
+    pub const fn layers_bytes(&self, index: u32) -> u64 {
+        match index {
+            0 => 0,
+            _ => self.layer_bytes(0) + (index as u64 - 1) * self.layer_bytes(1),
+        }
+    }
+
+    /// Bytes of all parts: embedding, layers, output norm, head.
+    pub const fn weights_bytes(&self) -> u64 {
+        parts_bytes(BEFORE_LAYERS, self)
+            + self.layers_bytes(self.n_layer)
+            + parts_bytes(AFTER_LAYERS, self)
+    }
+}

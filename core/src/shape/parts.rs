@@ -1,0 +1,201 @@
+//! What a model is made of, in the order in which it is used and stored: the
+//! one definition that reader, packer and `kinglet inspect` share.
+//!
+//! A part is a vector or a matrix. Its place in an image follows from the
+//! shape alone, so an image cannot lie about it.
+//!
+//! Names are those of published checkpoints after `blocks.N.`. Where the
+//! stored value is not the checkpoint's, `docs/format.md` says what it is:
+//! decays are applied, a mix always weighs the current token, low-rank
+//! matrices are transposed to `[outputs, inputs]`.
+
+#![cfg_attr(
+    not(all(feature = "v4", feature = "v5", feature = "v6", feature = "v7")),
+    allow(dead_code)
+)]
+
+use super::{matrix_weight_bytes, round_up, table_row_bytes, Bits, Shape, BLOCK_ROWS};
+
+/// Section boundaries and every part start at a multiple of this many bytes.
+pub const ALIGN: usize = 16;
+
+/// A dimension of the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dim {
+    /// Channels of the residual stream, C.
+    Embd,
+    /// Hidden channels of the channel mix, F.
+    Ffn,
+    /// Entries of the vocabulary, V.
+    Vocab,
+    /// Rows of the head: the vocabulary, or classes.
+    Output,
+    /// Rank of what steers the decay, RWKV-6 and 7.
+    DecayRank,
+    /// Rank of what steers the token shift, RWKV-6.
+    ShiftRank,
+    /// Five times that: one for each mixed vector.
+    ShiftRanks,
+    /// Rank of what steers the state's learning rate, RWKV-7.
+    RateRank,
+    /// Rank of what mixes in the first layer's values, RWKV-7.
+    ValueRank,
+    /// Rank of the gate, RWKV-7.
+    GateRank,
+}
+
+/// The shape and the number format of a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `[dim]` of IEEE half floats.
+    Half(Dim),
+    /// `[dim]` of IEEE single floats.
+    Single(Dim),
+    /// `[rows, cols]` of quantized weights in blocks of four rows, then one
+    /// bfloat16 scale per row.
+    Matrix(Dim, Dim),
+    /// As `Matrix`, at the precision of what enters a matrix state: an error
+    /// there stays for many tokens.
+    Keys(Dim, Dim),
+    /// As `Matrix`, always of eight bits: the low-rank matrices that steer
+    /// the state, small and as sensitive.
+    LowRank(Dim, Dim),
+    /// As `Matrix`, at the precision of the head.
+    Head(Dim, Dim),
+    /// `[rows, cols]` of quantized weights row by row, at the precision of
+    /// the head, for reading a row at a time.
+    Table(Dim, Dim),
+}
+
+/// A named part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The tensor's name behind `blocks.N.`, as in published checkpoints.
+    pub name: &'static str,
+    /// Shape and number format.
+    pub kind: Kind,
+}
+
+/// A layer is a list of sections, which versions share.
+pub type Sections = &'static [&'static [Part]];
+
+pub(super) const fn part(name: &'static str, kind: Kind) -> Part {
+    Part { name, kind }
+}
+
+use Dim::{Embd, Ffn, Output, Vocab};
+use Kind::{Half, Head, Keys, LowRank, Matrix, Single, Table};
+
+/// Before the layers.
+pub const BEFORE_LAYERS: &[Part] = &[part("emb.weight", Table(Vocab, Embd))];
+
+/// After the layers.
+pub const AFTER_LAYERS: &[Part] = &[
+    part("ln_out.weight", Half(Embd)),
+    part("ln_out.bias", Half(Embd)),
+    part("head.weight", Head(Output, Embd)),
+];
+
+/// A vector of channels in half floats.
+pub(super) const fn half(name: &'static str) -> Part {
+    part(name, Half(Embd))
+}
+
+/// A vector of channels in single floats.
+pub(super) const fn single(name: &'static str) -> Part {
+    part(name, Single(Embd))
+}
+
+/// A square matrix of channels.
+pub(super) const fn square(name: &'static str) -> Part {
+    part(name, Matrix(Embd, Embd))
+}
+
+/// A square matrix of which the product enters the state.
+pub(super) const fn keys(name: &'static str) -> Part {
+    part(name, Keys(Embd, Embd))
+}
+
+pub(super) const NORM_1: &[Part] = &[half("ln1.weight"), half("ln1.bias")];
+pub(super) const GROUP_NORM: &[Part] = &[half("att.ln_x.weight"), half("att.ln_x.bias")];
+pub(super) const OUTPUT: &[Part] = &[square("att.output.weight")];
+pub(super) const NORM_2: &[Part] = &[half("ln2.weight"), half("ln2.bias")];
+pub(super) const FFN: &[Part] = &[
+    half("ffn.time_mix_k"),
+    part("ffn.key.weight", Matrix(Ffn, Embd)),
+    half("ffn.time_mix_r"),
+    square("ffn.receptance.weight"),
+    part("ffn.value.weight", Matrix(Embd, Ffn)),
+];
+
+const fn align(bytes: u64) -> u64 {
+    bytes.div_ceil(ALIGN as u64) * ALIGN as u64
+}
+
+impl Kind {
+    /// Bits of a weight; vectors have those of the layers' matrices.
+    pub const fn bits(self, shape: &Shape) -> Bits {
+        match self {
+            Half(_) | Single(_) | Matrix(..) => shape.weight_bits,
+            Keys(..) => shape.key_bits,
+            LowRank(..) => Bits::Int8,
+            Head(..) | Table(..) => shape.head_bits,
+        }
+    }
+
+    /// Bytes before the scales (weights) and of the scales, each padded to
+    /// [`ALIGN`]. Vectors have no scales.
+    pub const fn bytes(self, shape: &Shape) -> (u64, u64) {
+        match self {
+            Half(n) => (align(2 * shape.dim(n) as u64), 0),
+            Single(n) => (align(4 * shape.dim(n) as u64), 0),
+            Matrix(r, c) | Keys(r, c) | LowRank(r, c) | Head(r, c) => {
+                blocked(shape, self.bits(shape), shape.dim(r), shape.dim(c))
+            }
+            Table(r, c) => {
+                let rows = shape.dim(r) as u64;
+                let row = table_row_bytes(shape.head_bits, shape.dim(c)) as u64;
+                (align(rows * row), align(2 * rows))
+            }
+        }
+    }
+
+    /// Weights or vector elements, without padding.
+    pub const fn elements(self, shape: &Shape) -> u64 {
+        match self {
+            Half(n) | Single(n) => shape.dim(n) as u64,
+            Matrix(r, c) | Keys(r, c) | LowRank(r, c) | Head(r, c) | Table(r, c) => {
+                shape.dim(r) as u64 * shape.dim(c) as u64
+            }
+        }
+    }
+}
+
+const fn blocked(shape: &Shape, bits: Bits, rows: usize, cols: usize) -> (u64, u64) {
+    let weights = matrix_weight_bytes(shape.layout, bits, rows, cols);
+    let scales = 2 * round_up(rows, BLOCK_ROWS) as u64;
+    (align(weights), align(scales))
+}
+
+/// Bytes of a list of parts, one after the other.
+pub const fn parts_bytes(parts: &[Part], shape: &Shape) -> u64 {
+    let mut sum = 0;
+    let mut i = 0;
+    while i < parts.len() {
+        let (weights, scales) = parts[i].kind.bytes(shape);
+        sum += weights + scales;
+        i += 1;
+    }
+    sum
+}
+
+/// Bytes of the sections of a layer.
+pub const fn sections_bytes(sections: Sections, shape: &Shape) -> u64 {
+    let mut sum = 0;
+    let mut i = 0;
+    while i < sections.len() {
+        sum += parts_bytes(sections[i], shape);
+        i += 1;
+    }
+    sum
+}

@@ -1,0 +1,44 @@
+//! RWKV-4 "Dove": the parts of a layer, its state, and what its time mix works in.
+
+#![cfg_attr(not(feature = "v4"), allow(dead_code))]
+
+use super::parts::{half, single, square, Part, Sections, FFN, NORM_1, NORM_2, OUTPUT};
+use super::vectors::vectors;
+
+/// A layer, in order of use.
+pub(super) const LAYER: Sections = &[NORM_1, MIX, OUTPUT, NORM_2, FFN];
+
+const MIX: &[Part] = &[
+    half("att.time_mix_k"),
+    square("att.key.weight"),
+    half("att.time_mix_v"),
+    square("att.value.weight"),
+    half("att.time_mix_r"),
+    square("att.receptance.weight"),
+    single("att.time_decay"),
+    single("att.time_first"),
+];
+
+vectors! {
+    /// The state of a layer.
+    State of shape {
+        /// `[C]` the last input of the time mix.
+        att_x: shape.n_embd as usize,
+        /// `[C]` numerators of the weighted average.
+        aa: shape.n_embd as usize,
+        /// `[C]` its denominators.
+        bb: shape.n_embd as usize,
+        /// `[C]` the largest exponent so far.
+        pp: shape.n_embd as usize,
+        /// `[C]` the last input of the channel mix.
+        ffn_x: shape.n_embd as usize,
+    }
+}
+
+vectors! {
+    /// Working vectors of the time mix: key and value.
+    Mix of shape {
+        k: shape.padded_embd(),
+        v: shape.padded_embd(),
+    }
+}

@@ -1,0 +1,34 @@
+//! RWKV-5 "Eagle": the parts of a layer, and what its time mix works in.
+
+#![cfg_attr(not(feature = "v5"), allow(dead_code))]
+
+use super::parts::{
+    half, keys, single, square, Part, Sections, FFN, GROUP_NORM, NORM_1, NORM_2, OUTPUT,
+};
+use super::vectors::vectors;
+
+/// A layer of RWKV-5.0, in order of use.
+pub(super) const LAYER: Sections = &[NORM_1, MIX, GROUP_NORM, OUTPUT, NORM_2, FFN];
+
+/// A layer of RWKV-5.1 and 5.2.
+pub(super) const GATED_LAYER: Sections = &[NORM_1, MIX, GROUP_NORM, GATE, OUTPUT, NORM_2, FFN];
+
+const MIX: &[Part] = &[
+    half("att.time_mix_k"),
+    keys("att.key.weight"),
+    half("att.time_mix_v"),
+    keys("att.value.weight"),
+    half("att.time_mix_r"),
+    square("att.receptance.weight"),
+    single("att.time_decay"),
+    single("att.time_first"),
+];
+const GATE: &[Part] = &[half("att.time_mix_g"), square("att.gate.weight")];
+
+vectors! {
+    /// Working vectors of the time mix: key and value.
+    Mix of shape {
+        k: shape.padded_embd(),
+        v: shape.padded_embd(),
+    }
+}

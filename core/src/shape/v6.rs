@@ -1,0 +1,59 @@
+//! RWKV-6 "Finch": the parts of a layer, and what its time mix works in.
+
+#![cfg_attr(not(feature = "v6"), allow(dead_code))]
+
+use super::parts::Dim::{DecayRank, Embd, Ffn, ShiftRank, ShiftRanks};
+use super::parts::Kind::{LowRank, Matrix};
+use super::parts::{
+    half, keys, part, single, square, Part, Sections, GROUP_NORM, NORM_1, NORM_2, OUTPUT,
+};
+use super::vectors::{max, vectors};
+use super::{round_up, BLOCK_ROWS};
+
+/// A layer, in order of use.
+pub(super) const LAYER: Sections = &[NORM_1, MIX, GROUP_NORM, GATE, OUTPUT, NORM_2, FFN];
+
+const MIX: &[Part] = &[
+    half("att.time_maa_x"),
+    part("att.time_maa_w1", LowRank(ShiftRanks, Embd)),
+    part("att.time_maa_w2.w", LowRank(Embd, ShiftRank)),
+    half("att.time_maa_w"),
+    part("att.time_decay_w1", LowRank(DecayRank, Embd)),
+    part("att.time_decay_w2", LowRank(Embd, DecayRank)),
+    single("att.time_decay"),
+    part("att.time_maa_w2.k", LowRank(Embd, ShiftRank)),
+    half("att.time_maa_k"),
+    keys("att.key.weight"),
+    part("att.time_maa_w2.v", LowRank(Embd, ShiftRank)),
+    half("att.time_maa_v"),
+    keys("att.value.weight"),
+    part("att.time_maa_w2.r", LowRank(Embd, ShiftRank)),
+    half("att.time_maa_r"),
+    square("att.receptance.weight"),
+    single("att.time_first"),
+];
+const GATE: &[Part] = &[
+    part("att.time_maa_w2.g", LowRank(Embd, ShiftRank)),
+    half("att.time_maa_g"),
+    square("att.gate.weight"),
+];
+const FFN: &[Part] = &[
+    half("ffn.time_maa_k"),
+    part("ffn.key.weight", Matrix(Ffn, Embd)),
+    half("ffn.time_maa_r"),
+    square("ffn.receptance.weight"),
+    part("ffn.value.weight", Matrix(Embd, Ffn)),
+];
+
+vectors! {
+    /// Working vectors of the time mix.
+    Mix of shape {
+        w: shape.padded_embd(),
+        k: shape.padded_embd(),
+        v: shape.padded_embd(),
+        /// What moves the shift.
+        z: round_up(shape.dim(ShiftRanks), BLOCK_ROWS),
+        /// A shift, or the hidden vector of the decay.
+        m: max(shape.padded_embd(), shape.padded_rank()),
+    }
+}

@@ -1,0 +1,77 @@
+//! RWKV-7 "Goose": the parts of a layer, and what its time mix works in.
+
+#![cfg_attr(not(feature = "v7"), allow(dead_code))]
+
+use super::parts::Dim::{DecayRank, Embd, Ffn, GateRank, RateRank, ValueRank};
+use super::parts::Kind::{LowRank, Matrix};
+use super::parts::{
+    half, keys, part, single, square, Part, Sections, GROUP_NORM, NORM_1, NORM_2, OUTPUT,
+};
+use super::vectors::{max, vectors};
+
+/// The first layer, in order of use.
+pub(super) const FIRST_LAYER: Sections =
+    &[NORM_1, VALUE, MIX, GROUP_NORM, GATE, OUTPUT, NORM_2, FFN];
+
+/// The other layers.
+pub(super) const LAYER: Sections = &[
+    NORM_1,
+    VALUE,
+    VALUE_RESIDUAL,
+    MIX,
+    GROUP_NORM,
+    GATE,
+    OUTPUT,
+    NORM_2,
+    FFN,
+];
+
+const VALUE: &[Part] = &[half("att.x_v"), keys("att.value.weight")];
+/// The first layer has none of it: its values are those that others lean on.
+const VALUE_RESIDUAL: &[Part] = &[
+    part("att.v1", LowRank(ValueRank, Embd)),
+    part("att.v2", LowRank(Embd, ValueRank)),
+    single("att.v0"),
+];
+const MIX: &[Part] = &[
+    half("att.x_w"),
+    part("att.w1", LowRank(DecayRank, Embd)),
+    part("att.w2", LowRank(Embd, DecayRank)),
+    single("att.w0"),
+    half("att.x_k"),
+    keys("att.key.weight"),
+    half("att.k_k"),
+    half("att.x_a"),
+    part("att.a1", LowRank(RateRank, Embd)),
+    part("att.a2", LowRank(Embd, RateRank)),
+    single("att.a0"),
+    half("att.k_a"),
+    half("att.x_r"),
+    square("att.receptance.weight"),
+];
+const GATE: &[Part] = &[
+    half("att.r_k"),
+    half("att.x_g"),
+    part("att.g1", LowRank(GateRank, Embd)),
+    part("att.g2", LowRank(Embd, GateRank)),
+];
+const FFN: &[Part] = &[
+    half("ffn.x_k"),
+    part("ffn.key.weight", Matrix(Ffn, Embd)),
+    part("ffn.value.weight", Matrix(Embd, Ffn)),
+];
+
+vectors! {
+    /// Working vectors of the time mix.
+    Mix of shape {
+        w: shape.padded_embd(),
+        k: shape.padded_embd(),
+        v: shape.padded_embd(),
+        /// Learning rate.
+        a: shape.padded_embd(),
+        /// Direction.
+        kk: shape.padded_embd(),
+        /// A hidden vector, or two vectors of a head.
+        hidden: max(shape.padded_rank(), 2 * shape.head_size()),
+    }
+}

@@ -1,0 +1,197 @@
+//! How large state and scratch are, and how they are divided.
+//!
+//! Both buffers are slices of `f32` that the caller owns; their lengths are
+//! `const` functions of the shape, the same on every core.
+
+use super::{prepared_words, round_up, v4, v5, v6, v7, Bits, Shape, Version, BLOCK_ROWS};
+
+/// The larger of two lengths.
+pub(super) const fn max(a: usize, b: usize) -> usize {
+    if a > b {
+        a
+    } else {
+        b
+    }
+}
+
+/// Declares the vectors that a buffer is divided into, by name and length in
+/// floats, one after the other: the length of the buffer and the split follow
+/// from this one list.
+macro_rules! vectors {
+    (
+        $(#[$about:meta])*
+        $name:ident of $shape:ident {
+            $($(#[$meaning:meta])* $vector:ident: $len:expr,)*
+        }
+    ) => {
+        $(#[$about])*
+        #[allow(dead_code)]
+        pub(crate) struct $name<'b> {
+            $($(#[$meaning])* pub $vector: &'b mut [f32],)*
+        }
+
+        #[allow(dead_code)]
+        impl<'b> $name<'b> {
+            /// Floats of all vectors.
+            pub(crate) const fn len($shape: &$crate::shape::Shape) -> usize {
+                0 $(+ $len)*
+            }
+
+            /// Divides a buffer of as many floats. One that is shorter gives
+            /// the last vectors what it has.
+            pub(crate) fn split($shape: &$crate::shape::Shape, buffer: &'b mut [f32]) -> Self {
+                let mut rest = buffer;
+                $(let $vector = $crate::shape::vectors::take(&mut rest, $len);)*
+                let _ = rest;
+                Self { $($vector,)* }
+            }
+        }
+    };
+}
+pub(super) use vectors;
+
+/// The next `len` floats of a buffer, or those that it has.
+#[inline(always)]
+pub(crate) fn take<'b>(rest: &mut &'b mut [f32], len: usize) -> &'b mut [f32] {
+    let buffer = core::mem::take(rest);
+    let len = len.min(buffer.len());
+    let (taken, after) = buffer.split_at_mut(len);
+    *rest = after;
+    taken
+}
+
+impl Shape {
+    /// Floats of state per layer.
+    pub(crate) const fn layer_state_len(&self) -> usize {
+        if self.version.has_heads() {
+            return HeadState::len(self);
+        }
+        v4::State::len(self)
+    }
+
+    /// Floats that the state takes: pass a buffer of this length to
+    /// [`crate::Session::new`].
+    pub const fn state_len(&self) -> usize {
+        self.n_layer as usize * self.layer_state_len()
+    }
+
+    /// Floats that the scratch takes: pass a buffer of this length to
+    /// [`crate::Session::new`].
+    pub const fn scratch_len(&self) -> usize {
+        self.prepared_len() + max(self.work_len(), self.logits_len())
+    }
+
+    /// Floats that the scratch takes where the logits are computed in blocks:
+    /// the least that [`crate::Session::new`] takes.
+    pub const fn scratch_len_in_blocks(&self) -> usize {
+        self.prepared_len() + self.work_len()
+    }
+
+    /// Bytes of state.
+    pub const fn state_bytes(&self) -> usize {
+        4 * self.state_len()
+    }
+
+    /// Bytes of scratch, logits included.
+    pub const fn scratch_bytes(&self) -> usize {
+        4 * self.scratch_len()
+    }
+
+    /// Bytes of scratch without room for all logits.
+    pub const fn scratch_bytes_in_blocks(&self) -> usize {
+        4 * self.scratch_len_in_blocks()
+    }
+
+    /// Words of the quantized vector: that of the longest input.
+    pub(crate) const fn prepared_len(&self) -> usize {
+        let (embd, ffn) = (self.n_embd as usize, self.n_ffn as usize);
+        let len = max(
+            prepared_words(self.layout, self.weight_bits, max(embd, ffn)),
+            prepared_words(self.layout, self.head_bits, embd),
+        );
+        if !self.version.has_heads() {
+            return len;
+        }
+        let len = max(len, prepared_words(self.layout, self.key_bits, embd));
+        match self.longest_rank() {
+            0 => len,
+            rank => max(
+                len,
+                prepared_words(self.layout, Bits::Int8, max(embd, rank)),
+            ),
+        }
+    }
+
+    /// The longest input of a low-rank matrix; 0 where there are none.
+    const fn longest_rank(&self) -> usize {
+        let [a, b, c, d] = self.ranks;
+        max(max(a as usize, b as usize), max(c as usize, d as usize))
+    }
+
+    /// `[C]`, padded to whole blocks of rows.
+    pub(super) const fn padded_embd(&self) -> usize {
+        round_up(self.n_embd as usize, BLOCK_ROWS)
+    }
+
+    /// Floats of the working vectors.
+    pub(crate) const fn work_len(&self) -> usize {
+        WorkVectors::len(self)
+    }
+
+    /// What the time mix or the channel mix takes besides, whichever is more.
+    const fn wide_len(&self) -> usize {
+        let hidden = round_up(self.n_ffn as usize, BLOCK_ROWS);
+        if !self.version.has_heads() {
+            return max(v4::Mix::len(self), hidden);
+        }
+        let time_mix = match self.version {
+            Version::V4 | Version::V5 | Version::V52 => v5::Mix::len(self),
+            Version::V6 => v6::Mix::len(self),
+            Version::V7 => v7::Mix::len(self),
+        };
+        max(time_mix, hidden)
+    }
+
+    /// What a token's layers hand on: the values of RWKV-7's first layer.
+    const fn kept_len(&self) -> usize {
+        match self.version {
+            Version::V7 if self.version.has_heads() => self.n_embd as usize,
+            _ => 0,
+        }
+    }
+
+    /// The longest input of a low-rank matrix, in whole blocks of rows.
+    pub(super) const fn padded_rank(&self) -> usize {
+        round_up(self.longest_rank(), BLOCK_ROWS)
+    }
+
+    /// Floats of all logits.
+    pub(crate) const fn logits_len(&self) -> usize {
+        round_up(self.outputs() as usize, BLOCK_ROWS)
+    }
+}
+
+vectors! {
+    /// The state of a layer of RWKV-5 to 7.
+    HeadState of shape {
+        /// `[C]` the last input of the time mix.
+        att_x: shape.n_embd as usize,
+        /// `[C]` the last input of the channel mix.
+        ffn_x: shape.n_embd as usize,
+        /// `[H, N, N]` in the image's state format: a matrix for each head.
+        matrices: (shape.n_embd as usize * shape.head_size() * shape.state.bytes()).div_ceil(4),
+    }
+}
+
+vectors! {
+    /// The working vectors of a step. Matrices write whole blocks of rows, so
+    /// those that receive a product are padded to a multiple of four.
+    WorkVectors of shape {
+        x: shape.padded_embd(),
+        xx: shape.padded_embd(),
+        tmp: shape.padded_embd(),
+        r: shape.padded_embd(),
+        wide: shape.wide_len(),
+        kept: shape.kept_len(),
+    }
+}
