@@ -3,10 +3,9 @@
 use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion, Throughput};
 use half::bf16;
 use kinglet::arch::{matvec, prepare};
-use kinglet::image::Matrix;
 use kinglet::number::AbsMax;
 use kinglet::shape::prepared_words;
-use kinglet::shape::{matrix_weight_bytes, Bits, Layout};
+use kinglet::shape::{matrix_weight_bytes, Bits, Layout, Matrix};
 use kinglet::Pcg32;
 use std::hint::black_box;
 

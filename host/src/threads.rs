@@ -1,7 +1,7 @@
 //! Several threads for one token: the rows of a product are shared out.
 
 use kinglet::arch::{matvec, Executor, Prepared};
-use kinglet::image::Matrix;
+use kinglet::shape::Matrix;
 use kinglet::shape::BLOCK_ROWS;
 
 /// Below this many bytes of weights a product is quicker than handing out

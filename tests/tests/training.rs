@@ -2,11 +2,12 @@
 //! and an image scores as its training said.
 
 use kinglet::arch::{Port, Portable};
-use kinglet::image::{Image, Matrix, Metadata, Parts, Table};
+use kinglet::image::{Image, Metadata, Parts};
 use kinglet::shape::{
     table_row_bytes, Bits, Kind as PartKind, Part, StateFormat, AFTER_LAYERS, BEFORE_LAYERS,
     BLOCK_ROWS, GROUP_COLS,
 };
+use kinglet::shape::{Matrix, Table};
 use kinglet_host::engine::{Engine, ImageFile};
 use kinglet_host::eval::{evaluate, Segments};
 use kinglet_host::model::Model;

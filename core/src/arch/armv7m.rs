@@ -17,8 +17,7 @@
 use super::shared::pairs::{self, Routine};
 use super::shared::{soft, Floats};
 use super::Port;
-use crate::image::Matrix;
-use crate::shape::{Bits, Layout};
+use crate::shape::{Bits, Layout, Matrix};
 use core::arch::global_asm;
 
 /// Cortex-M3.

@@ -58,9 +58,8 @@ pub use portable::Portable;
 #[doc(hidden)]
 pub use state::{Bonus, Cell, Delta};
 
-use crate::image::Matrix;
 use crate::number::AbsMax;
-use crate::shape::{Bits, Layout};
+use crate::shape::{Bits, Layout, Matrix};
 use half::{bf16, f16};
 
 /// The port of this build.

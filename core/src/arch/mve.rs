@@ -22,8 +22,7 @@
 
 use super::shared::fpu::Fpu;
 use super::Port;
-use crate::image::Matrix;
-use crate::shape::{Bits, Layout, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
+use crate::shape::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
 use core::arch::global_asm;
 use half::bf16;
 

@@ -10,8 +10,7 @@
 
 use super::shared::words::{self, GROUP_WORDS, STEP_WORDS, STORED_WORDS};
 use super::{Port, Portable};
-use crate::image::Matrix;
-use crate::shape::{Bits, Layout, BLOCK_ROWS, GROUP_COLS};
+use crate::shape::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_COLS};
 use core::arch::aarch64::*;
 use core::arch::asm;
 use std::arch::is_aarch64_feature_detected;

@@ -16,9 +16,8 @@
 //! [`MAX_COLS`]: crate::shape::MAX_COLS
 
 use super::{Native, Port, Portable};
-use crate::image::Matrix;
 use crate::number::AbsMax;
-use crate::shape::{prepared_words, Layout};
+use crate::shape::{prepared_words, Layout, Matrix};
 
 /// Vectors whose largest value is below this count as zero: the reciprocal
 /// of their scale would overflow.

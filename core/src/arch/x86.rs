@@ -12,8 +12,7 @@
 
 use super::shared::words::{self, quantized, GROUP_WORDS, STEP_WORDS, STORED_WORDS};
 use super::{Port, Portable};
-use crate::image::Matrix;
-use crate::shape::{Bits, Layout, BLOCK_ROWS, GROUP_COLS};
+use crate::shape::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_COLS};
 use core::arch::x86_64::*;
 use std::is_x86_feature_detected;
 

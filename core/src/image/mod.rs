@@ -20,7 +20,7 @@ pub use error::ImageError;
 pub use header::{Header, Span, TokenizerKind, CRC_OFFSET, FORMAT_VERSION, HEADER_BYTES, MAGIC};
 #[cfg(feature = "metadata")]
 pub use metadata::Metadata;
-pub use reader::{Matrix, Parts, Table};
+pub use reader::Parts;
 #[cfg(feature = "states")]
 pub use states::{
     is_state_name, states_bytes, NamedState, States, EMPTY_STATE, MAX_STATES, START_STATE,

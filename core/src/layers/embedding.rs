@@ -1,8 +1,7 @@
 //! Reading one row of the embedding table.
 
-use crate::image::Table;
 use crate::number::scale_to_f32;
-use crate::shape::{Bits, GROUP_COLS};
+use crate::shape::{Bits, Table, GROUP_COLS};
 
 /// Writes row `row` of the table into `out` `[C]`. `ln0` is folded into the
 /// rows by the packer.

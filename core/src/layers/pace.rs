@@ -7,8 +7,8 @@
 
 use super::work::Product;
 use crate::arch::Executor;
-use crate::image::Matrix;
 use crate::number::AbsMax;
+use crate::shape::Matrix;
 use crate::shape::BLOCK_ROWS;
 use core::convert::Infallible;
 use core::ops::Range;

@@ -1,9 +1,9 @@
 //! What a step works in, and its products.
 
 use crate::arch::{prepare, Executor, Prepared};
-use crate::image::Matrix;
 use crate::number::AbsMax;
 use crate::shape::vectors::{take, WorkVectors};
+use crate::shape::Matrix;
 use crate::shape::Shape;
 
 /// Divides the scratch into the quantized vector and the rest, which is

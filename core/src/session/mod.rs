@@ -6,12 +6,13 @@ pub use step::Step;
 
 use crate::arch::layer_norm;
 use crate::arch::{Executor, Prepared, Serial};
-use crate::image::{Image, Matrix};
+use crate::image::Image;
 use crate::layers::pace::Whole;
 use crate::layers::work::{split, Work};
 use crate::layers::{layer, read_row, reset};
 use crate::number::abs_max;
 use crate::shape::Dim::{Embd, Output, Vocab};
+use crate::shape::Matrix;
 use crate::shape::BLOCK_ROWS;
 #[cfg(doc)]
 use crate::Shape;

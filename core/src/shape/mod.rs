@@ -3,6 +3,7 @@
 
 pub(crate) mod formats;
 mod layout;
+mod matrix;
 mod parts;
 pub(crate) mod v4;
 pub(crate) mod v5;
@@ -16,6 +17,7 @@ pub use formats::{
     GROUP_BYTES, GROUP_COLS, MAX_COLS,
 };
 pub use layout::Layout;
+pub use matrix::{Matrix, Table};
 pub use parts::{
     parts_bytes, sections_bytes, Dim, Kind, Part, Sections, AFTER_LAYERS, ALIGN, BEFORE_LAYERS,
 };

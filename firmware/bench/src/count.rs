@@ -5,8 +5,8 @@ use crate::room::{abs_max, weight_words, Room, LAYOUT};
 use core::hint::black_box;
 use half::bf16;
 use kinglet::arch;
-use kinglet::image::Matrix;
 use kinglet::shape::Bits;
+use kinglet::shape::Matrix;
 use kinglet_machine::{say, since, ticks};
 use kinglet_protocol::{Measure, MODEL_SHAPES, SHAPES};
 

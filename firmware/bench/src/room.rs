@@ -3,10 +3,9 @@
 use crate::random::Random;
 use half::{bf16, f16};
 use kinglet::arch::{self, Native, Port, Portable};
-use kinglet::image::Matrix;
 use kinglet::number::AbsMax;
 use kinglet::shape::prepared_words;
-use kinglet::shape::{matrix_weight_bytes, Bits, Layout, GROUP_BYTES};
+use kinglet::shape::{matrix_weight_bytes, Bits, Layout, Matrix, GROUP_BYTES};
 use kinglet_machine::MACHINE;
 
 /// The layout that this machine's port reads.

@@ -116,8 +116,8 @@ mod tests {
     use crate::quantize::quantize;
     use half::bf16;
     use kinglet::arch::{Port, Portable};
-    use kinglet::image::Matrix;
     use kinglet::shape::matrix_weight_bytes;
+    use kinglet::shape::Matrix;
     use proptest::prelude::*;
 
     /// Row-major sums in i64: the reference of every layout and kernel.

@@ -7,8 +7,7 @@ mod floats;
 use super::shared::pairs::{self, Routine};
 use super::shared::{soft, Floats};
 use super::Port;
-use crate::image::Matrix;
-use crate::shape::{Bits, Layout};
+use crate::shape::{Bits, Layout, Matrix};
 use core::arch::global_asm;
 use half::bf16;
 

@@ -36,8 +36,7 @@ mod prepare;
 
 use super::shared::Floats;
 use super::Port;
-use crate::image::Matrix;
-use crate::shape::{Bits, Layout, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
+use crate::shape::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
 use core::arch::naked_asm;
 
 /// The assembler must be told that an ARMv8-M core has the DSP extension, which

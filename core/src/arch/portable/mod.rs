@@ -12,9 +12,8 @@ pub(super) mod state;
 pub(super) mod steps;
 
 use super::{Bonus, Cell, Delta, Port};
-use crate::image::Matrix;
 use crate::number::{self, scale_to_f32, AbsMax, ROUND_MAGIC};
-use crate::shape::{Bits, Layout, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
+use crate::shape::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
 use half::{bf16, f16};
 
 /// All of [`Port`], and nothing but plain Rust.

@@ -3,8 +3,7 @@
 //! Both instruction sets multiply 32-bit words modulo 2^32, so corrections
 //! need no narrow lanes: a prepared vector has a word for each column.
 
-use crate::image::Matrix;
-use crate::shape::{Bits, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
+use crate::shape::{Bits, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
 
 /// Words of a prepared int4 group: the constant, then one per column.
 const GROUP_WORDS: usize = GROUP_COLS + 1;

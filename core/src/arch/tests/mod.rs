@@ -9,9 +9,8 @@ mod floats;
 mod state;
 
 use super::{Native, Port, Portable};
-use crate::image::Matrix;
 use crate::shape::prepared_words;
-use crate::shape::{round_up, Bits, Layout, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
+use crate::shape::{round_up, Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
 use crate::Pcg32;
 use half::bf16;
 use std::vec;

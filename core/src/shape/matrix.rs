@@ -1,0 +1,63 @@
+//! Weights where they lie, with what has to be known to read them.
+
+use super::{matrix_weight_bytes, round_up, Bits, Layout, BLOCK_ROWS};
+use half::bf16;
+
+/// A matrix `[rows, cols]` of quantized weights in blocks of four rows.
+#[derive(Clone, Copy, Debug)]
+pub struct Matrix<'a> {
+    /// Arrangement of the weights.
+    pub layout: Layout,
+    /// Bits of a weight.
+    pub bits: Bits,
+    /// Outputs.
+    pub rows: usize,
+    /// Inputs.
+    pub cols: usize,
+    /// The weights, in the layout of the image.
+    pub weights: &'a [u32],
+    /// One scale per row, padded to a whole block.
+    pub scales: &'a [bf16],
+}
+
+impl<'a> Matrix<'a> {
+    /// The matrix of the first `blocks` blocks of four rows, or of all where
+    /// there are fewer, and that of the others: two threads can have one each.
+    pub fn split_at_block(&self, blocks: usize) -> (Self, Self) {
+        let rows = blocks.saturating_mul(BLOCK_ROWS).min(self.rows);
+        let words = matrix_weight_bytes(self.layout, self.bits, rows, self.cols) / 4;
+        let (weights, more_weights) = split(self.weights, words as usize);
+        let (scales, more_scales) = split(self.scales, round_up(rows, BLOCK_ROWS));
+        let first = Self {
+            rows,
+            weights,
+            scales,
+            ..*self
+        };
+        let rest = Self {
+            rows: self.rows - rows,
+            weights: more_weights,
+            scales: more_scales,
+            ..*self
+        };
+        (first, rest)
+    }
+}
+
+/// Divides a slice after `len` elements; all are before where there are fewer.
+fn split<T>(slice: &[T], len: usize) -> (&[T], &[T]) {
+    slice.split_at_checked(len).unwrap_or((slice, &[]))
+}
+
+/// A table `[rows, cols]` of quantized weights, stored row by row.
+#[derive(Clone, Copy, Debug)]
+pub struct Table<'a> {
+    /// Bits of a weight.
+    pub bits: Bits,
+    /// Columns of a row.
+    pub cols: usize,
+    /// The rows, one after the other, without padding.
+    pub rows: &'a [u8],
+    /// One scale per row.
+    pub scales: &'a [bf16],
+}
