@@ -316,7 +316,7 @@ fn another_model_is_refused_and_not_in_the_way() {
     );
 }
 
-/// The whole flash fails to be read: that is said, and a save begins anew.
+/// None of the flash can be read: that is an error, and a save starts over.
 #[test]
 fn where_no_slot_can_be_read_the_next_save_helps() {
     let image = image();

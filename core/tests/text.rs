@@ -48,7 +48,7 @@ fn a_prompt_is_all_tokens_but_the_last() {
     let fed: Result<Vec<u32>, _> = text.prompt(b"bird").collect();
     assert_eq!(fed.unwrap(), b"bir".map(u32::from));
     assert_eq!(text.token(), u32::from(b'd'));
-    // A text goes on: what was the last token is to be read first.
+    // A text continues: its last token is to be read first.
     let fed: Result<Vec<u32>, _> = text.prompt(b"s!").collect();
     assert_eq!(fed.unwrap(), b"ds".map(u32::from));
     let mut empty = Text::new(&image, 9).unwrap();

@@ -26,7 +26,7 @@ pub enum PrimeError {
         expected: usize,
     },
     /// A value is an infinity or not a number.
-    #[error("the text leaves a state that is not finite, which no image holds: the model cannot go on from it")]
+    #[error("the text leaves a state that is not finite, which no image holds: the model cannot continue from it")]
     NotFinite,
     /// There are as many as fit.
     #[error("the image has {MAX_STATES} states already: replace one of them by giving its name")]

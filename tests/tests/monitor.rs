@@ -161,7 +161,7 @@ fn a_stranger_is_quoted() {
 }
 
 #[test]
-fn a_board_that_goes_away_or_starts_anew_is_an_error() {
+fn a_board_that_goes_away_or_is_reset_is_an_error() {
     let pulled = board(|_, stream| {
         send(stream, &[b"\x02half a"]);
         // Its other handle reads: both have to go.

@@ -1,4 +1,4 @@
-//! The repository's own models: what was once computed must come out for ever.
+//! The repository's own models: their recorded outputs must never change.
 //!
 //! `tests/golden/stories.json` holds greedy tokens and hashes of logits of the
 //! quantized images, and float logits that an independent numpy program

@@ -52,7 +52,7 @@ fn a_killed_training_goes_on_and_reaches_the_same_result() {
     let killed = folder.path().join("killed.safetensors");
     let more = [&options[..], &["--save-every", "0"]].concat();
     let mut deaths = 0;
-    // Killed at whatever point it is: early, in the middle, while it saves.
+    // Killed at several points: early, in the middle, while it saves.
     for life in 1..=5 {
         let args = small(&text, &killed, &more);
         let mut child = kinglet()
@@ -86,8 +86,8 @@ fn a_killed_training_goes_on_and_reaches_the_same_result() {
     assert!(read(&whole) == read(&killed), "the results differ");
 }
 
-/// Beside the checkpoint lie a card, a curve and the unfinished training: not
-/// in place of what somebody else wrote.
+/// Card, curve and unfinished training are written beside the checkpoint, but not
+/// over another program's files.
 #[test]
 fn only_files_of_its_own_are_replaced() {
     let folder = folder();
@@ -337,6 +337,6 @@ fn a_save_that_fails_loses_nothing() {
     let args = small(&text, &output, &["--steps", "3", "--save-every", "0"]);
     let done = kinglet().args(&args).output().expect("kinglet starts");
     let errors = String::from_utf8_lossy(&done.stderr);
-    assert!(errors.contains("the training goes on"), "{errors}");
+    assert!(errors.contains("the training continues"), "{errors}");
     assert!(done.status.success() && output.exists(), "{errors}");
 }

@@ -120,7 +120,7 @@ mount -o remount,size=64m "$disk" || exit 14
 "$@" && cp "$disk/model.safetensors" "$copy"
 "#;
 
-/// Linux lets a user have file systems of his own; where it does not, a
+/// Linux lets users mount file systems in a namespace; where it does not, a
 /// sentence says so.
 #[test]
 fn a_disk_that_is_full_loses_nothing() {
@@ -160,14 +160,14 @@ fn a_disk_that_is_full_loses_nothing() {
     let run = match run {
         Ok(run) if run.status.code() != Some(77) => run,
         _ => {
-            eprintln!("skipped: no file systems of one's own here (unshare)");
+            eprintln!("skipped: users cannot mount file systems here (unshare)");
             return;
         }
     };
     let errors = String::from_utf8_lossy(&run.stderr);
     assert!(run.status.success(), "{:?}: {errors}", run.status);
     assert_eq!(
-        errors.matches("the training goes on").count(),
+        errors.matches("the training continues").count(),
         1,
         "{errors}"
     );

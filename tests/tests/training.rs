@@ -313,8 +313,8 @@ fn compare(image: &Image<'_>, network: &Network, seen: &[f32]) -> Vec<Compared> 
     compared
 }
 
-/// Whatever bits are chosen, training rounds what the packer rounds, and to
-/// the same values, bit for bit.
+/// For every choice of bits, training rounds what the packer rounds, to the same
+/// values, bit for bit.
 #[test]
 fn an_image_has_the_weights_that_its_training_saw() {
     let folder = folder();

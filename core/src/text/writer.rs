@@ -35,7 +35,7 @@ impl End {
 /// Turns the tokens that a model generates into text, whole characters only,
 /// until the text ends.
 ///
-/// It needs the bytes of every token, from whichever tokenizer: [`super::Text`]
+/// It needs the bytes of every token, from any tokenizer: [`super::Text`]
 /// has that of an image.
 #[derive(Clone, Debug)]
 pub struct Writer<'s> {

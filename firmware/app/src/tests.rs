@@ -221,7 +221,7 @@ fn an_answer_ends_before_its_stop_text() {
     assert!(printed("/stop \\x\n", ram)
         .unwrap()
         .contains("does not fit"));
-    // The rest of the line, whatever it is.
+    // All of the rest of the line.
     let settings = printed("/n 3 /stop  a /n 4\\n\\\\ \n/help\n", ram).unwrap();
     assert!(settings.contains("/n 3 "), "{settings}");
     assert!(

@@ -1,5 +1,5 @@
-/* A model that is linked into a program in C: it reads a prompt and goes on
- * with it, or says which class it belongs to. No heap, no C library.
+/* A model that is linked into a program in C: it reads a prompt and
+ * continues it, or prints its class. No heap, no C library.
  *
  * `cargo xtask capi` builds and runs it; what it asks is set by macros. */
 #include "board.h"
@@ -24,7 +24,7 @@
 extern const uint8_t image[];
 extern const uint8_t image_end[];
 
-/* Memory for state and scratch of any model that needs no more. */
+/* Memory for state and scratch, the most that a model may need. */
 static float memory[64 * 1024];
 
 static const uint8_t prompt[] = PROMPT;

@@ -215,7 +215,7 @@ int kgl_step(struct kgl_session *session, uint32_t token, float **logits, size_t
 // Begins to read a token in slices; call `kgl_advance` until it is done.
 //
 // `with_logits`: 0 for the tokens of a prompt but its last one; else the
-// logits of the next token are computed, too. Until the end `kgl_feed` and
+// logits of the next token are computed too. Until the end `kgl_feed` and
 // `kgl_step` refuse, and the state means nothing; `kgl_reset` forgets the
 // step.
 //
@@ -225,7 +225,7 @@ int kgl_begin(struct kgl_session *session, uint32_t token, int with_logits);
 
 // Takes a slice of the step that is under way: rows of one matrix with
 // `max_weights` weights together, four rows at least, or another small part.
-// The bits are those of a whole step, whatever the slices.
+// Slices of any size give the bits of a whole step.
 //
 // `more` becomes 0 at the end of the step, else 1.
 //
@@ -239,7 +239,7 @@ int kgl_advance(struct kgl_session *session, size_t max_weights, int *more);
 // `session` is initialized, or zeros; `logits` and `n_logits` may be written.
 int kgl_logits(struct kgl_session *session, float **logits, size_t *n_logits);
 
-// Makes a sampler ready; also begins anew with its seed.
+// Initializes a sampler; also restarts it from its seed.
 //
 // The caller promises:
 // `sampler` may be written and `settings` read.

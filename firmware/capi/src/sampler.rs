@@ -47,7 +47,7 @@ struct Held {
 const _: () = assert!(size_of::<Held>() <= size_of::<kgl_sampler>());
 const _: () = assert!(align_of::<Held>() <= align_of::<kgl_sampler>());
 
-/// Makes a sampler ready; also begins anew with its seed.
+/// Initializes a sampler; also restarts it from its seed.
 ///
 /// # Safety
 /// `sampler` may be written and `settings` read.

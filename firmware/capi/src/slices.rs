@@ -1,4 +1,4 @@
-//! Steps in slices, for programs that must not be away for a whole token.
+//! Steps in slices, for programs that cannot wait for a whole token.
 
 use crate::kgl_status::{self, *};
 use crate::memory::Out;
@@ -26,7 +26,7 @@ unsafe fn with<T>(
 /// Begins to read a token in slices; call `kgl_advance` until it is done.
 ///
 /// `with_logits`: 0 for the tokens of a prompt but its last one; else the
-/// logits of the next token are computed, too. Until the end `kgl_feed` and
+/// logits of the next token are computed too. Until the end `kgl_feed` and
 /// `kgl_step` refuse, and the state means nothing; `kgl_reset` forgets the
 /// step.
 ///
@@ -54,7 +54,7 @@ pub unsafe extern "C" fn kgl_begin(
 
 /// Takes a slice of the step that is under way: rows of one matrix with
 /// `max_weights` weights together, four rows at least, or another small part.
-/// The bits are those of a whole step, whatever the slices.
+/// Slices of any size give the bits of a whole step.
 ///
 /// `more` becomes 0 at the end of the step, else 1.
 ///

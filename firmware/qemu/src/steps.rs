@@ -201,7 +201,7 @@ impl<'m, 'b> Steps<'m, 'b> {
         Ok(())
     }
 
-    /// Saves the state, forgets it and goes on from the snapshot, if that is
+    /// Saves the state, clears it and restores the snapshot, if that is
     /// asked for.
     // Not inlined: what it needs of the stack is free again while the model
     // works.

@@ -2,8 +2,8 @@
 //! tokens come out. It is never run: `cargo xtask sizes` compares it with the
 //! same program without the library.
 //!
-//! Image, buffers, prompt and output lie behind addresses that the compiler
-//! does not know, so that nothing of the library's work can be left out.
+//! The compiler does not know the addresses of image, buffers, prompt and
+//! output, so that it cannot leave out any of the library's work.
 #![no_std]
 #![no_main]
 

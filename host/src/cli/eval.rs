@@ -27,7 +27,7 @@ pub struct Args {
     /// The text to predict
     #[arg(long, value_name = "FILE")]
     text: PathBuf,
-    /// Bytes of a segment; 0 never starts anew
+    /// Bytes of a segment; 0 for a single one
     #[arg(long, default_value_t = 1024, value_name = "BYTES")]
     reset: usize,
     /// What to compare with: usually the checkpoint that the image was made of

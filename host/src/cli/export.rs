@@ -25,8 +25,8 @@ use std::path::{Path, PathBuf};
 /// --address. A board also says how much flash there is, which cores its
 /// images are packed for, and the family number of UF2 files.
 ///
-/// With --firmware the file holds the board's firmware, too, so that one copy to
-/// the drive of a boot loader is all that a new board needs.
+/// With --firmware the file holds the board's firmware too, so that a new board
+/// needs only one copy to the drive of its boot loader.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     kinglet export model.kgl --board pico --uf2 model.uf2\n  \
@@ -43,7 +43,7 @@ pub struct Args {
     /// A file with further boards, see `kinglet plan`
     #[arg(long, value_name = "FILE")]
     boards: Option<PathBuf>,
-    /// The ELF file of the board's firmware, which goes into the file, too:
+    /// The ELF file of the board's firmware, which goes into the file too:
     /// `cargo xtask board NAME` builds it and prints where it is
     #[arg(long, value_name = "ELF", requires = "board", conflicts_with_all = ["address", "c_array", "rust"])]
     firmware: Option<PathBuf>,

@@ -46,7 +46,7 @@ pub struct Args {
     /// Print one JSON object: tokens, logits_hashes, text, reason (`end` of the text, or `length`)
     #[arg(long)]
     json: bool,
-    /// With --json: hash the logits at every token of the prompt, too
+    /// With --json: also hash the logits at every token of the prompt
     #[arg(long, requires = "json")]
     every_logits: bool,
 }

@@ -62,7 +62,7 @@ fn learn(args: &Args, settings: &Settings, prepared: &Prepared) -> Result<Traine
     let mut trouble = |error: CheckpointError| {
         let error = error.to_string();
         if told.as_ref() != Some(&error) {
-            bar.suspend(|| eprintln!("warning: {error}; the training goes on"));
+            bar.suspend(|| eprintln!("warning: {error}; the training continues"));
             told = Some(error);
         }
     };

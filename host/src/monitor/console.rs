@@ -277,7 +277,7 @@ impl Console {
 /// A number that was not used before.
 fn nonce() -> u32 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    // A clock before its epoch gives a number, too.
+    // A clock before its epoch gives a number too.
     now.map_or(0, |now| now.subsec_nanos() ^ now.as_secs() as u32)
 }
 

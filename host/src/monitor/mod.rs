@@ -69,7 +69,7 @@ pub enum Error {
         /// What the system says, if it says something.
         reason: Option<io::Error>,
     },
-    /// The board greeted anew.
+    /// The board greeted again.
     #[error("the board was reset: it has forgotten text and settings")]
     Reset,
     /// The board says what is wrong.

@@ -152,7 +152,7 @@ pub fn pack(
 }
 
 /// Quantizes `model` and packs it into `out`, an empty file, part by part:
-/// memory holds a few million weights at a time, whatever the model's size.
+/// memory holds a few million weights at a time, for models of any size.
 /// `progress` is called after each tensor with the number done and the number
 /// there are. Returns an entry per tensor, in stored order.
 ///

@@ -72,7 +72,7 @@ pub struct Args {
     /// Of a model of text, each line is the number of a token.
     #[arg(long)]
     json: bool,
-    /// Only make firmware/capi/include/kinglet.h anew from the sources
+    /// Only generate firmware/capi/include/kinglet.h from the sources
     #[arg(long, exclusive = true)]
     header: bool,
     /// Only build the library, for the core of this machine; prints its path

@@ -12,7 +12,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What the model goes on with.
+/// The text that the model continues.
 pub const PROMPT: &str = "Once upon a time";
 
 /// The clock that the last row assumes: that of many Cortex-M4 boards.

@@ -52,7 +52,7 @@ pub struct Args {
     /// scratch_bytes, stack_bytes, flash_bytes, ram_bytes, image_bytes.
     #[arg(long)]
     json: bool,
-    /// With --json: compute and hash the logits at every token of the prompt, too
+    /// With --json: also compute and hash the logits at every token of the prompt
     #[arg(long, requires = "json")]
     every_logits: bool,
     /// Compute the logits in blocks, with no buffer for all of them: less scratch, the same tokens

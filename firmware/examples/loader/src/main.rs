@@ -1,5 +1,5 @@
 //! Kinglet with a heap: the program is built without a model, and runs
-//! whichever images lie in the machine's memory, one after the other.
+//! the images that it finds in the machine's memory, one after the other.
 //!
 //! Each half of the machine's spare RAM stands for a part of the flash that a
 //! model may be written to; QEMU's loader does so. A line on the UART is the

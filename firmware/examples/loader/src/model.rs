@@ -11,11 +11,11 @@ const TOKENS: u32 = 32;
 
 /// Why there is no answer.
 pub enum Refusal {
-    /// The memory is as it is where nothing has been written.
+    /// The memory is erased or untouched.
     NoImage,
     /// The heap does not have this many bytes in one piece.
     Heap(usize),
-    /// What was written does not run here, or not with this prompt.
+    /// The image does not run here, or not with this prompt.
     Library(Error),
 }
 
@@ -76,8 +76,8 @@ impl Model {
         Ok(Self { image })
     }
 
-    /// Goes on with the prompt, or says its class; then the ids of the tokens.
-    /// The buffers are freed at the end, whichever it is.
+    /// Continues the prompt, or prints its class; then the ids of the tokens.
+    /// The buffers are freed at every end.
     pub fn answer(&self, prompt: &[u8]) -> Result<Heap, Refusal> {
         let header = self.image.header();
         let mut state = floats(header.shape.state_len())?;

@@ -1,4 +1,4 @@
-//! What every checkpoint must hold to, whatever its bytes are.
+//! What must hold for a checkpoint of any bytes.
 
 use kinglet_host::checkpoint::Checkpoint;
 use std::collections::HashSet;

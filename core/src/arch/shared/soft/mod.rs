@@ -142,7 +142,7 @@ pub fn general_scaled(sum: i32, scale: bf16, x_scale: f32) -> f32 {
 
 /// `sum * scale * x_scale` as the bits of a float, rounded after each of the
 /// three steps: conversion, product, product. `None` for zero and for
-/// whatever overflows or is subnormal.
+/// results that overflow or are subnormal.
 #[inline(always)]
 fn scaled(sum: i32, scale: u16, x_scale: u32) -> Option<u32> {
     let (scale_exponent, x_exponent) = (exponent(u32::from(scale) << 16), exponent(x_scale));

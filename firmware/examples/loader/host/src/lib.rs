@@ -9,10 +9,10 @@ use kinglet_workshop::setup::ensure_qemu;
 use std::fs;
 use std::path::PathBuf;
 
-/// Boot a firmware that runs whichever images lie in the machine's memory
+/// Boot a firmware that runs the images in the machine's memory
 ///
 /// The firmware has a heap: it reads an image's header, allocates state and
-/// scratch as it says, answers, frees them, and goes on with the other image.
+/// scratch of those sizes, answers, and frees them.
 /// A line is the number of an image and a prompt; Ctrl-D leaves. Prints for
 /// each answer the numbers of its tokens and the bytes of the heap in use.
 #[derive(Debug, clap::Args)]

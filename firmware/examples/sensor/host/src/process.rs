@@ -248,7 +248,7 @@ mod tests {
         assert!(samples.iter().all(|s| (FIRST..FIRST + LEVELS).contains(s)));
         let clipped = |s: &&u8| **s == FIRST || **s == FIRST + LEVELS - 1;
         assert!(samples.iter().filter(clipped).count() < 100);
-        // The very samples, whatever the system.
+        // The same samples on every system.
         let start = "MLLKJHJJHFCBA@=60($%-7?GMMLKJJJLHGEC";
         assert_eq!(String::from_utf8_lossy(&normal(36, 3)), start);
     }
