@@ -1,10 +1,10 @@
-//! CRC-32 over an image, the four bytes that store it left out.
+//! CRC-32 over an image without the four bytes that store it.
 
 use super::header::CRC_OFFSET;
 use crc::{Crc, CRC_32_ISO_HDLC};
 
-/// On a board bit by bit: a table would be a sixteenth of the library's flash,
-/// for a check that runs once.
+/// Bit by bit on a board: a table would be a sixteenth of the library's flash, for
+/// a check that runs once.
 #[cfg(target_os = "none")]
 type Method = crc::NoTable;
 #[cfg(not(target_os = "none"))]

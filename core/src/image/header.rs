@@ -52,13 +52,13 @@ impl Span {
     };
 }
 
-/// What the first 128 bytes say.
+/// The first 128 bytes of an image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Header {
     /// Bytes of the whole image.
     pub image_bytes: u32,
-    /// CRC-32 (ISO-HDLC) of every byte but these four.
+    /// CRC-32 (ISO-HDLC) of all bytes but these four.
     pub crc32: u32,
     /// The model.
     pub shape: Shape,
@@ -101,8 +101,8 @@ const fn in_range(value: u32, max: usize) -> bool {
 }
 
 impl Header {
-    /// Reads and checks the first [`HEADER_BYTES`] bytes. Never panics; at
-    /// compile time an unfit image can so become a compile error.
+    /// Reads and checks the first [`HEADER_BYTES`] bytes. Never panics: a
+    /// caller may turn the error into a compile error.
     pub const fn parse(bytes: &[u8]) -> Result<Header, ImageError> {
         if !starts_with_magic(bytes) {
             return Err(ImageError::NotAnImage);
@@ -186,8 +186,7 @@ impl Header {
             vocabulary: span_at::<72, 76>(b),
             states: span_at::<80, 84>(b),
         };
-        // Bytes that this version does not use are zero, so that a later
-        // version may give them a meaning.
+        // Unused bytes are zero, so that a later version may use them.
         let mut i = UNUSED_FROM;
         while i < HEADER_BYTES {
             if b[i] != 0 {

@@ -1,4 +1,4 @@
-//! What fields of a header must agree about, beyond ranges of their own.
+//! Checks across several fields of a header.
 
 use super::header::{Header, Span, TokenizerKind, HEADER_BYTES};
 use crate::shape::{StateFormat, Version, ALIGN, MAX_COLS};
@@ -21,8 +21,8 @@ impl Header {
         if self.shape.n_head == 0 || !self.shape.n_embd.is_multiple_of(self.shape.n_head) {
             return Some(44);
         }
-        // An epsilon so small that it vanishes beside the variance would
-        // divide silence by nothing.
+        // An epsilon that vanishes beside the variance would divide 0 by 0
+        // where all inputs are equal.
         if self.shape.gn_eps >= 1e-12 && self.shape.gn_eps <= 1.0 {
             None
         } else {

@@ -1,5 +1,5 @@
-//! What a person wants to know about an image: a postcard block behind the
-//! weights. The engine never needs it.
+//! Name and origin of a model: a postcard block after the weights. The engine
+//! does not need it.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ pub struct Metadata<'a> {
 impl<'a> Metadata<'a> {
     /// The name of a class.
     pub fn label(&self, class: u32) -> Option<&'a str> {
-        // Not `str::lines`: the compiler leaves a panic in it.
+        // Not `str::lines`: it links a panic.
         let mut names = self.labels.as_bytes().split(|&byte| byte == b'\n');
         let name = names.nth(class as usize)?;
         core::str::from_utf8(name)

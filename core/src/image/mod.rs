@@ -1,6 +1,6 @@
 //! The packed model, read in place from flash.
 //!
-//! [`Image::new`] validates everything once; behind it no access can fail.
+//! [`Image::new`] validates everything once; after it no access can fail.
 //! The normative description with byte offsets is `docs/format.md`.
 
 mod checksum;
@@ -32,7 +32,7 @@ use crate::tokenizer::Tokenizer;
 #[cfg(feature = "trie")]
 use crate::tokenizer::{Trie, TrieFault};
 
-/// A validated model image, borrowed from wherever its bytes lie.
+/// A validated model image, borrowed from flash or RAM.
 #[derive(Clone, Copy, Debug)]
 pub struct Image<'a> {
     bytes: &'a [u8],
@@ -41,8 +41,8 @@ pub struct Image<'a> {
 }
 
 impl<'a> Image<'a> {
-    /// Checks `bytes` and borrows them. Bytes behind the image are ignored,
-    /// so the whole of a flash region may be passed.
+    /// Checks `bytes` and borrows them. Bytes after the image are ignored,
+    /// so that a whole flash region may be passed.
     ///
     /// Every length, offset, dimension and scale is checked here, the
     /// checksum is not: see [`Image::verify_checksum`].
@@ -216,7 +216,7 @@ fn tokenizer<'a>(bytes: &'a [u8], header: &Header) -> Result<Option<Tokenizer<'a
 #[derive(Debug)]
 pub struct Aligned<T: ?Sized>(pub T);
 
-/// Includes an image file in the program, aligned as [`Image::new`] wants it.
+/// Includes an image file in the program, aligned as [`Image::new`] requires.
 ///
 /// `include_bytes!` alone gives no alignment, and unaligned weights fault on
 /// a Cortex-M0. The path is relative to the source file, as there.

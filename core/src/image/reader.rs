@@ -6,9 +6,9 @@ use half::{bf16, f16};
 
 /// Yields the parts of a section one after the other.
 ///
-/// The caller asks for what the section's list of parts says; behind
-/// [`super::Image::new`] that is always there. An empty slice comes back
-/// where it is not, so that no access can panic.
+/// The caller asks for parts in the order of the section's list; in an image
+/// that [`super::Image::new`] checked they are always there. Otherwise the
+/// slice is empty, so that no access can panic.
 #[derive(Clone, Debug)]
 pub struct Parts<'a> {
     rest: &'a [u8],
@@ -42,13 +42,12 @@ impl<'a> Parts<'a> {
         self.blocked(Kind::Matrix(rows, cols), rows, cols)
     }
 
-    /// The next part, a matrix `[rows, cols]` of which the product enters the
-    /// state.
+    /// The next part, a matrix `[rows, cols]` of keys or values.
     pub fn keys(&mut self, rows: Dim, cols: Dim) -> Matrix<'a> {
         self.blocked(Kind::Keys(rows, cols), rows, cols)
     }
 
-    /// The next part, a matrix `[rows, cols]` that steers the state.
+    /// The next part, a low-rank matrix `[rows, cols]`.
     pub fn low_rank(&mut self, rows: Dim, cols: Dim) -> Matrix<'a> {
         self.blocked(Kind::LowRank(rows, cols), rows, cols)
     }

@@ -1,5 +1,5 @@
-//! Named states in the image: texts that were read on the workstation, so
-//! that a board goes on from them at once.
+//! Named states in the image, of texts that were read on the workstation: a
+//! board continues from them at once.
 //!
 //! The section has 16 bytes with the number of states, an entry of
 //! [`ENTRY_BYTES`] for each, then the states.
@@ -13,11 +13,11 @@ pub const MAX_STATES: usize = 64;
 /// The longest name of a state, in bytes.
 pub const STATE_NAME_BYTES: usize = 24;
 
-/// The name of the state that programs start from where nothing else is said.
+/// The name of the state that programs start from by default.
 pub const START_STATE: &str = "start";
 
-/// What programs call the empty text where a state is asked for by name: none
-/// should have it.
+/// The name of the empty text where programs take a name: no state should have
+/// it.
 pub const EMPTY_STATE: &str = "empty";
 
 /// Whether a state can have this name: 1 to [`STATE_NAME_BYTES`] bytes without
@@ -40,7 +40,7 @@ pub struct NamedState<'a> {
     /// Tokens of the text, the last one included.
     pub tokens: u32,
     /// The last token of the text. It has not been read: its step gives the
-    /// logits that the text goes on with.
+    /// logits of the continuation.
     pub next_token: u32,
     /// The state, [`Shape::state_len`] floats.
     pub words: &'a [f32],
@@ -54,7 +54,7 @@ pub struct States<'a> {
     index: usize,
 }
 
-/// Bytes of the section of so many states, padded.
+/// Bytes of the section of `count` states, padded.
 pub const fn states_bytes(shape: &Shape, count: usize) -> u64 {
     let bytes = FRONT_BYTES as u64 + count as u64 * (ENTRY_BYTES + shape.state_bytes()) as u64;
     bytes.next_multiple_of(ALIGN as u64)

@@ -1,5 +1,5 @@
-//! The channel mix, which versions 4 to 6 share but for how the mix is
-//! named; RWKV-7 drops its gate.
+//! The channel mix. Versions 4 to 6 share it, with other names for the mix;
+//! RWKV-7 drops its gate.
 //!
 //! ```text
 //! out = sigmoid(receptance xr) * (value max(key xk, 0)^2)

@@ -1,4 +1,4 @@
-//! The state of versions 5 to 7: what a layer's state holds, and the loop
+//! The state of versions 5 to 7: the vectors of a layer's state, and the loop
 //! over its heads.
 
 #[cfg(any(feature = "v5", feature = "v6"))]
@@ -45,7 +45,7 @@ impl<'s> LayerState<'s> {
     }
 }
 
-/// What enters the heads of RWKV-5 and 6: receptance, key, value, decay and
+/// The inputs of the heads of RWKV-5 and 6: receptance, key, value, decay and
 /// bonus, each `[C]`.
 #[cfg(any(feature = "v5", feature = "v6"))]
 pub(crate) struct Inputs<'a> {
@@ -56,7 +56,7 @@ pub(crate) struct Inputs<'a> {
     pub u: &'a [f32],
 }
 
-/// Reads the state into `y` `[C]` and moves it on by one token: a part for
+/// Reads the state into `y` `[C]` and advances it by one token: a part for
 /// each head.
 #[cfg(any(feature = "v5", feature = "v6"))]
 pub(crate) fn read_and_update<P: Pace>(

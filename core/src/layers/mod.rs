@@ -1,4 +1,4 @@
-//! A token's way through a layer, for each RWKV version.
+//! The step of a layer for one token, for each RWKV version.
 
 mod channel_mix;
 mod embedding;
@@ -34,8 +34,8 @@ pub(crate) fn reset(shape: &Shape, state: &mut [f32]) {
 }
 
 /// Advances layer `index`, whose parts come next, by one token: `work.x` is
-/// read and updated. A version that the build does not have has been refused
-/// with the image.
+/// read and updated. An image of a version that the build lacks was
+/// refused.
 #[cfg_attr(not(feature = "v7"), allow(unused_variables))]
 pub(crate) fn layer<P: Pace>(
     shape: &Shape,

@@ -1,9 +1,10 @@
-//! How a layer's work goes by: all at once, or in slices.
+//! How a layer's work is done: all at once, or in slices.
 //!
 //! A layer is a fixed sequence of parts: element-wise ones, and products. The
-//! layers' code names each part to a [`Pace`]: [`Whole`] does each part at
-//! once. A [`Slice`] passes over the parts that earlier slices have done, does the next and breaks off: what a later part needs
-//! lies in state, scratch and [`Position`], and nothing on the stack.
+//! layers' code passes each part to a [`Pace`]: [`Whole`] does each part at
+//! once. A [`Slice`] skips the parts that earlier slices have done, does the next
+//! and breaks off: what later parts need lies in state, scratch and
+//! [`Position`], and nothing on the stack.
 
 use super::work::Product;
 use crate::arch::Executor;
@@ -13,16 +14,16 @@ use crate::shape::BLOCK_ROWS;
 use core::convert::Infallible;
 use core::ops::Range;
 
-/// A channel that takes two exponentials is as dear as so many weights of a
-/// product, roughly and on any core.
+/// The cost of a channel with two exponentials, in weights of a product, roughly
+/// and on any core.
 const CHANNEL_WEIGHTS: usize = 256;
 
-/// Goes through the parts of a layer.
+/// Does the parts of a layer.
 pub(crate) trait Pace {
     /// Why a layer breaks off before its end.
     type Break;
 
-    /// Whether all is done at once.
+    /// Whether each part is done at once.
     const WHOLE: bool;
 
     /// An element-wise part.
@@ -41,16 +42,16 @@ pub(crate) trait Pace {
         out: &mut [f32],
     ) -> Result<AbsMax, Self::Break>;
 
-    /// An element-wise part of `len` channels that is dear for each of them. It
-    /// returns the largest absolute value of what it computes, if that is
-    /// asked for. Where all is done at once, it need not look at the range.
+    /// An element-wise part of `len` channels, each of them costly. `work`
+    /// returns the largest absolute value of its result, if that is needed.
+    /// Where each part is done at once, it may ignore the range.
     fn channels(
         &mut self,
         len: usize,
         work: impl FnMut(Range<usize>) -> AbsMax,
     ) -> Result<AbsMax, Self::Break>;
 
-    /// An element-wise part that finds out the largest absolute value of the
+    /// An element-wise part that returns the largest absolute value of the
     /// next vector.
     #[cfg(feature = "v6")]
     fn find_max(&mut self, work: impl FnOnce() -> AbsMax) -> Result<AbsMax, Self::Break>;
@@ -150,7 +151,7 @@ impl Position {
         out: &mut [f32],
     ) -> (Range<usize>, bool) {
         let done = self.row as usize;
-        // One after the other: a product of the two would be 0 where it overflows.
+        // Two divisions: the product of the divisors could overflow to 0.
         let blocks = weights / BLOCK_ROWS / matrix.cols.max(1);
         let blocks = blocks.min(out.len() / BLOCK_ROWS).max(1);
         let (_, rest) = matrix.split_at_block(done / BLOCK_ROWS);
@@ -178,7 +179,7 @@ impl Position {
     }
 }
 
-/// One part at most, of a product at most `weights` weights.
+/// At most one part, and of a product at most `weights` weights.
 pub(crate) struct Slice<'p, 'e> {
     position: &'p mut Position,
     executor: &'e dyn Executor,
@@ -203,7 +204,7 @@ impl<'p, 'e> Slice<'p, 'e> {
         }
     }
 
-    /// Whether the part that the code is at is to be done now; goes on to the
+    /// Whether the part that the code is at is to be done now; advances to the
     /// next, or breaks off where the slice has done its part.
     fn is_due(&mut self) -> Result<bool, Pause> {
         let part = self.part;

@@ -77,9 +77,9 @@ fn time_mix<P: Pace>(
     pace.part(|| add_to(x, xx))
 }
 
-/// `out = sigmoid(r) * wkv`, and the state moves on by one token, for a range
+/// `out = sigmoid(r) * wkv`, and the state advances by one token, for a range
 /// of channels.
-// By itself it keeps its constants in registers.
+// As a separate function it keeps its constants in registers.
 #[cfg_attr(kinglet_fast, inline(never))]
 fn weighted_average<P: Pace>(
     state: &mut State<'_>,
@@ -103,7 +103,7 @@ fn weighted_average<P: Pace>(
     }
 }
 
-/// A channel: what is computed, aa, bb and pp, and k, v, r, w and u.
+/// A channel: its output, aa, bb and pp, and k, v, r, w and u.
 type Channel<'a> = (
     (&'a mut f32, ((&'a mut f32, &'a mut f32), &'a mut f32)),
     (((&'a f32, &'a f32), &'a f32), (&'a f32, &'a f32)),
@@ -116,7 +116,7 @@ fn each_average<'a>(channels: impl Iterator<Item = Channel<'a>>) -> AbsMax {
         let (e1, e2) = relative_weights(*pp, u + k);
         let numerator = e1 * *aa + e2 * v;
         let denominator = e1 * *bb + e2;
-        // One division serves the average and the sigmoid of r.
+        // One division for the average and the sigmoid of r.
         *out = numerator / (denominator * (1.0 + exp(-r)));
         max.see(*out);
 

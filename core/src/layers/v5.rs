@@ -79,7 +79,7 @@ fn time_mix<P: Pace>(
     };
     read_and_update(&mut state.matrices, shape.head_size(), &inputs, tmp, pace)?;
     let affine = [parts.half(Embd), parts.half(Embd)];
-    // From here on r, k and v are free for what follows.
+    // From here on r, k and v are free to be reused.
     let normed = r.get_mut(..tmp.len()).unwrap_or_default();
     pace.part(|| group_norm(tmp, shape.head_size(), shape.gn_eps, affine, normed))?;
     let has_gate = shape.version == Version::V52;

@@ -12,8 +12,8 @@
 //! |---|---|---|
 //! | x | \[C\] | residual stream |
 //! | xx, p | \[C\] | its layer norm, and that of the token before |
-//! | z | \[5 R\] | what steers the token shift |
-//! | m | \[C\] | how far the data move a mix; also the hidden vector of the decay, \[D\] |
+//! | z | \[5 R\] | low-rank input of the token shift |
+//! | m | \[C\] | data-dependent part of a mix; also the hidden vector of the decay, \[D\] |
 //! | r, k, v, g | \[C\] | receptance, key, value, gate |
 //! | w | \[C\] | decay of this token, by key channel |
 //! | u | \[C\] | bonus of the current token, by key channel |
@@ -72,8 +72,8 @@ fn time_mix<P: Pace>(
     let mut shifts = z.chunks_mut(shape.dim(ShiftRank).max(1));
     let mut next = || shifts.next().unwrap_or_default();
     let inputs = [xx, &*state.att_x];
-    let mix = steered(parts, next(), product, pace, m)?;
-    // What moved the mix makes room for the hidden vector of the decay.
+    let mix = shift_mix(parts, next(), product, pace, m)?;
+    // The hidden vector of the decay takes the place of the mix's part.
     let max = pace.find_max(|| token_shift_less(inputs, mix, m, tmp))?;
     let (w1, w2) = (
         parts.low_rank(DecayRank, Embd),
@@ -85,21 +85,21 @@ fn time_mix<P: Pace>(
     let base = parts.single(Embd);
     pace.part(|| decay(w, base))?;
     for out in [&mut *k, &mut *v] {
-        let mix = steered(parts, next(), product, pace, m)?;
+        let mix = shift_mix(parts, next(), product, pace, m)?;
         let shift = |tmp: &mut [f32]| token_shift_less(inputs, mix, m, tmp);
         pace.product(product, &parts.keys(Embd, Embd), tmp, shift, out)?;
     }
-    let mix = steered(parts, next(), product, pace, m)?;
+    let mix = shift_mix(parts, next(), product, pace, m)?;
     let shift = |tmp: &mut [f32]| token_shift_less(inputs, mix, m, tmp);
     pace.product(product, &parts.matrix(Embd, Embd), tmp, shift, r)?;
     let u = parts.single(Embd);
     let heads = Inputs { w, u, r, k, v };
     read_and_update(&mut state.matrices, shape.head_size(), &heads, tmp, pace)?;
     let affine = [parts.half(Embd), parts.half(Embd)];
-    // From here on r, k and v are free for what follows.
+    // From here on r, k and v are free to be reused.
     let normed = r.get_mut(..tmp.len()).unwrap_or_default();
     pace.part(|| group_norm(tmp, shape.head_size(), shape.gn_eps, affine, normed))?;
-    let mix = steered(parts, next(), product, pace, m)?;
+    let mix = shift_mix(parts, next(), product, pace, m)?;
     let g = k;
     let shift = |tmp: &mut [f32]| token_shift_less(inputs, mix, m, tmp);
     pace.product(product, &parts.matrix(Embd, Embd), tmp, shift, g)?;
@@ -109,9 +109,9 @@ fn time_mix<P: Pace>(
     pace.part(|| add_to(x, xx))
 }
 
-/// `m = w2_q z_q`, what `z` `[R]` moves the mix of a token shift by; returns
-/// the mix, which is stored next.
-fn steered<'i, P: Pace>(
+/// `m = w2_q z_q`, the part that `z` `[R]` adds to the mix of a token shift;
+/// returns the mix, which is stored next.
+fn shift_mix<'i, P: Pace>(
     parts: &mut Parts<'i>,
     z: &mut [f32],
     product: &mut Product<'_>,

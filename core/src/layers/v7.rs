@@ -1,6 +1,6 @@
 //! RWKV-7 "Goose": the recurrent step of one layer (Peng et al.,
-//! arXiv 2503.14456). The state learns by a generalized delta rule: what it
-//! says about a direction is partly removed before the new value is added.
+//! arXiv 2503.14456). The state learns by a generalized delta rule: its
+//! value for a direction is partly removed before the new value is added.
 //!
 //! ```text
 //! S[j,i] = w[j] S[j,i] - kk[j] a[j] sum_l kk[l] S[l,i] + k[j] v[i]
@@ -137,7 +137,7 @@ fn time_mix<P: Pace>(
     let size = shape.head_size();
     inputs.update_and_read(&mut state.matrices, size, hidden, tmp, pace)?;
     let affine = [parts.half(Embd), parts.half(Embd)];
-    // From here on kk and w are free for what follows.
+    // From here on kk and w are free to be reused.
     let normed = kk.get_mut(..tmp.len()).unwrap_or_default();
     pace.part(|| group_norm(tmp, size, shape.gn_eps, affine, normed))?;
     let r_k = parts.half(Embd);
@@ -153,8 +153,8 @@ fn time_mix<P: Pace>(
     pace.part(|| add_to(x, xx))
 }
 
-/// `out = up f(down x)`, where the vector between, `hidden`, has the length of
-/// the rank; `fill` computes `x`.
+/// `out = up f(down x)` with the intermediate vector `hidden`, as long as the
+/// rank; `fill` computes `x`.
 #[allow(clippy::too_many_arguments)]
 fn low_rank<P: Pace>(
     parts: &mut Parts<'_>,
@@ -205,7 +205,7 @@ fn direction(k: &[f32], k_k: &[f16], size: usize, kk: &mut [f32]) {
 }
 
 /// `a = sigmoid(a0 + a)`; then `k = k (1 + (a - 1) k_a)`, `a = a kk` and
-/// `kk = -kk`: what the state takes.
+/// `kk = -kk`: the inputs of the state.
 fn learn(a: &mut [f32], a0: &[f32], k_a: &[f16], k: &mut [f32], kk: &mut [f32]) {
     let keys = k.iter_mut().zip(kk.iter_mut());
     for ((a, (k, kk)), (&a0, &k_a)) in a.iter_mut().zip(keys).zip(a0.iter().zip(k_a)) {
@@ -216,7 +216,7 @@ fn learn(a: &mut [f32], a0: &[f32], k_a: &[f16], k: &mut [f32], kk: &mut [f32]) 
     }
 }
 
-/// What enters the heads, each `[C]`; `kk` with its sign changed.
+/// The inputs of the heads, each `[C]`; `kk` with its sign changed.
 struct Inputs<'a> {
     r: &'a [f32],
     w: &'a [f32],
@@ -227,7 +227,7 @@ struct Inputs<'a> {
 }
 
 impl Inputs<'_> {
-    /// Moves the state on by one token and reads it into `y` `[C]`: a part for
+    /// Advances the state by one token and reads it into `y` `[C]`: a part for
     /// each head.
     fn update_and_read<P: Pace>(
         &self,

@@ -1,4 +1,4 @@
-//! What a step works in, and its products.
+//! The buffers of a step, and its products.
 
 use crate::arch::{prepare, Executor, Prepared};
 use crate::number::AbsMax;
@@ -24,7 +24,7 @@ impl<'q> Product<'q> {
         Self { q }
     }
 
-    /// The quantized vector by itself.
+    /// The quantized vector alone.
     pub(crate) fn prepared(self, x: &[f32], max: AbsMax, matrix: &Matrix<'_>) -> Prepared<'q> {
         prepare(x, max, matrix, self.q)
     }
@@ -66,10 +66,10 @@ pub(crate) struct Work<'q, 's> {
     pub tmp: &'s mut [f32],
     /// `[C]`, padded: receptance.
     pub r: &'s mut [f32],
-    /// Whatever else the version's time mix needs, or `[F]` hidden channels;
+    /// The other vectors of the version's time mix, or `[F]` hidden channels;
     /// padded.
     pub wide: &'s mut [f32],
-    /// What the layers of a token hand on.
+    /// Passed from layer to layer of a token.
     #[cfg_attr(not(feature = "v7"), allow(dead_code))]
     pub kept: &'s mut [f32],
     /// Products, and the quantized vector.

@@ -80,7 +80,7 @@ impl core::fmt::Display for UnknownState {
 #[cfg(feature = "states")]
 impl core::error::Error for UnknownState {}
 
-/// Who chooses a token from logits that are seen block by block.
+/// Chooses a token from logits that are seen block by block.
 pub trait Sample {
     /// Whether it must see all logits as one block.
     fn wants_all(&self) -> bool;
@@ -97,7 +97,7 @@ pub trait Sample {
     fn choose(&mut self) -> u32;
 }
 
-/// A model at work: the image, and the two buffers it runs in.
+/// A running model: the image and its two buffers.
 ///
 /// The state is all that the model remembers. It never grows: the millionth
 /// token costs what the first one did.
@@ -128,8 +128,8 @@ impl<'i, 'b> Session<'i, 'b> {
     ///
     /// `state` needs [`Shape::state_len`] floats and `scratch`
     /// [`Shape::scratch_len`], or [`Shape::scratch_len_in_blocks`] where the
-    /// logits are seen block by block. Both may be longer. What they hold
-    /// before does not matter.
+    /// logits are seen block by block. Both may be longer. Their
+    /// contents are overwritten.
     ///
     /// # Errors
     /// [`BufferError`] names the buffer that is too short.
@@ -143,8 +143,8 @@ impl<'i, 'b> Session<'i, 'b> {
         Ok(session)
     }
 
-    /// Takes the buffers and goes on from what `state` holds: the state that
-    /// an earlier session of the same image left there, or a copy of it.
+    /// Takes the buffers and continues from `state`, which holds the state of
+    /// an earlier session of the same image, or a copy of it.
     ///
     /// # Errors
     /// As [`Session::new`].
@@ -181,9 +181,8 @@ impl<'i, 'b> Session<'i, 'b> {
         &self.image
     }
 
-    /// What the model remembers, [`Shape::state_len`] floats: a copy of it
-    /// can be gone on from, with [`Session::resume`]. While a [`Step`] is
-    /// under way it is that of no text.
+    /// The state, [`Shape::state_len`] floats: [`Session::resume`] continues
+    /// from a copy of it. While a [`Step`] is under way it is that of no text.
     pub fn state(&self) -> &[f32] {
         self.state
     }
@@ -193,9 +192,9 @@ impl<'i, 'b> Session<'i, 'b> {
         reset(self.image.shape(), self.state);
     }
 
-    /// Forgets everything and starts from a named state of the image, a text
-    /// that was read before. Returns the last token of that text, which is
-    /// to be read next: it has not been, so that its step gives logits.
+    /// Forgets everything and starts from a named state of the image. Returns
+    /// the last token of its text, which is to be read next: the state is that
+    /// before it, so that its step gives logits.
     ///
     /// # Errors
     /// [`UnknownState`]; the state is then unchanged.
@@ -206,8 +205,8 @@ impl<'i, 'b> Session<'i, 'b> {
         Ok(named.next_token)
     }
 
-    /// Reads tokens without asking for what comes next: a prompt, all but
-    /// its last token. Skips the head, a good part of a step's work.
+    /// Reads tokens without computing logits: a prompt, all but its last
+    /// token. Skips the head, a good part of a step's work.
     ///
     /// # Errors
     /// [`StepError::UnknownToken`]; the tokens before it have been read.
@@ -240,12 +239,12 @@ impl<'i, 'b> Session<'i, 'b> {
         Ok(out.get_mut(..matrix.rows).unwrap_or_default())
     }
 
-    /// Reads one token and shows the logits of the next to `see`, block by
+    /// Reads one token and passes the logits of the next to `see`, block by
     /// block, each with the id of its first token; as one block where the
     /// scratch has room for all. They may be changed.
     ///
     /// # Errors
-    /// [`StepError::UnknownToken`]; nothing is shown then.
+    /// [`StepError::UnknownToken`]; `see` is not called then.
     pub fn step_in_blocks(
         &mut self,
         token: u32,
@@ -308,7 +307,7 @@ impl<'i, 'b> Session<'i, 'b> {
     fn read(&mut self, token: u32) -> usize {
         let shape = self.image.shape();
         let mut work = Work::split(shape, self.quantized, self.work);
-        // The layers follow the embedding, each other, and take all their parts.
+        // The layers follow the embedding and each other, and each reads all its parts.
         let mut parts = self.image.before_layers();
         read_row(&parts.table(Vocab, Embd), token as usize, work.x);
         let states = self.state.chunks_exact_mut(shape.layer_state_len().max(1));
@@ -319,7 +318,7 @@ impl<'i, 'b> Session<'i, 'b> {
         self.image.offset_of(&parts)
     }
 
-    /// Applies the output norm to what the layers left in the scratch.
+    /// Applies the output norm to the residual stream in the scratch.
     #[inline]
     fn head(&mut self, at: usize) -> Head<'_> {
         let shape = self.image.shape();
@@ -338,13 +337,13 @@ impl<'i, 'b> Session<'i, 'b> {
     }
 }
 
-/// The last product of a step, about to be computed.
+/// The last product of a step, to be computed.
 struct Head<'s> {
     /// `[V, C]`.
     matrix: Matrix<'s>,
     /// The normalized residual stream `[C]`.
     prepared: Prepared<'s>,
-    /// The working vectors, which are done with: the logits take their place.
+    /// The place of the working vectors, which the logits overwrite.
     out: &'s mut [f32],
     executor: &'s dyn Executor,
 }

@@ -1,4 +1,4 @@
-//! A step in slices, for programs that must not be away for a whole token.
+//! A step in slices, for programs that cannot wait for a whole token.
 
 use super::{Session, StepError};
 use crate::arch::layer_norm;
@@ -8,20 +8,19 @@ use crate::layers::{layer, read_row};
 use crate::number::abs_max;
 use crate::shape::Dim::{Embd, Output, Vocab};
 
-/// How far a step in slices is: between two of them an interrupt handler
-/// returns, or a task lets others run.
+/// The progress of a step in slices: between two slices an interrupt handler
+/// returns, or a task yields.
 ///
-/// What else lies between slices is in the session's buffers, so a step can be
-/// kept in a `static`, across an `await` or in a program in C. Logits are those
-/// of [`Session::step`], to the bit, whatever the slices. Until the step is at
-/// its end, image, state and scratch belong to it: what else is read meanwhile
-/// makes its numbers ones without a meaning.
+/// All other data between slices is in the session's buffers, so a step can be
+/// kept in a `static`, across an `await` or in a program in C. Slices of any size
+/// give the logits of [`Session::step`], to the bit. Until its end the step owns
+/// state and scratch: other steps in between make its numbers meaningless.
 ///
-/// A slice is rows of one product: as many as have `max_weights` weights
-/// together, and four at least. Or it is the quantization of one vector, the
-/// step of the matrix state of one head, or another element-wise part; of the
-/// dearest ones, `max_weights / 256` channels, four at least.
-/// `docs/performance.md` says what slices take.
+/// A slice is rows of one product, of `max_weights` weights at most but four rows
+/// at least; or the quantization of one vector, the step of the matrix state of
+/// one head, or another element-wise part, of the costliest ones
+/// `max_weights / 256` channels, four at least. `docs/performance.md` has their
+/// instructions.
 ///
 /// ```
 #[doc = concat!("# let bytes = kinglet::include_image!(\"", env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny.kgl\");")]
@@ -103,8 +102,7 @@ impl Session<'_, '_> {
         self.begin_step(token, true)
     }
 
-    /// Begins to read a token without asking for what comes next, as
-    /// [`Session::feed`].
+    /// Begins to read a token without computing logits, as [`Session::feed`].
     ///
     /// # Errors
     /// [`StepError::UnknownToken`].
@@ -112,7 +110,7 @@ impl Session<'_, '_> {
         self.begin_step(token, false)
     }
 
-    /// Takes a slice of a step of this session. Returns whether there is more
+    /// Does a slice of a step of this session. Returns whether there is more
     /// to do.
     pub fn advance(&mut self, step: &mut Step, max_weights: usize) -> bool {
         step.rows = 0;
@@ -124,11 +122,11 @@ impl Session<'_, '_> {
         step.is_under_way()
     }
 
-    /// The logits that a step of [`Session::begin`] has left in the scratch,
-    /// and the id of the first. They may be changed in place.
+    /// The logits in the scratch from a step of [`Session::begin`], and the id
+    /// of the first. They may be changed in place.
     ///
     /// Where the scratch has room for all `[V]`, they are there at the end of
-    /// the step; where it has not, after each slice those that it computed.
+    /// the step; otherwise each slice has those that it computed.
     pub fn logits(&mut self, step: &Step) -> Option<(u32, &mut [f32])> {
         let logits = self.work.get_mut(..step.rows as usize)?;
         (step.rows > 0).then_some((step.first, logits))
@@ -149,7 +147,7 @@ impl Session<'_, '_> {
         })
     }
 
-    /// The next part of a layer; goes on to the next layer or to the head.
+    /// The next part of a layer; then the next layer, or the head.
     fn layer_slice(&mut self, step: &mut Step, index: u32, max_weights: usize) {
         let shape = self.image.shape();
         let mut states = self.state.chunks_exact_mut(shape.layer_state_len().max(1));
@@ -173,8 +171,8 @@ impl Session<'_, '_> {
         };
     }
 
-    /// The next rows of the head, after its vector. All logits have a place of
-    /// their own where there is room; else the rows are in front.
+    /// The next rows of the head, after its vector. Where there is room each logit
+    /// has its place; else the rows are at the front.
     fn head_slice(&mut self, step: &mut Step, max_weights: usize) {
         let has_room = self.has_room_for_logits();
         let mut parts = self.image.parts_from(step.at);

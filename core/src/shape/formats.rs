@@ -1,5 +1,5 @@
-//! Number formats: how many bits a weight or an element of the state has, and
-//! how weights and the vectors they are multiplied with lie in memory.
+//! Number formats: bits of a weight and of an element of the state, and the
+//! arrangement of weights and prepared vectors in memory.
 
 use super::Layout;
 
@@ -21,7 +21,7 @@ pub const fn round_up(n: usize, to: usize) -> usize {
     n.div_ceil(to) * to
 }
 
-/// How many bits a weight has.
+/// Bits of a weight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Bits {

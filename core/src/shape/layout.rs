@@ -1,7 +1,7 @@
 //! The arrangements of weights.
 
-/// How the weights are arranged: each family of cores has an instruction set
-/// that wants its own. The values they stand for are the same.
+/// How the weights are arranged: an arrangement for the instruction set of each
+/// family of cores. The values are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Layout {
@@ -44,7 +44,7 @@ impl Layout {
     }
 
     /// Whether this build can run it: a firmware has the code for its own
-    /// family, and that for all with the feature `all-layouts`.
+    /// family, or for all with the feature `all-layouts`.
     pub const fn is_supported(self) -> bool {
         match self {
             Layout::Rows4 => cfg!(kinglet_rows4),

@@ -21,8 +21,8 @@ pub struct Matrix<'a> {
 }
 
 impl<'a> Matrix<'a> {
-    /// The matrix of the first `blocks` blocks of four rows, or of all where
-    /// there are fewer, and that of the others: two threads can have one each.
+    /// Splits the matrix after `blocks` blocks of four rows, or at its end where
+    /// there are fewer: two threads can have one part each.
     pub fn split_at_block(&self, blocks: usize) -> (Self, Self) {
         let rows = blocks.saturating_mul(BLOCK_ROWS).min(self.rows);
         let words = matrix_weight_bytes(self.layout, self.bits, rows, self.cols) / 4;

@@ -1,5 +1,5 @@
-//! What a model is, by itself: version, dimensions and number formats. What it
-//! is made of, and how long its state and scratch are, follows from that.
+//! The shape of a model: version, dimensions and number formats. Its parts and
+//! the lengths of state and scratch follow from them.
 
 pub(crate) mod formats;
 mod layout;

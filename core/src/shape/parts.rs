@@ -2,7 +2,7 @@
 //! one definition that reader, packer and `kinglet inspect` share.
 //!
 //! A part is a vector or a matrix. Its place in an image follows from the
-//! shape alone, so an image cannot lie about it.
+//! shape alone.
 //!
 //! Names are those of published checkpoints after `blocks.N.`. Where the
 //! stored value is not the checkpoint's, `docs/format.md` says what it is:
@@ -30,21 +30,21 @@ pub enum Dim {
     Vocab,
     /// Rows of the head: the vocabulary, or classes.
     Output,
-    /// Rank of what steers the decay, RWKV-6 and 7.
+    /// Rank of the decay, RWKV-6 and 7.
     DecayRank,
-    /// Rank of what steers the token shift, RWKV-6.
+    /// Rank of the token shift, RWKV-6.
     ShiftRank,
     /// Five times that: one for each mixed vector.
     ShiftRanks,
-    /// Rank of what steers the state's learning rate, RWKV-7.
+    /// Rank of the state's learning rate, RWKV-7.
     RateRank,
-    /// Rank of what mixes in the first layer's values, RWKV-7.
+    /// Rank of the mix with the first layer's values, RWKV-7.
     ValueRank,
     /// Rank of the gate, RWKV-7.
     GateRank,
 }
 
-/// The shape and the number format of a part.
+/// Dimensions and number format of a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// `[dim]` of IEEE half floats.
@@ -54,11 +54,11 @@ pub enum Kind {
     /// `[rows, cols]` of quantized weights in blocks of four rows, then one
     /// bfloat16 scale per row.
     Matrix(Dim, Dim),
-    /// As `Matrix`, at the precision of what enters a matrix state: an error
-    /// there stays for many tokens.
+    /// As `Matrix`, at the precision of keys and values, the inputs of a matrix
+    /// state, where an error stays for many tokens.
     Keys(Dim, Dim),
-    /// As `Matrix`, always of eight bits: the low-rank matrices that steer
-    /// the state, small and as sensitive.
+    /// As `Matrix`, always of eight bits: the low-rank matrices, small and as
+    /// sensitive.
     LowRank(Dim, Dim),
     /// As `Matrix`, at the precision of the head.
     Head(Dim, Dim),
@@ -70,9 +70,9 @@ pub enum Kind {
 /// A named part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// The tensor's name behind `blocks.N.`, as in published checkpoints.
+    /// The tensor's name after `blocks.N.`, as in published checkpoints.
     pub name: &'static str,
-    /// Shape and number format.
+    /// Dimensions and number format.
     pub kind: Kind,
 }
 
@@ -111,7 +111,7 @@ pub(super) const fn square(name: &'static str) -> Part {
     part(name, Matrix(Embd, Embd))
 }
 
-/// A square matrix of which the product enters the state.
+/// A square matrix of keys or values.
 pub(super) const fn keys(name: &'static str) -> Part {
     part(name, Keys(Embd, Embd))
 }

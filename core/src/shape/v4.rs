@@ -1,4 +1,4 @@
-//! RWKV-4 "Dove": the parts of a layer, its state, and what its time mix works in.
+//! RWKV-4 "Dove": the parts of a layer, its state, and the vectors of its time mix.
 
 #![cfg_attr(not(feature = "v4"), allow(dead_code))]
 

@@ -1,4 +1,4 @@
-//! RWKV-5 "Eagle": the parts of a layer, and what its time mix works in.
+//! RWKV-5 "Eagle": the parts of a layer, and the vectors of its time mix.
 
 #![cfg_attr(not(feature = "v5"), allow(dead_code))]
 

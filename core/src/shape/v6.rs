@@ -1,4 +1,4 @@
-//! RWKV-6 "Finch": the parts of a layer, and what its time mix works in.
+//! RWKV-6 "Finch": the parts of a layer, and the vectors of its time mix.
 
 #![cfg_attr(not(feature = "v6"), allow(dead_code))]
 
@@ -51,7 +51,7 @@ vectors! {
         w: shape.padded_embd(),
         k: shape.padded_embd(),
         v: shape.padded_embd(),
-        /// What moves the shift.
+        /// Low-rank input of the token shift.
         z: round_up(shape.dim(ShiftRanks), BLOCK_ROWS),
         /// A shift, or the hidden vector of the decay.
         m: max(shape.padded_embd(), shape.padded_rank()),

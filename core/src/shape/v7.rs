@@ -1,4 +1,4 @@
-//! RWKV-7 "Goose": the parts of a layer, and what its time mix works in.
+//! RWKV-7 "Goose": the parts of a layer, and the vectors of its time mix.
 
 #![cfg_attr(not(feature = "v7"), allow(dead_code))]
 
@@ -27,7 +27,7 @@ pub(super) const LAYER: Sections = &[
 ];
 
 const VALUE: &[Part] = &[half("att.x_v"), keys("att.value.weight")];
-/// The first layer has none of it: its values are those that others lean on.
+/// The other layers mix in the first layer's values.
 const VALUE_RESIDUAL: &[Part] = &[
     part("att.v1", LowRank(ValueRank, Embd)),
     part("att.v2", LowRank(Embd, ValueRank)),

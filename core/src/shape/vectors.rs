@@ -1,4 +1,4 @@
-//! How large state and scratch are, and how they are divided.
+//! Lengths of state and scratch, and their division into vectors.
 //!
 //! Both buffers are slices of `f32` that the caller owns; their lengths are
 //! `const` functions of the shape, the same on every core.
@@ -37,8 +37,8 @@ macro_rules! vectors {
                 0 $(+ $len)*
             }
 
-            /// Divides a buffer of as many floats. One that is shorter gives
-            /// the last vectors what it has.
+            /// Divides a buffer of that length. In a shorter one the last
+            /// vectors are shorter.
             pub(crate) fn split($shape: &$crate::shape::Shape, buffer: &'b mut [f32]) -> Self {
                 let mut rest = buffer;
                 $(let $vector = $crate::shape::vectors::take(&mut rest, $len);)*
@@ -50,7 +50,7 @@ macro_rules! vectors {
 }
 pub(super) use vectors;
 
-/// The next `len` floats of a buffer, or those that it has.
+/// The next `len` floats of a buffer, or fewer at its end.
 #[inline(always)]
 pub(crate) fn take<'b>(rest: &mut &'b mut [f32], len: usize) -> &'b mut [f32] {
     let buffer = core::mem::take(rest);
@@ -138,7 +138,7 @@ impl Shape {
         WorkVectors::len(self)
     }
 
-    /// What the time mix or the channel mix takes besides, whichever is more.
+    /// The other vectors of the time mix or the channel mix, whichever are more.
     const fn wide_len(&self) -> usize {
         let hidden = round_up(self.n_ffn as usize, BLOCK_ROWS);
         if !self.version.has_heads() {
@@ -152,7 +152,7 @@ impl Shape {
         max(time_mix, hidden)
     }
 
-    /// What a token's layers hand on: the values of RWKV-7's first layer.
+    /// Passed from layer to layer: the values of RWKV-7's first layer.
     const fn kept_len(&self) -> usize {
         match self.version {
             Version::V7 if self.version.has_heads() => self.n_embd as usize,

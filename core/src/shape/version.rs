@@ -1,6 +1,6 @@
-//! Which recurrence a model has.
+//! RWKV versions, as far as the recurrence is concerned.
 
-/// An RWKV version, as far as the recurrence is concerned.
+/// An RWKV version: the recurrence of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Version {
@@ -51,8 +51,8 @@ impl Version {
         }
     }
 
-    /// Whether the state is a matrix per head. A build for RWKV-4 alone has
-    /// refused all others, and no code for them.
+    /// Whether the state is a matrix per head. A build for RWKV-4 alone refuses
+    /// all others, and has no code for them.
     pub const fn has_heads(self) -> bool {
         cfg!(any(feature = "v5", feature = "v6", feature = "v7")) && !matches!(self, Version::V4)
     }
