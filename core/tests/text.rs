@@ -20,7 +20,7 @@ const WARM: Sampling = Sampling {
     repetition_penalty: 1.1,
 };
 
-/// What a session says to a prompt, and why it ended.
+/// A session's answer to a prompt, and why it ended.
 fn say(
     scratch_len: usize,
     sampler: &mut dyn Sample,

@@ -54,7 +54,7 @@ pub fn measure(
         step_seconds.push(seconds / tokens as f64);
         read_seconds.push(pool.install(|| read(image.bytes(), threads)));
     }
-    // Of the embedding a step reads one row, of everything else all.
+    // A step reads one row of the embedding, and all of the rest.
     let embedding = kinglet::shape::parts_bytes(kinglet::shape::BEFORE_LAYERS, shape);
     let bytes_per_token = shape.weights_bytes() - embedding;
     let step = median(&mut step_seconds);

@@ -164,7 +164,7 @@ fn run_streams_the_text_that_json_reports() {
     assert!((41..400).contains(&text.len()), "{text}");
 }
 
-/// What ends a text is not of it, and may be ignored.
+/// The token that ends a text is not part of it, and may be ignored.
 #[test]
 fn run_ends_with_the_text() {
     let folder = folder();
@@ -228,7 +228,7 @@ fn prompts_of_every_kind() {
     assert_eq!(tokens(&[]), tokens(&["--prompt", ""]));
     assert_eq!(tokens(&[]), tokens(&["--tokens", "0"]));
     let same = file(folder.path(), "prompt.txt", "Zq");
-    // What the vocabulary in the checkpoint's notes makes of it.
+    // Tokens of the vocabulary in the checkpoint's notes.
     let model = Model::open(&demo_checkpoint()).unwrap();
     let vocabulary = model.vocabulary().unwrap().unwrap();
     let id = |text: &[u8]| {
@@ -316,7 +316,7 @@ fn no_input_is_written_over() {
         let args = [&pack[..], &[arg(input), option, arg(input)]].concat();
         refuses(input, "over an input", &args);
     }
-    // What an output is called until it is complete.
+    // The temporary name of an output until it is complete.
     let partial = at("m.kgl.partial");
     fs::rename(&model, &partial).unwrap();
     let kgl = at("m.kgl");
@@ -444,7 +444,7 @@ fn eval_scores_an_image_against_its_checkpoint() {
     );
     assert!(scores["top1"].as_f64().unwrap() > 0.98, "{scores}");
     assert!(scores["max_abs"].as_f64().unwrap() > 0.0, "{scores}");
-    // Of each segment of 256 bytes the first token is not scored.
+    // The first token of each segment of 256 bytes is not scored.
     let bytes = fs::metadata(&text).unwrap().len();
     let scored = scores["scored_bytes"].as_u64().unwrap();
     let segments = bytes.div_ceil(256);

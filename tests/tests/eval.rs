@@ -1,4 +1,4 @@
-//! What `kinglet eval` adds up, against the logits that `kinglet logits` gives.
+//! The sums of `kinglet eval` against the logits of `kinglet logits`.
 
 use kinglet_tests::npz::read_npy;
 use kinglet_tests::{arg, failure, file, folder, json, stdout};

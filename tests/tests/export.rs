@@ -202,7 +202,7 @@ fn a_firmware_goes_into_the_same_file() {
     let bytes = fs::read(&image).unwrap();
     let segments = [(0x1000_0000, &b"boot"[..]), (0x1000_0104, b"program")];
     let firmware = file(folder.path(), "firmware.elf", elf(&segments));
-    // What the flash of the board holds then.
+    // The content of the board's flash then.
     let mut flash = vec![0xff; 0x2_0000];
     flash[..4].copy_from_slice(b"boot");
     flash[0x104..0x10b].copy_from_slice(b"program");

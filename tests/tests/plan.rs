@@ -58,7 +58,7 @@ fn the_plan_adds_up() {
     assert_eq!(one["boards"].as_array().unwrap().len(), 1);
 }
 
-/// What the plan advises is what `quantize` then accepts.
+/// `quantize` accepts what the plan advises.
 #[test]
 fn advice_leads_to_an_image_that_fits() {
     let folder = folder();

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-/// What stands in a fence of the text, from `start` on.
+/// The content of a fenced block of the text, from `start` on.
 fn block<'t>(text: &'t str, start: &str, fence: &str) -> &'t str {
     let (_, rest) = text.split_once(start).expect("the heading");
     let (_, rest) = rest.split_once(fence).expect("a block");

@@ -249,7 +249,7 @@ fn table_values(table: &Table<'_>) -> Vec<f32> {
     rows.flat_map(row).collect()
 }
 
-/// What an image has of each part, and what a training saw of it.
+/// The values of each part in an image, and those that a training saw.
 struct Compared {
     name: String,
     image: Vec<f32>,

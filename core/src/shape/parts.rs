@@ -1,4 +1,4 @@
-//! What a model is made of, in the order in which it is used and stored: the
+//! The parts of a model, in the order in which they are used and stored: the
 //! one definition that reader, packer and `kinglet inspect` share.
 //!
 //! A part is a vector or a matrix. Its place in an image follows from the

@@ -78,8 +78,8 @@ pub enum SnapshotError<E> {
     /// The only snapshot is that of another image; one that was packed or
     /// primed again is another.
     OtherModel,
-    /// What was written reads differently: the flash is worn or protected.
-    /// What was saved before is still there.
+    /// The bytes read back are not those written: the flash is worn or
+    /// protected. The snapshot before is still there.
     NotWritten,
 }
 
@@ -106,7 +106,7 @@ impl<E: core::fmt::Debug> core::fmt::Display for SnapshotError<E> {
 
 impl<E: core::fmt::Debug> core::error::Error for SnapshotError<E> {}
 
-/// What was restored.
+/// A restored snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Restored {
@@ -213,7 +213,7 @@ impl<F: NorFlash> Snapshots<F> {
         Err(error)
     }
 
-    /// What each slot holds, or why it cannot be read.
+    /// The content of each slot, or why it cannot be read.
     fn look(&mut self) -> Found<F::Error> {
         [0, 1].map(|index| self.slot(index).check())
     }
@@ -223,7 +223,7 @@ impl<F: NorFlash> Snapshots<F> {
     }
 }
 
-/// What the slots hold.
+/// The contents of the slots.
 type Found<E> = [Result<Status, E>; 2];
 
 /// The good snapshot that was saved last, of one image or of any.

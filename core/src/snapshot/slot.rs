@@ -50,7 +50,7 @@ impl Geometry {
     }
 }
 
-/// What a slot holds.
+/// The content of a slot.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Status {
     /// Nothing, or a snapshot that was not completed.

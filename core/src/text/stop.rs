@@ -59,7 +59,7 @@ mod tests {
     use std::string::String;
     use std::vec::Vec;
 
-    /// What is shown of `text`, and whether it was stopped.
+    /// The shown part of `text`, and whether it was stopped.
     fn shown(stops: &[&str], text: &str) -> (String, bool) {
         let stops: Vec<&[u8]> = stops.iter().map(|stop| stop.as_bytes()).collect();
         let mut out = Vec::new();

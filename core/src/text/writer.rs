@@ -140,7 +140,7 @@ mod tests {
     use super::*;
     use std::string::String;
 
-    /// What is shown of tokens that are bytes.
+    /// The shown text of tokens that are bytes.
     fn write(mut writer: Writer<'_>, tokens: &[u8]) -> (String, Option<End>, u32) {
         let mut text = String::new();
         for &byte in tokens {
@@ -164,7 +164,7 @@ mod tests {
         let stop = |limit| text(limit).until(stops);
         assert_eq!(write(stop(9), b"abcde"), told("ab", Some(End::Stop), 4));
         assert_eq!(write(stop(9), b"abc"), told("ab", None, 3));
-        // What was held back is shown where the text ends otherwise.
+        // Held bytes are shown where the text ends otherwise.
         assert_eq!(write(stop(3), b"abcd"), told("abc", Some(End::Length), 3));
         assert_eq!(write(stop(9), b"abc\0"), told("abc", Some(End::Text), 3));
     }

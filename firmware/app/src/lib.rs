@@ -26,7 +26,7 @@ pub use settings::{Command, Settings, HELP};
 use core::fmt;
 use embedded_io::{Read, ReadReady, Write};
 
-/// What the application needs to know of a board.
+/// The application's view of a board.
 pub trait Board {
     /// The byte that begins a program's request in place of a line, on boards
     /// that take requests.

@@ -12,7 +12,7 @@ const AHEAD_BYTES: usize = LINE_BYTES;
 /// arrive faster than tokens are computed.
 pub type LineBuffer = heapless::Vec<u8, LINE_BYTES>;
 
-/// What became of a line.
+/// The result of reading a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Line {
     /// It is in the buffer.

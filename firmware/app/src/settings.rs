@@ -10,7 +10,7 @@ pub type StopText = heapless::Vec<u8, STOP_BYTES>;
 /// No stop text is longer, in bytes.
 const STOP_BYTES: usize = 32;
 
-/// What can be set.
+/// The settings.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Tokens of an answer.
@@ -28,7 +28,7 @@ pub struct Settings {
     pub frames: bool,
 }
 
-/// What a line of commands asks for.
+/// The result of a line of commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Settings were changed.

@@ -1,5 +1,5 @@
-//! What a port answers beside products and states, against `Portable`: the
-//! same bits for every length, and wherever the halves lie.
+//! A port's answers beside products and states, against `Portable`: the same
+//! bits for every length and alignment.
 
 use crate::check::Score;
 use crate::random::{between, Random};

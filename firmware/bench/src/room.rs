@@ -42,9 +42,9 @@ pub struct Room {
     pub words: [u32; PREPARED_WORDS],
     /// The vector as the portable kernels want it.
     plain: [u32; MAX_COLS / 4],
-    /// What the kernels compute.
+    /// Results of the kernels.
     pub sums: [i32; MAX_ROWS],
-    /// What the portable kernels compute.
+    /// Results of the portable kernels.
     expected: [i32; MAX_ROWS],
     /// Results with scales.
     pub y: [f32; MAX_ROWS],

@@ -74,7 +74,7 @@ typedef enum kgl_status {
     KGL_ERROR_NO_STATE = -20,
 } kgl_status;
 
-// What an image says about itself.
+// The description of an image.
 typedef struct kgl_info {
     // The name of the model in UTF-8, in the image, without a zero byte at
     // its end; NULL where it has none.

@@ -1,11 +1,11 @@
-//! What an image says about itself.
+//! The description of an image.
 
 use crate::kgl_status;
 use crate::memory::{slice, Out};
 use core::ffi::c_int;
 use kinglet::Image;
 
-/// What an image says about itself.
+/// The description of an image.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct kgl_info {

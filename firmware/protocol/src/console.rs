@@ -1,4 +1,4 @@
-//! What the console of boards says to a program that follows it.
+//! The control bytes of the boards' console, for programs.
 //!
 //! A person needs none of this. A program sends [`FRAMES_ON`] as a line and
 //! finds these bytes between the text, in this order, for every prompt:
@@ -27,8 +27,7 @@ pub const TEXT_ENDS: u8 = 0x03;
 /// A token of the prompt has been read: the board is at work.
 pub const TOKEN_READ: u8 = 0x06;
 
-/// What a program sends, either of them, to end an answer or forget a line:
-/// Ctrl-C and the escape key.
+/// The bytes that end an answer or clear a line: Ctrl-C and the escape key.
 pub const ABORT: [u8; 2] = [0x03, 0x1b];
 
 /// The commands that switch these bytes on and off.
@@ -51,9 +50,9 @@ pub fn shown(byte: u8, frames: bool) -> u8 {
 /// How fast an answer was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Speed {
-    /// Of a board with a clock: hundredths of a token in a second.
+    /// From a clock: hundredths of a token per second.
     CentitokensPerSecond(u64),
-    /// Of an emulated core that counts: instructions of a token.
+    /// From a counter in an emulated machine: instructions of a token.
     InstructionsPerToken(u64),
 }
 

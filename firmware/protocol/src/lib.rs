@@ -1,8 +1,8 @@
-//! What the firmware and the program that drives it must agree on.
+//! The protocol between the firmware and the program that drives it.
 //!
-//! - [`Request`]: what to generate, as a frame of bytes in front of the prompt.
+//! - [`Request`]: what to generate, as a frame of bytes before the prompt.
 //! - [`Line`]: what the firmware answers, one line of text for each event.
-//! - [`Measure`]: what the bench firmware says, likewise.
+//! - [`Measure`]: a line of the bench firmware.
 //! - [`console`]: the control bytes of the boards' console.
 #![no_std]
 #![deny(missing_docs)]

@@ -1,4 +1,4 @@
-//! What the firmware answers to a request: one definition for writing
+//! The firmware's answer to a request: one definition for writing
 //! ([`core::fmt::Display`]) and for reading ([`Line::parse`]).
 
 use core::fmt;

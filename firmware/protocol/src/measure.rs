@@ -1,4 +1,4 @@
-//! What the bench firmware says: one definition for writing
+//! The lines of the bench firmware: one definition for writing
 //! ([`core::fmt::Display`]) and for reading ([`Measure::parse`]).
 
 use core::fmt;

@@ -1,4 +1,4 @@
-//! What the firmware is asked to do.
+//! A request to the firmware.
 //!
 //! On the wire: [`FRAME_START`], the length of the body as one byte, the body
 //! (postcard), then [`Request::prompt_bytes`] bytes of prompt as they are. The

@@ -24,7 +24,7 @@ struct Here {
     spare: &'static mut [u8],
 }
 
-/// What the machine is called.
+/// The machine's name.
 struct Title;
 
 impl Display for Title {

@@ -44,8 +44,8 @@ fn put(byte: u8) {
     unsafe { write_volatile(&raw mut OUTPUT, u32::from(byte)) }
 }
 
-/// What uses the library: a function for each room of its size, so that what
-/// the compiler merges into the caller is still told apart.
+/// The calls of the library: a function for each room, so that code which the
+/// compiler merges into the caller still belongs to one room.
 #[cfg(feature = "kinglet")]
 mod rooms {
     use super::{bytes, floats, place, put};

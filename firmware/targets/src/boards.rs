@@ -23,7 +23,7 @@ pub enum BoardsError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         error: io::Error,
     },
     /// The file is no list of boards.
@@ -37,7 +37,7 @@ pub enum BoardsError {
     /// No board has this name.
     #[error("no board is called {name}; known are {known}, and --boards FILE adds others")]
     Unknown {
-        /// What was asked for.
+        /// The name asked for.
         name: String,
         /// All names.
         known: String,

@@ -1,5 +1,5 @@
-//! What Kinglet runs on: the one table of cores, of emulated machines and of
-//! boards.
+//! The one table of the cores, emulated machines and boards that Kinglet runs
+//! on.
 //!
 //! - [`Core`]: an instruction set, what to compile for it, and the arrangement
 //!   of weights that its kernels read.

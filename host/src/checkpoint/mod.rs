@@ -70,7 +70,7 @@ pub struct Tensor {
     pub data: Vec<f32>,
 }
 
-/// What a checkpoint says of one of its tensors.
+/// The description of a tensor in a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TensorInfo {
     /// The name, e.g. `blocks.0.att.key.weight`.
@@ -194,7 +194,7 @@ impl Checkpoint {
         self.entries.iter().map(|entry| &entry.info)
     }
 
-    /// What the file says of the tensor `name`, if it has one.
+    /// The description of the tensor `name`, if the file has it.
     pub fn info(&self, name: &str) -> Option<&TensorInfo> {
         self.entry(name).map(|entry| &entry.info)
     }

@@ -1,4 +1,4 @@
-//! What good checkpoints give, and what the refusals say.
+//! The tensors of good checkpoints, and the messages of refusals.
 
 use super::testing::*;
 use super::writer::{safetensors_bytes, TensorToWrite};

@@ -159,7 +159,7 @@ pub fn safetensors_bytes(
     }
 }
 
-/// What goes into the file, in its order.
+/// The content of the file, in order.
 struct Plan<'a> {
     header: Vec<u8>,
     tensors: Vec<TensorToWrite<'a>>,

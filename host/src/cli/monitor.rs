@@ -147,7 +147,7 @@ impl Monitor {
         ];
         for line in lines {
             let said = self.console.command(&line)?;
-            // What was set is what a board answers with.
+            // The board answers with its settings.
             if !said.starts_with("/n ") {
                 return Err(Error::Refused(said.trim().to_owned()));
             }

@@ -1,4 +1,4 @@
-//! What the subcommands share in writing their results.
+//! Writing results, for all subcommands.
 
 use super::BadUse;
 use crate::train::save::beside;

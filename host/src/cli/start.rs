@@ -16,7 +16,7 @@ pub struct Origin<'a> {
 /// A runner at its start.
 #[derive(Debug)]
 pub struct Start<'e> {
-    /// What has read all of the text but its last token.
+    /// The runner, which has read all of the text but its last token.
     pub runner: Runner<'e>,
     /// The last token of the text; none of an empty one.
     pub next_token: Option<u32>,

@@ -11,7 +11,7 @@ pub(super) const ERASED: u8 = 0xff;
 /// their addresses.
 ///
 /// # Errors
-/// What `out` says.
+/// Errors of `out`.
 pub fn write_bin(parts: &[Part<'_>], out: &mut impl Write) -> io::Result<()> {
     let mut end = parts.first().map_or(0, |part| u64::from(part.address));
     for part in parts {

@@ -21,7 +21,7 @@ pub enum FirmwareError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         error: io::Error,
     },
     /// It is no ELF file of a 32-bit core.

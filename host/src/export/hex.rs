@@ -14,7 +14,7 @@ const SEGMENT: u64 = 1 << 16;
 /// Writes parts of the flash.
 ///
 /// # Errors
-/// What `out` says; and that a part reaches beyond the last address.
+/// Errors of `out`, and that a part reaches beyond the last address.
 pub fn write_hex(parts: &[Part<'_>], out: &mut impl Write) -> io::Result<()> {
     let mut segment = 0;
     for part in parts {
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
     use ihex::Reader;
 
-    /// What a reader puts into memory: address of the first byte, and all.
+    /// The memory that a reader fills: address of the first byte, and the bytes.
     fn read(text: &str) -> (u64, Vec<u8>) {
         let (mut first, mut bytes, mut upper) = (None, Vec::new(), 0);
         for record in Reader::new(text) {

@@ -10,7 +10,7 @@ const LINE_BYTES: usize = 16;
 /// Writes a C file with `kinglet_model` and `kinglet_model_bytes`.
 ///
 /// # Errors
-/// What `out` says.
+/// Errors of `out`.
 pub fn write_c(bytes: &[u8], out: &mut impl Write) -> io::Result<()> {
     let count = bytes.len();
     writeln!(out, "/* A Kinglet image; written by `kinglet export`. */")?;
@@ -34,7 +34,7 @@ pub fn write_c(bytes: &[u8], out: &mut impl Write) -> io::Result<()> {
 /// Writes a Rust file with `MODEL: &[u8]`, to be a module or to be included.
 ///
 /// # Errors
-/// What `out` says.
+/// Errors of `out`.
 pub fn write_rust(bytes: &[u8], out: &mut impl Write) -> io::Result<()> {
     let count = bytes.len();
     writeln!(out, "// A Kinglet image; written by `kinglet export`.\n")?;

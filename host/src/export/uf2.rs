@@ -24,7 +24,7 @@ const HAS_FAMILY: u32 = 0x0000_2000;
 /// a multiple of [`PAGE_BYTES`].
 ///
 /// # Errors
-/// What `out` says; and that a part reaches beyond the last address.
+/// Errors of `out`, and that a part reaches beyond the last address.
 pub fn write_uf2(parts: &[Part<'_>], family: u32, out: &mut impl Write) -> io::Result<()> {
     let too_long = || io::Error::other("the image reaches beyond address 2^32");
     let pages = |part: &Part<'_>| part.bytes.len().div_ceil(PAGE_BYTES);

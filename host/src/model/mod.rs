@@ -1,4 +1,4 @@
-//! What a checkpoint is: its RWKV version, its dimensions, and whether every
+//! A checked checkpoint: its RWKV version, its dimensions, and whether every
 //! tensor that the version needs is there with the right shape.
 
 mod dimensions;

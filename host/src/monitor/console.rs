@@ -22,20 +22,20 @@ const EXCERPT: usize = 120;
 /// Bytes kept of it.
 const LAST_BYTES: usize = 4096;
 
-/// What a prompt was answered with.
+/// The answer to a prompt.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// The text.
     pub text: String,
     /// Tokens of the prompt that the board has read.
     pub prompt_tokens: u32,
-    /// What it took.
+    /// Its cost.
     pub statistics: Statistics,
-    /// What else the board has to say.
+    /// Other lines of the board.
     pub notes: Vec<String>,
 }
 
-/// What comes next.
+/// The next input.
 enum Heard {
     Byte(u8),
     /// Ctrl-C: the answer is to end.
@@ -195,7 +195,7 @@ impl Console {
         self.rest()
     }
 
-    /// What comes until the board waits for a line.
+    /// The output until the board waits for a line.
     fn rest(&mut self) -> Result<String, Error> {
         let mut said = Vec::new();
         loop {

@@ -21,7 +21,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 /// Events in the queue; a sender waits while it is full.
 const EVENTS: usize = 64;
 
-/// What happens.
+/// An event of the conversation.
 #[derive(Debug)]
 pub enum Event {
     /// Bytes of the board.
@@ -223,7 +223,7 @@ fn listen(mut input: impl Read, events: &EventSender) {
         let event = match input.read(&mut buffer) {
             Ok(0) => Event::Closed(None),
             Ok(length) => Event::Bytes(buffer[..length].to_vec()),
-            // Of a serial port: nothing has come for a while.
+            // A serial port's timeout: no byte has come for a while.
             Err(error) if error.kind() == io::ErrorKind::TimedOut => continue,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => Event::Closed(Some(error)),

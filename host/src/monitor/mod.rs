@@ -20,7 +20,7 @@ pub enum Error {
     Open {
         /// Of the port, as given.
         name: String,
-        /// What the system says.
+        /// The system's error.
         error: io::Error,
     },
     /// There is nothing at the other end of a network connection.
@@ -28,7 +28,7 @@ pub enum Error {
     Connect {
         /// Host and port.
         name: String,
-        /// What the system says.
+        /// The system's error.
         error: io::Error,
     },
     /// The program does not start.
@@ -36,7 +36,7 @@ pub enum Error {
     Start {
         /// The program.
         name: String,
-        /// What the system says.
+        /// The system's error.
         error: io::Error,
     },
     /// The board was silent for too long.
@@ -66,7 +66,7 @@ pub enum Error {
     Closed {
         /// Of the link.
         name: String,
-        /// What the system says, if it says something.
+        /// The system's error, if there is one.
         reason: Option<io::Error>,
     },
     /// The board greeted again.

@@ -34,7 +34,7 @@ pub struct Formats {
     pub keys: Bits,
 }
 
-/// What the user chooses.
+/// The user's choices.
 #[derive(Clone, Copy, Debug)]
 pub struct Options<'v> {
     /// Bits of the weights.
@@ -92,7 +92,7 @@ pub enum PackError {
     /// The image would exceed 4 GiB.
     #[error("the image would take {bytes} bytes, more than the 4 GiB that the format can address")]
     ImageSize {
-        /// What it would take.
+        /// Its length in bytes.
         bytes: u64,
     },
     /// The image cannot be written.

@@ -14,7 +14,7 @@ use kinglet_targets::Core;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What was measured.
+/// The measured coefficients.
 const MEASURED: &str = include_str!("cores.toml");
 
 /// A matrix whose product with a vector a token needs.
@@ -32,13 +32,13 @@ pub struct Product {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProductCosts {
-    /// Of a multiply-add; rows and columns are padded as the image's are.
+    /// Per multiply-add; rows and columns are padded as in the image.
     pub mac: f64,
-    /// Of a row.
+    /// Per row.
     pub row: f64,
-    /// Of quantizing a column of the vector.
+    /// Per column of the vector, to quantize it.
     pub column: f64,
-    /// Of a product of any size, with the preparation of its vector.
+    /// Per product, with the preparation of its vector.
     pub product: f64,
 }
 
@@ -152,7 +152,7 @@ pub fn version_key(version: Version) -> &'static str {
 pub struct Costs(BTreeMap<String, CoreCosts>);
 
 impl Costs {
-    /// What was measured; nothing if `cores.toml` cannot be read, which a
+    /// The measured coefficients; nothing if `cores.toml` cannot be read, which a
     /// test rules out.
     pub fn measured() -> Option<Self> {
         toml::from_str(MEASURED).ok()

@@ -1,4 +1,4 @@
-//! What a model needs of a board's memory, whether it fits, and what would.
+//! The memory that a model needs on a board, whether it fits, and what would.
 
 use kinglet::image::{Header, HEADER_BYTES};
 use kinglet::shape::{Bits, Layout, Shape, StateFormat};
@@ -26,7 +26,7 @@ impl From<&Header> for Planned {
     }
 }
 
-/// What a model takes on a core.
+/// The memory that a model needs on a core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Needs {
     /// Flash of the image.
@@ -68,7 +68,7 @@ pub fn packed_for(shape: &Shape, core: &Core) -> Shape {
 /// A model on a board.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fit {
-    /// What it takes.
+    /// Its needs.
     pub needs: Needs,
     /// The scratch is that for logits in blocks: with all at once the model
     /// would not fit.

@@ -63,7 +63,7 @@ pub fn accept(checkpoint: &Checkpoint, version: Version) -> Result<(), ModelErro
             None => Some((Some(layer?), table(version).find(true, name)?)),
         };
         match find(version) {
-            // Of two names that a tensor may have, one is read. Published
+            // One of two names that a tensor may have is read. Published
             // files of RWKV-7 have a value residual in the first layer too,
             // where nothing reads it.
             Some((layer, tensor)) if name_of(checkpoint, layer, tensor) == info.name => {}

@@ -102,7 +102,7 @@ pub struct Depth {
 }
 
 impl Depth {
-    /// Of a layer in a model of such sizes.
+    /// The place of a layer in a model of these sizes.
     pub fn new(layer: usize, dimensions: &Dimensions) -> Self {
         let layers = dimensions.layers;
         Self {

@@ -1,5 +1,5 @@
-//! What a model of each RWKV version consists of. A table per version has
-//! the facts of each tensor: name, shape, its part in the image, the values
+//! The tensors of each RWKV version. A table per version has the facts of each
+//! tensor: name, shape, its part in the image, the values
 //! that training begins with, and random ones. Core's list of parts has the
 //! bits of each part.
 //!
@@ -63,9 +63,9 @@ pub struct Tensor {
     pub other_name: Option<&'static str>,
     /// Its shape, but for dimensions of one.
     pub sizes: &'static [Size],
-    /// What the image has of it.
+    /// Its part in the image.
     pub stored: Stored,
-    /// What training begins with, in a layer of this depth.
+    /// The initial value for training, in a layer of this depth.
     pub initial: fn(&Depth) -> Fill,
     /// How random values are spread.
     pub random: Spread,
@@ -289,12 +289,12 @@ const fn per_head_channel(name: &'static str, initial: fn(&Depth) -> Fill) -> Te
     tensor(name, &[Size::Heads, Size::HeadSize], initial)
 }
 
-/// What weighs the current token, in RWKV-4 and 5.
+/// The weight of the current token, in RWKV-4 and 5.
 const fn mix(name: &'static str, initial: fn(&Depth) -> Fill) -> Tensor {
     vector(name, initial).random(Spread::Mix(0.5, 0.25))
 }
 
-/// What weighs the previous token, in RWKV-6 and 7.
+/// The weight of the previous token, in RWKV-6 and 7.
 const fn mix_previous(name: &'static str, initial: fn(&Depth) -> Fill) -> Tensor {
     mix(name, initial).stored(Stored::Complement)
 }

@@ -1,9 +1,9 @@
-//! What an image has of a tensor, and what that was made from: the packer
-//! asks for the one, training that rounds for both.
+//! How an image stores a tensor, and the inverse: the packer needs the first,
+//! training that rounds needs both.
 
 use super::{names, Tensor};
 
-/// What the image's part of a tensor is, before its bits are chosen.
+/// The form of a tensor in the image, before it is rounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stored {
     /// The tensor.

@@ -20,7 +20,7 @@ pub fn is_card(path: &Path) -> bool {
     lines.next().is_some_and(|title| title.starts_with("# ")) && lines.nth(1) == Some(MADE_BY)
 }
 
-/// What a model is, what it learned from and how well it does.
+/// A model's size, data, training and scores.
 pub fn card(output: &Path, settings: &Settings, prepared: &Prepared, trained: &Trained) -> String {
     let name = |path: &Path| {
         path.file_stem()

@@ -18,7 +18,7 @@ const CHUNK: usize = 16 * 1024;
 /// A text to learn from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sequence {
-    /// What is read.
+    /// The input.
     pub tokens: Vec<u32>,
     /// The targets: a token after each, or a label after the last.
     pub targets: Vec<u32>,

@@ -21,7 +21,7 @@ pub enum DataError {
     Io {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         error: std::io::Error,
     },
     /// Too little text.
@@ -52,7 +52,7 @@ pub enum DataError {
     OneLabel(String),
 }
 
-/// What a training learns from.
+/// The data of a training.
 #[derive(Debug)]
 pub enum Data {
     /// Texts: to learn from, and to validate with.

@@ -44,7 +44,7 @@ pub struct Progress {
     pub best: Option<(f64, u32)>,
     /// Validations since.
     pub stale: u32,
-    /// Of labels: the share of validation lines that are right.
+    /// For labels: the share of validation lines that are right.
     pub right: Option<f64>,
     /// The weights that had it.
     #[serde(skip)]

@@ -168,7 +168,7 @@ fn differences(ours: &serde_json::Value, theirs: &serde_json::Value) -> String {
         ours.as_object().unwrap_or(&empty),
         theirs.as_object().unwrap_or(&empty),
     );
-    // What is not given may be absent from either.
+    // Settings that were not given may be absent from either.
     let names: BTreeSet<&str> = ours
         .keys()
         .chain(theirs.keys())

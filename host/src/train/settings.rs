@@ -9,7 +9,7 @@ use kinglet::shape::Bits;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// What the network is.
+/// The kind of network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -77,7 +77,7 @@ pub struct Settings {
     /// A text for validation, held out from training; else the last twentieth of
     /// the texts.
     pub validation: Option<PathBuf>,
-    /// What is learned.
+    /// The task.
     pub task: Task,
     /// The network.
     pub version: Kind,
@@ -161,9 +161,9 @@ pub enum SettingsError {
     Range {
         /// The option.
         name: &'static str,
-        /// What is possible.
+        /// The accepted range.
         range: String,
-        /// What was given.
+        /// The given value.
         value: String,
     },
     /// Bits for an image that is not trained for.

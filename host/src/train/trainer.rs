@@ -9,7 +9,7 @@ use crate::pack::Formats;
 /// A training in progress.
 #[derive(Debug)]
 pub struct Trainer {
-    /// What is trained.
+    /// The network.
     pub network: Network,
     /// Its weights.
     pub weights: Vec<f32>,

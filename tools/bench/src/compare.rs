@@ -1,4 +1,4 @@
-//! What got worse since an earlier run.
+//! The figures that got worse since an earlier run.
 
 use super::parts::Parts;
 use super::Results;

@@ -18,7 +18,7 @@ const CORES: [&str; 2] = ["m4", "m0"];
 /// Tokens that are generated.
 const TOKENS: u32 = 4;
 
-/// What steps in slices take.
+/// The cost of steps in slices.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Slices {
     pub core: String,

@@ -1,4 +1,4 @@
-//! What a firmware takes, read from its ELF file.
+//! The memory that a firmware takes, from its ELF file.
 
 use anyhow::{Context, Result};
 use object::elf::{SHF_ALLOC, SHF_WRITE, SHT_NOBITS};

@@ -254,7 +254,7 @@ impl Running {
         Ok(())
     }
 
-    /// What QEMU itself has to say.
+    /// QEMU's own output.
     fn complaints(&mut self) -> thread::JoinHandle<String> {
         let stderr = self.0.stderr.take();
         thread::spawn(move || {

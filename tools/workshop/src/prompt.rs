@@ -38,7 +38,7 @@ fn name(text: &str) -> Result<Name, &'static str> {
 }
 
 impl Origin {
-    /// What the firmware is asked.
+    /// The name in the request.
     pub fn name(&self) -> Name {
         self.from.unwrap_or_default()
     }

@@ -54,7 +54,7 @@ struct Report {
     answer: Option<Answer>,
 }
 
-/// What the firmware said.
+/// The firmware's answer.
 #[derive(Debug, Serialize)]
 pub struct Answer {
     /// The text after the prompt.
@@ -63,7 +63,7 @@ pub struct Answer {
     pub tokens: u32,
     /// The most bytes of stack in use.
     pub stack_bytes: u32,
-    /// Of a generated token with all that the console does; from a rate with
+    /// Per generated token, with the console's work; from a rate with
     /// two digits after the point.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instructions_per_token: Option<u64>,

@@ -30,7 +30,7 @@ const LINK: [&str; 3] = [
     "-Wl,--gc-sections,-z,noexecstack",
 ];
 
-/// What belongs to every program.
+/// The sources of every program.
 const SOURCES: [&str; 2] = ["board.c", "image.S"];
 
 /// The sources that the header is made from, in its order.
@@ -178,7 +178,7 @@ fn compile(library: &Path, program: &Path, macros: [String; 5]) -> Result<PathBu
     Ok(elf)
 }
 
-/// What the compiler must know of a core: the FPU follows from its name.
+/// The compiler's options for a core: the FPU follows from its name.
 fn core_options(core: &Core) -> [String; 3] {
     let floats = if core.has_fpu { "hard" } else { "soft" };
     [

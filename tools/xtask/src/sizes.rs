@@ -39,7 +39,7 @@ const ROOMS: [(&str, &str); 15] = [
 /// Functions of the library's module, and routines in assembly.
 const ARCH: &str = "arch";
 
-/// What the compiler brings along: memory copies, divisions, and floats
+/// The compiler's own routines: memory copies, divisions, and floats
 /// where the core has none.
 const COMPILER: &str = "compiler's";
 
@@ -75,7 +75,7 @@ struct Sizes {
     flash_bytes: u64,
     fast_flash_bytes: u64,
     rooms: BTreeMap<&'static str, i64>,
-    /// What a panic would call, also in a firmware with all versions; nothing
+    /// Symbols that a panic would call, also in a firmware with all versions; none
     /// where nothing can panic.
     panics: Vec<String>,
 }

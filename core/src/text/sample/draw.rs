@@ -32,7 +32,7 @@ pub(super) struct Draw {
     pub chosen: u32,
     /// Its successor is the token that makes the sum exceed this.
     limit: f32,
-    /// Of the weights so far, each `e^((logit - max) / temperature)`.
+    /// Sum of the weights so far, each `e^((logit - max) / temperature)`.
     sum: f32,
     /// The largest logit so far.
     pub max: f32,

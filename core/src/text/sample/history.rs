@@ -1,4 +1,4 @@
-//! What was chosen before, and the repetition penalty.
+//! The tokens chosen before, and the repetition penalty.
 
 use heapless::Deque;
 

@@ -77,10 +77,10 @@ pub struct Sampler<const K: usize = 0> {
     settings: Sampling,
     random: Pcg32,
     history: History,
-    /// What the logits so far come to, but with top-k in `top`.
+    /// The draw from the logits so far; with top-k they are in `top`.
     draw: Draw,
-    /// Of the largest logits so far, their [`rank`] above the complement of
-    /// their token, so that of equal ones the first is the largest.
+    /// The largest logits so far: [`rank`] above the complement of the token,
+    /// so that of equal ones the first is the largest.
     top: BinaryHeap<u64, Min, K>,
 }
 

@@ -93,7 +93,7 @@ fn check_ids(trie: &Trie<'_>, vocab: u32) -> Result<(), ()> {
     good.then_some(()).ok_or(())
 }
 
-/// What has been seen of the nodes so far.
+/// Counts over the nodes so far.
 #[derive(Default)]
 struct Walk {
     /// Groups of siblings that have started.
@@ -187,7 +187,7 @@ impl Walk {
     }
 }
 
-/// What a last block has room for but no nodes is zero.
+/// The unused room of the last block is zero.
 fn unused_is_zero(block: &Block, nodes: u32) -> Result<(), usize> {
     if nodes == BLOCK_NODES {
         return Ok(());

@@ -71,7 +71,7 @@ impl<'i> Encoder<'i> {
         }
     }
 
-    /// What it encodes with.
+    /// The tokenizer.
     pub fn tokenizer(&self) -> &Tokenizer<'i> {
         &self.tokenizer
     }

@@ -106,7 +106,7 @@ impl Ids<'_> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Children(u32);
 
-/// What a byte leads to.
+/// The result of a step by one byte.
 pub(super) struct Step {
     /// The token that ends here.
     pub token: Option<u32>,

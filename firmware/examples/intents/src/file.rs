@@ -4,7 +4,7 @@ use super::pattern::{Lists, Pattern};
 use anyhow::{bail, ensure, Context, Result};
 use std::rc::Rc;
 
-/// What is said to mean the same.
+/// Templates of sentences that mean the same.
 #[derive(Debug)]
 pub struct Intent {
     /// Such as `light-on`.

@@ -1,4 +1,4 @@
-//! What a home may have, for lists that Home Assistant fills from its own.
+//! Devices and places of a home, for lists that Home Assistant fills at run time.
 
 const AREAS: &str = "living room|kitchen|bedroom|bathroom|hallway|office|garage|guest room|dining room|attic|basement|laundry room|nursery|study|porch|garden|patio|pantry|den|main bedroom|kids room|workshop|sun room|cellar|balcony";
 const FLOORS: &str = "ground|first|second|third|upper|lower|top|upstairs|downstairs|main";
@@ -25,7 +25,7 @@ const NAMES: &[(&str, &str)] = &[
     ("binary_sensor", "hall sensor|freezer|front motion sensor|smoke alarm|leak sensor|phone|washing machine|mail box"),
 ];
 
-/// What is said where anything may be.
+/// Words for a wildcard.
 const WILDCARDS: &[(&str, &str)] = &[
     ("message", "dinner is ready|the bus is here|it is time to go|lunch in ten minutes|come downstairs|the guests arrived|wash your hands|good night everyone"),
     ("search_query", "abbey road|jazz for dinner|old piano songs|the planets|morning news|rain sounds|classic rock|summer hits|the blue river|queen"),

@@ -39,7 +39,7 @@ impl From<Error> for Refusal {
     }
 }
 
-/// What an answer took of the heap.
+/// The heap that an answer took.
 pub struct Heap {
     /// The most bytes in use.
     pub bytes: usize,

@@ -1,4 +1,4 @@
-//! What a checkpoint is.
+//! The report on a checkpoint.
 
 use crate::checkpoint::{Checkpoint, Dtype};
 use crate::cli::table::{thousands, Table};

@@ -13,7 +13,7 @@ pub struct Entry {
     pub name: String,
     /// The layer, if it is a layer's.
     pub layer: Option<usize>,
-    /// What is known of it.
+    /// Its row in the table of tensors.
     pub tensor: &'static Tensor,
     /// Its shape.
     pub shape: Vec<usize>,

@@ -22,7 +22,7 @@ pub use init::initial_weights;
 pub use layout::{Entry, Layout};
 use std::fmt;
 
-/// What is trained.
+/// The kind of network that is trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arch {
     /// RWKV of a version: 4, 5.2, 6 or 7.
@@ -54,7 +54,7 @@ impl Arch {
 /// A network: what it is, how large, and where its weights lie.
 #[derive(Clone, Debug)]
 pub struct Network {
-    /// What it is.
+    /// Its kind.
     pub arch: Arch,
     /// How large.
     pub dimensions: Dimensions,
@@ -113,7 +113,7 @@ impl Network {
         tape.layer_norm(x, self.layout.norm(None, LN_OUT))
     }
 
-    /// What the first layer reads: `[T, C]`.
+    /// The input of the first layer: `[T, C]`.
     pub(super) fn embedding<F: Real>(&self, tape: &mut Tape<'_, F>, tokens: &[u32]) -> Var {
         let x = tape.embed(tokens, self.layout.param(None, EMB));
         match self.arch {

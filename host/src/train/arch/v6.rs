@@ -28,7 +28,7 @@ pub(super) fn time_mix<F: Real>(layer: &Layer<'_>, tape: &mut Tape<'_, F>, xx: V
     read_out(layer, tape, [r, k, v, w], g)
 }
 
-/// What moves the mix of input `index`: a block of z through its own matrix.
+/// The part added to the mix of input `index`: a block of z through its own matrix.
 fn moved<F: Real>(layer: &Layer<'_>, tape: &mut Tape<'_, F>, z: Var, index: usize) -> Var {
     let rank = layer.network.dimensions.ranks[1];
     let block = tape.columns(z, index * rank, rank);

@@ -4,7 +4,7 @@ use super::super::real::Real;
 use super::{Back, Backward, Param, Tape, Var};
 use crate::simd::wide;
 
-/// What the mix is the weight of.
+/// The row that the mix weighs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weighs {
     /// The current row (RWKV-4 and 5).

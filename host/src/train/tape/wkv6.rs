@@ -100,7 +100,7 @@ struct Rows<'x, F, const N: usize> {
     values: [&'x [F]; 4],
     u: &'x [F],
     dy: &'x [F],
-    /// Of some rows, before each position: `[T, ROWS, N]`.
+    /// States of some rows, before each position: `[T, ROWS, N]`.
     states: &'x mut [F],
     du: &'x mut [F],
     slopes: &'x mut [Vec<F>; 4],

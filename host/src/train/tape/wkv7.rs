@@ -134,10 +134,10 @@ struct Rows<'x, F, const N: usize> {
     cols: usize,
     values: [&'x [F]; 6],
     dy: &'x [F],
-    /// Of some rows, before each position and after the last:
+    /// States of some rows, before each position and after the last:
     /// `[T + 1, ROWS, N]`.
     states: &'x mut [F],
-    /// What `sa` was, `[T, ROWS]`.
+    /// `sa` at each position, `[T, ROWS]`.
     sas: &'x mut [F],
     slopes: &'x mut [Vec<F>; 6],
 }

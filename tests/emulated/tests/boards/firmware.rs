@@ -170,7 +170,7 @@ fn fits(size: &Value, board: &Board) {
     assert!(stack < u64::from(board.stack_bytes), "{size}");
 }
 
-/// Within 2 %, but for what is chance, or it is a decision.
+/// Within 2 % beside the interrupt's part: a larger change is a decision.
 fn near(name: &str, found: u64, expected: u64, chance: u64) {
     assert!(
         found.abs_diff(expected) <= expected / 50 + chance,
@@ -199,12 +199,12 @@ fn text(answer: &Value) -> &str {
     answer["text"].as_str().expect("text").trim_end()
 }
 
-/// What a console does for a token, at most: a few bytes of text to
+/// The most that a console does for a token: a few bytes of text to
 /// the UART, polling for input, and interrupts of the clock. The plan counts the
 /// model's work alone.
 const CONSOLE_INSTRUCTIONS: f64 = 4_000.0;
 
-/// What `kinglet plan` says of an image on a board.
+/// The report of `kinglet plan` on an image and a board.
 fn planned(board: &str, image: &Path) -> Value {
     let chips = chips();
     let args = ["plan", arg(image), "--json", "--boards", arg(&chips)];
@@ -260,7 +260,7 @@ fn emulated_boards_print_what_the_workstation_prints() {
     assert!(text(&label).ends_with(" %: light-on"), "{label}");
 }
 
-/// What is copied to a new board: QEMU loads it and nothing else.
+/// The one file that is copied to a new board: QEMU loads nothing else.
 #[test]
 fn firmware_and_model_in_one_file_are_all_that_a_board_needs() {
     let folder = folder();

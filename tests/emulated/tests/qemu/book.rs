@@ -133,7 +133,7 @@ fn shims(folder: &Path) -> PathBuf {
     bin
 }
 
-/// What the reader of a chapter is supposed to have.
+/// The files that a chapter expects its reader to have.
 fn desk(folder: &Path, chapter: &str) {
     for name in ["stories.txt", "a.txt", "b.txt"] {
         file(folder, name, sentences(2000, name.len() as u64));

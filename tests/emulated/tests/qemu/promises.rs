@@ -211,7 +211,7 @@ fn the_console_answers_a_typed_prompt() {
     );
 }
 
-/// What is wrong does not end the conversation: each line is answered.
+/// Errors do not end the conversation: each line is answered.
 #[test]
 fn the_console_goes_on_after_what_is_wrong() {
     let mut child = xtask()

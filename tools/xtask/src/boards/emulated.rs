@@ -101,7 +101,7 @@ fn parse(answer: &str) -> Option<(String, Statistics)> {
     Some((text.replace("\r\n", "\n"), Statistics::parse(statistics)?))
 }
 
-/// What a clock that counts instructions says of a token.
+/// Instructions of a token, by a clock that counts instructions.
 fn instructions_per_token(statistics: &Statistics) -> Option<u64> {
     match statistics.speed {
         Speed::InstructionsPerToken(count) => Some(count),

@@ -13,10 +13,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What the model is asked where the stack is measured.
+/// The prompt with which the stack is measured.
 const PROMPT: &str = "Once upon a time";
 
-/// What it answers with.
+/// The length of the answer.
 const TOKENS: u32 = 20;
 
 #[derive(Serialize)]
@@ -29,7 +29,7 @@ struct Sizes {
     sections: Sections,
     /// Where QEMU has the board, or it is a machine of QEMU's.
     stack_bytes: Option<u32>,
-    /// What a panic would call.
+    /// Symbols that a panic would call.
     panics: Vec<String>,
 }
 

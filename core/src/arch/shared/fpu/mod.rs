@@ -91,7 +91,7 @@ fn scale_misaligned(scales: &[bf16], x_scale: f32, out: &mut [f32]) {
     }
 }
 
-/// What `norm::sum` computes.
+/// As `norm::sum`.
 fn sum(x: &[f32], shift: f32, squares: bool) -> f32 {
     // SAFETY: the routines read the floats of the slice.
     unsafe {

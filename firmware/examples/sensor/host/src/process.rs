@@ -76,7 +76,7 @@ impl Fault {
     }
 }
 
-/// What a file of labels has for a normal sample.
+/// The label of a normal sample.
 pub const NORMAL: u8 = b'.';
 
 /// Samples and what each of them is: [`NORMAL`] or a fault's letter.

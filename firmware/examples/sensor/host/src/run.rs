@@ -19,7 +19,7 @@ use std::process::Command;
 /// The model of the repository.
 const MODEL: &str = "firmware/examples/sensor/sensor.safetensors";
 
-/// What the machine said.
+/// The machine's output.
 #[derive(Debug, Default)]
 struct Said {
     windows: Vec<f32>,
@@ -28,7 +28,7 @@ struct Said {
     stack_bytes: u64,
 }
 
-/// What came of it; scores are mean bits per sample of a window.
+/// The results; scores are mean bits per sample of a window.
 #[derive(Debug, Serialize)]
 pub struct Report {
     machine: &'static str,
@@ -91,7 +91,7 @@ pub fn run(machine: &'static Machine, seed: u64) -> Result<Report> {
     let said = listen(machine, elf)?;
 
     let linear = Linear::learn(&normal(TRAIN_SAMPLES, train_seed))?;
-    // Its first window has samples that nothing is known of.
+    // Its first window lacks earlier samples to predict from.
     let linear_normal = linear.score(&expected).split_off(1);
     let linear_limit = threshold(&linear_normal)?;
     let kinds = kinds(&stream.labels);

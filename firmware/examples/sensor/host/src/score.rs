@@ -45,7 +45,7 @@ pub fn threshold(normal: &[f32]) -> Result<f32> {
     threshold.copied().context("there is no normal window")
 }
 
-/// What a window is.
+/// The kind of a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Normal,
@@ -55,7 +55,7 @@ pub enum Kind {
     Edge,
 }
 
-/// What each window is.
+/// The kind of each window.
 pub fn kinds(labels: &[u8]) -> Vec<Kind> {
     let windows = labels.get(1..).unwrap_or_default().chunks_exact(WINDOW);
     windows.map(kind).collect()
