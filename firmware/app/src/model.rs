@@ -44,9 +44,9 @@ impl From<ImageError> for BootError {
 pub struct Model<'m> {
     /// The image.
     pub image: Image<'m>,
-    /// `Header::state_len` floats or more.
+    /// `Shape::state_len` floats or more.
     pub state: &'m mut [f32],
-    /// `Header::scratch_len_in_blocks` floats or more; with `scratch_len` all
+    /// `Shape::scratch_len_in_blocks` floats or more; with `scratch_len` all
     /// logits are computed at once.
     pub scratch: &'m mut [f32],
 }

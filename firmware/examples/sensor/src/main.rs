@@ -9,13 +9,13 @@
 #![deny(unsafe_code)]
 
 use cortex_m_rt::entry;
-use kinglet::{bits, Header, Image, Session};
+use kinglet::{bits, Header, Image, Session, Shape};
 use kinglet_machine::{exit, put, say, since, stack_bytes, ticks};
 
 static IMAGE: &[u8] = kinglet::include_image!(concat!(env!("OUT_DIR"), "/model.kgl"));
 
-const HEADER: Header = match Header::parse(IMAGE) {
-    Ok(header) => header,
+const SHAPE: Shape = match Header::parse(IMAGE) {
+    Ok(header) => header.shape,
     Err(_) => panic!("KINGLET_IMAGE is not an image for this core"),
 };
 
@@ -29,8 +29,8 @@ const THRESHOLD: f32 = include!(concat!(env!("OUT_DIR"), "/threshold.rs"));
 const WINDOW: usize = 64;
 
 // All the RAM that the library takes.
-static mut STATE: [f32; HEADER.shape.state_len()] = [0.0; HEADER.shape.state_len()];
-static mut SCRATCH: [f32; HEADER.shape.scratch_len()] = [0.0; HEADER.shape.scratch_len()];
+static mut STATE: [f32; SHAPE.state_len()] = [0.0; SHAPE.state_len()];
+static mut SCRATCH: [f32; SHAPE.scratch_len()] = [0.0; SHAPE.scratch_len()];
 
 #[entry]
 #[allow(unsafe_code)]
