@@ -41,6 +41,11 @@
 #![no_std]
 #![deny(missing_docs, unsafe_op_in_unsafe_fn)]
 #![warn(missing_debug_implementations)]
+// A build without some of the versions has no use for what only they need.
+#![cfg_attr(
+    not(all(feature = "v4", feature = "v5", feature = "v6", feature = "v7")),
+    allow(dead_code, unused_imports, unused_variables)
+)]
 
 #[cfg(target_endian = "big")]
 compile_error!("images are little-endian and read in place: big-endian cores are not supported");

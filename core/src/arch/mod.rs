@@ -36,19 +36,12 @@ mod tests;
 
 pub(crate) use product::Serial;
 pub use product::{matvec, prepare, sums, Executor, Prepared};
-#[cfg(any(feature = "v4", feature = "v5", feature = "v6"))]
 pub(crate) use steps::add_gated;
-#[cfg(any(feature = "v5", feature = "v6"))]
 pub(crate) use steps::bonus;
-#[cfg(feature = "v7")]
 pub(crate) use steps::delta;
-#[cfg(any(feature = "v5", feature = "v6", feature = "v7"))]
 pub(crate) use steps::group_norm;
-#[cfg(any(feature = "v5", feature = "v6"))]
 pub(crate) use steps::multiply_silu;
-#[cfg(feature = "v7")]
 pub(crate) use steps::sigmoid;
-#[cfg(any(feature = "v6", feature = "v7"))]
 pub(crate) use steps::tanh;
 pub(crate) use steps::{exp, layer_norm, relu_squared, token_shift};
 

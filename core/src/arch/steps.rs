@@ -1,15 +1,11 @@
 //! The steps of a layer beside its products. All slices of a step have one
 //! length; otherwise the shortest decides.
 
-#[cfg(any(feature = "v5", feature = "v6"))]
 use super::Bonus;
-#[cfg(any(feature = "v5", feature = "v6", feature = "v7"))]
 use super::Cell;
-#[cfg(feature = "v7")]
 use super::Delta;
 use super::{Native, Port};
 use crate::number::AbsMax;
-#[cfg(any(feature = "v5", feature = "v6", feature = "v7"))]
 use crate::pieces::{pieces, pieces_mut};
 use half::f16;
 
@@ -24,14 +20,12 @@ pub(crate) fn exp(x: f32) -> f32 {
 
 /// The logistic function `1 / (1 + e^-x)`, always inside [0, 1].
 #[inline]
-#[cfg(any(feature = "v4", feature = "v5", feature = "v6", feature = "v7"))]
 pub(crate) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
 /// The hyperbolic tangent, always inside [-1, 1].
 #[inline]
-#[cfg(any(feature = "v6", feature = "v7"))]
 pub(crate) fn tanh(x: f32) -> f32 {
     // e^-2|x| cannot overflow, and the sign is put back at the end.
     let e = exp(-2.0 * x.abs());
@@ -46,7 +40,6 @@ pub(crate) fn layer_norm(x: &[f32], weight: &[f16], bias: &[f16], out: &mut [f32
 
 /// The same for each group of `size` channels separately, with the model's
 /// epsilon. All slices are `[C]`.
-#[cfg(any(feature = "v5", feature = "v6", feature = "v7"))]
 pub(crate) fn group_norm(
     x: &[f32],
     size: usize,
@@ -73,7 +66,6 @@ pub(crate) fn relu_squared(x: &mut [f32]) -> AbsMax {
 }
 
 /// `out = x * gate * sigmoid(gate)`, and its largest absolute value.
-#[cfg(any(feature = "v5", feature = "v6"))]
 pub(crate) fn multiply_silu(x: &[f32], gate: &[f32], out: &mut [f32]) -> AbsMax {
     let mut max = AbsMax::default();
     for ((out, &x), &gate) in out.iter_mut().zip(x).zip(gate) {
@@ -86,7 +78,6 @@ pub(crate) fn multiply_silu(x: &[f32], gate: &[f32], out: &mut [f32]) -> AbsMax 
 /// `x += sigmoid(gate) * y`.
 // As a separate function it keeps its constants in registers.
 #[cfg_attr(kinglet_fast, inline(never))]
-#[cfg(any(feature = "v4", feature = "v5", feature = "v6"))]
 pub(crate) fn add_gated(x: &mut [f32], gate: &[f32], y: &[f32]) {
     for ((x, &gate), &y) in x.iter_mut().zip(gate).zip(y) {
         *x += sigmoid(gate) * y;
@@ -94,13 +85,11 @@ pub(crate) fn add_gated(x: &mut [f32], gate: &[f32], y: &[f32]) {
 }
 
 /// A step of a head's state, RWKV-5 and 6: see [`Port::bonus`].
-#[cfg(any(feature = "v5", feature = "v6"))]
 pub(crate) fn bonus<S: Cell>(state: &mut [S], head: &Bonus<'_>, y: &mut [f32]) {
     Native::bonus(state, head, y);
 }
 
 /// A step of a head's state, RWKV-7: see [`Port::delta`].
-#[cfg(feature = "v7")]
 pub(crate) fn delta<S: Cell>(state: &mut [S], head: &Delta<'_>, y: &mut [f32], sa: &mut [f32]) {
     Native::delta(state, head, y, sa);
 }
@@ -126,7 +115,6 @@ mod tests {
 
     #[test]
     #[cfg_attr(miri, ignore)]
-    #[cfg(any(feature = "v6", feature = "v7"))]
     fn tanh_is_odd_bounded_and_right() {
         for i in -20_000..=20_000 {
             let x = i as f32 * 1e-3;

@@ -9,15 +9,12 @@ use super::pace::Pace;
 use super::work::Work;
 use crate::arch::{layer_norm, relu_squared, token_shift};
 use crate::image::Parts;
-#[cfg(feature = "v7")]
 use crate::number::add_to;
 use crate::number::copy;
 use crate::shape::Dim::{Embd, Ffn};
-#[cfg(any(feature = "v4", feature = "v5", feature = "v6"))]
 use crate::{arch::add_gated, number::AbsMax};
 
 /// `x += sigmoid(r) * value(key)`; `ffn_x` `[C]` is the state.
-#[cfg(any(feature = "v4", feature = "v5", feature = "v6"))]
 pub(crate) fn gated<P: Pace>(
     parts: &mut Parts<'_>,
     ffn_x: &mut [f32],
@@ -58,7 +55,6 @@ pub(crate) fn gated<P: Pace>(
 }
 
 /// `x += value(key)`; `ffn_x` `[C]` is the state.
-#[cfg(feature = "v7")]
 pub(crate) fn plain<P: Pace>(
     parts: &mut Parts<'_>,
     ffn_x: &mut [f32],

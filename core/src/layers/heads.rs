@@ -1,11 +1,8 @@
 //! The state of versions 5 to 7: the vectors of a layer's state, and the loop
 //! over its heads.
 
-#[cfg(any(feature = "v5", feature = "v6"))]
 use super::pace::Pace;
-#[cfg(any(feature = "v5", feature = "v6"))]
 use crate::arch::{bonus, Bonus, Cell};
-#[cfg(any(feature = "v5", feature = "v6"))]
 use crate::pieces::{pieces, pieces_mut};
 use crate::shape::vectors::HeadState;
 use crate::shape::Shape;
@@ -47,7 +44,6 @@ impl<'s> LayerState<'s> {
 
 /// The inputs of the heads of RWKV-5 and 6: receptance, key, value, decay and
 /// bonus, each `[C]`.
-#[cfg(any(feature = "v5", feature = "v6"))]
 pub(crate) struct Inputs<'a> {
     pub r: &'a [f32],
     pub k: &'a [f32],
@@ -58,7 +54,6 @@ pub(crate) struct Inputs<'a> {
 
 /// Reads the state into `y` `[C]` and advances it by one token: a part for
 /// each head.
-#[cfg(any(feature = "v5", feature = "v6"))]
 pub(crate) fn read_and_update<P: Pace>(
     matrices: &mut Matrices<'_>,
     head_size: usize,
@@ -72,7 +67,6 @@ pub(crate) fn read_and_update<P: Pace>(
     }
 }
 
-#[cfg(any(feature = "v5", feature = "v6"))]
 fn bonus_heads<S: Cell, P: Pace>(
     cells: &mut [S],
     head_size: usize,

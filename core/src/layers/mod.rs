@@ -2,7 +2,6 @@
 
 mod channel_mix;
 mod embedding;
-#[cfg(any(feature = "v5", feature = "v6", feature = "v7"))]
 mod heads;
 pub(crate) mod pace;
 #[cfg(feature = "v4")]
@@ -36,7 +35,6 @@ pub(crate) fn reset(shape: &Shape, state: &mut [f32]) {
 /// Advances layer `index`, whose parts come next, by one token: `work.x` is
 /// read and updated. An image of a version that the build lacks was
 /// refused.
-#[cfg_attr(not(feature = "v7"), allow(unused_variables))]
 pub(crate) fn layer<P: Pace>(
     shape: &Shape,
     index: u32,

@@ -53,7 +53,6 @@ pub(crate) trait Pace {
 
     /// An element-wise part that returns the largest absolute value of the
     /// next vector.
-    #[cfg(feature = "v6")]
     fn find_max(&mut self, work: impl FnOnce() -> AbsMax) -> Result<AbsMax, Self::Break>;
 }
 
@@ -93,7 +92,6 @@ impl Pace for Whole<'_> {
         Ok(work(0..len))
     }
 
-    #[cfg(feature = "v6")]
     #[inline(always)]
     fn find_max(&mut self, work: impl FnOnce() -> AbsMax) -> Result<AbsMax, Infallible> {
         Ok(work())
@@ -284,7 +282,6 @@ impl Pace for Slice<'_, '_> {
         Ok(self.position.max)
     }
 
-    #[cfg(feature = "v6")]
     #[inline]
     fn find_max(&mut self, work: impl FnOnce() -> AbsMax) -> Result<AbsMax, Pause> {
         if self.is_due()? {

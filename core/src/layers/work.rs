@@ -70,7 +70,6 @@ pub(crate) struct Work<'q, 's> {
     /// padded.
     pub wide: &'s mut [f32],
     /// Passed from layer to layer of a token.
-    #[cfg_attr(not(feature = "v7"), allow(dead_code))]
     pub kept: &'s mut [f32],
     /// Products, and the quantized vector.
     pub product: Product<'q>,

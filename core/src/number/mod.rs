@@ -12,12 +12,9 @@ pub(crate) use scalar::ROUND_MAGIC;
 pub use scalar::{exp, half_to_f32, log2, rsqrt, scale_to_f32};
 #[cfg(any(kinglet_soft, test))]
 pub(crate) use scalar::{EXP_MAX, EXP_MIN, EXP_TERMS, LN2_LOW};
-#[cfg(any(feature = "v6", feature = "v7"))]
 pub(crate) use vector::apply;
-#[cfg(feature = "v6")]
 pub(crate) use vector::token_shift_less;
 pub(crate) use vector::{abs_max, add_to, copy};
-#[cfg(feature = "v7")]
 pub(crate) use vector::{dot, multiply};
 
 /// The largest absolute value seen so far, as the bits of a positive float.

@@ -1,15 +1,12 @@
 //! Element-wise steps that several RWKV versions share. All slices have one
 //! length; otherwise the shortest decides.
 
-#[cfg(feature = "v6")]
 use super::scalar::half_to_f32;
 use super::AbsMax;
-#[cfg(feature = "v6")]
 use half::f16;
 
 /// Token shift with a data-dependent mix: `out = x * (mix - less) + previous *
 /// (1 - mix + less)`, and its largest absolute value.
-#[cfg(feature = "v6")]
 pub(crate) fn token_shift_less(
     [x, previous]: [&[f32]; 2],
     mix: &[f16],
@@ -26,7 +23,6 @@ pub(crate) fn token_shift_less(
 }
 
 /// `out = x * y`, and its largest absolute value.
-#[cfg(feature = "v7")]
 pub(crate) fn multiply(x: &[f32], y: &[f32], out: &mut [f32]) -> AbsMax {
     let mut max = AbsMax::default();
     for ((out, &x), &y) in out.iter_mut().zip(x).zip(y) {
@@ -37,7 +33,6 @@ pub(crate) fn multiply(x: &[f32], y: &[f32], out: &mut [f32]) -> AbsMax {
 }
 
 /// Applies `f` to each element, and finds the largest absolute value.
-#[cfg(any(feature = "v6", feature = "v7"))]
 pub(crate) fn apply(x: &mut [f32], f: impl Fn(f32) -> f32) -> AbsMax {
     let mut max = AbsMax::default();
     for x in x {
@@ -48,7 +43,6 @@ pub(crate) fn apply(x: &mut [f32], f: impl Fn(f32) -> f32) -> AbsMax {
 }
 
 /// The sum of products, one after the other.
-#[cfg(feature = "v7")]
 pub(crate) fn dot(x: &[f32], y: &[f32]) -> f32 {
     let mut sum = 0.0;
     for (&x, &y) in x.iter().zip(y) {

@@ -9,11 +9,6 @@
 //! decays are applied, a mix always weighs the current token, low-rank
 //! matrices are transposed to `[outputs, inputs]`.
 
-#![cfg_attr(
-    not(all(feature = "v4", feature = "v5", feature = "v6", feature = "v7")),
-    allow(dead_code)
-)]
-
 use super::{matrix_weight_bytes, round_up, table_row_bytes, Bits, Shape, BLOCK_ROWS};
 
 /// Section boundaries and every part start at a multiple of this many bytes.

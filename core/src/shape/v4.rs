@@ -1,7 +1,5 @@
 //! RWKV-4 "Dove": the parts of a layer, its state, and the vectors of its time mix.
 
-#![cfg_attr(not(feature = "v4"), allow(dead_code))]
-
 use super::parts::{half, single, square, Part, Sections, FFN, NORM_1, NORM_2, OUTPUT};
 use super::vectors::vectors;
 

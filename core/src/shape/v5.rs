@@ -1,7 +1,5 @@
 //! RWKV-5 "Eagle": the parts of a layer, and the vectors of its time mix.
 
-#![cfg_attr(not(feature = "v5"), allow(dead_code))]
-
 use super::parts::{
     half, keys, single, square, Part, Sections, FFN, GROUP_NORM, NORM_1, NORM_2, OUTPUT,
 };

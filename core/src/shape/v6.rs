@@ -1,7 +1,5 @@
 //! RWKV-6 "Finch": the parts of a layer, and the vectors of its time mix.
 
-#![cfg_attr(not(feature = "v6"), allow(dead_code))]
-
 use super::parts::Dim::{DecayRank, Embd, Ffn, ShiftRank, ShiftRanks};
 use super::parts::Kind::{LowRank, Matrix};
 use super::parts::{

@@ -1,7 +1,5 @@
 //! RWKV-7 "Goose": the parts of a layer, and the vectors of its time mix.
 
-#![cfg_attr(not(feature = "v7"), allow(dead_code))]
-
 use super::parts::Dim::{DecayRank, Embd, Ffn, GateRank, RateRank, ValueRank};
 use super::parts::Kind::{LowRank, Matrix};
 use super::parts::{
