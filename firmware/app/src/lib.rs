@@ -26,6 +26,11 @@ pub use settings::{Command, Settings, HELP};
 use core::fmt;
 use embedded_io::{Read, ReadReady, Write};
 
+const _: () = assert!(
+    kinglet::OPTIMIZED_FOR_SPEED,
+    "Cargo.toml of the firmware's workspace needs opt-level = 3 in [profile.release.package.kinglet]"
+);
+
 /// The application's view of a board.
 pub trait Board {
     /// The byte that begins a program's request in place of a line, on boards

@@ -57,6 +57,34 @@ fn long_prompt() -> PathBuf {
     path
 }
 
+/// The engine is compiled for speed in every firmware whose profile says so for
+/// it: nothing of a token's work is compiled with the firmware, for size.
+#[test]
+fn a_firmware_for_size_is_as_fast_as_one_for_speed() {
+    // An image of another name, so that the firmware has one, too.
+    let image = folder().join("in-fast-firmware.kgl");
+    std::fs::copy(int4(), &image).unwrap();
+    let generate = ["--prompt", "Once upon a time", "-n", "16", "--json"];
+    let output = xtask()
+        .args(["qemu", "--image", arg(&image)])
+        .args(generate)
+        .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "3")
+        .output()
+        .unwrap();
+    let fast: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let small = qemu(int4(), &generate[..4]);
+    assert_eq!(small["logits_hashes"], fast["logits_hashes"]);
+    let number = |run: &Value, key: &str| run[key].as_f64().expect("a number");
+    let bytes = |run| number(run, "flash_bytes");
+    assert!(bytes(&small) < 0.99 * bytes(&fast), "one is for size");
+    let count = |run| number(run, "instructions_per_token");
+    let (small, fast) = (count(&small), count(&fast));
+    assert!(
+        small <= 1.01 * fast,
+        "{small} instructions, {fast} for speed"
+    );
+}
+
 #[test]
 fn every_logit_of_a_long_prompt_is_that_of_the_workstation() {
     let prompt = long_prompt();
