@@ -1,6 +1,7 @@
 //! What the tests across crates share: where things are, and the built
 //! `kinglet` program.
 
+pub mod models;
 pub mod npz;
 
 pub use kinglet_workshop::workspace::root;

@@ -1,15 +1,13 @@
 //! `kinglet prime`: a run from a named state is the run of the whole text,
 //! and damaged states are refused.
 
-mod models_common;
-
 use kinglet::image::{image_crc32, Image, ImageError, NamedState, CRC_OFFSET};
-use kinglet::shape::Bits;
+use kinglet::shape::{Layout, StateFormat};
 use kinglet::{Session, UnknownState};
 use kinglet_host::engine::ImageFile;
 use kinglet_host::prime::with_state;
+use kinglet_tests::models::{kinds, Kind};
 use kinglet_tests::{arg, demo_image, failure, folder, json, stdout};
-use models_common::{random_image, MODELS};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -120,9 +118,8 @@ fn names_and_files_that_do_not_fit_are_refused() {
 }
 
 /// An image with two states, and where their section begins.
-fn primed(version: usize) -> (ImageFile, usize) {
-    let (version, format) = MODELS[version];
-    let file = random_image(version, format, Bits::Int8);
+fn primed(kind: Kind) -> (ImageFile, usize) {
+    let file = kind.image(Layout::Rows4);
     let words = vec![0.5; file.image().shape().state_len()];
     let state = |name| NamedState {
         name,
@@ -138,7 +135,7 @@ fn primed(version: usize) -> (ImageFile, usize) {
 
 #[test]
 fn a_session_starts_from_a_state() {
-    let (file, _) = primed(0);
+    let (file, _) = primed(kinds()[0]);
     let image = file.image();
     let names: Vec<_> = image.states().map(|state| state.name).collect();
     assert_eq!(names, ["one", "two"]);
@@ -152,8 +149,8 @@ fn a_session_starts_from_a_state() {
 
 #[test]
 fn hostile_states_are_refused_with_their_place() {
-    for (version, (_, format)) in MODELS.iter().enumerate() {
-        let (file, start) = primed(version);
+    for kind in kinds() {
+        let (file, start) = primed(kind);
         let good = file.image();
         let state_bytes = good.shape().state_bytes();
         let refused = |at: usize, bytes: &[u8]| {
@@ -185,9 +182,9 @@ fn hostile_states_are_refused_with_their_place() {
         let nan = f32::NAN.to_le_bytes();
         assert_eq!(refused(second + 4, &nan), second);
         let infinite = half::f16::INFINITY.to_le_bytes();
-        let last = match format {
-            kinglet::shape::StateFormat::F16 => refused(second + state_bytes - 2, &infinite),
-            kinglet::shape::StateFormat::F32 => refused(second + state_bytes - 4, &nan),
+        let last = match kind.state {
+            StateFormat::F16 => refused(second + state_bytes - 2, &infinite),
+            StateFormat::F32 => refused(second + state_bytes - 4, &nan),
         };
         assert_eq!(last, second);
         let section = good.header().states.bytes as usize;
@@ -200,7 +197,7 @@ fn hostile_states_are_refused_with_their_place() {
 
 #[test]
 fn a_section_in_the_wrong_place_is_refused() {
-    let (file, start) = primed(0);
+    let (file, start) = primed(kinds()[0]);
     for (at, value) in [(80, start - 16), (80, 0), (84, 0), (84, 8), (88, 1)] {
         let mut bytes = file.image().bytes().to_vec();
         bytes[at..][..4].copy_from_slice(&(value as u32).to_le_bytes());

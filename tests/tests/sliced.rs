@@ -1,12 +1,10 @@
 //! A step in slices of any size computes what a whole step computes, to the
 //! bit, in every version.
 
-mod models_common;
-
 use kinglet::hash::{logits_hash, LogitsHash};
-use kinglet::shape::Bits;
+use kinglet::shape::Layout;
 use kinglet::{Image, Session, Step, StepError};
-use models_common::{random_image, MODELS};
+use kinglet_tests::models::{kinds, VOCAB};
 
 const TOKENS: [u32; 6] = [0, 97, 130, 5, 64, 97];
 
@@ -39,7 +37,7 @@ fn session<'i, 'b>(
 /// The hash of all logits, which are there at once.
 fn hash(session: &mut Session<'_, '_>, step: &Step) -> u64 {
     let (first, logits) = session.logits(step).expect("the step is at its end");
-    assert_eq!((first, logits.len()), (0, 131));
+    assert_eq!((first, logits.len()), (0, VOCAB));
     logits_hash(logits)
 }
 
@@ -56,23 +54,21 @@ fn whole(image: &Image<'_>) -> Vec<(u64, u64)> {
 
 #[test]
 fn slices_of_any_size_are_whole_steps() {
-    for (version, format) in MODELS {
-        for weights in [Bits::Int8, Bits::Int4] {
-            let file = random_image(version, format, weights);
-            let image = file.image();
-            let expected = whole(&image);
-            for max_weights in SLICES {
-                let mut own = buffers(&image);
-                let mut session = session(&image, &mut own);
-                for (&token, &expected) in TOKENS.iter().zip(&expected) {
-                    let mut step = session.begin(token).unwrap();
-                    while session.advance(&mut step, max_weights) {
-                        assert!(session.logits(&step).is_none() && step.is_under_way());
-                    }
-                    let hash = hash(&mut session, &step);
-                    let found = (hash, logits_hash(session.state()));
-                    assert_eq!(found, expected, "{version} {format:?} {max_weights}");
+    for kind in kinds() {
+        let file = kind.image(Layout::Rows4);
+        let image = file.image();
+        let expected = whole(&image);
+        for max_weights in SLICES {
+            let mut own = buffers(&image);
+            let mut session = session(&image, &mut own);
+            for (&token, &expected) in TOKENS.iter().zip(&expected) {
+                let mut step = session.begin(token).unwrap();
+                while session.advance(&mut step, max_weights) {
+                    assert!(session.logits(&step).is_none() && step.is_under_way());
                 }
+                let hash = hash(&mut session, &step);
+                let found = (hash, logits_hash(session.state()));
+                assert_eq!(found, expected, "{kind:?} {max_weights}");
             }
         }
     }
@@ -80,8 +76,8 @@ fn slices_of_any_size_are_whole_steps() {
 
 #[test]
 fn nothing_but_the_buffers_and_the_step_holds_a_step() {
-    for (version, format) in MODELS {
-        let file = random_image(version, format, Bits::Int8);
+    for kind in kinds() {
+        let file = kind.image(Layout::Rows4);
         let image = file.image();
         let mut own = buffers(&image);
         session(&image, &mut own);
@@ -96,15 +92,15 @@ fn nothing_but_the_buffers_and_the_step_holds_a_step() {
             }
             while other.advance(&mut other_step, 200) {}
             let hash = hash(&mut resume(&image, &mut own), &step);
-            assert_eq!(hash, expected, "{version}");
+            assert_eq!(hash, expected, "{kind:?}");
         }
     }
 }
 
 #[test]
 fn a_session_without_room_for_logits_shows_them_in_order() {
-    for (version, format) in MODELS {
-        let file = random_image(version, format, Bits::Int4);
+    for kind in kinds() {
+        let file = kind.image(Layout::Rows4);
         let image = file.image();
         let (mut state, mut scratch) = buffers(&image);
         scratch.truncate(image.shape().scratch_len_in_blocks());
@@ -115,20 +111,20 @@ fn a_session_without_room_for_logits_shows_them_in_order() {
             while step.is_under_way() {
                 session.advance(&mut step, 800);
                 if let Some((first, logits)) = session.logits(&step) {
-                    assert_eq!(first, next);
-                    next += logits.len() as u32;
+                    assert_eq!(first as usize, next);
+                    next += logits.len();
                     hash.update(logits);
                 }
             }
-            assert_eq!((hash.finish(), next), (expected, 131), "{version}");
+            assert_eq!((hash.finish(), next), (expected, VOCAB), "{kind:?}");
         }
     }
 }
 
 #[test]
 fn fed_tokens_end_where_whole_ones_do() {
-    for (version, format) in MODELS {
-        let file = random_image(version, format, Bits::Int8);
+    for kind in kinds() {
+        let file = kind.image(Layout::Rows4);
         let image = file.image();
         let mut own = buffers(&image);
         let mut session = session(&image, &mut own);
@@ -138,13 +134,13 @@ fn fed_tokens_end_where_whole_ones_do() {
             assert!(session.logits(&step).is_none());
         }
         let (_, expected) = whole(&image)[TOKENS.len() - 1];
-        assert_eq!(logits_hash(session.state()), expected, "{version}");
+        assert_eq!(logits_hash(session.state()), expected, "{kind:?}");
     }
 }
 
 #[test]
 fn what_cannot_begin_changes_nothing() {
-    let file = random_image(MODELS[0].0, MODELS[0].1, Bits::Int8);
+    let file = kinds()[0].image(Layout::Rows4);
     let image = file.image();
     let mut own = buffers(&image);
     let mut session = session(&image, &mut own);
@@ -164,12 +160,11 @@ fn what_cannot_begin_changes_nothing() {
 
 #[test]
 fn a_step_of_another_model_ends() {
-    let (version, format) = MODELS[0];
-    let files = MODELS.map(|(version, format)| random_image(version, format, Bits::Int8));
-    let file = random_image(version, format, Bits::Int4);
+    let file = kinds()[0].image(Layout::Rows4);
     let image = file.image();
     let mut own = buffers(&image);
-    for other in &files {
+    for other in kinds() {
+        let other = other.image(Layout::Rows4);
         let other = other.image();
         let mut others = buffers(&other);
         let mut others = session(&other, &mut others);

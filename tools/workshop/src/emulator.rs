@@ -179,13 +179,24 @@ impl Emulator {
         prompt: Vec<u8>,
         watch: &mut dyn FnMut(&Token) -> Result<()>,
     ) -> Result<Answer> {
+        let answers = self.ask_in_turn(&[(*request, prompt)], watch)?;
+        answers.into_iter().next().context("there is no answer")
+    }
+
+    /// Sends requests with their prompts, all to one start of the firmware;
+    /// returns an answer to each.
+    pub fn ask_in_turn(
+        &self,
+        requests: &[(Request, Vec<u8>)],
+        watch: &mut dyn FnMut(&Token) -> Result<()>,
+    ) -> Result<Vec<Answer>> {
         let mut command = self.command();
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut running = Running::start(&mut command)?;
-        running.send(request, prompt)?;
+        running.send(requests)?;
         let complaints = running.complaints();
         let mut dialogue = Dialogue::default();
         let lines = running.lines();
@@ -202,7 +213,7 @@ impl Emulator {
         }
         let status = running.0.wait().context("cannot wait for QEMU")?;
         let complaints = complaints.join().unwrap_or_default();
-        dialogue.end(status, &complaints)
+        dialogue.end(requests.len(), status, &complaints)
     }
 }
 
@@ -240,14 +251,17 @@ impl Running {
         ))
     }
 
-    /// Sends request, prompt and the end from another thread: a prompt may be
-    /// longer than the pipe's buffer.
-    fn send(&mut self, request: &Request, prompt: Vec<u8>) -> Result<()> {
-        let mut buffer = [0; BODY_MAX + 2];
-        let frame = request
-            .frame(&mut buffer)
-            .context("the request does not fit a frame")?;
-        let bytes = [frame, &prompt, &[END_OF_INPUT]].concat();
+    /// Sends requests, prompts and the end from a thread of its own: the pipe
+    /// is shorter than a prompt may be.
+    fn send(&mut self, requests: &[(Request, Vec<u8>)]) -> Result<()> {
+        let mut bytes = Vec::new();
+        for (request, prompt) in requests {
+            let mut buffer = [0; BODY_MAX + 2];
+            let frame = request.frame(&mut buffer);
+            bytes.extend_from_slice(frame.context("the request does not fit a frame")?);
+            bytes.extend_from_slice(prompt);
+        }
+        bytes.push(END_OF_INPUT);
         let mut input: ChildStdin = self.0.stdin.take().context("QEMU has no input")?;
         // If this fails QEMU has ended, and its reader tells why.
         thread::spawn(move || input.write_all(&bytes));
@@ -285,11 +299,13 @@ impl Running {
     }
 }
 
-/// The firmware's side of a request, line by line.
+/// The firmware's side of requests, line by line.
 #[derive(Default)]
 struct Dialogue {
+    /// What has been answered to the request at hand.
     answer: Answer,
-    complete: bool,
+    /// Whole answers to those before.
+    answers: Vec<Answer>,
     /// Lines that belong to no answer: a panic, say.
     words: Vec<String>,
 }
@@ -320,7 +336,7 @@ impl Dialogue {
                 self.answer.tokens.push(token);
             }
             Some(Line::Error(message)) => bail!("{message}"),
-            Some(Line::End) => self.complete = true,
+            Some(Line::End) => self.answers.push(std::mem::take(&mut self.answer)),
             Some(line) => self.note(line),
             None => self.words.push(line.to_owned()),
         }
@@ -357,9 +373,9 @@ impl Dialogue {
         }
     }
 
-    fn end(self, status: ExitStatus, complaints: &str) -> Result<Answer> {
-        if self.complete && status.success() {
-            return Ok(self.answer);
+    fn end(self, requests: usize, status: ExitStatus, complaints: &str) -> Result<Vec<Answer>> {
+        if self.answers.len() == requests && status.success() {
+            return Ok(self.answers);
         }
         if !complaints.is_empty() {
             return Err(anyhow!("QEMU gave up ({status}): {complaints}"));

@@ -5,6 +5,7 @@ mod book;
 mod capi;
 mod loader;
 mod machines;
+mod matrix;
 mod predictions;
 mod promises;
 mod readme;

@@ -3,7 +3,6 @@
 use anyhow::{Context, Result};
 use kinglet_workshop::workspace::{cargo, output};
 use serde::Deserialize;
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -34,93 +33,72 @@ struct Target {
 pub fn lost(root: &Path, by_name: &str, jobs: &[String]) -> Result<Vec<String>> {
     let mut describe = cargo();
     describe.current_dir(root);
-    describe.args([
-        "metadata",
-        "--no-deps",
-        "--offline",
-        "--format-version",
-        "1",
-    ]);
+    describe.args(["metadata", "--no-deps", "--offline"]);
+    describe.args(["--format-version", "1"]);
     let metadata: Metadata = serde_json::from_str(&output(&mut describe)?)?;
-    let (mut run, mut lost) = (BTreeSet::new(), Vec::new());
+    let (mut crates, mut lost) = (Vec::new(), Vec::new());
     for Package { name, targets } in metadata.packages {
         for target in targets.into_iter().filter(|target| target.test) {
             let needs_job = name == by_name && target.kind == ["test"];
             if needs_job && !jobs.contains(&target.name) {
                 lost.push(format!("there is no job {} for its tests", target.name));
             }
-            add_modules(&target.src_path, true, &mut run)?;
+            crates.push(fs::canonicalize(target.src_path)?);
         }
     }
-    for file in sources(root)? {
-        if has_tests(&file)? && !run.contains(&file) {
-            let file = file.strip_prefix(root).unwrap_or(&file).display();
+    let (root, mut files) = (fs::canonicalize(root)?, Vec::new());
+    add_sources(&root, &mut files)?;
+    for (file, text) in &files {
+        let has_tests = text.lines().any(|line| line.trim() == "#[test]");
+        if has_tests && !is_run(file, &crates, &files) {
             lost.push(format!(
-                "{file}: no job runs its tests: it is a module of no crate that is tested"
+                "{}: no job runs its tests: it is a module of no crate that is tested",
+                file.strip_prefix(&root).unwrap_or(file).display()
             ));
         }
     }
     Ok(lost)
 }
 
-/// Adds a file, and the files of its modules.
-fn add_modules(file: &Path, is_crate: bool, found: &mut BTreeSet<PathBuf>) -> Result<()> {
-    let file = fs::canonicalize(file).unwrap_or_else(|_| file.to_path_buf());
-    let folder = file.parent().unwrap_or(Path::new("")).to_path_buf();
-    let own = if is_crate || file.ends_with("mod.rs") {
-        folder.clone()
-    } else {
-        file.with_extension("")
+/// Whether a file is a tested crate, or a module in a file that is run.
+fn is_run(file: &Path, crates: &[PathBuf], files: &[(PathBuf, String)]) -> bool {
+    let is_crate = |file: &Path| crates.iter().any(|root| root == file);
+    let path = module(file);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let declared = format!("mod {name};");
+    let declares = |(other, text): &(PathBuf, String)| {
+        let own = Some(module(other)).filter(|_| !is_crate(other));
+        let mut before = text
+            .lines()
+            .filter_map(|line| line.trim().strip_suffix(&*declared));
+        own.as_deref().or(other.parent()) == path.parent()
+            && before.any(|before| before.is_empty() || before.starts_with("pub"))
+            && is_run(other, crates, files)
     };
-    let text = read(&file)?;
-    if !found.insert(file) {
-        return Ok(());
-    }
-    let mut path = None;
-    for line in text.lines().map(str::trim) {
-        if let Some(rest) = line.strip_prefix("#[path = \"") {
-            path = rest.strip_suffix("\"]").map(|path| folder.join(path));
-        }
-        let Some(name) = module(line) else { continue };
-        let flat = own.join(name).with_extension("rs");
-        let nested = own.join(name).join("mod.rs");
-        let files = path.take().into_iter().chain([flat, nested]);
-        for file in files.filter(|file| file.is_file()).take(1) {
-            add_modules(&file, false, found)?;
-        }
-    }
-    Ok(())
+    is_crate(file) || files.iter().any(declares)
 }
 
-/// The name in `mod name;`, with any visibility.
-fn module(line: &str) -> Option<&str> {
-    let (before, rest) = line.split_once("mod ")?;
-    let name = rest.strip_suffix(';')?;
-    (before.is_empty() || before.starts_with("pub")).then_some(name)
+/// The path of a module without what its file may be called.
+fn module(file: &Path) -> PathBuf {
+    let is_folder = file.ends_with("mod.rs");
+    let folder = file.parent().filter(|_| is_folder);
+    folder.map_or_else(|| file.with_extension(""), Path::to_path_buf)
 }
 
-fn has_tests(file: &Path) -> Result<bool> {
-    Ok(read(file)?.lines().any(|line| line.trim() == "#[test]"))
-}
-
-fn read(file: &Path) -> Result<String> {
-    fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
-}
-
-/// All files of Rust in a folder but those that cargo made.
-fn sources(folder: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    let failed = || format!("cannot read {}", folder.display());
-    for entry in fs::read_dir(folder).with_context(failed)? {
+/// Adds all files of Rust in a folder but those that cargo made.
+fn add_sources(folder: &Path, files: &mut Vec<(PathBuf, String)>) -> Result<()> {
+    let failed = |path: &Path| format!("cannot read {}", path.display());
+    for entry in fs::read_dir(folder).with_context(|| failed(folder))? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if path.is_dir() && name != "target" && !name.starts_with('.') {
-            files.extend(sources(&path)?);
+            add_sources(&path, files)?;
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(fs::canonicalize(&path)?);
+            let text = fs::read_to_string(&path).with_context(|| failed(&path))?;
+            files.push((path, text));
         }
     }
-    Ok(files)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -129,81 +107,54 @@ mod tests {
 
     const TEST: &str = "#[test]\nfn holds() {}\n";
 
-    /// A workspace of a library, tests by name, and a crate outside.
-    fn workspace() -> tempfile::TempDir {
+    /// What is found in a workspace of a library, of tests by name, and of one
+    /// more file.
+    fn found(path: &str, text: &str) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
-        let package = |name| format!("[package]\nname = \"{name}\"\nedition = \"2021\"\n");
         let files = [
-            (
-                "Cargo.toml",
-                "[workspace]\nresolver = \"2\"\nmembers = [\"a\", \"b\"]\n".to_owned(),
-            ),
-            ("a/Cargo.toml", package("a")),
-            (
-                "a/src/lib.rs",
-                "mod one;\npub(crate) mod two;\n#[path = \"3.rs\"]\nmod three;\n".to_owned(),
-            ),
-            ("a/src/one.rs", TEST.to_owned() + "mod inner;\n"),
-            ("a/src/one/inner.rs", TEST.to_owned()),
-            ("a/src/two/mod.rs", TEST.to_owned()),
-            ("a/src/3.rs", TEST.to_owned()),
-            ("a/src/no_test.rs", "// no #[test]\n".to_owned()),
-            ("a/tests/whole.rs", TEST.to_owned()),
-            ("b/Cargo.toml", package("b")),
-            ("b/src/lib.rs", String::new()),
-            ("b/tests/qemu/main.rs", "mod kernels;\n".to_owned()),
-            ("b/tests/qemu/kernels.rs", TEST.to_owned()),
+            ("Cargo.toml", "[workspace]\nmembers = [\"a\", \"b\"]\n"),
+            ("a/Cargo.toml", "[package]\nname = \"a\"\n"),
+            ("a/src/lib.rs", "mod one;\npub(crate) mod two;\n"),
+            ("a/src/one.rs", "mod inner;\n"),
+            ("a/src/one/inner.rs", TEST),
+            ("a/src/two/mod.rs", TEST),
+            ("a/src/no_test.rs", "// no #[test]\n"),
+            ("a/tests/whole.rs", TEST),
+            ("b/Cargo.toml", "[package]\nname = \"b\"\n"),
+            ("b/src/lib.rs", ""),
+            ("b/tests/qemu/main.rs", "mod kernels;\n"),
+            ("b/tests/qemu/kernels.rs", TEST),
+            (path, text),
         ];
         for (path, text) in files {
-            write(folder.path(), path, &text);
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
         }
-        folder
-    }
-
-    fn write(root: &Path, path: &str, text: &str) {
-        let path = root.join(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-
-    fn found(folder: &tempfile::TempDir) -> Vec<String> {
-        let root = fs::canonicalize(folder.path()).unwrap();
-        lost(&root, "b", &["qemu".to_owned()]).unwrap()
+        lost(folder.path(), "b", &["qemu".to_owned()]).unwrap()
     }
 
     #[test]
-    fn tests_of_crates_and_jobs_are_run() {
-        assert_eq!(found(&workspace()), [""; 0]);
-    }
-
-    #[test]
-    fn a_file_that_is_no_module_is_lost() {
+    fn a_test_in_no_crate_module_or_job_is_lost() {
+        assert_eq!(found("a/src/one.rs", "mod inner;\n"), [""; 0]);
         for path in [
-            "a/src/other.rs",
+            "a/src/inner.rs",
             "a/src/one/two.rs",
             "b/tests/qemu/slices.rs",
             "c/src/lib.rs",
         ] {
-            let folder = workspace();
-            write(folder.path(), path, TEST);
-            let found = found(&folder);
-            assert_eq!(found.len(), 1, "{found:?}");
-            assert!(found[0].starts_with(path), "{found:?}");
+            let found = found(path, TEST);
+            assert!(found.len() == 1 && found[0].starts_with(path), "{found:?}");
         }
-    }
-
-    #[test]
-    fn a_folder_that_is_no_job_is_lost() {
-        let folder = workspace();
-        write(folder.path(), "b/tests/boards/main.rs", TEST);
-        assert_eq!(found(&folder), ["there is no job boards for its tests"]);
-    }
-
-    #[test]
-    fn a_target_without_tests_is_lost() {
-        let folder = workspace();
-        let manifest = "[package]\nname = \"a\"\n[[test]]\nname = \"whole\"\ntest = false\n";
-        write(folder.path(), "a/Cargo.toml", manifest);
-        assert!(found(&folder)[0].starts_with("a/tests/whole.rs"));
+        // A file between is not a module.
+        let found_below = found("a/src/lib.rs", "mod two;\n");
+        assert!(
+            found_below[0].starts_with("a/src/one/inner.rs"),
+            "{found_below:?}"
+        );
+        let found_job = found("b/tests/boards/main.rs", TEST);
+        assert_eq!(found_job, ["there is no job boards for its tests"]);
+        let untested = "[package]\nname = \"a\"\n[[test]]\nname = \"whole\"\ntest = false\n";
+        assert!(found("a/Cargo.toml", untested)[0].starts_with("a/tests/whole.rs"));
     }
 }

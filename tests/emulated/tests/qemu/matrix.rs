@@ -1,0 +1,115 @@
+//! Every machine, version, format of the weights and of the state, and way of
+//! running: the tokens and the bits of the logits are the workstation's.
+
+use kinglet::shape::Layout;
+use kinglet_protocol::{Name, Request};
+use kinglet_targets::{Machine, DEFAULT_MACHINE, MACHINES};
+use kinglet_tests::models::{kinds, Kind};
+use kinglet_tests::{arg, file, folder, json, stdout};
+use kinglet_workshop::emulator::{Answer, Emulator};
+use kinglet_workshop::firmware;
+use serde_json::{json, Value};
+use std::path::{Path, PathBuf};
+
+/// The image has a state after the first part.
+const PROMPT: [&str; 2] = ["A king", "let"];
+const TOKENS: u32 = 4;
+
+/// Weights of a slice: some rows of a matrix.
+const SLICE: u32 = 300;
+
+/// All ways of running, each with its prompt.
+fn ways(machine: &Machine) -> Vec<(Request, Vec<u8>)> {
+    let mut ways = Vec::new();
+    for way in 0..16 {
+        let [primed, in_blocks, in_slices, resumed] = [1, 2, 4, 8].map(|bit| way & bit != 0);
+        if resumed && machine.spare.bytes == 0 {
+            // There is no room for snapshots.
+            continue;
+        }
+        let prompt = PROMPT[usize::from(primed)..].concat().into_bytes();
+        let request = Request {
+            prompt_bytes: prompt.len() as u32,
+            from: Name::new(if primed { "start" } else { "empty" }).expect("it is short"),
+            tokens: TOKENS,
+            every_logits: !primed,
+            in_blocks,
+            slice_weights: if in_slices { SLICE } else { 0 },
+            resumed,
+            temperature: 0.0,
+            top_k: 0,
+            top_p: 1.0,
+            repetition_penalty: 1.0,
+            seed: 0,
+        };
+        ways.push((request, prompt));
+    }
+    ways
+}
+
+/// What the workstation generates in whole steps, from an empty text.
+fn expected(image: &Path) -> Value {
+    let (prompt, tokens) = (PROMPT.concat(), TOKENS.to_string());
+    let run = ["run", arg(image), "--ignore-end", "--json"];
+    let text = ["--from", "empty", "--prompt", &prompt, "-n", &tokens];
+    json(&[&run[..], &text, &["--every-logits"]].concat())
+}
+
+fn agrees(answer: &Answer, request: &Request, expected: &Value) {
+    let hashes = |hashes: &mut dyn Iterator<Item = u64>| {
+        Value::from_iter(hashes.map(|hash| format!("{hash:016x}")))
+    };
+    let tokens = Value::from_iter(answer.tokens.iter().map(|token| token.id));
+    assert_eq!(tokens, expected["tokens"], "{request:?}");
+    let found = hashes(&mut answer.tokens.iter().map(|token| token.hash));
+    assert_eq!(found, expected["logits_hashes"], "{request:?}");
+    let of_prompt = match request.every_logits {
+        true => expected["prompt_logits_hashes"].clone(),
+        false => json!([]),
+    };
+    let found = hashes(&mut answer.prompt_hashes.iter().copied());
+    assert_eq!(found, of_prompt, "{request:?}");
+}
+
+#[test]
+fn every_machine_computes_what_the_workstation_computes_in_every_way() {
+    let folder = folder();
+    let packed = |kind: Kind, layout: &str| {
+        let image = kind.image(Layout::named(layout).expect("a layout"));
+        file(folder.path(), "model.kgl", image.image().bytes())
+    };
+    let known = |kind| (kind, expected(&packed(kind, DEFAULT_MACHINE.core.layout)));
+    let known: Vec<_> = kinds().into_iter().map(known).collect();
+    for machine in MACHINES {
+        let ways = ways(machine);
+        let has_room = machine.spare.bytes > 0;
+        let loads = has_room.then(|| firmware::build(machine, None).expect("it builds"));
+        for (index, (kind, known)) in known.iter().enumerate() {
+            println!("{} {kind:?}", machine.name);
+            let image = packed(*kind, machine.core.layout);
+            assert_eq!(expected(&image), *known);
+            let prime = ["prime", arg(&image), "-o", arg(&image)];
+            stdout(&[&prime[..], &["--prompt", PROMPT[0]]].concat());
+            let in_every_way = |elf: PathBuf, images: Vec<PathBuf>| {
+                let emulator = Emulator {
+                    machine,
+                    elf,
+                    images,
+                };
+                let answers = emulator.ask_in_turn(&ways, &mut |_| Ok(()));
+                for (answer, (request, _)) in answers.expect("answers").iter().zip(&ways) {
+                    agrees(answer, request, known);
+                }
+            };
+            // To link takes longer than to run: where there is room QEMU loads
+            // the images, and only the first is linked in, too.
+            if index == 0 || !has_room {
+                let elf = firmware::build(machine, Some(&image));
+                in_every_way(elf.expect("it fits"), Vec::new());
+            }
+            if let Some(elf) = &loads {
+                in_every_way(elf.clone(), vec![image]);
+            }
+        }
+    }
+}

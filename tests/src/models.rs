@@ -1,0 +1,89 @@
+//! Random models of all kinds. The kinds are read from the crates: a new
+//! version or format is tested from the day on which it is there.
+
+use crate::folder;
+use kinglet::image::Metadata;
+use kinglet::shape::{Bits, Layout, StateFormat};
+use kinglet_host::checkpoint::Checkpoint;
+use kinglet_host::engine::ImageFile;
+use kinglet_host::model::{Dimensions, Model, Version};
+use kinglet_host::pack::{pack, Formats, Options};
+use kinglet_host::synth::write_random;
+
+/// The vocabulary of [`Kind::image`]: single bytes, and not all of them.
+pub const VOCAB: usize = 131;
+
+/// What a model can be.
+#[derive(Clone, Copy, Debug)]
+pub struct Kind {
+    /// The version of the checkpoint.
+    pub version: Version,
+    /// The format of all matrices.
+    pub weights: Bits,
+    /// The format of the matrix state.
+    pub state: StateFormat,
+}
+
+/// All versions in all formats.
+pub fn kinds() -> Vec<Kind> {
+    let mut kinds = Vec::new();
+    for version in Version::ALL {
+        let has_heads = version.recurrence().has_heads();
+        for weights in (0..=u8::MAX).filter_map(Bits::from_count) {
+            let states = (0..=u8::MAX).filter_map(StateFormat::from_number);
+            // Only a matrix state has formats.
+            let states = states.filter(|&state| has_heads || state == StateFormat::F32);
+            kinds.extend(states.map(|state| Kind {
+                version,
+                weights,
+                state,
+            }));
+        }
+    }
+    kinds
+}
+
+impl Kind {
+    /// A random model for the microcontrollers with the least memory. Its rows
+    /// and columns end within a block or group, and its heads within a vector.
+    pub fn image(self, layout: Layout) -> ImageFile {
+        let folder = folder();
+        let path = folder.path().join("model.safetensors");
+        let has_heads = self.version.recurrence().has_heads();
+        let dimensions = Dimensions {
+            layers: 2,
+            embd: 40,
+            ffn: 70,
+            vocab: VOCAB,
+            classes: 0,
+            heads: if has_heads { 4 } else { 0 },
+            ranks: match self.version {
+                Version::V6 => [10, 7, 0, 0],
+                Version::V7 => [9, 10, 5, 14],
+                _ => [0; 4],
+            },
+            positions: 0,
+        };
+        write_random(&path, self.version, &dimensions, 5).expect("the folder can be written");
+        let model = Model::new(Checkpoint::open(&path).expect("a checkpoint")).expect("complete");
+        let options = Options {
+            formats: Formats {
+                weights: self.weights,
+                head: self.weights,
+                keys: self.weights,
+            },
+            layout,
+            state: self.state,
+            gn_eps: 64e-5,
+            vocabulary: None,
+        };
+        let metadata = Metadata {
+            name: "random",
+            producer: "test",
+            source: "",
+            labels: "",
+        };
+        let packed = pack(&model, &options, &metadata, |_, _| {}).expect("it fits");
+        ImageFile::new(&packed.bytes).expect("a good image")
+    }
+}
