@@ -1,6 +1,7 @@
 //! RWKV-5, 6 and 7 from checkpoint to image: what is accepted, what is
 //! refused, and with which words. Golden data are elsewhere: `golden.rs`.
 
+use kinglet_host::model::Version;
 use kinglet_tests::{arg, failure, folder, json, run, stdout};
 use serde_json::Value;
 use std::fs;
@@ -39,14 +40,15 @@ fn edited(path: &Path, name: &str, edit: impl FnOnce(&mut Value, &mut Vec<u8>)) 
 #[test]
 fn every_version_is_named_packed_and_run() {
     let folder = folder();
-    for (version, name) in [
+    let names: [_; Version::ALL.len()] = [
         ("v4", "RWKV-4"),
         ("v5.0", "RWKV-5.0"),
         ("v5.1", "RWKV-5.1"),
         ("v5", "RWKV-5.2"),
         ("v6", "RWKV-6"),
         ("v7", "RWKV-7"),
-    ] {
+    ];
+    for (version, name) in names {
         let path = checkpoint(folder.path(), version);
         assert_eq!(json(&["inspect", arg(&path), "--json"])["version"], name);
         let image = folder.path().join("model.kgl");
