@@ -157,10 +157,10 @@ impl<const K: usize> Sample for Sampler<K> {
 /// The first of the largest values, and that value.
 fn largest(logits: &[f32]) -> (u32, f32) {
     let mut best = (0, f32::NEG_INFINITY);
-    for (token, &logit) in (0..).zip(logits) {
-        if logit > best.1 {
-            best = (token, logit);
-        }
+    let mut others = (0..).zip(logits.iter().copied());
+    // A larger one is rare: the search for it is a loop of few instructions.
+    while let Some(larger) = others.find(|&(_, logit)| logit > best.1) {
+        best = larger;
     }
     best
 }
