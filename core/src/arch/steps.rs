@@ -40,6 +40,7 @@ pub(crate) fn layer_norm(x: &[f32], weight: &[f16], bias: &[f16], out: &mut [f32
 
 /// The same for each group of `size` channels separately, with the model's
 /// epsilon. All slices are `[C]`.
+#[cfg_attr(kinglet_fast, inline(never))]
 pub(crate) fn group_norm(
     x: &[f32],
     size: usize,
@@ -66,6 +67,7 @@ pub(crate) fn relu_squared(x: &mut [f32]) -> AbsMax {
 }
 
 /// `out = x * gate * sigmoid(gate)`, and its largest absolute value.
+#[cfg_attr(kinglet_fast, inline(never))]
 pub(crate) fn multiply_silu(x: &[f32], gate: &[f32], out: &mut [f32]) -> AbsMax {
     let mut max = AbsMax::default();
     for ((out, &x), &gate) in out.iter_mut().zip(x).zip(gate) {

@@ -1,7 +1,8 @@
 //! A cursor over the parts of an image: yields vectors and matrices in the
 //! order in which they are stored.
 
-use crate::shape::{round_up, Dim, Kind, Matrix, Part, Shape, Table, BLOCK_ROWS};
+use crate::shape::parts::{matrix_bytes, vector_bytes};
+use crate::shape::{round_up, Bits, Dim, Kind, Matrix, Part, Shape, Table, BLOCK_ROWS};
 use half::{bf16, f16};
 
 /// Yields the parts of a section one after the other.
@@ -26,33 +27,37 @@ impl<'a> Parts<'a> {
     }
 
     /// The next part, a vector `[dim]` of half floats.
+    #[inline(always)]
     pub fn half(&mut self, dim: Dim) -> &'a [f16] {
-        let (bytes, _) = self.take(Kind::Half(dim));
-        first(bytes, self.shape.dim(dim))
+        self.vector(self.shape.dim(dim))
     }
 
     /// The next part, a vector `[dim]` of single floats.
+    #[inline(always)]
     pub fn single(&mut self, dim: Dim) -> &'a [f32] {
-        let (bytes, _) = self.take(Kind::Single(dim));
-        first(bytes, self.shape.dim(dim))
+        self.vector(self.shape.dim(dim))
     }
 
     /// The next part, a matrix `[rows, cols]` at the layers' precision.
+    #[inline(always)]
     pub fn matrix(&mut self, rows: Dim, cols: Dim) -> Matrix<'a> {
         self.blocked(Kind::Matrix(rows, cols), rows, cols)
     }
 
     /// The next part, a matrix `[rows, cols]` of keys or values.
+    #[inline(always)]
     pub fn keys(&mut self, rows: Dim, cols: Dim) -> Matrix<'a> {
         self.blocked(Kind::Keys(rows, cols), rows, cols)
     }
 
     /// The next part, a low-rank matrix `[rows, cols]`.
+    #[inline(always)]
     pub fn low_rank(&mut self, rows: Dim, cols: Dim) -> Matrix<'a> {
         self.blocked(Kind::LowRank(rows, cols), rows, cols)
     }
 
     /// The next part, a matrix `[rows, cols]` at the head's precision.
+    #[inline(always)]
     pub fn head(&mut self, rows: Dim, cols: Dim) -> Matrix<'a> {
         self.blocked(Kind::Head(rows, cols), rows, cols)
     }
@@ -68,18 +73,30 @@ impl<'a> Parts<'a> {
         }
     }
 
+    // The caller knows what part it asks for, so that nothing is left of this.
+    #[inline(always)]
     fn blocked(&mut self, kind: Kind, rows: Dim, cols: Dim) -> Matrix<'a> {
-        let bits = kind.bits(self.shape);
-        let (weights, scales) = self.take(kind);
-        let (rows, cols) = (self.shape.dim(rows), self.shape.dim(cols));
+        let shape = self.shape;
+        self.take_matrix(kind.bits(shape), shape.dim(rows), shape.dim(cols))
+    }
+
+    #[inline(never)]
+    fn take_matrix(&mut self, bits: Bits, rows: usize, cols: usize) -> Matrix<'a> {
+        let layout = self.shape.layout;
+        let (weights, scales) = matrix_bytes(layout, bits, rows, cols);
         Matrix {
-            layout: self.shape.layout,
+            layout,
             bits,
             rows,
             cols,
-            weights: cast(weights),
-            scales: first(scales, round_up(rows, BLOCK_ROWS)),
+            weights: cast(self.take_bytes(weights)),
+            scales: first(self.take_bytes(scales), round_up(rows, BLOCK_ROWS)),
         }
+    }
+
+    #[inline(never)]
+    fn vector<T: bytemuck::AnyBitPattern>(&mut self, len: usize) -> &'a [T] {
+        first(self.take_bytes(vector_bytes(size_of::<T>(), len)), len)
     }
 
     fn take(&mut self, kind: Kind) -> (&'a [u8], &'a [u8]) {

@@ -125,6 +125,7 @@ impl Position {
     };
 
     /// Prepares the vector of the product that is next.
+    #[inline(never)]
     pub(crate) fn prepare(
         &mut self,
         product: &mut Product<'_>,
@@ -204,6 +205,9 @@ impl<'p, 'e> Slice<'p, 'e> {
 
     /// Whether the part that the code is at is to be done now; advances to the
     /// next, or breaks off where the slice has done its part.
+    // A layer has many parts, and slices are not where a token's time goes: what
+    // is not inlined there keeps the firmware small.
+    #[inline(never)]
     fn is_due(&mut self) -> Result<bool, Pause> {
         let part = self.part;
         self.part += 1;
@@ -215,6 +219,27 @@ impl<'p, 'e> Slice<'p, 'e> {
         }
         self.worked = true;
         Ok(true)
+    }
+
+    /// The next rows of the product whose vector was prepared.
+    #[inline(never)]
+    fn multiply(
+        &mut self,
+        product: &Product<'_>,
+        matrix: &Matrix<'_>,
+        out: &mut [f32],
+    ) -> Result<AbsMax, Pause> {
+        if self.is_due()? {
+            let out = out.get_mut(self.position.rows_done()..).unwrap_or_default();
+            let weights = self.weights;
+            let (_, more) = self
+                .position
+                .rows(product, matrix, weights, self.executor, out);
+            if more {
+                return Err(Pause);
+            }
+        }
+        Ok(self.position.max)
     }
 }
 
@@ -244,17 +269,7 @@ impl Pace for Slice<'_, '_> {
             let max = fill(x);
             self.position.prepare(product, matrix, x, max);
         }
-        if self.is_due()? {
-            let out = out.get_mut(self.position.rows_done()..).unwrap_or_default();
-            let weights = self.weights;
-            let (_, more) = self
-                .position
-                .rows(product, matrix, weights, self.executor, out);
-            if more {
-                return Err(Pause);
-            }
-        }
-        Ok(self.position.max)
+        self.multiply(product, matrix, out)
     }
 
     #[inline]

@@ -124,6 +124,7 @@ fn shift_mix<'i, P: Pace>(
 }
 
 /// `w = exp(-exp(base + w))`.
+#[cfg_attr(kinglet_fast, inline(never))]
 fn decay(w: &mut [f32], base: &[f32]) {
     for (w, &base) in w.iter_mut().zip(base) {
         *w = exp(-exp(*w + base));

@@ -175,6 +175,7 @@ fn low_rank<P: Pace>(
 }
 
 /// `v = v + (v_first - v) sigmoid(v0 + s)`.
+#[cfg_attr(kinglet_fast, inline(never))]
 fn lean(v: &mut [f32], v_first: &[f32], s: &[f32], v0: &[f32]) {
     for ((v, &v_first), (&s, &v0)) in v.iter_mut().zip(v_first).zip(s.iter().zip(v0)) {
         *v += (v_first - *v) * sigmoid(v0 + s);
@@ -182,6 +183,7 @@ fn lean(v: &mut [f32], v_first: &[f32], s: &[f32], v0: &[f32]) {
 }
 
 /// `w = exp(-e^-0.5 sigmoid(w0 + w))`.
+#[cfg_attr(kinglet_fast, inline(never))]
 fn decay(w: &mut [f32], w0: &[f32]) {
     for (w, &w0) in w.iter_mut().zip(w0) {
         *w = exp(DECAY_SPEED * sigmoid(w0 + *w));
@@ -189,6 +191,7 @@ fn decay(w: &mut [f32], w0: &[f32]) {
 }
 
 /// `kk = k k_k`, of length one in each head.
+#[cfg_attr(kinglet_fast, inline(never))]
 fn direction(k: &[f32], k_k: &[f16], size: usize, kk: &mut [f32]) {
     for ((kk, &k), &k_k) in kk.iter_mut().zip(k).zip(k_k) {
         *kk = k * half_to_f32(k_k);
@@ -206,6 +209,7 @@ fn direction(k: &[f32], k_k: &[f16], size: usize, kk: &mut [f32]) {
 
 /// `a = sigmoid(a0 + a)`; then `k = k (1 + (a - 1) k_a)`, `a = a kk` and
 /// `kk = -kk`: the inputs of the state.
+#[cfg_attr(kinglet_fast, inline(never))]
 fn learn(a: &mut [f32], a0: &[f32], k_a: &[f16], k: &mut [f32], kk: &mut [f32]) {
     let keys = k.iter_mut().zip(kk.iter_mut());
     for ((a, (k, kk)), (&a0, &k_a)) in a.iter_mut().zip(keys).zip(a0.iter().zip(k_a)) {
@@ -277,6 +281,7 @@ impl Inputs<'_> {
 }
 
 /// `y += (sum_j r[j] k[j] r_k[j]) v`, for each head.
+#[cfg_attr(kinglet_fast, inline(never))]
 fn add_bonus([r, k, v]: [&[f32]; 3], r_k: &[f16], size: usize, y: &mut [f32]) {
     let keys = pieces(r, size).zip(pieces(k, size)).zip(pieces(r_k, size));
     for (((r, k), r_k), (v, y)) in keys.zip(pieces(v, size).zip(pieces_mut(y, size))) {

@@ -7,6 +7,7 @@ use half::f16;
 
 /// Token shift with a data-dependent mix: `out = x * (mix - less) + previous *
 /// (1 - mix + less)`, and its largest absolute value.
+#[cfg_attr(kinglet_fast, inline(never))]
 pub(crate) fn token_shift_less(
     [x, previous]: [&[f32]; 2],
     mix: &[f16],
@@ -23,6 +24,7 @@ pub(crate) fn token_shift_less(
 }
 
 /// `out = x * y`, and its largest absolute value.
+#[cfg_attr(kinglet_fast, inline(never))]
 pub(crate) fn multiply(x: &[f32], y: &[f32], out: &mut [f32]) -> AbsMax {
     let mut max = AbsMax::default();
     for ((out, &x), &y) in out.iter_mut().zip(x).zip(y) {
@@ -33,6 +35,7 @@ pub(crate) fn multiply(x: &[f32], y: &[f32], out: &mut [f32]) -> AbsMax {
 }
 
 /// Applies `f` to each element, and finds the largest absolute value.
+#[cfg_attr(kinglet_fast, inline(never))]
 pub(crate) fn apply(x: &mut [f32], f: impl Fn(f32) -> f32) -> AbsMax {
     let mut max = AbsMax::default();
     for x in x {

@@ -4,7 +4,7 @@
 pub(crate) mod formats;
 mod layout;
 mod matrix;
-mod parts;
+pub(crate) mod parts;
 pub(crate) mod v4;
 pub(crate) mod v5;
 pub(crate) mod v6;

@@ -9,7 +9,7 @@
 //! decays are applied, a mix always weighs the current token, low-rank
 //! matrices are transposed to `[outputs, inputs]`.
 
-use super::{matrix_weight_bytes, round_up, table_row_bytes, Bits, Shape, BLOCK_ROWS};
+use super::{matrix_weight_bytes, round_up, table_row_bytes, Bits, Layout, Shape, BLOCK_ROWS};
 
 /// Section boundaries and every part start at a multiple of this many bytes.
 pub const ALIGN: usize = 16;
@@ -142,10 +142,10 @@ impl Kind {
     /// [`ALIGN`]. Vectors have no scales.
     pub const fn bytes(self, shape: &Shape) -> (u64, u64) {
         match self {
-            Half(n) => (align(2 * shape.dim(n) as u64), 0),
-            Single(n) => (align(4 * shape.dim(n) as u64), 0),
+            Half(n) => (vector_bytes(2, shape.dim(n)), 0),
+            Single(n) => (vector_bytes(4, shape.dim(n)), 0),
             Matrix(r, c) | Keys(r, c) | LowRank(r, c) | Head(r, c) => {
-                blocked(shape, self.bits(shape), shape.dim(r), shape.dim(c))
+                matrix_bytes(shape.layout, self.bits(shape), shape.dim(r), shape.dim(c))
             }
             Table(r, c) => {
                 let rows = shape.dim(r) as u64;
@@ -166,8 +166,19 @@ impl Kind {
     }
 }
 
-const fn blocked(shape: &Shape, bits: Bits, rows: usize, cols: usize) -> (u64, u64) {
-    let weights = matrix_weight_bytes(shape.layout, bits, rows, cols);
+/// Bytes of a vector of `len` elements, padded.
+pub(crate) const fn vector_bytes(element_bytes: usize, len: usize) -> u64 {
+    align(element_bytes as u64 * len as u64)
+}
+
+/// Bytes of the weights of a blocked matrix and of its scales, each padded.
+pub(crate) const fn matrix_bytes(
+    layout: Layout,
+    bits: Bits,
+    rows: usize,
+    cols: usize,
+) -> (u64, u64) {
+    let weights = matrix_weight_bytes(layout, bits, rows, cols);
     let scales = 2 * round_up(rows, BLOCK_ROWS) as u64;
     (align(weights), align(scales))
 }
