@@ -14,7 +14,7 @@
 //! ```
 //! use embedded_storage::nor_flash::NorFlash;
 //! use kinglet::snapshot::{SnapshotError, Snapshots};
-//! use kinglet::{BufferError, Image, Session, UnknownToken};
+//! use kinglet::{Image, Session};
 //!
 //! /// Continues where the last call ended, even across power cycles.
 //! fn go_on<F: NorFlash>(
