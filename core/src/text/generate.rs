@@ -1,6 +1,6 @@
 //! From a prompt to text: everything around the steps of a model.
 
-use super::{Encoder, End, TokenText, UnknownByte, Writer, START_TOKEN};
+use super::{Encoder, End, TokenText, Tokenizer, UnknownByte, Writer, START_TOKEN};
 #[cfg(doc)]
 use crate::Session;
 use crate::{BufferError, Image, ImageError, StepError};
@@ -119,11 +119,16 @@ impl<'i, 's> Text<'i, 's> {
     /// [`Error::NoTokenizer`].
     pub fn new(image: &Image<'i>, limit: u32) -> Result<Self, Error> {
         let tokenizer = image.tokenizer().ok_or(Error::NoTokenizer)?;
-        Ok(Self {
+        Ok(Self::with_tokenizer(tokenizer, limit))
+    }
+
+    /// The same with a tokenizer that need not be the image's.
+    pub fn with_tokenizer(tokenizer: Tokenizer<'i>, limit: u32) -> Self {
+        Self {
             encoder: Encoder::new(tokenizer),
             last: None,
             writer: Writer::new(limit),
-        })
+        }
     }
 
     /// As [`Writer::until`].

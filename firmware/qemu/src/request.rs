@@ -2,7 +2,7 @@
 
 use crate::steps::{Chosen, Failure, Steps};
 use core::fmt::Write;
-use kinglet::{Answer, Label, Sampler, Sampling, Text};
+use kinglet::{Answer, Error, Label, Sampler, Sampling, Text, Tokenizer};
 use kinglet_app::Model;
 use kinglet_machine::{say, stack_bytes};
 use kinglet_protocol::{Line, Request, BODY_MAX, VERSION};
@@ -89,7 +89,12 @@ fn generate<const K: usize>(
     spare: &mut [u8],
     request: &Request,
 ) -> Result<(), Failure> {
-    let mut text = Text::new(&model.image, request.tokens)?.ignore_end();
+    // Without a tokenizer the empty prompt can still be read.
+    let tokenizer = match model.image.tokenizer() {
+        None if request.prompt_bytes == 0 => Tokenizer::bytes(0),
+        found => found.ok_or(Error::NoTokenizer)?,
+    };
+    let mut text = Text::with_tokenizer(tokenizer, request.tokens).ignore_end();
     let mut steps = Steps::new(model, spare, request)?;
     text.start_from(&mut steps.session()?, request.from.as_str())?;
     read(&mut text, prompt, &mut steps, request)?;
