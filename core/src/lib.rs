@@ -43,15 +43,12 @@
 #![warn(missing_debug_implementations)]
 // A build without some of the versions has no use for what only they need.
 #![cfg_attr(
-    not(all(feature = "v4", feature = "v5", feature = "v6", feature = "v7")),
+    not(feature = "versions"),
     allow(dead_code, unused_imports, unused_variables)
 )]
 
 #[cfg(target_endian = "big")]
 compile_error!("images are little-endian and read in place: big-endian cores are not supported");
-
-#[cfg(not(any(feature = "v4", feature = "v5", feature = "v6", feature = "v7")))]
-compile_error!("choose at least one RWKV version: one of the features v4, v5, v6, v7");
 
 #[cfg(any(test, feature = "std"))]
 #[allow(unused_extern_crates)]
@@ -69,6 +66,7 @@ pub mod shape;
 #[cfg(feature = "snapshot")]
 pub mod snapshot;
 mod text;
+pub mod tokenizer;
 
 pub use image::{Header, Image, ImageError};
 pub use random::Pcg32;
@@ -79,9 +77,10 @@ pub use shape::Shape;
 #[cfg(feature = "metadata")]
 pub use text::Label;
 pub use text::{
-    bits, tokenizer, Answer, Encoder, End, Error, Prompt, Sampler, Sampling, Text, TokenText,
-    Tokenizer, UnknownByte, Utf8Chunk, Utf8Stream, Writer, START_TOKEN,
+    bits, Answer, End, Error, Prompt, Sampler, Sampling, Text, Utf8Chunk, Utf8Stream, Writer,
+    START_TOKEN,
 };
+pub use tokenizer::{Encoder, TokenText, Tokenizer, UnknownByte};
 
 /// Whether this crate was compiled for speed. Cargo compiles a dependency at
 /// the optimization level of the firmware's profile; where that is `"s"` or

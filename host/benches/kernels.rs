@@ -12,7 +12,7 @@ use std::hint::black_box;
 fn products(c: &mut Criterion) {
     let mut group = c.benchmark_group("matvec");
     for (rows, cols) in [(128, 128), (256, 256), (768, 768), (3072, 768), (768, 3072)] {
-        for (name, bits) in [("int8", Bits::Int8), ("int4", Bits::Int4)] {
+        for bits in Bits::ALL {
             let layout = Layout::Rows4;
             let mut rng = Pcg32::new(1);
             let words = matrix_weight_bytes(layout, bits, rows, cols) as usize / 4;
@@ -32,13 +32,16 @@ fn products(c: &mut Criterion) {
             let mut words = vec![0; prepared_words(layout, bits, cols)];
             let mut out = vec![0.0; rows];
             group.throughput(Throughput::Elements((rows * cols) as u64));
-            group.bench_function(BenchmarkId::new(name, format!("{rows}x{cols}")), |b| {
-                b.iter(|| {
-                    let x = prepare(black_box(&x), max, &matrix, &mut words);
-                    matvec(&matrix, &x, &mut out);
-                    black_box(&mut out);
-                });
-            });
+            group.bench_function(
+                BenchmarkId::new(bits.name(), format!("{rows}x{cols}")),
+                |b| {
+                    b.iter(|| {
+                        let x = prepare(black_box(&x), max, &matrix, &mut words);
+                        matvec(&matrix, &x, &mut out);
+                        black_box(&mut out);
+                    });
+                },
+            );
         }
     }
     group.finish();

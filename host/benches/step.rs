@@ -42,7 +42,7 @@ fn demo_image(weights: Bits) -> ImageFile {
 }
 
 fn tokens(c: &mut Criterion) {
-    for (name, weights) in [("int8", Bits::Int8), ("int4", Bits::Int4)] {
+    for weights in Bits::ALL {
         let file = demo_image(weights);
         let image = file.image();
         let mut state = vec![0.0; image.shape().state_len()];
@@ -50,7 +50,7 @@ fn tokens(c: &mut Criterion) {
         let mut session = Session::new(&image, &mut state, &mut scratch).expect("the buffers fit");
         let prompt = STORY.iter().cycle().take(PROMPT_TOKENS);
         let prompt: Vec<u32> = prompt.copied().map(u32::from).collect();
-        let mut group = c.benchmark_group(format!("stories-{name}"));
+        let mut group = c.benchmark_group(format!("stories-{}", weights.name()));
         group.throughput(Throughput::Elements(1));
         group.bench_function("step", |b| b.iter(|| black_box(session.step(97).is_ok())));
         group.throughput(Throughput::Elements(PROMPT_TOKENS as u64));

@@ -56,11 +56,6 @@ mod tests {
     use crate::reference::{Reference, DEFAULT_GN_EPS};
 
     fn dimensions(version: Version) -> Dimensions {
-        let ranks = match version {
-            Version::V6 => [8, 8, 0, 0],
-            Version::V7 => [8, 8, 8, 16],
-            _ => [0; 4],
-        };
         Dimensions {
             layers: 2,
             embd: 32,
@@ -68,7 +63,7 @@ mod tests {
             vocab: 64,
             classes: 0,
             heads: if version == Version::V4 { 0 } else { 2 },
-            ranks,
+            ranks: (table(version).ranks.trained)(32, 2),
             positions: 0,
         }
     }

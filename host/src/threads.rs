@@ -47,7 +47,7 @@ mod tests {
     fn any_number_of_threads_gives_the_same_bits() {
         let mut rng = Pcg32::new(5);
         let (layout, rows, cols) = (Layout::Rows4, 1001, 200);
-        for bits in [Bits::Int8, Bits::Int4] {
+        for bits in Bits::ALL {
             let words = matrix_weight_bytes(layout, bits, rows, cols) as usize / 4;
             assert!(4 * words > WORTH_SHARING_BYTES);
             let weights: Vec<u32> = (0..words).map(|_| rng.next_u32()).collect();

@@ -4,13 +4,13 @@
 use kinglet::arch::{Port, Portable};
 use kinglet::image::{Image, Metadata, Parts};
 use kinglet::shape::{
-    table_row_bytes, Bits, Kind as PartKind, Part, StateFormat, AFTER_LAYERS, BEFORE_LAYERS,
-    BLOCK_ROWS, GROUP_COLS,
+    table_row_bytes, Bits, Kind, Part, StateFormat, AFTER_LAYERS, BEFORE_LAYERS, BLOCK_ROWS,
+    GROUP_COLS,
 };
 use kinglet::shape::{Matrix, Table};
 use kinglet_host::engine::{Engine, ImageFile};
 use kinglet_host::eval::{evaluate, Segments};
-use kinglet_host::model::Model;
+use kinglet_host::model::{Model, Version};
 use kinglet_host::pack::{pack, Options};
 use kinglet_host::quantize::Precision;
 use kinglet_host::random::Random;
@@ -22,16 +22,21 @@ use kinglet_host::train::gradient::Sequence;
 use kinglet_host::train::prepare::{network, prepare};
 use kinglet_host::train::run::{train, Observer, Trained};
 use kinglet_host::train::save::save_checkpoint;
-use kinglet_host::train::settings::{Budget, Kind, Settings};
+use kinglet_host::train::settings::{Budget, Settings};
 use kinglet_host::train::tape::{Pool, Tape};
 use kinglet_host::train::trainer::Trainer;
 use kinglet_tests::{arg, file, folder, json, sentences, stdout};
 use std::path::Path;
 use std::time::Duration;
 
-fn settings(version: Kind) -> Settings {
+/// The versions that can be trained.
+fn versions() -> impl Iterator<Item = Version> {
+    Version::ALL.into_iter().filter(|v| v.is_trained())
+}
+
+fn settings(version: Version) -> Settings {
     Settings {
-        version,
+        version: Arch::Rwkv(version),
         layers: 3,
         channels: 64,
         hidden: 96,
@@ -59,7 +64,7 @@ fn logits_of_all_positions_at_once_are_those_of_the_recurrence() {
     let folder = folder();
     let mut random = Random::new(1);
     let tokens: Vec<u32> = (0..2000).map(|_| random.below(256) as u32).collect();
-    for version in [Kind::V4, Kind::V5, Kind::V6, Kind::V7] {
+    for version in versions() {
         let settings = settings(version);
         let network = network(&settings, 0);
         let weights = moved_weights(&network);
@@ -105,7 +110,7 @@ fn learn(settings: &Settings, text: &Path) -> (Network, Trained) {
 fn no_tensor_stays_as_it_began() {
     let folder = folder();
     let text = file(folder.path(), "text.txt", sentences(300, 1));
-    for version in [Kind::V4, Kind::V5, Kind::V6, Kind::V7] {
+    for version in versions() {
         let settings = Settings {
             context: 32,
             batch: 2,
@@ -135,7 +140,7 @@ fn every_version_learns_to_remember() {
     };
     let text: String = (0..20_000).map(|_| line()).collect();
     let text = file(folder.path(), "text.txt", text);
-    for version in [Kind::V4, Kind::V5, Kind::V6, Kind::V7] {
+    for version in versions() {
         let settings = Settings {
             layers: 2,
             hidden: 0,
@@ -270,13 +275,13 @@ fn compare(image: &Image<'_>, network: &Network, seen: &[f32]) -> Vec<Compared> 
         let values = &seen[entry.range()];
         let floats = |values: &[f32]| values.to_vec();
         let image = match part.kind {
-            PartKind::Half(dim) => from.half(dim).iter().map(|&x| x.into()).collect(),
-            PartKind::Single(dim) => floats(from.single(dim)),
-            PartKind::Matrix(r, c) => matrix_values(&from.matrix(r, c)),
-            PartKind::Keys(r, c) => matrix_values(&from.keys(r, c)),
-            PartKind::LowRank(r, c) => matrix_values(&from.low_rank(r, c)),
-            PartKind::Head(r, c) => matrix_values(&from.head(r, c)),
-            PartKind::Table(r, c) => table_values(&from.table(r, c)),
+            Kind::Half(dim) => from.half(dim).iter().map(|&x| x.into()).collect(),
+            Kind::Single(dim) => floats(from.single(dim)),
+            Kind::Matrix(r, c) => matrix_values(&from.matrix(r, c)),
+            Kind::Keys(r, c) => matrix_values(&from.keys(r, c)),
+            Kind::LowRank(r, c) => matrix_values(&from.low_rank(r, c)),
+            Kind::Head(r, c) => matrix_values(&from.head(r, c)),
+            Kind::Table(r, c) => table_values(&from.table(r, c)),
         };
         let seen = match tensor.stored {
             Stored::Normalized => floats(&seen[network.layout.len()..]),
@@ -327,7 +332,7 @@ fn an_image_has_the_weights_that_its_training_saw() {
     }];
     let both = [Precision::Int8, Precision::Int4];
     let ways = both.map(|qat| both.map(|head| both.map(|keys| [qat, head, keys])));
-    for version in [Kind::V4, Kind::V5, Kind::V6, Kind::V7] {
+    for version in versions() {
         for [qat, head, keys] in ways.into_iter().flatten().flatten() {
             let settings = Settings {
                 qat: Some(qat),
@@ -346,7 +351,7 @@ fn an_image_has_the_weights_that_its_training_saw() {
             save(&path, &settings, &network, &trainer.weights);
             let model = Model::open(&path).unwrap();
             for state in [StateFormat::F32, StateFormat::F16] {
-                if version == Kind::V4 && state == StateFormat::F16 {
+                if !version.recurrence().has_heads() && state == StateFormat::F16 {
                     continue;
                 }
                 let options = Options {

@@ -20,7 +20,7 @@
 //! product could be subnormal, the scalar unit multiplies instead, so that the
 //! bits are the same on every core.
 
-use super::shared::fpu::Fpu;
+use super::shared::Floats;
 use super::Port;
 use crate::shape::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
 use core::arch::global_asm;
@@ -34,7 +34,7 @@ const VECTOR: usize = 16;
 pub struct Mve;
 
 impl Port for Mve {
-    type Base = Fpu;
+    type Base = Floats;
 
     const LAYOUT: Layout = Layout::Lanes16;
 
@@ -89,7 +89,7 @@ impl Port for Mve {
         // exponents, each of them stored with 127 added.
         let (scale, x_scale_bits) = (least >> 7, x_scale.to_bits() >> 23);
         if scale == 0 || x_scale_bits == 0 || scale + x_scale_bits < 128 {
-            return Fpu::scale_rows(scales, x_scale, out);
+            return Floats::scale_rows(scales, x_scale, out);
         }
         // SAFETY: both slices hold `rows` elements, at least one.
         unsafe { kinglet_mve_scale_rows(scales.as_ptr(), out.as_mut_ptr(), rows, x_scale) };

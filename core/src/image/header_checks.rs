@@ -1,7 +1,8 @@
 //! Checks across several fields of a header.
 
 use super::header::{Header, Span, TokenizerKind, HEADER_BYTES};
-use crate::shape::{StateFormat, Version, ALIGN, MAX_COLS};
+use crate::shape::parts::ranks_of;
+use crate::shape::{StateFormat, ALIGN, MAX_COLS};
 
 impl Header {
     /// The offset of a field of the heads that does not fit the version.
@@ -36,12 +37,9 @@ impl Header {
             let [a, b, c, d] = self.shape.ranks;
             return if a | b | c | d == 0 { None } else { Some(64) };
         }
-        let used = match self.shape.version {
-            Version::V4 | Version::V5 | Version::V52 => [false; 4],
-            Version::V6 => [true, true, false, false],
-            // The first layer has no value residual, so one layer has none.
-            Version::V7 => [true, true, self.shape.n_layer > 1, true],
-        };
+        // The last layer: the first may lack a matrix that the others have.
+        let last = self.shape.n_layer.saturating_sub(1);
+        let used = ranks_of(self.shape.layer_parts(last));
         let mut i = 0;
         while i < 4 {
             let rank = self.shape.ranks[i] as u32;

@@ -14,6 +14,9 @@ mod v6;
 mod v7;
 pub(crate) mod work;
 
+#[cfg(not(any(feature = "v4", feature = "v5", feature = "v6", feature = "v7")))]
+compile_error!("choose an RWKV version: one of the features v4, v5, v6, v7, or `versions` for all");
+
 pub(crate) use embedding::read_row;
 
 use crate::image::Parts;

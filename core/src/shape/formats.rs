@@ -32,6 +32,17 @@ pub enum Bits {
 }
 
 impl Bits {
+    /// All of them, the widest first.
+    pub const ALL: [Self; 2] = [Bits::Int8, Bits::Int4];
+
+    /// As options and tables call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Bits::Int8 => "int8",
+            Bits::Int4 => "int4",
+        }
+    }
+
     /// The number that the image stores: 8 or 4.
     pub const fn count(self) -> u8 {
         match self {
@@ -46,6 +57,38 @@ impl Bits {
             8 => Some(Bits::Int8),
             4 => Some(Bits::Int4),
             _ => None,
+        }
+    }
+
+    /// Groups of [`GROUP_COLS`] in a row of `cols` columns, each with a scale
+    /// of its own; 0 where a row has one scale for all.
+    pub const fn groups(self, cols: usize) -> usize {
+        match self {
+            Bits::Int8 => 0,
+            Bits::Int4 => cols.div_ceil(GROUP_COLS),
+        }
+    }
+
+    /// Columns that lie together in a layout; rows are padded to whole ones.
+    pub const fn step_cols(self, layout: Layout) -> usize {
+        match self {
+            Bits::Int8 => layout.step_cols(),
+            Bits::Int4 => GROUP_COLS,
+        }
+    }
+}
+
+impl Layout {
+    /// What the layout flips in a word of two's complement weights, so that
+    /// the core may read them as numbers without a sign.
+    pub const fn flipped(self, bits: Bits) -> u32 {
+        match (self, bits) {
+            (Layout::Rows4, Bits::Int8) => 0x0080_0080,
+            // The fourth nibble of a half word is read with its sign.
+            (Layout::Rows4, Bits::Int4) => 0x0888_0888,
+            (Layout::Pairs, Bits::Int8) => 0x0080_8080,
+            (Layout::Pairs, Bits::Int4) => 0x8888_8888,
+            (Layout::Lanes16, _) => 0,
         }
     }
 }
@@ -81,13 +124,8 @@ impl StateFormat {
 
 /// Bytes of the weights of a blocked matrix `[rows, cols]`, without scales.
 pub const fn matrix_weight_bytes(layout: Layout, bits: Bits, rows: usize, cols: usize) -> u64 {
-    let rows = round_up(rows, BLOCK_ROWS) as u64;
-    match bits {
-        Bits::Int8 => rows * round_up(cols, layout.step_cols()) as u64,
-        Bits::Int4 => {
-            rows / BLOCK_ROWS as u64 * cols.div_ceil(GROUP_COLS) as u64 * GROUP_BYTES as u64
-        }
-    }
+    let weights = round_up(cols, bits.step_cols(layout)) * bits.count() as usize / 8;
+    round_up(rows, BLOCK_ROWS) as u64 * (weights + bits.groups(cols)) as u64
 }
 
 /// Bytes of one row of a table of `cols` columns, without its scale.
@@ -95,7 +133,7 @@ pub const fn table_row_bytes(bits: Bits, cols: usize) -> usize {
     match bits {
         Bits::Int8 => cols,
         // One scale byte and 16 bytes of nibbles per group.
-        Bits::Int4 => cols.div_ceil(GROUP_COLS) * (1 + GROUP_COLS / 2),
+        Bits::Int4 => bits.groups(cols) * (1 + GROUP_COLS / 2),
     }
 }
 

@@ -126,6 +126,24 @@ impl Shape {
         }
     }
 
+    /// Floats of the other vectors of the time mix of RWKV-5 to 7.
+    const fn mix_len(&self) -> usize {
+        match self.version {
+            Version::V4 | Version::V5 | Version::V52 => v5::Mix::len(self),
+            Version::V6 => v6::Mix::len(self),
+            Version::V7 => v7::Mix::len(self),
+        }
+    }
+
+    /// Floats that pass from layer to layer: the values of RWKV-7's first
+    /// layer.
+    const fn kept_len(&self) -> usize {
+        match self.version {
+            Version::V7 if self.version.has_heads() => self.n_embd as usize,
+            _ => 0,
+        }
+    }
+
     /// Bytes of layer `index`.
     pub const fn layer_bytes(&self, index: u32) -> u64 {
         sections_bytes(self.layer_parts(index), self)

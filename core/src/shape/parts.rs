@@ -39,6 +39,19 @@ pub enum Dim {
     GateRank,
 }
 
+impl Dim {
+    /// The index of the rank among those of a [`Shape`], if it is one.
+    pub(super) const fn rank(self) -> Option<usize> {
+        match self {
+            Self::DecayRank => Some(0),
+            Self::ShiftRank | Self::ShiftRanks | Self::RateRank => Some(1),
+            Self::ValueRank => Some(2),
+            Self::GateRank => Some(3),
+            Self::Embd | Self::Ffn | Self::Vocab | Self::Output => None,
+        }
+    }
+}
+
 /// Dimensions and number format of a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -193,6 +206,29 @@ pub const fn parts_bytes(parts: &[Part], shape: &Shape) -> u64 {
         i += 1;
     }
     sum
+}
+
+/// Which of the shape's ranks the matrices of a layer have.
+pub(crate) const fn ranks_of(sections: Sections) -> [bool; 4] {
+    let mut has = [false; 4];
+    let mut section = 0;
+    while section < sections.len() {
+        let parts = sections[section];
+        let mut i = 0;
+        while i < parts.len() {
+            if let LowRank(rows, cols) = parts[i].kind {
+                if let Some(rank) = rows.rank() {
+                    has[rank] = true;
+                }
+                if let Some(rank) = cols.rank() {
+                    has[rank] = true;
+                }
+            }
+            i += 1;
+        }
+        section += 1;
+    }
+    has
 }
 
 /// Bytes of the sections of a layer.

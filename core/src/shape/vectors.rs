@@ -3,7 +3,7 @@
 //! Both buffers are slices of `f32` that the caller owns; their lengths are
 //! `const` functions of the shape, the same on every core.
 
-use super::{prepared_words, round_up, v4, v5, v6, v7, Bits, Shape, Version, BLOCK_ROWS};
+use super::{prepared_words, round_up, v4, Bits, Shape, BLOCK_ROWS};
 
 /// The larger of two lengths.
 pub(super) const fn max(a: usize, b: usize) -> usize {
@@ -144,20 +144,7 @@ impl Shape {
         if !self.version.has_heads() {
             return max(v4::Mix::len(self), hidden);
         }
-        let time_mix = match self.version {
-            Version::V4 | Version::V5 | Version::V52 => v5::Mix::len(self),
-            Version::V6 => v6::Mix::len(self),
-            Version::V7 => v7::Mix::len(self),
-        };
-        max(time_mix, hidden)
-    }
-
-    /// Passed from layer to layer: the values of RWKV-7's first layer.
-    const fn kept_len(&self) -> usize {
-        match self.version {
-            Version::V7 if self.version.has_heads() => self.n_embd as usize,
-            _ => 0,
-        }
+        max(self.mix_len(), hidden)
     }
 
     /// The longest input of a low-rank matrix, in whole blocks of rows.

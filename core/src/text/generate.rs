@@ -1,6 +1,7 @@
 //! From a prompt to text: everything around the steps of a model.
 
-use super::{Encoder, End, TokenText, Tokenizer, UnknownByte, Writer, START_TOKEN};
+use super::{End, Writer, START_TOKEN};
+use crate::tokenizer::{Encoder, TokenText, Tokenizer, UnknownByte};
 #[cfg(doc)]
 use crate::Session;
 use crate::{BufferError, Image, ImageError, StepError};

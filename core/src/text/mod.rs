@@ -5,7 +5,6 @@ mod generate;
 mod sample;
 mod stop;
 mod surprise;
-pub mod tokenizer;
 mod utf8;
 mod writer;
 
@@ -15,7 +14,6 @@ pub use answer::Label;
 pub use generate::{Error, Prompt, Text};
 pub use sample::{Sampler, Sampling};
 pub use surprise::bits;
-pub use tokenizer::{Encoder, TokenText, Tokenizer, UnknownByte};
 pub use utf8::{Utf8Chunk, Utf8Stream};
 pub use writer::{End, Writer};
 

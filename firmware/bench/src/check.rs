@@ -3,16 +3,19 @@
 
 use crate::random::Random;
 use crate::room::{weight_words, Room, LAYOUT, MAX_COLS};
+use core::fmt::Write as _;
 use half::bf16;
-use kinglet::shape::{Bits, Layout};
+use kinglet::shape::Bits;
 use kinglet_machine::say;
 use kinglet_protocol::Measure;
 
-/// All checks for both widths of weights; whether all passed.
+/// All checks for all widths of weights; whether all passed.
 pub fn run(room: &mut Room) -> bool {
-    let int8 = tails(room, Bits::Int8) & random(room, Bits::Int8) & extremes(room, Bits::Int8);
-    let int4 = tails(room, Bits::Int4) & random(room, Bits::Int4) & extremes(room, Bits::Int4);
-    int8 & int4 & values(room)
+    let mut right = true;
+    for bits in Bits::ALL {
+        right &= tails(room, bits) & random(room, bits) & extremes(room, bits);
+    }
+    right & values(room)
 }
 
 /// Products compared, and how many were wrong.
@@ -35,6 +38,13 @@ impl Score {
         say!("{}", Measure::Check { name, cases, wrong });
         wrong == 0
     }
+
+    /// The same for one width of weights.
+    fn tell_of(self, bits: Bits, what: &str) -> bool {
+        let mut name = heapless::String::<16>::new();
+        let _ = write!(name, "{}-{what}", bits.name());
+        self.tell(&name)
+    }
 }
 
 /// Every way in which rows and columns can end.
@@ -49,10 +59,7 @@ fn tails(room: &mut Room, bits: Bits) -> bool {
             score.count(right);
         }
     }
-    score.tell(match bits {
-        Bits::Int8 => "int8-tails",
-        Bits::Int4 => "int4-tails",
-    })
+    score.tell_of(bits, "tails")
 }
 
 /// Random weights and vectors, around and beyond the 512 columns that a
@@ -70,30 +77,21 @@ fn random(room: &mut Room, bits: Bits) -> bool {
             room.fill_x(cols, &mut random);
             let right = room.agrees(bits, rows, cols).is_some();
             score.count(right);
-            if bits == Bits::Int4 {
+            if has_groups(bits) {
                 room.fill_group_scales(words, u32::MAX);
                 let right = room.agrees(bits, rows, cols).is_some();
                 score.count(right);
             }
         }
     }
-    score.tell(match bits {
-        Bits::Int8 => "int8-random",
-        Bits::Int4 => "int4-random",
-    })
+    score.tell_of(bits, "random")
 }
 
-/// Eight weights (int4) or four (int8) in a word: the smallest, or the largest.
+/// A word of the smallest weights, or of the largest.
 fn extreme_word(bits: Bits, largest: bool) -> u32 {
-    // The smallest; two's complement, but for what a layout stores with an
-    // offset.
-    let smallest = match (LAYOUT, bits) {
-        (Layout::Rows4, _) => 0x8000_8000,
-        (Layout::Pairs, Bits::Int8) => 0x8000_0000,
-        (Layout::Pairs, Bits::Int4) => 0x0000_0000,
-        (Layout::Lanes16, Bits::Int8) => 0x8080_8080,
-        (Layout::Lanes16, Bits::Int4) => 0x8888_8888,
-    };
+    let bits_count = u32::from(bits.count());
+    let lowest_bits = u32::MAX / ((1 << bits_count) - 1);
+    let smallest = (lowest_bits << (bits_count - 1)) ^ LAYOUT.flipped(bits);
     // The largest is the complement of the smallest: 127 is !-128.
     if largest {
         !smallest
@@ -102,8 +100,8 @@ fn extreme_word(bits: Bits, largest: bool) -> u32 {
     }
 }
 
-/// The largest sums that there are: -128 or 127 with 127 or -127 in all columns;
-/// int4 with the largest scale for all groups.
+/// The largest sums that there are: the smallest or the largest weight with 127
+/// or -127 in all columns, and the largest scale for all groups.
 fn extremes(room: &mut Room, bits: Bits) -> bool {
     let mut score = Score::default();
     for cols in [32, 256, 512, 513, 1024, MAX_COLS - 1, MAX_COLS] {
@@ -113,7 +111,7 @@ fn extremes(room: &mut Room, bits: Bits) -> bool {
         for largest in [false, true] {
             let words = weight_words(bits, 4, cols);
             room.weights[..words].fill(extreme_word(bits, largest));
-            if bits == Bits::Int4 {
+            if has_groups(bits) {
                 room.fill_group_scales(words, u32::MAX);
             }
             for x in [1, -1] {
@@ -128,10 +126,7 @@ fn extremes(room: &mut Room, bits: Bits) -> bool {
             }
         }
     }
-    score.tell(match bits {
-        Bits::Int8 => "int8-extremes",
-        Bits::Int4 => "int4-extremes",
-    })
+    score.tell_of(bits, "extremes")
 }
 
 /// Quantization and scaling, which some cores do in integers or vectors,
@@ -141,7 +136,7 @@ fn values(room: &mut Room) -> bool {
     let mut score = Score::default();
     let mut random = Random::new(4);
     for round in 0..2000 {
-        let bits = [Bits::Int8, Bits::Int4][round % 2];
+        let bits = Bits::ALL[round % Bits::ALL.len()];
         let words = weight_words(bits, 64, 8);
         room.fill_weights(words, &mut random);
         let unit = f32::from_bits([127, 127, 100, 150, 21, 240][round % 6] << 23);
@@ -165,11 +160,13 @@ fn values(room: &mut Room) -> bool {
 
 /// The sum where all weights are the same and all activations `127 x`.
 fn known_sum(bits: Bits, largest: bool, cols: usize, x: i64) -> i64 {
-    let weight = match (bits, largest) {
-        (Bits::Int8, false) => -128,
-        (Bits::Int8, true) => 127,
-        (Bits::Int4, false) => 255 * -8,
-        (Bits::Int4, true) => 255 * 7,
-    };
-    weight * 127 * x * cols as i64
+    let smallest = -1 << (bits.count() - 1);
+    let weight = if largest { !smallest } else { smallest };
+    let scale = if has_groups(bits) { 255 } else { 1 };
+    weight * scale * 127 * x * cols as i64
+}
+
+/// Whether groups of weights have scales of their own.
+fn has_groups(bits: Bits) -> bool {
+    bits.groups(1) > 0
 }

@@ -38,7 +38,7 @@ pub fn run(room: &mut Room, counter: &Counter) {
     room.fill_weights(words, &mut random);
     room.fill_x(cols, &mut random);
     room.scales.fill(bf16::ONE);
-    for bits in [Bits::Int8, Bits::Int4] {
+    for bits in Bits::ALL {
         for &(rows, cols) in SHAPES.iter().chain(&MODEL_SHAPES) {
             if room.holds(bits, rows as usize, cols as usize) {
                 count(room, bits, (rows, cols), counter);

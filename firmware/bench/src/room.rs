@@ -4,8 +4,7 @@ use crate::random::Random;
 use half::{bf16, f16};
 use kinglet::arch::{self, Native, Port, Portable};
 use kinglet::number::AbsMax;
-use kinglet::shape::prepared_words;
-use kinglet::shape::{matrix_weight_bytes, Bits, Layout, Matrix, GROUP_BYTES};
+use kinglet::shape::{matrix_weight_bytes, Bits, Layout, Matrix, GROUP_BYTES, GROUP_COLS};
 use kinglet_machine::MACHINE;
 
 /// The layout that this machine's port reads.
@@ -25,8 +24,9 @@ const WEIGHT_WORDS: usize = LIMITS.0;
 /// The most rows that there is room for.
 pub const MAX_ROWS: usize = LIMITS.2;
 
-/// No layout and no width of weights takes more words for a prepared vector.
-const PREPARED_WORDS: usize = prepared_words(Layout::Pairs, Bits::Int4, MAX_COLS);
+/// No layout and no width of weights takes more words for a prepared vector
+/// than a word a column, and one a group.
+const PREPARED_WORDS: usize = MAX_COLS + MAX_COLS / GROUP_COLS;
 
 /// Weights, a vector, and results.
 pub struct Room {

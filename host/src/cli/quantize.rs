@@ -340,17 +340,13 @@ fn summarize(parts: &[PartReport], options: &Options) -> Vec<Summary> {
 }
 
 fn kind_of(part: &PartReport, options: &Options) -> (String, &'static str) {
-    let name = |bits| match bits {
-        Bits::Int8 => "int8",
-        Bits::Int4 => "int4",
-    };
     let plain = split_name(&part.name).1;
     match part.kind {
         Kind::Half(_) => ("vectors".to_owned(), "f16"),
         Kind::Single(_) => ("decays and bonuses".to_owned(), "f32"),
-        Kind::LowRank(..) => ("low-rank matrices".to_owned(), name(Bits::Int8)),
-        Kind::Keys(..) => (plain.to_owned(), name(options.formats.keys)),
-        Kind::Matrix(..) => (plain.to_owned(), name(options.formats.weights)),
-        Kind::Head(..) | Kind::Table(..) => (plain.to_owned(), name(options.formats.head)),
+        Kind::LowRank(..) => ("low-rank matrices".to_owned(), Bits::Int8.name()),
+        Kind::Keys(..) => (plain.to_owned(), options.formats.keys.name()),
+        Kind::Matrix(..) => (plain.to_owned(), options.formats.weights.name()),
+        Kind::Head(..) | Kind::Table(..) => (plain.to_owned(), options.formats.head.name()),
     }
 }

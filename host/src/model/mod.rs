@@ -1,18 +1,17 @@
 //! A checked checkpoint: its RWKV version, its dimensions, and whether every
 //! tensor that the version needs is there with the right shape.
 
+mod accept;
 mod dimensions;
-mod version;
 
-pub use dimensions::Dimensions;
-pub use version::Version;
+pub use crate::tensors::{Dimensions, Version};
+pub use accept::detect_version;
 
 use crate::checkpoint::{Checkpoint, CheckpointError, Tensor};
 use crate::tensors::names::LN1;
-use crate::tensors::{
-    accept, detect_version, full_name, name_of, split_name, table, Placed, Tensor as Row,
-};
+use crate::tensors::{full_name, split_name, table, Placed, Tensor as Row};
 use crate::tokenizer::{Vocabulary, VocabularyError};
+use accept::{accept, name_of};
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -120,7 +119,7 @@ impl Model {
         }
         let version = detect_version(&checkpoint);
         accept(&checkpoint, version)?;
-        let dimensions = Dimensions::of(&checkpoint, version)?;
+        let dimensions = dimensions::dimensions(&checkpoint, version)?;
         let model = Self {
             checkpoint,
             version,

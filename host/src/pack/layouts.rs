@@ -11,8 +11,9 @@ pub(super) fn pack(q: &Quantized, layout: Layout) -> Vec<u8> {
     for row in blocks {
         let block = Block { q, row };
         match (layout, q.bits) {
-            (Layout::Rows4, Bits::Int8) => block.words(&mut out, 0x0080_0080),
-            (Layout::Pairs, Bits::Int8) => block.words(&mut out, 0x0080_8080),
+            (Layout::Rows4 | Layout::Pairs, Bits::Int8) => {
+                block.words(&mut out, layout.flipped(q.bits));
+            }
             (Layout::Lanes16, Bits::Int8) => block.vectors(&mut out),
             (Layout::Rows4, Bits::Int4) => block.groups(&mut out, Block::rows4_group),
             (Layout::Pairs, Bits::Int4) => block.groups(&mut out, Block::pairs_group),
@@ -39,13 +40,12 @@ impl Block<'_> {
         }
     }
 
-    /// int8: for each step of four columns a word per row, some bytes with
-    /// 128 added: those that `flip` says.
-    fn words(&self, out: &mut Vec<u8>, flip: u32) {
+    /// int8: for each step of four columns a word per row, some bits flipped.
+    fn words(&self, out: &mut Vec<u8>, flipped: u32) {
         for col in (0..self.q.cols).step_by(4) {
             for row in 0..BLOCK_ROWS {
                 let word = [0, 1, 2, 3].map(|i| self.weight(row, col + i) as u8);
-                out.extend((u32::from_le_bytes(word) ^ flip).to_le_bytes());
+                out.extend((u32::from_le_bytes(word) ^ flipped).to_le_bytes());
             }
         }
     }
@@ -77,23 +77,23 @@ impl Block<'_> {
         (0..count).map(nibble).sum()
     }
 
-    /// For each eight columns a word per row, all nibbles but the fourth of
-    /// a half word with 8 added.
+    /// For each eight columns a word per row.
     fn rows4_group(&self, out: &mut Vec<u8>, group: usize) {
         for col in (group..group + GROUP_COLS).step_by(8) {
             for row in 0..BLOCK_ROWS {
-                out.extend((self.nibbles(row, col, 8) ^ 0x0888_0888).to_le_bytes());
+                let word = self.nibbles(row, col, 8) ^ Layout::Rows4.flipped(Bits::Int4);
+                out.extend(word.to_le_bytes());
             }
         }
     }
 
-    /// For each four columns a word per two rows, a row in each half, all
-    /// nibbles with 8 added.
+    /// For each four columns a word per two rows, a row in each half.
     fn pairs_group(&self, out: &mut Vec<u8>, group: usize) {
         for col in (group..group + GROUP_COLS).step_by(4) {
             for row in (0..BLOCK_ROWS).step_by(2) {
                 let word = self.nibbles(row, col, 4) | self.nibbles(row + 1, col, 4) << 16;
-                out.extend((word ^ 0x8888_8888).to_le_bytes());
+                let word = word ^ Layout::Pairs.flipped(Bits::Int4);
+                out.extend(word.to_le_bytes());
             }
         }
     }
@@ -108,6 +108,34 @@ impl Block<'_> {
             }
         }
     }
+}
+
+/// A table is the same for all cores.
+pub(super) fn table(q: &Quantized, _: Layout) -> Vec<u8> {
+    match q.bits {
+        Bits::Int8 => q.weights.iter().map(|&w| w as u8).collect(),
+        Bits::Int4 => int4_table(q),
+    }
+}
+
+/// Row by row: the group scales, then the nibbles in two's complement.
+fn int4_table(q: &Quantized) -> Vec<u8> {
+    let groups = q.cols.div_ceil(GROUP_COLS);
+    let rows = q
+        .weights
+        .chunks_exact(q.cols)
+        .zip(q.group_scales.chunks_exact(groups));
+    let mut out = Vec::new();
+    for (row, scales) in rows {
+        out.extend(scales);
+        let nibble = |col: usize| row.get(col).map_or(0, |&w| w as u8 & 15);
+        out.extend(
+            (0..groups * GROUP_COLS)
+                .step_by(2)
+                .map(|c| nibble(c) | nibble(c + 1) << 4),
+        );
+    }
+    out
 }
 
 #[cfg(test)]
@@ -174,7 +202,7 @@ mod tests {
                 proptest::collection::vec(-127i8..=127, cols),
             ))
         ) {
-            for bits in [Bits::Int8, Bits::Int4] {
+            for bits in Bits::ALL {
                 let q = quantize(&data, rows, cols, bits);
                 for layout in LAYOUTS {
                     prop_assert_eq!(packed_sums(&q, layout, &x), exact_sums(&q, &x));

@@ -294,7 +294,11 @@ impl<W: Read + Write + Seek> Writer<'_, '_, W> {
     ) -> Result<f64, PackError> {
         let bits = part.kind.bits(&self.shape);
         let is_table = matches!(part.kind, Kind::Table(..));
-        let arrange: Arrange = if is_table { table } else { layouts::pack };
+        let arrange: Arrange = if is_table {
+            layouts::table
+        } else {
+            layouts::pack
+        };
         let chunk_rows = (CHUNK_VALUES / cols).next_multiple_of(BLOCK_ROWS);
         let mut scales = Vec::new();
         let mut deviation = Deviation::default();
@@ -313,33 +317,4 @@ impl<W: Read + Write + Seek> Writer<'_, '_, W> {
         self.push(scales)?;
         Ok(deviation.relative())
     }
-}
-
-/// A table is the same for all cores.
-fn table(q: &Quantized, _: Layout) -> Vec<u8> {
-    match q.bits {
-        Bits::Int8 => q.weights.iter().map(|&w| w as u8).collect(),
-        Bits::Int4 => int4_table(q),
-    }
-}
-
-/// Row by row: the group scales, then the nibbles in two's complement.
-fn int4_table(q: &Quantized) -> Vec<u8> {
-    use kinglet::shape::GROUP_COLS;
-    let groups = q.cols.div_ceil(GROUP_COLS);
-    let rows = q
-        .weights
-        .chunks_exact(q.cols)
-        .zip(q.group_scales.chunks_exact(groups));
-    let mut out = Vec::new();
-    for (row, scales) in rows {
-        out.extend(scales);
-        let nibble = |col: usize| row.get(col).map_or(0, |&w| w as u8 & 15);
-        out.extend(
-            (0..groups * GROUP_COLS)
-                .step_by(2)
-                .map(|c| nibble(c) | nibble(c + 1) << 4),
-        );
-    }
-    out
 }

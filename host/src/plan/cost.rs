@@ -8,7 +8,7 @@
 
 use super::layout;
 use kinglet::shape::{
-    round_up, Bits, Kind, Part, Shape, StateFormat, Version, AFTER_LAYERS, BLOCK_ROWS, GROUP_COLS,
+    round_up, Bits, Kind, Layout, Part, Shape, StateFormat, AFTER_LAYERS, BLOCK_ROWS,
 };
 use kinglet_targets::Core;
 use serde::{Deserialize, Serialize};
@@ -44,17 +44,14 @@ pub struct ProductCosts {
 
 impl ProductCosts {
     /// The counts of a product: multiply-adds, rows.
-    pub fn sizes(core: &Core, product: Product) -> (f64, f64) {
-        let step = match product.bits {
-            Bits::Int8 => layout(core).step_cols(),
-            Bits::Int4 => GROUP_COLS,
-        };
+    pub fn sizes(layout: Layout, product: Product) -> (f64, f64) {
+        let step = product.bits.step_cols(layout);
         let rows = round_up(product.rows, BLOCK_ROWS) as f64;
         (rows * round_up(product.cols, step) as f64, rows)
     }
 
-    fn of(&self, core: &Core, product: Product) -> f64 {
-        let (macs, rows) = Self::sizes(core, product);
+    fn of(&self, layout: Layout, product: Product) -> f64 {
+        let (macs, rows) = Self::sizes(layout, product);
         self.mac * macs + self.row * rows + self.column * product.cols as f64 + self.product
     }
 }
@@ -116,34 +113,22 @@ pub fn products(shape: &Shape) -> impl Iterator<Item = Product> + '_ {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CoreCosts {
-    /// Products with int8 matrices.
-    pub int8: ProductCosts,
-    /// Products with int4 matrices.
-    pub int4: ProductCosts,
-    /// Instructions of each of [`TERMS`], by version; those that are not
-    /// there cost nothing.
+    /// Products with matrices of a precision, by its name.
+    pub products: BTreeMap<String, ProductCosts>,
+    /// Instructions of each of [`TERMS`], by the version's name; those that
+    /// are not there cost nothing.
     pub rest: BTreeMap<String, BTreeMap<String, f64>>,
 }
 
 impl CoreCosts {
-    /// Instructions of all products of a token.
-    pub fn of_products(&self, core: &Core, shape: &Shape) -> f64 {
-        let cost = |product: Product| match product.bits {
-            Bits::Int8 => self.int8.of(core, product),
-            Bits::Int4 => self.int4.of(core, product),
+    /// Instructions of all products of a token; nothing where a precision was
+    /// not measured.
+    pub fn of_products(&self, layout: Layout, shape: &Shape) -> Option<f64> {
+        let cost = |product: Product| {
+            let costs = self.products.get(product.bits.name())?;
+            Some(costs.of(layout, product))
         };
         products(shape).map(cost).sum()
-    }
-}
-
-/// The version as a key of [`CoreCosts::rest`].
-pub fn version_key(version: Version) -> &'static str {
-    match version {
-        Version::V4 => "v4",
-        Version::V5 => "v50",
-        Version::V52 => "v5",
-        Version::V6 => "v6",
-        Version::V7 => "v7",
     }
 }
 
@@ -162,17 +147,19 @@ impl Costs {
     /// nothing where the core or the version was not measured.
     pub fn token(&self, core: &Core, shape: &Shape) -> Option<u64> {
         let costs = self.0.get(core.first_of_code().name)?;
-        let rest = costs.rest.get(version_key(shape.version))?;
+        let rest = costs.rest.get(&shape.version.to_string())?;
         let cost = |name: &str| rest.get(name).copied().unwrap_or(0.0);
         let terms = terms(shape).into_iter().zip(TERMS);
         let rest: f64 = terms.map(|(count, name)| count * cost(name)).sum();
-        Some((costs.of_products(core, shape) + rest).round() as u64)
+        let products = costs.of_products(layout(core), shape)?;
+        Some((products + rest).round() as u64)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tensors::Version;
     use kinglet_targets::CORES;
 
     #[test]
@@ -181,9 +168,12 @@ mod tests {
         for core in CORES {
             let core = core.first_of_code().name;
             let costs = &costs.0[core];
-            assert!(costs.int8.mac > 0.0 && costs.int4.mac > 0.0);
-            for version in ["v4", "v50", "v5", "v6", "v7"] {
-                let rest = &costs.rest[version];
+            for bits in Bits::ALL {
+                assert!(costs.products[bits.name()].mac > 0.0);
+            }
+            for version in Version::ALL {
+                let version = version.recurrence().to_string();
+                let rest = &costs.rest[&version];
                 assert!(rest.keys().all(|key| TERMS.contains(&key.as_str())));
                 assert!(rest["layer_channel"] > 0.0, "{core} {version}");
             }
@@ -192,13 +182,13 @@ mod tests {
 
     #[test]
     fn a_product_is_padded_as_its_image() {
-        let sizes = |core, bits| {
+        let sizes = |layout, bits| {
             let (rows, cols) = (5, 33);
-            let core = Core::named(core).unwrap();
-            ProductCosts::sizes(core, Product { bits, rows, cols })
+            ProductCosts::sizes(layout, Product { bits, rows, cols })
         };
-        assert_eq!(sizes("m4", Bits::Int8), (8.0 * 36.0, 8.0));
-        assert_eq!(sizes("m55", Bits::Int8), (8.0 * 48.0, 8.0));
-        assert_eq!(sizes("m0", Bits::Int4), (8.0 * 64.0, 8.0));
+        let [wide, narrow] = Bits::ALL;
+        assert_eq!(sizes(Layout::Rows4, wide), (8.0 * 36.0, 8.0));
+        assert_eq!(sizes(Layout::Lanes16, wide), (8.0 * 48.0, 8.0));
+        assert_eq!(sizes(Layout::Pairs, narrow), (8.0 * 64.0, 8.0));
     }
 }

@@ -113,32 +113,35 @@ impl Fit {
     }
 }
 
-/// A way to make a model smaller, as an option of `kinglet quantize`, and its
-/// effect.
-type Change = (&'static str, fn(&mut Shape));
+/// A way to make a model smaller, as an option of `kinglet quantize` with its
+/// value, and the effect.
+type Change = (&'static str, &'static str, fn(&mut Shape));
+
+/// The fewest bits of a weight.
+const LEAST: Bits = Bits::ALL[Bits::ALL.len() - 1];
 
 /// In order of lost quality, the least first.
 const CHANGES: [Change; 4] = [
-    ("--state f16", |shape| {
+    ("--state", "f16", |shape| {
         if shape.version.has_heads() {
             shape.state = StateFormat::F16;
         }
     }),
-    ("--weights int4", |shape| {
-        shape.weight_bits = Bits::Int4;
+    ("--weights", LEAST.name(), |shape| {
+        shape.weight_bits = LEAST;
         if !shape.version.has_heads() {
-            shape.key_bits = Bits::Int4;
+            shape.key_bits = LEAST;
         }
     }),
-    ("--head int4", |shape| shape.head_bits = Bits::Int4),
-    ("--keys int4", |shape| shape.key_bits = Bits::Int4),
+    ("--head", LEAST.name(), |shape| shape.head_bits = LEAST),
+    ("--keys", LEAST.name(), |shape| shape.key_bits = LEAST),
 ];
 
 /// What would fit in the place of a model that does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Advice {
     /// Options of `kinglet quantize`.
-    pub options: Vec<&'static str>,
+    pub options: Vec<String>,
     /// Channels of the largest model of as many layers that would fit with
     /// these options, where the options alone do not suffice.
     pub channels: Option<u32>,
@@ -172,17 +175,17 @@ pub fn advice(image: &Planned, board: &Board) -> Option<Advice> {
 }
 
 /// The image after the changes in `set`, and those that made a difference.
-fn changed(image: &Planned, set: u32) -> (Planned, Vec<&'static str>) {
+fn changed(image: &Planned, set: u32) -> (Planned, Vec<String>) {
     let mut now = *image;
     let mut options = Vec::new();
-    for (bit, (option, change)) in (0..).zip(CHANGES) {
+    for (bit, (option, value, change)) in (0..).zip(CHANGES) {
         let before = now;
         if set >> bit & 1 == 1 {
             change(&mut now.shape);
         }
-        let is_visible = option != "--keys int4" || now.shape.version.has_heads();
+        let is_visible = option != "--keys" || now.shape.version.has_heads();
         if now != before && is_visible {
-            options.push(option);
+            options.push(format!("{option} {value}"));
         }
     }
     (now, options)
@@ -298,6 +301,7 @@ mod tests {
         let needs = Needs::new(&image, DEFAULT_MACHINE.core);
         let ram = needs.state_bytes / 2 + needs.scratch_bytes + 4096;
         let found = advice(&image, &board(1 << 21, ram as u32)).unwrap();
-        assert_eq!((found.options, found.channels), (vec!["--state f16"], None));
+        assert_eq!(found.options, ["--state f16"]);
+        assert_eq!(found.channels, None);
     }
 }

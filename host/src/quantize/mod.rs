@@ -69,10 +69,7 @@ fn inverse(step: f32) -> f32 {
 
 /// Quantizes `data` `[rows, cols]`, all cores at work. Values must be finite.
 pub fn quantize(data: &[f32], rows: usize, cols: usize, bits: Bits) -> Quantized {
-    let groups = match bits {
-        Bits::Int8 => 0,
-        Bits::Int4 => cols.div_ceil(GROUP_COLS),
-    };
+    let groups = bits.groups(cols);
     let mut out = Quantized {
         rows,
         cols,
@@ -107,7 +104,7 @@ pub fn quantize(data: &[f32], rows: usize, cols: usize, bits: Bits) -> Quantized
 impl Quantized {
     /// Writes all values, `[rows, cols]`.
     pub fn values(&self, out: &mut [f32]) {
-        let groups = self.cols.div_ceil(GROUP_COLS);
+        let groups = self.bits.groups(self.cols);
         let rows = out.par_chunks_exact_mut(self.cols).enumerate();
         rows.for_each(|(row, out)| {
             let weights = &self.weights[row * self.cols..][..self.cols];
@@ -221,7 +218,7 @@ mod tests {
 
     #[test]
     fn zeros_and_extremes() {
-        for bits in [Bits::Int8, Bits::Int4] {
+        for bits in Bits::ALL {
             assert_eq!(quantize(&[0.0; 40], 1, 40, bits).value(0, 3), 0.0);
             let huge = quantize(&[1e30, -1e30, 0.0], 1, 3, bits);
             assert!((huge.value(0, 0) / 1e30 - 1.0).abs() < 0.05);

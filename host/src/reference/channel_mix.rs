@@ -2,8 +2,8 @@
 
 use super::load::Tensors;
 use super::ops::{shift, shift_back, sigmoid, zip, Matrix};
-use crate::model::{ModelError, Version};
-use crate::tensors::names::ffn;
+use crate::model::ModelError;
+use crate::tensors::{names::ffn, table, Stored};
 
 /// How the current and the previous token are mixed.
 type Shift = fn(&[f32], &[f32], &[f32]) -> Vec<f32>;
@@ -20,18 +20,18 @@ pub(super) struct ChannelMix {
 
 impl ChannelMix {
     pub fn load(tensors: &Tensors<'_>) -> Result<Self, ModelError> {
-        let (shift, mix_k, mix_r): (Shift, _, _) = match tensors.model.version() {
-            Version::V7 => (shift_back, ffn::X_K, None),
-            Version::V6 => (shift_back, ffn::TIME_MAA_K, Some(ffn::TIME_MAA_R)),
-            _ => (shift, ffn::TIME_MIX_K, Some(ffn::TIME_MIX_R)),
+        let (mix_k, mix_r) = table(tensors.model.version()).channel_mixes();
+        let shift: Shift = match mix_k.stored {
+            Stored::Complement => shift_back,
+            _ => shift,
         };
         let gate = mix_r.map(|mix_r| {
             let receptance = tensors.matrix(ffn::RECEPTANCE)?;
-            Ok::<_, ModelError>((tensors.vector(mix_r)?, receptance))
+            Ok::<_, ModelError>((tensors.vector(mix_r.name)?, receptance))
         });
         Ok(Self {
             shift,
-            mix_k: tensors.vector(mix_k)?,
+            mix_k: tensors.vector(mix_k.name)?,
             key: tensors.matrix(ffn::KEY)?,
             value: tensors.matrix(ffn::VALUE)?,
             gate: gate.transpose()?,

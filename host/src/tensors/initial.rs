@@ -2,7 +2,7 @@
 //! Layers start as near-identities, decays and mixes as ladders over the
 //! channels.
 
-use crate::model::Dimensions;
+use super::Dimensions;
 use crate::random::Random;
 
 /// How a tensor is filled.

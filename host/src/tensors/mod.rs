@@ -1,4 +1,4 @@
-//! The tensors of each RWKV version. A table per version has the facts of each
+//! The RWKV versions and the tensors of each. A table per version has the facts of each
 //! tensor: name, shape, its part in the image, the values
 //! that training begins with, and random ones. Core's list of parts has the
 //! bits of each part.
@@ -7,51 +7,77 @@
 //! files: names of another dialect are to be translated where
 //! [`crate::model::Model::new`] begins, before any table is read.
 
-mod checkpoint;
 mod gpt;
 mod initial;
 pub(crate) mod names;
 mod random;
+mod sizes;
 mod stored;
 mod v4;
 mod v5;
 mod v6;
 mod v7;
 
-pub use checkpoint::{accept, detect_version, name_of};
 pub use gpt::GPT;
 pub use initial::{Depth, Fill};
 pub use random::Spread;
+pub use sizes::{Dimensions, Size};
 pub use stored::Stored;
 pub(crate) use stored::{complement, turn};
 
-use crate::model::{Dimensions, Version};
 use initial::{ONE, ZERO};
+use kinglet::shape;
 use names::{EMB, HEAD, LN0, LN1, LN2, LN_OUT};
+use std::fmt;
 
-/// A size of a model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Size {
-    /// Vocabulary entries.
-    Vocab,
-    /// Rows of the head.
-    Outputs,
-    /// Channels.
-    Embd,
-    /// Hidden channels of the channel mix.
-    Ffn,
-    /// Heads.
-    Heads,
-    /// Channels of a head.
-    HeadSize,
-    /// One of the low-rank matrices' ranks.
-    Rank(usize),
-    /// The same five times: the mixed vectors of RWKV-6.
-    FiveRanks(usize),
-    /// The number of mixed vectors.
-    Five,
-    /// Positions of the Transformer.
-    Positions,
+/// An RWKV version, as checkpoints have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Version {
+    /// RWKV-4 "Dove"
+    V4,
+    /// RWKV-5.0: a matrix state, one decay per head, no gate
+    #[value(name = "v5.0")]
+    V5,
+    /// RWKV-5.1: the same with a gate
+    #[value(name = "v5.1")]
+    V51,
+    /// RWKV-5.2 "Eagle": a decay per channel
+    #[value(name = "v5")]
+    V52,
+    /// RWKV-6 "Finch"
+    V6,
+    /// RWKV-7 "Goose"
+    V7,
+}
+
+impl Version {
+    /// All of them, the oldest first.
+    pub const ALL: [Self; 6] = [Self::V4, Self::V5, Self::V51, Self::V52, Self::V6, Self::V7];
+
+    /// The recurrence that an image of it needs: that of 5.2 serves 5.1.
+    pub fn recurrence(self) -> shape::Version {
+        match self {
+            Self::V4 => shape::Version::V4,
+            Self::V5 => shape::Version::V5,
+            Self::V51 | Self::V52 => shape::Version::V52,
+            Self::V6 => shape::Version::V6,
+            Self::V7 => shape::Version::V7,
+        }
+    }
+
+    /// Whether models of it are still trained: of RWKV-5 the last form.
+    pub fn is_trained(self) -> bool {
+        !matches!(self, Self::V5 | Self::V51)
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::V51 => f.write_str("RWKV-5.1"),
+            _ => self.recurrence().fmt(f),
+        }
+    }
 }
 
 /// A tensor: a row of the table.
@@ -70,7 +96,7 @@ pub struct Tensor {
     /// How random values are spread.
     pub random: Spread,
     /// The first layer that reads it.
-    first_layer: usize,
+    pub first_layer: usize,
 }
 
 /// The tensors of a version. Random values are drawn, and weights in
@@ -197,6 +223,17 @@ impl Table {
         self.tensors_of(in_layer)
             .find_map(|tensor| Some((tensor, tensor.part_index(part)?)))
             .unwrap_or_else(|| panic!("no tensor is stored as {part}"))
+    }
+
+    /// The mixes of the channel mix: for the key, and for the receptance where
+    /// the version has one.
+    ///
+    /// # Panics
+    /// No channel mix: a Transformer's table.
+    pub fn channel_mixes(&'static self) -> (&'static Tensor, Option<&'static Tensor>) {
+        let one_of = |names: &[&str]| names.iter().find_map(|name| self.find(true, name));
+        let key = one_of(&names::ffn::MIX_K).expect("a channel mix");
+        (key, one_of(&names::ffn::MIX_R))
     }
 
     /// How many ranks a model has.

@@ -75,4 +75,7 @@ pub mod ffn {
     pub const TIME_MAA_K: &str = "ffn.time_maa_k";
     pub const TIME_MAA_R: &str = "ffn.time_maa_r";
     pub const X_K: &str = "ffn.x_k";
+    /// The mix for the key, and for the receptance, in one of the versions.
+    pub const MIX_K: [&str; 3] = [TIME_MIX_K, TIME_MAA_K, X_K];
+    pub const MIX_R: [&str; 2] = [TIME_MIX_R, TIME_MAA_R];
 }

@@ -31,7 +31,7 @@ pub fn card(output: &Path, settings: &Settings, prepared: &Prepared, trained: &T
     let texts: Vec<_> = settings.text.iter().map(|path| name(path)).collect();
     let mut text = format!("# {title}\n\n{MADE_BY}\n\n| | |\n|---|---|\n");
     let mut row = |what: &str, value: String| text += &format!("| {what} | {value} |\n");
-    row("network", settings.version.arch().to_string());
+    row("network", settings.version.to_string());
     row(
         "size",
         format!(

@@ -2,10 +2,9 @@
 
 use super::arch::{Arch, Network};
 use super::prepare::network;
-use super::settings::{Kind, Settings};
+use super::settings::Settings;
 use crate::pack::Formats;
 use crate::plan::{Fit, Needs, Planned};
-use crate::quantize::Precision;
 use kinglet::shape::{Bits, Layout, Shape, StateFormat};
 use kinglet_targets::{Board, DEFAULT_MACHINE};
 
@@ -53,8 +52,8 @@ pub struct TooSmall {
 /// [`TooSmall`].
 pub fn fit(settings: &mut Settings, classes: usize, room: &Room) -> Result<(), TooSmall> {
     let smallest = match settings.version {
-        Kind::V4 | Kind::Gpt => STEP,
-        _ => settings.head_size,
+        Arch::Rwkv(version) if version.recurrence().has_heads() => settings.head_size,
+        _ => STEP,
     };
     let mut best = None;
     for channels in (smallest..=MOST_CHANNELS).step_by(smallest) {
@@ -98,10 +97,7 @@ impl Room {
             channels: settings.channels,
             flash_bytes: needs.image_bytes,
             ram_bytes: needs.state_bytes + needs.scratch_bytes.min(needs.scratch_bytes_in_blocks),
-            bits: match settings.qat {
-                Some(Precision::Int4) => "int4",
-                _ => "int8",
-            },
+            bits: settings.qat.map_or(Bits::Int8, Bits::from).name(),
         }
     }
 }

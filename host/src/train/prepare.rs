@@ -4,7 +4,7 @@ use super::arch::{Arch, Network};
 use super::data::{Corpus, Lines};
 use super::settings::{Settings, Task};
 use super::vocabulary::{learn, Unsupported};
-use crate::model::{Dimensions, Version};
+use crate::model::Dimensions;
 use crate::tokenizer::Vocabulary;
 use kinglet::tokenizer::Trie;
 use kinglet::Tokenizer;
@@ -194,11 +194,14 @@ fn read_lines(
 
 /// The network that settings ask for; `classes` are 0 for text.
 pub fn network(settings: &Settings, classes: usize) -> Network {
-    let arch = settings.version.arch();
-    let (heads, positions) = match arch {
-        Arch::Rwkv(Version::V4) => (0, 0),
-        Arch::Rwkv(_) => (settings.channels / settings.head_size(), 0),
-        Arch::Gpt => (settings.channels / settings.head_size(), settings.context),
+    let arch = settings.version;
+    let heads = match arch.has_heads() {
+        true => settings.channels / settings.head_size(),
+        false => 0,
+    };
+    let positions = match arch {
+        Arch::Gpt => settings.context,
+        Arch::Rwkv(_) => 0,
     };
     let dimensions = Dimensions {
         layers: settings.layers,

@@ -9,35 +9,6 @@ use kinglet::shape::Bits;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
-/// The kind of network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
-pub enum Kind {
-    /// RWKV-4
-    V4,
-    /// RWKV-5.2
-    V5,
-    /// RWKV-6
-    V6,
-    /// RWKV-7
-    V7,
-    /// A plain Transformer, to compare with: nothing else runs it
-    Gpt,
-}
-
-impl Kind {
-    /// The network of this name.
-    pub fn arch(self) -> Arch {
-        match self {
-            Self::V4 => Arch::Rwkv(Version::V4),
-            Self::V5 => Arch::Rwkv(Version::V52),
-            Self::V6 => Arch::Rwkv(Version::V6),
-            Self::V7 => Arch::Rwkv(Version::V7),
-            Self::Gpt => Arch::Gpt,
-        }
-    }
-}
-
 /// What the network learns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -80,7 +51,7 @@ pub struct Settings {
     /// The task.
     pub task: Task,
     /// The network.
-    pub version: Kind,
+    pub version: Arch,
     /// Layers.
     pub layers: usize,
     /// Channels.
@@ -128,7 +99,7 @@ impl Default for Settings {
             text: Vec::new(),
             validation: None,
             task: Task::Text,
-            version: Kind::V4,
+            version: Arch::Rwkv(Version::V4),
             layers: 4,
             channels: 128,
             hidden: 0,
@@ -196,9 +167,9 @@ impl Settings {
     /// Tokens of a sequence of validation text.
     pub fn validation_context(&self) -> usize {
         match (self.validation_context, self.version) {
-            (0, Kind::Gpt) => self.context,
+            (0, Arch::Gpt) => self.context,
             (0, _) => 1024,
-            (tokens, Kind::Gpt) => tokens.min(self.context),
+            (tokens, Arch::Gpt) => tokens.min(self.context),
             (tokens, _) => tokens,
         }
     }
@@ -216,7 +187,7 @@ impl Settings {
         if self.text.is_empty() {
             return Err(SettingsError::NoText);
         }
-        if self.version == Kind::Gpt && self.qat.is_some() {
+        if self.version == Arch::Gpt && self.qat.is_some() {
             return Err(SettingsError::NoImage);
         }
         if self.qat.is_none() && (self.head.is_some() || self.keys.is_some()) {
@@ -258,7 +229,7 @@ impl Settings {
     }
 
     fn check_heads(&self) -> Result<(), SettingsError> {
-        if self.version == Kind::V4 {
+        if !self.version.has_heads() {
             return Ok(());
         }
         let size = self.head_size();

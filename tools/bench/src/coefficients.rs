@@ -6,9 +6,12 @@ use super::kernels::{self, Cost};
 use super::tokens;
 use super::Results;
 use anyhow::{bail, Context, Result};
+use clap::ValueEnum;
 use kinglet::image::{Header, HEADER_BYTES};
 use kinglet::shape::Bits;
 use kinglet_host::plan::cost::{terms, CoreCosts, Product, ProductCosts, TERMS};
+use kinglet_host::plan::layout;
+use kinglet_host::tensors::Version;
 use kinglet_targets::{Core, Machine, CORES};
 use kinglet_workshop::workspace::{build_kinglet, output, target_dir};
 use std::collections::BTreeMap;
@@ -38,15 +41,6 @@ const SHAPES: [Shape; 9] = [
 /// Versions whose state is measured in half floats too.
 const HALF_SHAPES: [usize; 3] = [1, 3, 5];
 
-/// The versions as `kinglet synth --version` and the plan call them.
-const VERSIONS: [(&str, &str); 5] = [
-    ("v4", "v4"),
-    ("v5.0", "v50"),
-    ("v5", "v5"),
-    ("v6", "v6"),
-    ("v7", "v7"),
-];
-
 /// Measures all cores with different code, or those of `machines`; prints
 /// `cores.toml`.
 pub fn run(machines: &[&'static Machine]) -> Result<()> {
@@ -71,20 +65,24 @@ fn measure(kinglet: &Path, machine: &'static Machine) -> Result<CoreCosts> {
     let core = machine.core;
     eprintln!("==> {} on {}: products", core.title, machine.name);
     let kernels = kernels::measure(machine, &mut Results::default())?;
-    let products = |bits: Bits| {
-        let counted = kernels.products.iter();
-        let counted = counted.filter(|cost| cost.bits == u32::from(bits.count()));
-        products(core, bits, &counted.copied().collect::<Vec<_>>())
-    };
     let mut costs = CoreCosts {
-        int8: products(Bits::Int8)?,
-        int4: products(Bits::Int4)?,
+        products: BTreeMap::new(),
         rest: BTreeMap::new(),
     };
-    for (version, key) in VERSIONS {
-        eprintln!("==> {} on {}: {version}", core.title, machine.name);
-        let rest = rest(kinglet, machine, version, &costs)?;
-        costs.rest.insert(key.to_owned(), rest);
+    for bits in Bits::ALL {
+        let counted = kernels.products.iter();
+        let counted = counted.filter(|cost| cost.bits == u32::from(bits.count()));
+        let products = products(core, bits, &counted.copied().collect::<Vec<_>>())?;
+        costs.products.insert(bits.name().to_owned(), products);
+    }
+    for version in Version::ALL {
+        let key = version.recurrence().to_string();
+        // Of several versions with one recurrence, that of the same name.
+        if version.to_string() == key {
+            eprintln!("==> {} on {}: {version}", core.title, machine.name);
+            let rest = rest(kinglet, machine, version, &costs)?;
+            costs.rest.insert(key, rest);
+        }
     }
     Ok(costs)
 }
@@ -95,7 +93,7 @@ fn products(core: &Core, bits: Bits, counted: &[Cost]) -> Result<ProductCosts> {
         .iter()
         .map(|cost| {
             let (rows, cols) = (cost.shape.0 as usize, cost.shape.1 as usize);
-            let (macs, padded) = ProductCosts::sizes(core, Product { bits, rows, cols });
+            let (macs, padded) = ProductCosts::sizes(layout(core), Product { bits, rows, cols });
             Row {
                 counts: vec![macs, padded, cols as f64, 1.0],
                 cost: (cost.scaled + cost.prepare) as f64,
@@ -104,15 +102,12 @@ fn products(core: &Core, bits: Bits, counted: &[Cost]) -> Result<ProductCosts> {
         .collect();
     let costs = fit(&rows);
     eprintln!(
-        "    int{}: {:.2} % at most",
-        bits.count(),
+        "    {}: {:.2} % at most",
+        bits.name(),
         100.0 * worst_error(&rows, &costs)
     );
     let &[mac, row, column, product] = &costs[..] else {
-        bail!(
-            "the bench firmware counts no products of {} bits",
-            bits.count()
-        );
+        bail!("the bench firmware counts no {} products", bits.name());
     };
     Ok(ProductCosts {
         mac,
@@ -126,20 +121,23 @@ fn products(core: &Core, bits: Bits, counted: &[Cost]) -> Result<ProductCosts> {
 fn rest(
     kinglet: &Path,
     machine: &'static Machine,
-    version: &str,
+    version: Version,
     costs: &CoreCosts,
 ) -> Result<BTreeMap<String, f64>> {
     let core = machine.core;
     let halves = HALF_SHAPES.iter().map(|&index| (index, "f16"));
-    let halves = halves.filter(|_| version != "v4");
+    let halves = halves.filter(|_| version.recurrence().has_heads());
+    let name = version.to_possible_value();
+    let name = name.as_ref().map_or("", |value| value.get_name());
     let models = (0..SHAPES.len()).map(|index| (index, "f32")).chain(halves);
     let mut rows = Vec::new();
     let mut whole = Vec::new();
     for (index, state) in models {
-        let image = image(kinglet, core, version, index, state)?;
+        let image = image(kinglet, core, name, index, state)?;
         let shape = shape(&image)?;
         let total = tokens::run(machine, &image)? as f64;
-        let rest = total - costs.of_products(core, &shape);
+        let products = costs.of_products(layout(core), &shape);
+        let rest = total - products.context("a precision was not measured")?;
         if rest <= 0.0 {
             bail!(
                 "the products of {} cost more than its tokens",
@@ -219,19 +217,19 @@ fn shape(image: &Path) -> Result<kinglet::Shape> {
 /// The coefficients as a part of `cores.toml`.
 fn toml(core: &Core, costs: &CoreCosts) -> Result<String> {
     let mut text = String::new();
-    for (name, costs) in [("int8", &costs.int8), ("int4", &costs.int4)] {
+    for (name, costs) in &costs.products {
         let ProductCosts {
             mac,
             row,
             column,
             product,
         } = costs;
-        writeln!(text, "\n[{}.{name}]", core.name)?;
+        writeln!(text, "\n[{}.products.{name}]", core.name)?;
         writeln!(text, "mac = {mac:.6}\nrow = {row:.4}")?;
         writeln!(text, "column = {column:.4}\nproduct = {product:.2}")?;
     }
     for (version, costs) in &costs.rest {
-        writeln!(text, "\n[{}.rest.{version}]", core.name)?;
+        writeln!(text, "\n[{}.rest.\"{version}\"]", core.name)?;
         for name in TERMS {
             if let Some(cost) = costs.get(name) {
                 writeln!(text, "{name} = {cost:.4}")?;

@@ -21,9 +21,8 @@ use std::process::Command;
 /// The firmware of firmware/boards/NAME, as it is flashed to the board. QEMU
 /// has two of them: microbit-v1 and stm32f405. For another, a machine with the
 /// same core stands in: it runs the same application in as much memory, on
-/// another UART; so too for two chips without firmware, stm32f103rg (Cortex-M3)
-/// and ensemble-e8 (Cortex-M55). With an image and no prompt you get the
-/// board's console.
+/// another UART; so too for two chips without firmware, stm32f103rg and
+/// ensemble-e8. With an image and no prompt you get the board's console.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     cargo xtask board pico\n  \

@@ -29,7 +29,7 @@ const ROOMS: [(&str, &str); 15] = [
     ("kinglet::random", "sampler"),
     ("kinglet_sizes::rooms::sampler", "sampler"),
     ("kinglet_sizes::rooms::choose", "sampler"),
-    ("kinglet::text::tokenizer", "tokenizer"),
+    ("kinglet::tokenizer", "tokenizer"),
     ("kinglet_sizes::rooms::prompt", "tokenizer"),
     ("kinglet::", "model"),
     ("kinglet_sizes::", "model"),

@@ -222,19 +222,23 @@ fn firmware_clippy(machine: &Machine, image: Option<PathBuf>) -> Command {
     clippy
 }
 
-/// Each RWKV version alone, and everything.
-const LIBRARY_FEATURES: [&str; 5] = [
-    "v4",
-    "v5",
-    "v6",
-    "v7",
-    "v4,v5,v6,v7,states,trie,metadata,snapshot,defmt",
-];
+/// Features that the library is built with: each RWKV version alone, as the
+/// feature for all of them lists them, and everything.
+fn library_features() -> Vec<String> {
+    let manifest = std::fs::read_to_string(root().join("core/Cargo.toml")).unwrap_or_default();
+    let versions = manifest
+        .lines()
+        .find_map(|line| line.strip_prefix("versions = "));
+    let versions = serde_json::from_str(versions.unwrap_or_default()).unwrap_or_default();
+    let everything = "versions,states,trie,metadata,snapshot,defmt".to_owned();
+    [versions, vec![everything]].concat()
+}
 
 fn build() -> Vec<Command> {
     let mut commands = Vec::new();
+    let library_features = library_features();
     for target in core_targets() {
-        for features in LIBRARY_FEATURES {
+        for features in &library_features {
             let mut library = cargo();
             library.args([
                 "build",

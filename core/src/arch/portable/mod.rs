@@ -13,7 +13,9 @@ pub(super) mod steps;
 
 use super::{Bonus, Cell, Delta, Port};
 use crate::number::{self, scale_to_f32, AbsMax, ROUND_MAGIC};
-use crate::shape::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
+use crate::shape::{
+    matrix_weight_bytes, Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS,
+};
 use half::{bf16, f16};
 
 /// All of [`Port`], and nothing but plain Rust.
@@ -39,11 +41,8 @@ impl Port for Portable {
     fn sums(matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
         let columns: &[i8] = bytemuck::cast_slice(words);
         let (layout, bits, cols) = (matrix.layout, matrix.bits, matrix.cols);
-        let block_words = match bits {
-            Bits::Int8 => cols.next_multiple_of(layout.step_cols()) * BLOCK_ROWS / 4,
-            Bits::Int4 => cols.div_ceil(GROUP_COLS) * GROUP_BYTES / 4,
-        };
-        let blocks = matrix.weights.chunks_exact(block_words.max(1));
+        let block_bytes = matrix_weight_bytes(layout, bits, BLOCK_ROWS, cols) as usize;
+        let blocks = matrix.weights.chunks_exact((block_bytes / 4).max(1));
         let blocks = blocks.take(matrix.rows.div_ceil(BLOCK_ROWS));
         for (sums, block) in sums.chunks_exact_mut(BLOCK_ROWS).zip(blocks) {
             let block = block_sums(layout, bits, block, columns);

@@ -10,8 +10,8 @@ pub(super) mod soft;
 #[cfg(any(kinglet_x86, kinglet_neon))]
 pub(super) mod words;
 
-/// The base of a port that runs on Cortex-M with an FPU and without.
-#[cfg(all(kinglet_fpu, not(kinglet_mve)))]
+/// The base of a port for Cortex-M: with an FPU or without.
+#[cfg(kinglet_fpu)]
 pub(super) type Floats = fpu::Fpu;
 #[cfg(kinglet_soft)]
 pub(super) type Floats = soft::Soft;

@@ -2,8 +2,8 @@
 
 use crate::checkpoint::{Checkpoint, Dtype};
 use crate::cli::table::{thousands, Table};
+use crate::model::detect_version;
 use crate::model::Model;
-use crate::tensors::detect_version;
 use anyhow::Result;
 use serde::Serialize;
 use std::io::Write;

@@ -4,8 +4,9 @@ use crate::cli::fit::named;
 use crate::cli::precisions::Precisions;
 use crate::cli::BadUse;
 use crate::quantize::Precision;
+use crate::train::arch::Arch;
 use crate::train::fit::{fit, Room};
-use crate::train::settings::{Budget, Floats, Kind, Settings, Task};
+use crate::train::settings::{Budget, Floats, Settings, Task};
 use anyhow::{Context, Result};
 use kinglet_targets::Boards;
 use std::path::{Path, PathBuf};
@@ -43,7 +44,7 @@ pub struct Args {
     pub(super) task: Option<Task>,
     /// The network [default: v4]
     #[arg(long, visible_alias = "arch", value_enum)]
-    pub(super) version: Option<Kind>,
+    pub(super) version: Option<Arch>,
     /// Layers [default: 4]
     #[arg(long)]
     pub(super) layers: Option<usize>,

@@ -5,12 +5,13 @@ use super::remove;
 use crate::cli::output::{print_json, write_file};
 use crate::cli::table::thousands;
 use crate::pack::Formats;
+use crate::train::arch::Arch;
 use crate::train::card::{card, card_file};
 use crate::train::curve::{curve, curve_file};
 use crate::train::prepare::{Data, Prepared};
 use crate::train::run::Trained;
 use crate::train::save::{save_checkpoint, training_file};
-use crate::train::settings::{Kind, Settings};
+use crate::train::settings::Settings;
 use anyhow::{Context, Result};
 use kinglet::shape::Bits;
 use std::io::Write;
@@ -105,7 +106,7 @@ fn report(args: &Args, settings: &Settings, prepared: &Prepared, trained: &Train
             100.0 * right
         )?;
     }
-    if settings.version != Kind::Gpt {
+    if settings.version != Arch::Gpt {
         writeln!(out, "to pack it             {}", quantize(args, settings))?;
     }
     Ok(())
@@ -113,12 +114,8 @@ fn report(args: &Args, settings: &Settings, prepared: &Prepared, trained: &Train
 
 /// The command that packs the image that the training was for.
 fn quantize(args: &Args, settings: &Settings) -> String {
-    let name = |bits| match bits {
-        Bits::Int8 => "int8",
-        Bits::Int4 => "int4",
-    };
     let bits = match settings.formats() {
-        None => name(Bits::Int8).to_owned(),
+        None => Bits::Int8.name().to_owned(),
         Some(Formats {
             weights,
             head,
@@ -127,8 +124,8 @@ fn quantize(args: &Args, settings: &Settings) -> String {
             // int8 is the default of `quantize`.
             let options = [("head", head), ("keys", keys)];
             let others = options.into_iter().filter(|(_, bits)| *bits != Bits::Int8);
-            let others = others.map(|(option, bits)| format!(" --{option} {}", name(bits)));
-            name(weights).to_owned() + &others.collect::<String>()
+            let others = others.map(|(option, bits)| format!(" --{option} {}", bits.name()));
+            weights.name().to_owned() + &others.collect::<String>()
         }
     };
     let image = args.output.with_extension("kgl");

@@ -18,14 +18,20 @@ use super::tape::{Param, Tape, Var};
 use crate::model::{Dimensions, Version};
 use crate::tensors::names::{Norm, EMB, HEAD, LN0, LN1, LN2, LN_OUT, POSITIONS};
 use crate::tensors::{table, Table, GPT};
+use clap::builder::PossibleValue;
+use clap::ValueEnum;
 pub use init::initial_weights;
 pub use layout::{Entry, Layout};
+use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::LazyLock;
 
-/// The kind of network that is trained.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The kind of network that is trained. Options and recipes name it as other
+/// commands name versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Arch {
-    /// RWKV of a version: 4, 5.2, 6 or 7.
+    /// RWKV of a version.
     Rwkv(Version),
     /// A Transformer with learned positions, to compare with: its files run
     /// nowhere else.
@@ -41,7 +47,58 @@ impl fmt::Display for Arch {
     }
 }
 
+impl ValueEnum for Arch {
+    fn value_variants<'a>() -> &'a [Self] {
+        static TRAINED: LazyLock<Vec<Arch>> = LazyLock::new(|| {
+            let versions = Version::ALL.into_iter().filter(|v| v.is_trained());
+            versions.map(Arch::Rwkv).chain([Arch::Gpt]).collect()
+        });
+        &TRAINED
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        match self {
+            Self::Rwkv(version) => version.to_possible_value(),
+            Self::Gpt => {
+                let help = "A plain Transformer, to compare with: nothing else runs it";
+                Some(PossibleValue::new("gpt").help(help))
+            }
+        }
+    }
+}
+
+impl TryFrom<String> for Arch {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        Self::from_str(&name, false).map_err(|_| {
+            let known = Self::value_variants()
+                .iter()
+                .map(|&arch| String::from(arch));
+            format!(
+                "`{name}` is none of {}",
+                known.collect::<Vec<_>>().join(", ")
+            )
+        })
+    }
+}
+
+impl From<Arch> for String {
+    fn from(arch: Arch) -> Self {
+        let value = arch.to_possible_value();
+        value.map_or_else(Self::new, |value| value.get_name().to_owned())
+    }
+}
+
 impl Arch {
+    /// Whether its channels are divided into heads.
+    pub fn has_heads(self) -> bool {
+        match self {
+            Self::Rwkv(version) => version.recurrence().has_heads(),
+            Self::Gpt => true,
+        }
+    }
+
     /// Its tensors.
     pub fn table(self) -> &'static Table {
         match self {
@@ -104,8 +161,7 @@ impl Network {
             x = tape.add(x, out);
             let xx = tape.layer_norm(x, layer.norm(LN2));
             let out = match self.arch {
-                Arch::Rwkv(Version::V7) => channel_mix::plain(&layer, tape, xx),
-                Arch::Rwkv(version) => channel_mix::gated(&layer, tape, xx, version),
+                Arch::Rwkv(_) => channel_mix::channel_mix(&layer, tape, xx),
                 Arch::Gpt => gpt::feed_forward(&layer, tape, xx),
             };
             x = tape.add(x, out);

@@ -1,5 +1,5 @@
 //! Element-wise steps for cores with a single-precision FPU that converts
-//! half floats: Cortex-M4F, M7, M33, M55.
+//! half floats: every Cortex-M that has one.
 //!
 //! The same IEEE operations in the same order as in `portable`, four elements
 //! at a time: a compiler neither uses `VCVTB`/`VCVTT` for half floats nor

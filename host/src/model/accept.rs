@@ -1,10 +1,10 @@
 //! Checkpoints against the tables: which version a file is, and whether all
 //! of it is read.
 
-use super::names::{att::TIME_DECAY, LN1};
-use super::{full_name, split_name, table, Tensor};
+use super::{ModelError, Version};
 use crate::checkpoint::{excerpt, Checkpoint};
-use crate::model::{ModelError, Version};
+use crate::tensors::names::{att::TIME_DECAY, LN1};
+use crate::tensors::{full_name, split_name, table, Tensor};
 
 /// The version whose tensors the first layer of the checkpoint has: the one
 /// with the most of them there and the fewest missing, of several the newest.
