@@ -63,12 +63,12 @@ pub fn build_kinglet() -> Result<PathBuf> {
 /// Builds a program for the workstation and returns its path.
 pub fn build(package: &str, program: &str) -> Result<PathBuf> {
     let mut build = cargo();
-    build.args(["build", "--release", "--quiet"]);
+    build.args(["build", "--quiet"]);
     build.args(["--package", package, "--bin", program]);
     build.arg("--target-dir").arg(target_dir());
     run(&mut build)?;
     let name = format!("{program}{}", std::env::consts::EXE_SUFFIX);
-    Ok(target_dir().join("release").join(name))
+    Ok(target_dir().join("debug").join(name))
 }
 
 /// Runs a program to its end and returns what it prints on standard output.
