@@ -1,4 +1,12 @@
 //! One slot: the record, the state, and the mark that makes it a snapshot.
+//!
+//! ```text
+//! start                       a multiple of the flash's ERASE_SIZE
+//!   record, 64 bytes          padded with zeros to a multiple of WRITE_SIZE
+//!   state                     padded likewise
+//!   CRC-32, then "done"       padded likewise; the checksum is that of all before it
+//! end of the slot             a multiple of ERASE_SIZE
+//! ```
 
 use super::record::{Record, RECORD_BYTES};
 use super::CHUNK_BYTES;
@@ -21,11 +29,15 @@ const fn up(bytes: usize, to: usize) -> usize {
 /// Where the slots are, in bytes.
 #[derive(Debug)]
 pub(super) struct Geometry {
+    /// The first byte of the region.
     start: u32,
+    /// Bytes of a slot, whole sectors.
     pub slot_bytes: u32,
 }
 
 impl Geometry {
+    /// Two slots of whole sectors in a region; `None` where it is not one of whole sectors
+    /// within `capacity` bytes.
     pub fn of<F: NorFlash>(region: Range<u32>, capacity: usize) -> Option<Self> {
         const {
             let sizes = [F::READ_SIZE, F::WRITE_SIZE, F::ERASE_SIZE];

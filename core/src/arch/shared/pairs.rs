@@ -2,6 +2,11 @@
 //!
 //! Both instruction sets multiply 32-bit words modulo 2^32, so corrections
 //! need no narrow lanes: a prepared vector has a word for each column.
+//!
+//! ```text
+//! int8   constant, then per four columns  x0, x1 - 256 x0, x2 - 256 x1, x3 - 256 x2
+//! group  constant, then per four columns  x1 - 16 x0, x2 - 256 x0, x3 - 4096 x0, x0
+//! ```
 
 use crate::shape::{Bits, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
 
@@ -83,9 +88,12 @@ fn prepare_group(x: &[f32], inverse: f32, words: &mut [u32], columns: impl Quant
     *constant = (sum << 3).wrapping_neg().wrapping_mul(0x0001_0001);
 }
 
+/// The first of the words that a routine reads.
+pub type Words = *const u32;
+
 /// A routine: weights, prepared words, sums, blocks of rows, and steps (int8)
 /// or groups (int4) of a block.
-pub type Routine = unsafe extern "C" fn(*const u32, *const u32, *mut i32, usize, usize);
+pub type Routine = unsafe extern "C" fn(Words, Words, *mut i32, usize, usize);
 
 /// Calls the routine for the matrix's precision, if the slices hold all that
 /// it will read and write.
