@@ -7,12 +7,6 @@
 /// The state is 64 bits of a linear congruential generator; an output is 32 of
 /// them, shifted, folded and rotated by its top five bits. The period is 2^64.
 /// Not for secrets.
-///
-/// ```
-/// let (mut a, mut b) = (kinglet::Pcg32::new(7), kinglet::Pcg32::new(7));
-/// assert_eq!(a.next_u32(), b.next_u32());
-/// assert!((0.0..1.0).contains(&a.next_f32()));
-/// ```
 #[derive(Clone, Debug)]
 pub struct Pcg32 {
     state: u64,

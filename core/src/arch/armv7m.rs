@@ -3,11 +3,16 @@
 //!
 //! **int8.** With the stored word `W = 2^24 w3 + 2^16 u2 + 2^8 u1 + u0`,
 //! `u = w + 128`, and `y_k = x_k - 256 x_(k-1)`:
-//! `W y0 + (W asr 8) y1 + (W asr 16) y2 + (W asr 24) y3 = S + 128 (x0 + x1 + x2)`,
-//! because `W asr 8k = 256 (W asr 8(k+1)) + u_k`: each product's surplus cancels
-//! the next one's correction. No mask, no sign extension: the word is shifted in
-//! place. The prepared vector begins with the constant, `-128 (x0 + x1 + x2)` over
-//! all steps. Seven instructions for four products; with loads 1.9 per multiply-add.
+//!
+//! ```text
+//! W y0 + (W asr 8) y1 + (W asr 16) y2 + (W asr 24) y3 = S + 128 (x0 + x1 + x2)
+//! ```
+//!
+//! because `W asr 8k` is `256 (W asr 8(k+1)) + u_k`: each product's surplus
+//! cancels the next one's correction. No mask, no sign extension: the word is
+//! shifted in place. The prepared vector begins with the constant,
+//! `-128 (x0 + x1 + x2)` over all steps. Seven instructions for four products;
+//! with loads 1.9 per multiply-add.
 //!
 //! **int4.** The halves of a word are two rows, `W = lo + 2^16 hi`, each with
 //! four nibbles `u = n + 8`. With `y_k = x_k - 16^k x_0`,
@@ -44,9 +49,9 @@ impl Port for Armv7m {
 }
 
 extern "C" {
-    /// Writes the sums of `blocks` blocks of four rows. Reads `4 steps` words of weights
-    /// per block and `1 + 4 steps` of the prepared vector; a step is four columns.
-    /// Both counts are at least 1.
+    /// Writes the sums of `blocks` blocks of four rows. Reads `4 steps` words
+    /// of weights per block and `1 + 4 steps` of the prepared vector; a step is
+    /// four columns. Both counts are at least 1.
     fn kinglet_v7m_int8(weights: Words, words: Words, sums: *mut i32, blocks: usize, steps: usize);
     /// The same with `17 groups` words of weights per block and `33 groups` of the
     /// prepared vector.

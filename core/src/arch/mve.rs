@@ -103,8 +103,9 @@ impl Port for Mve {
 type Words = *const u32;
 
 extern "C" {
-    /// Writes the sums of `blocks` blocks of four rows. Reads `16 steps` words of weights
-    /// per block and `4 steps` of the prepared vector; a step is 16 columns.
+    /// Writes the sums of `blocks` blocks of four rows. Reads `16 steps` words
+    /// of weights per block and `4 steps` of the prepared vector; a step is 16
+    /// columns.
     fn kinglet_mve_int8(weights: Words, words: Words, sums: *mut i32, blocks: usize, steps: usize);
     /// The same with `17 groups` words of weights per block and `8 groups` of the
     /// prepared vector.

@@ -191,8 +191,8 @@ fn fold(v: __m512i) -> __m128i {
     )
 }
 
-/// A 512-bit vector has four steps of four rows; two sums take such vectors in turn.
-/// `columns` is the sum of the vector: `sum w x = sum u x - 128 columns`.
+/// A 512-bit vector has four steps of four rows; two sums take such vectors in
+/// turn. `columns` is the sum of the vector: `sum w x = sum u x - 128 columns`.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 fn int8_vnni(weights: &[u32], words: &[u32], columns: i32) -> [i32; BLOCK_ROWS] {
     // Bytes 1 and 3 of a word get the 128 that bytes 0 and 2 have.

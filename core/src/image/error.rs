@@ -5,8 +5,9 @@ use crate::shape::ALIGN;
 
 /// Why bytes are not an image that this crate can run.
 ///
-/// [`Header::parse`](super::Header::parse) returns those from `NotAnImage` to `Size` but
-/// `Misaligned`, and `TokenizerKind`; [`Image::new`](super::Image::new) all but `Checksum`.
+/// [`Header::parse`](super::Header::parse) returns those from `NotAnImage` to
+/// `Size` but `Misaligned`, and `TokenizerKind`;
+/// [`Image::new`](super::Image::new) all but `Checksum`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]

@@ -54,8 +54,8 @@ impl Span {
 
 /// The first 128 bytes of an image.
 ///
-/// Every field is checked by [`Header::parse`]; the packer fills one and writes it with
-/// [`Header::to_bytes`].
+/// Every field is checked by [`Header::parse`]; the packer fills one and writes
+/// it with [`Header::to_bytes`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Header {
@@ -112,8 +112,8 @@ impl Header {
     /// Reads and checks the first [`HEADER_BYTES`] bytes. Never panics: a
     /// caller may turn the error into a compile error.
     ///
-    /// Bytes after the header are not looked at: whether the image is complete, and what it
-    /// holds, is checked by [`Image::new`](super::Image::new).
+    /// Bytes after the header are not looked at: whether the image is complete,
+    /// and what it holds, is checked by [`Image::new`](super::Image::new).
     ///
     /// # Errors
     /// - `NotAnImage`, `FormatVersion`: other bytes.

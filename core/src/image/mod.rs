@@ -3,14 +3,6 @@
 //! [`Image::new`] validates everything once; after it no access can fail.
 //! The normative description with byte offsets is `docs/format.md`.
 //!
-//! ```text
-//! header, 128 bytes    Header
-//! weights              embedding, layers, output norm, head: Parts
-//! vocabulary           where the tokenizer is a trie
-//! named states         where there are any
-//! metadata             postcard
-//! ```
-//!
 //! ```
 //! use kinglet::shape::Dim;
 //! use kinglet::Image;
@@ -69,8 +61,8 @@ impl<'a> Image<'a> {
     ///
     /// # Errors
     /// [`ImageError`] says what is wrong; hostile bytes never cause a panic.
-    /// The first error in this order: those of [`Header::parse`], `Truncated`, `Misaligned`,
-    /// those of the vocabulary, `NotFinite`, `States`.
+    /// The first error in this order: those of [`Header::parse`], `Truncated`,
+    /// `Misaligned`, those of the vocabulary, `NotFinite`, `States`.
     pub fn new(bytes: &'a [u8]) -> Result<Self, ImageError> {
         let header = Header::parse(bytes)?;
         let expected = u64::from(header.image_bytes);

@@ -11,8 +11,9 @@ use half::{bf16, f16};
 /// that [`super::Image::new`] checked they are always there. Otherwise the
 /// slice is empty, so that no access can panic.
 ///
-/// A part takes [`Kind::bytes`]: its weights, then its scales, each padded to 16 bytes. So
-/// every slice is aligned for its type, and the next part begins where this one ends.
+/// A part takes [`Kind::bytes`]: its weights, then its scales, each padded to
+/// 16 bytes. So every slice is aligned for its type, and the next part begins
+/// where this one ends.
 #[derive(Clone, Debug)]
 pub struct Parts<'a> {
     rest: &'a [u8],

@@ -8,9 +8,10 @@
 //! out = value max(key x_k, 0)^2                                  RWKV-7
 //! ```
 //!
-//! `key` is `[F, C]`, `value` `[C, F]`, `receptance` `[C, C]`; `ffn_x` `[C]` holds `xx` of the
-//! token before and becomes that of this one. The mix is `time_mix_*` in RWKV-4
-//! and 5, one minus `time_maa_*` in RWKV-6, one minus `x_k` in RWKV-7.
+//! `key` is `[F, C]`, `value` `[C, F]`, `receptance` `[C, C]`; `ffn_x` `[C]`
+//! holds `xx` of the token before and becomes that of this one. The mix is
+//! `time_mix_*` in RWKV-4 and 5, one minus `time_maa_*` in RWKV-6, one minus
+//! `x_k` in RWKV-7.
 
 use super::pace::Pace;
 use super::work::Work;

@@ -61,8 +61,9 @@ pub(crate) struct Inputs<'a> {
 /// Reads the state into `y` `[C]` and advances it by one token: a part for
 /// each head.
 ///
-/// For each head `y[j] = sum_i r[i] (u[i] k[i] v[j] + S[i,j])` with the old state. The
-/// first term is `(sum_i r[i] u[i] k[i]) v[j]`: a number per head, times `v`.
+/// For each head `y[j] = sum_i r[i] (u[i] k[i] v[j] + S[i,j])` with the old
+/// state. The first term is `(sum_i r[i] u[i] k[i]) v[j]`: a number per head,
+/// times `v`.
 pub(crate) fn read_and_update<P: Pace>(
     matrices: &mut Matrices<'_>,
     head_size: usize,

@@ -1,9 +1,9 @@
 //! The step of a layer for one token, for each RWKV version.
 //!
-//! A layer is `x += time_mix(norm(x))`, then `x += channel_mix(norm(x))`, `x` `[C]`. Both
-//! blocks mix their input with that of the token before (token shift), which is a
-//! part of the state. Weights of matrices, and the vectors that they multiply, are
-//! integers; all else is computed in single floats.
+//! A layer is `x += time_mix(norm(x))`, then `x += channel_mix(norm(x))`, `x`
+//! `[C]`. Both blocks mix their input with that of the token before (token
+//! shift), which is a part of the state. Weights of matrices, and the vectors
+//! that they multiply, are integers; all else is computed in single floats.
 
 mod channel_mix;
 mod embedding;

@@ -18,8 +18,8 @@
 //! | u | \[C\] | bonus of the current token, by key channel |
 //! | S | \[H, N, N\] | state, by key and value channel |
 //!
-//! The group norm takes each head's `y` `[N]` alone. Where there is no gate, `out` is
-//! `output group_norm(y)`.
+//! The group norm takes each head's `y` `[N]` alone. Where there is no gate,
+//! `out` is `output group_norm(y)`.
 
 use super::channel_mix;
 use super::heads::{read_and_update, Inputs, LayerState};

@@ -18,8 +18,9 @@
 //! | w | \[C\] | decay of this token, by key channel, in \[0, 1\] |
 //! | u | \[C\] | bonus of the current token, by key channel |
 //!
-//! `p` is `att_x` of the state. The image holds `1 - maa_q`, the weight of the current
-//! token: `x_q = p + (x - p) (mix_q - m_q)`. R and D are the ranks of shift and decay.
+//! `p` is `att_x` of the state. The image holds `1 - maa_q`, the weight of the
+//! current token: `x_q = p + (x - p) (mix_q - m_q)`. R and D are the ranks of
+//! shift and decay.
 
 use super::channel_mix;
 use super::heads::{read_and_update, Inputs, LayerState};

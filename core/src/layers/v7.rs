@@ -27,8 +27,9 @@
 //! | kk | \[C\] | direction to be removed, of length one in each head |
 //! | S | \[H, N, N\] | state, by key channel `j` and value channel `i` |
 //!
-//! `w1`, `w2`, `a1`, `a2`, `v1`, `v2`, `g1` and `g2` are low-rank matrices; `w0`, `a0`,
-//! `v0`, `k_k`, `k_a` and `r_k` are vectors `[C]`, and products with them element-wise.
+//! `w1`, `w2`, `a1`, `a2`, `v1`, `v2`, `g1` and `g2` are low-rank matrices;
+//! `w0`, `a0`, `v0`, `k_k`, `k_a` and `r_k` are vectors `[C]`, and products
+//! with them element-wise.
 
 use super::channel_mix;
 use super::heads::{LayerState, Matrices};
@@ -260,7 +261,7 @@ impl Inputs<'_> {
         }
     }
 
-    /// `scratch` has `2 N` floats: `w r`, then the sums `sa`.
+    /// A part for each head. `scratch` has `2 N` floats: `w r`, then `sa`.
     fn heads<S: Cell, P: Pace>(
         &self,
         cells: &mut [S],

@@ -5,9 +5,9 @@
 //! of summation left to the compiler. So a run on the workstation has the
 //! board's bits.
 //!
-//! [`exp`], [`log2`] and [`rsqrt`] are the definitions of these functions: a port may
-//! compute them in another way, to the same bits. `docs/arithmetic.md` has the rules
-//! for all other floats.
+//! [`exp`], [`log2`] and [`rsqrt`] are the definitions of these functions: a
+//! port may compute them in another way, to the same bits. `docs/arithmetic.md`
+//! has the rules for all other floats.
 //!
 //! ```
 //! use kinglet::number::{exp, log2, AbsMax};

@@ -37,8 +37,8 @@ const SQRT_HALF_BITS: u32 = 0x3f35_04f3;
 /// of the Cephes library (its published coefficients).
 ///
 /// With `n = round(x log2(e))` and `r = x - n ln 2`, `e^x = 2^n e^r` and
-/// `e^r = 1 + r + r^2 p(r)`. `ln 2` is subtracted in two parts, of which the product
-/// of the first with `n` is exact. NaN gives NaN.
+/// `e^r = 1 + r + r^2 p(r)`. `ln 2` is subtracted in two parts, of which the
+/// product of the first with `n` is exact.
 #[cfg_attr(not(kinglet_soft), inline)]
 #[cfg_attr(kinglet_soft, cold, inline(never))]
 pub fn exp(x: f32) -> f32 {

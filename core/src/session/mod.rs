@@ -216,27 +216,11 @@ impl<'i, 'b> Session<'i, 'b> {
     /// Takes the buffers and continues from `state`, which holds the state of
     /// an earlier session of the same image, or a copy of it.
     ///
-    /// # Errors
-    /// As [`Session::new`].
-    ///
     /// A state belongs to one image: that of another image of the same shape is
     /// accepted, and the logits are then meaningless.
     ///
-    /// ```
-    #[doc = concat!("# let bytes = kinglet::include_image!(\"", env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny.kgl\");")]
-    /// # use kinglet::{Image, Session};
-    /// # let image = Image::new(bytes)?;
-    /// # let mut state = vec![0.0; image.shape().state_len()];
-    /// # let mut scratch = vec![0.0; image.shape().scratch_len()];
-    /// let mut session = Session::new(&image, &mut state, &mut scratch)?;
-    /// session.feed(&[79, 110, 99])?;
-    /// let mut copy = session.state().to_vec();
-    /// let expected = session.step(101)?.to_vec();
-    ///
-    /// let mut session = Session::resume(&image, &mut copy, &mut scratch)?;
-    /// assert_eq!(session.step(101)?, expected);
-    /// # Ok::<(), kinglet::Error>(())
-    /// ```
+    /// # Errors
+    /// As [`Session::new`].
     pub fn resume(
         image: &Image<'i>,
         state: &'b mut [f32],

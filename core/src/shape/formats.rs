@@ -87,8 +87,8 @@ impl Layout {
     /// What the layout flips in a word of two's complement weights, so that
     /// the core may read them as numbers without a sign.
     ///
-    /// Bit 7 of a byte, or bit 3 of a nibble: `w ^ 0x80` read without a sign is `w + 128`.
-    /// An exclusive-or with the same word turns stored weights back.
+    /// Bit 7 of a byte, or bit 3 of a nibble: `w ^ 0x80` read without a sign is
+    /// `w + 128`. An exclusive-or with the same word turns stored weights back.
     pub const fn flipped(self, bits: Bits) -> u32 {
         match (self, bits) {
             (Layout::Rows4, Bits::Int8) => 0x0080_0080,

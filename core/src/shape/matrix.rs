@@ -5,8 +5,8 @@ use half::bf16;
 
 /// A matrix `[rows, cols]` of quantized weights in blocks of four rows.
 ///
-/// It acts as `y[r] = sum_c w[r,c] x[c]`: rows are outputs. The kernels accept slices of
-/// any length and do nothing where one is too short.
+/// It acts as `y[r] = sum_c w[r,c] x[c]`: rows are outputs. The kernels accept
+/// slices of any length and do nothing where one is too short.
 #[derive(Clone, Copy, Debug)]
 pub struct Matrix<'a> {
     /// Arrangement of the weights.

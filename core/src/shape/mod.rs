@@ -1,17 +1,5 @@
 //! The shape of a model: version, dimensions and number formats. Its parts and
 //! the lengths of state and scratch follow from them.
-//!
-//! ```
-//! use kinglet::{Header, Shape};
-#![doc = concat!("# const BYTES: &[u8] = kinglet::include_image!(\"", env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny.kgl\");")]
-//! const SHAPE: Shape = match Header::parse(BYTES) {
-//!     Ok(header) => header.shape,
-//!     Err(_) => panic!("not an image"),
-//! };
-//! // RWKV-4: five vectors of C floats per layer.
-//! assert_eq!(SHAPE.state_len() as u32, 5 * SHAPE.n_layer * SHAPE.n_embd);
-//! assert!(SHAPE.scratch_len_in_blocks() <= SHAPE.scratch_len());
-//! ```
 
 pub(crate) mod formats;
 mod layout;
@@ -43,8 +31,8 @@ pub const MAX_VOCAB: usize = 1 << 20;
 
 /// A model without its weights.
 ///
-/// The letters L, C, F, V, H and N of this documentation are layers, channels, hidden
-/// channels, vocabulary, heads and channels of a head. A shape that
+/// The letters L, C, F, V, H and N of this documentation are layers, channels,
+/// hidden channels, vocabulary, heads and channels of a head. A shape that
 /// [`Header::parse`](crate::Header::parse) returned keeps the ranges below.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]

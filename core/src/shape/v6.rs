@@ -11,8 +11,9 @@ use super::{round_up, BLOCK_ROWS};
 /// A layer, in order of use.
 pub(super) const LAYER: Sections = &[NORM_1, MIX, GROUP_NORM, GATE, OUTPUT, NORM_2, FFN];
 
-/// The shift's rank-R input for all five vectors, then w, k, v and r, each after its part
-/// of the shift; `time_maa_w2.q` is the slice of `time_maa_w2` for the vector q.
+/// The shift's rank-R input for all five vectors, then w, k, v and r, each
+/// after its part of the shift; `time_maa_w2.q` is the slice of `time_maa_w2`
+/// for the vector q.
 const MIX: &[Part] = &[
     half("att.time_maa_x"),
     part("att.time_maa_w1", LowRank(ShiftRanks, Embd)),

@@ -1,12 +1,4 @@
 //! One slot: the record, the state, and the mark that makes it a snapshot.
-//!
-//! ```text
-//! start                       a multiple of the flash's ERASE_SIZE
-//!   record, 64 bytes          padded with zeros to a multiple of WRITE_SIZE
-//!   state                     padded likewise
-//!   CRC-32, then "done"       padded likewise; the checksum is that of all before it
-//! end of the slot             a multiple of ERASE_SIZE
-//! ```
 
 use super::record::{Record, RECORD_BYTES};
 use super::CHUNK_BYTES;
@@ -36,8 +28,8 @@ pub(super) struct Geometry {
 }
 
 impl Geometry {
-    /// Two slots of whole sectors in a region; `None` where it is not one of whole sectors
-    /// within `capacity` bytes.
+    /// Two slots of whole sectors in a region; `None` where it is not one of
+    /// whole sectors within `capacity` bytes.
     pub fn of<F: NorFlash>(region: Range<u32>, capacity: usize) -> Option<Self> {
         const {
             let sizes = [F::READ_SIZE, F::WRITE_SIZE, F::ERASE_SIZE];

@@ -1,11 +1,4 @@
 //! From a prompt to text: everything around the steps of a model.
-//!
-//! ```text
-//! prompt bytes -> Encoder -> tokens -> Session::feed, all but the last
-//! last token -> Session::choose -> token -> Text::push -> pieces of text -+
-//!                     ^                                                   |
-//!                     +------------------ until Text::end ----------------+
-//! ```
 
 use super::{End, Writer, START_TOKEN};
 use crate::tokenizer::{Encoder, TokenText, Tokenizer, UnknownByte};

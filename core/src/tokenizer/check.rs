@@ -1,9 +1,10 @@
 //! The checks of a trie: after them every walk ends and finds its target.
 //!
-//! Checked are: the counts of the header; in each block the two counts; siblings in
-//! ascending order of their bytes; a parent before each group of siblings, and a group
-//! for each parent; at each node a child or a token; the number of tokens and of levels;
-//! ids below the size of the vocabulary, none twice; zeros in all padding.
+//! Checked are: the counts of the header; in each block the two counts;
+//! siblings in ascending order of their bytes; a parent before each group of
+//! siblings, and a group for each parent; at each node a child or a token; the
+//! number of tokens and of levels; ids below the size of the vocabulary, none
+//! twice; zeros in all padding.
 
 use super::trie::{
     bit, label, word, Block, Ids, Trie, TrieFault, BLOCK_NODES, BLOCK_WORDS, HEAD_WORDS,

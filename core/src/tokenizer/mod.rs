@@ -4,8 +4,9 @@
 //! Two kinds: a token is a byte, or a text is cut greedily into the longest
 //! entries of a vocabulary, which lies in the image as a [`Trie`].
 //!
-//! A token is a `u32`, its id: a row of the embedding and of the head. Text is bytes:
-//! nothing here depends on UTF-8, and a token need not be a whole character.
+//! A token is a `u32`, its id: a row of the embedding and of the head. Text is
+//! bytes: nothing here depends on UTF-8, and a token need not be a whole
+//! character.
 //!
 //! ```
 //! let tokenizer = kinglet::Tokenizer::bytes(256);
@@ -110,10 +111,10 @@ impl<'i> Tokenizer<'i> {
         }
     }
 
-    /// The bytes that `token` stands for; empty for one without text. A
-    /// token may be a part of a character: see [`crate::Utf8Stream`].
-    /// An id outside of the vocabulary has no text. The text of a token of a trie is
-    /// found from its last byte to its first, without a table.
+    /// The bytes that `token` stands for; empty for one without text. A token
+    /// may be a part of a character: see [`crate::Utf8Stream`]. An id outside
+    /// of the vocabulary has no text. The text of a token of a trie is found
+    /// from its last byte to its first, without a table.
     pub fn decode(&self, token: u32) -> TokenText {
         match self.kind {
             Kind::Bytes(..) => match u8::try_from(token) {

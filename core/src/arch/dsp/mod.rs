@@ -28,9 +28,9 @@
 //! instructions for eight products. `SMLAWB/T` multiplies it by `16 m` and
 //! drops the lower 16 bits: exactly `m S`, added to the row's sum.
 //!
-//! All activations fit a signed lane: `256 * 127 + 127 < 2^15`. `m` is at most 255,
-//! and `4096 S` below `2^27`, so that `SMLAWB/T` loses nothing. The intermediate sums
-//! may wrap; the last one is exact.
+//! All activations fit a signed lane: `256 * 127 + 127 < 2^15`. `m` is at most
+//! 255, and `4096 S` below `2^27`, so that `SMLAWB/T` loses nothing. The
+//! intermediate sums may wrap; the last one is exact.
 //!
 //! Both routines take four rows at a time: more accumulators do not fit into
 //! the registers. With loads and loops an int8 product takes about 0.9

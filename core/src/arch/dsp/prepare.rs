@@ -10,8 +10,9 @@
 //!        (16 x2 - x3, 16 x6 - x7), (256 x1 - x3, 256 x5 - x7)
 //! ```
 //!
-//! with the low lane first. The constants are -32768 times the sum of the columns whose
-//! weights are stored with an offset. A column takes about 5 instructions.
+//! with the low lane first. The constants are -32768 times the sum of the
+//! columns whose weights are stored with an offset. A column takes about 5
+//! instructions.
 
 use super::GROUP_WORDS;
 use crate::shape::GROUP_COLS;

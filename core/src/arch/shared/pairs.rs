@@ -2,11 +2,6 @@
 //!
 //! Both instruction sets multiply 32-bit words modulo 2^32, so corrections
 //! need no narrow lanes: a prepared vector has a word for each column.
-//!
-//! ```text
-//! int8   constant, then per four columns  x0, x1 - 256 x0, x2 - 256 x1, x3 - 256 x2
-//! group  constant, then per four columns  x1 - 16 x0, x2 - 256 x0, x3 - 4096 x0, x0
-//! ```
 
 use crate::shape::{Bits, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
 

@@ -1,12 +1,6 @@
 //! Quantizing an activation vector for the workstation's ports: two words
-//! per step of four (int8) or eight (int4) columns.
-//!
-//! ```text
-//! int8   x0 x1 x2 x3, their sum                               per four columns
-//! group  x0 x2 x4 x6 of four steps, x1 x3 x5 x7 of four steps, the sum of all
-//! ```
-//!
-//! Four columns are the bytes of a word.
+//! per step of four (int8) or eight (int4) columns. Four columns are the bytes
+//! of a word.
 
 use crate::arch::portable;
 use crate::shape::{Bits, GROUP_BYTES, GROUP_COLS};

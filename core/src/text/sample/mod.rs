@@ -1,11 +1,4 @@
 //! Choosing the next token from logits, all at once or block by block.
-//!
-//! | settings | logits are needed | work |
-//! |---|---|---|
-//! | temperature 0 or less | block by block | the largest so far |
-//! | no limit | block by block | a draw in one pass |
-//! | top-k of at most `K` | block by block | a heap of the `k` largest, then a draw |
-//! | a larger top-k, or top-p alone | all at once | thresholds in place, then a draw |
 
 mod draw;
 mod history;

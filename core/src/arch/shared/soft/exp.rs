@@ -3,8 +3,9 @@
 //! than general float operations because the exponent and the sign of most
 //! steps are known, and nothing is infinite.
 //!
-//! In the polynomial `p = p r + term` both roundings of the float code are made: that
-//! of the product, then that of the sum, which has guard bits and a sticky bit.
+//! In the polynomial `p = p r + term` both roundings of the float code are
+//! made: that of the product, then that of the sum, which has guard bits and a
+//! sticky bit.
 
 use crate::number::{self, EXP_MAX, EXP_MIN, EXP_TERMS, LN2_LOW};
 use core::f32::consts::LOG2_E;
