@@ -139,14 +139,18 @@ impl Header {
     }
 
     const fn parse_fields(b: &Bytes) -> Result<Header, ImageError> {
-        let version = match Version::from_numbers(b[20], b[21]) {
-            Some(version) if version.is_supported() => version,
-            _ => return Err(ImageError::RwkvVersion(b[20])),
+        let Some(version) = Version::from_numbers(b[20], b[21]) else {
+            return Err(ImageError::RwkvVersion(b[20]));
         };
-        let layout = match Layout::from_number(b[22]) {
-            Some(layout) if layout.is_supported() => layout,
-            _ => return Err(ImageError::Layout(b[22])),
+        if !version.is_supported() {
+            return Err(ImageError::RwkvVersion(b[20]));
+        }
+        let Some(layout) = Layout::from_number(b[22]) else {
+            return Err(ImageError::Layout(b[22]));
         };
+        if !layout.is_supported() {
+            return Err(ImageError::Layout(b[22]));
+        }
         let Some(weight_bits) = Bits::from_count(b[23]) else {
             return Err(ImageError::Field(23));
         };

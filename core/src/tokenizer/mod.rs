@@ -2,7 +2,7 @@
 //! model cannot be run with one that it was not trained with.
 //!
 //! Two kinds: a token is a byte, or a text is cut greedily into the longest
-//! entries of a vocabulary, which lies in the image as a [`Trie`].
+//! entries of a vocabulary, which lies in the image as a `Trie`.
 //!
 //! A token is a `u32`, its id: a row of the embedding and of the head. Text is
 //! bytes: nothing here depends on UTF-8, and a token need not be a whole
