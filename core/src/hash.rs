@@ -1,9 +1,27 @@
-//! Fingerprints: of logits, for comparing runs on different machines.
+//! Fingerprints of logits, for comparing runs on different machines.
+//!
+//! Two runs agree to the bit if their hashes do, up to the collisions of a 64-bit
+//! hash. The hash is FNV-1a (Fowler, Noll, Vo) with 64 bits, which needs no
+//! table. It detects accidents, not deliberate changes.
+//!
+//! ```
+//! use kinglet::hash::{logits_hash, LogitsHash};
+//!
+//! let logits = [0.5, -1.0, 2.0, 0.25];
+//! let mut hash = LogitsHash::default();
+//! hash.update(&logits[..3]);
+//! hash.update(&logits[3..]);
+//! assert_eq!(hash.finish(), logits_hash(&logits));
+//! ```
 
+/// The hash of no bytes, as published.
 const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+/// The factor of FNV with 64 bits, as published.
 const PRIME: u64 = 0x0100_0000_01b3;
 
 /// FNV-1a, 64 bits.
+/// For each byte: exclusive-or into the hash, then a product with the prime
+/// modulo 2^64.
 pub fn fnv1a(bytes: impl Iterator<Item = u8>) -> u64 {
     take_in(OFFSET, bytes)
 }
@@ -16,6 +34,8 @@ fn take_in(hash: u64, bytes: impl Iterator<Item = u8>) -> u64 {
 
 /// FNV-1a over the logits' little-endian bytes: equal for equal
 /// bits, on every core.
+///
+/// Zeros of different sign, and NaNs of different payload, have different bytes.
 pub fn logits_hash(logits: &[f32]) -> u64 {
     let mut hash = LogitsHash::default();
     hash.update(logits);
@@ -23,6 +43,7 @@ pub fn logits_hash(logits: &[f32]) -> u64 {
 }
 
 /// [`logits_hash`] of logits that come block by block.
+/// Where a block ends does not change the hash.
 #[derive(Clone, Debug)]
 pub struct LogitsHash(u64);
 

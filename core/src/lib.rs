@@ -1,8 +1,8 @@
 //! Kinglet runs RWKV language models on microcontrollers.
 //!
-//! RWKV (Peng et al., arXiv 2305.13048) is a recurrent network that trains
-//! like a Transformer, while each step of inference costs the same work and
-//! the same memory. This crate runs such models with int8 or int4 weights, without a
+//! RWKV (Peng et al., arXiv 2305.13048) is a recurrent network that trains like
+//! a Transformer, while each step of inference costs the same work and the same
+//! memory. This crate runs such models with int8 or int4 weights, without a
 //! heap, without a float library and without a panic.
 //!
 //! Four principles:
@@ -38,6 +38,58 @@
 //! }
 //! # Ok::<(), kinglet::Error>(())
 //! ```
+//!
+//! # Memory
+//! The flash holds the image, which is read where it lies. RAM holds two
+//! slices of `f32` of the caller: the state, [`Shape::state_len`] floats, and
+//! the scratch, [`Shape::scratch_len`] floats or, where the logits are
+//! computed block by block, [`Shape::scratch_len_in_blocks`]. Nothing else
+//! grows with the model. All lengths are known at compile time:
+//!
+//! ```
+//! use kinglet::{Header, Image, Session, Shape};
+#![doc = concat!("const BYTES: &[u8] = kinglet::include_image!(\"", env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny.kgl\");")]
+//!
+//! const SHAPE: Shape = match Header::parse(BYTES) {
+//!     Ok(header) => header.shape,
+//!     Err(_) => panic!("not an image for this build"), // a compile error
+//! };
+//! let mut state = [0.0; SHAPE.state_len()];
+//! let mut scratch = [0.0; SHAPE.scratch_len_in_blocks()];
+//! let image = Image::new(BYTES)?;
+//! let session = Session::new(&image, &mut state, &mut scratch)?;
+//! # assert_eq!(session.state().len(), SHAPE.state_len());
+//! # Ok::<(), kinglet::Error>(())
+//! ```
+//!
+//! # Parts
+//! | to | there is |
+//! |---|---|
+//! | check the bytes of a model | [`Image`], [`Header`], [`include_image!`] |
+//! | compute logits from tokens | [`Session`], and [`Step`] for slices of a token |
+//! | choose a token from logits | [`Sampler`], or any [`Sample`] |
+//! | turn a prompt into tokens, tokens into text | [`Text`], [`Encoder`], [`Writer`] |
+//! | classify with a model of labels | [`Answer`] |
+//! | measure how well a token was predicted | [`bits`] |
+//! | plan memory | [`Shape`] |
+//! | keep a state in flash | `snapshot` |
+//! | compare runs on two machines | [`hash::logits_hash`] |
+//!
+//! # Features
+//! Each feature adds code; none needs a heap.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `versions` (default) | `v4`, `v5`, `v6` and `v7` |
+//! | `v4`, `v5`, `v6`, `v7` | the recurrence of one RWKV version: at least one is needed |
+//! | `trie` (default) | vocabularies of more than bytes |
+//! | `states` (default) | named states in images |
+//! | `metadata` | `Image::metadata` and the names of labels |
+//! | `snapshot` | the module `snapshot`: states in NOR flash |
+//! | `all-layouts` | portable kernels for images of other families of cores |
+//! | `m55` | the kernels of a Cortex-M55, whose target triple is also the Cortex-M33's |
+//! | `std` | vectors of a workstation's processor, found at run time |
+//! | `defmt` | `defmt::Format` for errors, settings and headers |
 #![no_std]
 #![deny(missing_docs, unsafe_op_in_unsafe_fn)]
 #![warn(missing_debug_implementations)]

@@ -4,8 +4,8 @@
 
 use core::iter::from_fn;
 
-/// Pieces of `size` elements, without the remainder after the last; none where
-/// `size` is 0.
+/// Pieces of `size` elements, without the remainder after the last; of one element
+/// where `size` is 0.
 pub(crate) fn pieces<T>(slice: &[T], size: usize) -> impl Iterator<Item = &[T]> {
     let mut rest = slice;
     from_fn(move || {

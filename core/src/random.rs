@@ -3,17 +3,23 @@
 
 /// PCG-XSH-RR 64/32 (M. O'Neill, "PCG: A Family of Simple Fast
 /// Space-Efficient Statistically Good Algorithms", 2014).
+///
+/// The state is 64 bits of a linear congruential generator; an output is 32 of
+/// them, shifted, folded and rotated by its top five bits. The period is 2^64.
+/// Not for secrets.
 #[derive(Clone, Debug)]
 pub struct Pcg32 {
     state: u64,
 }
 
+/// The multiplier of PCG's 64-bit generator, as published.
 const MULTIPLIER: u64 = 6_364_136_223_846_793_005;
 /// The stream; any odd number.
 const INCREMENT: u64 = (54 << 1) | 1;
 
 impl Pcg32 {
     /// A generator that starts from `seed`.
+    /// Every seed is as good as any other, 0 included.
     pub fn new(seed: u64) -> Self {
         let mut rng = Self { state: 0 };
         rng.advance();
@@ -35,6 +41,7 @@ impl Pcg32 {
     }
 
     /// A number in [0, 1), with 24 random bits.
+    /// It is one of the 2^24 multiples of 2^-24, each as likely as the others.
     pub fn next_f32(&mut self) -> f32 {
         (self.next_u32() >> 8) as f32 * (1.0 / 16_777_216.0)
     }

@@ -10,6 +10,18 @@
 //! choice of [`Native`] below, and its cfg in `build.rs`.
 //!
 //! The engine calls the functions of this module, which ask `Native`.
+//!
+//! | port | cores | layout | products by | base |
+//! |---|---|---|---|---|
+//! | `armv6m` | Cortex-M0, M0+ | `pairs` | `MULS`, 32 bits | `soft` |
+//! | `armv7m` | Cortex-M3 | `pairs` | `MLA`, 32 bits | `soft` |
+//! | `dsp` | Cortex-M4, M7, M33 | `rows4` | `SMLAD`, two of 16 bits | `fpu` or `soft` |
+//! | `mve` | Cortex-M55 | `lanes16` | `VMLADAVA`, 16 of 8 bits | `fpu` |
+//! | `neon` | AArch64 | `rows4` | `SDOT`, or `SMULL` | `portable` |
+//! | `x86` | x86-64 | `rows4` | `VPDPBUSD`, `VPMADDWD` or `VPMADDUBSW` | `portable` |
+//! | `portable` | any | all | plain Rust | |
+//!
+//! `docs/performance.md` has the cost of each.
 
 // Ports.
 #[cfg(kinglet_armv6m)]
@@ -36,14 +48,10 @@ mod tests;
 
 pub(crate) use product::Serial;
 pub use product::{matvec, prepare, sums, Executor, Prepared};
-pub(crate) use steps::add_gated;
-pub(crate) use steps::bonus;
-pub(crate) use steps::delta;
-pub(crate) use steps::group_norm;
-pub(crate) use steps::multiply_silu;
-pub(crate) use steps::sigmoid;
-pub(crate) use steps::tanh;
-pub(crate) use steps::{exp, layer_norm, relu_squared, token_shift};
+pub(crate) use steps::{
+    add_gated, bonus, delta, exp, group_norm, layer_norm, multiply_silu, relu_squared, sigmoid,
+    tanh, token_shift,
+};
 
 // For the self-test and the counts of `firmware/bench`, not for users.
 #[doc(hidden)]

@@ -60,6 +60,7 @@ impl Port for NeonAlone {
     }
 }
 
+/// The sums of all blocks: a vector of four, a lane for each row.
 #[inline(always)]
 fn sums_with(dot: Dot, matrix: &Matrix<'_>, words: &[u32], out: &mut [i32]) {
     let blocks = out.chunks_exact_mut(BLOCK_ROWS);
@@ -79,6 +80,7 @@ fn sums_with(dot: Dot, matrix: &Matrix<'_>, words: &[u32], out: &mut [i32]) {
     }
 }
 
+/// Four words; zeros where there are fewer.
 #[inline(always)]
 fn load4(words: &[u32]) -> uint32x4_t {
     let words: &[u32; 4] = words.first_chunk().unwrap_or(&[0; 4]);
@@ -93,6 +95,7 @@ fn each(word: u32) -> int8x16_t {
     unsafe { vreinterpretq_s8_u32(vdupq_n_u32(word)) }
 }
 
+/// A step is a vector of weights times four columns, in every lane the same.
 #[inline(always)]
 fn int8_block(dot: Dot, weights: &[u32], words: &[u32]) -> int32x4_t {
     // SAFETY: NEON is a part of AArch64.
@@ -108,6 +111,8 @@ fn int8_block(dot: Dot, weights: &[u32], words: &[u32]) -> int32x4_t {
     sum
 }
 
+/// Even columns are the low nibbles, shifted up and down again for their sign; odd
+/// ones the high nibbles. The group's sums are multiplied by its scales.
 #[inline(always)]
 fn int4_block(dot: Dot, weights: &[u32], words: &[u32]) -> int32x4_t {
     // SAFETY: NEON is a part of AArch64.
@@ -134,6 +139,7 @@ fn int4_block(dot: Dot, weights: &[u32], words: &[u32]) -> int32x4_t {
     total
 }
 
+/// By `SMULL`: products of 16 bits, added in pairs to 32 bits, and these in pairs.
 #[inline(always)]
 fn dot_neon(sum: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t {
     // SAFETY: NEON is a part of AArch64. 128 x 128 fits in 16 bits.
@@ -144,6 +150,7 @@ fn dot_neon(sum: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t {
     }
 }
 
+/// By `SDOT`: four products of bytes are added to each 32-bit lane.
 #[inline(always)]
 fn dot_sdot(mut sum: int32x4_t, a: int8x16_t, b: int8x16_t) -> int32x4_t {
     // SAFETY: only called where the processor has the instruction, which

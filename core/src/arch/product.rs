@@ -13,6 +13,9 @@
 //! `i32` cannot overflow: 8,192 columns are the most ([`MAX_COLS`]), and
 //! `8192 * 127 * 128 < 2^27`, `256 * (32 * 8 * 127) * 255 < 2^31`.
 //!
+//! Rounding to nearest even is by addition of `1.5 * 2^23`. The two float products
+//! at the end are in the order above.
+//!
 //! [`MAX_COLS`]: crate::shape::MAX_COLS
 
 use super::{Native, Port, Portable};
@@ -24,6 +27,8 @@ use crate::shape::{prepared_words, Layout, Matrix};
 const SMALLEST_MAX: f32 = 1e-30;
 
 /// A vector, quantized and arranged for the port.
+///
+/// It serves every matrix of the same layout, precision and number of columns.
 #[derive(Clone, Copy, Debug)]
 pub struct Prepared<'a> {
     words: &'a [u32],
@@ -106,8 +111,42 @@ pub fn matvec(matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [f32]) {
 
 /// Who multiplies: a workstation may share the rows among threads, with the
 /// same result.
+///
+/// # Example
+/// Two threads that share the blocks of a matrix:
+///
+/// ```
+/// use kinglet::arch::{matvec, Executor, Prepared};
+/// use kinglet::shape::{Matrix, BLOCK_ROWS};
+#[doc = concat!("# let bytes = kinglet::include_image!(\"", env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny.kgl\");")]
+///
+/// struct Two;
+///
+/// impl Executor for Two {
+///     fn matvec(&self, matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [f32]) {
+///         let half = matrix.rows.div_ceil(BLOCK_ROWS) / 2;
+///         let (a, b) = matrix.split_at_block(half);
+///         let (out_a, out_b) = out.split_at_mut(a.rows);
+///         std::thread::scope(|scope| {
+///             scope.spawn(|| matvec(&a, x, out_a));
+///             matvec(&b, x, out_b);
+///         });
+///     }
+/// }
+/// # use kinglet::{Image, Session};
+/// # let image = Image::new(bytes)?;
+/// # let mut state = vec![0.0; image.shape().state_len()];
+/// # let mut scratch = vec![0.0; image.shape().scratch_len()];
+/// # let mut session = Session::new(&image, &mut state, &mut scratch)?;
+/// # let expected = session.step(65)?.to_vec();
+/// let session = Session::new(&image, &mut state, &mut scratch)?;
+/// let mut session = session.with_executor(&Two);
+/// assert_eq!(session.step(65)?, expected);
+/// # Ok::<(), kinglet::Error>(())
+/// ```
 pub trait Executor: Sync {
     /// As [`matvec`].
+    /// `out` is at least the matrix's rows in whole blocks, and may be longer.
     fn matvec(&self, matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [f32]);
 }
 

@@ -45,6 +45,7 @@ impl Cell for f16 {
 }
 
 /// The inputs of a head of RWKV-5 and 6; slices are `[N]`.
+/// The letters are those of the papers: see `layers::v5` and `layers::v6`.
 #[derive(Clone, Copy, Debug)]
 pub struct Bonus<'a> {
     /// Receptance.
@@ -60,6 +61,7 @@ pub struct Bonus<'a> {
 }
 
 /// The inputs of a head of RWKV-7; slices are `[N]`.
+/// See `layers::v7`.
 #[derive(Clone, Copy, Debug)]
 pub struct Delta<'a> {
     /// `-kk`: the direction that is read to be removed.

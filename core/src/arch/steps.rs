@@ -1,10 +1,7 @@
 //! The steps of a layer beside its products. All slices of a step have one
 //! length; otherwise the shortest decides.
 
-use super::Bonus;
-use super::Cell;
-use super::Delta;
-use super::{Native, Port};
+use super::{Bonus, Cell, Delta, Native, Port};
 use crate::number::AbsMax;
 use crate::pieces::{pieces, pieces_mut};
 use half::f16;
@@ -61,12 +58,14 @@ pub(crate) fn token_shift(x: &[f32], previous: &[f32], mix: &[f16], out: &mut [f
     Native::token_shift(x, previous, mix, out)
 }
 
-/// `x = max(x, 0)^2`, and the largest value of the result.
+/// `x = max(x, 0)^2` (So et al., arXiv 2109.08668), and the largest value of the
+/// result.
 pub(crate) fn relu_squared(x: &mut [f32]) -> AbsMax {
     Native::relu_squared(x)
 }
 
-/// `out = x * gate * sigmoid(gate)`, and its largest absolute value.
+/// `out = x * silu(gate)` with `silu(g) = g * sigmoid(g)` (Elfwing et al.,
+/// arXiv 1702.03118), and its largest absolute value.
 #[cfg_attr(kinglet_fast, inline(never))]
 pub(crate) fn multiply_silu(x: &[f32], gate: &[f32], out: &mut [f32]) -> AbsMax {
     let mut max = AbsMax::default();

@@ -5,7 +5,9 @@
 //!
 //! - VNNI multiplies unsigned by signed bytes. Weights become unsigned by an
 //!   exclusive-or, `u = w + 128` or `w + 8`; the sum of `x` takes that away.
-//! - AVX2 would saturate there for int8, so it multiplies 16-bit halves.
+//! - AVX2 would saturate there for int8, so it multiplies 16-bit halves: weights are
+//!   shifted to their own sign, even bytes and odd ones apart. For int4 it multiplies
+//!   bytes: the sum of two products, `2 * 15 * 127`, is far below `2^15`.
 //!
 //! Prepared vectors hold, per step of four (int8) or eight (int4) columns,
 //! two words: the factors of the even and of the odd bytes or nibbles.
@@ -189,6 +191,8 @@ fn fold(v: __m512i) -> __m128i {
     )
 }
 
+/// A 512-bit vector has four steps of four rows; two sums take such vectors in
+/// turn. `columns` is the sum of the vector: `sum w x = sum u x - 128 columns`.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 fn int8_vnni(weights: &[u32], words: &[u32], columns: i32) -> [i32; BLOCK_ROWS] {
     // Bytes 1 and 3 of a word get the 128 that bytes 0 and 2 have.
@@ -217,6 +221,7 @@ fn int8_vnni(weights: &[u32], words: &[u32], columns: i32) -> [i32; BLOCK_ROWS] 
     rows(_mm_sub_epi32(sum, _mm_set1_epi32(128 * columns)))
 }
 
+/// A 128-bit vector is a step of four rows.
 #[target_feature(enable = "avx2")]
 fn int8_avx2(weights: &[u32], words: &[u32]) -> [i32; BLOCK_ROWS] {
     // Into two's complement.
@@ -244,6 +249,7 @@ fn prefetch(words: &[u32]) {
     unsafe { _mm_prefetch::<_MM_HINT_T0>(words.as_ptr().wrapping_add(PREFETCH_WORDS).cast()) };
 }
 
+/// A 512-bit vector is a group of four rows, eight columns in each 128-bit lane.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vnni")]
 fn int4_vnni(weights: &[u32], words: &[u32]) -> [i32; BLOCK_ROWS] {
     // Nibbles 3 and 7 of a word get the 8 that the others have.
@@ -270,6 +276,7 @@ fn int4_vnni(weights: &[u32], words: &[u32]) -> [i32; BLOCK_ROWS] {
     rows(fold(total))
 }
 
+/// A 256-bit vector is half a group, 16 columns of four rows.
 #[target_feature(enable = "avx2")]
 fn int4_avx2(weights: &[u32], words: &[u32]) -> [i32; BLOCK_ROWS] {
     let flip = _mm256_set1_epi32(0x8000_8000u32 as i32);

@@ -4,6 +4,10 @@ use super::header::FORMAT_VERSION;
 use crate::shape::ALIGN;
 
 /// Why bytes are not an image that this crate can run.
+///
+/// [`Header::parse`](super::Header::parse) returns those from `NotAnImage` to
+/// `Size` but `Misaligned`, and `TokenizerKind`;
+/// [`Image::new`](super::Image::new) all but `Checksum`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -31,11 +35,13 @@ pub enum ImageError {
     Field(u8),
     /// The lengths of the sections disagree with the dimensions.
     Size,
-    /// A vector or scale holds a value that is not finite, at this byte.
+    /// A vector or a scale of the part that begins at this byte of the image is
+    /// not finite.
     NotFinite(u32),
     /// A tokenizer of this kind needs another build: 2 is the feature `trie`.
     TokenizerKind(u8),
     /// The vocabulary is damaged, as this byte shows.
+    /// Counted from the start of the image, as for states.
     Tokenizer(u32),
     /// A named state is damaged, as this byte shows.
     States(u32),

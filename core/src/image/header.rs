@@ -53,10 +53,14 @@ impl Span {
 }
 
 /// The first 128 bytes of an image.
+///
+/// Every field is checked by [`Header::parse`]; the packer fills one and writes
+/// it with [`Header::to_bytes`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Header {
     /// Bytes of the whole image.
+    /// It is the end of the metadata.
     pub image_bytes: u32,
     /// CRC-32 (ISO-HDLC) of all bytes but these four.
     pub crc32: u32,
@@ -65,10 +69,13 @@ pub struct Header {
     /// How text becomes tokens.
     pub tokenizer: TokenizerKind,
     /// The metadata block.
+    /// It ends the image; it may be empty.
     pub metadata: Span,
     /// The vocabulary of the tokenizer; both zero where it has none.
+    /// It begins where the weights end and has a multiple of 16 bytes.
     pub vocabulary: Span,
     /// The named states; both zero where there are none.
+    /// They begin where the weights or the vocabulary end; a multiple of 16 bytes.
     pub states: Span,
 }
 
@@ -96,6 +103,7 @@ const fn starts_with_magic(bytes: &[u8]) -> bool {
     }
 }
 
+/// Whether it is 1 to `max`.
 const fn in_range(value: u32, max: usize) -> bool {
     value >= 1 && value as u64 <= max as u64
 }
@@ -103,6 +111,16 @@ const fn in_range(value: u32, max: usize) -> bool {
 impl Header {
     /// Reads and checks the first [`HEADER_BYTES`] bytes. Never panics: a
     /// caller may turn the error into a compile error.
+    ///
+    /// Bytes after the header are not looked at: whether the image is complete,
+    /// and what it holds, is checked by [`Image::new`](super::Image::new).
+    ///
+    /// # Errors
+    /// - `NotAnImage`, `FormatVersion`: other bytes.
+    /// - `Truncated`: fewer than 128 bytes.
+    /// - `RwkvVersion`, `Layout`, `TokenizerKind`: this build lacks it.
+    /// - `Field`: the field at this offset is out of its range, or unused and not zero.
+    /// - `Size`: the sections do not follow each other up to `image_bytes`.
     pub const fn parse(bytes: &[u8]) -> Result<Header, ImageError> {
         if !starts_with_magic(bytes) {
             return Err(ImageError::NotAnImage);
@@ -235,7 +253,7 @@ impl Header {
 
     /// The header as bytes; the inverse of [`Header::parse`].
     pub fn to_bytes(&self) -> [u8; HEADER_BYTES] {
-        let mut b = [0; HEADER_BYTES];
+        let (mut b, shape) = ([0; HEADER_BYTES], &self.shape);
         let mut put = |at: usize, field: &[u8]| {
             for (to, from) in b.iter_mut().skip(at).zip(field) {
                 *to = *from;
@@ -246,25 +264,22 @@ impl Header {
         put(10, &(HEADER_BYTES as u16).to_le_bytes());
         put(12, &self.image_bytes.to_le_bytes());
         put(CRC_OFFSET, &self.crc32.to_le_bytes());
-        let (major, minor) = self.shape.version.numbers();
+        let (major, minor) = shape.version.numbers();
         put(20, &[major, minor]);
-        put(22, &[self.shape.layout as u8]);
-        put(
-            23,
-            &[self.shape.weight_bits.count(), self.shape.head_bits.count()],
-        );
-        put(25, &[self.shape.state as u8, self.tokenizer as u8]);
-        if self.shape.version.has_heads() {
-            put(27, &[self.shape.key_bits.count()]);
+        put(22, &[shape.layout as u8]);
+        put(23, &[shape.weight_bits.count(), shape.head_bits.count()]);
+        put(25, &[shape.state as u8, self.tokenizer as u8]);
+        if shape.version.has_heads() {
+            put(27, &[shape.key_bits.count()]);
         }
-        put(28, &self.shape.n_layer.to_le_bytes());
-        put(32, &self.shape.n_embd.to_le_bytes());
-        put(36, &self.shape.n_ffn.to_le_bytes());
-        put(40, &self.shape.n_vocab.to_le_bytes());
-        put(44, &self.shape.n_head.to_le_bytes());
-        put(48, &self.shape.gn_eps.to_le_bytes());
-        put(52, &self.shape.n_class.to_le_bytes());
-        for (at, rank) in (64..).step_by(2).zip(self.shape.ranks) {
+        put(28, &shape.n_layer.to_le_bytes());
+        put(32, &shape.n_embd.to_le_bytes());
+        put(36, &shape.n_ffn.to_le_bytes());
+        put(40, &shape.n_vocab.to_le_bytes());
+        put(44, &shape.n_head.to_le_bytes());
+        put(48, &shape.gn_eps.to_le_bytes());
+        put(52, &shape.n_class.to_le_bytes());
+        for (at, rank) in (64..).step_by(2).zip(shape.ranks) {
             put(at, &rank.to_le_bytes());
         }
         put(56, &self.metadata.offset.to_le_bytes());

@@ -1,4 +1,5 @@
-//! Checks across several fields of a header.
+//! Checks across several fields of a header: what one field allows depends on
+//! the version, and where a section begins on the lengths of those before.
 
 use super::header::{Header, Span, TokenizerKind, HEADER_BYTES};
 use crate::shape::parts::ranks_of;
@@ -6,25 +7,23 @@ use crate::shape::{StateFormat, ALIGN, MAX_COLS};
 
 impl Header {
     /// The offset of a field of the heads that does not fit the version.
+    /// RWKV-4 has zeros there; others have heads that divide the channels.
     pub(super) const fn bad_heads_at(&self) -> Option<u8> {
-        if !self.shape.version.has_heads() {
-            return match (
-                self.shape.state,
-                self.shape.n_head,
-                self.shape.gn_eps.to_bits(),
-            ) {
+        let shape = &self.shape;
+        if !shape.version.has_heads() {
+            return match (shape.state, shape.n_head, shape.gn_eps.to_bits()) {
                 (StateFormat::F32, 0, 0) => None,
                 (StateFormat::F16, _, _) => Some(25),
                 (_, 0, _) => Some(48),
                 _ => Some(44),
             };
         }
-        if self.shape.n_head == 0 || !self.shape.n_embd.is_multiple_of(self.shape.n_head) {
+        if shape.n_head == 0 || !shape.n_embd.is_multiple_of(shape.n_head) {
             return Some(44);
         }
         // An epsilon that vanishes beside the variance would divide 0 by 0
         // where all inputs are equal.
-        if self.shape.gn_eps >= 1e-12 && self.shape.gn_eps <= 1.0 {
+        if shape.gn_eps >= 1e-12 && shape.gn_eps <= 1.0 {
             None
         } else {
             Some(48)

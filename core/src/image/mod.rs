@@ -2,6 +2,18 @@
 //!
 //! [`Image::new`] validates everything once; after it no access can fail.
 //! The normative description with byte offsets is `docs/format.md`.
+//!
+//! ```
+//! use kinglet::shape::Dim;
+//! use kinglet::Image;
+#![doc = concat!("let bytes = kinglet::include_image!(\"", env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny.kgl\");")]
+//!
+//! let image = Image::new(bytes)?;
+//! image.verify_checksum()?;
+//! let embedding = image.before_layers().table(Dim::Vocab, Dim::Embd);
+//! assert_eq!(embedding.cols as u32, image.shape().n_embd);
+//! # Ok::<(), kinglet::ImageError>(())
+//! ```
 
 mod checksum;
 mod error;
@@ -49,6 +61,8 @@ impl<'a> Image<'a> {
     ///
     /// # Errors
     /// [`ImageError`] says what is wrong; hostile bytes never cause a panic.
+    /// The first error in this order: those of [`Header::parse`], `Truncated`,
+    /// `Misaligned`, those of the vocabulary, `NotFinite`, `States`.
     pub fn new(bytes: &'a [u8]) -> Result<Self, ImageError> {
         let header = Header::parse(bytes)?;
         let expected = u64::from(header.image_bytes);
@@ -141,6 +155,7 @@ impl<'a> Image<'a> {
     }
 
     /// The parts of layer `index`, in stored order.
+    /// Those of layer L are the parts after the layers.
     pub fn layer(&self, index: u32) -> Parts<'_> {
         let before = parts_bytes(BEFORE_LAYERS, self.shape());
         self.parts_at(before + self.header.shape.layers_bytes(index))

@@ -10,6 +10,10 @@ use half::{bf16, f16};
 /// The caller asks for parts in the order of the section's list; in an image
 /// that [`super::Image::new`] checked they are always there. Otherwise the
 /// slice is empty, so that no access can panic.
+///
+/// A part takes [`Kind::bytes`]: its weights, then its scales, each padded to
+/// 16 bytes. So every slice is aligned for its type, and the next part begins
+/// where this one ends.
 #[derive(Clone, Debug)]
 pub struct Parts<'a> {
     rest: &'a [u8],
@@ -99,6 +103,7 @@ impl<'a> Parts<'a> {
         first(self.take_bytes(vector_bytes(size_of::<T>(), len)), len)
     }
 
+    /// The bytes of the next part: its data and its scales.
     fn take(&mut self, kind: Kind) -> (&'a [u8], &'a [u8]) {
         let (weights, scales) = kind.bytes(self.shape);
         (self.take_bytes(weights), self.take_bytes(scales))

@@ -47,6 +47,7 @@ pub struct NamedState<'a> {
 }
 
 /// The named states of an image, in stored order.
+/// An iterator over them; cloned, it goes over the rest again.
 #[derive(Clone, Debug)]
 pub struct States<'a> {
     section: &'a [u8],

@@ -2,17 +2,23 @@
 //! RWKV-7 drops its gate.
 //!
 //! ```text
-//! out = sigmoid(receptance xr) * (value max(key xk, 0)^2)
+//! xx  = layer_norm(x)
+//! x_q = ffn_x + (xx - ffn_x) mix_q            for q in k, r
+//! out = sigmoid(receptance x_r) * (value max(key x_k, 0)^2)      RWKV-4 to 6
+//! out = value max(key x_k, 0)^2                                  RWKV-7
 //! ```
+//!
+//! `key` is `[F, C]`, `value` `[C, F]`, `receptance` `[C, C]`; `ffn_x` `[C]`
+//! holds `xx` of the token before and becomes that of this one. The mix is
+//! `time_mix_*` in RWKV-4 and 5, one minus `time_maa_*` in RWKV-6, one minus
+//! `x_k` in RWKV-7.
 
 use super::pace::Pace;
 use super::work::Work;
-use crate::arch::{layer_norm, relu_squared, token_shift};
+use crate::arch::{add_gated, layer_norm, relu_squared, token_shift};
 use crate::image::Parts;
-use crate::number::add_to;
-use crate::number::copy;
+use crate::number::{add_to, copy, AbsMax};
 use crate::shape::Dim::{Embd, Ffn};
-use crate::{arch::add_gated, number::AbsMax};
 
 /// `x += sigmoid(r) * value(key)`; `ffn_x` `[C]` is the state.
 pub(crate) fn gated<P: Pace>(

@@ -5,15 +5,20 @@ use super::pace::Pace;
 use crate::arch::{bonus, Bonus, Cell};
 use crate::pieces::{pieces, pieces_mut};
 use crate::shape::vectors::HeadState;
-use crate::shape::Shape;
-use crate::shape::StateFormat;
+use crate::shape::{Shape, StateFormat};
 use half::f16;
 
 /// The state of one layer: the last inputs of both blocks, each `[C]`, and a
 /// matrix `[N, N]` per head, by key channel.
+///
+/// `S[i,j]` is row `i`, the key channel, and column `j`, the value channel, in all
+/// versions: a value channel is summed alone, so lanes of a vector never mix.
 pub(crate) struct LayerState<'s> {
+    /// Input of the time mix at the token before, normalized.
     pub att_x: &'s mut [f32],
+    /// Input of the channel mix at the token before, normalized.
     pub ffn_x: &'s mut [f32],
+    /// `[H, N, N]`, head by head.
     pub matrices: Matrices<'s>,
 }
 
@@ -24,6 +29,7 @@ pub(crate) enum Matrices<'s> {
 }
 
 impl<'s> LayerState<'s> {
+    /// Divides the state of a layer, `Shape::layer_state_len` floats.
     pub(crate) fn split(shape: &Shape, state: &'s mut [f32]) -> Self {
         let HeadState {
             att_x,
@@ -54,6 +60,10 @@ pub(crate) struct Inputs<'a> {
 
 /// Reads the state into `y` `[C]` and advances it by one token: a part for
 /// each head.
+///
+/// For each head `y[j] = sum_i r[i] (u[i] k[i] v[j] + S[i,j])` with the old
+/// state. The first term is `(sum_i r[i] u[i] k[i]) v[j]`: a number per head,
+/// times `v`.
 pub(crate) fn read_and_update<P: Pace>(
     matrices: &mut Matrices<'_>,
     head_size: usize,

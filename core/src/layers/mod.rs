@@ -1,4 +1,9 @@
 //! The step of a layer for one token, for each RWKV version.
+//!
+//! A layer is `x += time_mix(norm(x))`, then `x += channel_mix(norm(x))`, `x`
+//! `[C]`. Both blocks mix their input with that of the token before (token
+//! shift), which is a part of the state. Weights of matrices, and the vectors
+//! that they multiply, are integers; all else is computed in single floats.
 
 mod channel_mix;
 mod embedding;
@@ -20,12 +25,12 @@ compile_error!("choose an RWKV version: one of the features v4, v5, v6, v7, or `
 pub(crate) use embedding::read_row;
 
 use crate::image::Parts;
-use crate::shape::Shape;
-use crate::shape::Version;
+use crate::shape::{Shape, Version};
 use pace::Pace;
 use work::Work;
 
 /// Makes the state of all layers that of an empty text.
+/// RWKV-4 alone has elements that are not zero then.
 pub(crate) fn reset(shape: &Shape, state: &mut [f32]) {
     state.fill(0.0);
     #[cfg(feature = "v4")]

@@ -5,12 +5,17 @@
 //! once. A [`Slice`] skips the parts that earlier slices have done, does the next
 //! and breaks off: what later parts need lies in state, scratch and
 //! [`Position`], and nothing on the stack.
+//!
+//! A product is two parts: the vector is computed and quantized, then rows are
+//! multiplied, in several slices where they are many. Each slice runs the layer's
+//! code from its start; a part that is done costs it a comparison. So a layer must
+//! call for the same parts in the same order at each token, and its code between
+//! the parts may do no more than divide buffers and take parts of the image.
 
 use super::work::Product;
 use crate::arch::Executor;
 use crate::number::AbsMax;
-use crate::shape::Matrix;
-use crate::shape::BLOCK_ROWS;
+use crate::shape::{Matrix, BLOCK_ROWS};
 use core::convert::Infallible;
 use core::ops::Range;
 
@@ -21,6 +26,7 @@ const CHANNEL_WEIGHTS: usize = 256;
 /// Does the parts of a layer.
 pub(crate) trait Pace {
     /// Why a layer breaks off before its end.
+    /// `Infallible` where it cannot, so that the check costs nothing.
     type Break;
 
     /// Whether each part is done at once.
@@ -179,12 +185,14 @@ impl Position {
 }
 
 /// At most one part, and of a product at most `weights` weights.
+/// `weights` also bounds the channels of a costly element-wise part.
 pub(crate) struct Slice<'p, 'e> {
     position: &'p mut Position,
     executor: &'e dyn Executor,
     weights: usize,
     /// The number of the part that the code is at.
     part: u32,
+    /// Whether this slice has done its part.
     worked: bool,
 }
 

@@ -1,12 +1,22 @@
 //! RWKV-4: the recurrent step of one layer (Peng et al., arXiv 2305.13048,
-//! section 3 and its appendix on the numerically stable recurrence).
+//! section 3 and its appendix on the numerically stable recurrence). The state
+//! is a weighted average of the values of all tokens before, for each channel.
+//!
+//! ```text
+//! x_q = att_x + (xx - att_x) mix_q                   for q in k, v, r
+//! wkv = (e1 aa + e2 v) / (e1 bb + e2),  e1 = e^(pp - q), e2 = e^(u + k - q),
+//!                                        q = max(pp, u + k)
+//! out = output (sigmoid(r) * wkv)
+//! aa  = e1 aa + e2 v,  bb = e1 bb + e2,  pp = q,
+//!        with e1 = e^(pp + w - q), e2 = e^(k - q), q = max(pp + w, k)
+//! ```
 //!
 //! | letter | shape | meaning |
 //! |---|---|---|
 //! | x | \[C\] | residual stream |
 //! | xx | \[C\] | its layer norm, the input of a block |
 //! | r, k, v | \[C\] | receptance, key, value |
-//! | w | \[C\] | decay per token in log space, `-exp(time_decay)` |
+//! | w | \[C\] | decay per token in log space, `-exp(time_decay)`, at most 0 |
 //! | u | \[C\] | bonus of the current token, `time_first` |
 //! | aa, bb | \[C\] | numerator and denominator of the weighted average |
 //! | pp | \[C\] | largest exponent so far: aa and bb are scaled by `e^-pp` |
@@ -44,6 +54,7 @@ pub(crate) fn layer<P: Pace>(
     channel_mix::gated(parts, state.ffn_x, work, pace)
 }
 
+/// `x += output(sigmoid(r) * wkv)`, and the state advances by one token.
 fn time_mix<P: Pace>(
     shape: &Shape,
     parts: &mut Parts<'_>,

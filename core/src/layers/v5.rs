@@ -2,7 +2,8 @@
 //! Finch*, arXiv 2404.05892). The state is a matrix per head.
 //!
 //! ```text
-//! y[j]   = sum_i r[i] (u[i] k[i] v[j] + S[i,j])
+//! x_q    = att_x + (xx - att_x) mix_q                for q in k, v, r, g
+//! y[j]   = sum_i r[i] (u[i] k[i] v[j] + S[i,j])      with the old S
 //! S[i,j] = k[i] v[j] + w[i] S[i,j]
 //! out    = output (group_norm(y) * silu(g))
 //! ```
@@ -13,9 +14,12 @@
 //! | xx | \[C\] | its layer norm, the input of a block |
 //! | r, k, v | \[C\] | receptance, key, value: a part of N channels for each head |
 //! | g | \[C\] | gate; RWKV-5.0 has none |
-//! | w | \[C\] | decay per token, `exp(-exp(time_decay))`, by key channel |
+//! | w | \[C\] | decay per token, `exp(-exp(time_decay))`, by key channel, in \[0, 1\] |
 //! | u | \[C\] | bonus of the current token, by key channel |
 //! | S | \[H, N, N\] | state, by key and value channel |
+//!
+//! The group norm takes each head's `y` `[N]` alone. Where there is no gate,
+//! `out` is `output group_norm(y)`.
 
 use super::channel_mix;
 use super::heads::{read_and_update, Inputs, LayerState};
@@ -26,8 +30,7 @@ use crate::image::Parts;
 use crate::number::{abs_max, add_to, copy};
 use crate::shape::v5::Mix;
 use crate::shape::Dim::Embd;
-use crate::shape::Shape;
-use crate::shape::Version;
+use crate::shape::{Shape, Version};
 
 /// Advances one layer by one token: `work.x` is read and updated.
 #[inline(never)]
@@ -43,6 +46,7 @@ pub(crate) fn layer<P: Pace>(
     channel_mix::gated(parts, state.ffn_x, work, pace)
 }
 
+/// `x += out`, and the state advances by one token.
 fn time_mix<P: Pace>(
     shape: &Shape,
     parts: &mut Parts<'_>,

@@ -15,8 +15,12 @@
 //! | z | \[5 R\] | low-rank input of the token shift |
 //! | m | \[C\] | data-dependent part of a mix; also the hidden vector of the decay, \[D\] |
 //! | r, k, v, g | \[C\] | receptance, key, value, gate |
-//! | w | \[C\] | decay of this token, by key channel |
+//! | w | \[C\] | decay of this token, by key channel, in \[0, 1\] |
 //! | u | \[C\] | bonus of the current token, by key channel |
+//!
+//! `p` is `att_x` of the state. The image holds `1 - maa_q`, the weight of the
+//! current token: `x_q = p + (x - p) (mix_q - m_q)`. R and D are the ranks of
+//! shift and decay.
 
 use super::channel_mix;
 use super::heads::{read_and_update, Inputs, LayerState};
@@ -44,6 +48,7 @@ pub(crate) fn layer<P: Pace>(
     channel_mix::gated(parts, state.ffn_x, work, pace)
 }
 
+/// `x += out` as in RWKV-5.2, and the state advances by one token.
 fn time_mix<P: Pace>(
     shape: &Shape,
     parts: &mut Parts<'_>,

@@ -3,8 +3,16 @@
 //! value for a direction is partly removed before the new value is added.
 //!
 //! ```text
+//! x_q = att_x + (xx - att_x) mix_q                   for q in r, w, k, v, a, g
+//! w   = exp(-e^-0.5 sigmoid(w0 + w2 tanh(w1 x_w)))
+//! a   = sigmoid(a0 + a2 a1 x_a)
+//! g   = g2 sigmoid(g1 x_g)
+//! v   = v + (v_first - v) sigmoid(v0 + v2 v1 x_v)    in all layers but the first
+//! kk  = k k_k, divided by its length in each head
+//! k   = k (1 + (a - 1) k_a)                          after kk
+//!
 //! S[j,i] = w[j] S[j,i] - kk[j] a[j] sum_l kk[l] S[l,i] + k[j] v[i]
-//! y[i]   = sum_j r[j] S[j,i]
+//! y[i]   = sum_j r[j] S[j,i]                         with the new S
 //! out    = output ((group_norm(y) + (sum_j r[j] k[j] r_k[j]) v) * g)
 //! ```
 //!
@@ -14,9 +22,14 @@
 //! | xx | \[C\] | its layer norm, the input of a block |
 //! | r, k, v, g | \[C\] | receptance, key, value, gate |
 //! | w | \[C\] | decay of this token, in (0.545, 1) |
-//! | a | \[C\] | learning rate in context, later b = kk a |
+//! | a | \[C\] | learning rate in context, in \[0, 1\], later b = kk a |
+//! | v_first | \[C\] | value of the first layer at this token |
 //! | kk | \[C\] | direction to be removed, of length one in each head |
 //! | S | \[H, N, N\] | state, by key channel `j` and value channel `i` |
+//!
+//! `w1`, `w2`, `a1`, `a2`, `v1`, `v2`, `g1` and `g2` are low-rank matrices;
+//! `w0`, `a0`, `v0`, `k_k`, `k_a` and `r_k` are vectors `[C]`, and products
+//! with them element-wise.
 
 use super::channel_mix;
 use super::heads::{LayerState, Matrices};
@@ -27,9 +40,8 @@ use crate::image::Parts;
 use crate::number::{add_to, apply, copy, dot, half_to_f32, multiply, rsqrt, AbsMax};
 use crate::pieces::{pieces, pieces_mut};
 use crate::shape::v7::Mix;
-use crate::shape::Dim;
 use crate::shape::Dim::{DecayRank, Embd, GateRank, RateRank, ValueRank};
-use crate::shape::Shape;
+use crate::shape::{Dim, Shape};
 use half::f16;
 
 /// The decay is `e^(-e^-0.5 sigmoid(..))`.
@@ -53,6 +65,8 @@ pub(crate) fn layer<P: Pace>(
     channel_mix::plain(parts, state.ffn_x, work, pace)
 }
 
+/// `x += out`, and the state advances by one token. `first` is whether the layer is
+/// the first, which stores `v_first` for the others.
 fn time_mix<P: Pace>(
     shape: &Shape,
     first: bool,
@@ -247,6 +261,7 @@ impl Inputs<'_> {
         }
     }
 
+    /// A part for each head. `scratch` has `2 N` floats: `w r`, then `sa`.
     fn heads<S: Cell, P: Pace>(
         &self,
         cells: &mut [S],

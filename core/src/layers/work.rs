@@ -1,10 +1,23 @@
 //! The buffers of a step, and its products.
+//!
+//! ```text
+//! scratch                          floats
+//!   q      quantized vector        Shape::prepared_len
+//!   x      residual stream         C, rounded up to a multiple of four; so are those
+//!                                  of xx, tmp and r
+//!   xx     norm, output of a block C
+//!   tmp    vector of a product     C
+//!   r      receptance              C
+//!   wide   k, v and others, or the hidden channels    as many as the larger has
+//!   kept   v_first of RWKV-7       C, or 0
+//! ```
+//!
+//! The logits take the place of `x` and what follows it.
 
 use crate::arch::{prepare, Executor, Prepared};
 use crate::number::AbsMax;
 use crate::shape::vectors::{take, WorkVectors};
-use crate::shape::Matrix;
-use crate::shape::Shape;
+use crate::shape::{Matrix, Shape};
 
 /// Divides the scratch into the quantized vector and the rest, which is
 /// [`Work`] while the layers run and the logits after.

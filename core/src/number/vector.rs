@@ -5,8 +5,8 @@ use super::scalar::half_to_f32;
 use super::AbsMax;
 use half::f16;
 
-/// Token shift with a data-dependent mix: `out = x * (mix - less) + previous *
-/// (1 - mix + less)`, and its largest absolute value.
+/// Token shift with a data-dependent mix, and its largest absolute value:
+/// `out = x * (mix - less) + previous * (1 - mix + less)`.
 #[cfg_attr(kinglet_fast, inline(never))]
 pub(crate) fn token_shift_less(
     [x, previous]: [&[f32]; 2],

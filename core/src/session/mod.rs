@@ -1,23 +1,27 @@
 //! Running a model: one token in, the logits of the next one out.
+//! A [`Session`] borrows an image, a state and a scratch. A step of it reads a
+//! token: it looks up the token's embedding, passes it through the layers, each
+//! of which updates its part of the state, and multiplies the result by the head.
 
 mod step;
 
 pub use step::Step;
 
-use crate::arch::layer_norm;
-use crate::arch::{Executor, Prepared, Serial};
+use crate::arch::{layer_norm, Executor, Prepared, Serial};
 use crate::image::Image;
 use crate::layers::pace::Whole;
 use crate::layers::work::{split, Work};
 use crate::layers::{layer, read_row, reset};
 use crate::number::abs_max;
 use crate::shape::Dim::{Embd, Output, Vocab};
-use crate::shape::Matrix;
-use crate::shape::BLOCK_ROWS;
+use crate::shape::{Matrix, BLOCK_ROWS};
 #[cfg(doc)]
 use crate::Shape;
 
 /// A buffer passed to [`Session::new`] is too short.
+///
+/// Lengths are in floats of four bytes. A firmware that takes them from
+/// [`Header::parse`](crate::Header::parse) at compile time never sees this error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -42,14 +46,20 @@ impl core::fmt::Display for BufferError {
 impl core::error::Error for BufferError {}
 
 /// Why a session does not read a token. State and sampler are then unchanged.
+///
+/// Neither error depends on the state: a caller that passes ids below
+/// `Shape::n_vocab` and a scratch of [`Shape::scratch_len`] never sees one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum StepError {
     /// The model's vocabulary does not have this token id.
+    /// Ids are 0 to `n_vocab - 1`.
     UnknownToken(u32),
     /// All logits are asked for at once, and the scratch has no room for them:
     /// it needs [`Shape::scratch_len`] floats.
+    /// Only [`Session::step`], and [`Session::choose`] with a sampler that
+    /// [wants all](Sample::wants_all) logits, return it.
     NoRoom,
 }
 
@@ -81,12 +91,51 @@ impl core::fmt::Display for UnknownState {
 impl core::error::Error for UnknownState {}
 
 /// Chooses a token from logits that are seen block by block.
+///
+/// [`Sampler`](crate::Sampler) and [`Answer`](crate::Answer) are the samplers
+/// of this crate. A sampler of the caller may look at logits or change them:
+///
+/// ```
+#[doc = concat!("# let bytes = kinglet::include_image!(\"", env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny.kgl\");")]
+/// use kinglet::{Image, Sample, Sampler, Sampling, Session};
+///
+/// /// Never chooses the token of this id.
+/// struct Without(u32, Sampler);
+///
+/// impl Sample for Without {
+///     fn wants_all(&self) -> bool {
+///         self.1.wants_all()
+///     }
+///     fn see(&mut self, first: u32, logits: &mut [f32]) {
+///         let at = self.0.checked_sub(first).map(|at| at as usize);
+///         if let Some(logit) = at.and_then(|at| logits.get_mut(at)) {
+///             *logit = f32::NEG_INFINITY;
+///         }
+///         self.1.see(first, logits);
+///     }
+///     fn choose(&mut self) -> u32 {
+///         self.1.choose()
+///     }
+/// }
+/// # let image = Image::new(bytes)?;
+/// # let mut state = vec![0.0; image.shape().state_len()];
+/// # let mut scratch = vec![0.0; image.shape().scratch_len()];
+/// # let mut session = Session::new(&image, &mut state, &mut scratch)?;
+/// let mut sampler = Without(10, Sampler::new(Sampling::greedy(), 0));
+/// let token = session.choose(65, &mut sampler)?;
+/// assert_ne!(token, 10);
+/// # Ok::<(), kinglet::Error>(())
+/// ```
 pub trait Sample {
     /// Whether it must see all logits as one block.
+    /// [`Session::choose`] then needs a scratch of [`Shape::scratch_len`].
     fn wants_all(&self) -> bool;
 
     /// Sees the next block of logits: those from token `first` on. They may
     /// be changed. The blocks of a step come in order, each once.
+    ///
+    /// `logits` holds one row of the head for each token `first`, `first + 1`
+    /// and so on; a block is never empty.
     fn see(&mut self, first: u32, logits: &mut [f32]);
 
     /// Chooses a token from the blocks seen since the last choice, and
@@ -106,6 +155,27 @@ pub trait Sample {
 /// Where it has not, they are computed in blocks of rows and seen once, with
 /// [`Session::step_in_blocks`]: then RAM does not grow with the vocabulary.
 /// Logits and tokens are the same, to the bit, and so is the work.
+///
+/// # Example
+/// The logits of the next token, whole and in blocks:
+///
+/// ```
+#[doc = concat!("# let bytes = kinglet::include_image!(\"", env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny.kgl\");")]
+/// # use kinglet::{Image, Session};
+/// # let image = Image::new(bytes)?;
+/// let shape = image.shape();
+/// let mut state = vec![0.0; shape.state_len()];
+/// let mut scratch = vec![0.0; shape.scratch_len()];
+/// let mut session = Session::new(&image, &mut state, &mut scratch)?;
+/// let logits = session.step(79)?.to_vec();
+///
+/// let mut small = vec![0.0; shape.scratch_len_in_blocks()];
+/// let mut session = Session::new(&image, &mut state, &mut small)?;
+/// let mut seen = Vec::new();
+/// session.step_in_blocks(79, &mut |_, block| seen.extend_from_slice(block))?;
+/// assert_eq!(seen, logits);
+/// # Ok::<(), kinglet::Error>(())
+/// ```
 pub struct Session<'i, 'b> {
     image: Image<'i>,
     state: &'b mut [f32],
@@ -146,6 +216,9 @@ impl<'i, 'b> Session<'i, 'b> {
     /// Takes the buffers and continues from `state`, which holds the state of
     /// an earlier session of the same image, or a copy of it.
     ///
+    /// A state belongs to one image: that of another image of the same shape is
+    /// accepted, and the logits are then meaningless.
+    ///
     /// # Errors
     /// As [`Session::new`].
     pub fn resume(
@@ -172,6 +245,7 @@ impl<'i, 'b> Session<'i, 'b> {
     }
 
     /// The same session, its products computed by `executor`.
+    /// The products of a step are all of its matrices: the layers' and the head.
     pub fn with_executor(self, executor: &'b dyn Executor) -> Self {
         Self { executor, ..self }
     }
@@ -183,6 +257,7 @@ impl<'i, 'b> Session<'i, 'b> {
 
     /// The state, [`Shape::state_len`] floats: [`Session::resume`] continues
     /// from a copy of it. While a [`Step`] is under way it is that of no text.
+    /// Its arrangement is in `docs/format.md`, chapter "State and scratch".
     pub fn state(&self) -> &[f32] {
         self.state
     }
@@ -224,7 +299,9 @@ impl<'i, 'b> Session<'i, 'b> {
     /// sampler does) and are gone with the next call.
     ///
     /// # Errors
-    /// [`StepError`].
+    /// [`StepError::UnknownToken`]: the id is not below `n_vocab`.
+    /// [`StepError::NoRoom`]: the scratch is shorter than [`Shape::scratch_len`].
+    /// In both cases nothing has been read.
     pub fn step(&mut self, token: u32) -> Result<&mut [f32], StepError> {
         self.check_room()?;
         self.check(token)?;
@@ -242,6 +319,9 @@ impl<'i, 'b> Session<'i, 'b> {
     /// Reads one token and passes the logits of the next to `see`, block by
     /// block, each with the id of its first token; as one block where the
     /// scratch has room for all. They may be changed.
+    ///
+    /// Blocks take the place of the working vectors: all but the last have as
+    /// many rows as fit there, a multiple of four.
     ///
     /// # Errors
     /// [`StepError::UnknownToken`]; `see` is not called then.
@@ -271,8 +351,12 @@ impl<'i, 'b> Session<'i, 'b> {
 
     /// Reads one token and chooses the next.
     ///
+    /// This is [`Session::step_in_blocks`] with [`Sample::see`], then
+    /// [`Sample::choose`].
+    ///
     /// # Errors
-    /// [`StepError`].
+    /// [`StepError::UnknownToken`]; [`StepError::NoRoom`] where the sampler
+    /// wants all logits. Neither the state nor the sampler has changed then.
     pub fn choose(&mut self, token: u32, sampler: &mut dyn Sample) -> Result<u32, StepError> {
         if sampler.wants_all() {
             self.check_room()?;

@@ -1,4 +1,8 @@
 //! A step in slices, for programs that cannot wait for a whole token.
+//!
+//! A layer is a fixed sequence of parts, and a slice does the next one of them:
+//! see `layers::pace`. [`Step`] holds where the step stands; the session's buffers
+//! hold all intermediate vectors.
 
 use super::{Session, StepError};
 use crate::arch::layer_norm;
@@ -65,6 +69,7 @@ pub struct Step {
     rows: u32,
 }
 
+/// Where a step stands: layers 0 to L - 1, then the head if logits are asked for.
 #[derive(Clone, Copy, Debug)]
 enum Stage {
     /// No step is under way.
@@ -96,6 +101,9 @@ impl Session<'_, '_> {
     /// Begins to read a token and to compute the logits of the next, in
     /// slices: call [`Session::advance`] until it returns false.
     ///
+    /// A step that is dropped before its end leaves the state of no text:
+    /// [`Session::reset`] makes it usable again.
+    ///
     /// # Errors
     /// [`StepError::UnknownToken`].
     pub fn begin(&mut self, token: u32) -> Result<Step, StepError> {
@@ -112,6 +120,9 @@ impl Session<'_, '_> {
 
     /// Does a slice of a step of this session. Returns whether there is more
     /// to do.
+    ///
+    /// `max_weights` bounds the multiplications of a slice; it may differ from
+    /// slice to slice. A step at its end, and [`Step::IDLE`], do nothing.
     pub fn advance(&mut self, step: &mut Step, max_weights: usize) -> bool {
         step.rows = 0;
         match step.stage {
@@ -127,6 +138,9 @@ impl Session<'_, '_> {
     ///
     /// Where the scratch has room for all `[V]`, they are there at the end of
     /// the step; otherwise each slice has those that it computed.
+    ///
+    /// `None` before the head has computed any, after a step of
+    /// [`Session::begin_feed`], and for [`Step::IDLE`].
     pub fn logits(&mut self, step: &Step) -> Option<(u32, &mut [f32])> {
         let logits = self.work.get_mut(..step.rows as usize)?;
         (step.rows > 0).then_some((step.first, logits))

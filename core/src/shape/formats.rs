@@ -1,5 +1,10 @@
 //! Number formats: bits of a weight and of an element of the state, and the
 //! arrangement of weights and prepared vectors in memory.
+//!
+//! | format | weight | bits per weight, without row scales |
+//! |---|---|---|
+//! | int8 | `w scale[row]`, `w` in -128 to 127 | 8 |
+//! | int4 | `w m[row, group] scale[row]`, `w` in -8 to 7, `m` in 0 to 255 | 4.25 |
 
 use super::Layout;
 
@@ -81,6 +86,9 @@ impl Bits {
 impl Layout {
     /// What the layout flips in a word of two's complement weights, so that
     /// the core may read them as numbers without a sign.
+    ///
+    /// Bit 7 of a byte, or bit 3 of a nibble: `w ^ 0x80` read without a sign is
+    /// `w + 128`. An exclusive-or with the same word turns stored weights back.
     pub const fn flipped(self, bits: Bits) -> u32 {
         match (self, bits) {
             (Layout::Rows4, Bits::Int8) => 0x0080_0080,
@@ -100,6 +108,7 @@ pub enum StateFormat {
     /// IEEE single floats.
     F32,
     /// IEEE half floats: half the RAM.
+    /// An update is computed in single precision and rounded to the nearest.
     F16,
 }
 
@@ -122,7 +131,9 @@ impl StateFormat {
     }
 }
 
-/// Bytes of the weights of a blocked matrix `[rows, cols]`, without scales.
+/// Bytes of the weights of a blocked matrix `[rows, cols]`, with the scales of
+/// int4 groups and without those of rows. Columns are padded to
+/// [`Bits::step_cols`], rows to [`BLOCK_ROWS`].
 pub const fn matrix_weight_bytes(layout: Layout, bits: Bits, rows: usize, cols: usize) -> u64 {
     let weights = round_up(cols, bits.step_cols(layout)) * bits.count() as usize / 8;
     round_up(rows, BLOCK_ROWS) as u64 * (weights + bits.groups(cols)) as u64

@@ -1,4 +1,8 @@
 //! The arrangements of weights.
+//!
+//! `docs/format.md`, chapter "Matrix", defines them byte by byte; the modules
+//! of `arch` say why they suit their instructions. `kinglet quantize --target`
+//! chooses one.
 
 /// How the weights are arranged: an arrangement for the instruction set of each
 /// family of cores. The values are the same.

@@ -4,6 +4,9 @@ use super::{matrix_weight_bytes, round_up, Bits, Layout, BLOCK_ROWS};
 use half::bf16;
 
 /// A matrix `[rows, cols]` of quantized weights in blocks of four rows.
+///
+/// It acts as `y[r] = sum_c w[r,c] x[c]`: rows are outputs. The kernels accept
+/// slices of any length and do nothing where one is too short.
 #[derive(Clone, Copy, Debug)]
 pub struct Matrix<'a> {
     /// Arrangement of the weights.
@@ -15,6 +18,7 @@ pub struct Matrix<'a> {
     /// Inputs.
     pub cols: usize,
     /// The weights, in the layout of the image.
+    /// They take [`matrix_weight_bytes`], whole words for each block.
     pub weights: &'a [u32],
     /// One scale per row, padded to a whole block.
     pub scales: &'a [bf16],

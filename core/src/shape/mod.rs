@@ -30,6 +30,10 @@ pub const MAX_LAYERS: usize = 256;
 pub const MAX_VOCAB: usize = 1 << 20;
 
 /// A model without its weights.
+///
+/// The letters L, C, F, V, H and N of this documentation are layers, channels,
+/// hidden channels, vocabulary, heads and channels of a head. A shape that
+/// [`Header::parse`](crate::Header::parse) returned keeps the ranges below.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Shape {
@@ -47,22 +51,29 @@ pub struct Shape {
     /// Number format of the matrix state; `F32` where the version has none.
     pub state: StateFormat,
     /// Layers, L.
+    /// 1 to [`MAX_LAYERS`].
     pub n_layer: u32,
     /// Channels, C.
+    /// 1 to [`MAX_COLS`].
     pub n_embd: u32,
     /// Hidden channels of the channel mix, F.
+    /// 1 to [`MAX_COLS`].
     pub n_ffn: u32,
     /// Vocabulary entries, V.
+    /// 1 to [`MAX_VOCAB`].
     pub n_vocab: u32,
     /// Classes of a model that answers with a label; 0 where the head's rows
     /// are the vocabulary.
     pub n_class: u32,
     /// Heads, H; 0 where the version has none.
+    /// A divisor of `n_embd`.
     pub n_head: u32,
     /// Epsilon of the group norm; 0 where the version has none.
+    /// 1e-12 to 1.
     pub gn_eps: f32,
     /// Ranks of the low-rank matrices, 0 where the version has none: decay
     /// (RWKV-6, 7), token shift (6) or learning rate (7), value (7), gate (7).
+    /// At most [`MAX_COLS`]; the value's is 0 also where L is 1.
     pub ranks: [u16; 4],
 }
 
@@ -145,6 +156,7 @@ impl Shape {
     }
 
     /// Bytes of layer `index`.
+    /// A multiple of [`ALIGN`].
     pub const fn layer_bytes(&self, index: u32) -> u64 {
         sections_bytes(self.layer_parts(index), self)
     }

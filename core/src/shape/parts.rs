@@ -15,6 +15,7 @@ use super::{matrix_weight_bytes, round_up, table_row_bytes, Bits, Layout, Shape,
 pub const ALIGN: usize = 16;
 
 /// A dimension of the model.
+/// [`Shape::dim`] gives its size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dim {
     /// Channels of the residual stream, C.
@@ -53,11 +54,14 @@ impl Dim {
 }
 
 /// Dimensions and number format of a part.
+/// [`Kind::bytes`] gives its length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// `[dim]` of IEEE half floats.
+    /// Norms, mixes and other factors of a channel.
     Half(Dim),
     /// `[dim]` of IEEE single floats.
+    /// Decays, the bonus and the summands of low-rank products.
     Single(Dim),
     /// `[rows, cols]` of quantized weights in blocks of four rows, then one
     /// bfloat16 scale per row.
@@ -124,10 +128,15 @@ pub(super) const fn keys(name: &'static str) -> Part {
     part(name, Keys(Embd, Embd))
 }
 
+/// The norm before the time mix.
 pub(super) const NORM_1: &[Part] = &[half("ln1.weight"), half("ln1.bias")];
+/// The norm of each head's output, RWKV-5 to 7.
 pub(super) const GROUP_NORM: &[Part] = &[half("att.ln_x.weight"), half("att.ln_x.bias")];
+/// The last product of the time mix.
 pub(super) const OUTPUT: &[Part] = &[square("att.output.weight")];
+/// The norm before the channel mix.
 pub(super) const NORM_2: &[Part] = &[half("ln2.weight"), half("ln2.bias")];
+/// The channel mix of RWKV-4 and 5.
 pub(super) const FFN: &[Part] = &[
     half("ffn.time_mix_k"),
     part("ffn.key.weight", Matrix(Ffn, Embd)),

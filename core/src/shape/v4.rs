@@ -6,6 +6,7 @@ use super::vectors::vectors;
 /// A layer, in order of use.
 pub(super) const LAYER: Sections = &[NORM_1, MIX, OUTPUT, NORM_2, FFN];
 
+/// The time mix up to its output: each of k, v and r is a mix, then a matrix.
 const MIX: &[Part] = &[
     half("att.time_mix_k"),
     square("att.key.weight"),

@@ -11,6 +11,7 @@ pub(super) const LAYER: Sections = &[NORM_1, MIX, GROUP_NORM, OUTPUT, NORM_2, FF
 /// A layer of RWKV-5.1 and 5.2.
 pub(super) const GATED_LAYER: Sections = &[NORM_1, MIX, GROUP_NORM, GATE, OUTPUT, NORM_2, FFN];
 
+/// As in RWKV-4, but k and v have the precision of keys.
 const MIX: &[Part] = &[
     half("att.time_mix_k"),
     keys("att.key.weight"),
@@ -21,6 +22,7 @@ const MIX: &[Part] = &[
     single("att.time_decay"),
     single("att.time_first"),
 ];
+/// The gate comes after the state's norm: its vector takes the place of k.
 const GATE: &[Part] = &[half("att.time_mix_g"), square("att.gate.weight")];
 
 vectors! {

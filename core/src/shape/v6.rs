@@ -11,6 +11,9 @@ use super::{round_up, BLOCK_ROWS};
 /// A layer, in order of use.
 pub(super) const LAYER: Sections = &[NORM_1, MIX, GROUP_NORM, GATE, OUTPUT, NORM_2, FFN];
 
+/// The shift's rank-R input for all five vectors, then w, k, v and r, each
+/// after its part of the shift; `time_maa_w2.q` is the slice of `time_maa_w2`
+/// for the vector q.
 const MIX: &[Part] = &[
     half("att.time_maa_x"),
     part("att.time_maa_w1", LowRank(ShiftRanks, Embd)),
@@ -30,11 +33,13 @@ const MIX: &[Part] = &[
     square("att.receptance.weight"),
     single("att.time_first"),
 ];
+/// The gate, with the last slice of the shift.
 const GATE: &[Part] = &[
     part("att.time_maa_w2.g", LowRank(Embd, ShiftRank)),
     half("att.time_maa_g"),
     square("att.gate.weight"),
 ];
+/// As in RWKV-4, with this version's names.
 const FFN: &[Part] = &[
     half("ffn.time_maa_k"),
     part("ffn.key.weight", Matrix(Ffn, Embd)),

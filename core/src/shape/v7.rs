@@ -24,6 +24,7 @@ pub(super) const LAYER: Sections = &[
     FFN,
 ];
 
+/// The value. It comes first: `v1` of the other layers reads the same vector.
 const VALUE: &[Part] = &[half("att.x_v"), keys("att.value.weight")];
 /// The other layers mix in the first layer's values.
 const VALUE_RESIDUAL: &[Part] = &[
@@ -31,6 +32,7 @@ const VALUE_RESIDUAL: &[Part] = &[
     part("att.v2", LowRank(Embd, ValueRank)),
     single("att.v0"),
 ];
+/// The decay, the key and its direction, the learning rate, the receptance.
 const MIX: &[Part] = &[
     half("att.x_w"),
     part("att.w1", LowRank(DecayRank, Embd)),
@@ -47,12 +49,14 @@ const MIX: &[Part] = &[
     half("att.x_r"),
     square("att.receptance.weight"),
 ];
+/// The bonus of the current token, and the gate: both after the group norm.
 const GATE: &[Part] = &[
     half("att.r_k"),
     half("att.x_g"),
     part("att.g1", LowRank(GateRank, Embd)),
     part("att.g2", LowRank(Embd, GateRank)),
 ];
+/// The channel mix without a gate.
 const FFN: &[Part] = &[
     half("ffn.x_k"),
     part("ffn.key.weight", Matrix(Ffn, Embd)),

@@ -71,6 +71,10 @@ impl Shape {
 
     /// Floats that the state takes: pass a buffer of this length to
     /// [`crate::Session::new`].
+    ///
+    /// RWKV-4: `5 L C`. RWKV-5 to 7: `L (2 C + C N)` with single floats in the
+    /// matrices, `L (2 C + C N / 2)` with half floats, rounded up in each
+    /// layer.
     pub const fn state_len(&self) -> usize {
         self.n_layer as usize * self.layer_state_len()
     }

@@ -11,6 +11,15 @@
 //! read, such as after an interrupted write in flash with error correction: the
 //! next save erases it. `docs/format.md` defines the bytes.
 //!
+//! | call | erases | writes | reads |
+//! |---|---|---|---|
+//! | [`Snapshots::new`] | | | |
+//! | [`Snapshots::save`] | one slot | one snapshot | both slots, then what was written |
+//! | [`Snapshots::restore`] | | | both slots, then the one restored |
+//!
+//! Saves alternate between the slots: flash that endures 10,000 erasures of a
+//! sector endures 20,000 saves.
+//!
 //! ```
 //! use embedded_storage::nor_flash::NorFlash;
 //! use kinglet::snapshot::{SnapshotError, Snapshots};
@@ -58,6 +67,12 @@ use slot::{Geometry, Slot, Status};
 pub const CHUNK_BYTES: usize = 256;
 
 /// Why a state cannot be saved or restored.
+///
+/// | call | may return |
+/// |---|---|
+/// | [`Snapshots::new`] | `Region` |
+/// | [`Snapshots::save`] | `Buffer`, `TooSmall`, `Flash`, `NotWritten` |
+/// | [`Snapshots::restore`] | `Buffer`, `Missing`, `OtherModel`, `Damaged`, `Flash` |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -68,12 +83,14 @@ pub enum SnapshotError<E> {
     /// is not in the flash.
     Region,
     /// The region must have this many bytes.
+    /// It is [`Snapshots::region_bytes`] of the model.
     TooSmall(u32),
     /// The state's buffer is too short.
     Buffer(BufferError),
     /// No snapshot is complete.
     Missing,
     /// A complete snapshot is damaged, and there is no other.
+    /// Its mark was written, but its checksum does not match.
     Damaged,
     /// The only snapshot is that of another image; one that was packed or
     /// primed again is another.
@@ -106,17 +123,21 @@ impl<E: core::fmt::Debug> core::fmt::Display for SnapshotError<E> {
 
 impl<E: core::fmt::Debug> core::error::Error for SnapshotError<E> {}
 
-/// A restored snapshot.
+/// What a restored snapshot holds beside the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Restored {
     /// The count that was saved with the state: tokens read, say.
     pub tokens: u64,
     /// The number of the snapshot: each save has the next one.
+    /// After 2^32 - 1 follows 0.
     pub sequence: u32,
 }
 
 /// Two slots in flash for the states of one model.
+///
+/// `F` is a driver of NOR flash: its `WRITE_SIZE` must divide [`CHUNK_BYTES`] and
+/// `ERASE_SIZE`, and its `READ_SIZE` the `WRITE_SIZE`; others do not compile.
 #[derive(Debug)]
 pub struct Snapshots<F> {
     flash: F,
@@ -127,8 +148,11 @@ impl<F: NorFlash> Snapshots<F> {
     /// Takes a region of the flash: whole sectors, bytes from its start.
     /// Nothing is read or written.
     ///
+    /// Whether a model fits shows when it is saved.
+    ///
     /// # Errors
-    /// [`SnapshotError::Region`].
+    /// [`SnapshotError::Region`]: a boundary is not a multiple of `ERASE_SIZE`, or
+    /// the region ends after the flash.
     pub fn new(flash: F, region: Range<u32>) -> Result<Self, SnapshotError<F::Error>> {
         let geometry = Geometry::of::<F>(region, flash.capacity());
         let geometry = geometry.ok_or(SnapshotError::Region)?;
@@ -137,6 +161,8 @@ impl<F: NorFlash> Snapshots<F> {
 
     /// Bytes of a region that holds the snapshots of an image: two slots of
     /// whole sectors.
+    /// A slot has 64 bytes, the state and 8 bytes, each rounded up to `WRITE_SIZE`;
+    /// their sum is rounded up to `ERASE_SIZE`.
     pub const fn region_bytes(shape: &Shape) -> u32 {
         Geometry::region_bytes::<F>(shape)
     }
@@ -146,7 +172,8 @@ impl<F: NorFlash> Snapshots<F> {
         self.flash
     }
 
-    /// Saves the state of a session, and a count of the caller's.
+    /// Saves the state of a session, [`Session::state`](crate::Session::state),
+    /// and a count of the caller's. What was written is read back and compared.
     ///
     /// # Errors
     /// [`SnapshotError`]; what was saved before is still there.

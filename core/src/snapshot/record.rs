@@ -17,7 +17,9 @@ pub(super) struct Record {
     /// Checksum and length of the image: what identifies it.
     image_crc32: u32,
     image_bytes: u32,
+    /// Bytes of the state, a multiple of 4.
     pub state_bytes: u32,
+    /// That of the snapshot before, plus 1.
     pub sequence: u32,
     pub tokens: u64,
 }

@@ -21,11 +21,15 @@ const fn up(bytes: usize, to: usize) -> usize {
 /// Where the slots are, in bytes.
 #[derive(Debug)]
 pub(super) struct Geometry {
+    /// The first byte of the region.
     start: u32,
+    /// Bytes of a slot, whole sectors.
     pub slot_bytes: u32,
 }
 
 impl Geometry {
+    /// Two slots of whole sectors in a region; `None` where it is not one of
+    /// whole sectors within `capacity` bytes.
     pub fn of<F: NorFlash>(region: Range<u32>, capacity: usize) -> Option<Self> {
         const {
             let sizes = [F::READ_SIZE, F::WRITE_SIZE, F::ERASE_SIZE];

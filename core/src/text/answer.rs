@@ -7,6 +7,17 @@ use crate::Sample;
 ///
 /// Logits can be seen all at once or block by block, with the same result,
 /// bit for bit: `session.choose(token, &mut answer)`, as with a sampler.
+///
+/// The probability is that of the softmax, `e^(l_c - max) / sum_i e^(l_i - max)`,
+/// its sum accumulated in one pass: where a larger logit appears, the sum so far
+/// is multiplied by `e^(old - new)` (Milakov and Gimelshein, arXiv 1805.02867).
+///
+/// # Example
+/// ```
+/// let answer = kinglet::Answer::of(&[0.0, 3.0, -1.0]);
+/// assert_eq!(answer.class, 1);
+/// assert_eq!(answer.percent(), 94);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Answer {
@@ -30,12 +41,15 @@ impl Answer {
     }
 
     /// The answer of all logits `[classes]`.
+    /// Without logits the class is 0 and its probability 0.
     pub fn of(logits: &[f32]) -> Self {
         let mut answer = Self::new();
         answer.add(0, logits);
         answer
     }
 
+    /// Takes in a block of logits, the first of them that of class `first`. NaN
+    /// never becomes the class.
     #[inline]
     fn add(&mut self, first: u32, logits: &[f32]) {
         for (class, &logit) in (first..).zip(logits) {
@@ -59,6 +73,7 @@ impl Answer {
     }
 
     /// The same in whole percent.
+    /// Rounded to the nearest, 0 to 100.
     pub fn percent(&self) -> u32 {
         (100.0 * self.probability() + 0.5) as u32
     }
@@ -91,6 +106,7 @@ pub struct Label<'i> {
 #[cfg(feature = "metadata")]
 impl Answer {
     /// The answer in words.
+    /// Reads the metadata block on each call: it is not kept.
     pub fn label<'i>(&self, image: &crate::Image<'i>) -> Label<'i> {
         let metadata = image.metadata();
         Label {

@@ -8,6 +8,9 @@ use crate::{BufferError, Image, ImageError, StepError};
 use core::borrow::Borrow;
 
 /// Why there is no text.
+///
+/// It gathers the errors of this crate: `?` converts each of them, so that a
+/// program has one type from [`Image::new`] to the last token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
@@ -43,36 +46,19 @@ impl core::fmt::Display for Error {
 
 impl core::error::Error for Error {}
 
-impl From<ImageError> for Error {
-    fn from(error: ImageError) -> Self {
-        Self::Image(error)
-    }
+/// Makes an [`Error`] of each of these errors.
+macro_rules! from {
+    ($($error:ty => $variant:ident),*) => {$(
+        impl From<$error> for Error {
+            fn from(error: $error) -> Self {
+                Self::$variant(error)
+            }
+        }
+    )*};
 }
-
-impl From<UnknownByte> for Error {
-    fn from(error: UnknownByte) -> Self {
-        Self::Byte(error)
-    }
-}
-
+from!(ImageError => Image, UnknownByte => Byte, BufferError => Buffer, StepError => Step);
 #[cfg(feature = "states")]
-impl From<crate::UnknownState> for Error {
-    fn from(error: crate::UnknownState) -> Self {
-        Self::State(error)
-    }
-}
-
-impl From<BufferError> for Error {
-    fn from(error: BufferError) -> Self {
-        Self::Buffer(error)
-    }
-}
-
-impl From<StepError> for Error {
-    fn from(error: StepError) -> Self {
-        Self::Step(error)
-    }
-}
+from!(crate::UnknownState => State);
 
 /// A text under way: a prompt goes in, then the tokens that a model chooses,
 /// and text comes out.
@@ -117,13 +103,15 @@ impl<'i, 's> Text<'i, 's> {
     /// An empty text of at most `limit` tokens after its prompt.
     ///
     /// # Errors
-    /// [`Error::NoTokenizer`].
+    /// [`Error::NoTokenizer`]: the image runs on token ids.
     pub fn new(image: &Image<'i>, limit: u32) -> Result<Self, Error> {
         let tokenizer = image.tokenizer().ok_or(Error::NoTokenizer)?;
         Ok(Self::with_tokenizer(tokenizer, limit))
     }
 
     /// The same with a tokenizer that need not be the image's.
+    /// Its token ids must be those of the model; a session refuses others with
+    /// [`StepError::UnknownToken`].
     pub fn with_tokenizer(tokenizer: Tokenizer<'i>, limit: u32) -> Self {
         Self {
             encoder: Encoder::new(tokenizer),
@@ -149,7 +137,8 @@ impl<'i, 's> Text<'i, 's> {
     /// name `empty`. To be called before the prompt.
     ///
     /// # Errors
-    /// [`Error::State`].
+    /// [`Error::State`]: a name other than these that the image does not have.
+    /// The session's state is then unchanged.
     #[cfg(feature = "states")]
     pub fn start_from(
         &mut self,
@@ -187,6 +176,7 @@ impl<'i, 's> Text<'i, 's> {
 
     /// The token to be read next, whose step chooses the one after: the last
     /// of the prompt, then the one that was pushed last.
+    /// Of an empty text it is [`START_TOKEN`].
     pub fn token(&self) -> u32 {
         self.last.unwrap_or(START_TOKEN)
     }
@@ -200,6 +190,7 @@ impl<'i, 's> Text<'i, 's> {
     }
 
     /// The bytes that a token stands for.
+    /// It holds for the text's own tokenizer: see [`Tokenizer::decode`].
     pub fn decode(&self, token: u32) -> TokenText {
         self.encoder.tokenizer().decode(token)
     }
@@ -239,6 +230,7 @@ impl<'i, 's> Text<'i, 's> {
 pub struct Prompt<'t, 'i, 's, B> {
     text: &'t mut Text<'i, 's>,
     bytes: B,
+    /// Whether the encoder was told that no byte follows.
     ended: bool,
 }
 

@@ -1,4 +1,8 @@
 //! Text: from a prompt to tokens, from logits to a token, from tokens to text.
+//!
+//! [`Text`] does all of it but the steps of the model. Its pieces can be used
+//! alone: [`Prompt`] and [`Encoder`](crate::Encoder) read, a [`Sampler`] or an
+//! [`Answer`] chooses, a [`Writer`] prints whole characters until the text ends.
 
 mod answer;
 mod generate;

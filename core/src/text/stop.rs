@@ -1,4 +1,7 @@
 //! Ends a text where one of some texts appears in it.
+//!
+//! The bytes held back are always a proper prefix of a stop text, so they are kept
+//! as a slice of it: no buffer is needed, and stop texts may have any length.
 
 /// Holds back what may become a stop text until that is decided.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +19,7 @@ impl<'s> Stop<'s> {
 
     /// Takes the next byte and shows those to `put` that are no part of a
     /// stop text. Returns whether one is complete.
+    /// Where one is, its bytes are not shown, and nothing is held back.
     pub fn push(&mut self, byte: u8, put: &mut dyn FnMut(u8)) -> bool {
         let held = self.held;
         let complete = self.find(byte, true);

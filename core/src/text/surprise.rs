@@ -7,12 +7,17 @@ use crate::number::log2;
 /// 0 where it was certain. The mean over a stream is its bits per token, and
 /// a window far above the usual mean is an anomaly.
 ///
+/// `logits` are all `[V]` of a step, unchanged by a sampler: those of
+/// [`Session::step`](crate::Session::step).
+///
 /// Infinite for a token that has no logit, never below 0. A logit 87 or more
 /// below the largest adds to the sum as if it were 87 below.
 ///
 /// # Example
 /// ```
 /// assert_eq!(kinglet::bits(&[1.5; 64], 7), 6.0);
+/// assert_eq!(kinglet::bits(&[60.0, 0.0], 0), 0.0);
+/// assert_eq!(kinglet::bits(&[60.0, 0.0], 2), f32::INFINITY);
 /// ```
 pub fn bits(logits: &[f32], token: u32) -> f32 {
     let Some(&own) = logits.get(token as usize) else {

@@ -4,13 +4,28 @@
 ///
 /// A token may end in the middle of a character; printing it at once would
 /// show junk. Bytes that are not UTF-8 become U+FFFD, as everywhere.
+///
+/// A sequence that cannot become a character is replaced by one U+FFFD; its
+/// first wrong byte is read again as the start of the next.
+///
+/// # Example
+/// ```
+/// let mut stream = kinglet::Utf8Stream::new();
+/// assert_eq!(&*stream.push(0xc3), "");
+/// assert_eq!(&*stream.push(0xa9), "é");
+/// assert_eq!(&*stream.push(0xff), "\u{fffd}");
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Utf8Stream {
+    /// The first bytes of a character, whose end has not come.
     pending: [u8; 4],
+    /// How many they are, 0 to 3 between two calls.
     len: usize,
 }
 
 /// Text that has become complete: at most two characters.
+/// It derefs to `str`. Two characters appear where a byte shows that those before
+/// it are none: U+FFFD, and its own.
 #[derive(Clone, Debug, Default)]
 pub struct Utf8Chunk(heapless::String<8>);
 
@@ -59,6 +74,7 @@ impl Utf8Stream {
     }
 
     /// Ends the text: an unfinished character becomes U+FFFD.
+    /// The stream is then as new.
     pub fn finish(&mut self) -> Utf8Chunk {
         let mut chunk = Utf8Chunk::default();
         if self.len > 0 {

@@ -37,18 +37,36 @@ impl End {
 ///
 /// It needs the bytes of every token, from any tokenizer: [`super::Text`]
 /// has that of an image.
+///
+/// # Example
+/// ```
+/// use kinglet::{End, Writer};
+///
+/// let mut shown = String::new();
+/// let stops: [&[u8]; 1] = [b"stop"];
+/// let mut writer = Writer::new(10).until(&stops);
+/// for (token, bytes) in [(1, "one st"), (2, "ep, st"), (3, "op!")] {
+///     writer.push(token, bytes.as_bytes(), &mut |piece| shown += piece);
+/// }
+/// assert_eq!(shown, "one step, ");
+/// assert_eq!((writer.end(), writer.tokens()), (Some(End::Stop), 3));
+/// ```
 #[derive(Clone, Debug)]
 pub struct Writer<'s> {
     limit: u32,
     tokens: u32,
+    /// Whether `START_TOKEN` is a token like others.
     ignores_end: bool,
+    /// Holds back the beginnings of stop texts.
     stop: Stop<'s>,
+    /// Holds back the beginnings of characters.
     utf8: Utf8Stream,
     end: Option<End>,
 }
 
 impl<'s> Writer<'s> {
     /// A text of `limit` tokens at most.
+    /// With a limit of 0 it has ended: [`End::Length`].
     pub fn new(limit: u32) -> Self {
         Self {
             limit,
@@ -62,18 +80,16 @@ impl<'s> Writer<'s> {
 
     /// The same text, which also ends before the first of these stop texts. What
     /// may become one is held back.
+    /// Empty stop texts stop nothing. To be called before the first token.
     pub fn until(self, stops: &'s [&'s [u8]]) -> Self {
         let stop = Stop::new(stops);
         Self { stop, ..self }
     }
 
     /// The same text, which [`START_TOKEN`] does not end.
-    pub fn ignore_end(self) -> Self {
-        let ignores_end = true;
-        Self {
-            ignores_end,
-            ..self
-        }
+    pub fn ignore_end(mut self) -> Self {
+        self.ignores_end = true;
+        self
     }
 
     /// Takes the token that was chosen and the bytes that it stands for, and
@@ -123,7 +139,8 @@ impl<'s> Writer<'s> {
         self.end
     }
 
-    /// Its tokens so far, without the one that ended it.
+    /// Its tokens so far: a [`START_TOKEN`] that ended it is not counted, a token
+    /// that completed a stop text is.
     pub fn tokens(&self) -> u32 {
         self.tokens
     }

@@ -1,4 +1,10 @@
 //! The checks of a trie: after them every walk ends and finds its target.
+//!
+//! Checked are: the counts of the header; in each block the two counts;
+//! siblings in ascending order of their bytes; a parent before each group of
+//! siblings, and a group for each parent; at each node a child or a token; the
+//! number of tokens and of levels; ids below the size of the vocabulary, none
+//! twice; zeros in all padding.
 
 use super::trie::{
     bit, label, word, Block, Ids, Trie, TrieFault, BLOCK_NODES, BLOCK_WORDS, HEAD_WORDS,
@@ -10,6 +16,10 @@ use word::{ENDS, FIRST_CHILD, INNER, LABELS, STARTS, TOKENS};
 /// sums of counts stay far from overflow.
 const MAX_NODES: u32 = 1 << 26;
 
+/// The trie in `words`, all of whose ids are below `vocab`.
+///
+/// # Errors
+/// The word that is wrong, from the start of the header.
 pub(super) fn check(words: &[u32], vocab: u32) -> Result<Trie<'_>, TrieFault> {
     let Some((&[nodes, tokens, first_id, shape], rest)) = words.split_first_chunk::<HEAD_WORDS>()
     else {
@@ -113,6 +123,7 @@ struct Walk {
 }
 
 impl Walk {
+    /// Walks over all nodes in order, block by block.
     fn check(mut self, trie: &Trie<'_>) -> Result<(), TrieFault> {
         for (index, block) in trie.blocks.iter().enumerate() {
             let fault = |word: usize| TrieFault((HEAD_WORDS + index * BLOCK_WORDS + word) as u32);

@@ -42,6 +42,7 @@ pub struct Encoder<'i> {
 #[cfg(feature = "trie")]
 #[derive(Clone, Copy, Debug)]
 struct Walk {
+    /// Held bytes that were followed.
     bytes: usize,
     /// The place of the next byte; `None` where no token continues.
     children: Option<Children>,
@@ -78,6 +79,8 @@ impl<'i> Encoder<'i> {
 
     /// Takes the next byte and yields the tokens that are certain now.
     /// Those that the caller does not take before the next call are lost.
+    ///
+    /// Without a vocabulary every byte gives its token at once.
     pub fn push(&mut self, byte: u8) -> Tokens<'_, 'i> {
         while self.next_token().is_some() {}
         self.ended = false;
@@ -108,6 +111,8 @@ impl<'i> Encoder<'i> {
         }
     }
 
+    /// The next token of a trie: the longest found, where no longer one can come.
+    /// Its bytes leave `held`, the others move to the front and are followed anew.
     #[cfg(feature = "trie")]
     fn next_of(&mut self, trie: &Trie<'i>, first: u8) -> Option<Result<u32, UnknownByte>> {
         self.follow(trie);

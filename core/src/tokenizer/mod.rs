@@ -2,7 +2,18 @@
 //! model cannot be run with one that it was not trained with.
 //!
 //! Two kinds: a token is a byte, or a text is cut greedily into the longest
-//! entries of a vocabulary, which lies in the image as a [`Trie`].
+//! entries of a vocabulary, which lies in the image as a `Trie`.
+//!
+//! A token is a `u32`, its id: a row of the embedding and of the head. Text is
+//! bytes: nothing here depends on UTF-8, and a token need not be a whole
+//! character.
+//!
+//! ```
+//! let tokenizer = kinglet::Tokenizer::bytes(256);
+//! let tokens: Result<Vec<u32>, _> = tokenizer.encode(b"hi").collect();
+//! assert_eq!(tokens, Ok(vec![104, 105]));
+//! assert_eq!(&*tokenizer.decode(104), b"h");
+//! ```
 
 #[cfg(feature = "trie")]
 mod check;
@@ -28,6 +39,7 @@ const CAPACITY: usize = if cfg!(feature = "trie") {
 };
 
 /// The tokenizer of an image.
+/// It is a few words that can be copied; the vocabulary stays in the image.
 #[derive(Clone, Copy, Debug)]
 pub struct Tokenizer<'i> {
     kind: Kind<'i>,
@@ -43,6 +55,7 @@ enum Kind<'i> {
 }
 
 /// A byte that no token of the vocabulary stands for.
+/// A vocabulary that has all 256 bytes as entries never gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct UnknownByte(pub u8);
@@ -57,6 +70,7 @@ impl core::error::Error for UnknownByte {}
 
 impl<'i> Tokenizer<'i> {
     /// A tokenizer whose token ids are the byte values below `vocab`.
+    /// With 256 or more every byte is a token.
     pub fn bytes(vocab: u32) -> Self {
         Self {
             kind: Kind::Bytes(vocab, core::marker::PhantomData),
@@ -64,6 +78,7 @@ impl<'i> Tokenizer<'i> {
     }
 
     /// A tokenizer that takes the longest entry of `trie` at every point.
+    /// The published World models of RWKV are trained with such a tokenizer.
     #[cfg(feature = "trie")]
     pub fn trie(trie: Trie<'i>) -> Self {
         Self {
@@ -83,6 +98,9 @@ impl<'i> Tokenizer<'i> {
     /// The tokens of `text`, one after the other. For a text that arrives
     /// byte by byte there is [`Encoder`].
     ///
+    /// The iterator is lazy. Every token takes a walk down the trie, from the
+    /// root to where no entry continues.
+    ///
     /// # Errors
     /// An item is [`UnknownByte`] where the vocabulary cannot express it;
     /// the next item continues after it.
@@ -93,8 +111,10 @@ impl<'i> Tokenizer<'i> {
         }
     }
 
-    /// The bytes that `token` stands for; empty for one without text. A
-    /// token may be a part of a character: see [`crate::Utf8Stream`].
+    /// The bytes that `token` stands for; empty for one without text. A token
+    /// may be a part of a character: see [`crate::Utf8Stream`]. An id outside
+    /// of the vocabulary has no text. The text of a token of a trie is found
+    /// from its last byte to its first, without a table.
     pub fn decode(&self, token: u32) -> TokenText {
         match self.kind {
             Kind::Bytes(..) => match u8::try_from(token) {
@@ -133,6 +153,7 @@ impl Iterator for Encode<'_, '_> {
     }
 }
 
+/// The token of a byte where ids are byte values below `vocab`.
 fn byte_token(byte: u8, vocab: u32) -> Result<u32, UnknownByte> {
     let token = u32::from(byte);
     if token < vocab {

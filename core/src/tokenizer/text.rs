@@ -3,6 +3,9 @@
 use super::CAPACITY;
 
 /// The bytes that a token stands for; derefs to a slice.
+///
+/// It has at most [`MAX_TOKEN_BYTES`](super::MAX_TOKEN_BYTES), or one where the
+/// build has no tries, and lies on the stack.
 #[derive(Clone)]
 pub struct TokenText {
     bytes: [u8; CAPACITY],

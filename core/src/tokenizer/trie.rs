@@ -7,6 +7,15 @@
 //! k-th group of siblings after the root's: a step counts bits in place of
 //! following pointers. Blocks of 32 nodes carry the counts so far.
 //! `docs/format.md` is normative.
+//!
+//! | step | cost |
+//! |---|---|
+//! | to the child by a byte | a population count in the node's block, a scan for the group, a binary search among the siblings |
+//! | to the parent | a binary search among the blocks, a population count |
+//! | token of a node | a population count |
+//! | node of a token | a binary search among the blocks |
+//!
+//! A step down scans few blocks, because the block holds where its first child is.
 
 use super::TokenText;
 
@@ -40,6 +49,7 @@ pub(super) mod word {
 use word::{ENDS, FIRST_CHILD, INNER, LABELS, STARTS, TOKENS};
 
 /// Words that are no trie; the number is the word that shows it.
+/// Words are counted from the first of the header, 32 bits each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct TrieFault(pub u32);
@@ -56,11 +66,31 @@ impl core::error::Error for TrieFault {}
 ///
 /// Tokens have a rank: their place in order of length, then of bytes. It is
 /// the order in which their nodes are numbered.
+///
+/// # Example
+/// ```
+/// use kinglet::tokenizer::{Tokenizer, Trie, BLOCK_WORDS, HEAD_WORDS};
+///
+/// // The entries "a", "b" and "ab": nodes, tokens, first id, longest entry; then
+/// // for nodes a, b and ab the bits, the counts and the bytes that lead to them.
+/// let mut words = [0; HEAD_WORDS + BLOCK_WORDS];
+/// words[..4].copy_from_slice(&[3, 3, 1, 2]);
+/// words[4..9].copy_from_slice(&[0b101, 0b001, 0b111, 2, 0]);
+/// words[9] = u32::from_le_bytes(*b"abb\0");
+///
+/// let tokenizer = Tokenizer::trie(Trie::new(&words, 4).unwrap());
+/// let tokens: Result<Vec<u32>, _> = tokenizer.encode(b"abba").collect();
+/// assert_eq!(tokens, Ok(vec![3, 2, 1]));
+/// assert_eq!(&*tokenizer.decode(3), b"ab");
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Trie<'i> {
     pub(super) blocks: &'i [Block],
+    /// Nodes, 1 to 2^26.
     pub(super) nodes: u32,
+    /// Entries: nodes at which a token ends.
     pub(super) tokens: u32,
+    /// Levels: bytes of the longest entry, 1 to 128.
     pub(super) longest: u32,
     pub(super) ids: Ids<'i>,
 }
@@ -77,6 +107,7 @@ pub(super) enum Ids<'i> {
 }
 
 impl Ids<'_> {
+    /// The id of a rank; 0 where a table does not have it.
     pub(super) fn of_rank(&self, rank: u32) -> u32 {
         let at = rank as usize;
         match *self {
@@ -86,6 +117,8 @@ impl Ids<'_> {
         }
     }
 
+    /// The rank of an id, by binary search in a table. Where the vocabulary does
+    /// not have the id: `None`, or a rank that is too large.
     fn rank_of(&self, id: u32) -> Option<u32> {
         match *self {
             Self::From(first) => id.checked_sub(first),
@@ -116,7 +149,8 @@ pub(super) struct Step {
 
 impl<'i> Trie<'i> {
     /// Checks `words` as far as anything depends on them, and borrows them.
-    /// All token ids are below `vocab`.
+    /// All token ids are below `vocab`. The check reads every node twice, in
+    /// order. `docs/format.md`, chapter "Vocabulary", defines the words.
     ///
     /// # Errors
     /// [`TrieFault`]; hostile words never cause a panic.
@@ -139,6 +173,7 @@ impl<'i> Trie<'i> {
         self.nodes
     }
 
+    /// The children of the root: the first group of siblings.
     pub(super) const ROOT: Children = Children(0);
 
     /// The longest token that `text` begins with, and its bytes.

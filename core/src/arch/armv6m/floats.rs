@@ -10,6 +10,8 @@ use core::mem::take;
 use half::bf16;
 
 /// Quantizes `x`, a word per column.
+/// There are as many words as values; a value that the routine leaves takes
+/// [`general_quantize_one`].
 pub fn quantize(mut x: &[f32], inverse: f32, mut words: &mut [u32]) {
     let factor = Factor::new(inverse);
     while !x.is_empty() && words.len() >= x.len() {
@@ -28,6 +30,7 @@ pub fn quantize(mut x: &[f32], inverse: f32, mut words: &mut [u32]) {
 
 /// [`Port::scale_rows`](crate::arch::Port::scale_rows), with one sum for each
 /// scale.
+/// A row that the routine leaves takes [`general_scaled`].
 pub fn scale_rows(mut scales: &[bf16], x_scale: f32, mut out: &mut [f32]) {
     let bits = x_scale.to_bits();
     let exponent = bits >> 23;
@@ -68,7 +71,11 @@ struct ScaleCall {
 }
 
 extern "C" {
+    /// Reads `len` floats, at least one, and writes a word for each until one is
+    /// not ordinary. Returns how many it wrote.
     fn kinglet_v6m_quantize(x: *const f32, words: *mut u32, len: usize, factor: &Factor) -> usize;
+    /// Replaces `rows` sums, at least one, by values, until one is not ordinary.
+    /// Returns how many it replaced. `scales` are aligned to 2 bytes, `out` to 4.
     fn kinglet_v6m_scale_rows(
         scales: *const bf16,
         out: *mut f32,

@@ -28,8 +28,13 @@
 //! instructions for eight products. `SMLAWB/T` multiplies it by `16 m` and
 //! drops the lower 16 bits: exactly `m S`, added to the row's sum.
 //!
+//! All activations fit a signed lane: `256 * 127 + 127 < 2^15`. `m` is at most
+//! 255, and `4096 S` below `2^27`, so that `SMLAWB/T` loses nothing. The
+//! intermediate sums may wrap; the last one is exact.
+//!
 //! Both routines take four rows at a time: more accumulators do not fit into
-//! the registers.
+//! the registers. With loads and loops an int8 product takes about 0.9
+//! instructions, an int4 product 1.06, group scales included.
 
 #[cfg_attr(not(kinglet_fpu), path = "prepare_soft.rs")]
 mod prepare;
@@ -112,6 +117,8 @@ impl Port for Dsp {
     }
 }
 
+/// Sums of `blocks` blocks of int8 rows, span by span; nothing where a slice is too
+/// short.
 fn int8_sums(matrix: &Matrix<'_>, blocks: usize, words: &[u32], sums: &mut [i32]) {
     let steps = matrix.cols.div_ceil(STEP_COLS);
     let span_steps = SPAN_COLS / STEP_COLS;
@@ -145,6 +152,8 @@ fn int8_sums(matrix: &Matrix<'_>, blocks: usize, words: &[u32], sums: &mut [i32]
     }
 }
 
+/// Sums of `blocks` blocks of int4 rows; nothing where a slice is too short. The
+/// caller has checked `sums`.
 fn int4_sums(matrix: &Matrix<'_>, blocks: usize, words: &[u32], sums: &mut [i32]) {
     let groups = matrix.cols.div_ceil(GROUP_COLS);
     let weights = blocks * groups * (GROUP_BYTES / 4);
@@ -183,14 +192,17 @@ struct Int8Call {
 /// # Safety
 /// `weights` up to the last step of the last block, the `words` of the span
 /// and four `sums` per block must be there.
-// Registers of the int8 routine:
-//   r0 weights   r1 words   r2 rounds left   r4-r7 sums of four rows
-//   r8-r11 their weights   r12, lr activations
-// Stack, from sp: what a block starts with, in one LDM
-//   [0] words  [4] rounds  [8] the constant, four times  [24] entry
-//   [28] sums  [32] blocks left  [36] bytes to skip  [40] add
-// A round is 16 steps; the first enters it so that the last ends with it. SMLAD
-// and UXTB16 alternate: a Cortex-M7 can issue them together.
+///
+/// # Registers
+/// ```text
+/// r0 weights   r1 words   r2 rounds left   r4-r7 sums of four rows
+/// r8-r11 their weights   r12, lr activations
+/// Stack, from sp: what a block starts with, in one LDM
+///   [0] words  [4] rounds  [8] the constant, four times  [24] entry
+///   [28] sums  [32] blocks left  [36] bytes to skip  [40] add
+/// ```
+/// A round is 16 steps; the first enters it so that the last ends with it. SMLAD
+/// and UXTB16 alternate: a Cortex-M7 can issue them together.
 #[unsafe(naked)]
 unsafe extern "C" fn int8_routine(
     weights: *const u32,
@@ -279,15 +291,18 @@ unsafe extern "C" fn int8_routine(
 /// # Safety
 /// The weights of all blocks, the `words` of all groups and four `sums` per
 /// block must be there.
-// Registers of the int4 routine:
-//   r0 weights   r1 words   r2 mask   r3, r12 scratch   r4-r7 sums of a group
-//   r8-r11 weights of four rows   r12, lr activations
-// Stack, from sp:
-//   [0] sums of four rows  [16] sums  [20] blocks left  [24] words  [28] entry
-//   [32] end of the words
-// A round is four groups; the first enters it so that the last ends with it.
-// Another instruction separates a shifted AND from the SMLAD that needs it: a
-// Cortex-M33 would stall.
+///
+/// # Registers
+/// ```text
+/// r0 weights   r1 words   r2 mask   r3, r12 scratch   r4-r7 sums of a group
+/// r8-r11 weights of four rows   r12, lr activations
+/// Stack, from sp:
+///   [0] sums of four rows  [16] sums  [20] blocks left  [24] words  [28] entry
+///   [32] end of the words
+/// ```
+/// A round is four groups; the first enters it so that the last ends with it.
+/// Another instruction separates a shifted AND from the SMLAD that needs it: a
+/// Cortex-M33 would stall.
 #[unsafe(naked)]
 unsafe extern "C" fn int4_routine(
     weights: *const u32,

@@ -3,6 +3,16 @@
 //! `x * inverse + 1.5 * 2^23` leaves the integer in the low bits of the float;
 //! two of them make a word of two lanes, and the differences for the routines
 //! take one shift, one mask and one `SSUB16` for both lanes.
+//!
+//! ```text
+//! span   constant, then per four columns (x1, x3), (256 x0 - x1, 256 x2 - x3)
+//! group  constant, then per eight columns (x3, x7), (16 x0 - x1, 16 x4 - x5),
+//!        (16 x2 - x3, 16 x6 - x7), (256 x1 - x3, 256 x5 - x7)
+//! ```
+//!
+//! with the low lane first. The constants are -32768 times the sum of the
+//! columns whose weights are stored with an offset. A column takes about 5
+//! instructions.
 
 use super::GROUP_WORDS;
 use crate::shape::GROUP_COLS;
@@ -96,8 +106,10 @@ macro_rules! quantize_eight {
 ///
 /// # Safety
 /// There must be `8 * eights` floats and their words.
-// r0 x  r1 words  r2 eights left  r3 the constant's place  r12 sums of even
-// columns; s0 inverse  s1 the magic
+///
+/// # Registers
+/// r0 x, r1 words, r2 eights left, r3 the constant's place, r12 sums of even
+/// columns; s0 inverse, s1 `1.5 * 2^23`.
 #[unsafe(naked)]
 unsafe extern "C" fn int8(x: *const f32, words: *mut u32, eights: usize, inverse: f32) {
     naked_asm!(
@@ -147,8 +159,10 @@ unsafe extern "C" fn int8(x: *const f32, words: *mut u32, eights: usize, inverse
 ///
 /// # Safety
 /// There must be as many groups of floats and their words.
-// r0 x  r1 words  r2 groups left  r3 steps left  r12 sums of the offset
-// columns; s0 inverse  s1 the magic
+///
+/// # Registers
+/// r0 x, r1 words, r2 groups left, r3 steps left, r12 sums of the offset
+/// columns; s0 inverse, s1 `1.5 * 2^23`.
 #[unsafe(naked)]
 unsafe extern "C" fn int4(x: *const f32, words: *mut u32, groups: usize, inverse: f32) {
     naked_asm!(

@@ -1,4 +1,8 @@
-//! Layer norm.
+//! Layer norm (Ba et al., arXiv 1607.06450); for the channels of a head it is a
+//! group norm (Wu and He, arXiv 1803.08494).
+//!
+//! Two passes: the mean, then the variance of what it leaves. The variance is
+//! biased, divided by C.
 
 use crate::number::{half_to_f32, rsqrt};
 use half::f16;

@@ -1,5 +1,9 @@
 //! Steps of matrix states, one element at a time. A port that takes several
 //! value channels at once leaves the last ones to the loops here.
+//!
+//! A row of the state has the value channels of one key channel. All loops go
+//! over the rows, and each value channel has its own sum: the order of
+//! additions is that of the key channels.
 
 use crate::arch::{Bonus, Cell, Delta};
 use crate::pieces::{pieces, pieces_mut};

@@ -83,9 +83,12 @@ fn prepare_group(x: &[f32], inverse: f32, words: &mut [u32], columns: impl Quant
     *constant = (sum << 3).wrapping_neg().wrapping_mul(0x0001_0001);
 }
 
+/// The first of the words that a routine reads.
+pub type Words = *const u32;
+
 /// A routine: weights, prepared words, sums, blocks of rows, and steps (int8)
 /// or groups (int4) of a block.
-pub type Routine = unsafe extern "C" fn(*const u32, *const u32, *mut i32, usize, usize);
+pub type Routine = unsafe extern "C" fn(Words, Words, *mut i32, usize, usize);
 
 /// Calls the routine for the matrix's precision, if the slices hold all that
 /// it will read and write.

@@ -1,5 +1,6 @@
 //! Quantizing an activation vector for the workstation's ports: two words
-//! per step of four (int8) or eight (int4) columns.
+//! per step of four (int8) or eight (int4) columns. Four columns are the bytes
+//! of a word.
 
 use crate::arch::portable;
 use crate::shape::{Bits, GROUP_BYTES, GROUP_COLS};
@@ -22,6 +23,7 @@ pub fn quantized<const N: usize>(x: &[f32], inverse: f32) -> [i8; N] {
     q
 }
 
+/// A word of four bytes, the first the lowest.
 fn bytes(b: [i8; 4]) -> u32 {
     u32::from_le_bytes(b.map(|b| b as u8))
 }
@@ -46,6 +48,7 @@ pub fn prepare(x: &[f32], inverse: f32, bits: Bits, words: &mut [u32]) {
     }
 }
 
+/// A group of 32 columns; zeros where `x` has fewer.
 fn prepare_group(x: &[f32], inverse: f32, words: &mut [u32]) {
     let q: [i8; GROUP_COLS] = quantized(x, inverse);
     let (even, rest) = words.split_at_mut(4);

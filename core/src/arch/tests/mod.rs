@@ -9,8 +9,9 @@ mod floats;
 mod state;
 
 use super::{Native, Port, Portable};
-use crate::shape::prepared_words;
-use crate::shape::{round_up, Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
+use crate::shape::{
+    prepared_words, round_up, Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS,
+};
 use crate::Pcg32;
 use half::bf16;
 use std::vec;

@@ -26,6 +26,8 @@ pub(super) fn weight(x: f32) -> f32 {
 }
 
 /// A draw under way.
+/// A draw from `[V]` logits costs `V` exponentials at most, and no random number
+/// but at a replacement.
 #[derive(Clone, Debug)]
 pub(super) struct Draw {
     /// The token chosen so far.

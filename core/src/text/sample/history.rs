@@ -1,4 +1,7 @@
 //! The tokens chosen before, and the repetition penalty.
+//!
+//! The window has 64 tokens, a ring without a heap. A token that occurs in it
+//! several times is penalized once.
 
 use heapless::Deque;
 
@@ -12,6 +15,7 @@ pub(super) struct History {
 }
 
 impl History {
+    /// The oldest token is forgotten where there is no room.
     pub(super) fn remember(&mut self, token: u32) {
         if self.tokens.is_full() {
             self.tokens.pop_front();
@@ -22,6 +26,7 @@ impl History {
 
     /// Makes tokens that were chosen before less likely, each once. `logits`
     /// are those from token `first` on.
+    /// A `penalty` of 1, of 0 or less, or NaN changes nothing.
     pub(super) fn penalize(&self, penalty: f32, first: u32, logits: &mut [f32]) {
         // Written so that a NaN switches the penalty off.
         let active = penalty > 0.0 && penalty != 1.0;

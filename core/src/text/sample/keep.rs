@@ -1,5 +1,10 @@
 //! Top-k and top-p on a buffer, in place: thresholds found bit by bit, where
 //! a sort would need memory.
+//!
+//! Logits are compared by [`rank`], an integer of 32 bits in their order. The
+//! threshold is built from its highest bit down: a bit stays where enough values
+//! (top-k) or enough weight (top-p) are at or above the candidate. That takes 32
+//! passes for top-k and 30 for top-p, whatever the values are.
 
 /// Keeps the `k` largest logits, of those equal to the last the first; the
 /// others become infinitely unlikely.

@@ -17,23 +17,42 @@ use keep::{keep_top_k, keep_top_p, rank, unrank};
 ///
 /// The settings apply in this order: repetition penalty, temperature, top-k,
 /// top-p, draw.
+///
+/// # Example
+/// ```
+/// use kinglet::{Sampler, Sampling};
+///
+/// let settings = Sampling {
+///     temperature: 0.8,
+///     top_p: 0.9,
+///     ..Sampling::greedy()
+/// };
+/// let mut logits = [0.0, 9.0, -2.0];
+/// assert_eq!(Sampler::new(settings, 1).sample(&mut logits), 1);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Sampling {
     /// Logits are divided by this; 0 or less always takes the largest.
+    /// Below 1 the likely tokens become likelier still; NaN is as 0.
     pub temperature: f32,
     /// Only the `top_k` likeliest tokens; 0 is no limit.
+    /// Of equal logits the first ones count.
     pub top_k: u32,
     /// Only the likeliest tokens that together reach this share of the
     /// probability; 1 is no limit.
+    /// The likeliest token stays where the share is 0; NaN is no limit.
     pub top_p: f32,
     /// Logits of the last 64 tokens are divided by this where positive and
-    /// multiplied where negative (Keskar et al., arXiv 1909.05858); 1 is off.
+    /// multiplied where negative (Keskar et al., arXiv 1909.05858). Above 1
+    /// repetition becomes less likely; 1 is off, and so are 0, negative numbers
+    /// and NaN.
     pub repetition_penalty: f32,
 }
 
 impl Sampling {
     /// Always the likeliest token.
+    /// No limit and no penalty; the seed of the sampler then has no effect.
     pub const fn greedy() -> Self {
         Self {
             temperature: 0.0,
@@ -43,6 +62,7 @@ impl Sampling {
         }
     }
 
+    /// Whether the largest logit is taken, without a draw.
     fn is_greedy(&self) -> bool {
         // Written so that a NaN is greedy.
         let warm = self.temperature > 0.0;
@@ -54,6 +74,7 @@ impl Sampling {
         self.top_p < 1.0
     }
 
+    /// A logit's weight is `e^((logit - max) * this)`.
     fn inverse_temperature(&self) -> f32 {
         1.0 / self.temperature
     }
@@ -166,6 +187,8 @@ fn largest(logits: &[f32]) -> (u32, f32) {
 }
 
 /// Continues a draw with tokens, their ids ascending, and their logits.
+/// `logits` become weights where top-p is on: there the draw begins anew, so all
+/// logits must be there.
 fn draw_from(
     draw: &mut Draw,
     tokens: impl Iterator<Item = u32> + Clone,
@@ -218,6 +241,8 @@ impl<const K: usize> Sampler<K> {
 }
 
 /// Puts logits into the heap of the `k` largest.
+/// A key is `rank(logit) << 32 | !token`: of equal logits that of the lowest id is
+/// the largest.
 fn keep_largest<const K: usize>(
     top: &mut BinaryHeap<u64, Min, K>,
     k: usize,

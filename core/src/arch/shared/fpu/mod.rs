@@ -4,6 +4,10 @@
 //! The same IEEE operations in the same order as in `portable`, four elements
 //! at a time: a compiler neither uses `VCVTB`/`VCVTT` for half floats nor
 //! keeps a maximum in a core register. Tails are left to `portable`.
+//!
+//! A norm takes about 14 instructions a channel, a row's scale about 5. Loads of
+//! several words need aligned slices: floats always are, half floats and scales are
+//! looked at, and where they are not aligned `portable` does the work.
 
 mod state;
 
@@ -159,12 +163,14 @@ fn relu_squared(x: &mut [f32]) -> (usize, AbsMax) {
     (rounds * ROUND, AbsMax::from_bits(max))
 }
 
+/// The pointers that do not fit in registers.
 #[repr(C)]
 struct AffineCall {
     weight: *const f16,
     bias: *const f16,
 }
 
+/// What does not fit in registers.
 #[repr(C)]
 struct ShiftCall {
     mix: *const f16,
@@ -172,9 +178,13 @@ struct ShiftCall {
 }
 
 extern "C" {
+    /// Replaces `4 blocks` sums by values; at least one block.
     fn kinglet_fpu_scale_rows(scales: *const bf16, out: *mut f32, blocks: usize, x_scale: f32);
+    /// In four partial sums, as `norm::sum`; any length.
     fn kinglet_fpu_sum(x: *const f32, len: usize) -> f32;
+    /// The same of the squares of `x - shift`.
     fn kinglet_fpu_sum_squares(x: *const f32, len: usize, shift: f32) -> f32;
+    /// Writes `4 rounds` elements of a norm; at least one round.
     fn kinglet_fpu_affine(
         x: *const f32,
         call: &AffineCall,
@@ -183,12 +193,15 @@ extern "C" {
         mean: f32,
         rstd: f32,
     );
+    /// Writes `4 rounds` elements and returns the bits of the largest magnitude.
     fn kinglet_fpu_token_shift(
         x: *const f32,
         previous: *const f32,
         call: &ShiftCall,
         out: *mut f32,
     ) -> u32;
+    /// Squares `4 rounds` elements in place and returns the bits of the largest
+    /// before it was squared.
     fn kinglet_fpu_relu_squared(x: *mut f32, rounds: usize) -> u32;
 }
 

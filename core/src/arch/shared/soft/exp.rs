@@ -2,6 +2,10 @@
 //! [`number::exp`] is rounded as there, so the bits are the same. It is faster
 //! than general float operations because the exponent and the sign of most
 //! steps are known, and nothing is infinite.
+//!
+//! In the polynomial `p = p r + term` both roundings of the float code are
+//! made: that of the product, then that of the sum, which has guard bits and a
+//! sticky bit.
 
 use crate::number::{self, EXP_MAX, EXP_MIN, EXP_TERMS, LN2_LOW};
 use core::f32::consts::LOG2_E;
@@ -16,10 +20,12 @@ const GUARD: u32 = 7;
 /// The exponents of the polynomial's terms.
 const EXPONENTS: [i32; 6] = [-13, -10, -7, -5, -3, -1];
 
+/// The 24 bits of a normal float's significand, the hidden bit set.
 const fn significand(bits: u32) -> u32 {
     bits & 0x7f_ffff | 1 << POINT
 }
 
+/// The exponent of a normal float, without its bias.
 const fn exponent(bits: u32) -> i32 {
     (bits << 1 >> 24) as i32 - 127
 }

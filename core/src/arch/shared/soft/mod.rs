@@ -3,7 +3,17 @@
 //!
 //! A general multiplication takes 60 to 120 instructions, most of them for
 //! cases that do not occur here. Values outside of the assumptions below take
-//! the general one.
+//! the general one. Scaling takes about 60 instructions a row on a Cortex-M3 and 70
+//! on a Cortex-M0, quantizing and arranging 34 to 50 a column.
+//!
+//! **Quantizing.** The product of the upper 16 bits of both significands lies
+//! at most [`LEAST`] above and [`MOST`] below that of all bits, rounded. Where
+//! both ends round to the same integer, it is the result; else the float
+//! operations decide.
+//!
+//! **Scaling.** Significands are multiplied as integers; a sticky bit stands
+//! for all that was cut off, so that each of the three roundings is to nearest
+//! even.
 
 mod exp;
 
