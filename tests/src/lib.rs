@@ -7,8 +7,9 @@ pub mod npz;
 pub use kinglet_workshop::workspace::root;
 
 use kinglet_workshop::workspace::{build, build_kinglet, target_dir};
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
 /// A folder of third-party data that is not in the repository: the value of
@@ -59,39 +60,164 @@ pub fn xtask() -> Command {
     Command::new(PROGRAM.get_or_init(|| build("xtask", "xtask").expect("xtask builds")))
 }
 
+/// Arguments of a command: those of the parts of a tuple, one after the other.
+/// A text has some with spaces between them, an array has them as they are.
+pub trait Args {
+    /// Adds them to a list.
+    fn add_to(&self, list: &mut Vec<String>);
+
+    /// All of them.
+    fn list(&self) -> Vec<String> {
+        let mut list = Vec::new();
+        self.add_to(&mut list);
+        list
+    }
+}
+
+impl<T: Args + ?Sized> Args for &T {
+    fn add_to(&self, list: &mut Vec<String>) {
+        (**self).add_to(list);
+    }
+}
+
+impl Args for str {
+    fn add_to(&self, list: &mut Vec<String>) {
+        list.extend(self.split_whitespace().map(str::to_owned));
+    }
+}
+
+impl Args for Path {
+    fn add_to(&self, list: &mut Vec<String>) {
+        list.push(arg(self).to_owned());
+    }
+}
+
+impl Args for PathBuf {
+    fn add_to(&self, list: &mut Vec<String>) {
+        self.as_path().add_to(list);
+    }
+}
+
+impl<T: AsRef<str>> Args for [T] {
+    fn add_to(&self, list: &mut Vec<String>) {
+        list.extend(self.iter().map(|text| text.as_ref().to_owned()));
+    }
+}
+
+impl<T: AsRef<str>, const N: usize> Args for [T; N] {
+    fn add_to(&self, list: &mut Vec<String>) {
+        self.as_slice().add_to(list);
+    }
+}
+
+impl<T: AsRef<str>> Args for Vec<T> {
+    fn add_to(&self, list: &mut Vec<String>) {
+        self.as_slice().add_to(list);
+    }
+}
+
+macro_rules! tuples {
+    ($($part:ident)*) => {
+        impl<$($part: Args),*> Args for ($($part,)*) {
+            #[allow(non_snake_case)]
+            fn add_to(&self, list: &mut Vec<String>) {
+                let ($($part,)*) = self;
+                $($part.add_to(list);)*
+            }
+        }
+    };
+}
+
+tuples!(A B);
+tuples!(A B C);
+tuples!(A B C D);
+tuples!(A B C D E);
+tuples!(A B C D E F);
+tuples!(A B C D E F G);
+
 /// Runs `kinglet` and returns what it did.
-pub fn run(args: &[&str]) -> Output {
-    kinglet().args(args).output().expect("kinglet starts")
+pub fn run(args: impl Args) -> Output {
+    kinglet()
+        .args(args.list())
+        .output()
+        .expect("kinglet starts")
 }
 
 /// Runs `kinglet`, expects success and returns its standard output.
-pub fn stdout(args: &[&str]) -> String {
-    let output = run(args);
+#[track_caller]
+pub fn stdout(args: impl Args) -> String {
+    let output = run(&args);
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "kinglet {args:?}: {errors}");
+    assert!(
+        output.status.success(),
+        "kinglet {:?}: {errors}",
+        args.list()
+    );
     String::from_utf8(output.stdout).expect("kinglet prints UTF-8")
 }
 
 /// Runs `kinglet`, expects success and returns the JSON it prints.
-pub fn json(args: &[&str]) -> serde_json::Value {
+#[track_caller]
+pub fn json(args: impl Args) -> serde_json::Value {
     serde_json::from_str(&stdout(args)).expect("kinglet prints JSON")
 }
 
-/// Runs `kinglet`, expects this exit code and a single line on standard
-/// error; returns the line.
-pub fn failure(args: &[&str], code: i32) -> String {
-    let output = run(args);
+/// Runs `kinglet`, expects this exit code, of failures a single line on
+/// standard error; returns what it says there.
+#[track_caller]
+pub fn failure(args: impl Args, code: i32) -> String {
+    let output = run(&args);
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(
-        output.status.code(),
-        Some(code),
-        "kinglet {args:?}: {errors}"
-    );
+    let found = output.status.code();
+    assert_eq!(found, Some(code), "kinglet {:?}: {errors}", args.list());
     if code == 1 {
         assert_eq!(errors.trim_end().lines().count(), 1, "{errors}");
         assert!(errors.starts_with("error: "), "{errors}");
     }
     errors
+}
+
+/// Runs `kinglet`, expects this exit code and that the error contains `part`.
+#[track_caller]
+pub fn fails(args: impl Args, code: i32, part: &str) {
+    says(&failure(args, code), part);
+}
+
+/// Expects that `text` contains `part`.
+#[track_caller]
+pub fn says(text: &str, part: &str) {
+    assert!(text.contains(part), "no {part:?} in: {text}");
+}
+
+/// Runs a command that reads `input`, and returns what it did.
+pub fn typed(command: &mut Command, input: &str) -> Output {
+    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut stdin = child.stdin.take().expect("piped");
+    stdin.write_all(input.as_bytes()).expect("it reads");
+    drop(stdin);
+    child.wait_with_output().expect("it ends")
+}
+
+/// A random checkpoint of `kinglet synth`.
+#[track_caller]
+pub fn synth(checkpoint: &Path, options: impl Args) {
+    stdout(("synth -o", checkpoint, options));
+}
+
+/// The logits that `kinglet logits` writes, one row after the other.
+#[track_caller]
+pub fn logits(model: &Path, options: impl Args) -> Vec<f32> {
+    let folder = folder();
+    let out = folder.path().join("logits.npy");
+    stdout(("logits", model, "-o", &out, options));
+    npz::read_npy(&out)
+}
+
+/// An image of `kinglet quantize`.
+#[track_caller]
+pub fn quantize(checkpoint: &Path, image: &Path, options: impl Args) {
+    stdout(("quantize", checkpoint, "-o", image, options));
 }
 
 /// A path as an argument.
@@ -102,15 +228,7 @@ pub fn arg(path: &Path) -> &str {
 /// The demo checkpoint as an image of this precision in `folder`.
 pub fn demo_image(folder: &Path, weights: &str) -> PathBuf {
     let image = folder.join(format!("stories-{weights}.kgl"));
-    let checkpoint = demo_checkpoint();
-    stdout(&[
-        "quantize",
-        arg(&checkpoint),
-        "-o",
-        arg(&image),
-        "--weights",
-        weights,
-    ]);
+    quantize(&demo_checkpoint(), &image, ["--weights", weights]);
     image
 }
 
@@ -201,3 +319,10 @@ pub fn sentences(count: usize, seed: u64) -> String {
     };
     (0..count).map(&mut sentence).collect()
 }
+
+/// A `tokenizer.json` of byte-level BPE with three tokens, one of which is `ab`.
+pub const SMALL_BPE: &str = r#"{"version": "1.0", "added_tokens": [], "normalizer": null,
+"pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
+"post_processor": null,
+"decoder": {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
+"model": {"type": "BPE", "vocab": {"a": 1, "b": 2, "ab": 7}, "merges": ["a b"]}}"#;

@@ -2,7 +2,7 @@
 //! the tensor; unusual files that are a model are accepted.
 
 use kinglet_host::checkpoint::{write_safetensors, Checkpoint, Dtype};
-use kinglet_tests::{arg, failure, folder, json, stdout};
+use kinglet_tests::{failure, folder, json, quantize, says};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -13,9 +13,8 @@ type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
 /// A random model of two layers and two heads of eight channels.
 fn synth(folder: &Path, version: &str) -> Tensors {
     let path = folder.join("good.safetensors");
-    let fixed = ["synth", "--version", version, "-o", arg(&path)];
-    let size = ["--layers", "2", "--channels", "16", "--vocab", "32"];
-    stdout(&[&fixed[..], &size, &["--head-size", "8"]].concat());
+    let size = "--layers 2 --channels 16 --head-size 8 --vocab 32";
+    kinglet_tests::synth(&path, (["--version", version], size));
     let checkpoint = Checkpoint::open(&path).unwrap();
     fs::remove_file(path).unwrap();
     let names = checkpoint.tensors().map(|info| info.name.clone());
@@ -43,11 +42,11 @@ fn error(version: &str, change: impl FnOnce(&mut Tensors)) -> String {
     let mut tensors = synth(folder.path(), version);
     change(&mut tensors);
     write(&path, &tensors);
-    let error = failure(&["run", arg(&path), "--tokens", "1", "-n", "1"], 1);
-    assert!(error.contains("bad.safetensors"), "{error}");
+    let error = failure(("run", &path, "--tokens 1 -n 1"), 1);
+    says(&error, "bad.safetensors");
     let image = folder.path().join("bad.kgl");
-    let args = ["quantize", arg(&path), "-o", arg(&image), "--weights"];
-    assert_eq!(failure(&[&args[..], &["int8"]].concat(), 1), error);
+    let pack = ("quantize", &path, "-o", &image, "--weights int8");
+    assert_eq!(failure(pack, 1), error);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     error
 }
@@ -72,7 +71,7 @@ fn missing_tensors_are_named() {
             tensors.remove(name).expect("it was there");
         });
         let expected = format!("`{name}` is missing");
-        assert!(error.contains(&expected), "{error}");
+        says(&error, &expected);
     }
 }
 
@@ -99,7 +98,7 @@ fn wrong_shapes_are_named() {
             tensors.insert(name.to_owned(), (shape.clone(), data));
         });
         let expected = format!("`{name}` has shape {shape:?}, expected");
-        assert!(error.contains(&expected), "{error}");
+        says(&error, &expected);
     }
 }
 
@@ -121,7 +120,7 @@ fn mixed_versions_are_named() {
             tensors.insert(name.to_owned(), stranger);
         });
         let expected = format!("`{name}` belongs to another version");
-        assert!(error.contains(&expected), "{error}");
+        says(&error, &expected);
     }
     // A whole layer of another version.
     let folder = folder();
@@ -131,7 +130,7 @@ fn mixed_versions_are_named() {
         let layer = six.into_iter().filter(|(n, _)| n.starts_with("blocks.1."));
         tensors.extend(layer);
     });
-    assert!(error.contains("`blocks.1.att.gate.weight`"), "{error}");
+    says(&error, "`blocks.1.att.gate.weight`");
 }
 
 /// A file with tensors that the engine does not read is another model: deep
@@ -171,7 +170,7 @@ fn tensors_that_nothing_reads_are_named() {
             let tensor = |name: &&str| (name.to_string(), (vec![1], vec![0.0]));
             tensors.extend(names.iter().map(tensor));
         });
-        assert!(error.contains(told), "{error}");
+        says(&error, told);
     }
 }
 
@@ -187,17 +186,14 @@ fn a_hole_in_the_layers_is_named() {
             tensors.extend(layer);
         };
         let error = error(version, gap);
-        assert!(
-            error.contains("`blocks.2.ln1.weight` is missing"),
-            "{error}"
-        );
+        says(&error, "`blocks.2.ln1.weight` is missing");
     }
     // A layer that has lost its head is not the end of the model.
     let name = "blocks.1.ln1.weight";
     let error = error("v7", |tensors| {
         tensors.remove(name).expect("it was there");
     });
-    assert!(error.contains(name), "{error}");
+    says(&error, name);
 }
 
 #[test]
@@ -215,7 +211,7 @@ fn numbers_that_are_none_are_named() {
             tensors.get_mut(name).unwrap().1[7] = value;
         });
         let expected = format!("`{name}` holds {value} at index 7");
-        assert!(error.contains(&expected), "{error}");
+        says(&error, &expected);
     }
 }
 
@@ -223,11 +219,9 @@ fn numbers_that_are_none_are_named() {
 fn hashes(folder: &Path, tensors: &Tensors) -> [serde_json::Value; 2] {
     let (path, image) = (folder.join("variant.safetensors"), folder.join("m.kgl"));
     write(&path, tensors);
-    let args = ["quantize", arg(&path), "-o", arg(&image), "--weights"];
-    stdout(&[&args[..], &["int8"]].concat());
+    quantize(&path, &image, "--weights int8");
     [&path, &image].map(|file| {
-        let args = ["--tokens", "1,2,3,4", "-n", "8", "--json"];
-        json(&[&["run", arg(file), "--ignore-end"], &args[..]].concat())["logits_hashes"].clone()
+        json(("run", file, "--ignore-end", "--tokens 1,2,3,4 -n 8 --json"))["logits_hashes"].clone()
     })
 }
 

@@ -1,6 +1,6 @@
 //! Files that are damaged, or no model at all: a sentence and an exit code.
 
-use kinglet_tests::{arg, demo_checkpoint, demo_image, failure, file, folder, run};
+use kinglet_tests::{demo_checkpoint, demo_image, fails, failure, file, folder, run};
 use std::fs;
 
 #[test]
@@ -8,30 +8,13 @@ fn unwritable_outputs_are_failures_that_leave_nothing() {
     let folder = folder();
     let out = folder.path().join("no-such-folder/m.kgl");
     let checkpoint = demo_checkpoint();
-    let error = failure(
-        &[
-            "quantize",
-            arg(&checkpoint),
-            "-o",
-            arg(&out),
-            "--weights",
-            "int8",
-        ],
+    fails(
+        ("quantize", &checkpoint, "-o", &out, "--weights int8"),
         1,
+        "m.kgl",
     );
-    assert!(error.contains("m.kgl"), "{error}");
     let out = folder.path().join("m.npy");
-    failure(
-        &[
-            "logits",
-            arg(&checkpoint),
-            "--tokens",
-            "1,999",
-            "-o",
-            arg(&out),
-        ],
-        1,
-    );
+    failure(("logits", &checkpoint, "--tokens 1,999 -o", &out), 1);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
@@ -48,14 +31,9 @@ fn files_that_are_no_model_get_a_sentence() {
     ];
     for (name, bytes) in cases {
         let path = file(folder.path(), name, bytes);
-        for args in [
-            vec!["inspect", arg(&path)],
-            vec!["run", arg(&path), "-n", "1"],
-            vec!["quantize", arg(&path), "-o", "x.kgl", "--weights", "int8"],
-        ] {
-            let error = failure(&args, 1);
-            assert!(error.contains(name), "{error}");
-        }
+        fails(("inspect", &path), 1, name);
+        fails(("run", &path, "-n 1"), 1, name);
+        fails(("quantize", &path, "-o x.kgl --weights int8"), 1, name);
     }
 }
 
@@ -65,8 +43,7 @@ fn damaged_images_get_a_sentence() {
     let good = fs::read(demo_image(folder.path(), "int4")).unwrap();
     let check = |bytes: &[u8], expected: &str| {
         let path = file(folder.path(), "bad.kgl", bytes);
-        let error = failure(&["run", arg(&path), "-n", "1"], 1);
-        assert!(error.contains(expected), "{error}");
+        fails(("run", &path, "-n 1"), 1, expected);
     };
     for len in [9, 127, 128, good.len() / 2, good.len() - 1] {
         check(&good[..len], "bytes");
@@ -86,7 +63,7 @@ fn damaged_images_get_a_sentence() {
     check(&flipped(good.len() - 1, 0), "checksum");
     for at in 0..128 {
         let path = file(folder.path(), "bad.kgl", flipped(at, 5));
-        let code = run(&["inspect", arg(&path)]).status.code();
+        let code = run(("inspect", &path)).status.code();
         assert_eq!(code, Some(1), "header byte {at}");
     }
 }

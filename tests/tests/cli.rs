@@ -3,7 +3,8 @@
 use kinglet_host::model::Model;
 use kinglet_targets::CORES;
 use kinglet_tests::{
-    arg, demo_checkpoint, demo_image, failure, file, folder, json, kinglet, root, stdout,
+    arg, demo_checkpoint, demo_image, fails, failure, file, folder, json, kinglet, quantize, root,
+    says, stdout, Args,
 };
 use serde_json::Value;
 use std::fs;
@@ -14,69 +15,46 @@ fn every_subcommand_has_help_with_an_example() {
     for command in [
         "quantize", "export", "inspect", "run", "logits", "eval", "synth", "bench",
     ] {
-        let help = stdout(&[command, "--help"]);
+        let help = stdout(([command], "--help"));
         assert!(help.contains("Example"), "{command}: {help}");
         assert!(
             help.contains(&format!("kinglet {command} ")),
             "{command}: {help}"
         );
     }
-    assert!(stdout(&["--version"]).starts_with("kinglet "));
+    assert!(stdout("--version").starts_with("kinglet "));
 }
 
 #[test]
 fn bad_use_exits_with_2_and_failure_with_1() {
-    failure(&[], 2);
-    failure(&["run"], 2);
-    failure(&["quantize", "x", "-o", "y", "--weights", "int3"], 2);
-    failure(&["run", "x", "--temperature", "-1"], 2);
-    failure(&["run", "x", "--temperature", "NaN"], 2);
-    failure(&["run", "x", "--top-p", "2"], 2);
-    failure(&["run", "x", "-n", "many"], 2);
-    failure(&["run", "x", "--prompt", "a", "--prompt-file", "b"], 2);
-    let error = failure(&["run", "no-such-file.kgl"], 1);
-    assert!(error.contains("no-such-file.kgl"), "{error}");
+    for bad_use in [
+        "",
+        "run",
+        "quantize x -o y --weights int3",
+        "run x --temperature -1",
+        "run x --temperature NaN",
+        "run x --top-p 2",
+        "run x -n many",
+        "run x --prompt a --prompt-file b",
+    ] {
+        failure(bad_use, 2);
+    }
+    fails("run no-such-file.kgl", 1, "no-such-file.kgl");
 }
 
 #[test]
 fn quantize_prints_a_table_and_json() {
     let folder = folder();
     let (checkpoint, out) = (demo_checkpoint(), folder.path().join("m.kgl"));
-    let table = stdout(&[
-        "quantize",
-        arg(&checkpoint),
-        "-o",
-        arg(&out),
-        "--weights",
-        "int4",
-    ]);
-    assert!(
-        table.contains("ffn.value.weight") && table.contains("bits/weight"),
-        "{table}"
-    );
-    let report = json(&[
-        "quantize",
-        arg(&checkpoint),
-        "-o",
-        arg(&out),
-        "--weights",
-        "int4",
-        "--json",
-    ]);
+    let pack = ("quantize", &checkpoint, "-o", &out, "--weights int4");
+    let table = stdout(pack);
+    says(&table, "ffn.value.weight");
+    says(&table, "bits/weight");
+    let report = json((pack, "--json"));
     assert_eq!(report["image_bytes"], fs::metadata(&out).unwrap().len());
     assert_eq!(report["parameters"], 988_928);
     let small = folder.path().join("small.kgl");
-    let head4 = [
-        "quantize",
-        arg(&checkpoint),
-        "-o",
-        arg(&small),
-        "--weights",
-        "int4",
-        "--head",
-        "int4",
-    ];
-    stdout(&head4);
+    quantize(&checkpoint, &small, "--weights int4 --head int4");
     assert!(fs::metadata(&small).unwrap().len() + 25_000 < fs::metadata(&out).unwrap().len());
     assert!(!folder.path().join("m.kgl.partial").exists());
 }
@@ -91,21 +69,17 @@ fn images_for_every_core_compute_the_same() {
             .map(|core| {
                 let target = core.name;
                 let out = folder.path().join(format!("{target}.kgl"));
-                let args = [
-                    "quantize",
-                    arg(&checkpoint),
-                    "-o",
-                    arg(&out),
-                    "--target",
-                    target,
-                ];
-                stdout(&[&args[..], &["--weights", weights]].concat());
-                let report = json(&["inspect", arg(&out), "--json"]);
+                quantize(
+                    &checkpoint,
+                    &out,
+                    ["--target", target, "--weights", weights],
+                );
+                let report = json(("inspect", &out, "--json"));
                 let layout = report["layout"].as_str().unwrap();
                 assert!(layout.starts_with(core.layout), "{report}");
                 let mut words = layout.split(['(', ')', ',', ' ']);
                 assert!(words.any(|word| word == target), "{report}");
-                json(&["run", arg(&out), "--prompt", "A dog", "-n", "8", "--json"])
+                json(("run", &out, ["--prompt", "A dog"], "-n 8 --json"))
             })
             .collect();
         assert!(runs.iter().all(|run| *run == runs[0]), "{weights}");
@@ -116,7 +90,7 @@ fn images_for_every_core_compute_the_same() {
 fn inspect_agrees_with_the_file() {
     let folder = folder();
     let image = demo_image(folder.path(), "int4");
-    let report = json(&["inspect", arg(&image), "--json"]);
+    let report = json(("inspect", &image, "--json"));
     assert_eq!(report["image_bytes"], fs::metadata(&image).unwrap().len());
     let parts = report["parts"].as_array().unwrap();
     let sum: u64 = parts
@@ -129,36 +103,24 @@ fn inspect_agrees_with_the_file() {
     assert_eq!(report["checksum_ok"], true);
     assert_eq!(report["tokenizer"], "longest match");
     assert_eq!(report["tokenizer_entries"], 512);
-    assert!(stdout(&["inspect", arg(&image)]).contains("whole image"));
-    let report = json(&["inspect", arg(&demo_checkpoint()), "--json"]);
+    assert!(stdout(("inspect", &image)).contains("whole image"));
+    let report = json(("inspect", &demo_checkpoint(), "--json"));
     assert_eq!(report["version"], "RWKV-4");
     assert_eq!(report["parameters"], 989_184);
-    assert!(stdout(&["inspect", arg(&demo_checkpoint())]).contains("blocks.3.ffn.value.weight"));
+    assert!(stdout(("inspect", &demo_checkpoint())).contains("blocks.3.ffn.value.weight"));
 }
 
 #[test]
 fn run_streams_the_text_that_json_reports() {
     let folder = folder();
     let image = demo_image(folder.path(), "int8");
-    let args = [
-        "run",
-        arg(&image),
-        "--prompt",
-        "Once upon a time",
-        "-n",
-        "40",
-    ];
-    let text = stdout(&args);
-    let report = json(&[&args[..], &["--json"]].concat());
+    let args = ("run", &image, ["--prompt", "Once upon a time"], "-n 40");
+    let text = stdout(args);
+    let report = json((args, "--json"));
     assert_eq!(text, format!("{}\n", report["text"].as_str().unwrap()));
     let tokens = report["tokens"].as_array().unwrap();
-    assert_eq!(
-        (
-            tokens.len(),
-            report["logits_hashes"].as_array().unwrap().len()
-        ),
-        (40, 40)
-    );
+    let hashes = report["logits_hashes"].as_array().unwrap();
+    assert_eq!((tokens.len(), hashes.len()), (40, 40));
     // Tokens are bytes and pieces of words.
     let text = report["text"].as_str().unwrap();
     assert!((41..400).contains(&text.len()), "{text}");
@@ -170,22 +132,22 @@ fn run_ends_with_the_text() {
     let folder = folder();
     let image = demo_image(folder.path(), "int4");
     for model in [&image, &demo_checkpoint()] {
-        let args = ["run", arg(model), "--prompt", "The little dog", "-n", "150"];
-        let on = json(&[&args[..], &["--ignore-end", "--json"]].concat());
+        let args = ("run", model, ["--prompt", "The little dog"], "-n 150");
+        let on = json((args, "--ignore-end --json"));
         let list = |report: &Value, key: &str| report[key].as_array().unwrap().clone();
         let (tokens, hashes) = (list(&on, "tokens"), list(&on, "logits_hashes"));
         assert_eq!((tokens.len(), hashes.len()), (150, 150));
         assert_eq!(on["reason"], "length");
         let end = tokens.iter().position(|token| token == 0);
         let end = end.expect("the model ends a story within 150 tokens");
-        let report = json(&[&args[..], &["--json"]].concat());
+        let report = json((args, "--json"));
         assert_eq!(list(&report, "tokens"), tokens[..end]);
         assert_eq!(list(&report, "logits_hashes"), hashes[..end]);
         assert_eq!(report["reason"], "end");
         let text = report["text"].as_str().unwrap();
         let whole = on["text"].as_str().unwrap();
         assert_eq!(Some(text), whole.split('\0').next());
-        assert_eq!(stdout(&args), format!("{text}\n"));
+        assert_eq!(stdout(args), format!("{text}\n"));
     }
 }
 
@@ -194,24 +156,8 @@ fn draws_depend_on_the_seed_alone() {
     let folder = folder();
     let image = demo_image(folder.path(), "int4");
     let draw = |seed| {
-        stdout(&[
-            "run",
-            arg(&image),
-            "--prompt",
-            "The",
-            "-n",
-            "50",
-            "--temperature",
-            "0.9",
-            "--top-k",
-            "40",
-            "--top-p",
-            "0.95",
-            "--repetition-penalty",
-            "1.1",
-            "--seed",
-            seed,
-        ])
+        let kept = "--temperature 0.9 --top-k 40 --top-p 0.95 --repetition-penalty 1.1";
+        stdout(("run", &image, "--prompt The -n 50", kept, ["--seed", seed]))
     };
     assert_eq!(draw("1"), draw("1"));
     assert_ne!(draw("1"), draw("2"));
@@ -221,12 +167,10 @@ fn draws_depend_on_the_seed_alone() {
 fn prompts_of_every_kind() {
     let folder = folder();
     let image = demo_image(folder.path(), "int4");
-    let tokens = |extra: &[&str]| {
-        json(&[&["run", arg(&image), "-n", "5", "--json"][..], extra].concat())["tokens"].clone()
-    };
+    let tokens = |extra: &dyn Args| json(("run", &image, "-n 5 --json", extra))["tokens"].clone();
     // An empty prompt starts a text, as token 0 does.
-    assert_eq!(tokens(&[]), tokens(&["--prompt", ""]));
-    assert_eq!(tokens(&[]), tokens(&["--tokens", "0"]));
+    assert_eq!(tokens(&""), tokens(&["--prompt", ""]));
+    assert_eq!(tokens(&""), tokens(&"--tokens 0"));
     let same = file(folder.path(), "prompt.txt", "Zq");
     // Tokens of the vocabulary in the checkpoint's notes.
     let model = Model::open(&demo_checkpoint()).unwrap();
@@ -239,32 +183,26 @@ fn prompts_of_every_kind() {
     };
     assert_eq!((id(b"Zq"), id(b" Zq")), (None, None));
     let two = format!("{},{}", id(b"Z").unwrap(), id(b"q").unwrap());
-    assert_eq!(
-        tokens(&["--prompt", "Zq"]),
-        tokens(&["--prompt-file", arg(&same)])
-    );
-    assert_eq!(tokens(&["--prompt", "Zq"]), tokens(&["--tokens", &two]));
+    assert_eq!(tokens(&"--prompt Zq"), tokens(&("--prompt-file", &same)));
+    assert_eq!(tokens(&"--prompt Zq"), tokens(&["--tokens", &two]));
     // A byte that the vocabulary lacks is named; a model of bytes reads any.
     let odd = file(folder.path(), "odd.bin", [0xff, 0x00, 0xc3]);
-    let error = failure(&["run", arg(&image), "--prompt-file", arg(&odd)], 1);
-    assert!(error.contains("byte 0xff"), "{error}");
+    fails(("run", &image, "--prompt-file", &odd), 1, "byte 0xff");
     let bytes = root().join("core/tests/data/tiny.kgl");
-    let run = ["run", arg(&bytes), "--prompt-file", arg(&odd), "-n", "5"];
-    let run = json(&[&run[..], &["--ignore-end", "--json"]].concat());
+    let run = json((
+        "run",
+        &bytes,
+        "--prompt-file",
+        &odd,
+        "-n 5 --ignore-end --json",
+    ));
     assert_eq!(run["tokens"].as_array().map(Vec::len), Some(5), "{run}");
     let long = file(folder.path(), "long.txt", "Once upon a time. ".repeat(5600));
     assert!(fs::metadata(&long).unwrap().len() > 100_000);
-    assert_eq!(
-        tokens(&["--prompt-file", arg(&long)])
-            .as_array()
-            .unwrap()
-            .len(),
-        5
-    );
-    let error = failure(&["run", arg(&image), "--tokens", "512"], 1);
-    assert!(error.contains("token 512"), "{error}");
-    let error = failure(&["run", arg(&image), "--tokens", "512", "-n", "0"], 1);
-    assert!(error.contains("token 512"), "{error}");
+    let five = tokens(&("--prompt-file", &long));
+    assert_eq!(five.as_array().map(Vec::len), Some(5));
+    fails(("run", &image, "--tokens 512"), 1, "token 512");
+    fails(("run", &image, "--tokens 512 -n 0"), 1, "token 512");
 }
 
 #[test]
@@ -272,7 +210,7 @@ fn a_prompt_of_100_000_bytes_as_an_argument() {
     let folder = folder();
     let image = demo_image(folder.path(), "int4");
     let prompt = "a".repeat(100_000);
-    let run = json(&["run", arg(&image), "--prompt", &prompt, "-n", "3", "--json"]);
+    let run = json(("run", &image, ["--prompt", &prompt], "-n 3 --json"));
     assert_eq!(run["tokens"].as_array().map(Vec::len), Some(3), "{run}");
 }
 
@@ -282,10 +220,10 @@ fn no_input_is_written_over() {
     let folder = folder();
     let at = |name: &str| folder.path().join(name);
     fs::create_dir(at("dir")).unwrap();
-    let refuses = |input: &Path, problem: &str, args: &[&str]| {
+    let refuses = |input: &Path, problem: &str, args: &dyn Args| {
         let before = fs::read(input).unwrap();
-        let error = failure(args, 2);
-        assert!(error.contains(problem), "{args:?}: {error}");
+        fails(args, 2, problem);
+        let args = args.list();
         assert!(fs::read(input).unwrap() == before, "{args:?}");
         let partial = |name: String| name.ends_with(".partial");
         let names = fs::read_dir(folder.path()).unwrap();
@@ -305,71 +243,55 @@ fn no_input_is_written_over() {
         same.extend([at("hard.kgl"), at("soft.kgl")]);
     }
     for output in &same {
-        let pack = ["quantize", arg(&model), "--weights", "int4", "-o"];
-        let args = [&pack[..], &[arg(output)]].concat();
-        refuses(&model, "over an input", &args);
-        let read = ["logits", arg(&model), "--prompt", "a", "-o", arg(output)];
+        let pack = ("quantize", &model, "--weights int4 -o", output);
+        refuses(&model, "over an input", &pack);
+        let read = ("logits", &model, "--prompt a -o", output);
         refuses(&model, "over an input", &read);
     }
     for (option, input) in [("--tokenizer", &vocabulary), ("--boards", &boards)] {
-        let pack = ["quantize", arg(&model), "--weights", "int4", "-o"];
-        let args = [&pack[..], &[arg(input), option, arg(input)]].concat();
-        refuses(input, "over an input", &args);
+        let pack = (
+            "quantize",
+            &model,
+            "--weights int4 -o",
+            input,
+            option,
+            input,
+        );
+        refuses(input, "over an input", &pack);
     }
     // The temporary name of an output until it is complete.
     let partial = at("m.kgl.partial");
     fs::rename(&model, &partial).unwrap();
     let kgl = at("m.kgl");
-    let pack = ["quantize", arg(&partial), "--weights", "int4", "-o"];
-    let args = [&pack[..], &[arg(&kgl)]].concat();
-    refuses(&partial, "over an input", &args);
+    let pack = ("quantize", &partial, "--weights int4 -o", &kgl);
+    refuses(&partial, "over an input", &pack);
     fs::rename(&partial, &model).unwrap();
 
     let image = demo_image(folder.path(), "int4");
-    let files = ["--bin", "--hex", "--uf2", "--rust", "--c-array"];
-    for option in files {
-        let export = ["export", arg(&image), "--board", "pico", option];
-        refuses(
-            &image,
-            "over an input",
-            &[&export[..], &[arg(&image)]].concat(),
-        );
+    let export = ("export", &image, "--board pico");
+    for option in ["--bin", "--hex", "--uf2", "--rust", "--c-array"] {
+        refuses(&image, "over an input", &(export, option, &image));
     }
     let firmware = file(folder.path(), "firmware.elf", "no ELF");
-    let export = ["export", arg(&image), "--board", "pico", "--firmware"];
-    let args = [&export[..], &[arg(&firmware), "--uf2", arg(&firmware)]].concat();
-    refuses(&firmware, "over an input", &args);
+    let files = ("--firmware", &firmware, "--uf2", &firmware);
+    refuses(&firmware, "over an input", &(export, files));
     for other in ["a", "a.partial", "dir/../a"] {
-        let (one, two) = (at("a"), at(other));
-        let args = [
-            "export",
-            arg(&image),
-            "--bin",
-            arg(&one),
-            "--rust",
-            arg(&two),
-        ];
-        refuses(&image, "over another output", &args);
+        let files = ("--bin", &at("a"), "--rust", &at(other));
+        refuses(&image, "over another output", &("export", &image, files));
     }
 
     // An image may be primed in place, but not through the name until then.
     let prompt = file(folder.path(), "prompt.txt", "Once");
-    let args = ["--prompt-file", arg(&prompt), "-o"];
-    let prime = [&["prime", arg(&image)], &args[..]].concat();
-    stdout(&[&prime[..], &[arg(&image)]].concat());
-    refuses(
-        &prompt,
-        "over an input",
-        &[&prime[..], &[arg(&prompt)]].concat(),
-    );
+    let prime = ("prime", &image, "--prompt-file", &prompt, "-o");
+    stdout((prime, &image));
+    refuses(&prompt, "over an input", &(prime, &prompt));
     fs::rename(&image, &partial).unwrap();
-    let prime = [&["prime", arg(&partial)], &args[..], &[arg(&kgl)]].concat();
+    let prime = ("prime", &partial, "--prompt-file", &prompt, "-o", &kgl);
     refuses(&partial, "over an input", &prime);
 
-    let synth = ["synth", "--layers", "1", "--channels", "32", "-o"];
     for output in [at("dir"), at(".."), PathBuf::from("/dev/null")] {
-        let args = [&synth[..], &[arg(&output)]].concat();
-        refuses(&partial, "what is not a file", &args);
+        let synth = ("synth --layers 1 --channels 32 -o", &output);
+        refuses(&partial, "what is not a file", &synth);
     }
 }
 
@@ -377,11 +299,8 @@ fn no_input_is_written_over() {
 fn zero_tokens_print_nothing() {
     let folder = folder();
     let image = demo_image(folder.path(), "int4");
-    assert_eq!(
-        stdout(&["run", arg(&image), "--prompt", "a", "-n", "0"]),
-        ""
-    );
-    let report = json(&["run", arg(&image), "--prompt", "a", "-n", "0", "--json"]);
+    assert_eq!(stdout(("run", &image, "--prompt a -n 0")), "");
+    let report = json(("run", &image, "--prompt a -n 0 --json"));
     assert_eq!(report["tokens"], serde_json::json!([]));
 }
 
@@ -409,33 +328,14 @@ fn eval_scores_an_image_against_its_checkpoint() {
     let folder = folder();
     let image = demo_image(folder.path(), "int8");
     // A text that the model itself wrote.
-    let prompt = [
-        "run",
-        arg(&image),
-        "--prompt",
-        "Once upon a time",
-        "-n",
-        "3000",
-        "--ignore-end",
-    ];
-    let text = file(
-        folder.path(),
-        "text.txt",
-        stdout(&[&prompt[..], &["--temperature", "0.7"]].concat()),
-    );
+    let options = "-n 3000 --ignore-end --temperature 0.7";
+    let written = stdout(("run", &image, ["--prompt", "Once upon a time"], options));
+    let text = file(folder.path(), "text.txt", written);
     let checkpoint = demo_checkpoint();
-    let args = [
-        "eval",
-        arg(&image),
-        "--text",
-        arg(&text),
-        "--reset",
-        "256",
-        "--json",
-    ];
-    let alone = json(&args);
+    let args = ("eval", &image, "--text", &text, "--reset 256 --json");
+    let alone = json(args);
     assert_eq!(alone["kl"], serde_json::Value::Null);
-    let scores = json(&[&args[..], &["--reference", arg(&checkpoint)]].concat());
+    let scores = json((&args, "--reference", &checkpoint));
     assert_eq!(scores["bits_per_byte"], alone["bits_per_byte"]);
     assert!(scores["bits_per_byte"].as_f64().unwrap() < 1.5, "{scores}");
     assert!(
@@ -453,40 +353,31 @@ fn eval_scores_an_image_against_its_checkpoint() {
         "{scored} of {bytes}"
     );
     // A checkpoint against itself.
-    let own = json(&[
+    let own = (
         "eval",
-        arg(&checkpoint),
+        &checkpoint,
         "--text",
-        arg(&text),
+        &text,
         "--reference",
-        arg(&checkpoint),
-        "--json",
-    ]);
+        &checkpoint,
+    );
+    let own = json((own, "--json"));
     assert_eq!(
         (own["kl"].as_f64(), own["top1"].as_f64()),
         (Some(0.0), Some(1.0))
     );
-    assert!(stdout(&["eval", arg(&image), "--text", arg(&text)]).contains("bits per byte"));
+    assert!(stdout(("eval", &image, "--text", &text)).contains("bits per byte"));
 }
 
 #[test]
 fn bench_reports_every_number_of_threads() {
     let folder = folder();
     let image = demo_image(folder.path(), "int4");
-    let args = [
-        "bench",
-        arg(&image),
-        "--tokens",
-        "2",
-        "--rounds",
-        "1",
-        "--threads",
-        "1,2",
-    ];
-    let report = json(&[&args[..], &["--json"]].concat());
+    let args = ("bench", &image, "--tokens 2 --rounds 1 --threads 1,2");
+    let report = json((&args, "--json"));
     assert_eq!(report[1]["threads"], 2);
     assert!(report[0]["tokens_per_second"].as_f64().unwrap() > 0.0);
-    assert!(stdout(&args).contains("tokens/s"));
+    assert!(stdout(args).contains("tokens/s"));
 }
 
 #[test]
@@ -495,24 +386,16 @@ fn eval_refuses_texts_that_cannot_be_scored() {
     let image = demo_image(folder.path(), "int8");
     for text in ["", "a"] {
         let text = file(folder.path(), "short.txt", text);
-        let error = failure(&["eval", arg(&image), "--text", arg(&text)], 1);
-        assert!(error.contains("too short"), "{error}");
+        fails(("eval", &image, "--text", &text), 1, "too short");
     }
-    failure(&["eval", arg(&image), "--text", "no-such-text"], 1);
+    failure(("eval", &image, "--text no-such-text"), 1);
 }
 
 #[test]
 fn logits_of_an_empty_text_are_an_empty_array() {
     let folder = folder();
     let out = folder.path().join("out.npy");
-    stdout(&[
-        "logits",
-        arg(&demo_checkpoint()),
-        "--prompt",
-        "",
-        "-o",
-        arg(&out),
-    ]);
+    stdout(("logits", &demo_checkpoint(), ["--prompt", ""], "-o", &out));
     let bytes = fs::read(out).unwrap();
     assert_eq!(bytes.len(), 128);
     assert!(String::from_utf8_lossy(&bytes).contains("(0, 512)"));

@@ -1,7 +1,9 @@
 //! `kinglet export`: the tools that the files are for read them back, and what a
 //! board cannot hold is refused.
 
-use kinglet_tests::{arg, demo_checkpoint, failure, file, folder, json, stdout};
+use kinglet_tests::{
+    demo_checkpoint, fails, failure, file, folder, json, quantize, says, stdout, synth,
+};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,19 +11,9 @@ use std::process::Command;
 /// A small image for a target.
 fn image(folder: &Path, target: &str) -> PathBuf {
     let checkpoint = folder.join("small.safetensors");
-    let size = ["--layers", "1", "--channels", "32", "--vocab", "64"];
-    stdout(&[&["synth", "-o", arg(&checkpoint)], &size[..]].concat());
+    synth(&checkpoint, "--layers 1 --channels 32 --vocab 64");
     let image = folder.join(format!("small-{target}.kgl"));
-    stdout(&[
-        "quantize",
-        arg(&checkpoint),
-        "-o",
-        arg(&image),
-        "--weights",
-        "int4",
-        "--target",
-        target,
-    ]);
+    quantize(&checkpoint, &image, ("--weights int4 --target", target));
     image
 }
 
@@ -30,9 +22,9 @@ fn uf2_hex_and_binary_lie_where_the_board_wants_them() {
     let folder = folder();
     let image = image(folder.path(), "m0");
     let [uf2, hex, bin] = ["m.uf2", "m.hex", "m.bin"].map(|name| folder.path().join(name));
-    let args = ["export", arg(&image), "--board", "pico", "--json"];
-    let files = ["--uf2", arg(&uf2), "--hex", arg(&hex), "--bin", arg(&bin)];
-    let report = json(&[&args[..], &files].concat());
+    let args = ("export", &image, "--board pico --json");
+    let files = ("--uf2", &uf2, "--hex", &hex, "--bin", &bin);
+    let report = json((args, files));
     let bytes = fs::read(&image).unwrap();
     assert_eq!(report["address"], 0x1002_0000);
     assert_eq!(report["image_bytes"], bytes.len());
@@ -69,14 +61,7 @@ fn sources_compile_to_the_same_bytes() {
     let folder = folder();
     let image = image(folder.path(), "m4");
     let [c, rust] = ["model.c", "model.rs"].map(|name| folder.path().join(name));
-    stdout(&[
-        "export",
-        arg(&image),
-        "--c-array",
-        arg(&c),
-        "--rust",
-        arg(&rust),
-    ]);
+    stdout(("export", &image, "--c-array", &c, "--rust", &rust));
     let bytes = fs::read(&image).unwrap();
     let main = "mod model;\nfn main() {\n    use std::io::Write;\n    \
         assert_eq!(model::MODEL.as_ptr() as usize % 16, 0);\n    \
@@ -108,63 +93,40 @@ fn what_a_board_cannot_hold_is_refused() {
     let folder = folder();
     let (m0, m4) = (image(folder.path(), "m0"), image(folder.path(), "m4"));
     let out = folder.path().join("out");
-    let export = |image: &Path, options: &[&str]| {
-        let options = [options, &["--hex", arg(&out)]].concat();
-        let error = failure(&[&["export", arg(image)], &options[..]].concat(), 2);
+    let refuses = |image: &Path, options: &str, said: &str| {
+        fails(("export", image, options, "--hex", &out), 2, said);
         assert!(!out.exists());
-        error
     };
-    // After the end, before the place of the model, and across the end.
-    for address in ["0x40000", "0", "0x3ff00"] {
-        let error = export(&m0, &["--board", "microbit-v1", "--address", address]);
-        assert!(error.contains("0x10000 to 0x40000"), "{error}");
-    }
-    let error = export(&m4, &["--board", "microbit-v1"]);
-    assert!(error.contains("--target m0"), "{error}");
-    let error = export(&m4, &["--board", "toaster"]);
-    assert!(
-        error.contains("toaster") && error.contains("pico2"),
-        "{error}"
-    );
-    let error = export(&m4, &[]);
-    assert!(error.contains("--address"), "{error}");
-    let error = export(&m4, &["--address", "0x1_0000_0000"]);
-    assert!(error.contains("2^32"), "{error}");
     let demo = demo_checkpoint();
     let big = folder.path().join("big.kgl");
-    stdout(&[
-        "quantize",
-        arg(&demo),
-        "-o",
-        arg(&big),
-        "--weights",
-        "int4",
-        "--target",
-        "m0",
-    ]);
-    let error = export(&big, &["--board", "microbit-v1"]);
-    assert!(error.contains("kinglet plan"), "{error}");
-    let error = failure(
-        &[
-            "export",
-            arg(&m4),
-            "--uf2",
-            arg(&out),
-            "--board",
-            "stm32f405",
-        ],
-        2,
-    );
-    assert!(error.contains("--hex"), "{error}");
-    let at = ["--address", "0x10000010", "--family", "1"];
-    let error = failure(
-        &[&["export", arg(&m4), "--uf2", arg(&out)], &at[..]].concat(),
-        2,
-    );
-    assert!(error.contains("0x100"), "{error}");
-    failure(&["export", arg(&m4)], 2);
-    let error = failure(&["export", arg(&demo), "--bin", arg(&out)], 1);
-    assert!(error.contains("stories"), "{error}");
+    quantize(&demo, &big, "--weights int4 --target m0");
+    for (image, options, said) in [
+        // After the end, before the place of the model, and across the end.
+        (
+            &m0,
+            "--board microbit-v1 --address 0x40000",
+            "0x10000 to 0x40000",
+        ),
+        (&m0, "--board microbit-v1 --address 0", "0x10000 to 0x40000"),
+        (
+            &m0,
+            "--board microbit-v1 --address 0x3ff00",
+            "0x10000 to 0x40000",
+        ),
+        (&m4, "--board microbit-v1", "--target m0"),
+        (&m4, "--board toaster", "toaster"),
+        (&m4, "--board toaster", "pico2"),
+        (&m4, "", "--address"),
+        (&m4, "--address 0x1_0000_0000", "2^32"),
+        (&big, "--board microbit-v1", "kinglet plan"),
+    ] {
+        refuses(image, options, said);
+    }
+    let uf2 = ("export", &m4, "--uf2", &out);
+    fails((uf2, "--board stm32f405"), 2, "--hex");
+    fails((uf2, "--address 0x10000010 --family 1"), 2, "0x100");
+    failure(("export", &m4), 2);
+    fails(("export", &demo, "--bin", &out), 1, "stories");
 }
 
 /// An ELF file that loads these bytes to these addresses.
@@ -208,9 +170,9 @@ fn a_firmware_goes_into_the_same_file() {
     flash[0x104..0x10b].copy_from_slice(b"program");
     flash.extend(&bytes);
     let [uf2, hex, bin] = ["a.uf2", "a.hex", "a.bin"].map(|name| folder.path().join(name));
-    let args = ["export", arg(&image), "--board", "pico", "--firmware"];
-    let files = ["--uf2", arg(&uf2), "--hex", arg(&hex), "--bin", arg(&bin)];
-    let report = json(&[&args[..], &[arg(&firmware), "--json"], &files].concat());
+    let args = ("export", &image, "--board pico --json --firmware");
+    let files = ("--uf2", &uf2, "--hex", &hex, "--bin", &bin);
+    let report = json((args, &firmware, files));
     assert_eq!(report["firmware_bytes"], 0x10b);
     assert_eq!(report["image_bytes"], bytes.len());
     assert_eq!(fs::read(&bin).unwrap(), flash);
@@ -238,57 +200,35 @@ fn what_is_no_firmware_of_the_board_is_refused() {
     let folder = folder();
     let image = image(folder.path(), "m0");
     let out = folder.path().join("out.hex");
-    let export = |firmware: &Path, code| {
-        let args = ["export", arg(&image), "--board", "pico", "--hex", arg(&out)];
-        let error = failure(&[&args[..], &["--firmware", arg(firmware)]].concat(), code);
+    let refuses = |firmware: &Path, said: &str| {
+        let args = ("export", &image, "--board pico --hex", &out);
+        let error = failure((args, "--firmware", firmware), 1);
+        says(&error, said);
+        says(&error, &firmware.file_name().unwrap().to_string_lossy());
         assert!(!out.exists());
-        error
     };
     let whole = elf(&[(0x1000_0000, &[1; 100])]);
-    for (name, bytes, said) in [
-        (
-            "text",
-            b"not an ELF file".to_vec(),
-            "not the ELF file of a firmware",
-        ),
-        ("empty", Vec::new(), "not the ELF file of a firmware"),
-        ("cut", whole[..150].to_vec(), "beyond the file"),
-        (
-            "head",
-            whole[..60].to_vec(),
-            "not the ELF file of a firmware",
-        ),
-        ("nothing", elf(&[(0x1000_0000, b"")]), "nothing in it"),
-        (
-            "ram",
-            elf(&[(0x2000_0000, b"x")]),
-            "0x10000000 to 0x10020000",
-        ),
-        ("long", elf(&[(0x1001_ffff, b"xx")]), "another board"),
-        ("last", elf(&[(0xffff_ffff, b"xx")]), "another board"),
-    ] {
-        let error = export(&file(folder.path(), name, bytes), 1);
-        assert!(error.contains(said), "{name}: {error}");
-        assert!(error.contains(name), "{name}: {error}");
-    }
-    let error = export(&folder.path().join("missing"), 1);
-    assert!(error.contains("missing"), "{error}");
     // A length that lies.
     let mut lies = whole.clone();
     lies[52 + 16..52 + 20].copy_from_slice(&u32::MAX.to_le_bytes());
-    let error = export(&file(folder.path(), "lies", lies), 1);
-    assert!(error.contains("beyond the file"), "{error}");
+    let (no_elf, flash) = ("not the ELF file of a firmware", "0x10000000 to 0x10020000");
+    for (name, bytes, said) in [
+        ("text", b"not an ELF file".to_vec(), no_elf),
+        ("empty", Vec::new(), no_elf),
+        ("cut", whole[..150].to_vec(), "beyond the file"),
+        ("lies", lies, "beyond the file"),
+        ("head", whole[..60].to_vec(), no_elf),
+        ("nothing", elf(&[(0x1000_0000, b"")]), "nothing in it"),
+        ("ram", elf(&[(0x2000_0000, b"x")]), flash),
+        ("long", elf(&[(0x1001_ffff, b"xx")]), "another board"),
+        ("last", elf(&[(0xffff_ffff, b"xx")]), "another board"),
+    ] {
+        refuses(&file(folder.path(), name, bytes), said);
+    }
+    refuses(&folder.path().join("missing"), "missing");
     let good = file(folder.path(), "good", whole);
-    let bad_use = [
-        "export",
-        arg(&image),
-        "--hex",
-        arg(&out),
-        "--firmware",
-        arg(&good),
-    ];
-    let error = failure(&bad_use, 2);
-    assert!(error.contains("--board"), "{error}");
+    let bad_use = ("export", &image, "--hex", &out, "--firmware", &good);
+    fails(bad_use, 2, "--board");
 }
 
 #[test]
@@ -301,18 +241,9 @@ fn users_add_boards() {
         cycles_per_instruction = 1.5\nassumption = \"none\"\n";
     let boards = file(folder.path(), "boards.toml", board);
     let out = folder.path().join("out.bin");
-    let args = [
-        "export",
-        arg(&image),
-        "--board",
-        "mine",
-        "--json",
-        "--bin",
-        arg(&out),
-    ];
-    let report = json(&[&args[..], &["--boards", arg(&boards)]].concat());
+    let args = ("export", &image, "--board mine --json --bin", &out);
+    let report = json((args, "--boards", &boards));
     assert_eq!(report["address"], 0x4000);
     let bad = file(folder.path(), "bad.toml", board.replace("m4", "z80"));
-    let error = failure(&[&args[..], &["--boards", arg(&bad)]].concat(), 1);
-    assert!(error.contains("bad.toml: line 5"), "{error}");
+    fails((args, "--boards", &bad), 1, "bad.toml: line 5");
 }

@@ -1,8 +1,8 @@
 //! Against third-party checkpoints and logits; see CONTRIBUTING.md for where
 //! they are looked for.
 
-use kinglet_tests::npz::{read_npy, Npz};
-use kinglet_tests::{arg, golden, json, stdout, text};
+use kinglet_tests::npz::Npz;
+use kinglet_tests::{file, folder, golden, json, logits, quantize, text};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -41,21 +41,15 @@ fn models(golden: &Path) -> Vec<Golden> {
     MODELS.into_iter().map(model).collect()
 }
 
-impl Golden {
-    /// Arguments that the checkpoint needs.
-    fn options(&self) -> Vec<&'static str> {
-        self.gn_eps.map_or(Vec::new(), |eps| vec!["--gn-eps", eps])
-    }
+/// The option for an epsilon that is not the default.
+fn epsilon(gn_eps: Option<&str>) -> Vec<&str> {
+    gn_eps.map_or(Vec::new(), |eps| vec!["--gn-eps", eps])
 }
 
-/// The logits of a file at every token, `[tokens, 256]`.
-fn logits(file: &Path, options: &[&str], tokens: &[u32], folder: &Path) -> Vec<f32> {
-    let (prompt, out) = (folder.join("prompt.bin"), folder.join("logits.npy"));
+/// A prompt of these tokens, which are bytes.
+fn prompt(folder: &Path, tokens: &[u32]) -> PathBuf {
     let bytes: Vec<u8> = tokens.iter().map(|&token| token as u8).collect();
-    fs::write(&prompt, bytes).unwrap();
-    let args = ["logits", arg(file), "--prompt-file", arg(&prompt), "-o"];
-    stdout(&[&args[..], &[arg(&out)], options].concat());
-    read_npy(&out)
+    file(folder, "prompt.bin", bytes)
 }
 
 fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
@@ -68,14 +62,16 @@ fn largest_difference(a: &[f32], b: &[f32]) -> f32 {
 #[test]
 fn float_logits_equal_the_golden_ones_at_every_position() {
     let Some(golden) = golden() else { return };
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     for model in models(&golden) {
         let mut files = 0;
         for entry in fs::read_dir(&model.vectors).unwrap() {
             let path = entry.unwrap().path();
             let mut npz = Npz::open(&path);
             let tokens = npz.tokens("tokens").expect("tokens");
-            let ours = logits(&model.checkpoint, &model.options(), &tokens, folder.path());
+            let prompt = prompt(folder.path(), &tokens);
+            let options = ("--prompt-file", &prompt, epsilon(model.gn_eps));
+            let ours = logits(&model.checkpoint, options);
             let difference = match npz.f32("logits") {
                 Some(expected) => largest_difference(&ours, &expected),
                 // The long run holds logits at four positions only.
@@ -99,7 +95,7 @@ fn float_logits_equal_the_golden_ones_at_every_position() {
 #[test]
 fn greedy_tokens_equal_the_golden_ones() {
     let Some(golden) = golden() else { return };
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     for model in models(&golden) {
         let mut npz = Npz::open(&model.vectors.join("p1_english.npz"));
         let (tokens, expected) = (
@@ -107,21 +103,9 @@ fn greedy_tokens_equal_the_golden_ones() {
             npz.tokens("greedy_tokens").unwrap(),
         );
         let margins = npz.f32("greedy_margin").unwrap();
-        let prompt = folder.path().join("prompt.bin");
-        fs::write(
-            &prompt,
-            tokens.iter().map(|&t| t as u8).collect::<Vec<u8>>(),
-        )
-        .unwrap();
-        let args = ["run", arg(&model.checkpoint), "--prompt-file", arg(&prompt)];
-        let run = json(
-            &[
-                &args[..],
-                &["-n", "64", "--ignore-end", "--json"],
-                &model.options(),
-            ]
-            .concat(),
-        );
+        let prompt = prompt(folder.path(), &tokens);
+        let run = ("run", &model.checkpoint, "--prompt-file", &prompt, "-n 64");
+        let run = json((run, "--ignore-end --json", epsilon(model.gn_eps)));
         for (i, expected) in expected.iter().enumerate() {
             // A margin below the tolerance is a tie: nothing after it counts.
             if margins[i] < FLOAT_TOLERANCE {
@@ -140,7 +124,7 @@ fn greedy_tokens_equal_the_golden_ones() {
 #[test]
 fn pth_and_safetensors_give_identical_results() {
     let Some(golden) = golden() else { return };
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     for name in ["4v0-660K", "5v2-730K", "7v0-834K"] {
         let st = golden.join(format!("models/{name}.safetensors"));
         let pth = golden.join(format!("pth/{name}.pth"));
@@ -150,25 +134,15 @@ fn pth_and_safetensors_give_identical_results() {
 
 fn same_results(st: &Path, pth: &Path, folder: &Path) {
     let tokens: Vec<u32> = (0..200).map(|i| (i * 37 + 11) % 256).collect();
+    let prompt = prompt(folder, &tokens);
     let bits = |file| -> Vec<u32> {
-        logits(file, &[], &tokens, folder)
-            .iter()
-            .map(|v| v.to_bits())
-            .collect()
+        let logits = logits(file, ("--prompt-file", &prompt));
+        logits.iter().map(|value| value.to_bits()).collect()
     };
     assert_eq!(bits(st), bits(pth));
     let image = |file, name: &str| {
         let out = folder.join(name);
-        stdout(&[
-            "quantize",
-            arg(file),
-            "-o",
-            arg(&out),
-            "--weights",
-            "int4",
-            "--name",
-            "same",
-        ]);
+        quantize(file, &out, "--weights int4 --name same");
         let bytes = fs::read(out).unwrap();
         // All but the metadata, where the file's name stands, and its spans.
         let weights_end = u32::from_le_bytes([bytes[56], bytes[57], bytes[58], bytes[59]]) as usize;
@@ -180,41 +154,26 @@ fn same_results(st: &Path, pth: &Path, folder: &Path) {
     );
 }
 
-/// Most that quantization may cost: divergence and least top-1 agreement.
-struct Quality {
-    model: &'static str,
-    gn_eps: Option<&'static str>,
-    weights: &'static str,
-    kl: f64,
-    top1: f64,
-    image_bytes: u64,
-}
-
-const fn quality(
-    model: &'static str,
-    gn_eps: Option<&'static str>,
-    weights: &'static str,
-    (kl, top1, image_bytes): (f64, f64, u64),
-) -> Quality {
-    Quality {
-        model,
-        gn_eps,
-        weights,
-        kl,
-        top1,
-        image_bytes,
-    }
-}
+/// Checkpoint, epsilon, format of the weights; the most that quantization may
+/// cost: divergence, least top-1 agreement, bytes.
+type Quality = (
+    &'static str,
+    Option<&'static str>,
+    &'static str,
+    f64,
+    f64,
+    u64,
+);
 
 const QUALITY: [Quality; 8] = [
-    quality("4v0-660K", None, "int8", (2.5e-4, 0.984, 720_000)),
-    quality("4v0-660K", None, "int4", (1.5e-3, 0.96, 410_000)),
-    quality("5v1-730K", Some("1e-5"), "int8", (9e-4, 0.98, 720_000)),
-    quality("5v1-730K", Some("1e-5"), "int4", (0.055, 0.85, 460_000)),
-    quality("5v2-730K", Some("1e-5"), "int8", (9e-4, 0.98, 770_000)),
-    quality("5v2-730K", Some("1e-5"), "int4", (0.042, 0.87, 490_000)),
-    quality("6v0-3m-bf16", None, "int8", (3e-4, 0.99, 3_450_000)),
-    quality("6v0-3m-bf16", None, "int4", (0.012, 0.96, 2_450_000)),
+    ("4v0-660K", None, "int8", 2.5e-4, 0.984, 720_000),
+    ("4v0-660K", None, "int4", 1.5e-3, 0.96, 410_000),
+    ("5v1-730K", Some("1e-5"), "int8", 9e-4, 0.98, 720_000),
+    ("5v1-730K", Some("1e-5"), "int4", 0.055, 0.85, 460_000),
+    ("5v2-730K", Some("1e-5"), "int8", 9e-4, 0.98, 770_000),
+    ("5v2-730K", Some("1e-5"), "int4", 0.042, 0.87, 490_000),
+    ("6v0-3m-bf16", None, "int8", 3e-4, 0.99, 3_450_000),
+    ("6v0-3m-bf16", None, "int4", 0.012, 0.96, 2_450_000),
 ];
 
 #[test]
@@ -222,14 +181,14 @@ fn quantized_images_stay_close_to_the_reference() {
     let (Some(golden), Some(text)) = (golden(), text()) else {
         return;
     };
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let text = fs::read(text.join("alpacaseed.txt")).unwrap();
-    for quality in QUALITY {
+    for (model, gn_eps, weights, most_kl, least_top1, most_bytes) in QUALITY {
         let (text_file, image) = (folder.path().join("text"), folder.path().join("model.kgl"));
-        let checkpoint = golden.join(format!("models/{}.safetensors", quality.model));
+        let checkpoint = golden.join(format!("models/{model}.safetensors"));
         // That model reads a zero after each byte; a few segments of text
         // are enough for one of its size.
-        let zeros = quality.model.starts_with('6');
+        let zeros = model.starts_with('6');
         let (text, reset) = match zeros {
             true => (
                 text.iter().take(20 * 1024).flat_map(|&b| [b, 0]).collect(),
@@ -239,30 +198,17 @@ fn quantized_images_stay_close_to_the_reference() {
         };
         let scored = text.len() - text.len().div_ceil(reset.parse().unwrap());
         fs::write(&text_file, text).unwrap();
-        let gn_eps = quality.gn_eps.map_or(vec![], |eps| vec!["--gn-eps", eps]);
-        let args = ["quantize", arg(&checkpoint), "-o", arg(&image), "--json"];
-        let args = [&args[..], &["--weights", quality.weights], &gn_eps].concat();
-        let bytes = json(&args)["image_bytes"].as_u64().unwrap();
-        let name = format!("{} {}", quality.model, quality.weights);
-        assert!(bytes <= quality.image_bytes, "{name}: {bytes}");
-        let args = [
-            "eval",
-            arg(&image),
-            "--text",
-            arg(&text_file),
-            "--reset",
-            reset,
-        ];
-        let scores = json(&[&args[..], &["--reference", arg(&checkpoint), "--json"]].concat());
+        let pack = ("quantize", &checkpoint, "-o", &image, "--json");
+        let report = json((pack, ["--weights", weights], epsilon(gn_eps)));
+        let bytes = report["image_bytes"].as_u64().unwrap();
+        let name = format!("{model} {weights}");
+        assert!(bytes <= most_bytes, "{name}: {bytes}");
+        let args = ("eval", &image, "--text", &text_file, ["--reset", reset]);
+        let scores = json((&args, "--reference", &checkpoint, "--json"));
         println!("{name}: {scores}");
-        assert!(
-            scores["kl"].as_f64().unwrap() <= quality.kl,
-            "{name}: {scores}"
-        );
-        assert!(
-            scores["top1"].as_f64().unwrap() >= quality.top1,
-            "{name}: {scores}"
-        );
+        let number = |key: &str| scores[key].as_f64().unwrap();
+        assert!(number("kl") <= most_kl, "{name}: {scores}");
+        assert!(number("top1") >= least_top1, "{name}: {scores}");
         assert_eq!(scores["scored_bytes"], scored);
     }
 }
@@ -278,7 +224,7 @@ fn versions_are_named() {
     ];
     for (file, version) in versions {
         let path = golden.join("models").join(file);
-        let report = json(&["inspect", arg(&path), "--json"]);
+        let report = json(("inspect", &path, "--json"));
         assert_eq!(report["version"], version);
     }
 }

@@ -2,31 +2,20 @@
 //! memory can be limited.
 #![cfg(target_os = "linux")]
 
-use kinglet_tests::{arg, folder, kinglet, stdout};
+use kinglet_tests::{folder, kinglet, stdout, synth, Args};
 
 /// Quantizes a model whose largest tensor alone is twice the memory there is.
 #[test]
 fn quantizing_needs_no_memory_for_the_whole_model() {
     let folder = folder();
-    let (checkpoint, image) = (
-        folder.path().join("wide.safetensors"),
-        folder.path().join("wide.kgl"),
-    );
-    let size = ["--layers", "1", "--channels", "512", "--vocab", "65536"];
-    stdout(&[&["synth", "-o", arg(&checkpoint)], &size[..]].concat());
+    let [checkpoint, image] = ["wide.safetensors", "wide.kgl"].map(|name| folder.path().join(name));
+    synth(&checkpoint, "--layers 1 --channels 512 --vocab 65536");
     let program = kinglet().get_program().to_owned();
     let quantize = |kilobytes: &str| {
         std::process::Command::new("sh")
             .args(["-c", "ulimit -v $0; exec \"$@\"", kilobytes])
             .arg(&program)
-            .args([
-                "quantize",
-                arg(&checkpoint),
-                "-o",
-                arg(&image),
-                "--weights",
-                "int8",
-            ])
+            .args(("quantize", &checkpoint, "-o", &image, "--weights int8").list())
             .env("RAYON_NUM_THREADS", "1")
             .output()
             .expect("sh starts")
@@ -35,7 +24,7 @@ fn quantizing_needs_no_memory_for_the_whole_model() {
     let output = quantize("65536");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
-    stdout(&["inspect", arg(&image)]);
+    stdout(("inspect", &image));
     // The limit is in force.
     assert!(!quantize("16384").status.success());
 }

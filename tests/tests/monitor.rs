@@ -1,11 +1,10 @@
 //! `kinglet monitor` and boards that misbehave in every way that a cable and
 //! its other end can. With boards in QEMU: `tests/emulated/tests/boards/monitor.rs`.
 
-use kinglet_tests::{failure, kinglet, run, stdout};
+use kinglet_tests::{fails, failure, kinglet, run, says, stdout, typed};
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -52,6 +51,21 @@ fn peer(serve: impl FnOnce(TcpStream) + Send + 'static) -> String {
     format!("tcp:127.0.0.1:{port}")
 }
 
+/// A board's answer that is the prompt.
+fn echo(line: &str, stream: &mut TcpStream) {
+    let answer = [b"\x02", line.as_bytes(), b"\x03", STATISTICS, READY].concat();
+    send(stream, &[&answer]);
+}
+
+/// Runs `kinglet monitor` for the prompt `x`, expects a failure that says this,
+/// and returns what was printed before.
+fn gives_up(board: &str, options: &str, said: &str) -> String {
+    let output = run(("monitor", [board], "--prompt x", options));
+    assert_eq!(output.status.code(), Some(1));
+    says(&String::from_utf8_lossy(&output.stderr), said);
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
 /// Sends pieces one by one.
 fn send(stream: &mut TcpStream, pieces: &[&[u8]]) {
     stream.set_nodelay(true).expect("a socket");
@@ -77,9 +91,9 @@ fn characters_that_come_in_pieces_are_whole() {
         send(stream, &text);
         send(stream, &[READY]);
     };
-    let said = stdout(&["monitor", &board(answer), "--prompt", "hello"]);
+    let said = stdout(("monitor", [&board(answer)], "--prompt hello"));
     assert_eq!(said, "café 🐦\nok\n");
-    let said = stdout(&["monitor", &board(answer), "--prompt", "hello", "--json"]);
+    let said = stdout(("monitor", [&board(answer)], "--prompt hello --json"));
     let report: Value = serde_json::from_str(&said).expect("JSON");
     assert_eq!(report["text"], "café 🐦\nok");
     assert_eq!(report["prompt"], "hello");
@@ -95,20 +109,14 @@ fn bytes_damaged_on_the_wire_are_shown_as_such() {
     let answer = |_: &str, stream: &mut TcpStream| {
         send(stream, &[b"\x02a\xffb\xe2\x82\x03", STATISTICS, READY]);
     };
-    let said = stdout(&["monitor", &board(answer), "--prompt", "x"]);
+    let said = stdout(("monitor", [&board(answer)], "--prompt x"));
     assert_eq!(said, "a\u{fffd}b\u{fffd}\n");
 }
 
 #[test]
 fn several_prompts_are_asked_in_order_and_a_slash_is_doubled() {
-    let echo = |line: &str, stream: &mut TcpStream| {
-        send(
-            stream,
-            &[&[b"\x02", line.as_bytes(), b"\x03", STATISTICS, READY].concat()],
-        );
-    };
     let args = ["--prompt", "one", "--prompt", "/two", "--prompt", ""];
-    let said = stdout(&[&["monitor", &board(echo)], &args[..]].concat());
+    let said = stdout(("monitor", [&board(echo)], &args));
     assert_eq!(said, "one\n//two\n\n");
 }
 
@@ -116,16 +124,13 @@ fn several_prompts_are_asked_in_order_and_a_slash_is_doubled() {
 fn who_says_nothing_is_not_waited_for_for_ever() {
     let start = Instant::now();
     let silent = peer(|mut stream| drop(stream.read_to_end(&mut Vec::new())));
-    let error = failure(&["monitor", &silent, "--timeout", "1", "--prompt", "x"], 1);
-    assert!(error.contains("says nothing for 1 s"), "{error}");
-    assert!(error.contains("--baud"), "{error}");
+    let error = failure(("monitor", [&silent], "--timeout 1 --prompt x"), 1);
+    says(&error, "says nothing for 1 s");
+    says(&error, "--baud");
     assert!(start.elapsed() < Duration::from_secs(30));
     let stalls = board(|_, stream| send(stream, &[b"\x02so far"]));
-    let output = run(&["monitor", &stalls, "--timeout", "1", "--prompt", "x"]);
-    assert_eq!(output.status.code(), Some(1));
-    assert_eq!(output.stdout, b"so far\n");
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(error.contains("says nothing for 1 s"), "{error}");
+    let printed = gives_up(&stalls, "--timeout 1", "says nothing for 1 s");
+    assert_eq!(printed, "so far\n");
 }
 
 #[test]
@@ -138,8 +143,8 @@ fn tokens_that_are_read_are_not_silence() {
         }
         send(stream, &[b"done\x03", STATISTICS, READY]);
     });
-    let args = ["monitor", &slow, "--timeout", "1", "--prompt", "x"];
-    assert_eq!(stdout(&args), "done\n");
+    let args = ("monitor", [&slow], "--timeout 1 --prompt x");
+    assert_eq!(stdout(args), "done\n");
 }
 
 #[test]
@@ -150,13 +155,13 @@ fn a_stranger_is_quoted() {
             send(&mut stream, &[b"login: \xff\xfe\x1b[0m\r\n"]);
         }
     });
-    let error = failure(&["monitor", &shell, "--timeout", "1", "--prompt", "x"], 1);
-    assert!(error.contains("not as Kinglet's console does"), "{error}");
-    assert!(error.contains("login:"), "{error}");
+    let error = failure(("monitor", [&shell], "--timeout 1 --prompt x"), 1);
+    says(&error, "not as Kinglet's console does");
+    says(&error, "login:");
     assert!(!error.contains('\x1b'), "{error:?}");
     let babbles = peer(|mut stream| while stream.write_all(&[0x55; 999]).is_ok() {});
-    let error = failure(&["monitor", &babbles, "--timeout", "1", "--prompt", "x"], 1);
-    assert!(error.contains("UUU"), "{error}");
+    let error = failure(("monitor", [&babbles], "--timeout 1 --prompt x"), 1);
+    says(&error, "UUU");
     assert!(error.len() < 999, "{error}");
 }
 
@@ -167,95 +172,52 @@ fn a_board_that_goes_away_or_is_reset_is_an_error() {
         // Its other handle reads: both have to go.
         let _ = stream.shutdown(std::net::Shutdown::Both);
     });
-    let output = run(&["monitor", &pulled, "--prompt", "x"]);
-    assert_eq!(output.status.code(), Some(1));
-    assert_eq!(output.stdout, b"half a\n");
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(error.contains("is gone"), "{error}");
+    assert_eq!(gives_up(&pulled, "", "is gone"), "half a\n");
     let reset = board(|_, stream| {
         send(stream, &[b"\x02half a", b"\x0fKinglet on a board\r\n> "]);
     });
-    let output = run(&["monitor", &reset, "--prompt", "x"]);
-    assert_eq!(output.status.code(), Some(1));
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(error.contains("the board was reset"), "{error}");
+    gives_up(&reset, "", "the board was reset");
 }
 
 #[test]
 fn what_the_board_complains_of_is_said() {
     let no_byte = board(|_, stream| {
-        send(
-            stream,
-            &[b"\x02\x03the vocabulary has no byte 0xc3\r\n", READY],
-        );
+        let complaint = b"\x02\x03the vocabulary has no byte 0xc3\r\n";
+        send(stream, &[complaint, READY]);
     });
-    let output = run(&["monitor", &no_byte, "--prompt", "é"]);
-    assert_eq!(output.status.code(), Some(1));
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(error.contains("no byte 0xc3"), "{error}");
-    let args = ["--prompt", "x", "--from", "lost"];
+    gives_up(&no_byte, "--prompt é", "no byte 0xc3");
     let refuses = board(|_, _| panic!("there is no prompt"));
-    let error = failure(&[&["monitor", &refuses], &args[..]].concat(), 1);
-    assert!(
-        error.contains("the board says: /from lost: no such command"),
-        "{error}"
-    );
+    let said = "the board says: /from lost: no such command";
+    fails(("monitor", [&refuses], "--prompt x --from lost"), 1, said);
 }
 
 #[test]
 fn lines_of_a_pipe_are_prompts_and_commands() {
-    let echo = |line: &str, stream: &mut TcpStream| {
-        send(
-            stream,
-            &[&[b"\x02", line.as_bytes(), b"\x03", STATISTICS, READY].concat()],
-        );
-    };
-    let mut child = kinglet()
-        .args(["monitor", &board(echo)])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("kinglet starts");
-    let typed = format!(
-        "one\n/n 5\n//two\n/frames off\n{}\nthree\n/quit\nfour\n",
-        "a".repeat(300)
-    );
-    let mut input = child.stdin.take().expect("piped");
-    input.write_all(typed.as_bytes()).expect("it reads");
-    drop(input);
-    let output = child.wait_with_output().expect("it ends");
+    let long = "a".repeat(300);
+    let lines = format!("one\n/n 5\n//two\n/frames off\n{long}\nthree\n/quit\nfour\n");
+    let output = typed(kinglet().args(["monitor", &board(echo)]), &lines);
     let said = String::from_utf8(output.stdout).expect("UTF-8");
     let statistics = "[3 tokens, 12.50 tokens/s, stack 3860 bytes, length]\n";
     let expected = format!("one\n{statistics}/n 100 /n 5\n//two\n{statistics}three\n{statistics}");
     assert_eq!(said, expected);
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(errors.contains("needs the frames"), "{errors}");
-    assert!(errors.contains("300 bytes"), "{errors}");
+    says(&errors, "needs the frames");
+    says(&errors, "300 bytes");
     assert!(output.status.success(), "{errors}");
 }
 
 #[test]
 fn bad_use_is_said_before_anything_is_opened() {
     let long = "a".repeat(257);
-    for (args, said) in [
-        (&["monitor"][..], "name a port"),
-        (
-            &["monitor", "x", "--prompt", "two\nlines"],
-            "control characters",
-        ),
-        (&["monitor", "x", "--prompt", &long], "257 bytes"),
-    ] {
-        let output = run(args);
-        assert_eq!(output.status.code(), Some(2), "{args:?}");
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert!(error.contains(said), "{args:?}: {error}");
-    }
-    let error = failure(&["monitor", "/dev/no-such-port", "--prompt", "x"], 1);
-    assert!(error.contains("cannot open /dev/no-such-port"), "{error}");
-    assert!(error.contains("serial port"), "{error}");
-    let error = failure(&["monitor", "tcp:127.0.0.1:1", "--prompt", "x"], 1);
-    assert!(error.contains("cannot connect to 127.0.0.1:1"), "{error}");
-    let error = failure(&["monitor", "--prompt", "x", "--", "/no/such/program"], 1);
-    assert!(error.contains("cannot start /no/such/program"), "{error}");
+    fails("monitor", 2, "name a port");
+    let two = ["--prompt", "two\nlines"];
+    fails(("monitor x", two), 2, "control characters");
+    fails(("monitor x --prompt", [&long]), 2, "257 bytes");
+    let error = failure("monitor /dev/no-such-port --prompt x", 1);
+    says(&error, "cannot open /dev/no-such-port");
+    says(&error, "serial port");
+    let said = "cannot connect to 127.0.0.1:1";
+    fails("monitor tcp:127.0.0.1:1 --prompt x", 1, said);
+    let said = "cannot start /no/such/program";
+    fails("monitor --prompt x -- /no/such/program", 1, said);
 }

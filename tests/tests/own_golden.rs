@@ -5,8 +5,8 @@
 //! computed in double precision (`tests/golden/make.py`); `versions.json` holds
 //! such logits of a random model of every RWKV version.
 
-use kinglet_tests::npz::read_npy;
-use kinglet_tests::{arg, demo_checkpoint, demo_image, folder, json, root, stdout};
+use kinglet::hash::fnv1a;
+use kinglet_tests::{demo_checkpoint, demo_image, folder, json, quantize, root, Args};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
@@ -19,11 +19,11 @@ fn golden(name: &str) -> Value {
 #[test]
 fn images_compute_the_recorded_bits() {
     let golden = golden("stories.json");
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let prompt = golden["prompt"].as_str().unwrap();
     for weights in ["int8", "int4"] {
         let image = demo_image(folder.path(), weights);
-        let run = json(&["run", arg(&image), "--prompt", prompt, "-n", "24", "--json"]);
+        let run = json(("run", &image, ["--prompt", prompt], "-n 24 --json"));
         assert_eq!(run["tokens"], golden[weights]["tokens"], "{weights}");
         assert_eq!(
             run["logits_hashes"], golden[weights]["logits_hashes"],
@@ -35,18 +35,8 @@ fn images_compute_the_recorded_bits() {
 #[test]
 fn float_logits_equal_those_of_another_implementation() {
     let golden = golden("stories.json");
-    let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().join("logits.npy");
     let prompt = golden["prompt"].as_str().unwrap();
-    stdout(&[
-        "logits",
-        arg(&demo_checkpoint()),
-        "--prompt",
-        prompt,
-        "-o",
-        arg(&out),
-    ]);
-    let ours = read_npy(&out);
+    let ours = kinglet_tests::logits(&demo_checkpoint(), ["--prompt", prompt]);
     let last = &ours[ours.len() - 512..];
     assert!(largest_difference(last, &golden["float_logits"]) < 1e-4);
 }
@@ -64,28 +54,19 @@ fn largest_difference(ours: &[f32], expected: &Value) -> f64 {
 fn synth(model: &Value, checkpoint: &Path) {
     let options = model["synth"].as_array().unwrap().iter();
     let options: Vec<&str> = options.filter_map(Value::as_str).collect();
-    stdout(&[&["synth", "-o", arg(checkpoint)], &options[..]].concat());
-    let bytes = fs::read(checkpoint).unwrap();
-    let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, &b| {
-        (hash ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
-    });
+    kinglet_tests::synth(checkpoint, &options);
+    let hash = fnv1a(fs::read(checkpoint).unwrap().into_iter());
     let message = "synth makes another checkpoint: run tests/golden/make.py";
-    assert_eq!(
-        format!("{hash:016x}"),
-        model["checkpoint_fnv1a"],
-        "{message}"
-    );
+    let expected = &model["checkpoint_fnv1a"];
+    assert_eq!(format!("{hash:016x}"), *expected, "{message}");
 }
 
 /// The logits at every token, `[tokens][vocabulary]`.
-fn logits(file: &Path, tokens: &Value, options: &[&str]) -> Vec<Vec<f32>> {
-    let out = file.with_extension("npy");
+fn logits(file: &Path, tokens: &Value, options: impl Args) -> Vec<Vec<f32>> {
     let tokens = tokens.as_array().unwrap();
     let listed: Vec<String> = tokens.iter().map(Value::to_string).collect();
     let listed = listed.join(",");
-    let args = ["logits", arg(file), "--tokens", &listed, "-o", arg(&out)];
-    stdout(&[&args[..], options].concat());
-    let logits = read_npy(&out);
+    let logits = kinglet_tests::logits(file, (["--tokens", &listed], options));
     let vocab = logits.len() / tokens.len();
     logits.chunks(vocab).map(<[f32]>::to_vec).collect()
 }
@@ -107,7 +88,7 @@ fn float_logits_of_every_version_equal_those_of_another_implementation() {
     for model in golden["models"].as_array().unwrap() {
         synth(model, &checkpoint);
         let gn_eps = model["gn_eps"].as_str().unwrap();
-        let ours = logits(&checkpoint, &golden["tokens"], &["--gn-eps", gn_eps]);
+        let ours = logits(&checkpoint, &golden["tokens"], ["--gn-eps", gn_eps]);
         let positions = golden["positions"].as_array().unwrap();
         for (position, expected) in positions.iter().zip(model["logits"].as_array().unwrap()) {
             let row = &ours[position.as_u64().unwrap() as usize];
@@ -130,11 +111,10 @@ fn images_of_every_version_stay_close_to_their_checkpoints() {
     for model in golden["models"].as_array().unwrap() {
         synth(model, &checkpoint);
         let gn_eps = ["--gn-eps", model["gn_eps"].as_str().unwrap()];
-        let float = logits(&checkpoint, &golden["tokens"], &gn_eps);
+        let float = logits(&checkpoint, &golden["tokens"], gn_eps);
         for (weights, most) in MOST_KL {
-            let args = ["quantize", arg(&checkpoint), "-o", arg(&image), "--weights"];
-            stdout(&[&args[..], &[weights], &gn_eps].concat());
-            let kl = divergence(&float, &logits(&image, &golden["tokens"], &[]));
+            quantize(&checkpoint, &image, ("--weights", weights, gn_eps));
+            let kl = divergence(&float, &logits(&image, &golden["tokens"], ""));
             let name = format!("{} {gn_eps:?} {weights}", model["synth"][1]);
             println!("{name}: {kl:.1e}");
             // Never zero: an image is not the checkpoint.

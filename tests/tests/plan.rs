@@ -1,7 +1,9 @@
 //! `kinglet plan`: what fits which board. What it predicts of instructions
 //! and of an ELF's variables is compared with QEMU in `tests/emulated/tests/qemu/predictions.rs`.
 
-use kinglet_tests::{arg, demo_checkpoint, demo_image, failure, folder, json, stdout};
+use kinglet_tests::{
+    demo_checkpoint, demo_image, fails, failure, folder, json, says, stdout, synth,
+};
 use serde_json::Value;
 
 fn board<'v>(report: &'v Value, name: &str) -> &'v Value {
@@ -16,9 +18,9 @@ fn board<'v>(report: &'v Value, name: &str) -> &'v Value {
 fn the_plan_adds_up() {
     let folder = folder();
     let image = demo_image(folder.path(), "int4");
-    let inspected = json(&["inspect", arg(&image), "--json"]);
-    let report = json(&["plan", arg(&image), "--json"]);
-    let table = stdout(&["plan", arg(&image)]);
+    let inspected = json(("inspect", &image, "--json"));
+    let report = json(("plan", &image, "--json"));
+    let table = stdout(("plan", &image));
     for board in report["boards"].as_array().expect("boards") {
         let number = |part: &str, key: &str| board[part][key].as_i64().expect("a number");
         let flash = ["application_bytes", "image_bytes", "free_bytes"];
@@ -46,14 +48,14 @@ fn the_plan_adds_up() {
             "{board}"
         );
         let name = board["name"].as_str().unwrap();
-        assert!(table.contains(&format!("{name}: ")), "{table}");
+        says(&table, &format!("{name}: "));
     }
     // The image itself is one for a Cortex-M4.
     let flash = &board(&report, "stm32f405")["flash"];
     assert_eq!(flash["image_bytes"], inspected["image_bytes"]);
     assert_eq!(board(&report, "stm32f405")["fits"], true);
     assert_eq!(board(&report, "microbit-v1")["fits"], false);
-    let one = json(&["plan", arg(&image), "--board", "pico", "--json"]);
+    let one = json(("plan", &image, "--board pico --json"));
     assert_eq!(one["boards"][0], *board(&report, "pico"));
     assert_eq!(one["boards"].as_array().unwrap().len(), 1);
 }
@@ -64,29 +66,18 @@ fn advice_leads_to_an_image_that_fits() {
     let folder = folder();
     let path = |name: &str| folder.path().join(name);
     let checkpoint = path("wide.safetensors");
-    let size = ["--layers", "2", "--channels", "72", "--vocab", "256"];
-    stdout(&[&["synth", "-o", arg(&checkpoint)], &size[..]].concat());
+    synth(&checkpoint, "--layers 2 --channels 72 --vocab 256");
     let out = path("wide.kgl");
-    let quantize = [
-        "quantize",
-        arg(&checkpoint),
-        "-o",
-        arg(&out),
-        "--board",
-        "microbit-v1",
-    ];
-    stdout(&[&quantize[..], &["--weights", "int8"]].concat());
+    let quantize = ("quantize", &checkpoint, "-o", &out, "--board microbit-v1");
+    stdout((&quantize, "--weights int8"));
     std::fs::remove_file(&out).unwrap();
-    let size = ["--layers", "2", "--channels", "96", "--vocab", "256"];
-    stdout(&[&["synth", "-o", arg(&checkpoint)], &size[..]].concat());
-    let error = failure(&[&quantize[..], &["--weights", "int8"]].concat(), 1);
-    assert!(
-        error.contains("bytes of flash") && error.contains("; --weights int4 would"),
-        "{error}"
-    );
+    synth(&checkpoint, "--layers 2 --channels 96 --vocab 256");
+    let error = failure((&quantize, "--weights int8"), 1);
+    says(&error, "bytes of flash");
+    says(&error, "; --weights int4 would");
     assert!(!out.exists());
-    stdout(&[&quantize[..], &["--weights", "int4"]].concat());
-    let report = json(&["plan", arg(&out), "--board", "microbit-v1", "--json"]);
+    stdout((&quantize, "--weights int4"));
+    let report = json(("plan", &out, "--board microbit-v1 --json"));
     let microbit = board(&report, "microbit-v1");
     assert_eq!(microbit["fits"], true, "{microbit}");
     let image_bytes = std::fs::metadata(&out).unwrap().len();
@@ -97,22 +88,11 @@ fn advice_leads_to_an_image_that_fits() {
 fn bad_boards_are_refused() {
     let folder = folder();
     let image = demo_image(folder.path(), "int4");
-    let error = failure(&["plan", arg(&image), "--board", "toaster"], 2);
-    assert!(error.contains("toaster"), "{error}");
-    failure(&["plan", arg(&image), "--boards", "no-such-file.toml"], 1);
+    fails(("plan", &image, "--board toaster"), 2, "toaster");
+    failure(("plan", &image, "--boards no-such-file.toml"), 1);
     let checkpoint = demo_checkpoint();
     let out = folder.path().join("out.kgl");
-    let quantize = [
-        "quantize",
-        arg(&checkpoint),
-        "-o",
-        arg(&out),
-        "--weights",
-        "int4",
-    ];
-    let options = ["--board", "pico", "--target", "m4"];
-    let error = failure(&[&quantize[..], &options].concat(), 2);
-    assert!(error.contains("--target m0"), "{error}");
-    let error = failure(&[&quantize[..], &["--board", "toaster"]].concat(), 2);
-    assert!(error.contains("toaster"), "{error}");
+    let quantize = ("quantize", &checkpoint, "-o", &out, "--weights int4");
+    fails((&quantize, "--board pico --target m4"), 2, "--target m0");
+    fails((&quantize, "--board toaster"), 2, "toaster");
 }

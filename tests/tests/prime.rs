@@ -7,18 +7,18 @@ use kinglet::{Session, UnknownState};
 use kinglet_host::engine::ImageFile;
 use kinglet_host::prime::with_state;
 use kinglet_tests::models::{kinds, Kind};
-use kinglet_tests::{arg, demo_image, failure, folder, json, stdout};
+use kinglet_tests::{
+    demo_image, fails, failure, folder, json, quantize, says, stdout, synth, Args,
+};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-const RUN: [&str; 3] = ["-n", "12", "--json"];
-
-fn run(image: &Path, args: &[&str]) -> Value {
-    json(&[&["run", arg(image)], args, &RUN[..]].concat())
+fn run(image: &Path, args: impl Args) -> Value {
+    json(("run", image, args, "-n 12 --json"))
 }
 
-fn prime(image: &Path, args: &[&str]) -> Value {
-    json(&[&["prime", arg(image), "-o", arg(image), "--json"], args].concat())
+fn prime(image: &Path, args: impl Args) -> Value {
+    json(("prime", image, "-o", image, "--json", args))
 }
 
 /// All that two runs generate is the same.
@@ -33,12 +33,9 @@ fn images(folder: &Path) -> Vec<PathBuf> {
     let mut images = vec![demo_image(folder, "int4")];
     for version in ["v5", "v6", "v7"] {
         let (checkpoint, image) = (folder.join("x.safetensors"), folder.join(version));
-        let size = ["--layers", "2", "--channels", "32", "--head-size", "8"];
-        let args = ["synth", "--version", version, "-o", arg(&checkpoint)];
-        stdout(&[&args[..], &size].concat());
-        let args = ["--weights", "int8", "--state", "f16"];
-        let pack = ["quantize", arg(&checkpoint), "-o", arg(&image)];
-        stdout(&[&pack[..], &args].concat());
+        let size = "--layers 2 --channels 32 --head-size 8";
+        synth(&checkpoint, (["--version", version], size));
+        quantize(&checkpoint, &image, "--weights int8 --state f16");
         images.push(image);
     }
     images
@@ -48,39 +45,37 @@ fn images(folder: &Path) -> Vec<PathBuf> {
 fn a_primed_run_is_that_of_the_whole_text() {
     let folder = folder();
     for image in images(folder.path()) {
-        let whole = run(&image, &["--prompt", "Once upon a time, a bird"]);
-        let nothing = run(&image, &[]);
-        let primed = prime(&image, &["--prompt", "Once upon a time"]);
+        let whole = run(&image, ["--prompt", "Once upon a time, a bird"]);
+        let nothing = run(&image, "");
+        let primed = prime(&image, ["--prompt", "Once upon a time"]);
         assert_eq!(primed["name"], "start");
-        let front = run(&image, &["--prompt", "Once upon a time", "--from", "empty"]);
+        let front = run(&image, (["--prompt", "Once upon a time"], "--from empty"));
         assert_eq!(primed["tokens"], front["prompt_tokens"]);
-        assert_same(&run(&image, &["--prompt", ", a bird"]), &whole);
+        assert_same(&run(&image, ["--prompt", ", a bird"]), &whole);
         // All of the text, and more of it, as states of their own.
-        prime(
+        let all = ["--prompt", "Once upon a time, a bird"];
+        prime(&image, (all, "--name b"));
+        assert_same(&run(&image, "--from b"), &whole);
+        let more = prime(
             &image,
-            &["--prompt", "Once upon a time, a bird", "--name", "b"],
+            (["--prompt", ", a bird"], "--from start --name more"),
         );
-        assert_same(&run(&image, &["--from", "b"]), &whole);
-        let more = ["--prompt", ", a bird", "--from", "start", "--name", "more"];
-        assert_eq!(prime(&image, &more)["tokens"], whole["prompt_tokens"]);
-        assert_same(&run(&image, &["--from", "more"]), &whole);
+        assert_eq!(more["tokens"], whole["prompt_tokens"]);
+        assert_same(&run(&image, "--from more"), &whole);
         // The empty text is still there.
-        assert_same(&run(&image, &["--from", "empty"]), &nothing);
-        let states = &json(&["inspect", arg(&image), "--json"])["states"];
-        let names: Vec<_> = states
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|s| &s["name"])
-            .collect();
-        assert_eq!(names, ["start", "b", "more"]);
+        assert_same(&run(&image, "--from empty"), &nothing);
+        let states = &json(("inspect", &image, "--json"))["states"];
+        let states = states.as_array().unwrap().iter();
+        assert!(states
+            .map(|state| &state["name"])
+            .eq(["start", "b", "more"]));
         // A name that is there is replaced.
         let before = std::fs::read(&image).unwrap().len();
-        let again = prime(&image, &["--prompt", "Once upon a time, a bird"]);
+        let again = prime(&image, ["--prompt", "Once upon a time, a bird"]);
         assert_eq!([&primed["replaced"], &again["replaced"]], [false, true]);
         assert_eq!(std::fs::read(&image).unwrap().len(), before);
-        assert_same(&run(&image, &[]), &whole);
-        assert!(stdout(&["inspect", arg(&image)]).contains("state        more"));
+        assert_same(&run(&image, ""), &whole);
+        assert!(stdout(("inspect", &image)).contains("state        more"));
     }
 }
 
@@ -88,33 +83,26 @@ fn a_primed_run_is_that_of_the_whole_text() {
 fn names_and_files_that_do_not_fit_are_refused() {
     let folder = folder();
     let image = demo_image(folder.path(), "int4");
-    let error = failure(&["run", arg(&image), "--from", "x"], 2);
-    assert!(error.contains("kinglet prime"), "{error}");
-    prime(&image, &["--prompt", "a", "--name", "one"]);
-    let error = failure(&["run", arg(&image), "--from", "x"], 2);
-    assert!(
-        error.contains("`one`") && error.contains("`empty`"),
-        "{error}"
-    );
+    fails(("run", &image, "--from x"), 2, "kinglet prime");
+    prime(&image, "--prompt a --name one");
+    let error = failure(("run", &image, "--from x"), 2);
+    says(&error, "`one`");
+    says(&error, "`empty`");
     for name in ["", "empty", "a name of twenty-five byte"] {
-        let args = ["--prompt", "a", "--name", name, "-o", "x.kgl"];
-        let error = failure(&[&["prime", arg(&image)], &args[..]].concat(), 2);
-        assert!(error.contains("--name"), "{error}");
+        let args = ("--prompt a -o x.kgl", ["--name", name]);
+        fails(("prime", &image, args), 2, "--name");
     }
     for from in ["empty", "one"] {
-        let error = failure(&["prime", arg(&image), "--from", from, "-o", "x.kgl"], 2);
-        assert!(error.contains("the prompt is empty"), "{error}");
+        let args = ("prime", &image, "-o x.kgl --from", from);
+        fails(args, 2, "the prompt is empty");
     }
     let checkpoint = kinglet_tests::demo_checkpoint();
-    let text = ["--prompt", "a", "-o", "x.kgl"];
-    let error = failure(&[&["prime", arg(&checkpoint)], &text[..]].concat(), 2);
-    assert!(error.contains("kinglet quantize"), "{error}");
+    let text = "--prompt a -o x.kgl";
+    fails(("prime", &checkpoint, text), 2, "kinglet quantize");
     for number in 1..64 {
-        prime(&image, &["--prompt", "a", "--name", &number.to_string()]);
+        prime(&image, ["--prompt", "a", "--name", &number.to_string()]);
     }
-    let more = [&["prime", arg(&image), "--name", "y"], &text[..]].concat();
-    let error = failure(&more, 1);
-    assert!(error.contains("64 states"), "{error}");
+    fails(("prime", &image, "--name y", text), 1, "64 states");
 }
 
 /// An image with two states, and where their section begins.

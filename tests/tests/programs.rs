@@ -93,7 +93,7 @@ fn programs_of_the_documentation_are_right_for_any_model() {
         assert!(output.status.success(), "{name} {model}");
         let printed = String::from_utf8(output.stdout).expect("UTF-8");
         let prompt = ["--prompt", "Once upon a time", "-n", tokens];
-        let expected = stdout(&[&["run", arg(image)][..], &prompt].concat());
+        let expected = stdout(("run", image, &prompt));
         assert_eq!(printed.clone() + "\n", expected, "{name} {model}");
         assert!(printed.len() > 10, "{name} {model}: {printed}");
     }

@@ -1,15 +1,13 @@
 //! Random checkpoints: of the sizes asked for, the same for the same seed, and
 //! with activations that stay in bounds.
 
-use kinglet_tests::npz::read_npy;
-use kinglet_tests::{arg, failure, file, folder, json, stdout};
+use kinglet_tests::{fails, file, folder, json, quantize, synth, Args};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-fn synth(folder: &Path, version: &str, options: &[&str]) -> PathBuf {
+fn checkpoint(folder: &Path, version: &str, options: impl Args) -> PathBuf {
     let path = folder.join(format!("{version}.safetensors"));
-    let fixed = ["synth", "--version", version, "-o", arg(&path)];
-    stdout(&[&fixed[..], &["--head-size", "16"], options].concat());
+    synth(&path, (["--version", version], "--head-size 16", options));
     path
 }
 
@@ -17,10 +15,7 @@ fn synth(folder: &Path, version: &str, options: &[&str]) -> PathBuf {
 fn logits(folder: &Path, checkpoint: &Path, tokens: usize) -> Vec<f32> {
     let bytes = (0..tokens as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8);
     let prompt = file(folder, "prompt.bin", bytes.collect::<Vec<u8>>());
-    let out = folder.join("logits.npy");
-    let files = ["--prompt-file", arg(&prompt), "-o", arg(&out)];
-    stdout(&[&["logits", arg(checkpoint)], &files[..]].concat());
-    read_npy(&out)
+    kinglet_tests::logits(checkpoint, ("--prompt-file", &prompt))
 }
 
 /// The root mean square of the deviations over time of 256 logits: a state that
@@ -40,8 +35,7 @@ fn deviation(logits: &[f32]) -> f64 {
 fn activations_stay_in_bounds() {
     for version in ["v4", "v5.0", "v5.1", "v5", "v6", "v7"] {
         let folder = folder();
-        let size = ["--layers", "8", "--channels", "64"];
-        let checkpoint = synth(folder.path(), version, &size);
+        let checkpoint = checkpoint(folder.path(), version, "--layers 8 --channels 64");
         let logits = logits(folder.path(), &checkpoint, 1500);
         let part = |from: usize| deviation(&logits[256 * from..][..256 * 100]);
         let (start, end) = (part(10), part(1400));
@@ -54,17 +48,18 @@ fn activations_stay_in_bounds() {
 #[test]
 fn the_seed_and_the_sizes_are_as_asked() {
     let folder = folder();
-    let size = ["--layers", "2", "--channels", "48", "--vocab", "100"];
-    let make = |options: &[&str]| synth(folder.path(), "v7", &[&size, options].concat());
-    let bytes = |options: &[&str]| fs::read(make(options)).unwrap();
-    let one = bytes(&["--seed", "1"]);
-    assert_eq!(one, bytes(&["--seed", "1"]));
-    assert_ne!(one, bytes(&["--seed", "2"]));
-    let path = make(&["--ranks", "3,5,7,11", "--ffn", "70"]);
+    let make = |options: &str| {
+        let size = "--layers 2 --channels 48 --vocab 100";
+        checkpoint(folder.path(), "v7", (size, options))
+    };
+    let bytes = |options: &str| fs::read(make(options)).unwrap();
+    let one = bytes("--seed 1");
+    assert_eq!(one, bytes("--seed 1"));
+    assert_ne!(one, bytes("--seed 2"));
+    let path = make("--ranks 3,5,7,11 --ffn 70");
     let image = folder.path().join("m.kgl");
-    let args = ["quantize", arg(&path), "-o", arg(&image), "--weights"];
-    stdout(&[&args[..], &["int8"]].concat());
-    let report = json(&["inspect", arg(&image), "--json"]);
+    quantize(&path, &image, "--weights int8");
+    let report = json(("inspect", &image, "--json"));
     assert_eq!(report["heads"]["ranks"], serde_json::json!([3, 5, 7, 11]));
     assert_eq!(report["heads"]["heads"], 3);
     assert_eq!(report["ffn"], 70);
@@ -72,7 +67,7 @@ fn the_seed_and_the_sizes_are_as_asked() {
 
 #[test]
 fn ranks_that_do_not_fit_are_bad_use() {
-    let fixed = ["synth", "--layers", "1", "--channels", "16", "-o", "x"];
+    let fixed = "synth --layers 1 --channels 16 -o x";
     for (version, ranks, expected) in [
         ("v4", "8", "RWKV-4 has 0 ranks, but --ranks gives 1"),
         ("v6", "8", "RWKV-6 has 2 ranks"),
@@ -80,7 +75,6 @@ fn ranks_that_do_not_fit_are_bad_use() {
         ("v7", "8,8,0,8", "0 is not in"),
     ] {
         let options = ["--version", version, "--ranks", ranks];
-        let error = failure(&[&fixed[..], &options].concat(), 2);
-        assert!(error.contains(expected), "{error}");
+        fails((fixed, options), 2, expected);
     }
 }

@@ -1,35 +1,21 @@
 //! `kinglet train` as its users meet it: interruptions, bad data, files.
 
-use kinglet_tests::{arg, failure, file, folder, json, kinglet, sentences, stdout};
+use kinglet_tests::{
+    arg, fails, failure, file, folder, json, kinglet, quantize, run, says, sentences, stdout, Args,
+};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 /// A training of seconds.
-fn small<'a>(text: &'a Path, output: &'a Path, more: &[&'a str]) -> Vec<&'a str> {
-    let mut args = vec![
-        "train",
-        "--text",
-        arg(text),
-        "--layers",
-        "2",
-        "--channels",
-        "32",
-        "--context",
-        "64",
-        "-o",
-        arg(output),
-    ];
-    args.extend(more);
-    args
+fn small<'a>(text: &'a Path, output: &'a Path, more: impl Args + 'a) -> impl Args + 'a {
+    let size = "--layers 2 --channels 32 --context 64 -o";
+    ("train --text", text, size, output, more)
 }
 
 fn saved(output: &Path) -> PathBuf {
-    output.with_file_name(format!(
-        "{}.training",
-        output.file_name().unwrap().to_string_lossy()
-    ))
+    PathBuf::from(format!("{}.training", arg(output)))
 }
 
 #[test]
@@ -37,26 +23,16 @@ fn a_killed_training_goes_on_and_reaches_the_same_result() {
     let folder = folder();
     let text = file(folder.path(), "text.txt", sentences(2000, 1));
     let whole = folder.path().join("whole.safetensors");
-    let options = [
-        "--steps",
-        "150",
-        "--vocab",
-        "140",
-        "--qat",
-        "int8",
-        "--qat-from",
-        "0.5",
-    ];
-    stdout(&small(&text, &whole, &options));
+    let options = "--steps 150 --vocab 140 --qat int8 --qat-from 0.5";
+    stdout(small(&text, &whole, options));
 
     let killed = folder.path().join("killed.safetensors");
-    let more = [&options[..], &["--save-every", "0"]].concat();
+    let more = (options, "--save-every 0");
     let mut deaths = 0;
     // Killed at several points: early, in the middle, while it saves.
     for life in 1..=5 {
-        let args = small(&text, &killed, &more);
         let mut child = kinglet()
-            .args(&args)
+            .args(small(&text, &killed, more).list())
             .stdout(Stdio::null())
             .spawn()
             .expect("kinglet starts");
@@ -70,17 +46,13 @@ fn a_killed_training_goes_on_and_reaches_the_same_result() {
         deaths += u32::from(!child.wait().expect("the child ends").success());
     }
     assert!(deaths > 0, "no run was interrupted");
-    let args = small(&text, &killed, &more);
     if saved(&killed).exists() {
         // Other settings are not mixed in.
-        let other = small(&text, &killed, &["--steps", "151"]);
-        let error = failure(&other, 1);
-        assert!(
-            error.contains("other settings") && error.contains("budget"),
-            "{error}"
-        );
+        let error = failure(small(&text, &killed, "--steps 151"), 1);
+        says(&error, "other settings");
+        says(&error, "budget");
     }
-    stdout(&args);
+    stdout(small(&text, &killed, more));
     assert!(!saved(&killed).exists());
     let read = |path| fs::read(path).expect("a checkpoint");
     assert!(read(&whole) == read(&killed), "the results differ");
@@ -93,26 +65,20 @@ fn only_files_of_its_own_are_replaced() {
     let folder = folder();
     let at = |name: &str| folder.path().join(name);
     let text = file(folder.path(), "README.md", sentences(200, 7));
-    let steps = ["--steps", "2", "--fresh"];
+    let steps = "--steps 2 --fresh";
     let refuses = |input: &Path, output: &str, what: &str| {
         let before = fs::read(input).expect("a file");
-        let error = failure(&small(&text, &at(output), &steps), 2);
+        let error = failure(small(&text, &at(output), steps), 2);
         assert!(error.contains(what), "{output}: {error}");
         assert!(fs::read(input).expect("a file") == before, "{output}");
     };
     for output in ["README.md", "README.safetensors"] {
         refuses(&text, output, "would be written over an input");
     }
-    refuses(
-        &text,
-        "model.md",
-        "the card would be written over another output",
-    );
-    refuses(
-        &text,
-        "model.svg",
-        "the curve would be written over another output",
-    );
+    let over = "the card would be written over another output";
+    refuses(&text, "model.md", over);
+    let over = "the curve would be written over another output";
+    refuses(&text, "model.svg", over);
     let foreign = "would be written over a file that Kinglet did not write";
     let page = "# Model\n\nWritten by hand.\n";
     let picture = "<svg width=\"800\" height=\"480\"></svg>\n";
@@ -129,15 +95,12 @@ fn only_files_of_its_own_are_replaced() {
     // Its own it replaces.
     let output = at("model.safetensors");
     for _ in 0..2 {
-        stdout(&small(&text, &output, &steps));
+        stdout(small(&text, &output, steps));
     }
     let recipe = file(folder.path(), "d.md", "");
-    let more = ["--recipe", arg(&recipe)];
-    let error = failure(&small(&text, &at("d.safetensors"), &more), 2);
-    assert!(
-        error.contains("the card would be written over an input"),
-        "{error}"
-    );
+    let args = ("--recipe", &recipe);
+    let over = "the card would be written over an input";
+    fails(small(&text, &at("d.safetensors"), args), 2, over);
 }
 
 #[test]
@@ -146,11 +109,7 @@ fn threads_do_not_change_the_result() {
     let text = file(folder.path(), "text.txt", sentences(500, 2));
     let train = |name: &str, threads: &str| {
         let output = folder.path().join(name);
-        stdout(&small(
-            &text,
-            &output,
-            &["--steps", "10", "--threads", threads],
-        ));
+        stdout(small(&text, &output, ("--steps 10 --threads", threads)));
         fs::read(output).expect("a checkpoint")
     };
     assert!(train("one", "1") == train("three", "3"));
@@ -159,25 +118,16 @@ fn threads_do_not_change_the_result() {
 #[test]
 fn a_checkpoint_comes_with_vocabulary_curve_and_card() {
     let folder = folder();
-    let text = file(folder.path(), "text.txt", sentences(2000, 3));
+    file(folder.path(), "text.txt", sentences(2000, 3));
     let output = folder.path().join("model.safetensors");
     let recipe =
         "text = ['text.txt']\nlayers = 1\nchannels = 32\nvocab = 180\nbudget = { steps = 60 }\n";
     let recipe = file(folder.path(), "recipe.toml", recipe);
-    let report = json(&[
-        "train",
-        "--recipe",
-        arg(&recipe),
-        "-o",
-        arg(&output),
-        "--json",
-    ]);
+    let report = json(("train --recipe", &recipe, "-o", &output, "--json"));
     assert_eq!(report["steps"], 60);
     let card = fs::read_to_string(folder.path().join("model.md")).expect("a card");
-    assert!(
-        card.contains("RWKV-4") && card.contains("180 entries"),
-        "{card}"
-    );
+    says(&card, "RWKV-4");
+    says(&card, "180 entries");
     let curve = fs::read_to_string(folder.path().join("model.svg")).expect("a curve");
     assert!(
         curve.starts_with("<svg") && curve.contains("validation"),
@@ -185,32 +135,14 @@ fn a_checkpoint_comes_with_vocabulary_curve_and_card() {
     );
     // The vocabulary goes with the checkpoint, into the image, and is used.
     let image = folder.path().join("model.kgl");
-    stdout(&[
-        "quantize",
-        arg(&output),
-        "-o",
-        arg(&image),
-        "--weights",
-        "int8",
-    ]);
-    let inspected = json(&["inspect", arg(&image), "--json"]);
+    quantize(&output, &image, "--weights int8");
+    let inspected = json(("inspect", &image, "--json"));
     assert_eq!(inspected["tokenizer_entries"], 180);
     for model in [&output, &image] {
-        let run = json(&[
-            "run",
-            arg(model),
-            "--prompt",
-            "the cat sees",
-            "-n",
-            "4",
-            "--json",
-        ]);
-        assert!(
-            run["prompt_tokens"].as_u64().expect("a count") < 12,
-            "{run}"
-        );
+        let run = json(("run", model, ["--prompt", "the cat sees"], "-n 4 --json"));
+        let tokens = run["prompt_tokens"].as_u64().expect("a count");
+        assert!(tokens < 12, "{run}");
     }
-    let _ = text;
 }
 
 #[test]
@@ -223,58 +155,31 @@ fn labels_are_learned_and_answered() {
     let lines: String = sentences(400, 4).lines().enumerate().map(line).collect();
     let text = file(folder.path(), "lines.tsv", &lines);
     let output = folder.path().join("model.safetensors");
-    let report = json(&small(
-        &text,
-        &output,
-        &[
-            "--task", "classify", "--steps", "120", "--batch", "16", "--json",
-        ],
-    ));
+    let options = "--task classify --steps 120 --batch 16 --json";
+    let report = json(small(&text, &output, options));
     assert!(
         report["right"].as_f64().expect("a share") > 0.95,
         "{report}"
     );
     let image = folder.path().join("model.kgl");
-    stdout(&[
-        "quantize",
-        arg(&output),
-        "-o",
-        arg(&image),
-        "--weights",
-        "int4",
-    ]);
+    quantize(&output, &image, "--weights int4");
     for model in [&output, &image] {
-        let eval = json(&["eval", arg(model), "--text", arg(&text), "--json"]);
+        let eval = json(("eval", model, "--text", &text, "--json"));
         assert_eq!(eval["lines"], 400);
         assert!(eval["right"].as_u64().expect("a count") > 380, "{eval}");
-        let answer = json(&[
-            "run",
-            arg(model),
-            "--prompt",
-            "tweet my sister sees it at night.",
-            "--json",
-        ]);
+        let prompt = ["--prompt", "tweet my sister sees it at night."];
+        let answer = json(("run", model, prompt, "--json"));
         assert_eq!(answer["label"], "bird");
         assert!(answer["probability"].as_f64().expect("a share") > 0.5);
     }
     let unknown = file(folder.path(), "unknown.tsv", "meow\tdog\n");
-    let error = failure(&["eval", arg(&image), "--text", arg(&unknown)], 1);
-    assert!(
-        error.contains("line 1") && error.contains("`dog`"),
-        "{error}"
-    );
-    let error = failure(
-        &small(
-            &text,
-            &output,
-            &["--task", "classify", "--validation", arg(&unknown)],
-        ),
-        1,
-    );
-    assert!(
-        error.contains("line 1") && error.contains("`dog`"),
-        "{error}"
-    );
+    let error = failure(("eval", &image, "--text", &unknown), 1);
+    says(&error, "line 1");
+    says(&error, "`dog`");
+    let options = ("--task classify --validation", &unknown);
+    let error = failure(small(&text, &output, options), 1);
+    says(&error, "line 1");
+    says(&error, "`dog`");
 }
 
 #[test]
@@ -282,48 +187,50 @@ fn bad_data_is_refused_with_a_reason() {
     let folder = folder();
     let output = folder.path().join("model.safetensors");
     let good = file(folder.path(), "good.txt", sentences(200, 5));
-    let empty = file(folder.path(), "empty.txt", "");
-    let error = failure(&small(&empty, &output, &[]), 1);
-    assert!(
-        error.contains("empty.txt") && error.contains("0 bytes"),
-        "{error}"
-    );
-    let line = file(folder.path(), "line.txt", "one line\n");
-    assert!(failure(&small(&line, &output, &[]), 1).contains("too few"));
-    assert!(failure(&small(&folder.path().join("none.txt"), &output, &[]), 1).contains("none.txt"));
-    let same = file(folder.path(), "same.txt", "ab".repeat(600));
-    let error = failure(&small(&same, &output, &["--vocab", "2000"]), 1);
-    assert!(error.contains("supports a vocabulary of"), "{error}");
-    let error = failure(&small(&good, &output, &["--task", "classify"]), 1);
-    assert!(error.contains("line 1 has no tab"), "{error}");
-    let one = file(folder.path(), "one.tsv", "yes\tgood\n".repeat(200));
-    assert!(failure(&small(&one, &output, &["--task", "classify"]), 1).contains("same label"));
-    let nowhere = folder.path().join("no/such/folder/model.safetensors");
-    assert!(failure(&small(&good, &nowhere, &[]), 1).contains("cannot be written"));
-    for bad in [
-        &["--layers", "0"][..],
-        &["--channels", "100", "--version", "v7"],
-        &["--vocab", "2"],
-        &["--vocab", "many"],
-        &["--minutes", "0"],
-        &["--learning-rate", "-1"],
-        &["--version", "gpt", "--qat", "int4"],
-        &["--steps", "1", "--minutes", "1"],
+    let error = failure(small(&file(folder.path(), "empty.txt", ""), &output, ""), 1);
+    says(&error, "empty.txt");
+    says(&error, "0 bytes");
+    let yes = "yes\tgood\n".repeat(200);
+    let classify = "--task classify";
+    for (text, options, said) in [
+        ("one line\n", "", "too few"),
+        (
+            &*"ab".repeat(600),
+            "--vocab 2000",
+            "supports a vocabulary of",
+        ),
+        (&*sentences(200, 5), classify, "line 1 has no tab"),
+        (&*yes, classify, "same label"),
     ] {
-        failure(&small(&good, &output, bad), 2);
+        let text = file(folder.path(), "bad.txt", text);
+        fails(small(&text, &output, options), 1, said);
     }
-    failure(&["train", "-o", arg(&output)], 2);
+    let missing = folder.path().join("none.txt");
+    fails(small(&missing, &output, ""), 1, "none.txt");
+    let nowhere = folder.path().join("no/such/folder/model.safetensors");
+    fails(small(&good, &nowhere, ""), 1, "cannot be written");
+    for bad in [
+        "--layers 0",
+        "--channels 100 --version v7",
+        "--vocab 2",
+        "--vocab many",
+        "--minutes 0",
+        "--learning-rate -1",
+        "--version gpt --qat int4",
+        "--steps 1 --minutes 1",
+    ] {
+        failure(small(&good, &output, bad), 2);
+    }
+    failure(("train -o", &output), 2);
     let recipe = file(folder.path(), "bad.toml", "layer = 3\n");
-    let error = failure(&["train", "--recipe", arg(&recipe), "-o", arg(&output)], 2);
-    assert!(
-        error.contains("bad.toml") && error.contains("layer"),
-        "{error}"
-    );
+    let error = failure(("train --recipe", &recipe, "-o", &output), 2);
+    says(&error, "bad.toml");
+    says(&error, "layer");
     assert!(!output.exists());
     // Binary data is a text like any other.
     let binary: Vec<u8> = (0..4000u32).map(|i| (i * i / 7) as u8).collect();
     let binary = file(folder.path(), "binary", binary);
-    stdout(&small(&binary, &output, &["--steps", "2"]));
+    stdout(small(&binary, &output, "--steps 2"));
 }
 
 #[test]
@@ -334,9 +241,8 @@ fn a_save_that_fails_loses_nothing() {
     // A folder stands where the partial file would be written.
     let blocked = folder.path().join("model.safetensors.training.partial");
     fs::create_dir(&blocked).expect("a folder");
-    let args = small(&text, &output, &["--steps", "3", "--save-every", "0"]);
-    let done = kinglet().args(&args).output().expect("kinglet starts");
+    let done = run(small(&text, &output, "--steps 3 --save-every 0"));
     let errors = String::from_utf8_lossy(&done.stderr);
-    assert!(errors.contains("the training continues"), "{errors}");
+    says(&errors, "the training continues");
     assert!(done.status.success() && output.exists(), "{errors}");
 }

@@ -1,14 +1,14 @@
 //! `kinglet train` where there is little room: on a board, on a disk.
 
-use kinglet_tests::{arg, failure, file, folder, json, kinglet, sentences, stdout};
+use kinglet_tests::{
+    arg, fails, failure, file, folder, json, kinglet, says, sentences, stdout, Args,
+};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-fn train<'a>(text: &'a Path, output: &'a Path, more: &[&'a str]) -> Vec<&'a str> {
-    let mut args = vec!["train", "--text", arg(text), "-o", arg(output)];
-    args.extend(more);
-    args
+fn train<'a>(text: &'a Path, output: &'a Path, more: impl Args + 'a) -> impl Args + 'a {
+    ("train --text", text, "-o", output, more)
 }
 
 #[test]
@@ -17,40 +17,18 @@ fn a_model_for_a_board_fits_it_and_a_wider_one_does_not() {
     let text = file(folder.path(), "text.txt", sentences(500, 1));
     let checkpoint = folder.path().join("model.safetensors");
     let image = folder.path().join("model.kgl");
-    let common = ["--steps", "1", "--layers", "2", "--qat", "int4", "--fresh"];
-    let quantize = |checkpoint: &Path| {
-        let files = ["quantize", arg(checkpoint), "-o", arg(&image)];
-        let options = [
-            "--weights",
-            "int4",
-            "--head",
-            "int4",
-            "--board",
-            "microbit-v1",
-        ];
-        let args = [&files[..], &options].concat();
-        kinglet().args(&args).output().expect("kinglet starts")
-    };
-    for version in [
-        &["--vocab", "150"][..],
-        &["--version", "v7", "--head-size", "32"],
-    ] {
-        let options = [&common[..], version, &["--board", "microbit-v1", "--json"]].concat();
-        let summary = json(&train(&text, &checkpoint, &options));
+    let common = "--steps 1 --layers 2 --qat int4 --fresh";
+    let options = "--weights int4 --head int4 --board microbit-v1";
+    let pack = ("quantize", &checkpoint, "-o", &image, options);
+    for version in ["--vocab 150", "--version v7 --head-size 32"] {
+        let options = (common, version, "--board microbit-v1 --json");
+        let summary = json(train(&text, &checkpoint, options));
+        stdout(pack);
         let channels = summary["channels"].as_u64().expect("a number");
-        assert!(
-            quantize(&checkpoint).status.success(),
-            "{channels} channels"
-        );
         let wider = (channels + 32).to_string();
-        let options = [&common[..], version, &["--channels", &wider]].concat();
-        stdout(&train(&text, &checkpoint, &options));
-        let refused = quantize(&checkpoint);
-        let errors = String::from_utf8_lossy(&refused.stderr);
-        assert!(
-            !refused.status.success() && errors.contains("lacks"),
-            "{errors}"
-        );
+        let options = (common, version, "--channels", &*wider);
+        stdout(train(&text, &checkpoint, options));
+        fails(pack, 1, "lacks");
     }
 }
 
@@ -59,32 +37,14 @@ fn the_command_that_packs_the_model_is_named_and_works() {
     let folder = folder();
     let text = file(folder.path(), "text.txt", sentences(500, 2));
     let checkpoint = folder.path().join("model.safetensors");
-    let options = [
-        "--steps", "1", "--layers", "1", "--board", "pico", "--budget",
-    ];
-    failure(
-        &train(&text, &checkpoint, &[&options[..], &["1M"]].concat()),
-        2,
-    );
-    let printed = stdout(&train(
-        &text,
-        &checkpoint,
-        &[
-            "--steps",
-            "1",
-            "--layers",
-            "1",
-            "--channels",
-            "32",
-            "--qat",
-            "int4",
-        ],
-    ));
+    let options = "--steps 1 --layers 1 --board pico --budget 1M";
+    failure(train(&text, &checkpoint, options), 2);
+    let options = "--steps 1 --layers 1 --channels 32 --qat int4";
+    let printed = stdout(train(&text, &checkpoint, options));
     let command = printed
         .lines()
         .find_map(|line| line.strip_prefix("to pack it             kinglet "));
-    let command: Vec<&str> = command.expect("a command").split(' ').collect();
-    stdout(&command);
+    stdout(command.expect("a command"));
     assert!(checkpoint.with_extension("kgl").exists());
 }
 
@@ -93,18 +53,13 @@ fn a_board_that_is_too_small_or_unknown_is_an_error() {
     let folder = folder();
     let text = file(folder.path(), "text.txt", sentences(200, 3));
     let output = folder.path().join("model.safetensors");
-    let deep = ["--board", "microbit-v1", "--layers", "40"];
-    let error = failure(&train(&text, &output, &deep), 2);
-    assert!(
-        error.contains("40 layers of 32 channels") && error.contains("RAM"),
-        "{error}"
-    );
-    let error = failure(&train(&text, &output, &["--board", "toaster"]), 2);
-    assert!(
-        error.contains("toaster") && error.contains("pico2"),
-        "{error}"
-    );
-    failure(&train(&text, &output, &["--boards", "boards.toml"]), 2);
+    let error = failure(train(&text, &output, "--board microbit-v1 --layers 40"), 2);
+    says(&error, "40 layers of 32 channels");
+    says(&error, "RAM");
+    let error = failure(train(&text, &output, "--board toaster"), 2);
+    says(&error, "toaster");
+    says(&error, "pico2");
+    failure(train(&text, &output, "--boards boards.toml"), 2);
 }
 
 /// Mounts a file system of `$1` KiB at `$2`, trains there until it is full,
@@ -128,23 +83,9 @@ fn a_disk_that_is_full_loses_nothing() {
     let text = file(folder.path(), "text.txt", sentences(500, 4));
     let disk = folder.path().join("disk");
     fs::create_dir(&disk).expect("a folder");
-    let (copy, whole) = (
-        folder.path().join("copy"),
-        folder.path().join("whole.safetensors"),
-    );
-    let options = [
-        "--steps",
-        "30",
-        "--layers",
-        "1",
-        "--channels",
-        "32",
-        "--context",
-        "64",
-        "--save-every",
-        "0",
-    ];
-    let summary = json(&train(&text, &whole, &[&options[..], &["--json"]].concat()));
+    let [copy, whole] = ["copy", "whole.safetensors"].map(|name| folder.path().join(name));
+    let options = "--steps 30 --layers 1 --channels 32 --context 64 --save-every 0";
+    let summary = json(train(&text, &whole, (options, "--json")));
     let parameters = summary["parameters"].as_u64().expect("a number");
     // Weights, the best ones and two averages: a saved training has four
     // floats for each parameter. There is room for one,
@@ -155,7 +96,7 @@ fn a_disk_that_is_full_loses_nothing() {
         .args(["--map-root-user", "--mount", "sh", "-c", FULL_DISK, "sh"])
         .args([&room.to_string(), arg(&disk), arg(&copy)])
         .arg(kinglet().get_program())
-        .args(train(&text, &output, &options))
+        .args(train(&text, &output, options).list())
         .output();
     let run = match run {
         Ok(run) if run.status.code() != Some(77) => run,
@@ -166,12 +107,9 @@ fn a_disk_that_is_full_loses_nothing() {
     };
     let errors = String::from_utf8_lossy(&run.stderr);
     assert!(run.status.success(), "{:?}: {errors}", run.status);
-    assert_eq!(
-        errors.matches("the training continues").count(),
-        1,
-        "{errors}"
-    );
-    assert!(errors.contains("give the same command again"), "{errors}");
+    let saves_that_failed = errors.matches("the training continues").count();
+    assert_eq!(saves_that_failed, 1, "{errors}");
+    says(&errors, "give the same command again");
     let (copy, whole) = (fs::read(copy), fs::read(whole));
     assert!(copy.expect("copied") == whole.expect("trained"), "{errors}");
 }

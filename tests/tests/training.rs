@@ -25,7 +25,7 @@ use kinglet_host::train::save::save_checkpoint;
 use kinglet_host::train::settings::{Budget, Settings};
 use kinglet_host::train::tape::{Pool, Tape};
 use kinglet_host::train::trainer::Trainer;
-use kinglet_tests::{arg, file, folder, json, sentences, stdout};
+use kinglet_tests::{file, folder, json, quantize, sentences};
 use std::path::Path;
 use std::time::Duration;
 
@@ -164,38 +164,12 @@ fn an_image_scores_what_its_training_saw() {
     let file = file(folder.path(), "text.txt", &text);
     for (version, bits) in [("v4", "int4"), ("v7", "int4"), ("v4", "int8")] {
         let model = folder.path().join("model.safetensors");
-        let report = json(&[
-            "train",
-            "--text",
-            arg(&file),
-            "--version",
-            version,
-            "--layers",
-            "2",
-            "--channels",
-            "32",
-            "--context",
-            "64",
-            "--steps",
-            "150",
-            "--qat",
-            bits,
-            "--json",
-            "-o",
-            arg(&model),
-        ]);
+        let size = "--layers 2 --channels 32 --context 64 --steps 150";
+        let options = (["--version", version, "--qat", bits], size);
+        let report = json(("train --text", &file, options, "--json -o", &model));
         let seen = report["best_validation"].as_f64().unwrap();
         let image = folder.path().join("model.kgl");
-        stdout(&[
-            "quantize",
-            arg(&model),
-            "-o",
-            arg(&image),
-            "--weights",
-            bits,
-            "--head",
-            bits,
-        ]);
+        quantize(&model, &image, ["--weights", bits, "--head", bits]);
         let engine = Engine::open(&image, DEFAULT_GN_EPS).unwrap();
         // The validation text of the training: the last twentieth, in its windows.
         let last = &text.as_bytes()[text.len() - text.len() / 20..];

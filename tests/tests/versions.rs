@@ -2,7 +2,7 @@
 //! refused, and with which words. Golden data are elsewhere: `golden.rs`.
 
 use kinglet_host::model::Version;
-use kinglet_tests::{arg, failure, folder, json, run, stdout};
+use kinglet_tests::{fails, failure, folder, json, quantize, run, stdout, synth};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,14 +10,8 @@ use std::path::{Path, PathBuf};
 /// A small random checkpoint.
 fn checkpoint(folder: &Path, version: &str) -> PathBuf {
     let path = folder.join(format!("{version}.safetensors"));
-    let size = ["--layers", "2", "--channels", "32", "--head-size", "8"];
-    stdout(
-        &[
-            &["synth", "--version", version, "-o", arg(&path)],
-            &size[..],
-        ]
-        .concat(),
-    );
+    let size = "--layers 2 --channels 32 --head-size 8";
+    synth(&path, (["--version", version], size));
     path
 }
 
@@ -50,19 +44,18 @@ fn every_version_is_named_packed_and_run() {
     ];
     for (version, name) in names {
         let path = checkpoint(folder.path(), version);
-        assert_eq!(json(&["inspect", arg(&path), "--json"])["version"], name);
+        assert_eq!(json(("inspect", &path, "--json"))["version"], name);
         let image = folder.path().join("model.kgl");
-        let args = ["quantize", arg(&path), "-o", arg(&image), "--weights"];
-        stdout(&[&args[..], &["int8"]].concat());
-        let report = json(&["inspect", arg(&image), "--json"]);
+        quantize(&path, &image, "--weights int8");
+        let report = json(("inspect", &image, "--json"));
         assert_eq!(report["checksum_ok"], true);
         let text = folder.path().join("text");
         fs::write(&text, "A kinglet weighs less than a letter. ".repeat(8)).unwrap();
-        let args = ["eval", arg(&image), "--text", arg(&text), "--json"];
-        let scores = json(&[&args[..], &["--reference", arg(&path)]].concat());
+        let args = ("eval", &image, "--text", &text, "--json --reference", &path);
+        let scores = json(args);
+        let kl = scores["kl"].as_f64().unwrap();
         // Random weights have no quality; but the image is near the float model.
-        assert!(scores["kl"].as_f64().unwrap() < 0.02, "{version}: {scores}");
-        assert!(scores["kl"].as_f64().unwrap() > 0.0, "{version}: {scores}");
+        assert!(kl > 0.0 && kl < 0.02, "{version}: {scores}");
     }
 }
 
@@ -72,29 +65,17 @@ fn half_floats_halve_the_matrices_and_are_warned_of() {
     let path = checkpoint(folder.path(), "v7");
     let image = folder.path().join("model.kgl");
     let pack = |path: &Path, state: &str| {
-        let args = [
-            "quantize",
-            arg(path),
-            "-o",
-            arg(&image),
-            "--weights",
-            "int4",
-        ];
-        let output = run(&[&args[..], &["--state", state]].concat());
+        let options = ("--weights int4 --state", state);
+        let output = run(("quantize", path, "-o", &image, options));
         assert!(output.status.success());
-        let report = json(&["inspect", arg(&image), "--json"]);
+        let report = json(("inspect", &image, "--json"));
         let errors = String::from_utf8(output.stderr).unwrap();
         (report["state_bytes"].as_u64().unwrap(), errors)
     };
     // Two layers of att_x and ffn_x, and of 4 heads of 8 x 8.
-    assert_eq!(
-        pack(&path, "f32"),
-        (2 * 4 * (2 * 32 + 4 * 64), String::new())
-    );
-    assert_eq!(
-        pack(&path, "f16"),
-        (2 * (4 * 2 * 32 + 2 * 4 * 64), String::new())
-    );
+    let [f32, f16] = [2 * 4 * (2 * 32 + 4 * 64), 2 * (4 * 2 * 32 + 2 * 4 * 64)];
+    assert_eq!(pack(&path, "f32"), (f32, String::new()));
+    assert_eq!(pack(&path, "f16"), (f16, String::new()));
     let slow = edited(&path, "slow.safetensors", |header, data| {
         let offsets = &header["blocks.0.att.w0"]["data_offsets"];
         let first = offsets[0].as_u64().unwrap() as usize;
@@ -103,23 +84,20 @@ fn half_floats_halve_the_matrices_and_are_warned_of() {
     });
     assert!(pack(&slow, "f16").1.contains("1 of 64 decays"));
     let v4 = checkpoint(folder.path(), "v4");
-    let args = ["quantize", arg(&v4), "-o", arg(&image), "--weights", "int4"];
-    let error = failure(&[&args[..], &["--state", "f16"]].concat(), 1);
-    assert!(error.contains("--state f32"), "{error}");
+    let options = "--weights int4 --state f16";
+    fails(("quantize", &v4, "-o", &image, options), 1, "--state f32");
 }
 
 #[test]
 fn arguments_that_do_not_fit_are_bad_use() {
     let folder = folder();
     let out = folder.path().join("x.safetensors");
-    let synth = ["synth", "--version", "v6", "--layers", "1", "-o", arg(&out)];
-    let error = failure(&[&synth[..], &["--channels", "70"]].concat(), 2);
-    assert!(error.contains("--head-size"), "{error}");
+    let synth = "synth --version v6 --layers 1 --channels 70 -o";
+    fails((synth, &out), 2, "--head-size");
     let image = folder.path().join("model.kgl");
     let v5 = checkpoint(folder.path(), "v5");
-    let args = ["quantize", arg(&v5), "-o", arg(&image), "--weights", "int8"];
-    failure(&[&args[..], &["--gn-eps", "0"]].concat(), 2);
-    stdout(&args);
-    let error = failure(&["run", arg(&image), "--gn-eps", "1e-5"], 2);
-    assert!(error.contains("its own epsilon"), "{error}");
+    let pack = ("quantize", &v5, "-o", &image, "--weights int8");
+    failure((pack, "--gn-eps 0"), 2);
+    stdout(pack);
+    fails(("run", &image, "--gn-eps 1e-5"), 2, "its own epsilon");
 }

@@ -1,9 +1,11 @@
 //! The firmware of real boards: it builds, it has the memory that
 //! `boards.toml` says, and in QEMU it prints what the workstation prints.
 
-use kinglet_emulated::run;
+use kinglet_emulated::{fails, json as xtask};
 use kinglet_targets::{Board, Boards, Region};
-use kinglet_tests::{arg, demo_checkpoint, folder, intents_checkpoint, json, root, stdout};
+use kinglet_tests::{
+    arg, demo_checkpoint, folder, intents_checkpoint, json, quantize, root, stdout, synth, Args,
+};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -14,13 +16,6 @@ fn boards() -> Vec<Board> {
 
 fn chips() -> PathBuf {
     root().join("firmware/targets/chips.toml")
-}
-
-fn xtask(args: &[&str]) -> Value {
-    let output = run(args);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{args:?}: {errors}");
-    serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
 /// A region of a linker script, whose numbers may be hexadecimal.
@@ -122,7 +117,7 @@ const INTERRUPT_BYTES: u64 = 112;
 
 #[test]
 fn the_firmware_fits_where_the_table_says() {
-    let sizes = xtask(&["sizes", "--boards", "--json"]);
+    let sizes = xtask("sizes --boards --json");
     let sizes = sizes.as_array().expect("a list");
     let name = |size: &Value| {
         let machine = size["machine"].as_str();
@@ -181,17 +176,14 @@ fn near(name: &str, found: u64, expected: u64, chance: u64) {
 /// An image of this checkpoint for a board.
 fn image(folder: &Path, checkpoint: &Path, board: &str, weights: &str) -> PathBuf {
     let image = folder.join(format!("{board}-{weights}.kgl"));
-    let args = ["quantize", arg(checkpoint), "-o", arg(&image)];
-    let chips = chips();
-    let board = ["--boards", arg(&chips), "--board", board];
-    stdout(&[&args[..], &board, &["--weights", weights]].concat());
+    let board = ["--board", board, "--weights", weights];
+    quantize(checkpoint, &image, ("--boards", &chips(), board));
     image
 }
 
 /// What the board answers.
-fn answer(board: &str, image: &Path, asked: &[&str]) -> Value {
-    let args = ["board", board, "--image", arg(image), "--json"];
-    xtask(&[&args[..], asked].concat())
+fn answer(board: &str, image: &Path, asked: impl Args) -> Value {
+    xtask(("board", board, "--image", image, "--json", asked))
 }
 
 /// The text after the prompt.
@@ -206,9 +198,9 @@ const CONSOLE_INSTRUCTIONS: f64 = 4_000.0;
 
 /// The report of `kinglet plan` on an image and a board.
 fn planned(board: &str, image: &Path) -> Value {
-    let chips = chips();
-    let args = ["plan", arg(image), "--json", "--boards", arg(&chips)];
-    json(&[&args[..], &["--board", board]].concat())["boards"][0].clone()
+    let board = ["--board", board];
+    let report = json(("plan", image, "--json --boards", &chips(), board));
+    report["boards"][0].clone()
 }
 
 /// Both boards that QEMU has, and the machines that stand in for the others,
@@ -217,8 +209,7 @@ fn planned(board: &str, image: &Path) -> Value {
 fn emulated_boards_print_what_the_workstation_prints() {
     let folder = folder();
     let small = folder.path().join("small.safetensors");
-    let size = ["--layers", "2", "--channels", "48", "--vocab", "200"];
-    stdout(&[&["synth", "-o", arg(&small)], &size[..]].concat());
+    synth(&small, "--layers 2 --channels 48 --vocab 200");
     let demo = demo_checkpoint();
     let story = "Once upon a time";
     let runs = [
@@ -236,10 +227,10 @@ fn emulated_boards_print_what_the_workstation_prints() {
     let mut counted = 0;
     for (board, checkpoint, weights, prompt) in runs {
         let image = image(folder.path(), checkpoint, board, weights);
-        let asked = ["--prompt", prompt, "-n", "60"];
-        let answer = answer(board, &image, &asked);
+        let asked = (["--prompt", prompt], "-n 60");
+        let answer = answer(board, &image, asked);
         let found = text(&answer);
-        let printed = stdout(&[&["run", arg(&image)][..], &asked].concat());
+        let printed = stdout(("run", &image, asked));
         assert_eq!(found, printed.trim_end(), "{board} {weights}");
         assert!(found.len() > 8, "{board} {weights}: {found}");
         if let Some(measured) = answer["instructions_per_token"].as_f64() {
@@ -256,7 +247,7 @@ fn emulated_boards_print_what_the_workstation_prints() {
     let intents = intents_checkpoint();
     let image = image(folder.path(), &intents, "microbit-v1", "int4");
     let asked = ["--prompt", "please turn on the light"];
-    let label = answer("microbit-v1", &image, &asked);
+    let label = answer("microbit-v1", &image, asked);
     assert!(text(&label).ends_with(" %: light-on"), "{label}");
 }
 
@@ -274,23 +265,17 @@ fn firmware_and_model_in_one_file_are_all_that_a_board_needs() {
     for (board, checkpoint, prompt) in checkpoints {
         let machine = boards.named(board).expect("a board").qemu.as_deref();
         let image = image(folder.path(), &checkpoint, board, "int4");
-        let asked = ["--prompt", prompt, "-n", "20"];
-        let expected = answer(board, &image, &asked);
+        let asked = (["--prompt", prompt], "-n 20");
+        let expected = answer(board, &image, asked);
         let firmware = expected["elf"].as_str().expect("a path");
         let hex = folder.path().join(format!("{board}.hex"));
-        let args = ["export", arg(&image), "--board", board, "--hex", arg(&hex)];
-        stdout(&[&args[..], &["--firmware", firmware]].concat());
+        let files = (["--firmware", firmware], "--hex", &hex);
+        stdout(("export", &image, "--board", board, files));
         let loader = format!("loader,file={}", arg(&hex));
-        let qemu = [
-            "--",
-            "qemu-system-arm",
-            "-machine",
-            machine.expect("a board that QEMU has"),
-            "-device",
-            &loader,
-        ];
-        let console = ["-display", "none", "-monitor", "none", "-serial", "stdio"];
-        let found = json(&[&["monitor", "--json"], &asked[..], &qemu, &console].concat());
+        let machine = ["-machine", machine.expect("a board that QEMU has")];
+        let qemu = ("-- qemu-system-arm", machine, ["-device", &loader]);
+        let console = "-display none -monitor none -serial stdio";
+        let found = json(("monitor --json", asked, qemu, console));
         assert_eq!(text(&found), text(&expected), "{board}");
         assert!(text(&found).len() > 8, "{board}: {found}");
     }
@@ -299,20 +284,14 @@ fn firmware_and_model_in_one_file_are_all_that_a_board_needs() {
 #[test]
 fn what_no_board_and_no_machine_can_do_is_said() {
     for (args, said) in [
-        (&["stm32f103rg"][..], "there is no firmware for stm32f103rg"),
-        (&["unknown"], "no board is called unknown"),
+        ("stm32f103rg", "there is no firmware for stm32f103rg"),
+        ("unknown", "no board is called unknown"),
+        ("pico --image missing.kgl --prompt x", "missing.kgl"),
         (
-            &["pico", "--image", "missing.kgl", "--prompt", "x"],
-            "missing.kgl",
-        ),
-        (
-            &["pico", "--image", "Cargo.toml", "--prompt", "x"],
+            "pico --image Cargo.toml --prompt x",
             "pico: the firmware says: ",
         ),
     ] {
-        let output = run(&[&["board"], args].concat());
-        assert_eq!(output.status.code(), Some(1), "{args:?}");
-        let error = String::from_utf8_lossy(&output.stderr);
-        assert!(error.contains(said), "{args:?}: {error}");
+        fails(("board", args), 1, said);
     }
 }

@@ -1,54 +1,31 @@
 //! `kinglet monitor` and boards in QEMU: over the pipes of a program, a serial
 //! port and TCP.
 
-use kinglet_emulated::run as run_xtask;
-use kinglet_tests::{arg, demo_checkpoint, folder, json, kinglet, run, stdout, xtask};
-use serde_json::Value;
+use kinglet_tests::{
+    arg, demo_checkpoint, folder, json, kinglet, quantize, run, says, stdout, xtask, Args,
+};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// The demo model for the board.
 fn image(folder: &Path) -> PathBuf {
-    let (image, checkpoint) = (folder.join("board.kgl"), demo_checkpoint());
-    let target = ["--weights", "int4", "--board", "stm32f405"];
-    let files = ["quantize", arg(&checkpoint), "-o", arg(&image)];
-    stdout(&[&files[..], &target].concat());
+    let image = folder.join("board.kgl");
+    let options = "--weights int4 --board stm32f405";
+    quantize(&demo_checkpoint(), &image, options);
     image
 }
 
 /// What follows `kinglet monitor` for the board in QEMU: `--` and a program.
 fn board(image: &Path) -> Vec<String> {
-    let program = xtask().get_program().to_string_lossy().into_owned();
-    let board = ["board", "stm32f405", "--image", arg(image)];
-    let board = board.map(str::to_owned);
-    [vec!["--".to_owned(), program], board.to_vec()].concat()
-}
-
-fn monitor(args: &[&str], board: &[String]) -> String {
-    let board = board.iter().map(String::as_str);
-    let args: Vec<_> = ["monitor"]
-        .iter()
-        .chain(args)
-        .copied()
-        .chain(board)
-        .collect();
-    stdout(&args)
+    let program = xtask().get_program().to_owned();
+    ("--", Path::new(&program), "board stm32f405 --image", image).list()
 }
 
 /// What the workstation generates.
-fn expected(image: &Path, prompt: &str, tokens: usize, options: &[&str]) -> String {
-    let tokens = tokens.to_string();
-    let args = [
-        "run",
-        arg(image),
-        "--prompt",
-        prompt,
-        "-n",
-        &tokens,
-        "--json",
-    ];
-    let report = json(&[&args[..], options].concat());
+fn expected(image: &Path, prompt: &str, tokens: usize, options: &str) -> String {
+    let prompt = ["--prompt", prompt, "-n", &tokens.to_string()];
+    let report = json(("run", image, prompt, "--json", options));
     report["text"].as_str().expect("text").to_owned()
 }
 
@@ -58,42 +35,23 @@ fn a_board_says_what_the_workstation_says() {
     let image = image(folder.path());
     let board = board(&image);
     let prompt = "Once upon a time";
-    let whole = expected(&image, prompt, 40, &[]);
-    let said = monitor(&["--prompt", prompt, "-n", "40"], &board);
+    let asked = ("monitor", ["--prompt", prompt]);
+    let whole = expected(&image, prompt, 40, "");
+    let said = stdout((asked, "-n 40", &board));
     assert_eq!(said, format!("{whole}\n"));
-    let drawn = [
-        "--temperature",
-        "0.8",
-        "--top-k",
-        "20",
-        "--top-p",
-        "0.9",
-        "--seed",
-        "7",
-    ];
-    let penalty = ["--repetition-penalty", "1.2"];
-    let options = [&drawn[..], &penalty].concat();
-    let args = [&["--prompt", prompt, "-n", "30", "--json"][..], &options].concat();
-    let report: Value = serde_json::from_str(&monitor(&args, &board)).expect("JSON");
-    assert_eq!(report["text"], expected(&image, prompt, 30, &options));
+    let options = "--temperature 0.8 --top-k 20 --top-p 0.9 --seed 7 --repetition-penalty 1.2";
+    let report = json((asked, "-n 30 --json", options, &board));
+    assert_eq!(report["text"], expected(&image, prompt, 30, options));
     assert_eq!(report["tokens"], 30);
     assert_eq!(report["reason"], "length");
-    let read = json(&["run", arg(&image), "--prompt", prompt, "-n", "1", "--json"]);
+    let read = json(("run", &image, ["--prompt", prompt], "-n 1 --json"));
     assert_eq!(report["prompt_tokens"], read["prompt_tokens"]);
     assert!(report["stack_bytes"].as_u64() > Some(1000), "{report}");
     assert!(report["tokens_per_second"].as_f64() > Some(0.0), "{report}");
     // A stop text of more than one token, and settings of an earlier prompt.
     let (before, _) = whole.split_once("girl named").expect("the demo's story");
-    let args = [
-        "--prompt",
-        prompt,
-        "-n",
-        "40",
-        "--stop",
-        "girl named",
-        "--json",
-    ];
-    let report: Value = serde_json::from_str(&monitor(&args, &board)).expect("JSON");
+    let stop = ["--stop", "girl named"];
+    let report = json((asked, "-n 40 --json", stop, &board));
     assert_eq!(report["text"], before);
     assert_eq!(report["reason"], "stop");
 }
@@ -142,19 +100,15 @@ fn an_interrupt_ends_the_answer_and_the_next_prompt_is_answered() {
         .expect("it reads");
     let mut rest = String::new();
     said.read_to_string(&mut rest).expect("UTF-8");
-    let expected = expected(&image, "Once upon a time", 12, &[]);
-    assert!(
-        rest.contains(&format!("\n{expected}\n[12 tokens, ")),
-        "{rest}"
-    );
-    assert!(rest.contains("\nmodel: stories\n"), "{rest}");
+    let expected = expected(&image, "Once upon a time", 12, "");
+    says(&rest, &format!("\n{expected}\n[12 tokens, "));
+    says(&rest, "\nmodel: stories\n");
     assert!(child.wait().expect("it ends").success());
 }
 
 /// QEMU with the board, its serial port wherever `serial` says.
 fn qemu(image: &Path, serial: &str) -> Child {
-    let report = run_xtask(&["board", "stm32f405", "--json"]);
-    let report: Value = serde_json::from_slice(&report.stdout).expect("JSON");
+    let report = kinglet_emulated::json("board stm32f405 --json");
     let loader = format!("loader,file={},addr=0x8020000,force-raw=on", arg(image));
     Command::new("qemu-system-arm")
         .args([
@@ -203,8 +157,8 @@ fn a_serial_port_carries_a_conversation_after_another() {
     let prompt = "Once upon a time";
     for tokens in [10, 20] {
         let count = tokens.to_string();
-        let said = stdout(&["monitor", &port, "--prompt", prompt, "-n", &count]);
-        assert_eq!(said, format!("{}\n", expected(&image, prompt, tokens, &[])));
+        let said = stdout(("monitor", [&port, "--prompt", prompt, "-n", &count]));
+        assert_eq!(said, format!("{}\n", expected(&image, prompt, tokens, "")));
     }
     // A client that left in the middle of an answer leaves the board at work.
     let mut child = kinglet()
@@ -222,14 +176,10 @@ fn a_serial_port_carries_a_conversation_after_another() {
         .expect("text");
     child.kill().expect("it runs");
     child.wait().expect("it ends");
-    let said = stdout(&["monitor", &port, "--prompt", prompt, "-n", "15"]);
-    assert_eq!(said, format!("{}\n", expected(&image, prompt, 15, &[])));
+    let said = stdout(("monitor", [&port, "--prompt", prompt], "-n 15"));
+    assert_eq!(said, format!("{}\n", expected(&image, prompt, 15, "")));
     // The end of the emulator is the cable pulled.
     drop(board);
-    assert_eq!(
-        run(&["monitor", &port, "--prompt", "x", "--timeout", "2"])
-            .status
-            .code(),
-        Some(1)
-    );
+    let gone = run(("monitor", [&port], "--prompt x --timeout 2"));
+    assert_eq!(gone.status.code(), Some(1));
 }

@@ -1,23 +1,16 @@
 //! The firmware that finds its images at run time computes what the
 //! workstation computes, and frees what it allocated.
 
-use kinglet_tests::{arg, demo_image, folder, intents_checkpoint, json, stdout, xtask};
-use std::io::Write;
+use kinglet_tests::{
+    arg, demo_image, folder, intents_checkpoint, json, quantize, says, synth, typed, xtask,
+};
 use std::path::Path;
-use std::process::Stdio;
 
 fn loader(images: &[&Path], lines: &str) -> String {
     let mut command = xtask();
     command.arg("loader");
-    images.iter().for_each(|image| {
-        command.args(["--image", arg(image)]);
-    });
-    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut child = piped.stderr(Stdio::piped()).spawn().unwrap();
-    let mut input = child.stdin.take().unwrap();
-    input.write_all(lines.as_bytes()).unwrap();
-    drop(input);
-    let output = child.wait_with_output().unwrap();
+    command.args(images.iter().flat_map(|image| ["--image", arg(image)]));
+    let output = typed(&mut command, lines);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
     String::from_utf8_lossy(&output.stdout).into_owned()
@@ -25,7 +18,7 @@ fn loader(images: &[&Path], lines: &str) -> String {
 
 /// The line of tokens that the workstation's run stands for.
 fn expected(image: &Path, prompt: &str) -> String {
-    let run = json(&["run", arg(image), "--prompt", prompt, "-n", "32", "--json"]);
+    let run = json(("run", image, ["--prompt", prompt], "-n 32 --json"));
     let tokens = run["tokens"].as_array().unwrap().iter();
     let tokens = tokens.map(|token| token.as_u64().unwrap());
     let text: String = tokens.map(|token| format!(" {token}")).collect();
@@ -38,18 +31,16 @@ fn two_images_take_turns_and_leave_nothing_behind() {
     let int8 = demo_image(folder.path(), "int8");
     let int4 = demo_image(folder.path(), "int4");
     let (first, second) = ("Once upon a time", "The little dog");
-    let said = loader(
-        &[&int8, &int4],
-        &format!("0 {first}\n1 {second}\n0 {second}\n"),
-    );
+    let lines = format!("0 {first}\n1 {second}\n0 {second}\n");
+    let said = loader(&[&int8, &int4], &lines);
     for line in [
         expected(&int8, first),
         expected(&int4, second),
         expected(&int8, second),
     ] {
-        assert!(said.contains(&line), "{line}{said}");
+        says(&said, &line);
     }
-    let inspected = json(&["inspect", arg(&int8), "--json"]);
+    let inspected = json(("inspect", &int8, "--json"));
     let bytes = |key: &str| inspected[key].as_u64().unwrap();
     let heap = said.lines().find(|line| line.starts_with("heap ")).unwrap();
     let used: u64 = heap.split(' ').nth(1).unwrap().parse().unwrap();
@@ -63,34 +54,18 @@ fn what_does_not_run_gives_a_sentence() {
     let folder = folder();
     let path = |name: &str| folder.path().join(name);
     let (large, image) = (path("large.safetensors"), path("large.kgl"));
-    let size = ["--layers", "1", "--channels", "16", "--vocab", "40000"];
-    stdout(&[&["synth", "-o", arg(&large)][..], &size].concat());
-    stdout(&[
-        "quantize",
-        arg(&large),
-        "-o",
-        arg(&image),
-        "--weights",
-        "int4",
-    ]);
+    synth(&large, "--layers 1 --channels 16 --vocab 40000");
+    quantize(&large, &image, "--weights int4");
     let intents = path("intents.kgl");
-    let checkpoint = intents_checkpoint();
-    stdout(&[
-        "quantize",
-        arg(&checkpoint),
-        "-o",
-        arg(&intents),
-        "--weights",
-        "int4",
-    ]);
+    quantize(&intents_checkpoint(), &intents, "--weights int4");
     let said = loader(&[&image, &intents], "0 a\n1 lock the front door\n");
-    assert!(said.contains("the heap has no 16"), "{said}");
-    assert!(said.contains("; heap 0 bytes in use"), "{said}");
-    assert!(said.contains(" %: lock"), "{said}");
+    says(&said, "the heap has no 16");
+    says(&said, "; heap 0 bytes in use");
+    says(&said, " %: lock");
     let mut bytes = std::fs::read(&intents).unwrap();
     *bytes.last_mut().unwrap() ^= 1;
     std::fs::write(&intents, bytes).unwrap();
     let said = loader(&[&intents], "0 a\n1 a\n");
-    assert!(said.contains("checksum"), "{said}");
-    assert!(said.contains("no image lies there"), "{said}");
+    says(&said, "checksum");
+    says(&said, "no image lies there");
 }

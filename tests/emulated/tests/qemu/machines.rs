@@ -1,8 +1,8 @@
 //! All machines: their kernels pass the self-test and are counted.
 
-use kinglet_emulated::run;
+use kinglet_emulated::{fails, json, run};
 use kinglet_targets::{Core, Machine, DEFAULT_MACHINE, MACHINES};
-use kinglet_tests::{arg, demo_image, kept_folder};
+use kinglet_tests::{demo_image, kept_folder};
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -12,10 +12,7 @@ fn folder() -> PathBuf {
 
 #[test]
 fn the_kernels_of_every_machine_pass_and_are_counted() {
-    let output = run(&["bench", "--kernels-only", "--json"]);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{errors}");
-    let results: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let results = json("bench --kernels-only --json");
     let list = |key: &str| results[key].as_array().cloned().unwrap_or_default();
     for machine in MACHINES {
         let (has_room, machine) = (machine.spare.bytes > 0, machine.name);
@@ -64,8 +61,8 @@ fn a_better_past_is_noticed(results: &Value) {
     let compare = |results: &Value| {
         let path = folder().join("before.json");
         std::fs::write(&path, results.to_string()).unwrap();
-        let machine = ["--machine", DEFAULT_MACHINE.name, "--kernels-only"];
-        run(&[&["bench", "--compare", arg(&path)][..], &machine].concat())
+        let machine = ["--machine", DEFAULT_MACHINE.name];
+        run(("bench --kernels-only --compare", &path, machine))
     };
     assert_eq!(compare(results).status.code(), Some(0));
     let mut better = results.clone();
@@ -85,10 +82,7 @@ fn the_parts_of_a_token_are_the_whole() {
     for core in ["m4", "m3"] {
         let machine = Core::named(core).and_then(Machine::of);
         let machine = machine.expect("a machine").name;
-        let output = run(&["bench", "--json", "--machine", machine]);
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{machine}: {errors}");
-        let results: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let results = json(("bench --json --machine", machine));
         let tokens = results["tokens"].as_array().expect("a list");
         assert_eq!(tokens.len(), 4, "{machine}");
         for token in tokens {
@@ -112,21 +106,15 @@ fn the_parts_of_a_token_are_the_whole() {
 #[test]
 fn an_image_for_other_cores_is_refused_with_advice() {
     let image = demo_image(&folder(), "int4");
-    let refused = |machine: &Machine, load: &[&str]| {
-        let args = ["qemu", "--machine", machine.name, "--prompt", "a"];
-        let output = run(&[&args[..], &["--image", arg(&image)], load].concat());
-        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(1), "{errors}");
-        errors
-    };
     let others = |machine: &&Machine| machine.core.layout != DEFAULT_MACHINE.core.layout;
     for machine in MACHINES.iter().filter(others) {
-        let advice = format!("pack it with --target {}", machine.core.name);
-        let error = refused(machine, &[]);
-        assert!(error.contains(&advice), "{}: {error}", machine.name);
-        let error = refused(machine, &["--load"]);
+        let refused = |load: &str, said: &str| {
+            let args = ("qemu --prompt a --machine", machine.name, load);
+            fails((args, "--image", &image), 1, said);
+        };
+        let core = machine.core.name;
+        refused("", &format!("pack it with --target {core}"));
         let has_room = machine.spare.bytes > 0;
-        let said = if has_room { "pack" } else { "no spare RAM" };
-        assert!(error.contains(said), "{}: {error}", machine.name);
+        refused("--load", if has_room { "pack" } else { "no spare RAM" });
     }
 }

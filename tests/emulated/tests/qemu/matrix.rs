@@ -5,7 +5,7 @@ use kinglet::shape::Layout;
 use kinglet_protocol::{Name, Request};
 use kinglet_targets::{Machine, DEFAULT_MACHINE, MACHINES};
 use kinglet_tests::models::{kinds, Kind};
-use kinglet_tests::{arg, file, folder, json, stdout};
+use kinglet_tests::{file, folder, json, stdout};
 use kinglet_workshop::emulator::{Answer, Emulator};
 use kinglet_workshop::firmware;
 use serde_json::{json, Value};
@@ -50,9 +50,9 @@ fn ways(machine: &Machine) -> Vec<(Request, Vec<u8>)> {
 /// What the workstation generates in whole steps, from an empty text.
 fn expected(image: &Path) -> Value {
     let (prompt, tokens) = (PROMPT.concat(), TOKENS.to_string());
-    let run = ["run", arg(image), "--ignore-end", "--json"];
-    let text = ["--from", "empty", "--prompt", &prompt, "-n", &tokens];
-    json(&[&run[..], &text, &["--every-logits"]].concat())
+    let text = ["--prompt", &prompt, "-n", &tokens];
+    let options = "--from empty --ignore-end --every-logits --json";
+    json(("run", image, text, options))
 }
 
 fn agrees(answer: &Answer, request: &Request, expected: &Value) {
@@ -88,8 +88,8 @@ fn every_machine_computes_what_the_workstation_computes_in_every_way() {
             println!("{} {kind:?}", machine.name);
             let image = packed(*kind, machine.core.layout);
             assert_eq!(expected(&image), *known);
-            let prime = ["prime", arg(&image), "-o", arg(&image)];
-            stdout(&[&prime[..], &["--prompt", PROMPT[0]]].concat());
+            let prompt = ["--prompt", PROMPT[0]];
+            stdout(("prime", &image, "-o", &image, prompt));
             let in_every_way = |elf: PathBuf, images: Vec<PathBuf>| {
                 let emulator = Emulator {
                     machine,

@@ -1,7 +1,7 @@
 //! The README is true: its transcript is what the demo prints.
 
 use kinglet_emulated::run;
-use kinglet_tests::{arg, demo_image, root, stdout};
+use kinglet_tests::{demo_image, folder, root, stdout};
 
 /// The transcript in the README, without its fence.
 fn transcript() -> String {
@@ -13,10 +13,10 @@ fn transcript() -> String {
 
 #[test]
 fn the_story_is_what_the_model_writes() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let image = demo_image(folder.path(), "int4");
     let prompt = "Once upon a time";
-    let story = stdout(&["run", arg(&image), "--prompt", prompt, "-n", "64"]);
+    let story = stdout(("run", &image, ["--prompt", prompt], "-n 64"));
     let transcript = transcript();
     assert!(
         transcript.starts_with(&format!("{prompt}{story}")),
@@ -39,7 +39,7 @@ fn assert_like(found: &str, said: &str) {
 
 #[test]
 fn the_table_is_what_the_demo_measures() {
-    let output = run(&["demo"]);
+    let output = run("demo");
     let printed = String::from_utf8(output.stdout).expect("UTF-8");
     assert_like(&printed, &transcript());
 }
@@ -55,9 +55,7 @@ fn every_file_that_is_named_exists() {
         "LICENSE-MIT",
         "LICENSE-APACHE",
     ] {
-        assert!(
-            readme.contains(path) && root().join(path).is_file(),
-            "{path}"
-        );
+        let is_named = readme.contains(path);
+        assert!(is_named && root().join(path).is_file(), "{path}");
     }
 }

@@ -1,18 +1,11 @@
 //! A sensor's samples as a language: the machine scores them as the workstation
 //! does, and finds what is not normal.
 
-use kinglet_emulated::run;
+use kinglet_emulated::{fails, json, run};
 use kinglet_targets::DEFAULT_MACHINE;
-use kinglet_tests::{arg, folder};
+use kinglet_tests::folder;
 use serde_json::Value;
 use std::fs;
-
-fn watch(args: &[&str]) -> Value {
-    let output = run(&[&["sensor", "--run", "--json"], args].concat());
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{args:?}: {errors}");
-    serde_json::from_slice(&output.stdout).expect("JSON")
-}
 
 fn number(value: &Value) -> f64 {
     value.as_f64().expect("a number")
@@ -21,7 +14,7 @@ fn number(value: &Value) -> f64 {
 #[test]
 fn the_machine_scores_as_the_workstation_and_finds_faults() {
     for machine in [DEFAULT_MACHINE.name, "microbit"] {
-        let report = watch(&["--machine", machine]);
+        let report = json(("sensor --run --json --machine", machine));
         let windows = report["emulated"].as_array().unwrap();
         assert_eq!(windows.len(), 384);
         assert_eq!(report["emulated"], report["workstation"], "{machine}");
@@ -47,7 +40,7 @@ fn the_machine_scores_as_the_workstation_and_finds_faults() {
 fn streams_are_the_same_everywhere() {
     let folder = folder();
     let streams = |seed: &str| {
-        let output = run(&["sensor", "-o", arg(folder.path()), "--seed", seed]);
+        let output = run(("sensor -o", folder.path(), ["--seed", seed]));
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{errors}");
         [
@@ -80,17 +73,14 @@ fn streams_are_the_same_everywhere() {
 #[test]
 fn wrong_arguments_are_bad_use() {
     for args in [
-        &["sensor"][..],
-        &["sensor", "--run", "--machine", "abacus"],
-        &["sensor", "-o", "x", "--json"],
-        &["sensor", "--run", "--seed", "-1"],
+        "sensor",
+        "sensor --run --machine abacus",
+        "sensor -o x --json",
+        "sensor --run --seed -1",
     ] {
         let output = run(args);
-        assert_eq!(output.status.code(), Some(2), "{args:?}");
+        assert_eq!(output.status.code(), Some(2), "{args}");
         assert!(output.stdout.is_empty());
     }
-    let output = run(&["sensor", "-o", "/dev/null/x"]);
-    assert_eq!(output.status.code(), Some(1));
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(errors.contains("cannot make the directory"), "{errors}");
+    fails("sensor -o /dev/null/x", 1, "cannot make the directory");
 }

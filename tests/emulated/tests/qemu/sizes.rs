@@ -1,7 +1,7 @@
 //! The flash that the library takes in a firmware: bounds, and snapshots that
 //! make every change a decision. Needs the compiler for the targets only.
 
-use kinglet_emulated::run;
+use kinglet_emulated::json;
 use serde_json::Value;
 
 /// Core, bytes when this was last looked at, and what it may never exceed.
@@ -12,10 +12,7 @@ const SIZES: [(&str, u64, u64); 2] = [
 
 #[test]
 fn the_library_is_as_small_as_promised() {
-    let output = run(&["sizes", "--json"]);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{errors}");
-    let sizes: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let sizes = json("sizes --json");
     for (index, (core, expected, bound)) in SIZES.into_iter().enumerate() {
         let size = &sizes[index];
         assert_eq!(size["core"], core);
