@@ -284,31 +284,33 @@ mod tests {
 
     #[test]
     fn bad_figures_are_refused() {
-        let error = changed(
-            "application_bytes = 0x1_0000",
-            "application_bytes = 0x40000",
-        );
-        assert!(error.contains("microbit-v1: application_bytes"), "{error}");
-        let error = changed(
-            "application_bytes = 0x1_0000",
-            "application_bytes = 0x1_0001",
-        );
-        assert!(error.contains("multiple of 256"), "{error}");
-        let error = changed("stack_bytes = 5120", "stack_bytes = 4_294_967_295");
-        assert!(error.contains("stack_bytes"), "{error}");
-        let error = changed("origin = 0x0800_0000", "origin = 0xfff8_0000");
-        assert!(error.contains("2^32"), "{error}");
-        let error = changed("clock_hz = 16_000_000", "clock_hz = 0");
-        assert!(error.contains("clock_hz"), "{error}");
-        let error = changed(
-            "cycles_per_instruction = 1.0",
-            "cycles_per_instruction = nan",
-        );
-        assert!(error.contains("cycles_per_instruction"), "{error}");
-        let error = changed("\"pico2\"", "\"pico\"");
-        assert!(error.contains("two boards"), "{error}");
-        let error = changed("name = \"pico\"", "name = \"\"");
-        assert!(error.contains("one word"), "{error}");
+        let bytes = "application_bytes = 0x1_0000";
+        let speed = "cycles_per_instruction = 1.0";
+        for (from, to, expected) in [
+            (
+                bytes,
+                "application_bytes = 0x40000",
+                "microbit-v1: application_bytes",
+            ),
+            (bytes, "application_bytes = 0x1_0001", "multiple of 256"),
+            (
+                "stack_bytes = 5120",
+                "stack_bytes = 4_294_967_295",
+                "stack_bytes",
+            ),
+            ("origin = 0x0800_0000", "origin = 0xfff8_0000", "2^32"),
+            ("clock_hz = 16_000_000", "clock_hz = 0", "clock_hz"),
+            (
+                speed,
+                "cycles_per_instruction = nan",
+                "cycles_per_instruction",
+            ),
+            ("\"pico2\"", "\"pico\"", "two boards"),
+            ("name = \"pico\"", "name = \"\"", "one word"),
+        ] {
+            let error = changed(from, to);
+            assert!(error.contains(expected), "{error}");
+        }
         let error = changed("core = \"m0\"", "core = \"m1\"");
         let core = "line 18: no core is called m1; known are m0, ";
         assert!(error.starts_with(core), "{error}");

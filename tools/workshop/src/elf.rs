@@ -77,25 +77,15 @@ impl Sections {
         }
         Ok(sections)
     }
-}
 
-/// Bytes of a firmware.
-#[derive(Clone, Copy, Debug)]
-pub struct Elf {
-    /// Vector table, code, constants (with a linked image), and the initial
-    /// values of variables.
-    pub flash_bytes: u64,
-    /// Variables: `.data`, `.bss` and `.uninit`.
-    pub ram_bytes: u64,
-}
+    /// Bytes of flash: vector table, code, constants (with a linked image), and
+    /// the initial values of variables.
+    pub fn flash_bytes(&self) -> u64 {
+        self.text_bytes + self.data_bytes
+    }
 
-impl Elf {
-    /// Reads the sizes of the sections that are loaded or reserved.
-    pub fn read(path: &Path) -> Result<Self> {
-        let sections = Sections::read(path)?;
-        Ok(Self {
-            flash_bytes: sections.text_bytes + sections.data_bytes,
-            ram_bytes: sections.data_bytes + sections.bss_bytes,
-        })
+    /// Bytes of RAM of the variables: `.data`, `.bss` and `.uninit`.
+    pub fn ram_bytes(&self) -> u64 {
+        self.data_bytes + self.bss_bytes
     }
 }

@@ -144,27 +144,13 @@ impl Emulator {
     /// Runs firmware that takes no input and returns the lines that it prints,
     /// and whether it left with exit code 0.
     pub fn listen(&self) -> Result<(Vec<String>, bool)> {
-        let mut command = self.command();
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut running = Running::start(&mut command)?;
-        let complaints = running.complaints();
-        let received = running.lines();
+        let mut running = Running::start(piped(&mut self.command()).stdin(Stdio::null()))?;
         let mut lines = Vec::new();
-        loop {
-            match received.recv_timeout(SILENCE) {
-                Ok(line) => lines.push(line),
-                Err(RecvTimeoutError::Timeout) => bail!(
-                    "the firmware has said nothing for {} s and was stopped",
-                    SILENCE.as_secs()
-                ),
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
-        }
-        let status = running.0.wait().context("cannot wait for QEMU")?;
-        let complaints = complaints.join().unwrap_or_default();
+        let heard = running.hear(|line| {
+            lines.push(line);
+            Ok(())
+        })?;
+        let (status, complaints) = heard.with_context(silent)?;
         if !complaints.is_empty() {
             bail!("QEMU gave up ({status}): {complaints}");
         }
@@ -190,29 +176,12 @@ impl Emulator {
         requests: &[(Request, Vec<u8>)],
         watch: &mut dyn FnMut(&Token) -> Result<()>,
     ) -> Result<Vec<Answer>> {
-        let mut command = self.command();
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut running = Running::start(&mut command)?;
+        let mut running = Running::start(piped(&mut self.command()).stdin(Stdio::piped()))?;
         running.send(requests)?;
-        let complaints = running.complaints();
         let mut dialogue = Dialogue::default();
-        let lines = running.lines();
-        loop {
-            match lines.recv_timeout(SILENCE) {
-                Ok(line) => dialogue.hear(&line, watch)?,
-                Err(RecvTimeoutError::Timeout) => bail!(
-                    "the firmware has said nothing for {} s and was stopped; last words: {}",
-                    SILENCE.as_secs(),
-                    dialogue.last_words()
-                ),
-                Err(RecvTimeoutError::Disconnected) => break,
-            }
-        }
-        let status = running.0.wait().context("cannot wait for QEMU")?;
-        let complaints = complaints.join().unwrap_or_default();
+        let heard = running.hear(|line| dialogue.hear(&line, watch))?;
+        let last_words = || format!("{}; last words: {}", silent(), dialogue.last_words());
+        let (status, complaints) = heard.with_context(last_words)?;
         dialogue.end(requests.len(), status, &complaints)
     }
 }
@@ -231,8 +200,20 @@ pub fn forward(from: &mut dyn BufRead, to: &mut dyn Write) -> io::Result<()> {
     }
 }
 
+/// A command whose output and errors this program reads.
+fn piped(command: &mut Command) -> &mut Command {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped())
+}
+
+/// What is wrong with firmware that hangs.
+fn silent() -> String {
+    let seconds = SILENCE.as_secs();
+    format!("the firmware has said nothing for {seconds} s and was stopped")
+}
+
 /// A QEMU that ends with its owner.
-struct Running(Child);
+#[derive(Debug)]
+pub struct Running(pub Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -243,7 +224,8 @@ impl Drop for Running {
 }
 
 impl Running {
-    fn start(command: &mut Command) -> Result<Self> {
+    /// Starts QEMU.
+    pub fn start(command: &mut Command) -> Result<Self> {
         Ok(Self(
             command
                 .spawn()
@@ -268,6 +250,25 @@ impl Running {
         Ok(())
     }
 
+    /// Gives each line that the firmware prints to `take`, until it ends; then
+    /// its exit status and QEMU's own output. None if it hangs.
+    fn hear(
+        &mut self,
+        mut take: impl FnMut(String) -> Result<()>,
+    ) -> Result<Option<(ExitStatus, String)>> {
+        let complaints = self.complaints();
+        let lines = self.lines();
+        loop {
+            match lines.recv_timeout(SILENCE) {
+                Ok(line) => take(line)?,
+                Err(RecvTimeoutError::Timeout) => return Ok(None),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        let status = self.0.wait().context("cannot wait for QEMU")?;
+        Ok(Some((status, complaints.join().unwrap_or_default())))
+    }
+
     /// QEMU's own output.
     fn complaints(&mut self) -> thread::JoinHandle<String> {
         let stderr = self.0.stderr.take();
@@ -285,12 +286,10 @@ impl Running {
         let (sender, receiver) = channel();
         let stdout = self.0.stdout.take();
         thread::spawn(move || {
-            let mut lines = stdout.map(|stdout| BufReader::new(stdout).split(b'\n'));
-            while let Some(Ok(line)) = lines.as_mut().and_then(Iterator::next) {
-                if sender
-                    .send(String::from_utf8_lossy(&line).into_owned())
-                    .is_err()
-                {
+            let lines = stdout.map(|stdout| BufReader::new(stdout).split(b'\n'));
+            for line in lines.into_iter().flatten().map_while(Result::ok) {
+                let line = String::from_utf8_lossy(&line).into_owned();
+                if sender.send(line).is_err() {
                     return;
                 }
             }

@@ -17,7 +17,6 @@ const RELEASE: &str = "release";
 /// in the machine's spare RAM. Returns the path of the ELF file, which later
 /// builds with other images leave alone.
 pub fn build(machine: &Machine, image: Option<&Path>) -> Result<PathBuf> {
-    ensure_target(machine.core.triple)?;
     let image = image.map(Linked::open).transpose()?;
     let name = image
         .as_ref()
@@ -25,10 +24,8 @@ pub fn build(machine: &Machine, image: Option<&Path>) -> Result<PathBuf> {
     let mut build = program(machine, "kinglet-qemu");
     build.envs(image.as_ref().map(|image| ("KINGLET_IMAGE", &image.path)));
     let kept = format!("{}-{name}.elf", machine.name);
-    let built = Path::new(machine.core.triple)
-        .join(RELEASE)
-        .join("kinglet-qemu");
-    make(&mut build, &built, &kept)?.map_err(|errors| explain(machine, image.as_ref(), &errors))
+    let built = [machine.core.triple, RELEASE, "kinglet-qemu"];
+    make(build, built, &kept)?.map_err(|errors| explain(machine, image.as_ref(), &errors))
 }
 
 /// Builds the program `kinglet-KIND` for a machine, with these environment
@@ -40,12 +37,8 @@ pub fn build_program(
 ) -> Result<PathBuf> {
     let mut build = program(machine, &format!("kinglet-{kind}"));
     build.envs(variables.iter().copied());
-    build_as(
-        machine,
-        build,
-        kind,
-        &format!("the firmware kinglet-{kind}"),
-    )
+    let what = format!("the firmware kinglet-{kind}");
+    build_as(machine, build, kind, &what)
 }
 
 /// Builds the application of boards for a machine, in the memory of a board;
@@ -74,13 +67,11 @@ fn program(machine: &Machine, package: &str) -> Command {
 }
 
 /// Builds `kinglet-KIND`; returns the path of the ELF file.
-fn build_as(machine: &Machine, mut build: Command, kind: &str, what: &str) -> Result<PathBuf> {
-    ensure_target(machine.core.triple)?;
+fn build_as(machine: &Machine, build: Command, kind: &str, what: &str) -> Result<PathBuf> {
     let kept = format!("{}-{kind}.elf", machine.name);
-    let built = Path::new(machine.core.triple)
-        .join(RELEASE)
-        .join(format!("kinglet-{kind}"));
-    make(&mut build, &built, &kept)?.map_err(|errors| anyhow!("{what} does not build:\n{errors}"))
+    let program = format!("kinglet-{kind}");
+    let built = [machine.core.triple, RELEASE, &program];
+    make(build, built, &kept)?.map_err(|errors| anyhow!("{what} does not build:\n{errors}"))
 }
 
 /// How much of Kinglet the smallest firmware has.
@@ -96,7 +87,6 @@ pub enum Smallest {
 
 /// Builds the smallest firmware; returns the path of the ELF file.
 pub fn build_smallest(target: &str, profile: &str, what: Smallest) -> Result<PathBuf> {
-    ensure_target(target)?;
     let features = match what {
         Smallest::Without => "",
         Smallest::Kinglet => "kinglet",
@@ -105,20 +95,15 @@ pub fn build_smallest(target: &str, profile: &str, what: Smallest) -> Result<Pat
     let mut build = command("kinglet-sizes", target, features, profile);
     build.arg("--no-default-features");
     let kept = format!("{target}-{profile}-{what:?}.elf").to_lowercase();
-    let built = Path::new(target).join(profile).join("kinglet-sizes");
-    make(&mut build, &built, &kept)?
+    make(build, [target, profile, "kinglet-sizes"], &kept)?
         .map_err(|errors| anyhow!("the smallest firmware does not build:\n{errors}"))
 }
 
 /// Builds the library for programs in C, for a machine's core; returns its path.
 pub fn build_capi(machine: &Machine) -> Result<PathBuf> {
-    ensure_target(machine.core.triple)?;
-    let mut build = program(machine, "kinglet-capi");
-    let built = Path::new(machine.core.triple)
-        .join(RELEASE)
-        .join("libkinglet_c.a");
+    let built = [machine.core.triple, RELEASE, "libkinglet_c.a"];
     let kept = format!("{}/libkinglet.a", machine.name);
-    make(&mut build, &built, &kept)?
+    make(program(machine, "kinglet-capi"), built, &kept)?
         .map_err(|errors| anyhow!("the library for C does not build:\n{errors}"))
 }
 
@@ -142,9 +127,10 @@ fn command(package: &str, triple: &str, features: &str, profile: &str) -> Comman
     build
 }
 
-/// Builds, and keeps the ELF file `built` as `name`. The inner
-/// error is the compiler's message.
-fn make(build: &mut Command, built: &Path, name: &str) -> Result<Result<PathBuf, String>> {
+/// Builds, and keeps the file `built`, told by target, profile and name, as
+/// `name`. The inner error is the compiler's message.
+fn make(mut build: Command, built: [&str; 3], name: &str) -> Result<Result<PathBuf, String>> {
+    ensure_target(built[0])?;
     let kept = target().join("elf").join(name);
     let folder = kept.parent().unwrap_or(&kept);
     fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
@@ -155,6 +141,7 @@ fn make(build: &mut Command, built: &Path, name: &str) -> Result<Result<PathBuf,
     if !output.status.success() {
         return Ok(Err(String::from_utf8_lossy(&output.stderr).into_owned()));
     }
+    let built: PathBuf = built.iter().collect();
     keep(&target().join(built), &kept)?;
     Ok(Ok(kept))
 }

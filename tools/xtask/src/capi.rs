@@ -5,7 +5,7 @@ use crate::sizes::panics;
 use anyhow::{anyhow, bail, Context, Result};
 use kinglet_protocol::Request;
 use kinglet_targets::{Core, Machine, DEFAULT_MACHINE};
-use kinglet_workshop::elf::Elf;
+use kinglet_workshop::elf::Sections;
 use kinglet_workshop::emulator::Emulator;
 use kinglet_workshop::firmware;
 use kinglet_workshop::prompt::{machine_parser, Prompt, Sampling};
@@ -130,12 +130,12 @@ pub fn run(args: &Args) -> Result<()> {
     if !success {
         bail!("the program gave up: {}", lines.join(" "));
     }
-    let sizes = Elf::read(&emulator.elf)?;
+    let sizes = Sections::read(&emulator.elf)?;
     let report = json!({
         "elf": emulator.elf,
         "library": library,
-        "flash_bytes": sizes.flash_bytes,
-        "ram_bytes": sizes.ram_bytes,
+        "flash_bytes": sizes.flash_bytes(),
+        "ram_bytes": sizes.ram_bytes(),
         "panics": panics(&emulator.elf)?,
         "lines": lines,
     });

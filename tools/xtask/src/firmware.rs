@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use kinglet_targets::{Machine, DEFAULT_MACHINE};
-use kinglet_workshop::elf::Elf;
+use kinglet_workshop::elf::Sections;
 use kinglet_workshop::firmware::build;
 use kinglet_workshop::prompt::machine_parser;
 use serde_json::json;
@@ -29,14 +29,14 @@ pub struct Args {
 /// The command `firmware`.
 pub fn run(args: &Args) -> Result<()> {
     let path = build(args.machine, args.image.as_deref())?;
-    let elf = Elf::read(&path)?;
+    let elf = Sections::read(&path)?;
     let mut out = std::io::stdout();
     if args.json {
         let report = json!({
             "elf": path,
             "machine": args.machine.name,
-            "flash_bytes": elf.flash_bytes,
-            "static_ram_bytes": elf.ram_bytes,
+            "flash_bytes": elf.flash_bytes(),
+            "static_ram_bytes": elf.ram_bytes(),
         });
         writeln!(out, "{report}")?;
     } else {

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use kinglet_targets::Machine;
-use kinglet_workshop::elf::Elf;
+use kinglet_workshop::elf::Sections;
 use kinglet_workshop::emulator::{Answer, Emulator};
 use kinglet_workshop::table::{thousands, Table};
 use serde::Serialize;
@@ -45,8 +45,8 @@ impl Report {
     pub fn new(emulator: &Emulator, image: &Path, answer: Answer) -> Result<Self> {
         let failed = || format!("cannot read {}", image.display());
         let image_bytes = std::fs::metadata(image).with_context(failed)?.len();
-        let elf = Elf::read(&emulator.elf)?;
-        let (mut flash_bytes, mut ram_bytes) = (elf.flash_bytes, elf.ram_bytes);
+        let elf = Sections::read(&emulator.elf)?;
+        let (mut flash_bytes, mut ram_bytes) = (elf.flash_bytes(), elf.ram_bytes());
         if !emulator.images.is_empty() {
             flash_bytes += image_bytes;
             ram_bytes += u64::from(answer.state_bytes) + u64::from(answer.scratch_bytes);
@@ -108,17 +108,9 @@ impl Report {
     pub fn table(&self) -> Table {
         let mut table = Table::default();
         let bytes = |n: u64| format!("{} bytes", thousands(n));
-        let Answer {
-            state_bytes,
-            scratch_bytes,
-            stack_bytes,
-            ..
-        } = self.answer;
-        let (state, scratch, stack) = (
-            u64::from(state_bytes),
-            u64::from(scratch_bytes),
-            u64::from(stack_bytes),
-        );
+        let answer = &self.answer;
+        let [state, scratch, stack] =
+            [answer.state_bytes, answer.scratch_bytes, answer.stack_bytes].map(u64::from);
         let rest = self.ram_bytes.saturating_sub(state + scratch + stack);
         let code = self.flash_bytes.saturating_sub(self.image_bytes);
         table.row(

@@ -4,7 +4,7 @@ mod boards;
 
 use anyhow::Result;
 use kinglet_targets::Core;
-use kinglet_workshop::elf::{symbols, Elf};
+use kinglet_workshop::elf::{symbols, Sections};
 use kinglet_workshop::firmware::{build_smallest, Smallest};
 use kinglet_workshop::table::{thousands, Table};
 use serde::Serialize;
@@ -103,7 +103,8 @@ fn measure(core: &Core) -> Result<Sizes> {
     let target = core.triple;
     let with = build_smallest(target, "small", Smallest::Kinglet)?;
     let without = build_smallest(target, "small", Smallest::Without)?;
-    let flash_bytes = Elf::read(&with)?.flash_bytes - Elf::read(&without)?.flash_bytes;
+    let flash_bytes =
+        Sections::read(&with)?.flash_bytes() - Sections::read(&without)?.flash_bytes();
     let mut rooms = BTreeMap::new();
     for (path, sign) in [(&with, 1), (&without, -1)] {
         for symbol in symbols(path)? {
@@ -113,14 +114,14 @@ fn measure(core: &Core) -> Result<Sizes> {
     let named: i64 = rooms.values().sum();
     *rooms.entry(OTHER).or_default() += flash_bytes as i64 - named;
     let fast = build_smallest(target, "release", Smallest::Kinglet)?;
-    let fast_with = Elf::read(&fast)?;
-    let fast_without = Elf::read(&build_smallest(target, "release", Smallest::Without)?)?;
+    let fast_with = Sections::read(&fast)?;
+    let fast_without = Sections::read(&build_smallest(target, "release", Smallest::Without)?)?;
     let everything = build_smallest(target, "small", Smallest::Everything)?;
     Ok(Sizes {
         core: core.title,
         target,
         flash_bytes,
-        fast_flash_bytes: fast_with.flash_bytes - fast_without.flash_bytes,
+        fast_flash_bytes: fast_with.flash_bytes() - fast_without.flash_bytes(),
         rooms,
         panics: [panics(&with)?, panics(&fast)?, panics(&everything)?].concat(),
     })

@@ -3,10 +3,9 @@
 use anyhow::{anyhow, bail, Context, Result};
 use kinglet_protocol::console::GREETING;
 use kinglet_protocol::END_OF_INPUT;
-use kinglet_workshop::emulator::forward;
-use kinglet_workshop::setup::QEMU;
+use kinglet_workshop::emulator::{forward, Running};
 use std::io::{self, BufReader, Read, Write};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc::{channel, Receiver};
 use std::thread;
 use std::time::Duration;
@@ -22,16 +21,8 @@ pub const READY: &str = "> ";
 
 /// A QEMU that ends with its owner, and what its firmware says.
 pub struct Dialogue {
-    qemu: Child,
+    qemu: Running,
     heard: Receiver<u8>,
-}
-
-impl Drop for Dialogue {
-    fn drop(&mut self) {
-        // It may have ended already: then there is nothing to stop.
-        let _ = self.qemu.kill();
-        let _ = self.qemu.wait();
-    }
 }
 
 impl Dialogue {
@@ -39,10 +30,8 @@ impl Dialogue {
     /// that has a model.
     pub fn start(command: &mut Command) -> Result<Self> {
         let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut qemu = piped
-            .spawn()
-            .with_context(|| format!("cannot start {QEMU}"))?;
-        let stdout = qemu.stdout.take().context("QEMU has no output")?;
+        let mut qemu = Running::start(piped)?;
+        let stdout = qemu.0.stdout.take().context("QEMU has no output")?;
         let (sender, heard) = channel();
         thread::spawn(move || {
             for byte in BufReader::new(stdout).bytes().map_while(Result::ok) {
@@ -64,7 +53,7 @@ impl Dialogue {
 
     /// Gives the console to the person at the keyboard, until the input ends.
     pub fn converse(mut self) -> Result<()> {
-        let mut input = self.qemu.stdin.take().context("QEMU has no input")?;
+        let mut input = self.qemu.0.stdin.take().context("QEMU has no input")?;
         thread::spawn(move || {
             // Errors mean that the other side has left: nothing to do.
             let _ = forward(&mut io::stdin().lock(), &mut input);
@@ -86,7 +75,7 @@ impl Dialogue {
 
     /// Types.
     pub fn say(&mut self, line: &str) -> Result<()> {
-        let input = self.qemu.stdin.as_mut().context("QEMU has no input")?;
+        let input = self.qemu.0.stdin.as_mut().context("QEMU has no input")?;
         input.write_all(line.as_bytes())?;
         Ok(input.flush()?)
     }

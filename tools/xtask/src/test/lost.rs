@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use kinglet_workshop::workspace::{cargo, output};
 use serde::Deserialize;
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -36,66 +37,69 @@ pub fn lost(root: &Path, by_name: &str, jobs: &[String]) -> Result<Vec<String>> 
     describe.args(["metadata", "--no-deps", "--offline"]);
     describe.args(["--format-version", "1"]);
     let metadata: Metadata = serde_json::from_str(&output(&mut describe)?)?;
-    let (mut crates, mut lost) = (Vec::new(), Vec::new());
+    let (mut run, mut lost) = (HashSet::new(), Vec::new());
     for Package { name, targets } in metadata.packages {
         for target in targets.into_iter().filter(|target| target.test) {
             let needs_job = name == by_name && target.kind == ["test"];
             if needs_job && !jobs.contains(&target.name) {
                 lost.push(format!("there is no job {} for its tests", target.name));
             }
-            crates.push(fs::canonicalize(target.src_path)?);
+            let file = fs::canonicalize(target.src_path)?;
+            let folder = file.parent().unwrap_or(root).to_path_buf();
+            add_modules(file, &folder, &mut run)?;
         }
     }
-    let (root, mut files) = (fs::canonicalize(root)?, Vec::new());
-    add_sources(&root, &mut files)?;
-    for (file, text) in &files {
-        let has_tests = text.lines().any(|line| line.trim() == "#[test]");
-        if has_tests && !is_run(file, &crates, &files) {
-            lost.push(format!(
-                "{}: no job runs its tests: it is a module of no crate that is tested",
-                file.strip_prefix(&root).unwrap_or(file).display()
-            ));
-        }
-    }
+    let root = fs::canonicalize(root)?;
+    add_lost(&root, &root, &run, &mut lost)?;
     Ok(lost)
 }
 
-/// Whether a file is a tested crate, or a module in a file that is run.
-fn is_run(file: &Path, crates: &[PathBuf], files: &[(PathBuf, String)]) -> bool {
-    let is_crate = |file: &Path| crates.iter().any(|root| root == file);
-    let path = module(file);
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let declared = format!("mod {name};");
-    let declares = |(other, text): &(PathBuf, String)| {
-        let own = Some(module(other)).filter(|_| !is_crate(other));
-        let mut before = text
-            .lines()
-            .filter_map(|line| line.trim().strip_suffix(&*declared));
-        own.as_deref().or(other.parent()) == path.parent()
-            && before.any(|before| before.is_empty() || before.starts_with("pub"))
-            && is_run(other, crates, files)
-    };
-    is_crate(file) || files.iter().any(declares)
+fn read(file: &Path) -> Result<String> {
+    fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))
 }
 
-/// The path of a module without what its file may be called.
-fn module(file: &Path) -> PathBuf {
-    let is_folder = file.ends_with("mod.rs");
-    let folder = file.parent().filter(|_| is_folder);
-    folder.map_or_else(|| file.with_extension(""), Path::to_path_buf)
+/// Adds the file of a crate or a module, and those of the modules in it, which
+/// lie in `folder`.
+fn add_modules(file: PathBuf, folder: &Path, run: &mut HashSet<PathBuf>) -> Result<()> {
+    for line in read(&file)?.lines() {
+        let declared = line.trim().strip_suffix(';');
+        let declared = declared.and_then(|line| line.rsplit_once("mod "));
+        let is_module = |before: &str| before.is_empty() || before.starts_with("pub");
+        let Some((_, name)) = declared.filter(|(before, _)| is_module(before)) else {
+            continue;
+        };
+        let within = folder.join(name);
+        let files = [within.with_extension("rs"), within.join("mod.rs")];
+        for file in files.into_iter().filter(|file| file.is_file()) {
+            add_modules(file, &within, run)?;
+        }
+    }
+    run.insert(file);
+    Ok(())
 }
 
-/// Adds all files of Rust in a folder but those that cargo made.
-fn add_sources(folder: &Path, files: &mut Vec<(PathBuf, String)>) -> Result<()> {
-    let failed = |path: &Path| format!("cannot read {}", path.display());
-    for entry in fs::read_dir(folder).with_context(|| failed(folder))? {
+/// Adds a sentence for each file in a folder that has tests and is not run;
+/// leaves out what cargo made.
+fn add_lost(
+    root: &Path,
+    folder: &Path,
+    run: &HashSet<PathBuf>,
+    lost: &mut Vec<String>,
+) -> Result<()> {
+    let failed = || format!("cannot read {}", folder.display());
+    for entry in fs::read_dir(folder).with_context(failed)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         if path.is_dir() && name != "target" && !name.starts_with('.') {
-            add_sources(&path, files)?;
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = fs::read_to_string(&path).with_context(|| failed(&path))?;
-            files.push((path, text));
+            add_lost(root, &path, run, lost)?;
+        } else if path.extension().is_some_and(|extension| extension == "rs")
+            && !run.contains(&path)
+            && read(&path)?.lines().any(|line| line.trim() == "#[test]")
+        {
+            lost.push(format!(
+                "{}: no job runs its tests: it is a module of no crate that is tested",
+                path.strip_prefix(root).unwrap_or(&path).display()
+            ));
         }
     }
     Ok(())
