@@ -4,54 +4,16 @@ mod runner;
 
 pub use runner::Runner;
 
-use crate::checkpoint::Checkpoint;
-use crate::model::{Model, ModelError};
+use crate::model::Model;
 use crate::reference::Reference;
-use crate::tokenizer::{Json, JsonEncodeError, TokenizerError, TokenizerFile};
+use crate::tokenizer::{Json, TokenizerFile};
+use anyhow::{anyhow, bail, Context, Result};
 use kinglet::image::{ImageError, MAGIC};
 use kinglet::tokenizer::Trie;
-use kinglet::{Image, Session, Tokenizer, UnknownByte};
+use kinglet::{Image, Session, Tokenizer};
 use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
-
-/// Why a file cannot be run.
-#[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The file cannot be read.
-    #[error("{path}: {error}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        error: io::Error,
-    },
-    /// The file is an image, but a bad one.
-    #[error("{path}: {error}; pack the image again with `kinglet quantize`")]
-    Image {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        error: ImageError,
-    },
-    /// The file is no checkpoint either, or not a usable one.
-    #[error(transparent)]
-    Model(#[from] ModelError),
-    /// The tokenizer's file.
-    #[error(transparent)]
-    Tokenizer(#[from] TokenizerError),
-    /// The file has a tokenizer, and another one was given.
-    #[error("{0}: the file carries its tokenizer; leave out --tokenizer")]
-    TwoTokenizers(PathBuf),
-    /// The tokenizer belongs to a larger model.
-    #[error("the tokenizer has the token id {id}, but the model has only {vocab} vocabulary entries: they do not belong together")]
-    Vocabulary {
-        /// The largest id.
-        id: u32,
-        /// Entries of the model.
-        vocab: usize,
-    },
-}
+use std::io::Read;
+use std::path::Path;
 
 /// The bytes of an image file, aligned as [`Image::new`] wants them.
 #[derive(Debug)]
@@ -134,16 +96,11 @@ impl AnyTokenizer<'_> {
 ///
 /// # Errors
 /// The file cannot be read.
-pub fn is_image(path: &Path) -> Result<bool, OpenError> {
-    let io = |error| OpenError::Io {
-        path: path.to_path_buf(),
-        error,
-    };
+pub fn is_image(path: &Path) -> Result<bool> {
     let mut start = Vec::new();
-    let file = File::open(path).map_err(io)?;
-    file.take(MAGIC.len() as u64)
-        .read_to_end(&mut start)
-        .map_err(io)?;
+    File::open(path)
+        .and_then(|file| file.take(MAGIC.len() as u64).read_to_end(&mut start))
+        .with_context(|| path.display().to_string())?;
     Ok(start == MAGIC)
 }
 
@@ -160,12 +117,12 @@ fn image_labels(image: &Image<'_>) -> Vec<String> {
 ///
 /// # Errors
 /// The file cannot be read, or is not a good image.
-pub fn open_image(path: &Path) -> Result<ImageFile, OpenError> {
-    let path = path.to_path_buf();
-    match std::fs::read(&path) {
-        Err(error) => Err(OpenError::Io { path, error }),
-        Ok(bytes) => ImageFile::new(&bytes).map_err(|error| OpenError::Image { path, error }),
-    }
+pub fn open_image(path: &Path) -> Result<ImageFile> {
+    let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+    ImageFile::new(&bytes).map_err(|error| {
+        let path = path.display();
+        anyhow!("{path}: {error}; pack the image again with `kinglet quantize`")
+    })
 }
 
 impl Engine {
@@ -174,7 +131,7 @@ impl Engine {
     ///
     /// # Errors
     /// A sentence that names the file.
-    pub fn open(path: &Path, gn_eps: f32) -> Result<Self, OpenError> {
+    pub fn open(path: &Path, gn_eps: f32) -> Result<Self> {
         let mut given = None;
         let labels;
         let weights = if is_image(path)? {
@@ -182,8 +139,7 @@ impl Engine {
             labels = image_labels(&file.image());
             Weights::Image(file)
         } else {
-            let checkpoint = Checkpoint::open(path).map_err(ModelError::from)?;
-            let model = Model::new(checkpoint)?;
+            let model = Model::open(path)?;
             labels = model.labels();
             given = model.vocabulary()?.map(|own| Given::Trie(own.to_trie()));
             Weights::Float(Box::new(Reference::new(&model, gn_eps)?))
@@ -195,19 +151,23 @@ impl Engine {
         })
     }
 
-    /// The same model with this tokenizer, unless it has one; `path` is named in
-    /// errors.
+    /// Whether the file carries its tokenizer.
+    pub fn carries_tokenizer(&self) -> bool {
+        self.given.is_some() || self.is_image() && self.tokenizer().is_some()
+    }
+
+    /// The same model, whose file carries no tokenizer, with this one.
     ///
     /// # Errors
-    /// A sentence; [`OpenError::TwoTokenizers`] for an image that has its own.
-    pub fn with_tokenizer(mut self, path: &Path, tokenizer: &Path) -> Result<Self, OpenError> {
-        if self.given.is_some() || self.is_image() && self.tokenizer().is_some() {
-            return Err(OpenError::TwoTokenizers(path.to_path_buf()));
-        }
+    /// A sentence that says what is wrong with the tokenizer.
+    pub fn with_tokenizer(mut self, tokenizer: &Path) -> Result<Self> {
         let file = TokenizerFile::open(tokenizer)?;
         let (id, vocab) = (file.max_id(), self.vocab());
         if id as usize >= vocab {
-            return Err(OpenError::Vocabulary { id, vocab });
+            bail!(
+                "the tokenizer has the token id {id}, but the model has only {vocab} vocabulary entries: \
+                 they do not belong together"
+            );
         }
         self.given = Some(match file {
             TokenizerFile::Vocabulary(vocabulary) => Given::Trie(vocabulary.to_trie()),
@@ -296,52 +256,27 @@ impl Engine {
             },
         }
     }
-}
 
-/// Text that the model's tokenizer cannot express.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum EncodeError {
-    /// The model has no tokenizer.
-    #[error(
-        "the model has {vocab} vocabulary entries and no tokenizer; give one with --tokenizer, or token ids with --tokens"
-    )]
-    NoTokenizer {
-        /// Entries of the vocabulary.
-        vocab: usize,
-    },
-    /// A byte without a token.
-    #[error("{error} (at byte {at} of the text): the vocabulary has {vocab} entries")]
-    Unknown {
-        /// Which byte.
-        error: UnknownByte,
-        /// Where it stands.
-        at: usize,
-        /// Entries of the vocabulary.
-        vocab: usize,
-    },
-    /// An error of byte-level BPE.
-    #[error(transparent)]
-    Json(#[from] JsonEncodeError),
-}
-
-impl Engine {
     /// The tokens of `text`.
     ///
     /// # Errors
-    /// [`EncodeError`] says which byte has no token.
-    pub fn encode(&self, text: &[u8]) -> Result<Vec<u32>, EncodeError> {
+    /// The model has no tokenizer, or none for a byte, which is named.
+    pub fn encode(&self, text: &[u8]) -> Result<Vec<u32>> {
         let vocab = self.vocab();
-        let tokenizer = self.tokenizer().ok_or(EncodeError::NoTokenizer { vocab })?;
-        let tokenizer = match tokenizer {
-            AnyTokenizer::Device(tokenizer) => tokenizer,
-            AnyTokenizer::Json(json) => return Ok(json.encode(text)?),
+        let tokenizer = match self.tokenizer() {
+            Some(AnyTokenizer::Device(tokenizer)) => tokenizer,
+            Some(AnyTokenizer::Json(json)) => return json.encode(text),
+            None => bail!(
+                "the model has {vocab} vocabulary entries and no tokenizer; give one with --tokenizer, \
+                 or token ids with --tokens"
+            ),
         };
         let mut tokens = Vec::new();
         for token in tokenizer.encode(text) {
             tokens.push(token.map_err(|error| {
                 // All text before has tokens.
-                let at = tokens.iter().map(|&t| tokenizer.decode(t).len()).sum();
-                EncodeError::Unknown { error, at, vocab }
+                let at: usize = tokens.iter().map(|&t| tokenizer.decode(t).len()).sum();
+                anyhow!("{error} (at byte {at} of the text): the vocabulary has {vocab} entries")
             })?);
         }
         Ok(tokens)

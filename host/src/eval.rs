@@ -5,7 +5,8 @@
 //! first token is not scored. So segments are independent, and all cores
 //! work.
 
-use crate::engine::{EncodeError, Engine, Runner};
+use crate::engine::{Engine, Runner};
+use anyhow::{anyhow, bail, Result};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,31 +27,6 @@ pub struct Scores {
     pub max_abs: Option<f64>,
     /// Bytes scored.
     pub scored_bytes: u64,
-}
-
-/// Why a text cannot be scored.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum EvalError {
-    /// The tokenizer cannot express the text.
-    #[error(transparent)]
-    Encode(#[from] EncodeError),
-    /// Fewer than two tokens.
-    #[error("the text is too short to score: {0} tokens, but the first of a segment only sets the scene")]
-    TooShort(usize),
-    /// Lines with labels, but for this one.
-    #[error("line {0} {1}; each line is a text, a tab and one of the model's labels")]
-    Line(usize, String),
-    /// Bytes can only be fed between tokens that are bytes.
-    #[error("the model's tokens are not bytes: leave out --after-each-byte")]
-    NotBytes,
-    /// The reference has another vocabulary.
-    #[error("the model has {model} vocabulary entries, the reference {reference}: they do not belong together")]
-    Vocabulary {
-        /// Entries of the model.
-        model: usize,
-        /// Entries of the reference.
-        reference: usize,
-    },
 }
 
 /// How a text is cut and fed.
@@ -91,22 +67,24 @@ impl Sums {
 /// Scores `text`; `progress` is called with the number of tokens scored.
 ///
 /// # Errors
-/// [`EvalError`].
+/// A sentence that says why the text cannot be scored.
 pub fn evaluate(
     engine: &Engine,
     reference: Option<&Engine>,
     text: &[u8],
     segments: Segments,
     progress: impl Fn(u64) + Sync,
-) -> Result<Scores, EvalError> {
+) -> Result<Scores> {
     if let Some(reference) = reference.filter(|r| r.vocab() != engine.vocab()) {
         let (model, reference) = (engine.vocab(), reference.vocab());
-        return Err(EvalError::Vocabulary { model, reference });
+        bail!(
+            "the model has {model} vocabulary entries, the reference {reference}: they do not belong together"
+        );
     }
     let step = 1 + usize::from(segments.after_each_byte.is_some());
     let tokens = segments.tokens(engine, text)?;
     if tokens.iter().all(|tokens| tokens.len() <= step) {
-        return Err(EvalError::TooShort(tokens.iter().map(Vec::len).sum()));
+        return Err(too_short(tokens.iter().map(Vec::len).sum()));
     }
     let done = AtomicU64::new(0);
     let tick = || progress(done.fetch_add(1, Ordering::Relaxed) + 1);
@@ -121,25 +99,30 @@ pub fn evaluate(
 
 impl Segments {
     /// The tokens of each segment.
-    fn tokens(self, engine: &Engine, text: &[u8]) -> Result<Vec<Vec<u32>>, EvalError> {
+    fn tokens(self, engine: &Engine, text: &[u8]) -> Result<Vec<Vec<u32>>> {
         let bytes = match self.bytes {
             0 => text.len().max(1),
             bytes => bytes,
         };
         let Some(after) = self.after_each_byte else {
             let tokens = text.chunks(bytes).map(|segment| engine.encode(segment));
-            return Ok(tokens.collect::<Result<_, _>>()?);
+            return tokens.collect();
         };
         let tokens = text.chunks(bytes).map(|segment| {
             let fed: Vec<u8> = segment.iter().flat_map(|&byte| [byte, after]).collect();
             let tokens = engine.encode(&fed)?;
             match tokens.len() == fed.len() {
                 true => Ok(tokens),
-                false => Err(EvalError::NotBytes),
+                false => bail!("the model's tokens are not bytes: leave out --after-each-byte"),
             }
         });
         tokens.collect()
     }
+}
+
+/// A text of so few tokens cannot be scored.
+pub(crate) fn too_short(tokens: usize) -> anyhow::Error {
+    anyhow!("the text is too short to score: {tokens} tokens, but the first of a segment only sets the scene")
 }
 
 fn scores(sums: &Sums, compared: bool) -> Scores {

@@ -2,7 +2,8 @@
 //! right.
 
 use crate::engine::Engine;
-use crate::eval::{argmax, log_softmax, EvalError};
+use crate::eval::{argmax, log_softmax, too_short};
+use anyhow::{anyhow, Result};
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -59,15 +60,15 @@ pub struct Rights {
 /// Asks a model of labels for those of `text`'s lines.
 ///
 /// # Errors
-/// [`EvalError`] names the line.
-pub fn evaluate_labels(engine: &Engine, text: &[u8]) -> Result<Rights, EvalError> {
-    let lines = labelled_lines(text).map_err(|(line, problem)| EvalError::Line(line, problem))?;
+/// A sentence that names the line.
+pub fn evaluate_labels(engine: &Engine, text: &[u8]) -> Result<Rights> {
+    let lines = labelled_lines(text).map_err(|(line, problem)| bad_line(line, &problem))?;
     let scored: Vec<(bool, f64)> = lines
         .par_iter()
         .map(|line| score_label(engine, line))
         .collect::<Result<_, _>>()?;
     if scored.is_empty() {
-        return Err(EvalError::TooShort(0));
+        return Err(too_short(0));
     }
     Ok(Rights {
         lines: scored.len(),
@@ -76,15 +77,19 @@ pub fn evaluate_labels(engine: &Engine, text: &[u8]) -> Result<Rights, EvalError
     })
 }
 
+fn bad_line(line: usize, problem: &str) -> anyhow::Error {
+    anyhow!("line {line} {problem}; each line is a text, a tab and one of the model's labels")
+}
+
 /// Whether a line's label is the likeliest, and `-ln p` of it.
-fn score_label(engine: &Engine, line: &Labelled<'_>) -> Result<(bool, f64), EvalError> {
+fn score_label(engine: &Engine, line: &Labelled<'_>) -> Result<(bool, f64)> {
     let class = engine.labels().iter().position(|l| *l == line.label);
     let class = class.ok_or_else(|| {
         let problem = format!(
             "has the label `{}`, which the model does not know",
             line.label
         );
-        EvalError::Line(line.number, problem)
+        bad_line(line.number, &problem)
     })?;
     let tokens = engine.encode(line.text)?;
     let mut runner = engine.runner();

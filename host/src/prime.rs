@@ -1,56 +1,29 @@
 //! Images with named states: texts that were read once, on the workstation.
 
+use anyhow::{ensure, Result};
 use kinglet::image::{
     image_crc32, is_state_name, states_bytes, Header, NamedState, Span, CRC_OFFSET, EMPTY_STATE,
     HEADER_BYTES, MAX_STATES, STATE_NAME_BYTES,
 };
 use kinglet::shape::ALIGN;
-use kinglet::Image;
-use kinglet::Shape;
-
-/// Why an image cannot take a state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PrimeError {
-    /// The name has no bytes or too many, a control character, or a meaning.
-    #[error("a state's name has 1 to {STATE_NAME_BYTES} bytes, no control characters, and is not `{EMPTY_STATE}`: choose another --name")]
-    Name,
-    /// The text has no tokens, or a last one that the model does not have.
-    #[error("the text has no last token that the model knows")]
-    Tokens,
-    /// The state has the length of another model's.
-    #[error("the state has {found} floats, but the image's states have {expected}")]
-    Length {
-        /// Floats of the state.
-        found: usize,
-        /// Floats of the image's states.
-        expected: usize,
-    },
-    /// A value is an infinity or not a number.
-    #[error("the text leaves a state that is not finite, which no image holds: the model cannot continue from it")]
-    NotFinite,
-    /// There are as many as fit.
-    #[error("the image has {MAX_STATES} states already: replace one of them by giving its name")]
-    TooMany,
-    /// The image would exceed 4 GiB.
-    #[error("the image would take {0} bytes, more than the 4 GiB that the format can address")]
-    ImageSize(u64),
-}
+use kinglet::{Image, Shape};
 
 /// The bytes of an image with this state added, in place of one of the same
 /// name.
 ///
 /// # Errors
-/// [`PrimeError`].
-pub fn with_state(image: &Image<'_>, state: &NamedState<'_>) -> Result<Vec<u8>, PrimeError> {
+/// A sentence that says why the image cannot take the state.
+pub fn with_state(image: &Image<'_>, state: &NamedState<'_>) -> Result<Vec<u8>> {
     check(image.shape(), state)?;
     let mut states: Vec<NamedState<'_>> = image.states().collect();
     match states.iter_mut().find(|other| other.name == state.name) {
         Some(same) => *same = *state,
         None => states.push(*state),
     }
-    if states.len() > MAX_STATES {
-        return Err(PrimeError::TooMany);
-    }
+    ensure!(
+        states.len() <= MAX_STATES,
+        "the image has {MAX_STATES} states already: replace one of them by giving its name"
+    );
     let header = header(image.header(), states.len())?;
     let start = header.states.offset as usize;
     let old_metadata = image.header().metadata;
@@ -68,31 +41,36 @@ pub fn with_state(image: &Image<'_>, state: &NamedState<'_>) -> Result<Vec<u8>, 
 /// Whether a state can have this name.
 ///
 /// # Errors
-/// [`PrimeError::Name`].
-pub fn check_name(name: &str) -> Result<(), PrimeError> {
-    if !is_state_name(name) || name == EMPTY_STATE {
-        return Err(PrimeError::Name);
-    }
+/// It has no bytes or too many, a control character, or a meaning.
+pub fn check_name(name: &str) -> Result<()> {
+    ensure!(
+        is_state_name(name) && name != EMPTY_STATE,
+        "a state's name has 1 to {STATE_NAME_BYTES} bytes, no control characters, and is not `{EMPTY_STATE}`: \
+         choose another --name"
+    );
     Ok(())
 }
 
-fn check(shape: &Shape, state: &NamedState<'_>) -> Result<(), PrimeError> {
+fn check(shape: &Shape, state: &NamedState<'_>) -> Result<()> {
     check_name(state.name)?;
-    if state.tokens == 0 || state.next_token >= shape.n_vocab {
-        return Err(PrimeError::Tokens);
-    }
+    ensure!(
+        state.tokens > 0 && state.next_token < shape.n_vocab,
+        "the text has no last token that the model knows"
+    );
     let (found, expected) = (state.words.len(), shape.state_len());
-    if found != expected {
-        return Err(PrimeError::Length { found, expected });
-    }
-    if !shape.is_finite_state(state.words) {
-        return Err(PrimeError::NotFinite);
-    }
+    ensure!(
+        found == expected,
+        "the state has {found} floats, but the image's states have {expected}"
+    );
+    ensure!(
+        shape.is_finite_state(state.words),
+        "the text leaves a state that is not finite, which no image holds: the model cannot continue from it"
+    );
     Ok(())
 }
 
 /// The header of the image with this number of states, its checksum still empty.
-fn header(old: &Header, states: usize) -> Result<Header, PrimeError> {
+fn header(old: &Header, states: usize) -> Result<Header> {
     let offset = match old.states.bytes {
         0 => old.metadata.offset,
         _ => old.states.offset,
@@ -100,9 +78,10 @@ fn header(old: &Header, states: usize) -> Result<Header, PrimeError> {
     let bytes = states_bytes(&old.shape, states);
     let metadata = u64::from(offset) + bytes;
     let image_bytes = metadata + u64::from(old.metadata.bytes);
-    if image_bytes > u64::from(u32::MAX) {
-        return Err(PrimeError::ImageSize(image_bytes));
-    }
+    ensure!(
+        image_bytes <= u64::from(u32::MAX),
+        "the image would take {image_bytes} bytes, more than the 4 GiB that the format can address"
+    );
     Ok(Header {
         image_bytes: image_bytes as u32,
         crc32: 0,

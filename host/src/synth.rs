@@ -45,7 +45,7 @@ pub fn write_random(
             )?;
         }
     }
-    file.finish()
+    file.finish().map(drop)
 }
 
 #[cfg(test)]

@@ -47,12 +47,12 @@ impl Dtype {
     /// Appends the values in `bytes` to `values`; every value of the three
     /// types is exact in f32. An incomplete value at the end is left out.
     pub(super) fn decode(self, bytes: &[u8], values: &mut Vec<f32>) {
+        let wide = bytes.as_chunks().0.iter();
+        let narrow = bytes.as_chunks().0.iter();
         match self {
-            Self::F32 => values.extend(words(bytes).map(f32::from_le_bytes)),
-            Self::F16 => values.extend(words(bytes).map(|word| f16::from_le_bytes(word).to_f32())),
-            Self::BF16 => {
-                values.extend(words(bytes).map(|word| bf16::from_le_bytes(word).to_f32()));
-            }
+            Self::F32 => values.extend(wide.map(|&word| f32::from_le_bytes(word))),
+            Self::F16 => values.extend(narrow.map(|&word| f16::from_le_bytes(word).to_f32())),
+            Self::BF16 => values.extend(narrow.map(|&word| bf16::from_le_bytes(word).to_f32())),
         }
     }
 
@@ -93,15 +93,6 @@ impl Dtype {
         }
         Ok(values)
     }
-}
-
-/// `bytes` cut into words of `N` bytes.
-fn words<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> + '_ {
-    bytes.chunks_exact(N).map(|chunk| {
-        let mut word = [0; N];
-        word.copy_from_slice(chunk);
-        word
-    })
 }
 
 impl fmt::Display for Dtype {

@@ -1,7 +1,7 @@
 //! Why a checkpoint cannot be read, each in one sentence.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why a checkpoint cannot be read or written.
 ///
@@ -9,115 +9,82 @@ use std::path::PathBuf;
 /// to do about it when there is something to do. Text that comes from the file
 /// is escaped and cut to a bounded length.
 #[derive(Debug, thiserror::Error)]
+#[error("{path}: {problem}")]
+pub struct CheckpointError {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub problem: Problem,
+}
+
+impl CheckpointError {
+    /// What is wrong with the file at `path`.
+    pub fn new(path: &Path, problem: impl Into<Problem>) -> Self {
+        Self {
+            path: path.to_path_buf(),
+            problem: problem.into(),
+        }
+    }
+}
+
+/// What is wrong with a checkpoint.
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum CheckpointError {
+pub enum Problem {
     /// The operating system refused to open, read or write the file.
-    #[error("{path}: {error}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The operating system's error.
-        error: io::Error,
-    },
+    #[error(transparent)]
+    Io(#[from] io::Error),
     /// The file has no bytes.
-    #[error("{path}: the file is empty: download it again")]
-    Empty {
-        /// The file.
-        path: PathBuf,
-    },
+    #[error("the file is empty: download it again")]
+    Empty,
     /// The first bytes are those of no checkpoint.
-    #[error("{path}: is neither a safetensors file nor a PyTorch checkpoint")]
-    Unrecognized {
-        /// The file.
-        path: PathBuf,
-    },
+    #[error("is neither a safetensors file nor a PyTorch checkpoint")]
+    Unrecognized,
     /// The format that PyTorch wrote before version 1.6.
-    #[error("{path}: is in the format of PyTorch before 1.6: load it with a current PyTorch and save its state dict again with `torch.save`")]
-    Legacy {
-        /// The file.
-        path: PathBuf,
-    },
-    /// The file is shorter than its own table says.
-    #[error("{path}: the file ends inside {part}; it is truncated: download it again")]
-    Truncated {
-        /// The file.
-        path: PathBuf,
-        /// What is cut off.
-        part: String,
-    },
+    #[error("is in the format of PyTorch before 1.6: load it with a current PyTorch and save its state dict again with `torch.save`")]
+    Legacy,
+    /// The file is shorter than its own table says: what is cut off.
+    #[error("the file ends inside {0}; it is truncated: download it again")]
+    Truncated(String),
     /// The table of a safetensors file is not well formed.
-    #[error("{path}: the safetensors header {problem}")]
-    Header {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// What the file says of one tensor cannot be.
-    #[error("{path}: the tensor `{name}` {problem}")]
-    Tensor {
-        /// The file.
-        path: PathBuf,
-        /// The tensor.
-        name: String,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// A tensor of another type than the float types that can be read.
-    #[error("{path}: the tensor `{name}` holds {dtype} values, but only F32, F16 and BF16 can be read: convert or drop it")]
-    Dtype {
-        /// The file.
-        path: PathBuf,
-        /// The tensor.
-        name: String,
-        /// Its type, as the file names it.
-        dtype: String,
-    },
+    #[error("the safetensors header {0}")]
+    Header(String),
+    /// What the file says of one tensor, by name, cannot be.
+    #[error("the tensor `{0}` {1}")]
+    Tensor(String, String),
+    /// A tensor, by name, of another type than the float types that can be
+    /// read, as the file names it.
+    #[error("the tensor `{0}` holds {1} values, but only F32, F16 and BF16 can be read: convert or drop it")]
+    Dtype(String, String),
     /// The zip archive of a PyTorch file is not as PyTorch writes it.
-    #[error("{path}: the zip archive {problem}")]
-    Archive {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// The pickle of a PyTorch file is not well formed, or no state dict.
-    #[error("{path}: `data.pkl` at byte {offset}: {problem}")]
-    Pickle {
-        /// The file.
-        path: PathBuf,
-        /// Where in `data.pkl`, in bytes.
-        offset: usize,
-        /// What is wrong there.
-        problem: String,
-    },
-    /// The pickle of a PyTorch file asks for something that is not on the
-    /// allow-list.
-    #[error("{path}: `data.pkl` at byte {offset}: refuses to run `{global}`: save the state dict only, as in `torch.save(model.state_dict(), path)`")]
-    Global {
-        /// The file.
-        path: PathBuf,
-        /// Where in `data.pkl`, in bytes.
-        offset: usize,
-        /// The Python name asked for.
-        global: String,
-    },
+    #[error("the zip archive {0}")]
+    Archive(String),
+    /// The pickle of a PyTorch file is not well formed, or no state dict: at
+    /// which byte of `data.pkl`, and why.
+    #[error("`data.pkl` at byte {0}: {1}")]
+    Pickle(usize, String),
+    /// The pickle of a PyTorch file asks, at this byte of `data.pkl`, for a
+    /// Python name that is not on the allow-list.
+    #[error("`data.pkl` at byte {0}: refuses to run `{1}`: save the state dict only, as in `torch.save(model.state_dict(), path)`")]
+    Global(usize, String),
     /// There is no tensor of that name.
-    #[error("{path}: has no tensor named `{name}`")]
-    NotFound {
-        /// The file.
-        path: PathBuf,
-        /// The name asked for.
-        name: String,
-    },
-    /// The values of a tensor do not fit in memory.
-    #[error("{path}: not enough memory to load the tensor `{name}`")]
-    Memory {
-        /// The file.
-        path: PathBuf,
-        /// The tensor.
-        name: String,
-    },
+    #[error("has no tensor named `{0}`")]
+    NotFound(String),
+    /// The values of this tensor do not fit in memory.
+    #[error("not enough memory to load the tensor `{0}`")]
+    Memory(String),
+}
+
+impl Problem {
+    /// What is wrong with the tensor `name`.
+    pub(super) fn tensor(name: &str, problem: impl Into<String>) -> Self {
+        Self::Tensor(excerpt(name), problem.into())
+    }
+
+    /// The file ends inside the tensor `name`.
+    pub(super) fn truncated(name: &str) -> Self {
+        Self::Truncated(format!("the tensor `{}`", excerpt(name)))
+    }
 }
 
 /// The most characters of a file's own text that a message repeats.

@@ -1,7 +1,7 @@
 //! The stack machine that runs a pickle.
 
 use super::globals::{lookup, Global};
-use super::pickle::Problem::{self, Invalid};
+use super::pickle::Fault::{self, Invalid};
 use super::pickle::{Input, Objects, RawTensor, Storage, Value, MAX_NAME_BYTES};
 use std::collections::HashMap;
 
@@ -40,7 +40,7 @@ impl<'a> Machine<'a> {
     }
 
     /// Executes one opcode; returns the pickle's value when it was the last.
-    pub fn step(&mut self) -> Result<Option<Value<'a>>, Problem> {
+    pub fn step(&mut self) -> Result<Option<Value<'a>>, Fault> {
         let [opcode] = self.input.array()?;
         match opcode {
             b'.' => return self.stop().map(Some),
@@ -60,12 +60,12 @@ impl<'a> Machine<'a> {
             b'R' => self.reduce()?,
             b'b' => self.build()?,
             b'Q' => self.persistent_id()?,
-            _ => return Err(Problem::Opcode(opcode)),
+            _ => return Err(Fault::Opcode(opcode)),
         }
         Ok(None)
     }
 
-    fn push(&mut self, value: Value<'a>) -> Result<(), Problem> {
+    fn push(&mut self, value: Value<'a>) -> Result<(), Fault> {
         if self.stack.len() >= MAX_ENTRIES {
             return Err(Invalid("the stack is too deep for a state dict"));
         }
@@ -79,23 +79,20 @@ impl<'a> Machine<'a> {
         self.marks.last().copied().unwrap_or(0)
     }
 
-    fn pop(&mut self) -> Result<Value<'a>, Problem> {
-        if self.stack.len() <= self.floor() {
-            return Err(Invalid("takes a value from an empty stack"));
-        }
-        self.stack
-            .pop()
-            .ok_or(Invalid("takes a value from an empty stack"))
+    fn pop(&mut self) -> Result<Value<'a>, Fault> {
+        let is_own = self.stack.len() > self.floor();
+        let value = is_own.then(|| self.stack.pop()).flatten();
+        value.ok_or(Invalid("takes a value from an empty stack"))
     }
 
-    fn top(&self) -> Result<Value<'a>, Problem> {
+    fn top(&self) -> Result<Value<'a>, Fault> {
         match self.stack.last() {
             Some(&value) if self.stack.len() > self.floor() => Ok(value),
             _ => Err(Invalid("looks at an empty stack")),
         }
     }
 
-    fn mark(&mut self) -> Result<(), Problem> {
+    fn mark(&mut self) -> Result<(), Fault> {
         if self.marks.len() >= MAX_ENTRIES {
             return Err(Invalid("the marks are nested too deeply for a state dict"));
         }
@@ -104,19 +101,19 @@ impl<'a> Machine<'a> {
     }
 
     /// Removes the last mark; returns where the values above it start.
-    fn pop_mark(&mut self) -> Result<usize, Problem> {
+    fn pop_mark(&mut self) -> Result<usize, Fault> {
         let mark = self.marks.pop().ok_or(Invalid("there is no mark"))?;
         Ok(mark.min(self.stack.len()))
     }
 
-    fn protocol(&mut self) -> Result<(), Problem> {
+    fn protocol(&mut self) -> Result<(), Fault> {
         match self.input.array()? {
             [0..=5] => Ok(()),
             _ => Err(Invalid("the pickle protocol is newer than 5")),
         }
     }
 
-    fn stop(&mut self) -> Result<Value<'a>, Problem> {
+    fn stop(&mut self) -> Result<Value<'a>, Fault> {
         let value = self.pop()?;
         if !self.stack.is_empty() || !self.marks.is_empty() {
             return Err(Invalid("values are left over at the end"));
@@ -124,7 +121,7 @@ impl<'a> Machine<'a> {
         Ok(value)
     }
 
-    fn integer(&mut self, opcode: u8) -> Result<(), Problem> {
+    fn integer(&mut self, opcode: u8) -> Result<(), Fault> {
         let value = match opcode {
             b'K' => self.input.array::<1>().map(|[byte]| i64::from(byte))?,
             b'M' => i64::from(u16::from_le_bytes(self.input.array()?)),
@@ -135,7 +132,7 @@ impl<'a> Machine<'a> {
     }
 
     /// LONG1: two's complement, little-endian, of 0 to 255 bytes.
-    fn long(&mut self) -> Result<i64, Problem> {
+    fn long(&mut self) -> Result<i64, Fault> {
         let len = self.input.length(1)?;
         let bytes = self.input.take(len)?;
         let negative = bytes.last().is_some_and(|&byte| byte >= 0x80);
@@ -147,7 +144,7 @@ impl<'a> Machine<'a> {
         Ok(i64::from_le_bytes(word))
     }
 
-    fn text(&mut self, opcode: u8) -> Result<(), Problem> {
+    fn text(&mut self, opcode: u8) -> Result<(), Fault> {
         let len = match opcode {
             0x8c | b'U' => self.input.length(1)?,
             b'X' | b'T' => self.input.length(4)?,
@@ -159,7 +156,7 @@ impl<'a> Machine<'a> {
         ))
     }
 
-    fn opaque(&mut self, opcode: u8) -> Result<(), Problem> {
+    fn opaque(&mut self, opcode: u8) -> Result<(), Fault> {
         let len = match opcode {
             b'G' => 8,
             b'C' => self.input.length(1)?,
@@ -171,7 +168,7 @@ impl<'a> Machine<'a> {
         self.push(Value::Opaque)
     }
 
-    fn tuple(&mut self, opcode: u8) -> Result<(), Problem> {
+    fn tuple(&mut self, opcode: u8) -> Result<(), Fault> {
         let start = match opcode {
             b')' => self.stack.len(),
             b't' => self.pop_mark()?,
@@ -190,13 +187,13 @@ impl<'a> Machine<'a> {
         self.push(Value::Tuple(items, self.objects.items.len() - items))
     }
 
-    fn dict(&mut self) -> Result<(), Problem> {
+    fn dict(&mut self) -> Result<(), Fault> {
         let index = add(&mut self.objects.dicts, Vec::new())?;
         self.push(Value::Dict(index))
     }
 
     /// SETITEM, SETITEMS, APPEND and APPENDS.
-    fn fill(&mut self, opcode: u8) -> Result<(), Problem> {
+    fn fill(&mut self, opcode: u8) -> Result<(), Fault> {
         let start = match opcode {
             b'u' | b'e' => Some(self.pop_mark()?),
             b's' => self.stack.len().checked_sub(2),
@@ -221,7 +218,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn put(&mut self, opcode: u8) -> Result<(), Problem> {
+    fn put(&mut self, opcode: u8) -> Result<(), Fault> {
         let index = match opcode {
             b'q' => self.input.length(1)? as u64,
             b'r' => self.input.length(4)? as u64,
@@ -235,7 +232,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    fn get(&mut self, opcode: u8) -> Result<(), Problem> {
+    fn get(&mut self, opcode: u8) -> Result<(), Fault> {
         let width = if opcode == b'h' { 1 } else { 4 };
         let index = self.input.length(width)? as u64;
         let value = self
@@ -245,7 +242,7 @@ impl<'a> Machine<'a> {
         self.push(*value)
     }
 
-    fn global(&mut self, opcode: u8) -> Result<(), Problem> {
+    fn global(&mut self, opcode: u8) -> Result<(), Fault> {
         let (module, name) = if opcode == b'c' {
             (self.input.line()?, self.input.line()?)
         } else {
@@ -256,12 +253,12 @@ impl<'a> Machine<'a> {
         };
         match lookup(module, name) {
             Some(global) => self.push(Value::Global(global)),
-            None => Err(Problem::Global(format!("{module}.{name}"))),
+            None => Err(Fault::Global(format!("{module}.{name}"))),
         }
     }
 
     /// Calls one of the allowed functions.
-    fn reduce(&mut self) -> Result<(), Problem> {
+    fn reduce(&mut self) -> Result<(), Fault> {
         let Value::Tuple(start, len) = self.pop()? else {
             return Err(Invalid("the arguments of a call are not a tuple"));
         };
@@ -280,7 +277,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn raw_tensor(&self, arguments: &[Value<'a>]) -> Result<RawTensor<'a>, Problem> {
+    fn raw_tensor(&self, arguments: &[Value<'a>]) -> Result<RawTensor<'a>, Fault> {
         match *arguments {
             [Value::Storage(storage), Value::Int(offset), Value::Tuple(a, dims), Value::Tuple(b, steps), ..] =>
             {
@@ -299,7 +296,7 @@ impl<'a> Machine<'a> {
 
     /// BUILD: attributes, such as the versions of a state dict's modules. They
     /// do not change a tensor's values.
-    fn build(&mut self) -> Result<(), Problem> {
+    fn build(&mut self) -> Result<(), Fault> {
         self.pop()?;
         match self.top()? {
             Value::Dict(_) | Value::Tensor(_) => Ok(()),
@@ -309,7 +306,7 @@ impl<'a> Machine<'a> {
 
     /// BINPERSID: PyTorch refers to a storage by the tuple `("storage", type,
     /// key, device, number of values)`.
-    fn persistent_id(&mut self) -> Result<(), Problem> {
+    fn persistent_id(&mut self) -> Result<(), Fault> {
         let Value::Tuple(start, len) = self.pop()? else {
             return Err(Invalid("a persistent id is not a tuple"));
         };
@@ -330,7 +327,7 @@ impl<'a> Machine<'a> {
 fn insert<'a>(
     dict: &mut Vec<(Value<'a>, Value<'a>)>,
     mut items: impl Iterator<Item = Value<'a>>,
-) -> Result<(), Problem> {
+) -> Result<(), Fault> {
     while let Some(key) = items.next() {
         let value = items
             .next()
@@ -341,7 +338,7 @@ fn insert<'a>(
 }
 
 /// Appends to a table and returns the index.
-fn add<T>(table: &mut Vec<T>, value: T) -> Result<usize, Problem> {
+fn add<T>(table: &mut Vec<T>, value: T) -> Result<usize, Fault> {
     if table.len() >= MAX_ENTRIES {
         return Err(Invalid("there are more objects than a state dict has"));
     }

@@ -15,7 +15,6 @@
 //! | `source` | reads at an offset, within the file |
 //! | `dtype` | float types and their decoding |
 //! | `layout` | where a tensor's values lie, and how to fetch them |
-//! | `order` | names in natural order |
 //! | `safetensors` | the table of a safetensors file |
 //! | `pth` | the zip archive of a PyTorch file |
 //! | `pickle`, `machine`, `globals`, `state_dict` | the table inside that archive |
@@ -26,7 +25,6 @@ mod error;
 mod globals;
 mod layout;
 mod machine;
-mod order;
 mod pickle;
 mod pth;
 mod safetensors;
@@ -44,14 +42,14 @@ mod testing;
 mod tests;
 
 pub use dtype::Dtype;
-pub use error::CheckpointError;
+pub use error::{CheckpointError, Problem};
 pub use writer::{write_safetensors, SafetensorsFile};
 
 pub(crate) use error::excerpt;
 use layout::Layout;
 use source::Source;
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Cursor};
@@ -138,13 +136,8 @@ impl Checkpoint {
     /// The file cannot be read, is no checkpoint, is truncated or damaged, or
     /// holds a tensor of another type than [`Dtype`] has. Never panics.
     pub fn open(path: &Path) -> Result<Self, CheckpointError> {
-        let io = |error| CheckpointError::Io {
-            path: path.to_path_buf(),
-            error,
-        };
-        let file = File::open(path).map_err(io)?;
-        let source = Source::new(Box::new(file)).map_err(io)?;
-        Self::from_source(source, path.to_path_buf())
+        let source = File::open(path).and_then(|file| Source::new(Box::new(file)));
+        Self::from_source(source, path)
     }
 
     /// Opens a checkpoint that is in memory; its path is given as `<memory>`.
@@ -152,36 +145,32 @@ impl Checkpoint {
     /// # Errors
     /// Those of [`Checkpoint::open`]. Never panics.
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, CheckpointError> {
-        let path = PathBuf::from("<memory>");
-        match Source::new(Box::new(Cursor::new(bytes))) {
-            Ok(source) => Self::from_source(source, path),
-            Err(error) => Err(CheckpointError::Io { path, error }),
-        }
+        let source = Source::new(Box::new(Cursor::new(bytes)));
+        Self::from_source(source, Path::new("<memory>"))
     }
 
-    fn from_source(mut source: Source, path: PathBuf) -> Result<Self, CheckpointError> {
-        let io = |error| CheckpointError::Io {
-            path: path.clone(),
-            error,
+    fn from_source(source: io::Result<Source>, path: &Path) -> Result<Self, CheckpointError> {
+        let read = || {
+            let mut source = source?;
+            if source.len() == 0 {
+                return Err(Problem::Empty);
+            }
+            let head = source.read_vec(0, source.len().min(SNIFF_BYTES as u64))?;
+            let format = Self::sniff(&head).ok_or(Problem::Unrecognized)?;
+            let table = match format {
+                Format::Safetensors => safetensors::read_table(&mut source)?,
+                Format::PyTorch => pth::read_table(&mut source)?,
+                Format::LegacyPyTorch => return Err(Problem::Legacy),
+            };
+            Ok((source, format, table))
         };
-        if source.len() == 0 {
-            return Err(CheckpointError::Empty { path });
-        }
-        let head_len = source.len().min(SNIFF_BYTES as u64);
-        let head = source.read_vec(0, head_len).map_err(io)?;
-        let Some(format) = Self::sniff(&head) else {
-            return Err(CheckpointError::Unrecognized { path });
-        };
-        let mut table = match format {
-            Format::Safetensors => safetensors::read_table(&mut source, &path)?,
-            Format::PyTorch => pth::read_table(&mut source, &path)?,
-            Format::LegacyPyTorch => return Err(CheckpointError::Legacy { path }),
-        };
+        let (source, format, mut table) =
+            read().map_err(|problem| CheckpointError::new(path, problem))?;
         table
             .entries
-            .sort_by(|a, b| order::natural(&a.info.name, &b.info.name));
+            .sort_by(|a, b| natural(&a.info.name, &b.info.name));
         Ok(Self {
-            path,
+            path: path.to_path_buf(),
             format,
             entries: table.entries,
             metadata: table.metadata,
@@ -226,20 +215,15 @@ impl Checkpoint {
             _ => None,
         };
         let Some(layout) = place else {
-            return Err(CheckpointError::Tensor {
-                path: self.path.clone(),
-                name: excerpt(name),
-                problem: format!("has no rows {} to {}", rows.start, rows.end),
-            });
+            let problem = format!("has no rows {} to {}", rows.start, rows.end);
+            return Err(self.error(Problem::tensor(name, problem)));
         };
         self.read(&layout, &info)
     }
 
     fn find(&self, name: &str) -> Result<&Entry, CheckpointError> {
-        self.entry(name).ok_or_else(|| CheckpointError::NotFound {
-            path: self.path.clone(),
-            name: excerpt(name),
-        })
+        self.entry(name)
+            .ok_or_else(|| self.error(Problem::NotFound(excerpt(name))))
     }
 
     fn read(&self, layout: &Layout, info: &TensorInfo) -> Result<Tensor, CheckpointError> {
@@ -251,25 +235,20 @@ impl Checkpoint {
                 shape: info.shape.clone(),
                 data,
             }),
-            Err(error) => Err(self.load_error(&info.name, error)),
+            Err(error) => Err(self.error(match error.kind() {
+                io::ErrorKind::UnexpectedEof => Problem::truncated(&info.name),
+                io::ErrorKind::OutOfMemory => Problem::Memory(excerpt(&info.name)),
+                _ => error.into(),
+            })),
         }
     }
 
-    fn load_error(&self, name: &str, error: io::Error) -> CheckpointError {
-        let path = self.path.clone();
-        let name = excerpt(name);
-        match error.kind() {
-            io::ErrorKind::UnexpectedEof => CheckpointError::Truncated {
-                path,
-                part: format!("the tensor `{name}`"),
-            },
-            io::ErrorKind::OutOfMemory => CheckpointError::Memory { path, name },
-            _ => CheckpointError::Io { path, error },
-        }
+    fn error(&self, problem: Problem) -> CheckpointError {
+        CheckpointError::new(&self.path, problem)
     }
 
     fn entry(&self, name: &str) -> Option<&Entry> {
-        let by_name = |entry: &Entry| -> Ordering { order::natural(&entry.info.name, name) };
+        let by_name = |entry: &Entry| -> Ordering { natural(&entry.info.name, name) };
         let index = self.entries.binary_search_by(by_name).ok()?;
         self.entries.get(index)
     }
@@ -304,6 +283,24 @@ impl Checkpoint {
         } else {
             None
         }
+    }
+}
+
+/// Compares two names so that `blocks.2` comes before `blocks.10`: parts that
+/// are numbers compare as numbers, and come before text.
+fn natural(a: &str, b: &str) -> Ordering {
+    fn parts(name: &str) -> impl Iterator<Item = Result<u64, &str>> {
+        name.split('.').map(|part| part.parse().map_err(|_| part))
+    }
+    parts(a).cmp(parts(b)).then_with(|| a.cmp(b))
+}
+
+/// No two tensors have the same name.
+fn check_names<'n>(mut names: impl Iterator<Item = &'n str>) -> Result<(), Problem> {
+    let mut seen = HashSet::new();
+    match names.find(|name| !seen.insert(*name)) {
+        Some(name) => Err(Problem::tensor(name, "is listed twice")),
+        None => Ok(()),
     }
 }
 

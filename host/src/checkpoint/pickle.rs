@@ -6,6 +6,7 @@
 //! that neither building nor dropping them recurses, and a value that is used
 //! twice is not copied.
 
+use super::error::{excerpt, Problem};
 use super::globals::{Global, StorageType};
 use super::machine::Machine;
 
@@ -73,17 +74,9 @@ impl<'a> Objects<'a> {
     }
 }
 
-/// Why a pickle cannot be used, and where.
-#[derive(Debug)]
-pub(super) struct PickleError {
-    /// The byte of the opcode that failed.
-    pub offset: usize,
-    pub problem: Problem,
-}
-
 /// What is wrong with a pickle.
 #[derive(Debug)]
-pub(super) enum Problem {
+pub(super) enum Fault {
     /// It ends inside an opcode.
     Truncated,
     /// It is damaged, or does what no state dict does.
@@ -94,17 +87,30 @@ pub(super) enum Problem {
     Global(String),
 }
 
-use Problem::Invalid;
+use Fault::Invalid;
+
+impl Fault {
+    /// The opcode at byte `offset` has this fault.
+    fn at(self, offset: usize) -> Problem {
+        let problem = match self {
+            Self::Global(global) => return Problem::Global(offset, excerpt(&global)),
+            Self::Truncated => "the pickle ends here; the file is damaged".to_owned(),
+            Self::Opcode(opcode) => format!("the opcode {opcode:#04x} is not used by state dicts"),
+            Self::Invalid(problem) => problem.to_owned(),
+        };
+        Problem::Pickle(offset, problem)
+    }
+}
 
 /// Runs a pickle and returns its value with the objects that it refers to.
-pub(super) fn interpret(bytes: &[u8]) -> Result<(Value<'_>, Objects<'_>), PickleError> {
+pub(super) fn interpret(bytes: &[u8]) -> Result<(Value<'_>, Objects<'_>), Problem> {
     let mut machine = Machine::new(bytes);
     loop {
         let offset = machine.offset();
         match machine.step() {
             Ok(None) => {}
             Ok(Some(value)) => return Ok((value, machine.into_objects())),
-            Err(problem) => return Err(PickleError { offset, problem }),
+            Err(fault) => return Err(fault.at(offset)),
         }
     }
 }
@@ -117,32 +123,32 @@ pub(super) struct Input<'a> {
 }
 
 impl<'a> Input<'a> {
-    pub fn take(&mut self, len: usize) -> Result<&'a [u8], Problem> {
-        let end = self.at.checked_add(len).ok_or(Problem::Truncated)?;
-        let taken = self.bytes.get(self.at..end).ok_or(Problem::Truncated)?;
+    pub fn take(&mut self, len: usize) -> Result<&'a [u8], Fault> {
+        let end = self.at.checked_add(len).ok_or(Fault::Truncated)?;
+        let taken = self.bytes.get(self.at..end).ok_or(Fault::Truncated)?;
         self.at = end;
         Ok(taken)
     }
 
-    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], Problem> {
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], Fault> {
         let mut array = [0; N];
         array.copy_from_slice(self.take(N)?);
         Ok(array)
     }
 
     /// A length of one, four or eight bytes.
-    pub fn length(&mut self, width: usize) -> Result<usize, Problem> {
+    pub fn length(&mut self, width: usize) -> Result<usize, Fault> {
         let length = match width {
             1 => self.array::<1>().map(|[byte]| u64::from(byte))?,
             4 => u64::from(u32::from_le_bytes(self.array()?)),
             _ => u64::from_le_bytes(self.array()?),
         };
         // A length beyond memory's reach is beyond the pickle's end, too.
-        usize::try_from(length).map_err(|_| Problem::Truncated)
+        usize::try_from(length).map_err(|_| Fault::Truncated)
     }
 
     /// The text up to the next line feed.
-    pub fn line(&mut self) -> Result<&'a str, Problem> {
+    pub fn line(&mut self) -> Result<&'a str, Fault> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let len = rest
             .iter()

@@ -6,16 +6,15 @@
 //! can be told not to compute them.
 
 use super::dtype::Dtype;
-use super::error::{excerpt, CheckpointError};
+use super::error::{excerpt, Problem};
 use super::globals::StorageType;
 use super::layout::{byte_len, count, is_contiguous, span, Layout};
-use super::pickle::{interpret, PickleError, Problem, MAX_PICKLE};
+use super::pickle::{interpret, MAX_PICKLE};
 use super::source::Source;
-use super::state_dict::{tensors, StateError, StateTensor};
-use super::{Entry, Table, TensorInfo};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use super::state_dict::{tensors, StateTensor};
+use super::{check_names, Entry, Table, TensorInfo};
+use std::collections::{BTreeMap, HashMap};
 use std::io::BufReader;
-use std::path::Path;
 use zip::result::ZipError;
 use zip::{CompressionMethod, ZipArchive};
 
@@ -33,17 +32,13 @@ pub(super) fn is_legacy(first_bytes: &[u8]) -> bool {
 }
 
 /// Reads and checks the table of tensors.
-pub(super) fn read_table(source: &mut Source, path: &Path) -> Result<Table, CheckpointError> {
-    let archive = Archive::read(source, path)?;
+pub(super) fn read_table(source: &mut Source) -> Result<Table, Problem> {
+    let archive = Archive::read(source)?;
     archive.check_byte_order(source)?;
     let pickle = archive.read_file(source, "data.pkl", MAX_PICKLE)?;
-    let tensors = interpret(&pickle)
-        .map_err(|error| pickle_error(error, path))
-        .and_then(|(top, objects)| tensors(top, &objects).map_err(|e| state_error(e, path)))?;
-    let mut seen = HashSet::new();
-    if let Some(twice) = tensors.iter().find(|tensor| !seen.insert(tensor.name)) {
-        return Err(tensor_error(path, twice.name, "is listed twice"));
-    }
+    let (top, objects) = interpret(&pickle)?;
+    let tensors = tensors(top, &objects)?;
+    check_names(tensors.iter().map(|tensor| tensor.name))?;
     let entry = |tensor: StateTensor<'_>| archive.entry(tensor);
     let entries = tensors.into_iter().map(entry).collect::<Result<_, _>>()?;
     Ok(Table {
@@ -64,34 +59,37 @@ struct File {
 }
 
 /// The files below the archive's one folder, by the rest of their names.
-struct Archive<'p> {
-    path: &'p Path,
+struct Archive {
     files: HashMap<String, File>,
 }
 
-impl<'p> Archive<'p> {
-    fn read(source: &mut Source, path: &'p Path) -> Result<Self, CheckpointError> {
-        let files = list(source).map_err(|error| zip_error(error, path))?;
-        let prefix = prefix(&files).map_err(|problem| archive_error(path, problem))?;
+impl Archive {
+    fn read(source: &mut Source) -> Result<Self, Problem> {
+        let files = list(source).map_err(|error| {
+            let error = excerpt(&error.to_string());
+            Problem::Archive(format!(
+                "cannot be read ({error}); it is truncated or damaged: download it again"
+            ))
+        })?;
+        let prefix = prefix(&files).map_err(|problem| Problem::Archive(problem.to_owned()))?;
         let files = files.into_iter();
         let strip = |(name, file): (String, File)| {
             name.strip_prefix(&prefix)
                 .map(|rest| (rest.to_owned(), file))
         };
         Ok(Self {
-            path,
             files: files.filter_map(strip).collect(),
         })
     }
 
     /// The place of a file, whose bytes can be read as they are.
-    fn file(&self, name: &str) -> Result<File, CheckpointError> {
+    fn file(&self, name: &str) -> Result<File, Problem> {
         let Some(file) = self.files.get(name) else {
             let problem = format!(
                 "lacks the file `{}`; it is damaged: download it again",
                 excerpt(name)
             );
-            return Err(archive_error(self.path, problem));
+            return Err(Problem::Archive(problem));
         };
         if !file.plain {
             let name = excerpt(name);
@@ -99,34 +97,25 @@ impl<'p> Archive<'p> {
                 "holds `{name}` compressed, encrypted or cut off: PyTorch stores files as they \
                  are, so save the checkpoint again with `torch.save`"
             );
-            return Err(archive_error(self.path, problem));
+            return Err(Problem::Archive(problem));
         }
         Ok(*file)
     }
 
-    fn read_file(
-        &self,
-        source: &mut Source,
-        name: &str,
-        limit: u64,
-    ) -> Result<Vec<u8>, CheckpointError> {
+    fn read_file(&self, source: &mut Source, name: &str, limit: u64) -> Result<Vec<u8>, Problem> {
         let file = self.file(name)?;
         if file.len > limit {
             let problem = format!(
                 "holds `{name}` of {} bytes, but {limit} are allowed",
                 file.len
             );
-            return Err(archive_error(self.path, problem));
+            return Err(Problem::Archive(problem));
         }
-        let io = |error| CheckpointError::Io {
-            path: self.path.to_path_buf(),
-            error,
-        };
-        source.read_vec(file.start, file.len).map_err(io)
+        Ok(source.read_vec(file.start, file.len)?)
     }
 
     /// Files without a note on their byte order are little-endian.
-    fn check_byte_order(&self, source: &mut Source) -> Result<(), CheckpointError> {
+    fn check_byte_order(&self, source: &mut Source) -> Result<(), Problem> {
         if !self.files.contains_key("byteorder") {
             return Ok(());
         }
@@ -137,22 +126,17 @@ impl<'p> Archive<'p> {
         let order = excerpt(&String::from_utf8_lossy(&order));
         let problem =
             format!("is in byte order `{order}`: save it again on a little-endian machine");
-        Err(archive_error(self.path, problem))
+        Err(Problem::Archive(problem))
     }
 
     /// Checks a tensor against the file of its storage.
-    fn entry(&self, tensor: StateTensor<'_>) -> Result<Entry, CheckpointError> {
+    fn entry(&self, tensor: StateTensor<'_>) -> Result<Entry, Problem> {
         let dtype = match tensor.kind {
             StorageType::F32 => Dtype::F32,
             StorageType::F16 => Dtype::F16,
             StorageType::BF16 => Dtype::BF16,
             StorageType::Other(dtype) => {
-                let (path, name) = (self.path.to_path_buf(), excerpt(tensor.name));
-                return Err(CheckpointError::Dtype {
-                    path,
-                    name,
-                    dtype: dtype.to_owned(),
-                });
+                return Err(Problem::Dtype(excerpt(tensor.name), dtype.to_owned()));
             }
         };
         let file = self.file(&format!("data/{}", tensor.key))?;
@@ -162,11 +146,11 @@ impl<'p> Archive<'p> {
                 "has a storage of {} {dtype} values, but its file has {} bytes",
                 tensor.storage_count, file.len
             );
-            return Err(tensor_error(self.path, tensor.name, &problem));
+            return Err(Problem::tensor(tensor.name, problem));
         }
         let problem = "does not fit in its storage";
-        let layout = layout(&tensor, dtype, file)
-            .ok_or_else(|| tensor_error(self.path, tensor.name, problem))?;
+        let layout =
+            layout(&tensor, dtype, file).ok_or_else(|| Problem::tensor(tensor.name, problem))?;
         let info = TensorInfo {
             name: tensor.name.to_owned(),
             shape: tensor.shape,
@@ -236,62 +220,5 @@ fn prefix(files: &HashMap<String, File>) -> Result<String, &'static str> {
         (Some(prefix), None) => Ok(prefix.to_owned()),
         (None, _) => Err("has no file `data.pkl`: it is no PyTorch checkpoint"),
         _ => Err("has more than one file `data.pkl`: save the checkpoint again with `torch.save`"),
-    }
-}
-
-fn zip_error(error: ZipError, path: &Path) -> CheckpointError {
-    let problem = format!(
-        "cannot be read ({}); it is truncated or damaged: download it again",
-        excerpt(&error.to_string())
-    );
-    archive_error(path, problem)
-}
-
-fn pickle_error(error: PickleError, path: &Path) -> CheckpointError {
-    let (path, offset) = (path.to_path_buf(), error.offset);
-    let problem = match error.problem {
-        Problem::Global(global) => {
-            return CheckpointError::Global {
-                path,
-                offset,
-                global: excerpt(&global),
-            };
-        }
-        Problem::Truncated => String::from("the pickle ends here; the file is damaged"),
-        Problem::Opcode(opcode) => format!("the opcode {opcode:#04x} is not used by state dicts"),
-        Problem::Invalid(problem) => problem.to_owned(),
-    };
-    CheckpointError::Pickle {
-        path,
-        offset,
-        problem,
-    }
-}
-
-fn state_error(error: StateError, path: &Path) -> CheckpointError {
-    match error {
-        StateError::None(problem) => archive_error(path, format!("holds no state dict: {problem}")),
-        StateError::Several(a, b) => {
-            let (a, b) = (excerpt(&a), excerpt(&b));
-            let problem =
-                format!("holds several state dicts (`{a}`, `{b}`): save only one of them");
-            archive_error(path, problem)
-        }
-        StateError::Tensor(name, problem) => tensor_error(path, &name, problem),
-    }
-}
-
-fn tensor_error(path: &Path, name: &str, problem: &str) -> CheckpointError {
-    CheckpointError::Tensor {
-        path: path.to_path_buf(),
-        name: excerpt(name),
-        problem: problem.to_owned(),
-    }
-}
-
-fn archive_error(path: &Path, problem: impl Into<String>) -> CheckpointError {
-    CheckpointError::Archive {
-        path: path.to_path_buf(),
-        problem: problem.into(),
     }
 }

@@ -6,15 +6,14 @@
 //! overlaps and gaps.
 
 use super::dtype::Dtype;
-use super::error::{excerpt, CheckpointError};
-use super::layout::{byte_len, count, Layout};
+use super::error::{excerpt, Problem};
+use super::layout::{byte_len, Layout};
 use super::source::Source;
-use super::{Entry, Table, TensorInfo};
+use super::{check_names, Entry, Table, TensorInfo};
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::path::Path;
 
 /// The longest header that the format allows, in bytes.
 const MAX_HEADER: u64 = 100_000_000;
@@ -31,73 +30,45 @@ pub(super) fn is_safetensors(first_bytes: &[u8]) -> bool {
 }
 
 /// Reads and checks the table of tensors.
-pub(super) fn read_table(source: &mut Source, path: &Path) -> Result<Table, CheckpointError> {
-    let (json, data_start) = read_header(source, path)?;
+pub(super) fn read_table(source: &mut Source) -> Result<Table, Problem> {
+    let (json, data_start) = read_header(source)?;
     let header: Header = serde_json::from_slice(&json).map_err(|error| {
-        let problem = format!("is damaged ({})", excerpt(&error.to_string()));
-        CheckpointError::Header {
-            path: path.to_path_buf(),
-            problem,
-        }
+        Problem::Header(format!("is damaged ({})", excerpt(&error.to_string())))
     })?;
     drop(json);
     let data_len = source.len().saturating_sub(data_start);
-    check_names(&header.tensors, path)?;
-    check_cover(&header.tensors, data_len, path)?;
-    let entry = |(name, raw): (String, RawTensor)| entry(name, raw, data_start, path);
-    let entries = header
-        .tensors
-        .into_iter()
-        .map(entry)
-        .collect::<Result<_, _>>()?;
+    check_names(header.tensors.iter().map(|(name, _)| &**name))?;
+    check_cover(&header.tensors, data_len)?;
+    let tensors = header.tensors.into_iter();
     Ok(Table {
-        entries,
+        entries: tensors
+            .map(|(name, raw)| entry(name, raw, data_start))
+            .collect::<Result<_, _>>()?,
         metadata: header.metadata,
     })
 }
 
 /// The JSON text, and where the values start.
-fn read_header(source: &mut Source, path: &Path) -> Result<(Vec<u8>, u64), CheckpointError> {
+fn read_header(source: &mut Source) -> Result<(Vec<u8>, u64), Problem> {
     let read_error = |error: io::Error| match error.kind() {
-        io::ErrorKind::UnexpectedEof => CheckpointError::Truncated {
-            path: path.to_path_buf(),
-            part: String::from("its table of tensors"),
-        },
-        _ => CheckpointError::Io {
-            path: path.to_path_buf(),
-            error,
-        },
+        io::ErrorKind::UnexpectedEof => Problem::Truncated("its table of tensors".to_owned()),
+        _ => error.into(),
     };
     let mut prefix = [0; PREFIX as usize];
     source.read_at(0, &mut prefix).map_err(read_error)?;
     let len = u64::from_le_bytes(prefix);
     if len > MAX_HEADER {
-        let problem = format!("claims {len} bytes, more than the {MAX_HEADER} that are allowed");
-        return Err(CheckpointError::Header {
-            path: path.to_path_buf(),
-            problem,
-        });
+        return Err(Problem::Header(format!(
+            "claims {len} bytes, more than the {MAX_HEADER} that are allowed"
+        )));
     }
     let json = source.read_vec(PREFIX, len).map_err(read_error)?;
     Ok((json, PREFIX + len))
 }
 
-/// No two tensors have the same name.
-fn check_names(tensors: &[(String, RawTensor)], path: &Path) -> Result<(), CheckpointError> {
-    let mut seen = HashSet::new();
-    match tensors.iter().find(|(name, _)| !seen.insert(name)) {
-        Some((name, _)) => Err(tensor_error(path, name, "is listed twice")),
-        None => Ok(()),
-    }
-}
-
 /// The byte ranges lie one after the other, from the first byte of the values
 /// to the last one of the file.
-fn check_cover(
-    tensors: &[(String, RawTensor)],
-    data_len: u64,
-    path: &Path,
-) -> Result<(), CheckpointError> {
+fn check_cover(tensors: &[(String, RawTensor)], data_len: u64) -> Result<(), Problem> {
     let mut sorted: Vec<_> = tensors
         .iter()
         .map(|(name, raw)| (raw.data_offsets, name))
@@ -107,14 +78,10 @@ fn check_cover(
     for ((begin, end), name) in sorted {
         if begin > end {
             let problem = format!("ends at byte {end}, before it begins at byte {begin}");
-            return Err(tensor_error(path, name, &problem));
+            return Err(Problem::tensor(name, problem));
         }
         if end > data_len {
-            let part = format!("the tensor `{}`", excerpt(name));
-            return Err(CheckpointError::Truncated {
-                path: path.to_path_buf(),
-                part,
-            });
+            return Err(Problem::truncated(name));
         }
         if begin != covered {
             let what = if begin < covered {
@@ -122,67 +89,40 @@ fn check_cover(
             } else {
                 "leaves a gap"
             };
-            return Err(tensor_error(
-                path,
-                name,
-                &format!("{what} at byte {begin} of the values"),
-            ));
+            let problem = format!("{what} at byte {begin} of the values");
+            return Err(Problem::tensor(name, problem));
         }
         covered = end;
     }
     if covered != data_len {
-        let problem =
-            format!("accounts for {covered} bytes of values, but the file has {data_len}");
-        return Err(CheckpointError::Header {
-            path: path.to_path_buf(),
-            problem,
-        });
+        return Err(Problem::Header(format!(
+            "accounts for {covered} bytes of values, but the file has {data_len}"
+        )));
     }
     Ok(())
 }
 
 /// A tensor whose range is known to lie in the file.
-fn entry(
-    name: String,
-    raw: RawTensor,
-    data_start: u64,
-    path: &Path,
-) -> Result<Entry, CheckpointError> {
+fn entry(name: String, raw: RawTensor, data_start: u64) -> Result<Entry, Problem> {
     let Some(dtype) = Dtype::from_name(&raw.dtype) else {
-        return Err(CheckpointError::Dtype {
-            path: path.to_path_buf(),
-            name: excerpt(&name),
-            dtype: excerpt(&raw.dtype),
-        });
+        return Err(Problem::Dtype(excerpt(&name), excerpt(&raw.dtype)));
     };
     let (begin, end) = raw.data_offsets;
     let len = end.saturating_sub(begin);
-    match (count(&raw.shape), byte_len(&raw.shape, dtype)) {
-        (Some(count), Some(expected)) if expected == len => {
-            let layout = Layout::contiguous(data_start.saturating_add(begin), count);
-            Ok(Entry {
-                info: TensorInfo {
-                    name,
-                    shape: raw.shape,
-                    dtype,
-                },
-                layout,
-            })
-        }
-        _ => {
-            let shape = excerpt(&format!("{:?}", raw.shape));
-            let problem = format!("has shape {shape} in {dtype}, which does not take {len} bytes");
-            Err(tensor_error(path, &name, &problem))
-        }
+    if byte_len(&raw.shape, dtype) != Some(len) {
+        let shape = excerpt(&format!("{:?}", raw.shape));
+        let problem = format!("has shape {shape} in {dtype}, which does not take {len} bytes");
+        return Err(Problem::tensor(&name, problem));
     }
-}
-
-fn tensor_error(path: &Path, name: &str, problem: &str) -> CheckpointError {
-    CheckpointError::Tensor {
-        path: path.to_path_buf(),
-        name: excerpt(name),
-        problem: problem.to_owned(),
-    }
+    let count = len / dtype.bytes() as u64;
+    Ok(Entry {
+        layout: Layout::contiguous(data_start.saturating_add(begin), count),
+        info: TensorInfo {
+            name,
+            shape: raw.shape,
+            dtype,
+        },
+    })
 }
 
 /// One tensor, as the JSON gives it.

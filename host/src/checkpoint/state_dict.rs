@@ -1,5 +1,6 @@
 //! The state dict inside a pickle: which of its values are tensors.
 
+use super::error::{excerpt, Problem};
 use super::globals::StorageType;
 use super::pickle::{Objects, RawTensor, Value};
 
@@ -21,22 +22,16 @@ pub(super) struct StateTensor<'a> {
     pub strides: Vec<usize>,
 }
 
-/// What is wrong with a state dict.
-#[derive(Debug)]
-pub(super) enum StateError {
-    /// The pickle holds no state dict.
-    None(&'static str),
-    /// The pickle holds several.
-    Several(String, String),
-    /// A tensor cannot be what the pickle says.
-    Tensor(String, &'static str),
+/// The pickle holds no state dict.
+fn none(problem: &str) -> Problem {
+    Problem::Archive(format!("holds no state dict: {problem}"))
 }
 
 /// The tensors of the dict `top`, or of the one dict in it that has tensors.
 pub(super) fn tensors<'a>(
     top: Value<'a>,
     objects: &Objects<'a>,
-) -> Result<Vec<StateTensor<'a>>, StateError> {
+) -> Result<Vec<StateTensor<'a>>, Problem> {
     let dict = state_dict(top, objects)?;
     let mut out = Vec::new();
     for &(key, value) in dict {
@@ -45,9 +40,9 @@ pub(super) fn tensors<'a>(
                 let raw = objects.tensors.get(index).copied();
                 let tensor = raw.and_then(|raw| tensor(name, raw, objects));
                 let problem = "has an impossible offset, shape or stride";
-                out.push(tensor.ok_or_else(|| StateError::Tensor(name.to_owned(), problem))?);
+                out.push(tensor.ok_or_else(|| Problem::tensor(name, problem))?);
             }
-            (_, Value::Tensor(_)) => return Err(StateError::None("a tensor's name is not text")),
+            (_, Value::Tensor(_)) => return Err(none("a tensor's name is not text")),
             // Counters, versions and settings.
             _ => {}
         }
@@ -58,10 +53,7 @@ pub(super) fn tensors<'a>(
 type Dict<'a> = [(Value<'a>, Value<'a>)];
 
 /// The dict whose values are the tensors.
-fn state_dict<'o, 'a>(
-    top: Value<'a>,
-    objects: &'o Objects<'a>,
-) -> Result<&'o Dict<'a>, StateError> {
+fn state_dict<'o, 'a>(top: Value<'a>, objects: &'o Objects<'a>) -> Result<&'o Dict<'a>, Problem> {
     let has_tensors = |dict: &Vec<_>| {
         dict.iter()
             .any(|(_, value)| matches!(value, Value::Tensor(_)))
@@ -69,7 +61,7 @@ fn state_dict<'o, 'a>(
     // One pass, since many keys may lead to the same large dict.
     let has_tensors: Vec<bool> = objects.dicts.iter().map(has_tensors).collect();
     let Value::Dict(top) = top else {
-        return Err(StateError::None("the pickle is not that of a dict"));
+        return Err(none("the pickle is not that of a dict"));
     };
     let dict = |index: usize| {
         objects
@@ -87,15 +79,19 @@ fn state_dict<'o, 'a>(
     };
     let mut nested = dict(top).iter().filter_map(nested);
     match (nested.next(), nested.next()) {
-        (None, _) => Err(StateError::None("the dict holds no tensors")),
+        (None, _) => Err(none("the dict holds no tensors")),
         (Some((_, index)), None) => Ok(dict(index)),
-        (Some((a, _)), Some((b, _))) => Err(StateError::Several(key_text(a), key_text(b))),
+        (Some((a, _)), Some((b, _))) => Err(Problem::Archive(format!(
+            "holds several state dicts (`{}`, `{}`): save only one of them",
+            key_text(a),
+            key_text(b)
+        ))),
     }
 }
 
 fn key_text(key: Value<'_>) -> String {
     match key {
-        Value::Text(text) => text.to_owned(),
+        Value::Text(text) => excerpt(text),
         _ => String::from("?"),
     }
 }

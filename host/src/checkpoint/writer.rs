@@ -1,12 +1,11 @@
 //! Writes safetensors files.
 
 use super::dtype::Dtype;
-use super::error::{excerpt, CheckpointError};
+use super::error::{excerpt, CheckpointError, Problem};
 use super::layout::{byte_len, count};
-use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
-use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, Cursor, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// A tensor to write: name, shape (`[rows, cols]`), type in the file, and the
@@ -33,21 +32,16 @@ pub fn write_safetensors(
     tensors: &[TensorToWrite<'_>],
     metadata: &BTreeMap<String, String>,
 ) -> Result<(), CheckpointError> {
-    let plan = Plan::new(path, tensors, metadata)?;
-    let io = |error| CheckpointError::Io {
-        path: path.to_path_buf(),
-        error,
-    };
-    let mut out = BufWriter::new(File::create(path).map_err(io)?);
-    plan.write(&mut out).and_then(|()| out.flush()).map_err(io)
+    let create = || Ok(BufWriter::new(File::create(path)?));
+    write_all(path, create, tensors, metadata).map(drop)
 }
 
 /// A safetensors file whose tensors are written piece by piece, in any order,
 /// for tensors that need not be in memory.
 #[derive(Debug)]
-pub struct SafetensorsFile {
+pub struct SafetensorsFile<W = BufWriter<File>> {
     path: PathBuf,
-    out: BufWriter<File>,
+    out: W,
     /// The first byte of each tensor, and its type.
     places: BTreeMap<String, (u64, Dtype)>,
 }
@@ -62,28 +56,37 @@ impl SafetensorsFile {
         path: &Path,
         tensors: &[(&str, &[usize], Dtype)],
     ) -> Result<Self, CheckpointError> {
+        let create = || Ok(BufWriter::new(File::create(path)?));
+        Self::begin(path, create, tensors, &BTreeMap::new())
+    }
+}
+
+impl<W: Write + Seek> SafetensorsFile<W> {
+    /// Writes the table to what `create` makes, once it is known to be right.
+    fn begin(
+        path: &Path,
+        create: impl FnOnce() -> io::Result<W>,
+        tensors: &[Described<'_>],
+        metadata: &BTreeMap<String, String>,
+    ) -> Result<Self, CheckpointError> {
         let mut tensors = tensors.to_vec();
-        tensors.sort_by(order);
-        check_names(path, &tensors)?;
-        let io = |error| CheckpointError::Io {
-            path: path.to_path_buf(),
-            error,
-        };
-        let header = header(&tensors, &BTreeMap::new()).map_err(|error| io(error.into()))?;
-        let mut begin = 8 + header.len() as u64;
-        let mut places = BTreeMap::new();
-        for &(name, shape, dtype) in &tensors {
-            places.insert(name.to_owned(), (begin, dtype));
-            begin += byte_len(shape, dtype).unwrap_or_default();
-        }
-        let mut out = BufWriter::new(File::create(path).map_err(io)?);
-        let mut write = || {
+        // Wider types first, so that each value is aligned; then by name.
+        tensors.sort_by(|a, b| b.2.bytes().cmp(&a.2.bytes()).then_with(|| a.0.cmp(b.0)));
+        let begin = || -> Result<_, Problem> {
+            check(&tensors)?;
+            let header = header(&tensors, metadata).map_err(io::Error::from)?;
+            let mut begin = 8 + header.len() as u64;
+            let mut places = BTreeMap::new();
+            for &(name, shape, dtype) in &tensors {
+                places.insert(name.to_owned(), (begin, dtype));
+                begin += byte_len(shape, dtype).unwrap_or_default();
+            }
+            let mut out = create()?;
             out.write_all(&(header.len() as u64).to_le_bytes())?;
             out.write_all(&header)?;
-            // So that a tensor without values at the end is there, too.
-            out.get_ref().set_len(begin)
+            Ok((out, places))
         };
-        write().map_err(io)?;
+        let (out, places) = begin().map_err(|problem| CheckpointError::new(path, problem))?;
         let path = path.to_path_buf();
         Ok(Self { path, out, places })
     }
@@ -94,29 +97,24 @@ impl SafetensorsFile {
     /// There is no such tensor, or the file cannot be written.
     pub fn write(&mut self, name: &str, first: u64, values: &[f32]) -> Result<(), CheckpointError> {
         let Some(&(start, dtype)) = self.places.get(name) else {
-            return Err(CheckpointError::NotFound {
-                path: self.path.clone(),
-                name: excerpt(name),
-            });
+            let problem = Problem::NotFound(excerpt(name));
+            return Err(CheckpointError::new(&self.path, problem));
         };
         let at = start + first * dtype.bytes() as u64;
         let seek = self.out.seek(SeekFrom::Start(at));
         let written = seek.and_then(|_| write_values(&mut self.out, dtype, values));
-        written.map_err(|error| self.io(error))
+        written.map_err(|error| CheckpointError::new(&self.path, error))
     }
 
-    /// Ends the file.
+    /// Ends the file, all of whose values were written; returns what it was
+    /// written to.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn finish(mut self) -> Result<(), CheckpointError> {
-        self.out.flush().map_err(|error| self.io(error))
-    }
-
-    fn io(&self, error: io::Error) -> CheckpointError {
-        CheckpointError::Io {
-            path: self.path.clone(),
-            error,
+    pub fn finish(mut self) -> Result<W, CheckpointError> {
+        match self.out.flush() {
+            Ok(()) => Ok(self.out),
+            Err(error) => Err(CheckpointError::new(&self.path, error)),
         }
     }
 }
@@ -134,11 +132,6 @@ fn write_values(out: &mut impl Write, dtype: Dtype, values: &[f32]) -> io::Resul
 /// Name, shape and type of a tensor.
 type Described<'a> = (&'a str, &'a [usize], Dtype);
 
-/// Wider types first, so that each value is aligned; then by name.
-fn order(a: &Described<'_>, b: &Described<'_>) -> Ordering {
-    b.2.bytes().cmp(&a.2.bytes()).then_with(|| a.0.cmp(b.0))
-}
-
 /// The bytes that [`write_safetensors`] would write.
 ///
 /// # Errors
@@ -147,84 +140,44 @@ pub fn safetensors_bytes(
     tensors: &[TensorToWrite<'_>],
     metadata: &BTreeMap<String, String>,
 ) -> Result<Vec<u8>, CheckpointError> {
-    let path = Path::new("<memory>");
-    let mut out = Vec::new();
-    let plan = Plan::new(path, tensors, metadata)?;
-    match plan.write(&mut out) {
-        Ok(()) => Ok(out),
-        Err(error) => Err(CheckpointError::Io {
-            path: path.to_path_buf(),
-            error,
-        }),
-    }
+    let create = || Ok(Cursor::new(Vec::new()));
+    Ok(write_all(Path::new("<memory>"), create, tensors, metadata)?.into_inner())
 }
 
-/// The content of the file, in order.
-struct Plan<'a> {
-    header: Vec<u8>,
-    tensors: Vec<TensorToWrite<'a>>,
-}
-
-impl<'a> Plan<'a> {
-    fn new(
-        path: &Path,
-        tensors: &[TensorToWrite<'a>],
-        metadata: &BTreeMap<String, String>,
-    ) -> Result<Self, CheckpointError> {
-        let mut tensors = tensors.to_vec();
-        tensors.sort_by(|a, b| order(&(a.0, a.1, a.2), &(b.0, b.1, b.2)));
-        let described: Vec<Described<'_>> = tensors.iter().map(|t| (t.0, t.1, t.2)).collect();
-        check_names(path, &described)?;
-        check_lengths(path, &tensors)?;
-        let header = header(&described, metadata).map_err(|error| CheckpointError::Io {
-            path: path.to_path_buf(),
-            error: error.into(),
-        })?;
-        Ok(Self { header, tensors })
-    }
-
-    fn write(&self, out: &mut impl Write) -> io::Result<()> {
-        out.write_all(&(self.header.len() as u64).to_le_bytes())?;
-        out.write_all(&self.header)?;
-        for &(_, _, dtype, values) in &self.tensors {
-            write_values(out, dtype, values)?;
-        }
-        Ok(())
-    }
-}
-
-fn bad_tensor(path: &Path, name: &str, problem: String) -> CheckpointError {
-    CheckpointError::Tensor {
-        path: path.to_path_buf(),
-        name: excerpt(name),
-        problem,
-    }
-}
-
-fn check_names(path: &Path, tensors: &[Described<'_>]) -> Result<(), CheckpointError> {
-    let mut names: Vec<&str> = tensors.iter().map(|tensor| tensor.0).collect();
-    names.sort_unstable();
-    if let Some((name, _)) = names.iter().zip(names.iter().skip(1)).find(|(a, b)| a == b) {
-        return Err(bad_tensor(path, name, String::from("is given twice")));
-    }
-    if names.contains(&"__metadata__") {
-        let problem = String::from("has the name of the notes");
-        return Err(bad_tensor(path, "__metadata__", problem));
-    }
-    let mut sum = 0u64;
-    for &(name, shape, dtype) in tensors {
-        let more = byte_len(shape, dtype).and_then(|bytes| sum.checked_add(bytes));
-        sum = more.ok_or_else(|| bad_tensor(path, name, format!("has shape {shape:?}")))?;
-    }
-    Ok(())
-}
-
-fn check_lengths(path: &Path, tensors: &[TensorToWrite<'_>]) -> Result<(), CheckpointError> {
+fn write_all<W: Write + Seek>(
+    path: &Path,
+    create: impl FnOnce() -> io::Result<W>,
+    tensors: &[TensorToWrite<'_>],
+    metadata: &BTreeMap<String, String>,
+) -> Result<W, CheckpointError> {
     for &(name, shape, _, values) in tensors {
         if count(shape) != Some(values.len() as u64) {
             let problem = format!("has shape {shape:?}, but {} values", values.len());
-            return Err(bad_tensor(path, name, problem));
+            return Err(CheckpointError::new(path, Problem::tensor(name, problem)));
         }
+    }
+    let described: Vec<_> = tensors.iter().map(|t| (t.0, t.1, t.2)).collect();
+    let mut file = SafetensorsFile::begin(path, create, &described, metadata)?;
+    for &(name, _, _, values) in tensors {
+        file.write(name, 0, values)?;
+    }
+    file.finish()
+}
+
+/// Names are unique and no key of the table, and sizes can be counted.
+fn check(tensors: &[Described<'_>]) -> Result<(), Problem> {
+    let mut names = HashSet::from(["__metadata__"]);
+    let mut sum = 0u64;
+    for &(name, shape, dtype) in tensors {
+        if !names.insert(name) {
+            let problem = match name {
+                "__metadata__" => "has the name of the notes",
+                _ => "is given twice",
+            };
+            return Err(Problem::tensor(name, problem));
+        }
+        let more = byte_len(shape, dtype).and_then(|bytes| sum.checked_add(bytes));
+        sum = more.ok_or_else(|| Problem::tensor(name, format!("has shape {shape:?}")))?;
     }
     Ok(())
 }

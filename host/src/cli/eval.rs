@@ -1,8 +1,8 @@
 //! `kinglet eval`: bits per byte, and the distance from a reference.
 
+use super::bad_use;
 use super::model::ModelArgs;
 use super::output::{print_json, progress_bar};
-use super::BadUse;
 use crate::engine::Engine;
 use crate::eval::{evaluate, Scores, Segments};
 use crate::labels::evaluate_labels;
@@ -72,8 +72,7 @@ pub fn run(args: &Args) -> Result<()> {
 /// The share of lines that a model of labels gets right.
 fn labels(args: &Args, engine: &Engine, text: &[u8]) -> Result<()> {
     if args.reference.is_some() {
-        let message = "a model of labels is compared with nothing: leave out --reference";
-        return Err(BadUse(message.to_owned()).into());
+        return bad_use("a model of labels is compared with nothing: leave out --reference");
     }
     let rights = evaluate_labels(engine, text);
     let rights = rights.with_context(|| args.text.display().to_string())?;

@@ -1,9 +1,9 @@
 //! `kinglet export`: an image in the formats of flash tools and compilers.
 
+use super::bad_use;
 use super::fit::named;
 use super::output::{check_outputs, print_json, write_file, Output};
 use super::table::thousands;
-use super::BadUse;
 use crate::engine::open_image;
 use crate::export::{
     read_firmware, write_bin, write_c, write_hex, write_rust, write_uf2, Part, PAGE_BYTES,
@@ -128,10 +128,10 @@ pub fn run(args: &Args) -> Result<()> {
     let address = args.address.or(board.map(|board| board.model().origin));
     // Before the image is read: a missing option is bad use for any image.
     let uf2 = args.files.uf2.as_deref();
-    let uf2 = uf2.map(|path| Ok((path, uf2_family(args, board, address)?)));
-    let uf2 = uf2.transpose().map_err(BadUse)?;
+    let uf2 = uf2.map(|path| uf2_family(args, board, address).map(|family| (path, family)));
+    let uf2 = uf2.transpose().or_else(bad_use)?;
     if args.files.hex.is_some() && address.is_none() {
-        return Err(BadUse(no_address("--hex")).into());
+        return bad_use(no_address("--hex"));
     }
     let file = open_image(&args.image)?;
     let bytes = file.image().bytes();
@@ -238,10 +238,9 @@ fn check_layout(image: &Path, layout: Layout, board: &Board) -> Result<()> {
         return Ok(());
     }
     let (path, name, core) = (image.display(), &board.name, board.core.name);
-    Err(BadUse(format!(
+    bad_use(format!(
         "{path}: packed for other cores than that of {name}: pack it with `kinglet quantize --target {core}`"
     ))
-    .into())
 }
 
 /// The image must lie within the flash, and not on the firmware.
@@ -252,11 +251,10 @@ fn check_place(image: &Path, bytes: usize, address: u32, board: &Board) -> Resul
         return Ok(());
     }
     let (path, name) = (image.display(), &board.name);
-    Err(BadUse(format!(
+    bad_use(format!(
         "{path}: {bytes} bytes at {address:#x} end at {end:#x}, but {name} has flash for a model from {:#x} to {:#x}: \
          `kinglet plan` says what would fit",
         model.origin,
         model.end()
     ))
-    .into())
 }

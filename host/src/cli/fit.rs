@@ -1,17 +1,15 @@
 //! Boards by name, and sentences about one that has no room for an image.
 
+use super::bad_use;
 use super::table::thousands;
-use super::BadUse;
 use crate::plan::{advice, Advice, Fit, Planned};
 use anyhow::{bail, Result};
 use kinglet_targets::{Board, Boards};
 use std::path::Path;
 
 /// The board with this name; that there is none is bad use.
-pub fn named<'b>(boards: &'b Boards, name: &str) -> Result<&'b Board, BadUse> {
-    boards
-        .named(name)
-        .map_err(|error| BadUse(error.to_string()))
+pub fn named<'b>(boards: &'b Boards, name: &str) -> Result<&'b Board> {
+    boards.named(name).or_else(bad_use)
 }
 
 /// Refuses an image that the board has no room for.

@@ -5,10 +5,11 @@ mod checkpoint;
 use super::output::print_json;
 use super::table::{thousands, Table};
 use crate::engine::{is_image, open_image};
+use crate::pack::stored_parts;
 use anyhow::Result;
 use checkpoint::CheckpointReport;
-use kinglet::image::{Header, NamedState, TokenizerKind};
-use kinglet::shape::{Kind, Layout, Part, Shape, StateFormat, AFTER_LAYERS, BEFORE_LAYERS};
+use kinglet::image::{Header, TokenizerKind};
+use kinglet::shape::{Kind, Layout, Shape, StateFormat};
 use kinglet::tokenizer::Trie;
 use kinglet::Image;
 use kinglet_targets::CORES;
@@ -115,15 +116,6 @@ struct StateReport {
     tokens: u32,
 }
 
-impl StateReport {
-    fn new(state: NamedState<'_>) -> Self {
-        Self {
-            name: state.name.to_owned(),
-            tokens: state.tokens,
-        }
-    }
-}
-
 #[derive(Debug, Serialize)]
 struct PartBytes {
     part: String,
@@ -162,7 +154,13 @@ impl ImageReport {
                 TokenizerKind::Trie => image.trie().map_or(0, Trie::tokens),
             },
             tokenizer_bytes: header.vocabulary.bytes,
-            states: image.states().map(StateReport::new).collect(),
+            states: image
+                .states()
+                .map(|state| StateReport {
+                    name: state.name.to_owned(),
+                    tokens: state.tokens,
+                })
+                .collect(),
             image_bytes: header.image_bytes,
             parts: parts(header),
             state_bytes: shape.state_bytes(),
@@ -240,9 +238,7 @@ impl ImageReport {
         write!(out, "{table}")?;
         Ok(())
     }
-}
 
-impl ImageReport {
     /// With a buffer for all logits, and in blocks where that needs less.
     fn print_ram(&self, out: &mut impl Write) -> Result<()> {
         let mut row = |name, scratch_bytes: usize, remark| {
@@ -264,7 +260,6 @@ impl ImageReport {
     }
 }
 
-/// Bytes of each part; vectors are added up.
 /// The layout, and the cores that it is for.
 fn layout(layout: Layout) -> String {
     let cores = CORES.iter().filter(|core| core.layout == layout.name());
@@ -272,49 +267,37 @@ fn layout(layout: Layout) -> String {
     format!("{} ({})", layout.name(), names.join(", "))
 }
 
+/// Bytes of each part; vectors are added up.
 fn parts(header: &Header) -> Vec<PartBytes> {
-    let mut parts = vec![PartBytes {
-        part: "header".to_owned(),
-        count: 1,
-        bytes: kinglet::image::HEADER_BYTES as u64,
-    }];
-    let mut add = |part: &Part, count: u64| {
+    let mut parts: Vec<PartBytes> = Vec::new();
+    let mut add = |name: &str, bytes: u64| match parts.iter_mut().find(|p| p.part == name) {
+        Some(sum) => {
+            sum.count += 1;
+            sum.bytes += bytes;
+        }
+        None => parts.push(PartBytes {
+            part: name.to_owned(),
+            count: 1,
+            bytes,
+        }),
+    };
+    add("header", kinglet::image::HEADER_BYTES as u64);
+    for (_, part) in stored_parts(&header.shape) {
         let (weights, scales) = part.kind.bytes(&header.shape);
         let name = match part.kind {
             Kind::Half(_) | Kind::Single(_) => "vectors",
             _ => part.name,
         };
-        match parts.iter_mut().find(|p| p.part == name) {
-            Some(sum) => {
-                sum.count += count;
-                sum.bytes += count * (weights + scales);
-            }
-            None => parts.push(PartBytes {
-                part: name.to_owned(),
-                count,
-                bytes: count * (weights + scales),
-            }),
+        add(name, weights + scales);
+    }
+    for (name, span) in [
+        ("tokenizer", header.vocabulary),
+        ("states", header.states),
+        ("metadata", header.metadata),
+    ] {
+        if span.bytes > 0 {
+            add(name, span.bytes.into());
         }
-    };
-    BEFORE_LAYERS.iter().for_each(|part| add(part, 1));
-    for index in 0..header.shape.n_layer {
-        let parts = header.shape.layer_parts(index).iter().copied().flatten();
-        parts.for_each(|part| add(part, 1));
     }
-    AFTER_LAYERS.iter().for_each(|part| add(part, 1));
-    let mut section = |part: &str, bytes: u32| {
-        parts.push(PartBytes {
-            part: part.to_owned(),
-            count: 1,
-            bytes: u64::from(bytes),
-        });
-    };
-    if header.vocabulary.bytes > 0 {
-        section("tokenizer", header.vocabulary.bytes);
-    }
-    if header.states.bytes > 0 {
-        section("states", header.states.bytes);
-    }
-    section("metadata", header.metadata.bytes);
     parts
 }

@@ -52,6 +52,11 @@ enum Command {
 #[error("{0}")]
 struct BadUse(String);
 
+/// Ends a command with bad use.
+fn bad_use<T>(message: impl ToString) -> anyhow::Result<T> {
+    Err(BadUse(message.to_string()).into())
+}
+
 /// Runs the program. Exit code 0 is success, 1 failure, 2 bad use.
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {

@@ -1,7 +1,7 @@
 //! The model that a subcommand runs, and the options for what its file lacks.
 
-use super::BadUse;
-use crate::engine::{Engine, OpenError};
+use super::bad_use;
+use crate::engine::Engine;
 use crate::reference::DEFAULT_GN_EPS;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
@@ -40,8 +40,9 @@ impl ModelArgs {
         let engine = self.open_compared(file)?;
         if engine.is_image() && self.gn_eps.is_some() {
             let file = file.display();
-            let message = format!("{file}: an image has its own epsilon: leave out --gn-eps");
-            return Err(BadUse(message).into());
+            return bad_use(format!(
+                "{file}: an image has its own epsilon: leave out --gn-eps"
+            ));
         }
         Ok(engine)
     }
@@ -50,20 +51,23 @@ impl ModelArgs {
     /// reference.
     pub fn open_compared(&self, file: &Path) -> Result<Engine> {
         let gn_eps = self.gn_eps.unwrap_or(DEFAULT_GN_EPS);
-        let engine = Engine::open(file, gn_eps).and_then(|engine| match &self.tokenizer {
+        let engine = Engine::open(file, gn_eps)?;
+        match &self.tokenizer {
             None => Ok(engine),
-            Some(tokenizer) => engine.with_tokenizer(file, tokenizer),
-        });
-        engine.map_err(|error| match error {
-            error @ OpenError::TwoTokenizers(_) => BadUse(error.to_string()).into(),
-            error => error.into(),
-        })
+            Some(_) if engine.carries_tokenizer() => {
+                let file = file.display();
+                bad_use(format!(
+                    "{file}: the file carries its tokenizer; leave out --tokenizer"
+                ))
+            }
+            Some(tokenizer) => engine.with_tokenizer(tokenizer),
+        }
     }
 
     /// Opens what `engine` is compared with: with the epsilon given, or else
     /// that of the image.
     pub fn open_reference(&self, file: &Path, engine: &Engine) -> Result<Engine> {
         let gn_eps = self.gn_eps.or(engine.gn_eps());
-        Ok(Engine::open(file, gn_eps.unwrap_or(DEFAULT_GN_EPS))?)
+        Engine::open(file, gn_eps.unwrap_or(DEFAULT_GN_EPS))
     }
 }

@@ -1,8 +1,8 @@
 //! `kinglet monitor`: talks to a board.
 
+use super::bad_use;
 use super::output::print_json;
-use super::BadUse;
-use crate::monitor::{ports, Answer, Console, Error, Event, EventSender, Link};
+use crate::monitor::{ports, refused, Answer, Console, Event, EventSender, Left, Link};
 use anyhow::{Context, Result};
 use kinglet_protocol::console::{Speed, LINE_BYTES};
 use serde::Serialize;
@@ -99,9 +99,8 @@ pub fn run(args: &Args) -> Result<()> {
         prompts.try_for_each(|prompt| monitor.ask(prompt, false))
     });
     match talk {
-        Err(Error::Left) if args.prompt.is_empty() => {}
-        Err(error) => return Err(error.into()),
-        Ok(()) => {}
+        Err(error) if error.is::<Left>() && args.prompt.is_empty() => {}
+        talk => talk?,
     }
     monitor.console.detach();
     Ok(())
@@ -109,8 +108,8 @@ pub fn run(args: &Args) -> Result<()> {
 
 fn open(args: &Args) -> Result<Link> {
     match (&args.port, args.command.split_first()) {
-        (Some(port), _) => Ok(Link::open(port, args.baud)?),
-        (None, Some((program, arguments))) => Ok(Link::program(program, arguments)?),
+        (Some(port), _) => Link::open(port, args.baud),
+        (None, Some((program, arguments))) => Link::program(program, arguments),
         (None, None) => {
             let ports = ports();
             let there_are = if ports.is_empty() {
@@ -118,9 +117,9 @@ fn open(args: &Args) -> Result<Link> {
             } else {
                 format!("this machine has {}", ports.join(", "))
             };
-            let message =
-                format!("name a port ({there_are}), tcp:HOST:PORT, or a program after --");
-            Err(BadUse(message).into())
+            bad_use(format!(
+                "name a port ({there_are}), tcp:HOST:PORT, or a program after --"
+            ))
         }
     }
 }
@@ -133,7 +132,7 @@ struct Monitor {
 
 impl Monitor {
     /// Sends the board all settings: it may have others from before.
-    fn set(&mut self, args: &Args) -> Result<(), Error> {
+    fn set(&mut self, args: &Args) -> Result<()> {
         let options = args.sampling;
         let lines = [
             format!("/n {} /temperature {}", args.n, options.temperature),
@@ -149,14 +148,14 @@ impl Monitor {
             let said = self.console.command(&line)?;
             // The board answers with its settings.
             if !said.starts_with("/n ") {
-                return Err(Error::Refused(said.trim().to_owned()));
+                return Err(refused(said.trim()));
             }
         }
         Ok(())
     }
 
     /// Lines from the keyboard or a pipe, until they end.
-    fn converse(&mut self, sender: EventSender) -> Result<(), Error> {
+    fn converse(&mut self, sender: EventSender) -> Result<()> {
         let is_person = io::stdin().is_terminal() && io::stdout().is_terminal() && !self.json;
         if is_person {
             print!("{}", self.console.command("/info")?);
@@ -179,7 +178,7 @@ impl Monitor {
             }
             match self.console.typed() {
                 // Perhaps meant for the answer that has just ended.
-                Err(Error::Left) if !may_leave => {
+                Err(error) if error.is::<Left>() && !may_leave => {
                     println!("\nCtrl-C again, or Ctrl-D, leaves.");
                     may_leave = true;
                     continue;
@@ -198,7 +197,7 @@ impl Monitor {
     }
 
     /// A typed line; returns whether it ends the conversation.
-    fn line(&mut self, line: &str) -> Result<bool, Error> {
+    fn line(&mut self, line: &str) -> Result<bool> {
         if let Err(complaint) = prompt_line(line) {
             eprintln!("error: {complaint}");
             return Ok(false);
@@ -223,7 +222,7 @@ impl Monitor {
     }
 
     /// Sends a prompt; one that begins with a slash is escaped.
-    fn ask(&mut self, prompt: &str, shows_statistics: bool) -> Result<(), Error> {
+    fn ask(&mut self, prompt: &str, shows_statistics: bool) -> Result<()> {
         let slash = if prompt.starts_with('/') { "/" } else { "" };
         let (json, mut out) = (self.json, io::stdout());
         let answer = self.console.ask(&format!("{slash}{prompt}"), &mut |text| {
@@ -242,10 +241,7 @@ impl Monitor {
             eprintln!("{note}");
         }
         if json {
-            return print_json(&report(prompt, &answer)).map_err(|error| match error.downcast() {
-                Ok(error) => Error::Output(error),
-                Err(error) => Error::Output(io::Error::other(error)),
-            });
+            return print_json(&report(prompt, &answer));
         }
         match shows_statistics {
             true => println!("{}", answer.statistics),

@@ -1,6 +1,6 @@
 //! Writing results, for all subcommands.
 
-use super::BadUse;
+use super::bad_use;
 use crate::train::save::beside;
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -56,16 +56,16 @@ impl Output {
 /// the temporary name of an output counts too.
 ///
 /// Inputs that were not given are `None`.
-pub fn check_outputs(inputs: &[Option<&PathBuf>], outputs: &[Output]) -> Result<(), BadUse> {
+pub fn check_outputs(inputs: &[Option<&PathBuf>], outputs: &[Output]) -> Result<()> {
     let inputs = inputs.iter().flatten();
     let inputs: Vec<_> = inputs.map(|path| identity(path)).collect();
     let mut taken = Vec::new();
     for output in outputs {
         let refuse = |path: &Path, problem: &str| {
             let (path, what) = (path.display(), output.what);
-            let message =
-                format!("{path}: {what} would be written over {problem}; choose another output");
-            Err(BadUse(message))
+            bad_use(format!(
+                "{path}: {what} would be written over {problem}; choose another output"
+            ))
         };
         let path = &output.path;
         for path in [path, &partial(path)] {

@@ -1,10 +1,10 @@
 //! `kinglet prime`: a prompt that a board need not read.
 
+use super::bad_use;
 use super::output::{check_outputs, is_same_file, print_json, progress_bar, write_file, Output};
 use super::prompt::Prompt;
 use super::start::Origin;
 use super::table::thousands;
-use super::BadUse;
 use crate::engine::{open_image, Engine};
 use crate::prime::{check_name, with_state};
 use anyhow::{Context, Result};
@@ -57,21 +57,20 @@ pub fn run(args: &Args) -> Result<()> {
     // An image that is its own output gains a state, and loses nothing else.
     let image = Some(&args.image).filter(|image| !is_same_file(image, &args.output));
     check_outputs(&[image, args.prompt.file()], &[Output::named(&args.output)])?;
-    check_name(&args.name).map_err(|error| BadUse(error.to_string()))?;
+    check_name(&args.name).or_else(bad_use)?;
     let engine = Engine::open(&args.image, 0.0)?;
     if !engine.is_image() {
         let file = args.image.display();
-        let message =
-            format!("{file}: a checkpoint holds no states: pack it with `kinglet quantize` first");
-        return Err(BadUse(message).into());
+        return bad_use(format!(
+            "{file}: a checkpoint holds no states: pack it with `kinglet quantize` first"
+        ));
     }
     let start = Origin::new(Some(&args.from)).start(&engine, &args.image)?;
     let mut tokens: Vec<u32> = start.next_token.into_iter().collect();
     tokens.extend(args.prompt.tokens(&engine)?);
     let given = tokens.len() - usize::from(start.next_token.is_some());
     let Some((&last, before)) = tokens.split_last().filter(|_| given > 0) else {
-        let message = "the prompt is empty: give a text with --prompt or --prompt-file";
-        return Err(BadUse(message.to_owned()).into());
+        return bad_use("the prompt is empty: give a text with --prompt or --prompt-file");
     };
     let mut runner = start.runner;
     let bar = progress_bar(before.len() as u64, "tokens");

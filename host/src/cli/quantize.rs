@@ -1,13 +1,13 @@
 //! `kinglet quantize`: a checkpoint becomes an image.
 
+use super::bad_use;
 use super::fit::{check_fits, named};
 use super::model::gn_eps;
 use super::output::{check_outputs, print_json, progress_bar, write_file, Output};
 use super::precisions::Precisions;
 use super::table::{thousands, Table};
-use super::BadUse;
 use crate::model::Model;
-use crate::pack::{pack_to, slow_decays, Formats, Options, PackError, PartReport};
+use crate::pack::{pack_to, slow_decays, Formats, Options, PartReport};
 use crate::plan;
 use crate::quantize::Precision;
 use crate::tensors::split_name;
@@ -18,6 +18,7 @@ use kinglet::image::{Header, Metadata, HEADER_BYTES};
 use kinglet::shape::{Bits, Kind, Layout, StateFormat};
 use kinglet_targets::{Board, Boards, Core, CORES, DEFAULT_MACHINE};
 use serde::Serialize;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -101,7 +102,7 @@ fn core_parser() -> impl TypedValueParser<Value = &'static Core> {
 }
 
 /// One line of the summary: all tensors of a name.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct Summary {
     tensors: String,
     format: &'static str,
@@ -114,7 +115,7 @@ struct Summary {
 
 #[derive(Debug, Serialize)]
 struct Report<'a> {
-    output: &'a std::path::Path,
+    output: &'a Path,
     image_bytes: u64,
     parameters: u64,
     bits_per_weight: f64,
@@ -133,23 +134,17 @@ pub fn run(args: &Args) -> Result<()> {
     let model = Model::open(&args.checkpoint)?;
     let vocabulary = match (given, model.vocabulary()?) {
         (Some(_), Some(_)) => {
-            let message = "the checkpoint carries its vocabulary; leave out --tokenizer";
             let file = args.checkpoint.display();
-            return Err(BadUse(format!("{file}: {message}")).into());
+            return bad_use(format!(
+                "{file}: the checkpoint carries its vocabulary; leave out --tokenizer"
+            ));
         }
         (given, own) => given.or(own),
     };
-    let file_name = |path: &std::path::Path| {
-        path.file_name()
-            .map(|n| n.to_string_lossy().into_owned())
-            .unwrap_or_default()
-    };
-    let source = file_name(&args.checkpoint);
-    let stem = args
-        .checkpoint
-        .file_stem()
-        .map(|n| n.to_string_lossy().into_owned());
-    let name = args.name.clone().or(stem).unwrap_or_default();
+    let lossy = |name: Option<&OsStr>| name.unwrap_or_default().to_string_lossy().into_owned();
+    let source = lossy(args.checkpoint.file_name());
+    let name = args.name.clone();
+    let name = name.unwrap_or_else(|| lossy(args.checkpoint.file_stem()));
     let labels = model.labels().join("\n");
     let producer = concat!("kinglet ", env!("CARGO_PKG_VERSION"));
     let metadata = Metadata {
@@ -173,20 +168,11 @@ pub fn run(args: &Args) -> Result<()> {
     let mut parts = Vec::new();
     write_file(&args.output, |file| {
         // Unbuffered: what is written are whole chunks of parts.
-        let packed = pack_to(
-            file.get_mut(),
-            &model,
-            &options,
-            &metadata,
-            |done, total| {
-                bar.set_length(total as u64);
-                bar.set_position(done as u64);
-            },
-        );
-        parts = packed.map_err(|error| match error {
-            PackError::Write(error) => error.into(),
-            error => anyhow::Error::from(error),
-        })?;
+        let progress = |done, total| {
+            bar.set_length(total as u64);
+            bar.set_position(done as u64);
+        };
+        parts = pack_to(file.get_mut(), &model, &options, &metadata, progress)?;
         match &board {
             Some(board) => check_fits(&(&header(file.get_mut())?).into(), board, &args.output),
             None => Ok(()),
@@ -219,7 +205,7 @@ impl Args {
         let needed = plan::layout(board.core);
         if asked.is_some_and(|asked| asked != needed) {
             let (name, core) = (&board.name, board.core.name);
-            return Err(BadUse(format!("{name} needs --target {core}: leave out --target")).into());
+            return bad_use(format!("{name} needs --target {core}: leave out --target"));
         }
         Ok(needed)
     }
@@ -250,11 +236,10 @@ fn warn_of_slow_decays(model: &Model) -> Result<()> {
 fn vocabulary(path: &Path) -> Result<Vocabulary> {
     match TokenizerFile::open(path)? {
         TokenizerFile::Vocabulary(vocabulary) => Ok(vocabulary),
-        TokenizerFile::Json(_) => Err(BadUse(format!(
+        TokenizerFile::Json(_) => bad_use(format!(
             "{}: byte-level BPE cannot be put into an image; leave out --tokenizer here and give the file to `kinglet run`, `logits` and `eval`",
             path.display()
-        ))
-        .into()),
+        )),
     }
 }
 
@@ -320,11 +305,7 @@ fn summarize(parts: &[PartReport], options: &Options) -> Vec<Summary> {
             summaries.push(Summary {
                 tensors,
                 format,
-                count: 0,
-                elements: 0,
-                bytes: 0,
-                bits_per_weight: 0.0,
-                relative_error: 0.0,
+                ..Summary::default()
             });
             summaries.len() - 1
         });

@@ -1,6 +1,6 @@
 //! Where a text starts: empty, or at a state of the image.
 
-use super::BadUse;
+use super::bad_use;
 use crate::engine::{Engine, Runner};
 use anyhow::Result;
 use kinglet::image::{EMPTY_STATE, START_STATE};
@@ -42,7 +42,7 @@ impl<'a> Origin<'a> {
                 });
             }
             if self.name.is_some() {
-                return Err(no_such_state(engine, file, name).into());
+                return no_such_state(engine, file, name);
             }
         }
         Ok(Start {
@@ -53,10 +53,10 @@ impl<'a> Origin<'a> {
     }
 }
 
-fn no_such_state(engine: &Engine, file: &Path, name: &str) -> BadUse {
+fn no_such_state<T>(engine: &Engine, file: &Path, name: &str) -> Result<T> {
     let names = engine.state_names();
     let file = file.display();
-    BadUse(if names.is_empty() {
+    bad_use(if names.is_empty() {
         format!("{file}: there is no state `{name}`, nor any other; `kinglet prime` puts states into an image")
     } else {
         let names = names.join("`, `");

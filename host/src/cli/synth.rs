@@ -1,7 +1,7 @@
 //! `kinglet synth`: a random checkpoint.
 
+use super::bad_use;
 use super::output::{check_outputs, Output};
-use super::BadUse;
 use crate::model::{Dimensions, Version};
 use crate::synth::write_random;
 use crate::tensors::table;
@@ -52,10 +52,9 @@ pub fn run(args: &Args) -> Result<()> {
     let embd = args.channels as usize;
     let head_size = args.head_size.map_or(embd.min(64), |size| size as usize);
     if version != Version::V4 && !embd.is_multiple_of(head_size) {
-        return Err(BadUse(format!(
+        return bad_use(format!(
             "heads of {head_size} channels do not divide {embd} channels: choose another --head-size"
-        ))
-        .into());
+        ));
     }
     let dimensions = Dimensions {
         layers: args.layers as usize,
@@ -79,11 +78,10 @@ pub fn run(args: &Args) -> Result<()> {
 fn given_ranks(version: Version, given: &[u32]) -> Result<[usize; 4]> {
     let count = table(version).rank_count();
     if given.len() != count {
-        let message = format!(
+        return bad_use(format!(
             "{version} has {count} ranks, but --ranks gives {}",
             given.len()
-        );
-        return Err(BadUse(message).into());
+        ));
     }
     let mut ranks = [0; 4];
     for (rank, given) in ranks.iter_mut().zip(given) {

@@ -73,7 +73,7 @@ fn learn(args: &Args, settings: &Settings, prepared: &Prepared) -> Result<Traine
     };
     let trained = train(settings, prepared, &args.output, &mut observer);
     bar.finish_and_clear();
-    Ok(trained?)
+    trained
 }
 
 /// Checks before the training that its results can be written and replace only

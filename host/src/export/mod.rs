@@ -10,7 +10,7 @@ mod source;
 mod uf2;
 
 pub use bin::write_bin;
-pub use firmware::{read_firmware, FirmwareError};
+pub use firmware::read_firmware;
 pub use hex::write_hex;
 pub use source::{write_c, write_rust};
 pub use uf2::{write_uf2, PAGE_BYTES};

@@ -1,10 +1,11 @@
 //! Checkpoints against the tables: which version a file is, and whether all
 //! of it is read.
 
-use super::{ModelError, Version};
+use super::Version;
 use crate::checkpoint::{excerpt, Checkpoint};
 use crate::tensors::names::{att::TIME_DECAY, LN1};
 use crate::tensors::{full_name, split_name, table, Tensor};
+use anyhow::{bail, Result};
 
 /// The version whose tensors the first layer of the checkpoint has: the one
 /// with the most of them there and the fewest missing, of several the newest.
@@ -53,8 +54,8 @@ pub fn name_of(checkpoint: &Checkpoint, layer: Option<usize>, tensor: &Tensor) -
 /// # Errors
 /// The first that belongs to another version, or the first that belong to
 /// none.
-pub fn accept(checkpoint: &Checkpoint, version: Version) -> Result<(), ModelError> {
-    let path = || checkpoint.path().to_path_buf();
+pub fn accept(checkpoint: &Checkpoint, version: Version) -> Result<()> {
+    let path = checkpoint.path().display();
     let mut unknown = Vec::new();
     for info in checkpoint.tensors() {
         let (layer, name) = split_name(&info.name);
@@ -71,23 +72,23 @@ pub fn accept(checkpoint: &Checkpoint, version: Version) -> Result<(), ModelErro
                 .into_iter()
                 .any(|version| find(version).is_some()) =>
             {
-                return Err(ModelError::Mixed {
-                    path: path(),
-                    name: info.name.clone(),
-                    version,
-                });
+                let name = &info.name;
+                bail!(
+                    "{path}: the tensor `{name}` belongs to another version than {version}, which the first layer has: \
+                     the file mixes versions"
+                );
             }
             _ => unknown.push(&*info.name),
         }
     }
-    match unknown.is_empty() {
-        true => Ok(()),
-        false => Err(ModelError::Unknown {
-            path: path(),
-            names: some_of(&unknown),
-            version,
-        }),
+    if !unknown.is_empty() {
+        let names = some_of(&unknown);
+        bail!(
+            "{path}: nothing in {version} reads {names}, and without them it is another model: merge adapters and \
+             tuned states into the weights first, or leave out of the file what the model does not need"
+        );
     }
+    Ok(())
 }
 
 /// The first names, and how many more there are.

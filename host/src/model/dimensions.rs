@@ -1,20 +1,18 @@
 //! Finding the sizes of a model, from the shapes of a few tensors.
 
 use super::accept::name_of;
-use super::{Dimensions, ModelError, Version, LABELS_KEY};
+use super::{missing, unlikely, Dimensions, Version, LABELS_KEY};
 use crate::checkpoint::{Checkpoint, TensorInfo};
 use crate::tensors::names::LN1;
 use crate::tensors::{full_name, table, Placed, Size, Tensor};
+use anyhow::Result;
 
 /// Finds the sizes of a checkpoint, each in the first tensor of the
 /// version's table that has it.
 ///
 /// # Errors
 /// A tensor that tells a size is missing or has an unlikely shape.
-pub(super) fn dimensions(
-    checkpoint: &Checkpoint,
-    version: Version,
-) -> Result<Dimensions, ModelError> {
+pub(super) fn dimensions(checkpoint: &Checkpoint, version: Version) -> Result<Dimensions> {
     let has = |layer| checkpoint.info(&full_name(Some(layer), LN1[0])).is_some();
     let layers = (0..).take_while(|&layer| has(layer)).count();
     let shapes = Shapes {
@@ -48,10 +46,7 @@ struct Shapes<'c> {
 
 impl Shapes<'_> {
     /// The first tensor of which the shape has this size, and at which axis.
-    fn with(
-        &self,
-        size: Size,
-    ) -> Result<Option<(&TensorInfo, &'static Tensor, usize)>, ModelError> {
+    fn with(&self, size: Size) -> Result<Option<(&TensorInfo, &'static Tensor, usize)>> {
         // Two layers have all kinds of tensors.
         let mut tensors = table(self.version).tensors(self.layers.min(2));
         let found = tensors.find_map(|placed| {
@@ -64,36 +59,28 @@ impl Shapes<'_> {
         let name = name_of(self.checkpoint, layer, tensor);
         match self.checkpoint.info(&name) {
             Some(info) => Ok(Some((info, tensor, axis))),
-            None => Err(ModelError::Missing {
-                path: self.checkpoint.path().to_path_buf(),
-                name,
-            }),
-        }
-    }
-
-    fn unlikely(&self, info: &TensorInfo, expected: &[usize]) -> ModelError {
-        ModelError::Shape {
-            path: self.checkpoint.path().to_path_buf(),
-            name: info.name.clone(),
-            found: info.shape.clone(),
-            expected: expected.to_vec(),
+            None => Err(missing(self.checkpoint, &name)),
         }
     }
 
     /// A size of a matrix, which is not zero; 0 where no matrix has it.
-    fn size(&self, size: Size) -> Result<usize, ModelError> {
+    fn size(&self, size: Size) -> Result<usize> {
         let Some((info, tensor, axis)) = self.with(size)? else {
             return Ok(0);
         };
         let likely = info.shape.len() == tensor.sizes.len() && !info.shape.contains(&0);
         match likely {
             true => Ok(info.shape[axis]),
-            false => Err(self.unlikely(info, &vec![1; tensor.sizes.len()])),
+            false => Err(unlikely(
+                self.checkpoint,
+                info,
+                &vec![1; tensor.sizes.len()],
+            )),
         }
     }
 
     /// The heads, which must divide the channels; 0 where there are none.
-    fn heads(&self, embd: usize) -> Result<usize, ModelError> {
+    fn heads(&self, embd: usize) -> Result<usize> {
         let Some((info, ..)) = self.with(Size::Heads)? else {
             return Ok(0);
         };
@@ -108,7 +95,7 @@ impl Shapes<'_> {
         if heads > 0 && embd.is_multiple_of(heads) {
             Ok(heads)
         } else {
-            Err(self.unlikely(info, &[1, embd]))
+            Err(unlikely(self.checkpoint, info, &[1, embd]))
         }
     }
 }

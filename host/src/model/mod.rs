@@ -7,89 +7,13 @@ mod dimensions;
 pub use crate::tensors::{Dimensions, Version};
 pub use accept::detect_version;
 
-use crate::checkpoint::{Checkpoint, CheckpointError, Tensor};
+use crate::checkpoint::{Checkpoint, Tensor, TensorInfo};
 use crate::tensors::names::LN1;
 use crate::tensors::{full_name, split_name, table, Placed, Tensor as Row};
-use crate::tokenizer::{Vocabulary, VocabularyError};
+use crate::tokenizer::Vocabulary;
 use accept::{accept, name_of};
+use anyhow::{anyhow, bail, Result};
 use std::ops::Range;
-use std::path::PathBuf;
-
-/// Why a checkpoint is not a model that this program can use.
-#[derive(Debug, thiserror::Error)]
-pub enum ModelError {
-    /// The file could not be read.
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
-    /// The tensors are not those of an RWKV model.
-    #[error("{path}: has no tensor named `{name}`, so it is not an RWKV checkpoint with the original names")]
-    NotRwkv {
-        /// The file.
-        path: PathBuf,
-        /// The name looked for.
-        name: String,
-    },
-    /// Tensors of two versions.
-    #[error("{path}: the tensor `{name}` belongs to another version than {version}, which the first layer has: the file mixes versions")]
-    Mixed {
-        /// The file.
-        path: PathBuf,
-        /// The tensor.
-        name: String,
-        /// The version of the first layer.
-        version: Version,
-    },
-    /// Tensors that no part of the version reads.
-    #[error("{path}: nothing in {version} reads {names}, and without them it is another model: merge adapters and tuned states into the weights first, or leave out of the file what the model does not need")]
-    Unknown {
-        /// The file.
-        path: PathBuf,
-        /// The first of their names.
-        names: String,
-        /// The version of the first layer.
-        version: Version,
-    },
-    /// A tensor that the version needs is not there.
-    #[error("{path}: the tensor `{name}` is missing")]
-    Missing {
-        /// The file.
-        path: PathBuf,
-        /// The tensor.
-        name: String,
-    },
-    /// A tensor has an unexpected shape.
-    #[error("{path}: the tensor `{name}` has shape {found:?}, expected {expected:?}")]
-    Shape {
-        /// The file.
-        path: PathBuf,
-        /// The tensor.
-        name: String,
-        /// Its shape.
-        found: Vec<usize>,
-        /// The shape that the other tensors imply.
-        expected: Vec<usize>,
-    },
-    /// The vocabulary in the file's notes has a flaw.
-    #[error("{path}: the vocabulary in the file's notes: {error}")]
-    Vocabulary {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        error: VocabularyError,
-    },
-    /// A weight is not a number.
-    #[error("{path}: the tensor `{name}` holds {value} at index {index}")]
-    NotFinite {
-        /// The file.
-        path: PathBuf,
-        /// The tensor.
-        name: String,
-        /// The first such value.
-        value: f32,
-        /// Where it stands.
-        index: usize,
-    },
-}
 
 /// Where a checkpoint's notes hold its vocabulary, in the text format of
 /// World's.
@@ -111,11 +35,13 @@ impl Model {
     ///
     /// # Errors
     /// A sentence that names file and tensor.
-    pub fn new(checkpoint: Checkpoint) -> Result<Self, ModelError> {
-        let path = || checkpoint.path().to_path_buf();
+    pub fn new(checkpoint: Checkpoint) -> Result<Self> {
         let name = full_name(Some(0), LN1[0]);
         if checkpoint.info(&name).is_none() {
-            return Err(ModelError::NotRwkv { path: path(), name });
+            bail!(
+                "{}: has no tensor named `{name}`, so it is not an RWKV checkpoint with the original names",
+                checkpoint.path().display()
+            );
         }
         let version = detect_version(&checkpoint);
         accept(&checkpoint, version)?;
@@ -134,7 +60,7 @@ impl Model {
     ///
     /// # Errors
     /// As [`Model::new`].
-    pub fn open(path: &std::path::Path) -> Result<Self, ModelError> {
+    pub fn open(path: &std::path::Path) -> Result<Self> {
         Self::new(Checkpoint::open(path)?)
     }
 
@@ -165,28 +91,29 @@ impl Model {
     ///
     /// # Errors
     /// It has a flaw, or more entries than the model.
-    pub fn vocabulary(&self) -> Result<Option<Vocabulary>, ModelError> {
+    pub fn vocabulary(&self) -> Result<Option<Vocabulary>> {
         let Some(text) = self.checkpoint.metadata().get(VOCABULARY_KEY) else {
             return Ok(None);
         };
         let fits = |vocabulary: Vocabulary| match vocabulary.max_id() as usize {
             id if id < self.dimensions.vocab => Ok(vocabulary),
-            id => Err(VocabularyError::TooLarge(id, self.dimensions.vocab)),
+            id => bail!(
+                "the token id {id} is beyond the {} entries of the model",
+                self.dimensions.vocab
+            ),
         };
         let vocabulary = Vocabulary::parse(text.as_bytes()).and_then(fits);
-        vocabulary
-            .map(Some)
-            .map_err(|error| ModelError::Vocabulary {
-                path: self.checkpoint.path().to_path_buf(),
-                error,
-            })
+        vocabulary.map(Some).map_err(|error| {
+            let path = self.checkpoint.path().display();
+            anyhow!("{path}: the vocabulary in the file's notes: {error}")
+        })
     }
 
     /// Reads a tensor's values and checks that they are finite.
     ///
     /// # Errors
     /// The file cannot be read, or holds an infinity or a NaN there.
-    pub fn load(&self, name: &str) -> Result<Tensor, ModelError> {
+    pub fn load(&self, name: &str) -> Result<Tensor> {
         self.checked(name, 0, self.checkpoint.load(name)?)
     }
 
@@ -194,7 +121,7 @@ impl Model {
     ///
     /// # Errors
     /// As [`Model::load`].
-    pub fn load_layer(&self, layer: usize, name: &str) -> Result<Tensor, ModelError> {
+    pub fn load_layer(&self, layer: usize, name: &str) -> Result<Tensor> {
         self.load(&full_name(Some(layer), name))
     }
 
@@ -202,7 +129,7 @@ impl Model {
     ///
     /// # Errors
     /// As [`Model::load`].
-    pub fn load_stored(&self, layer: Option<usize>, row: &Row) -> Result<Vec<f32>, ModelError> {
+    pub fn load_stored(&self, layer: Option<usize>, row: &Row) -> Result<Vec<f32>> {
         let name = self.name_of(layer, row);
         let values = self.load(&name)?.data;
         Ok(row.stored_vector(split_name(&name).1, values, self.dimensions.embd))
@@ -217,7 +144,7 @@ impl Model {
     ///
     /// # Errors
     /// As [`Model::load`].
-    pub fn load_rows(&self, name: &str, rows: Range<usize>) -> Result<Tensor, ModelError> {
+    pub fn load_rows(&self, name: &str, rows: Range<usize>) -> Result<Tensor> {
         let first = rows.start;
         let tensor = self.checkpoint.load_rows(name, rows)?;
         let cols: usize = tensor.shape.iter().skip(1).product();
@@ -225,34 +152,31 @@ impl Model {
     }
 
     /// The tensor, if all its values are finite; they begin at index `first`.
-    fn checked(&self, name: &str, first: usize, tensor: Tensor) -> Result<Tensor, ModelError> {
+    fn checked(&self, name: &str, first: usize, tensor: Tensor) -> Result<Tensor> {
         match tensor.data.iter().position(|v| !v.is_finite()) {
             None => Ok(tensor),
-            Some(at) => Err(ModelError::NotFinite {
-                path: self.checkpoint.path().to_path_buf(),
-                name: name.to_owned(),
-                value: tensor.data[at],
-                index: first + at,
-            }),
+            Some(at) => bail!(
+                "{}: the tensor `{name}` holds {} at index {}",
+                self.checkpoint.path().display(),
+                tensor.data[at],
+                first + at
+            ),
         }
     }
 
     /// The layers end where the next one's first norm is missing; no tensor of a
     /// later layer may follow.
-    fn check_layers(&self) -> Result<(), ModelError> {
+    fn check_layers(&self) -> Result<()> {
         let layers = self.dimensions.layers;
         let tensors = self.checkpoint.tensors();
         let mut found = tensors.map(|info| split_name(&info.name).0);
         if found.any(|layer| layer >= Some(layers)) {
-            return Err(ModelError::Missing {
-                path: self.checkpoint.path().to_path_buf(),
-                name: full_name(Some(layers), LN1[0]),
-            });
+            return Err(missing(&self.checkpoint, &full_name(Some(layers), LN1[0])));
         }
         Ok(())
     }
 
-    fn check_shapes(&self) -> Result<(), ModelError> {
+    fn check_shapes(&self) -> Result<()> {
         let mut tensors = table(self.version).tensors(self.dimensions.layers);
         tensors.try_for_each(|Placed { layer, tensor }| {
             self.check(
@@ -264,14 +188,9 @@ impl Model {
 
     /// Vectors come as `[C]`, as `[1, 1, C]` and as `[H, 1]`; a matrix may have
     /// dimensions of one before its own.
-    fn check(&self, name: &str, expected: &[usize]) -> Result<(), ModelError> {
-        let path = || self.checkpoint.path().to_path_buf();
-        let Some(info) = self.checkpoint.info(name) else {
-            return Err(ModelError::Missing {
-                path: path(),
-                name: name.to_owned(),
-            });
-        };
+    fn check(&self, name: &str, expected: &[usize]) -> Result<()> {
+        let info = self.checkpoint.info(name);
+        let info = info.ok_or_else(|| missing(&self.checkpoint, name))?;
         let (ones, own) = info
             .shape
             .split_at(info.shape.len().saturating_sub(expected.len()));
@@ -283,11 +202,18 @@ impl Model {
         if as_is || is_vector && sizes(&info.shape) == sizes(expected) {
             return Ok(());
         }
-        Err(ModelError::Shape {
-            path: path(),
-            name: name.to_owned(),
-            found: info.shape.clone(),
-            expected: expected.to_vec(),
-        })
+        Err(unlikely(&self.checkpoint, info, expected))
     }
+}
+
+/// The checkpoint lacks a tensor that the version needs.
+fn missing(checkpoint: &Checkpoint, name: &str) -> anyhow::Error {
+    let path = checkpoint.path().display();
+    anyhow!("{path}: the tensor `{name}` is missing")
+}
+
+/// A tensor has another shape than the other tensors imply.
+fn unlikely(checkpoint: &Checkpoint, info: &TensorInfo, expected: &[usize]) -> anyhow::Error {
+    let (path, TensorInfo { name, shape, .. }) = (checkpoint.path().display(), info);
+    anyhow!("{path}: the tensor `{name}` has shape {shape:?}, expected {expected:?}")
 }

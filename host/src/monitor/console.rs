@@ -1,7 +1,8 @@
 //! A board's console, with frames on.
 
 use super::link::{Event, Link};
-use super::Error;
+use super::{refused, reset, Left};
+use anyhow::{anyhow, bail, Result};
 use kinglet::Utf8Stream;
 use kinglet_protocol::console::{
     Statistics, ABORT, FRAMES_OFF, FRAMES_ON, GREETING, READY, TEXT_BEGINS, TEXT_ENDS, TOKEN_READ,
@@ -60,7 +61,7 @@ impl Console {
     ///
     /// # Errors
     /// There is no answer, or not Kinglet's.
-    pub fn attach(link: Link, timeout: Duration) -> Result<Self, Error> {
+    pub fn attach(link: Link, timeout: Duration) -> Result<Self> {
         let mut console = Self {
             link,
             timeout,
@@ -86,22 +87,18 @@ impl Console {
             }
             attempt *= 2;
         }
-        let name = console.link.name().to_owned();
         if said.is_empty() {
-            let silence = timeout;
-            return Err(Error::Silent { name, silence });
+            return Err(console.silent());
         }
-        let said = excerpt(&said);
-        Err(Error::Foreign { name, said })
+        bail!(
+            "{} speaks, but not as Kinglet's console does; check the rate (--baud) and what was flashed. It says: {}",
+            console.link.name(),
+            excerpt(&said)
+        )
     }
 
     /// Waits for what has `answer` in it and ends with [`READY`].
-    fn hear_answer(
-        &mut self,
-        answer: &str,
-        said: &mut Vec<u8>,
-        time: Duration,
-    ) -> Result<bool, Error> {
+    fn hear_answer(&mut self, answer: &str, said: &mut Vec<u8>, time: Duration) -> Result<bool> {
         let start = Instant::now();
         while start.elapsed() < time {
             self.hear_until_quiet(said, QUIET)?;
@@ -112,7 +109,7 @@ impl Console {
         Ok(false)
     }
 
-    fn hear_until_quiet(&mut self, said: &mut Vec<u8>, quiet: Duration) -> Result<(), Error> {
+    fn hear_until_quiet(&mut self, said: &mut Vec<u8>, quiet: Duration) -> Result<()> {
         let start = Instant::now();
         while let Some(event) = self.link.event(quiet) {
             self.take(event, said)?;
@@ -125,7 +122,7 @@ impl Console {
     }
 
     /// An event before there is a conversation.
-    fn take(&mut self, event: Event, said: &mut Vec<u8>) -> Result<(), Error> {
+    fn take(&mut self, event: Event, said: &mut Vec<u8>) -> Result<()> {
         match event {
             Event::Bytes(bytes) => {
                 said.extend(bytes);
@@ -133,18 +130,28 @@ impl Console {
             }
             Event::Closed(reason) if said.is_empty() => return Err(self.link.closed(reason)),
             Event::Closed(_) => {
-                let (name, said) = (self.link.name().to_owned(), excerpt(said));
-                return Err(Error::Refused(format!("{said} ({name} is gone)")));
+                let (name, said) = (self.link.name(), excerpt(said));
+                return Err(refused(&format!("{said} ({name} is gone)")));
             }
             Event::Typed(line) => self.typed.push_back(Some(line)),
             Event::TypedEnd => self.typed.push_back(None),
-            Event::Interrupt => return Err(Error::Left),
+            Event::Interrupt => return Err(Left.into()),
         }
         Ok(())
     }
 
+    /// The board was silent for too long.
+    fn silent(&self) -> anyhow::Error {
+        anyhow!(
+            "{} says nothing for {} s; check the board's power, that this is its port, the rate (--baud), and that \
+             no other program has the port open",
+            self.link.name(),
+            self.timeout.as_secs_f32()
+        )
+    }
+
     /// The next byte or interrupt.
-    fn next(&mut self) -> Result<Heard, Error> {
+    fn next(&mut self) -> Result<Heard> {
         loop {
             if let Some(byte) = self.heard.pop_front() {
                 return Ok(Heard::Byte(byte));
@@ -155,12 +162,7 @@ impl Console {
                 Some(Event::Typed(line)) => self.typed.push_back(Some(line)),
                 Some(Event::TypedEnd) => self.typed.push_back(None),
                 Some(Event::Interrupt) => return Ok(Heard::Interrupt),
-                None => {
-                    return Err(Error::Silent {
-                        name: self.link.name().to_owned(),
-                        silence: self.timeout,
-                    })
-                }
+                None => return Err(self.silent()),
             }
         }
     }
@@ -169,19 +171,19 @@ impl Console {
     ///
     /// # Errors
     /// The board is gone or was reset, or the person wants to leave.
-    pub fn typed(&mut self) -> Result<Option<String>, Error> {
+    pub fn typed(&mut self) -> Result<Option<String>> {
         loop {
             if let Some(typed) = self.typed.pop_front() {
                 return Ok(typed);
             }
             match self.link.event(Duration::from_secs(3600)) {
-                Some(Event::Bytes(bytes)) if bytes.contains(&GREETING) => return Err(Error::Reset),
+                Some(Event::Bytes(bytes)) if bytes.contains(&GREETING) => return Err(reset()),
                 // Not asked for.
                 Some(Event::Bytes(_)) | None => {}
                 Some(Event::Closed(reason)) => return Err(self.link.closed(reason)),
                 Some(Event::Typed(line)) => return Ok(Some(line)),
                 Some(Event::TypedEnd) => return Ok(None),
-                Some(Event::Interrupt) => return Err(Error::Left),
+                Some(Event::Interrupt) => return Err(Left.into()),
             }
         }
     }
@@ -189,22 +191,22 @@ impl Console {
     /// Carries out a line of commands; returns what the board says.
     ///
     /// # Errors
-    /// See [`Error`].
-    pub fn command(&mut self, line: &str) -> Result<String, Error> {
+    /// The board is silent, gone or was reset, or the person wants to leave.
+    pub fn command(&mut self, line: &str) -> Result<String> {
         self.link.send(format!("{line}\r").as_bytes())?;
         self.rest()
     }
 
     /// The output until the board waits for a line.
-    fn rest(&mut self) -> Result<String, Error> {
+    fn rest(&mut self) -> Result<String> {
         let mut said = Vec::new();
         loop {
             match self.next()? {
                 Heard::Byte(READY) => break,
-                Heard::Byte(GREETING) => return Err(Error::Reset),
+                Heard::Byte(GREETING) => return Err(reset()),
                 Heard::Byte(b'\r') => {}
                 Heard::Byte(byte) => said.push(byte),
-                Heard::Interrupt => return Err(Error::Left),
+                Heard::Interrupt => return Err(Left.into()),
             }
         }
         Ok(String::from_utf8_lossy(&said).into_owned())
@@ -214,12 +216,12 @@ impl Console {
     /// characters. An interrupt ends the answer, a second one all.
     ///
     /// # Errors
-    /// See [`Error`].
+    /// The board is silent, gone or was reset, or the person wants to leave.
     pub fn ask(
         &mut self,
         prompt: &str,
         show: &mut dyn FnMut(&str) -> io::Result<()>,
-    ) -> Result<Answer, Error> {
+    ) -> Result<Answer> {
         self.link.send(format!("{prompt}\r").as_bytes())?;
         let mut utf8 = Utf8Stream::new();
         let (mut text, mut prompt_tokens) = (String::new(), 0);
@@ -230,9 +232,9 @@ impl Console {
             match self.next()? {
                 Heard::Byte(TEXT_BEGINS) => has_begun = true,
                 Heard::Byte(TEXT_ENDS) if has_begun => break,
-                Heard::Byte(GREETING) => return Err(Error::Reset),
+                Heard::Byte(GREETING) => return Err(reset()),
                 // The board did not take the line as a prompt.
-                Heard::Byte(READY) => return Err(Error::Refused(excerpt(&before))),
+                Heard::Byte(READY) => return Err(refused(&excerpt(&before))),
                 Heard::Byte(TOKEN_READ) => prompt_tokens += 1,
                 Heard::Byte(b'\r') => {}
                 Heard::Byte(byte) if has_begun => {
@@ -241,7 +243,7 @@ impl Console {
                     text += &piece;
                 }
                 Heard::Byte(byte) => before.push(byte),
-                Heard::Interrupt if is_interrupted => return Err(Error::Left),
+                Heard::Interrupt if is_interrupted => return Err(Left.into()),
                 Heard::Interrupt => {
                     is_interrupted = true;
                     self.link.send(&ABORT[..1])?;
@@ -254,7 +256,7 @@ impl Console {
         let rest = self.rest()?;
         let mut notes: Vec<_> = rest.lines().filter(|line| !line.is_empty()).collect();
         let found = notes.pop().and_then(Statistics::parse);
-        let statistics = found.ok_or_else(|| Error::Refused(rest.trim().to_owned()))?;
+        let statistics = found.ok_or_else(|| refused(rest.trim()))?;
         Ok(Answer {
             text,
             // The last one is read for the first of the answer.

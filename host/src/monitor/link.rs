@@ -1,7 +1,8 @@
 //! Bytes to and from a board, and the person's input, as one sequence of
 //! events.
 
-use super::Error;
+use super::ports_there_are;
+use anyhow::{anyhow, Context, Result};
 use std::fmt::Debug;
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -71,25 +72,22 @@ impl Link {
     ///
     /// # Errors
     /// It cannot be opened.
-    pub fn open(name: &str, baud: u32) -> Result<Self, Error> {
+    pub fn open(name: &str, baud: u32) -> Result<Self> {
         match name.strip_prefix("tcp:") {
             Some(address) => Self::tcp(name, address),
             None => Self::serial(name, baud),
         }
     }
 
-    fn serial(name: &str, baud: u32) -> Result<Self, Error> {
-        let failed = |error| Error::Open {
-            name: name.to_owned(),
-            error,
-        };
-        let port = serial2::SerialPort::open(PathBuf::from(name), baud).map_err(failed)?;
+    fn serial(name: &str, baud: u32) -> Result<Self> {
+        let port = serial2::SerialPort::open(PathBuf::from(name), baud)
+            .map_err(|error| anyhow!("cannot open {name}: {error}; {}", ports_there_are()))?;
         let port = Arc::new(port);
         let input = port.clone();
         Ok(Self::new(name.to_owned(), Shared(input), Shared(port)))
     }
 
-    fn tcp(name: &str, address: &str) -> Result<Self, Error> {
+    fn tcp(name: &str, address: &str) -> Result<Self> {
         let connect = || {
             let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
             for address in address.to_socket_addrs()? {
@@ -100,9 +98,8 @@ impl Link {
             }
             Err(last)
         };
-        let (input, out) = connect().map_err(|error| Error::Connect {
-            name: address.to_owned(),
-            error,
+        let (input, out) = connect().map_err(|error: io::Error| {
+            anyhow!("cannot connect to {address}: {error}; is the emulator or the bridge running?")
         })?;
         Ok(Self::new(name.to_owned(), input, out))
     }
@@ -112,16 +109,13 @@ impl Link {
     ///
     /// # Errors
     /// It does not start.
-    pub fn program(program: &str, arguments: &[String]) -> Result<Self, Error> {
-        let failed = |error| Error::Start {
-            name: program.to_owned(),
-            error,
-        };
+    pub fn program(program: &str, arguments: &[String]) -> Result<Self> {
         let mut command = Command::new(program);
         command.args(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         leave_interrupts_to_us(&mut command);
-        let mut child = command.spawn().map_err(failed)?;
+        let child = command.spawn();
+        let mut child = child.with_context(|| format!("cannot start {program}"))?;
         let (Some(out), Some(input)) = (child.stdin.take(), child.stdout.take()) else {
             unreachable!("both are piped")
         };
@@ -157,7 +151,7 @@ impl Link {
     ///
     /// # Errors
     /// The link is gone.
-    pub fn send(&mut self, bytes: &[u8]) -> Result<(), Error> {
+    pub fn send(&mut self, bytes: &[u8]) -> Result<()> {
         let Some(out) = &mut self.out else {
             return Err(self.closed(None));
         };
@@ -176,11 +170,9 @@ impl Link {
     }
 
     /// The error of a link that is gone.
-    pub fn closed(&self, reason: Option<io::Error>) -> Error {
-        Error::Closed {
-            name: self.name.clone(),
-            reason,
-        }
+    pub fn closed(&self, reason: Option<io::Error>) -> anyhow::Error {
+        let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
+        anyhow!("{} is gone{reason}", self.name)
     }
 }
 

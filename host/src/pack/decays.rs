@@ -1,7 +1,8 @@
 //! Which decays are too slow for a state of half floats.
 
-use crate::model::{Model, ModelError};
+use crate::model::Model;
 use crate::tensors::table;
+use anyhow::Result;
 
 /// A half float that loses less than this share of itself may round back to
 /// what it was.
@@ -13,7 +14,7 @@ const LEAST_LOSS: f64 = 1.0 / 2048.0;
 ///
 /// # Errors
 /// As [`Model::load`].
-pub fn slow_decays(model: &Model) -> Result<(usize, usize), ModelError> {
+pub fn slow_decays(model: &Model) -> Result<(usize, usize)> {
     let decay = table(model.version()).decay;
     let (mut slow, mut all) = (0, 0);
     for layer in 0..model.dimensions().layers {

@@ -7,9 +7,10 @@ mod shape;
 mod sink;
 mod source;
 
-use crate::model::{Model, ModelError};
+use crate::model::Model;
 use crate::quantize::{quantize, Deviation, Quantized};
 use crate::tokenizer::Vocabulary;
+use anyhow::{anyhow, bail, Result};
 pub use decays::slow_decays;
 use half::f16;
 pub(crate) use shape::{shape, stored_parts};
@@ -32,6 +33,15 @@ pub struct Formats {
     /// Bits of the key and value matrices of RWKV-5 to 7; RWKV-4's are those
     /// of the other matrices.
     pub keys: Bits,
+}
+
+impl Formats {
+    /// Eight bits everywhere.
+    pub const INT8: Self = Self {
+        weights: Bits::Int8,
+        head: Bits::Int8,
+        keys: Bits::Int8,
+    };
 }
 
 /// The user's choices.
@@ -60,52 +70,6 @@ impl Options<'_> {
             vocabulary: None,
         }
     }
-}
-
-/// Why a model cannot be packed.
-#[derive(Debug, thiserror::Error)]
-pub enum PackError {
-    /// The checkpoint.
-    #[error(transparent)]
-    Model(#[from] ModelError),
-    /// A dimension exceeds what an image can hold.
-    #[error("the model has {found} {what}, but an image holds at most {most}")]
-    TooLarge {
-        /// Which dimension.
-        what: &'static str,
-        /// Its size.
-        found: usize,
-        /// The limit.
-        most: usize,
-    },
-    /// A vector element does not fit in a half float.
-    #[error("the tensor `{name}` holds {value}, which does not fit in the image's 16-bit floats (at most 65504)")]
-    HalfRange {
-        /// The tensor.
-        name: String,
-        /// The value.
-        value: f32,
-    },
-    /// A state format for a version without matrix state.
-    #[error("the state of RWKV-4 is five vectors a layer that need single floats: pack it with --state f32")]
-    NoMatrixState,
-    /// The image would exceed 4 GiB.
-    #[error("the image would take {bytes} bytes, more than the 4 GiB that the format can address")]
-    ImageSize {
-        /// Its length in bytes.
-        bytes: u64,
-    },
-    /// The image cannot be written.
-    #[error(transparent)]
-    Write(#[from] io::Error),
-    /// The vocabulary belongs to a larger model.
-    #[error("the tokenizer has the token id {id}, but the model has only {vocab} vocabulary entries: they do not belong together")]
-    Vocabulary {
-        /// The largest id.
-        id: u32,
-        /// Entries of the model.
-        vocab: u32,
-    },
 }
 
 /// Values of a large tensor that are in memory at a time, as f32.
@@ -138,13 +102,13 @@ pub struct Packed {
 /// Quantizes `model` and packs it in memory; see [`pack_to`].
 ///
 /// # Errors
-/// [`PackError`] names the tensor or dimension that does not fit.
+/// A sentence that names the tensor or dimension that does not fit.
 pub fn pack(
     model: &Model,
     options: &Options<'_>,
     metadata: &Metadata<'_>,
     progress: impl FnMut(usize, usize),
-) -> Result<Packed, PackError> {
+) -> Result<Packed> {
     let mut out = Cursor::new(Vec::new());
     let parts = pack_to(&mut out, model, options, metadata, progress)?;
     let bytes = out.into_inner();
@@ -157,14 +121,14 @@ pub fn pack(
 /// there are. Returns an entry per tensor, in stored order.
 ///
 /// # Errors
-/// [`PackError`] names the tensor or dimension that does not fit.
+/// A sentence that names the tensor or dimension that does not fit.
 pub fn pack_to(
     out: &mut (impl Read + Write + Seek),
     model: &Model,
     options: &Options<'_>,
     metadata: &Metadata<'_>,
     mut progress: impl FnMut(usize, usize),
-) -> Result<Vec<PartReport>, PackError> {
+) -> Result<Vec<PartReport>> {
     let dimensions = model.dimensions();
     let shape = shape(model.version(), &dimensions, options)?;
     let tokenizer = tokenizer_kind(&dimensions, options)?;
@@ -205,15 +169,20 @@ pub fn pack_to(
 }
 
 /// The span of a section of this many bytes that is written next.
-fn span<W>(out: &Sink<'_, W>, bytes: usize) -> Result<Span, PackError> {
+fn span<W>(out: &Sink<'_, W>, bytes: usize) -> Result<Span> {
     let end = out.bytes + bytes as u64;
     if end > u64::from(u32::MAX) {
-        return Err(PackError::ImageSize { bytes: end });
+        return Err(too_large(end));
     }
     Ok(Span {
         offset: out.bytes as u32,
         bytes: bytes as u32,
     })
+}
+
+/// The image would take this many bytes.
+fn too_large(bytes: u64) -> anyhow::Error {
+    anyhow!("the image would take {bytes} bytes, more than the 4 GiB that the format can address")
 }
 
 struct Writer<'m, 'w, W> {
@@ -227,7 +196,7 @@ struct Writer<'m, 'w, W> {
 type Arrange = fn(&Quantized, Layout) -> Vec<u8>;
 
 impl<W: Read + Write + Seek> Writer<'_, '_, W> {
-    fn write(&mut self, layer: Option<usize>, part: &Part) -> Result<(), PackError> {
+    fn write(&mut self, layer: Option<usize>, part: &Part) -> Result<()> {
         let start = self.out.bytes;
         let error = match part.kind {
             Kind::Half(_) => self.write_halves(layer, part)?,
@@ -262,14 +231,15 @@ impl<W: Read + Write + Seek> Writer<'_, '_, W> {
         self.out.pad()
     }
 
-    fn write_halves(&mut self, layer: Option<usize>, part: &Part) -> Result<f64, PackError> {
+    fn write_halves(&mut self, layer: Option<usize>, part: &Part) -> Result<f64> {
         let values = self.source.vector(layer, part)?;
         let halves: Vec<f16> = values.iter().map(|&v| f16::from_f32(v)).collect();
         if let Some(at) = halves.iter().position(|h| !h.is_finite()) {
-            return Err(PackError::HalfRange {
-                name: self.source.name(layer, part),
-                value: values[at],
-            });
+            bail!(
+                "the tensor `{}` holds {}, which does not fit in the image's 16-bit floats (at most 65504)",
+                self.source.name(layer, part),
+                values[at]
+            );
         }
         self.push(halves.iter().flat_map(|h| h.to_le_bytes()))?;
         let mut deviation = Deviation::default();
@@ -279,7 +249,7 @@ impl<W: Read + Write + Seek> Writer<'_, '_, W> {
         Ok(deviation.relative())
     }
 
-    fn write_singles(&mut self, layer: Option<usize>, part: &Part) -> Result<f64, PackError> {
+    fn write_singles(&mut self, layer: Option<usize>, part: &Part) -> Result<f64> {
         let values = self.source.vector(layer, part)?;
         self.push(values.iter().flat_map(|v| v.to_le_bytes()))?;
         Ok(0.0)
@@ -291,7 +261,7 @@ impl<W: Read + Write + Seek> Writer<'_, '_, W> {
         layer: Option<usize>,
         part: &Part,
         [rows, cols]: [usize; 2],
-    ) -> Result<f64, PackError> {
+    ) -> Result<f64> {
         let bits = part.kind.bits(&self.shape);
         let is_table = matches!(part.kind, Kind::Table(..));
         let arrange: Arrange = if is_table {

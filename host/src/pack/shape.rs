@@ -1,8 +1,9 @@
 //! The shape of a model that is packed, and the parts it has.
 
-use super::{Options, PackError};
+use super::{too_large, Options};
 use crate::model::{Dimensions, Version};
 use crate::tokenizer::Vocabulary;
+use anyhow::{bail, Result};
 use kinglet::image::TokenizerKind;
 use kinglet::shape::{
     Part, Shape, StateFormat, AFTER_LAYERS, BEFORE_LAYERS, MAX_COLS, MAX_LAYERS, MAX_VOCAB,
@@ -26,10 +27,13 @@ pub(crate) fn stored_parts(shape: &Shape) -> Vec<(Option<usize>, Part)> {
 pub(crate) fn tokenizer_kind(
     dimensions: &Dimensions,
     options: &Options<'_>,
-) -> Result<TokenizerKind, PackError> {
+) -> Result<TokenizerKind> {
     let vocab = dimensions.vocab as u32;
     match options.vocabulary.map(Vocabulary::max_id) {
-        Some(id) if id >= vocab => Err(PackError::Vocabulary { id, vocab }),
+        Some(id) if id >= vocab => bail!(
+            "the tokenizer has the token id {id}, but the model has only {vocab} vocabulary entries: \
+             they do not belong together"
+        ),
         Some(_) => Ok(TokenizerKind::Trie),
         // A vocabulary of at most 256 entries is one of bytes: nobody
         // publishes another kind of that size.
@@ -38,11 +42,11 @@ pub(crate) fn tokenizer_kind(
     }
 }
 
-fn fits(what: &'static str, found: usize, most: usize) -> Result<u32, PackError> {
+fn fits(what: &'static str, found: usize, most: usize) -> Result<u32> {
     if found <= most {
         Ok(found as u32)
     } else {
-        Err(PackError::TooLarge { what, found, most })
+        bail!("the model has {found} {what}, but an image holds at most {most}")
     }
 }
 
@@ -51,11 +55,13 @@ pub(crate) fn shape(
     version: Version,
     dimensions: &Dimensions,
     options: &Options<'_>,
-) -> Result<Shape, PackError> {
+) -> Result<Shape> {
     let version = version.recurrence();
     let formats = options.formats;
     if !version.has_heads() && options.state != StateFormat::F32 {
-        return Err(PackError::NoMatrixState);
+        bail!(
+            "the state of RWKV-4 is five vectors a layer that need single floats: pack it with --state f32"
+        );
     }
     let mut ranks = [0; 4];
     for (to, rank) in ranks.iter_mut().zip(dimensions.ranks) {
@@ -87,7 +93,7 @@ pub(crate) fn shape(
     };
     let bytes = shape.weights_bytes();
     if bytes > u64::from(u32::MAX) {
-        return Err(PackError::ImageSize { bytes });
+        return Err(too_large(bytes));
     }
     Ok(shape)
 }

@@ -1,6 +1,5 @@
 //! Where an image goes: written from front to back, its header last.
 
-use super::PackError;
 use crc::{Crc, CRC_32_ISO_HDLC};
 use kinglet::image::{Header, CRC_OFFSET, HEADER_BYTES};
 use kinglet::shape::ALIGN;
@@ -42,7 +41,7 @@ impl<'w, W: Read + Write + Seek> Sink<'w, W> {
     }
 
     /// Puts the header in front, with the checksum of what was written.
-    pub fn finish(self, mut header: Header) -> Result<(), PackError> {
+    pub fn finish(self, mut header: Header) -> io::Result<()> {
         header.crc32 = 0;
         let first = header.to_bytes();
         let mut digest = CRC32.digest();
@@ -59,6 +58,6 @@ impl<'w, W: Read + Write + Seek> Sink<'w, W> {
         }
         header.crc32 = digest.finalize();
         self.out.seek(SeekFrom::Start(0))?;
-        Ok(self.out.write_all(&header.to_bytes())?)
+        self.out.write_all(&header.to_bytes())
     }
 }

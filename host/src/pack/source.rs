@@ -1,8 +1,9 @@
 //! The values of an image's parts, from a checkpoint's tensors.
 
-use crate::model::{Model, ModelError};
+use crate::model::Model;
 use crate::reference::fold_ln0;
 use crate::tensors::{table, turn, Stored, Tensor};
+use anyhow::Result;
 use kinglet::shape::Part;
 use std::ops::Range;
 
@@ -28,17 +29,12 @@ impl<'m> Source<'m> {
     }
 
     /// The values of a part that is a vector.
-    pub fn vector(&self, layer: Option<usize>, part: &Part) -> Result<Vec<f32>, ModelError> {
+    pub fn vector(&self, layer: Option<usize>, part: &Part) -> Result<Vec<f32>> {
         self.model.load_stored(layer, self.tensor(layer, part).0)
     }
 
     /// Rows of a part that is a matrix or a table, row-major.
-    pub fn rows(
-        &self,
-        layer: Option<usize>,
-        part: &Part,
-        rows: Range<usize>,
-    ) -> Result<Vec<f32>, ModelError> {
+    pub fn rows(&self, layer: Option<usize>, part: &Part, rows: Range<usize>) -> Result<Vec<f32>> {
         let (tensor, index) = self.tensor(layer, part);
         let name = self.model.name_of(layer, tensor);
         match tensor.stored {

@@ -2,8 +2,8 @@
 
 use super::load::Tensors;
 use super::ops::{shift, shift_back, sigmoid, zip, Matrix};
-use crate::model::ModelError;
 use crate::tensors::{names::ffn, table, Stored};
+use anyhow::Result;
 
 /// How the current and the previous token are mixed.
 type Shift = fn(&[f32], &[f32], &[f32]) -> Vec<f32>;
@@ -19,7 +19,7 @@ pub(super) struct ChannelMix {
 }
 
 impl ChannelMix {
-    pub fn load(tensors: &Tensors<'_>) -> Result<Self, ModelError> {
+    pub fn load(tensors: &Tensors<'_>) -> Result<Self> {
         let (mix_k, mix_r) = table(tensors.model.version()).channel_mixes();
         let shift: Shift = match mix_k.stored {
             Stored::Complement => shift_back,
@@ -27,7 +27,7 @@ impl ChannelMix {
         };
         let gate = mix_r.map(|mix_r| {
             let receptance = tensors.matrix(ffn::RECEPTANCE)?;
-            Ok::<_, ModelError>((tensors.vector(mix_r.name)?, receptance))
+            anyhow::Ok((tensors.vector(mix_r.name)?, receptance))
         });
         Ok(Self {
             shift,

@@ -1,19 +1,20 @@
 //! Reading the weights of a model.
 
 use super::ops::{Matrix, Norm};
-use crate::model::{Model, ModelError};
+use crate::model::Model;
 use crate::tensors::names::{self, EMB, LN0};
 use crate::tensors::{full_name, table};
+use anyhow::Result;
 
 /// The embedding `[V, C]` with ln0 applied to each row.
-pub(super) fn folded_embedding(model: &Model) -> Result<Vec<f32>, ModelError> {
+pub(super) fn folded_embedding(model: &Model) -> Result<Vec<f32>> {
     let mut embedding = model.load(EMB)?.data;
     fold_ln0(model, &mut embedding)?;
     Ok(embedding)
 }
 
 /// Applies ln0 to rows `[_, C]` of the embedding.
-pub(crate) fn fold_ln0(model: &Model, rows: &mut [f32]) -> Result<(), ModelError> {
+pub(crate) fn fold_ln0(model: &Model, rows: &mut [f32]) -> Result<()> {
     norm(model, None, LN0)?.rows(rows);
     Ok(())
 }
@@ -23,8 +24,8 @@ pub(super) fn norm(
     model: &Model,
     layer: Option<usize>,
     [weight, bias]: names::Norm,
-) -> Result<Norm, ModelError> {
-    let load = |name| Ok::<_, ModelError>(model.load(&full_name(layer, name))?.data);
+) -> Result<Norm> {
+    let load = |name| anyhow::Ok(model.load(&full_name(layer, name))?.data);
     Ok(Norm {
         weight: load(weight)?,
         bias: load(bias)?,
@@ -39,24 +40,24 @@ pub(super) struct Tensors<'m> {
 
 impl Tensors<'_> {
     /// A norm.
-    pub fn norm(&self, names: names::Norm) -> Result<Norm, ModelError> {
+    pub fn norm(&self, names: names::Norm) -> Result<Norm> {
         norm(self.model, Some(self.index), names)
     }
 
     /// A vector as images have it: decays applied, bonuses for each channel.
-    pub fn stored(&self, name: &str) -> Result<Vec<f32>, ModelError> {
+    pub fn stored(&self, name: &str) -> Result<Vec<f32>> {
         let row = table(self.model.version()).find(true, name);
         let row = row.expect("the version has this tensor");
         self.model.load_stored(Some(self.index), row)
     }
 
     /// A vector, flattened.
-    pub fn vector(&self, name: &str) -> Result<Vec<f32>, ModelError> {
+    pub fn vector(&self, name: &str) -> Result<Vec<f32>> {
         Ok(self.model.load_layer(self.index, name)?.data)
     }
 
     /// A matrix as it is stored.
-    pub fn matrix(&self, name: &str) -> Result<Matrix, ModelError> {
+    pub fn matrix(&self, name: &str) -> Result<Matrix> {
         let tensor = self.model.load_layer(self.index, name)?;
         Ok(Matrix {
             cols: tensor.shape.last().copied().unwrap_or(1).max(1),

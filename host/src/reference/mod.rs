@@ -9,8 +9,9 @@ mod v5;
 mod v6;
 mod v7;
 
-use crate::model::{Dimensions, Model, ModelError, Version};
+use crate::model::{Dimensions, Model, Version};
 use crate::tensors::names::{HEAD, LN1, LN2, LN_OUT};
+use anyhow::Result;
 use channel_mix::ChannelMix;
 pub(crate) use load::fold_ln0;
 use load::{folded_embedding, norm, Tensors};
@@ -67,7 +68,7 @@ struct LayerState {
 }
 
 impl Layer {
-    fn load(model: &Model, index: usize, gn_eps: f32) -> Result<Self, ModelError> {
+    fn load(model: &Model, index: usize, gn_eps: f32) -> Result<Self> {
         let tensors = Tensors { model, index };
         let time_mix = match model.version() {
             Version::V4 => TimeMix::V4(v4::TimeMix::load(&tensors)?),
@@ -114,7 +115,7 @@ impl Reference {
     ///
     /// # Errors
     /// As [`Model::load`].
-    pub fn new(model: &Model, gn_eps: f32) -> Result<Self, ModelError> {
+    pub fn new(model: &Model, gn_eps: f32) -> Result<Self> {
         let dimensions = model.dimensions();
         let layers = (0..dimensions.layers).map(|i| Layer::load(model, i, gn_eps));
         Ok(Self {

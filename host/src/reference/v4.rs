@@ -2,8 +2,8 @@
 
 use super::load::Tensors;
 use super::ops::{shift, sigmoid, Matrix};
-use crate::model::ModelError;
 use crate::tensors::names::att;
+use anyhow::Result;
 
 #[derive(Debug)]
 pub(super) struct TimeMix {
@@ -26,7 +26,7 @@ pub(super) fn empty_state(embd: usize) -> Vec<f32> {
 }
 
 impl TimeMix {
-    pub fn load(tensors: &Tensors<'_>) -> Result<Self, ModelError> {
+    pub fn load(tensors: &Tensors<'_>) -> Result<Self> {
         Ok(Self {
             mix_k: tensors.vector(att::TIME_MIX_K)?,
             mix_v: tensors.vector(att::TIME_MIX_V)?,

@@ -2,8 +2,9 @@
 
 use super::load::Tensors;
 use super::ops::{shift, silu, zip, Matrix, Norm};
-use crate::model::{ModelError, Version};
+use crate::model::Version;
 use crate::tensors::names::att;
+use anyhow::Result;
 
 #[derive(Debug)]
 pub(super) struct TimeMix {
@@ -25,10 +26,10 @@ pub(super) struct TimeMix {
 }
 
 impl TimeMix {
-    pub fn load(tensors: &Tensors<'_>, gn_eps: f32) -> Result<Self, ModelError> {
+    pub fn load(tensors: &Tensors<'_>, gn_eps: f32) -> Result<Self> {
         let gate = (tensors.model.version() != Version::V5).then(|| {
             let gate = tensors.matrix(att::GATE)?;
-            Ok::<_, ModelError>((tensors.vector(att::TIME_MIX_G)?, gate))
+            anyhow::Ok((tensors.vector(att::TIME_MIX_G)?, gate))
         });
         Ok(Self {
             mix_k: tensors.vector(att::TIME_MIX_K)?,

@@ -3,8 +3,8 @@
 use super::load::Tensors;
 use super::ops::{silu, zip, Matrix, Norm};
 use super::v5::read_and_update;
-use crate::model::ModelError;
 use crate::tensors::names::att;
+use anyhow::Result;
 
 #[derive(Debug)]
 pub(super) struct TimeMix {
@@ -28,7 +28,7 @@ pub(super) struct TimeMix {
 }
 
 impl TimeMix {
-    pub fn load(tensors: &Tensors<'_>, gn_eps: f32) -> Result<Self, ModelError> {
+    pub fn load(tensors: &Tensors<'_>, gn_eps: f32) -> Result<Self> {
         let w2 = tensors.matrix(att::TIME_MAA_W2)?;
         let slices = w2.data.chunks_exact(w2.data.len() / att::TIME_MAA.len());
         let mix = |(name, slice): (&str, &[f32])| {
@@ -38,7 +38,7 @@ impl TimeMix {
             };
             Ok((tensors.vector(name)?, matrix))
         };
-        let mixes: Result<_, ModelError> = att::TIME_MAA.into_iter().zip(slices).map(mix).collect();
+        let mixes: Result<_> = att::TIME_MAA.into_iter().zip(slices).map(mix).collect();
         Ok(Self {
             maa_x: tensors.vector(att::TIME_MAA_X)?,
             maa_w1: tensors.matrix(att::TIME_MAA_W1)?,

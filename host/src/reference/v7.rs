@@ -3,8 +3,8 @@
 
 use super::load::Tensors;
 use super::ops::{dot, shift_back, sigmoid, zip, Matrix, Norm};
-use crate::model::ModelError;
 use crate::tensors::names::att;
+use anyhow::Result;
 
 #[derive(Debug)]
 pub(super) struct TimeMix {
@@ -36,7 +36,7 @@ struct LowRank {
 }
 
 impl LowRank {
-    fn load(tensors: &Tensors<'_>, names: [&str; 3]) -> Result<Self, ModelError> {
+    fn load(tensors: &Tensors<'_>, names: [&str; 3]) -> Result<Self> {
         Ok(Self {
             base: tensors.vector(names[0])?,
             first: tensors.matrix(names[1])?,
@@ -53,7 +53,7 @@ impl LowRank {
 }
 
 impl TimeMix {
-    pub fn load(tensors: &Tensors<'_>, gn_eps: f32) -> Result<Self, ModelError> {
+    pub fn load(tensors: &Tensors<'_>, gn_eps: f32) -> Result<Self> {
         let mix = |index: usize| tensors.vector(att::X[index]);
         Ok(Self {
             mixes: [mix(0)?, mix(1)?, mix(2)?, mix(3)?, mix(4)?, mix(5)?],

@@ -1,6 +1,8 @@
 //! Byte-level BPE from a `tokenizer.json`, as GPT-NeoX has it and with it
 //! RWKV-4 models trained on the Pile. It cannot be put into an image.
 
+use anyhow::{anyhow, ensure, Context, Result};
+use kinglet::shape::MAX_VOCAB;
 use std::collections::HashMap;
 use tokenizers::{DecoderWrapper, Tokenizer};
 
@@ -14,40 +16,25 @@ pub struct Json {
     bytes: [Option<u32>; 256],
 }
 
-/// Why a file is not such a tokenizer.
-#[derive(Debug, thiserror::Error)]
-pub enum JsonError {
-    /// Not a `tokenizer.json`.
-    #[error("not a tokenizer.json: {0}")]
-    Parse(String),
-    /// A tokenizer of another kind.
-    #[error("not a byte-level BPE: its decoder is another one than `ByteLevel`")]
-    NotByteLevel,
-    /// An id that no model has.
-    #[error("the token id {0} is too large")]
-    Id(u32),
-}
-
 impl Json {
     /// Reads a `tokenizer.json`.
     ///
     /// # Errors
-    /// [`JsonError`].
-    pub fn parse(bytes: &[u8]) -> Result<Self, JsonError> {
-        let tokenizer =
-            Tokenizer::from_bytes(bytes).map_err(|error| JsonError::Parse(error.to_string()))?;
-        if !matches!(tokenizer.get_decoder(), Some(DecoderWrapper::ByteLevel(_))) {
-            return Err(JsonError::NotByteLevel);
-        }
+    /// It is no `tokenizer.json`, or a tokenizer of another kind.
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        let tokenizer = Tokenizer::from_bytes(bytes)
+            .map_err(|error| anyhow!("not a tokenizer.json: {error}"))?;
+        ensure!(
+            matches!(tokenizer.get_decoder(), Some(DecoderWrapper::ByteLevel(_))),
+            "not a byte-level BPE: its decoder is another one than `ByteLevel`"
+        );
         let alphabet = alphabet();
         let byte_of = HashMap::from_iter(alphabet.into_iter().zip(0..=255));
         let added = tokenizer.get_added_tokens_decoder();
         let mut texts = Vec::new();
         for (token, id) in tokenizer.get_vocab(true) {
             let at = id as usize;
-            if at >= kinglet::shape::MAX_VOCAB {
-                return Err(JsonError::Id(id));
-            }
+            ensure!(at < MAX_VOCAB, "the token id {id} is too large");
             if texts.len() <= at {
                 texts.resize(at + 1, Vec::new());
             }
@@ -75,14 +62,17 @@ impl Json {
     ///
     /// # Errors
     /// A byte that no token stands for.
-    pub fn encode(&self, text: &[u8]) -> Result<Vec<u32>, JsonEncodeError> {
+    pub fn encode(&self, text: &[u8]) -> Result<Vec<u32>> {
         let mut tokens = Vec::new();
         for chunk in text.utf8_chunks() {
             let encoding = self.tokenizer.encode_fast(chunk.valid(), false);
-            let encoding = encoding.map_err(|error| JsonEncodeError::Text(error.to_string()))?;
+            let encoding = encoding.map_err(anyhow::Error::from_boxed)?;
             tokens.extend_from_slice(encoding.get_ids());
             for &byte in chunk.invalid() {
-                tokens.push(self.bytes[usize::from(byte)].ok_or(JsonEncodeError::Byte(byte))?);
+                let token = self.bytes[usize::from(byte)];
+                tokens.push(
+                    token.with_context(|| format!("no token stands for the byte {byte:#04x}"))?,
+                );
             }
         }
         Ok(tokens)
@@ -92,17 +82,6 @@ impl Json {
     pub fn decode(&self, token: u32) -> &[u8] {
         self.texts.get(token as usize).map_or(&[], Vec::as_slice)
     }
-}
-
-/// Why a text has no tokens.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum JsonEncodeError {
-    /// A byte that is not in the vocabulary.
-    #[error("no token stands for the byte {0:#04x}")]
-    Byte(u8),
-    /// What the tokenizer says.
-    #[error("{0}")]
-    Text(String),
 }
 
 /// Byte-level BPE writes bytes as visible characters: those that are visible

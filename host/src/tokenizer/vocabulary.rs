@@ -1,8 +1,8 @@
 //! The text format of RWKV's World vocabulary: a line per token with its id,
 //! a Python literal and the number of its bytes.
 
-use super::literal::{self, LiteralError};
-use super::trie;
+use super::{literal, trie};
+use anyhow::{anyhow, bail, ensure, Context, Result};
 use kinglet::shape::MAX_VOCAB;
 use kinglet::tokenizer::MAX_TOKEN_BYTES;
 use std::collections::HashMap;
@@ -14,87 +14,30 @@ pub struct Vocabulary {
     tokens: Vec<(Vec<u8>, u32)>,
 }
 
-/// Why a text is not a vocabulary.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum VocabularyError {
-    /// Not UTF-8.
-    #[error("neither a vocabulary nor a tokenizer.json: not UTF-8 from byte {0} on")]
-    NotText(usize),
-    /// No tokens.
-    #[error("the vocabulary is empty")]
-    Empty,
-    /// More entries than the model.
-    #[error("the token id {0} is beyond the {1} entries of the model")]
-    TooLarge(usize, usize),
-    /// Something is wrong with a line.
-    #[error("line {line}: {error}")]
-    Line {
-        /// Counted from 1.
-        line: usize,
-        /// What it is.
-        error: LineError,
-    },
-}
-
-/// What is wrong with a line of a vocabulary.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum LineError {
-    /// Not three fields.
-    #[error("a line of a vocabulary is an id, a Python literal and its length, with spaces between; for BPE give a tokenizer.json")]
-    Fields,
-    /// The id.
-    #[error("`{0}` is not a token id below {MAX_VOCAB}")]
-    Id(String),
-    /// The literal.
-    #[error(transparent)]
-    Literal(#[from] LiteralError),
-    /// The length.
-    #[error("the token has {found} bytes, but the line says `{said}`")]
-    Length {
-        /// Bytes of the token.
-        found: usize,
-        /// The last field.
-        said: String,
-    },
-    /// A token without bytes matches nowhere.
-    #[error("the token has no bytes")]
-    Empty,
-    /// Longer than an encoder holds.
-    #[error("the token has {0} bytes, but at most {MAX_TOKEN_BYTES} are possible")]
-    TooLong(usize),
-    /// The id was given before.
-    #[error("line {0} has the same id")]
-    SameId(usize),
-    /// The bytes were given before.
-    #[error("line {0} has the same token")]
-    SameToken(usize),
-}
-
 impl Vocabulary {
     /// Reads a vocabulary file.
     ///
     /// # Errors
-    /// [`VocabularyError`] names the line.
-    pub fn parse(bytes: &[u8]) -> Result<Self, VocabularyError> {
-        let text = std::str::from_utf8(bytes)
-            .map_err(|error| VocabularyError::NotText(error.valid_up_to()))?;
+    /// A sentence that names the line.
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            let at = error.valid_up_to();
+            anyhow!("neither a vocabulary nor a tokenizer.json: not UTF-8 from byte {at} on")
+        })?;
         let (mut ids, mut lines) = (HashMap::new(), HashMap::new());
         let mut tokens = Vec::new();
         for (index, content) in text.lines().enumerate() {
             let line = index + 1;
-            let fail = |error| VocabularyError::Line { line, error };
-            let (id, token) = entry(content).map_err(fail)?;
+            let (id, token) = entry(content).map_err(|error| anyhow!("line {line}: {error}"))?;
             if let Some(before) = ids.insert(id, line) {
-                return Err(fail(LineError::SameId(before)));
+                bail!("line {line}: line {before} has the same id");
             }
             if let Some(before) = lines.insert(token.clone(), line) {
-                return Err(fail(LineError::SameToken(before)));
+                bail!("line {line}: line {before} has the same token");
             }
             tokens.push((token, id));
         }
-        if tokens.is_empty() {
-            return Err(VocabularyError::Empty);
-        }
+        ensure!(!tokens.is_empty(), "the vocabulary is empty");
         tokens.sort();
         Ok(Self { tokens })
     }
@@ -141,27 +84,31 @@ impl Vocabulary {
     }
 }
 
-fn entry(line: &str) -> Result<(u32, Vec<u8>), LineError> {
-    let (id, rest) = line.split_once(' ').ok_or(LineError::Fields)?;
-    let (literal, said) = rest.rsplit_once(' ').ok_or(LineError::Fields)?;
+fn entry(line: &str) -> Result<(u32, Vec<u8>)> {
+    let fields =
+        "a line of a vocabulary is an id, a Python literal and its length, with spaces between; \
+                  for BPE give a tokenizer.json";
+    let (id, rest) = line.split_once(' ').context(fields)?;
+    let (literal, said) = rest.rsplit_once(' ').context(fields)?;
     let number = |text: &str| -> Option<u32> {
         let digits = text.bytes().all(|b| b.is_ascii_digit());
         text.parse().ok().filter(|_| digits)
     };
-    let id = number(id)
-        .filter(|&id| (id as usize) < MAX_VOCAB)
-        .ok_or_else(|| LineError::Id(id.chars().take(20).collect()))?;
+    let start = |text: &str| -> String { text.chars().take(20).collect() };
+    let known = number(id).filter(|&id| (id as usize) < MAX_VOCAB);
+    let id =
+        known.with_context(|| format!("`{}` is not a token id below {MAX_VOCAB}", start(id)))?;
     let token = literal::parse(literal)?;
-    if number(said) != u32::try_from(token.len()).ok() {
-        return Err(LineError::Length {
-            found: token.len(),
-            said: said.chars().take(20).collect(),
-        });
-    }
+    ensure!(
+        number(said) == u32::try_from(token.len()).ok(),
+        "the token has {} bytes, but the line says `{}`",
+        token.len(),
+        start(said)
+    );
     match token.len() {
-        0 => Err(LineError::Empty),
+        0 => bail!("the token has no bytes"),
         1..=MAX_TOKEN_BYTES => Ok((id, token)),
-        more => Err(LineError::TooLong(more)),
+        more => bail!("the token has {more} bytes, but at most {MAX_TOKEN_BYTES} are possible"),
     }
 }
 

@@ -5,7 +5,8 @@ use super::prepare::network;
 use super::settings::Settings;
 use crate::pack::Formats;
 use crate::plan::{Fit, Needs, Planned};
-use kinglet::shape::{Bits, Layout, Shape, StateFormat};
+use anyhow::{anyhow, Result};
+use kinglet::shape::{Bits, Layout, Shape, StateFormat, Version};
 use kinglet_targets::{Board, DEFAULT_MACHINE};
 
 /// Channels grow in steps of this many: whole groups of int4 weights.
@@ -27,30 +28,12 @@ pub enum Room {
     Board(Board),
 }
 
-/// Not even the smallest network fits.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{room}: too little for {layers} layers of {channels} channels as {bits}, which take {flash_bytes} bytes of flash and {ram_bytes} of RAM; allow more, or fewer --layers, a smaller --vocab or --qat int4")]
-pub struct TooSmall {
-    /// The memory that there is.
-    pub room: String,
-    /// Layers.
-    pub layers: usize,
-    /// The fewest channels.
-    pub channels: usize,
-    /// Bytes of their image.
-    pub flash_bytes: u64,
-    /// Bytes of their state and scratch.
-    pub ram_bytes: u64,
-    /// Bits of a weight.
-    pub bits: &'static str,
-}
-
 /// Sets the channels to the most for which there is room, at the bits of
 /// `--qat` or else int8.
 ///
 /// # Errors
-/// [`TooSmall`].
-pub fn fit(settings: &mut Settings, classes: usize, room: &Room) -> Result<(), TooSmall> {
+/// Not even the smallest network fits.
+pub fn fit(settings: &mut Settings, classes: usize, room: &Room) -> Result<()> {
     let smallest = match settings.version {
         Arch::Rwkv(version) if version.recurrence().has_heads() => settings.head_size,
         _ => STEP,
@@ -78,7 +61,7 @@ impl Room {
         }
     }
 
-    fn too_small(&self, settings: &Settings, classes: usize) -> TooSmall {
+    fn too_small(&self, settings: &Settings, classes: usize) -> anyhow::Error {
         let (room, core) = match self {
             Self::Flash(bytes) => (format!("{bytes} bytes"), DEFAULT_MACHINE.core),
             Self::Board(board) => {
@@ -91,14 +74,14 @@ impl Room {
             }
         };
         let needs = Needs::new(&planned(settings, classes), core);
-        TooSmall {
-            room,
-            layers: settings.layers,
-            channels: settings.channels,
-            flash_bytes: needs.image_bytes,
-            ram_bytes: needs.state_bytes + needs.scratch_bytes.min(needs.scratch_bytes_in_blocks),
-            bits: settings.qat.map_or(Bits::Int8, Bits::from).name(),
-        }
+        let (layers, channels) = (settings.layers, settings.channels);
+        let bits = settings.qat.map_or(Bits::Int8, Bits::from).name();
+        let flash = needs.image_bytes;
+        let ram = needs.state_bytes + needs.scratch_bytes.min(needs.scratch_bytes_in_blocks);
+        anyhow!(
+            "{room}: too little for {layers} layers of {channels} channels as {bits}, which take {flash} bytes of \
+             flash and {ram} of RAM; allow more, or fewer --layers, a smaller --vocab or --qat int4"
+        )
     }
 }
 
@@ -109,13 +92,9 @@ fn planned(settings: &Settings, classes: usize) -> Planned {
     } = network(settings, classes);
     let version = match arch {
         Arch::Rwkv(version) => version.recurrence(),
-        Arch::Gpt => kinglet::shape::Version::V4,
+        Arch::Gpt => Version::V4,
     };
-    let formats = settings.formats().unwrap_or(Formats {
-        weights: Bits::Int8,
-        head: Bits::Int8,
-        keys: Bits::Int8,
-    });
+    let formats = settings.formats().unwrap_or(Formats::INT8);
     let vocabulary_bytes = match settings.vocab {
         256 => 0,
         entries => entries as u64 * ENTRY_BYTES,
@@ -126,7 +105,7 @@ fn planned(settings: &Settings, classes: usize) -> Planned {
         weight_bits: formats.weights,
         head_bits: formats.head,
         key_bits: match version {
-            kinglet::shape::Version::V4 => formats.weights,
+            Version::V4 => formats.weights,
             _ => formats.keys,
         },
         state: StateFormat::F32,

@@ -6,6 +6,7 @@
 
 use super::arch::Network;
 use super::tape::{Pool, Tape, Var};
+use crate::eval::argmax;
 use crate::simd::wide;
 use rayon::prelude::*;
 
@@ -129,9 +130,4 @@ pub fn score(network: &Network, weights: &[f32], texts: &[Sequence]) -> (f64, us
     scored
         .into_iter()
         .fold((0.0, 0), |sum, x| (sum.0 + x.0, sum.1 + x.1))
-}
-
-fn argmax(row: &[f32]) -> usize {
-    let best = (0..row.len()).reduce(|a, b| if row[b] > row[a] { b } else { a });
-    best.unwrap_or(0)
 }

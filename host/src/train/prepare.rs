@@ -3,54 +3,16 @@
 use super::arch::{Arch, Network};
 use super::data::{Corpus, Lines};
 use super::settings::{Settings, Task};
-use super::vocabulary::{learn, Unsupported};
+use super::vocabulary::learn;
 use crate::model::Dimensions;
 use crate::tokenizer::Vocabulary;
+use anyhow::{anyhow, ensure, Context, Result};
 use kinglet::tokenizer::Trie;
 use kinglet::Tokenizer;
 use std::path::{Path, PathBuf};
 
 /// The shortest text, in bytes, that a training accepts.
 const FEWEST_BYTES: usize = 1024;
-
-/// Why the data cannot be learned from.
-#[derive(Debug, thiserror::Error)]
-pub enum DataError {
-    /// A file cannot be read.
-    #[error("{path}: {error}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        error: std::io::Error,
-    },
-    /// Too little text.
-    #[error(
-        "{names}: {bytes} bytes of text are too few to learn from; give at least {FEWEST_BYTES}"
-    )]
-    TooShort {
-        /// The files.
-        names: String,
-        /// Bytes of all of them.
-        bytes: usize,
-    },
-    /// The text does not support the vocabulary.
-    #[error(transparent)]
-    Vocabulary(#[from] Unsupported),
-    /// Lines with labels, but for this one.
-    #[error("{path}: line {line} {problem}; each line is a text, a tab and a label")]
-    Line {
-        /// The file.
-        path: PathBuf,
-        /// Counted from 1.
-        line: usize,
-        /// What is wrong with it.
-        problem: String,
-    },
-    /// Not enough labels.
-    #[error("{0}: all lines have the same label: there is nothing to tell apart")]
-    OneLabel(String),
-}
 
 /// The data of a training.
 #[derive(Debug)]
@@ -75,19 +37,20 @@ pub struct Prepared {
 /// Reads the texts, learns a vocabulary and lays out the network.
 ///
 /// # Errors
-/// [`DataError`] names the file.
-pub fn prepare(settings: &Settings) -> Result<Prepared, DataError> {
+/// A sentence that names the file.
+pub fn prepare(settings: &Settings) -> Result<Prepared> {
     let texts: Vec<Vec<u8>> = settings
         .text
         .iter()
         .map(|path| read(path))
         .collect::<Result<_, _>>()?;
     let held_out = settings.validation.as_deref().map(read).transpose()?;
-    let bytes = texts.iter().map(Vec::len).sum();
-    if bytes < FEWEST_BYTES {
-        let names = names(&settings.text);
-        return Err(DataError::TooShort { names, bytes });
-    }
+    let bytes: usize = texts.iter().map(Vec::len).sum();
+    ensure!(
+        bytes >= FEWEST_BYTES,
+        "{}: {bytes} bytes of text are too few to learn from; give at least {FEWEST_BYTES}",
+        names(&settings.text)
+    );
     let vocabulary = match settings.vocab {
         256 => Vocabulary::bytes(),
         entries => {
@@ -116,11 +79,8 @@ pub fn prepare(settings: &Settings) -> Result<Prepared, DataError> {
     })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, DataError> {
-    std::fs::read(path).map_err(|error| DataError::Io {
-        path: path.to_path_buf(),
-        error,
-    })
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| path.display().to_string())
 }
 
 fn names(paths: &[PathBuf]) -> String {
@@ -159,33 +119,27 @@ fn read_lines(
     texts: &[Vec<u8>],
     held_out: Option<&[u8]>,
     tokenizer: &Tokenizer<'_>,
-) -> Result<([Lines; 2], Vec<String>), DataError> {
+) -> Result<([Lines; 2], Vec<String>)> {
     let mut labels = Vec::new();
+    let bad_line = |path: &Path, (line, problem): (usize, String)| {
+        let path = path.display();
+        anyhow!("{path}: line {line} {problem}; each line is a text, a tab and a label")
+    };
     let mut learned = Lines::default();
     for (path, text) in settings.text.iter().zip(texts) {
-        let at = |(line, problem)| DataError::Line {
-            path: path.clone(),
-            line,
-            problem,
-        };
-        learned
-            .read(text, tokenizer, &mut labels, true)
-            .map_err(at)?;
+        let read = learned.read(text, tokenizer, &mut labels, true);
+        read.map_err(|error| bad_line(path, error))?;
     }
-    if labels.len() < 2 {
-        return Err(DataError::OneLabel(names(&settings.text)));
-    }
+    ensure!(
+        labels.len() >= 2,
+        "{}: all lines have the same label: there is nothing to tell apart",
+        names(&settings.text)
+    );
     let mut validation = Lines::default();
     match (&settings.validation, held_out) {
         (Some(path), Some(text)) => {
-            let at = |(line, problem)| DataError::Line {
-                path: path.clone(),
-                line,
-                problem,
-            };
-            validation
-                .read(text, tokenizer, &mut labels, false)
-                .map_err(at)?;
+            let read = validation.read(text, tokenizer, &mut labels, false);
+            read.map_err(|error| bad_line(path, error))?;
         }
         _ => validation = learned.split_off_every(20),
     }

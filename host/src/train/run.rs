@@ -2,12 +2,13 @@
 
 use super::gradient::{score, Sequence};
 use super::prepare::{Data, Prepared};
-use super::save::{save_training, take_up, ResumeError};
+use super::save::{save_training, take_up};
 use super::settings::{Budget, Settings};
 use super::trainer::Trainer;
 use crate::checkpoint::CheckpointError;
 use crate::pack::Formats;
 use crate::random::Random;
+use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -98,13 +99,13 @@ pub struct Trained {
 /// Trains, or resumes the training saved beside `output`.
 ///
 /// # Errors
-/// [`ResumeError`], if the saved training cannot be resumed.
+/// The saved training cannot be resumed.
 pub fn train(
     settings: &Settings,
     prepared: &Prepared,
     output: &Path,
     observer: &mut Observer<'_>,
-) -> Result<Trained, ResumeError> {
+) -> Result<Trained> {
     let mut trainer = Trainer::new(prepared.network.clone(), settings.optimizer, settings.seed);
     let progress = take_up(output, settings, &mut trainer)?.unwrap_or_default();
     let mut run = Run {

@@ -7,6 +7,7 @@ use super::trainer::Trainer;
 use crate::checkpoint::{write_safetensors, Checkpoint, CheckpointError, Dtype};
 use crate::model::{LABELS_KEY, VOCABULARY_KEY};
 use crate::tokenizer::Vocabulary;
+use anyhow::{anyhow, ensure, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -16,25 +17,6 @@ use std::path::{Path, PathBuf};
 const SETTINGS_KEY: &str = "kinglet.training";
 /// Where a saved training says how far it is, as JSON.
 const PROGRESS_KEY: &str = "kinglet.progress";
-
-/// A saved training cannot be resumed.
-#[derive(Debug, thiserror::Error)]
-pub enum ResumeError {
-    /// The file is broken.
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
-    /// It is no saved training.
-    #[error("{0}: not a saved training; delete it, or choose another output")]
-    NotATraining(PathBuf),
-    /// It was saved with other settings.
-    #[error("{path}: saved with other settings ({differences}); give the same, another output, or --fresh to start from scratch")]
-    OtherSettings {
-        /// The file.
-        path: PathBuf,
-        /// Which differ.
-        differences: String,
-    },
-}
 
 /// `path` with a suffix after its name.
 pub fn beside(path: &Path, more: &str) -> PathBuf {
@@ -60,10 +42,7 @@ fn replace(
     write: impl FnOnce(&Path) -> Result<(), CheckpointError>,
 ) -> Result<(), CheckpointError> {
     let partial = beside(path, ".partial");
-    let io = |error| CheckpointError::Io {
-        path: path.to_path_buf(),
-        error,
-    };
+    let io = |error: std::io::Error| CheckpointError::new(path, error);
     let written = write(&partial).and_then(|()| {
         let file = std::fs::File::open(&partial).map_err(io)?;
         file.sync_all().map_err(io)?;
@@ -122,17 +101,20 @@ pub fn save_training(
 /// Resumes a saved training, if there is one; `trainer` is a new one.
 ///
 /// # Errors
-/// [`ResumeError`] names the file.
+/// A sentence that names the file.
 pub fn take_up(
     output: &Path,
     settings: &Settings,
     trainer: &mut Trainer,
-) -> Result<Option<Progress>, ResumeError> {
+) -> Result<Option<Progress>> {
     let path = training_file(output);
     if !path.exists() {
         return Ok(None);
     }
-    let not_a_training = || ResumeError::NotATraining(path.clone());
+    let not_a_training = || {
+        let path = path.display();
+        anyhow!("{path}: not a saved training; delete it, or choose another output")
+    };
     let checkpoint = Checkpoint::open(&path)?;
     let note = |key: &str| checkpoint.metadata().get(key).ok_or_else(not_a_training);
     let theirs: serde_json::Value =
@@ -141,11 +123,13 @@ pub fn take_up(
     let ours = serde_json::to_string(settings).unwrap_or_default();
     let ours: serde_json::Value = serde_json::from_str(&ours).unwrap_or_default();
     let differences = differences(&ours, &theirs);
-    if !differences.is_empty() {
-        return Err(ResumeError::OtherSettings { path, differences });
-    }
+    ensure!(
+        differences.is_empty(),
+        "{}: saved with other settings ({differences}); give the same, another output, or --fresh to start from scratch",
+        path.display()
+    );
     let saved: Saved = serde_json::from_str(note(PROGRESS_KEY)?).map_err(|_| not_a_training())?;
-    let load = |name: &str| -> Result<Vec<f32>, ResumeError> {
+    let load = |name: &str| -> Result<Vec<f32>> {
         let data = checkpoint.load(name)?.data;
         match data.len() == trainer.weights.len() {
             true => Ok(data),

@@ -2,11 +2,14 @@
 
 use super::arch::Arch;
 use super::optimizer::Optimizer;
+use super::tape::HEAD_SIZES;
 use crate::model::Version;
 use crate::pack::Formats;
 use crate::quantize::Precision;
+use anyhow::{ensure, Result};
 use kinglet::shape::Bits;
 use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 /// What the network learns.
@@ -121,30 +124,6 @@ impl Default for Settings {
     }
 }
 
-/// Why settings cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SettingsError {
-    /// No text.
-    #[error("no text to learn from: give one or more with --text")]
-    NoText,
-    /// A number out of its range.
-    #[error("{name} must be {range}, but is {value}")]
-    Range {
-        /// The option.
-        name: &'static str,
-        /// The accepted range.
-        range: String,
-        /// The given value.
-        value: String,
-    },
-    /// Bits for an image that is not trained for.
-    #[error("--head and --keys are bits that training rounds to: give --qat too")]
-    NoRounding,
-    /// The Transformer cannot be put into an image.
-    #[error("a Transformer has no image: leave out --qat, or train another --version")]
-    NoImage,
-}
-
 impl Settings {
     /// Hidden channels of the channel mix.
     pub fn hidden(&self) -> usize {
@@ -183,19 +162,26 @@ impl Settings {
     ///
     /// # Errors
     /// The first setting that is wrong.
-    pub fn check(&self) -> Result<(), SettingsError> {
-        if self.text.is_empty() {
-            return Err(SettingsError::NoText);
-        }
-        if self.version == Arch::Gpt && self.qat.is_some() {
-            return Err(SettingsError::NoImage);
-        }
-        if self.qat.is_none() && (self.head.is_some() || self.keys.is_some()) {
-            return Err(SettingsError::NoRounding);
-        }
-        let whole = |name, value: usize, range: std::ops::RangeInclusive<usize>| {
-            let between = format!("between {} and {}", range.start(), range.end());
-            Self::within(name, value.to_string(), range.contains(&value), between)
+    pub fn check(&self) -> Result<()> {
+        ensure!(
+            !self.text.is_empty(),
+            "no text to learn from: give one or more with --text"
+        );
+        ensure!(
+            self.version != Arch::Gpt || self.qat.is_none(),
+            "a Transformer has no image: leave out --qat, or train another --version"
+        );
+        ensure!(
+            self.qat.is_some() || self.head.is_none() && self.keys.is_none(),
+            "--head and --keys are bits that training rounds to: give --qat too"
+        );
+        let whole = |name: &str, value: usize, range: RangeInclusive<usize>| {
+            let (least, most) = (range.start(), range.end());
+            ensure!(
+                range.contains(&value),
+                "{name} must be between {least} and {most}, but is {value}"
+            );
+            Ok(())
         };
         whole("--layers", self.layers, 1..=256)?;
         whole("--channels", self.channels, 8..=8192)?;
@@ -203,55 +189,35 @@ impl Settings {
         let most = super::vocabulary::MOST_ENTRIES;
         whole("--vocab", self.vocab, 3..=most)?;
         whole("--context", self.context, 2..=65_536)?;
-        whole(
-            "--validation-context",
-            self.validation_context(),
-            2..=65_536,
-        )?;
+        let tokens = self.validation_context();
+        whole("--validation-context", tokens, 2..=65_536)?;
         whole("--batch", self.batch, 1..=4096)?;
         self.check_heads()?;
         let rate = self.optimizer.learning_rate;
-        Self::within(
-            "--learning-rate",
-            rate.to_string(),
+        ensure!(
             rate > 0.0 && rate <= 1.0,
-            "between 0 and 1".to_owned(),
-        )?;
+            "--learning-rate must be between 0 and 1, but is {rate}"
+        );
         match self.budget {
-            Budget::Steps(steps) => whole("--steps", steps as usize, 1..=100_000_000),
-            Budget::Minutes(minutes) => Self::within(
-                "--minutes",
-                minutes.to_string(),
+            Budget::Steps(steps) => whole("--steps", steps as usize, 1..=100_000_000)?,
+            Budget::Minutes(minutes) => ensure!(
                 minutes > 0.0 && minutes <= 1e6,
-                "more than 0".to_owned(),
+                "--minutes must be more than 0, but is {minutes}"
             ),
         }
+        Ok(())
     }
 
-    fn check_heads(&self) -> Result<(), SettingsError> {
+    fn check_heads(&self) -> Result<()> {
         if !self.version.has_heads() {
             return Ok(());
         }
         let size = self.head_size();
-        let possible =
-            super::tape::HEAD_SIZES.contains(&size) && self.channels.is_multiple_of(size);
-        let range = format!(
-            "one of {:?} and divide the {} channels",
-            super::tape::HEAD_SIZES,
+        ensure!(
+            HEAD_SIZES.contains(&size) && self.channels.is_multiple_of(size),
+            "--head-size must be one of {HEAD_SIZES:?} and divide the {} channels, but is {size}",
             self.channels
         );
-        Self::within("--head-size", size.to_string(), possible, range)
-    }
-
-    fn within(
-        name: &'static str,
-        value: String,
-        possible: bool,
-        range: String,
-    ) -> Result<(), SettingsError> {
-        match possible {
-            true => Ok(()),
-            false => Err(SettingsError::Range { name, range, value }),
-        }
+        Ok(())
     }
 }

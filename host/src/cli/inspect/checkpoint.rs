@@ -1,9 +1,8 @@
 //! The report on a checkpoint.
 
-use crate::checkpoint::{Checkpoint, Dtype};
+use crate::checkpoint::Checkpoint;
 use crate::cli::table::{thousands, Table};
-use crate::model::detect_version;
-use crate::model::Model;
+use crate::model::{detect_version, Model};
 use anyhow::Result;
 use serde::Serialize;
 use std::io::Write;
@@ -35,7 +34,7 @@ struct DimensionsReport {
 struct TensorReport {
     name: String,
     shape: Vec<usize>,
-    dtype: &'static str,
+    dtype: String,
 }
 
 impl CheckpointReport {
@@ -48,7 +47,7 @@ impl CheckpointReport {
             .map(|info| TensorReport {
                 name: info.name.clone(),
                 shape: info.shape.clone(),
-                dtype: dtype_name(info.dtype),
+                dtype: info.dtype.name().to_lowercase(),
             })
             .collect();
         let parameters = tensors
@@ -90,17 +89,9 @@ impl CheckpointReport {
         writeln!(out, "parameters   {}\n", thousands(self.parameters))?;
         let mut table = Table::new(&["tensor", "type", "shape"]);
         for t in &self.tensors {
-            table.row([t.name.clone(), t.dtype.to_owned(), format!("{:?}", t.shape)]);
+            table.row([t.name.clone(), t.dtype.clone(), format!("{:?}", t.shape)]);
         }
         write!(out, "{table}")?;
         Ok(())
-    }
-}
-
-fn dtype_name(dtype: Dtype) -> &'static str {
-    match dtype {
-        Dtype::F32 => "f32",
-        Dtype::F16 => "f16",
-        Dtype::BF16 => "bf16",
     }
 }

@@ -1,8 +1,8 @@
 //! The options of `kinglet train`, and the settings that follow from them.
 
+use crate::cli::bad_use;
 use crate::cli::fit::named;
 use crate::cli::precisions::Precisions;
-use crate::cli::BadUse;
 use crate::quantize::Precision;
 use crate::train::arch::Arch;
 use crate::train::fit::{fit, Room};
@@ -158,7 +158,7 @@ pub(super) fn settings(args: &Args) -> Result<Settings> {
         }
         (None, budget) => budget.map(Room::Flash),
     };
-    let check = |settings: &Settings| settings.check().map_err(|error| BadUse(error.to_string()));
+    let check = |settings: &Settings| settings.check().or_else(bad_use);
     if let Some(room) = room {
         check(&settings)?;
         // Labels are few beside the weights; 64 is room for most.
@@ -166,7 +166,7 @@ pub(super) fn settings(args: &Args) -> Result<Settings> {
             Task::Text => 0,
             Task::Classify => 64,
         };
-        fit(&mut settings, classes, &room).map_err(|error| BadUse(error.to_string()))?;
+        fit(&mut settings, classes, &room).or_else(bad_use)?;
     }
     check(&settings)?;
     Ok(settings)
@@ -214,8 +214,9 @@ fn chosen(args: &Args) -> Result<Settings> {
 /// Reads a recipe; its paths are relative to its folder.
 fn recipe(path: &Path) -> Result<Settings> {
     let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let read = toml::from_str(&text);
     let mut settings: Settings =
-        toml::from_str(&text).map_err(|error| BadUse(format!("{}: {error}", path.display())))?;
+        read.or_else(|error| bad_use(format!("{}: {error}", path.display())))?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let paths = settings.text.iter_mut().chain(&mut settings.validation);
     paths.for_each(|path| *path = folder.join(&*path));
