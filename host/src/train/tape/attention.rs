@@ -85,8 +85,7 @@ impl<F: Real> Backward<F> for Attention<F> {
         let cols = back.cols(self.inputs[0]);
         let rows = y.len() / cols;
         let [q, k, v] = self.inputs.map(|input| back.value(input));
-        let mut slopes: [Vec<F>; 3] = std::array::from_fn(|_| back.buffer(y.len()));
-        slopes.iter_mut().for_each(|slope| slope.fill(F::zero()));
+        let mut slopes: [Vec<F>; 3] = std::array::from_fn(|_| back.zeros(y.len()));
         let [dq, dk, dv] = slopes.each_mut().map(|slope| &mut slope[..]);
         let scale = F::one() / F::of(size as f64).sqrt();
         wide(
@@ -113,8 +112,7 @@ impl<F: Real> Backward<F> for Attention<F> {
                 }
             },
         );
-        let slopes = self.inputs.into_iter().zip(slopes);
-        slopes.for_each(|(input, slope)| back.give(input, slope));
+        back.give_all(self.inputs, slopes);
         back.free(dy);
     }
 }

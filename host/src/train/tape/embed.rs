@@ -29,8 +29,7 @@ struct Columns {
 impl<F: Real> Backward<F> for Columns {
     fn backward(&self, _: &[F], dy: Vec<F>, back: &mut Back<'_, F>) {
         let cols = back.cols(self.x);
-        let mut dx = back.buffer(back.value(self.x).len());
-        dx.fill(F::zero());
+        let mut dx = back.zeros(back.value(self.x).len());
         for (dx, dy) in dx.chunks_exact_mut(cols).zip(dy.chunks_exact(self.count)) {
             dx[self.first..self.first + self.count].copy_from_slice(dy);
         }
@@ -47,8 +46,7 @@ struct Rows {
 impl<F: Real> Backward<F> for Rows {
     fn backward(&self, _: &[F], dy: Vec<F>, back: &mut Back<'_, F>) {
         let cols = back.cols(self.x);
-        let mut dx = back.buffer(back.value(self.x).len());
-        dx.fill(F::zero());
+        let mut dx = back.zeros(back.value(self.x).len());
         for (&row, dy) in self.rows.iter().zip(dy.chunks_exact(cols)) {
             let dx = &mut dx[row * cols..][..cols];
             dx.iter_mut().zip(dy).for_each(|(dx, &dy)| *dx += dy);

@@ -46,9 +46,8 @@ impl<F: Real> Backward<F> for Bonus<F> {
     fn backward(&self, _: &[F], dy: Vec<F>, back: &mut Back<'_, F>) {
         let [r, k, v] = self.inputs.map(|input| back.value(input));
         let w = back.param(self.weight);
-        let [mut dr, mut dk, mut dv, mut dw] =
-            [dy.len(), dy.len(), dy.len(), w.len()].map(|len| back.buffer(len));
-        dw.fill(F::zero());
+        let [mut dr, mut dk, mut dv] = [(); 3].map(|()| back.buffer(dy.len()));
+        let mut dw = back.zeros(w.len());
         let size = self.size;
         let heads = w.len() / size;
         wide(
@@ -70,11 +69,8 @@ impl<F: Real> Backward<F> for Bonus<F> {
                 }
             },
         );
-        let gradient = back.gradient(self.weight).iter_mut();
-        gradient.zip(&dw).for_each(|(g, &dw)| *g += dw);
-        back.free(dw);
-        let slopes = self.inputs.into_iter().zip([dr, dk, dv]);
-        slopes.for_each(|(input, slope)| back.give(input, slope));
+        back.learn(self.weight, dw);
+        back.give_all(self.inputs, [dr, dk, dv]);
         back.free(dy);
     }
 }

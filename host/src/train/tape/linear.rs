@@ -28,22 +28,13 @@ fn view_mut<F: Real>(data: &mut [F], cols: usize) -> ArrayViewMut2<'_, F> {
     ArrayViewMut2::from_shape((data.len() / cols, cols), data).expect("whole rows")
 }
 
-/// `out = keep out + a b`.
-pub(super) fn multiply<F: Real>(
-    a: &ArrayView2<'_, F>,
-    b: &ArrayView2<'_, F>,
-    keep: F,
-    out: &mut ArrayViewMut2<'_, F>,
-) {
-    general_mat_mul(F::one(), a, b, keep, out);
-}
-
 impl<F: Real> Backward<F> for Linear {
     fn backward(&self, _: &[F], dy: Vec<F>, back: &mut Back<'_, F>) {
         let (inputs, outputs) = match self.stored {
             Stored::OutputsFirst => (self.weights.cols, self.weights.rows),
             Stored::InputsFirst => (self.weights.rows, self.weights.cols),
         };
+        let one = F::one();
         let dys = view(&dy, outputs);
         let xs = view(back.value(self.x), inputs);
         let weights = view(back.param(self.weights), self.weights.cols);
@@ -52,11 +43,11 @@ impl<F: Real> Backward<F> for Linear {
             Stored::OutputsFirst => weights,
             Stored::InputsFirst => weights.reversed_axes(),
         };
-        multiply(&dys, &by, F::zero(), &mut view_mut(&mut dx, inputs));
+        general_mat_mul(one, &dys, &by, F::zero(), &mut view_mut(&mut dx, inputs));
         let mut dw = view_mut(back.gradient(self.weights), self.weights.cols);
         match self.stored {
-            Stored::OutputsFirst => multiply(&dys.t(), &xs, F::one(), &mut dw),
-            Stored::InputsFirst => multiply(&xs.t(), &dys, F::one(), &mut dw),
+            Stored::OutputsFirst => general_mat_mul(one, &dys.t(), &xs, one, &mut dw),
+            Stored::InputsFirst => general_mat_mul(one, &xs.t(), &dys, one, &mut dw),
         }
         back.give(self.x, dx);
         back.free(dy);
@@ -82,7 +73,13 @@ impl<F: Real> Tape<'_, F> {
         };
         let mut y = self.pool.take(self.rows(x) * outputs);
         let xs = view(self.value(x), self.cols(x));
-        multiply(&xs, &by, F::zero(), &mut view_mut(&mut y, outputs));
+        general_mat_mul(
+            F::one(),
+            &xs,
+            &by,
+            F::zero(),
+            &mut view_mut(&mut y, outputs),
+        );
         self.push(outputs, y, Linear { x, weights, stored })
     }
 }

@@ -182,6 +182,20 @@ impl<'t, F: Real> Back<'t, F> {
         self.pool.take(len)
     }
 
+    /// The same of zeros.
+    fn zeros(&mut self, len: usize) -> Vec<F> {
+        let mut buffer = self.buffer(len);
+        buffer.fill(F::zero());
+        buffer
+    }
+
+    /// Adds `dw` to the gradient of `param`.
+    fn learn(&mut self, param: Param, dw: Vec<F>) {
+        let gradient = self.gradient(param).iter_mut();
+        gradient.zip(&dw).for_each(|(g, &dw)| *g += dw);
+        self.free(dw);
+    }
+
     fn free(&mut self, buffer: Vec<F>) {
         self.pool.give(buffer);
     }
@@ -198,5 +212,10 @@ impl<'t, F: Real> Back<'t, F> {
             }
             none => *none = Some(dx),
         }
+    }
+    /// The same of several values.
+    fn give_all<const N: usize>(&mut self, vars: [Var; N], slopes: [Vec<F>; N]) {
+        let slopes = vars.into_iter().zip(slopes);
+        slopes.for_each(|(var, dx)| self.give(var, dx));
     }
 }

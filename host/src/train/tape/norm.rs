@@ -21,9 +21,7 @@ impl<F: Real> Backward<F> for Normalize<F> {
     fn backward(&self, _: &[F], dy: Vec<F>, back: &mut Back<'_, F>) {
         let (x, weight) = (back.value(self.x), back.param(self.weight));
         let mut dx = back.buffer(dy.len());
-        let (mut dw, mut db) = (back.buffer(weight.len()), back.buffer(weight.len()));
-        dw.fill(F::zero());
-        db.fill(F::zero());
+        let (mut dw, mut db) = (back.zeros(weight.len()), back.zeros(weight.len()));
         let groups = weight.len() / self.size;
         wide(
             #[inline(always)]
@@ -39,11 +37,8 @@ impl<F: Real> Backward<F> for Normalize<F> {
                 }
             },
         );
-        for (param, sums) in [(self.weight, dw), (self.bias, db)] {
-            let gradient = back.gradient(param).iter_mut();
-            gradient.zip(&sums).for_each(|(g, &sum)| *g += sum);
-            back.free(sums);
-        }
+        back.learn(self.weight, dw);
+        back.learn(self.bias, db);
         back.give(self.x, dx);
         back.free(dy);
     }
@@ -72,15 +67,11 @@ fn group_backward<F: Real>(
 impl<F: Real> Tape<'_, F> {
     /// Each row with mean 0 and variance 1, times `weight` plus `bias`.
     pub fn layer_norm(&mut self, x: Var, [weight, bias]: [Param; 2]) -> Var {
-        self.normalize(x, [weight, bias], weight.cols, LAYER_NORM_EPS)
+        self.group_norm(x, [weight, bias], weight.cols, LAYER_NORM_EPS)
     }
 
     /// The same for each group of `size` channels of each row.
-    pub fn group_norm(&mut self, x: Var, params: [Param; 2], size: usize, eps: f64) -> Var {
-        self.normalize(x, params, size, eps)
-    }
-
-    fn normalize(&mut self, x: Var, [weight, bias]: [Param; 2], size: usize, eps: f64) -> Var {
+    pub fn group_norm(&mut self, x: Var, [weight, bias]: [Param; 2], size: usize, eps: f64) -> Var {
         let cols = self.cols(x);
         let mut y = self.pool.take(self.value(x).len());
         let mut moments = Vec::with_capacity(y.len() / size);

@@ -22,8 +22,7 @@ where
         let cols = self.inputs.first().map_or(1, |&input| back.cols(input));
         let w = self.weights.map(|weights| back.param(weights));
         let mut dx: [Vec<F>; N] = std::array::from_fn(|_| back.buffer(dy.len()));
-        let mut dw: [Vec<F>; M] = std::array::from_fn(|_| back.buffer(cols));
-        dw.iter_mut().for_each(|dw| dw.fill(F::zero()));
+        let mut dw: [Vec<F>; M] = std::array::from_fn(|_| back.zeros(cols));
         wide(
             #[inline(always)]
             || {
@@ -37,14 +36,9 @@ where
                 }
             },
         );
-        self.inputs
-            .into_iter()
-            .zip(dx)
-            .for_each(|(input, dx)| back.give(input, dx));
+        back.give_all(self.inputs, dx);
         for (weights, dw) in self.weights.into_iter().zip(dw) {
-            let sums = back.gradient(weights).iter_mut();
-            sums.zip(&dw).for_each(|(sum, &dw)| *sum += dw);
-            back.free(dw);
+            back.learn(weights, dw);
         }
         back.free(dy);
     }

@@ -118,7 +118,7 @@ impl<F: Real> Backward<F> for Wkv4<F> {
             bb: zeros(),
             o: vec![F::of(-1e30); cols],
             w: zeros(),
-            u: zeros(),
+            u: back.zeros(cols),
         };
         wide(
             #[inline(always)]
@@ -142,8 +142,7 @@ impl<F: Real> Backward<F> for Wkv4<F> {
         gradient
             .zip(later.w.iter().zip(&w))
             .for_each(|(g, (&dw, &w))| *g += dw * w);
-        let gradient = back.gradient(self.first).iter_mut();
-        gradient.zip(&later.u).for_each(|(g, &du)| *g += du);
+        back.learn(self.first, later.u);
         back.give(self.k, dk);
         back.give(self.v, dv);
         back.free(dy);

@@ -67,13 +67,11 @@ impl<F: Real> Backward<F> for Wkv6 {
         let mut du = back.buffer(u.len());
         let kept = [&mut states[..], &mut du];
         for_size!(self.size, backward(values, u, &dy, kept, &mut slopes));
-        let gradient = back.gradient(self.first).iter_mut();
-        gradient.zip(&du).for_each(|(g, &du)| *g += du);
-        for buffer in [states, du, dy] {
+        back.learn(self.first, du);
+        for buffer in [states, dy] {
             back.free(buffer);
         }
-        let slopes = self.inputs.into_iter().zip(slopes);
-        slopes.for_each(|(input, slope)| back.give(input, slope));
+        back.give_all(self.inputs, slopes);
     }
 }
 

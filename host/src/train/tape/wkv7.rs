@@ -97,8 +97,7 @@ impl<F: Real> Backward<F> for Wkv7 {
     fn backward(&self, _: &[F], dy: Vec<F>, back: &mut Back<'_, F>) {
         let cols = back.cols(self.inputs[0]);
         let values = self.inputs.map(|input| back.value(input));
-        let mut slopes: [Vec<F>; 6] = std::array::from_fn(|_| back.buffer(dy.len()));
-        slopes.iter_mut().for_each(|slope| slope.fill(F::zero()));
+        let mut slopes: [Vec<F>; 6] = std::array::from_fn(|_| back.zeros(dy.len()));
         let rows = dy.len() / cols;
         let mut states = back.buffer((rows + 1) * ROWS * self.size);
         let mut sas = back.buffer(rows * ROWS);
@@ -107,8 +106,7 @@ impl<F: Real> Backward<F> for Wkv7 {
         for buffer in [states, sas, dy] {
             back.free(buffer);
         }
-        let slopes = self.inputs.into_iter().zip(slopes);
-        slopes.for_each(|(input, slope)| back.give(input, slope));
+        back.give_all(self.inputs, slopes);
     }
 }
 
