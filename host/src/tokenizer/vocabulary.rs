@@ -50,11 +50,8 @@ impl Vocabulary {
 
     /// The 256 bytes, each being its own id.
     pub fn bytes() -> Self {
-        Self::from_tokens(
-            (0..=255)
-                .map(|byte| (vec![byte], u32::from(byte)))
-                .collect(),
-        )
+        let tokens = (0..=255).map(|byte| (vec![byte], u32::from(byte)));
+        Self::from_tokens(tokens.collect())
     }
 
     /// The text that [`Vocabulary::parse`] reads.

@@ -89,23 +89,25 @@ impl Lane {
     /// Adds a sequence's gradient; returns the sum of its losses.
     fn add(&mut self, network: &Network, weights: &[f32], text: &Sequence, scale: f32) -> f64 {
         let mut tape = Tape::new(weights, &mut self.pool);
-        let outputs = outputs(network, &mut tape, text);
-        let losses = tape.cross_entropy(outputs, &text.targets);
-        let sum = tape.value(losses).iter().map(|&x| f64::from(x)).sum();
+        let (_, losses, sum) = losses(network, &mut tape, text);
         tape.backward(losses, scale, &mut self.gradient);
         sum
     }
 }
 
-/// The head's outputs after the tokens that have targets: the last ones.
-fn outputs(network: &Network, tape: &mut Tape<'_, f32>, text: &Sequence) -> Var {
+/// The head's outputs after the tokens that have targets, the last ones; their
+/// losses, and the sum of these.
+fn losses(network: &Network, tape: &mut Tape<'_, f32>, text: &Sequence) -> (Var, Var, f64) {
     let mut hidden = network.hidden(tape, &text.tokens);
     let (all, some) = (text.tokens.len(), text.targets.len());
     if some < all {
         let rows: Vec<usize> = (all - some..all).collect();
         hidden = tape.select_rows(hidden, &rows);
     }
-    network.head(tape, hidden)
+    let outputs = network.head(tape, hidden);
+    let losses = tape.cross_entropy(outputs, &text.targets);
+    let sum = tape.value(losses).iter().map(|&x| f64::from(x)).sum();
+    (outputs, losses, sum)
 }
 
 /// The sum of the losses of some sequences in nats, and how many of their
@@ -115,9 +117,7 @@ pub fn score(network: &Network, weights: &[f32], texts: &[Sequence]) -> (f64, us
         .par_iter()
         .map_init(Pool::default, |pool, text| {
             let mut tape = Tape::new(weights, pool);
-            let outputs = outputs(network, &mut tape, text);
-            let losses = tape.cross_entropy(outputs, &text.targets);
-            let loss = tape.value(losses).iter().map(|&x| f64::from(x)).sum();
+            let (outputs, _, loss) = losses(network, &mut tape, text);
             let rows = tape.value(outputs).chunks_exact(tape.cols(outputs));
             let right = rows
                 .zip(&text.targets)

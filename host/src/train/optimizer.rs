@@ -70,7 +70,7 @@ impl Moments {
     }
 
     /// Moves `weights` against `gradient` by the learning rate `rate`; step 0
-    /// is the first. Returns the gradient's length before it was shortened.
+    /// is the first.
     pub fn update(
         &mut self,
         settings: &Optimizer,
@@ -78,7 +78,7 @@ impl Moments {
         weights: &mut [f32],
         gradient: &[f32],
         (step, rate): (u32, f32),
-    ) -> f64 {
+    ) {
         let squares = wide(
             #[inline(always)]
             || {
@@ -115,7 +115,6 @@ impl Moments {
                 },
             );
         }
-        length
     }
 }
 
