@@ -134,7 +134,7 @@ pub fn pack_to(
     let tokenizer = tokenizer_kind(&dimensions, options)?;
     let mut writer = Writer {
         shape,
-        source: Source::new(model),
+        source: Source { model },
         out: Sink::new(out)?,
         parts: Vec::new(),
     };

@@ -11,14 +11,10 @@ use std::ops::Range;
 /// folded into the embedding, decays applied in f64, mixes that weigh the
 /// current token, matrices `[outputs, inputs]`.
 pub(super) struct Source<'m> {
-    model: &'m Model,
+    pub model: &'m Model,
 }
 
-impl<'m> Source<'m> {
-    pub fn new(model: &'m Model) -> Self {
-        Self { model }
-    }
-
+impl Source<'_> {
     fn tensor(&self, layer: Option<usize>, part: &Part) -> (&'static Tensor, Option<usize>) {
         table(self.model.version()).of_part(layer.is_some(), part.name)
     }

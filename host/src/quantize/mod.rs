@@ -128,23 +128,12 @@ impl Quantized {
         });
     }
 
-    /// The value that a weight stands for.
-    pub fn value(&self, row: usize, col: usize) -> f32 {
-        let weight = i32::from(self.weights[row * self.cols + col]);
-        let group = match self.bits {
-            Bits::Int8 => 1,
-            Bits::Int4 => {
-                let groups = self.cols.div_ceil(GROUP_COLS);
-                i32::from(self.group_scales[row * groups + col / GROUP_COLS])
-            }
-        };
-        (weight * group) as f32 * self.scales[row].to_f32()
-    }
-
     /// Adds how far the values are from `data`, which they stand for.
     pub fn deviation(&self, data: &[f32], deviation: &mut Deviation) {
-        for (i, &w) in data.iter().enumerate() {
-            deviation.add(w, self.value(i / self.cols, i % self.cols));
+        let mut stored = vec![0.0; data.len()];
+        self.values(&mut stored);
+        for (&value, stored) in data.iter().zip(stored) {
+            deviation.add(value, stored);
         }
     }
 }
@@ -178,6 +167,12 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn values(q: &Quantized) -> Vec<f32> {
+        let mut values = vec![0.0; q.weights.len()];
+        q.values(&mut values);
+        values
+    }
+
     proptest! {
         #[test]
         fn every_weight_is_near_its_value(
@@ -186,13 +181,13 @@ mod tests {
             })
         ) {
             for (bits, steps) in [(Bits::Int8, 127.0), (Bits::Int4, 7.0)] {
-                let q = quantize(&data, rows, cols, bits);
+                let values = values(&quantize(&data, rows, cols, bits));
                 for (i, &w) in data.iter().enumerate() {
-                    let (row, col) = (i / cols, i % cols);
+                    let row = i / cols;
                     // Never worse than a step of the largest value of the row:
                     // least squares may clip it by less than that.
                     let max = data[row * cols..][..cols].iter().fold(0.0f32, |m, v| m.max(v.abs()));
-                    let error = (w - q.value(row, col)).abs();
+                    let error = (w - values[i]).abs();
                     prop_assert!(error <= 1.3 * max / steps, "{bits:?} {w}: {error} of {max}");
                 }
             }
@@ -201,7 +196,7 @@ mod tests {
         #[test]
         fn is_no_worse_than_plain_rounding(data in proptest::collection::vec(-1.0f32..1.0, 64)) {
             let squared = |q: &Quantized| -> f32 {
-                (0..64).map(|c| (data[c] - q.value(0, c)).powi(2)).sum()
+                data.iter().zip(values(q)).map(|(w, value)| (w - value).powi(2)).sum()
             };
             let max = data.iter().fold(0.0f32, |m, v| m.max(v.abs()));
             let plain = |steps: f32| -> f32 {
@@ -219,13 +214,14 @@ mod tests {
     #[test]
     fn zeros_and_extremes() {
         for bits in Bits::ALL {
-            assert_eq!(quantize(&[0.0; 40], 1, 40, bits).value(0, 3), 0.0);
-            let huge = quantize(&[1e30, -1e30, 0.0], 1, 3, bits);
-            assert!((huge.value(0, 0) / 1e30 - 1.0).abs() < 0.05);
-            let small = quantize(&[1e-30, -5e-31], 1, 2, bits);
-            assert!((small.value(0, 0) / 1e-30 - 1.0).abs() < 0.05);
+            assert_eq!(values(&quantize(&[0.0; 40], 1, 40, bits))[3], 0.0);
+            let huge = values(&quantize(&[1e30, -1e30, 0.0], 1, 3, bits));
+            assert!((huge[0] / 1e30 - 1.0).abs() < 0.05);
+            let small = values(&quantize(&[1e-30, -5e-31], 1, 2, bits));
+            assert!((small[0] / 1e-30 - 1.0).abs() < 0.05);
             // Below the smallest normal float a step has no reciprocal.
-            assert!(quantize(&[1e-37, -5e-38], 1, 2, bits).value(0, 0).abs() <= 1e-37);
+            let least = values(&quantize(&[1e-37, -5e-38], 1, 2, bits));
+            assert!(least[0].abs() <= 1e-37);
         }
     }
 }
