@@ -51,9 +51,10 @@ pub fn write_random(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checkpoint::Checkpoint;
+    use crate::checkpoint::{write_safetensors, Checkpoint};
     use crate::model::Model;
     use crate::reference::{Reference, DEFAULT_GN_EPS};
+    use std::collections::BTreeMap;
 
     fn dimensions(version: Version) -> Dimensions {
         Dimensions {
@@ -99,15 +100,11 @@ mod tests {
             .tensors()
             .map(|info| (&info.name, load(&info.name)))
             .collect();
-        let described: Vec<(&str, &[usize], Dtype)> = tensors
+        let written: Vec<_> = tensors
             .iter()
-            .map(|(name, tensor)| (&***name, &*tensor.shape, Dtype::F16))
+            .map(|(name, tensor)| (&***name, &*tensor.shape, Dtype::F16, &*tensor.data))
             .collect();
-        let mut file = SafetensorsFile::create(to, &described).unwrap();
-        for (name, tensor) in &tensors {
-            file.write(name, 0, &tensor.data).unwrap();
-        }
-        file.finish().unwrap();
+        write_safetensors(to, &written, &BTreeMap::new()).unwrap();
     }
 
     /// A random model in which a part does nothing would hide its mistakes.

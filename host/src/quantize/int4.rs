@@ -2,7 +2,7 @@
 //! 0..=255, and one bfloat16 scale for the row. A group's step is the
 //! product of the two.
 
-use super::{inverse, round};
+use super::{inverse, least, round};
 use crate::simd::sum;
 use half::bf16;
 use kinglet::shape::GROUP_COLS;
@@ -89,19 +89,4 @@ fn best_group_scale(group: &[f32], scale: f32) -> u8 {
         },
     )
     .unwrap_or(0)
-}
-
-/// The candidate with the least cost; `None` if all costs are NaN.
-#[inline(always)]
-fn least<T>(candidates: impl Iterator<Item = T>, cost: impl Fn(&T) -> f32) -> Option<T> {
-    let mut best = None;
-    let mut best_cost = f32::INFINITY;
-    for candidate in candidates {
-        let cost = cost(&candidate);
-        if cost < best_cost {
-            best_cost = cost;
-            best = Some(candidate);
-        }
-    }
-    best
 }

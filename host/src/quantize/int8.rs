@@ -1,6 +1,6 @@
 //! One row of int8 weights under a bfloat16 scale.
 
-use super::{inverse, round};
+use super::{inverse, least, round};
 use crate::simd::sum;
 use half::bf16;
 
@@ -26,17 +26,14 @@ pub(super) fn row(row: &[f32], q: &mut [i8]) -> bf16 {
 #[inline(always)]
 fn best_scale(row: &[f32], max: f32) -> bf16 {
     let first = bf16::from_f32(max / MAX * 1.004);
-    let mut best = (f32::INFINITY, first);
-    let mut bits = first.to_bits();
-    while bits > 0 && bf16::from_bits(bits).to_f32() >= LEAST_SHARE * max / MAX {
-        let candidate = bf16::from_bits(bits);
-        let error = squared_error(row, candidate.to_f32(), max);
-        if error < best.0 {
-            best = (error, candidate);
-        }
-        bits -= 1;
-    }
-    best.1
+    let candidates = (1..=first.to_bits()).rev().map(bf16::from_bits);
+    let candidates = candidates.take_while(|scale| scale.to_f32() >= LEAST_SHARE * max / MAX);
+    least(
+        candidates,
+        #[inline(always)]
+        |scale| squared_error(row, scale.to_f32(), max),
+    )
+    .unwrap_or(first)
 }
 
 /// The squared error of the row under `scale`, in units of `max` squared: so

@@ -67,6 +67,21 @@ fn inverse(step: f32) -> f32 {
     }
 }
 
+/// The candidate with the least cost; `None` if all costs are NaN.
+#[inline(always)]
+fn least<T>(candidates: impl Iterator<Item = T>, cost: impl Fn(&T) -> f32) -> Option<T> {
+    let mut best = None;
+    let mut best_cost = f32::INFINITY;
+    for candidate in candidates {
+        let cost = cost(&candidate);
+        if cost < best_cost {
+            best_cost = cost;
+            best = Some(candidate);
+        }
+    }
+    best
+}
+
 /// Quantizes `data` `[rows, cols]`, all cores at work. Values must be finite.
 pub fn quantize(data: &[f32], rows: usize, cols: usize, bits: Bits) -> Quantized {
     let groups = bits.groups(cols);

@@ -1,8 +1,9 @@
 //! The time mix of RWKV-6.
 
 use super::load::Tensors;
-use super::ops::{silu, zip, Matrix, Norm};
+use super::ops::{shift_back, silu, zip, Matrix, Norm};
 use super::v5::read_and_update;
+use super::v7::LowRank;
 use crate::tensors::names::att;
 use anyhow::Result;
 
@@ -13,9 +14,7 @@ pub(super) struct TimeMix {
     maa_w1: Matrix,
     /// Mix and `[R, C]` of w, k, v, r, g.
     mixes: Vec<(Vec<f32>, Matrix)>,
-    decay: Vec<f32>,
-    decay_w1: Matrix,
-    decay_w2: Matrix,
+    decay: LowRank,
     key: Matrix,
     value: Matrix,
     receptance: Matrix,
@@ -43,9 +42,7 @@ impl TimeMix {
             maa_x: tensors.vector(att::TIME_MAA_X)?,
             maa_w1: tensors.matrix(att::TIME_MAA_W1)?,
             mixes: mixes?,
-            decay: tensors.vector(att::TIME_DECAY)?,
-            decay_w1: tensors.matrix(att::TIME_DECAY_W1)?,
-            decay_w2: tensors.matrix(att::TIME_DECAY_W2)?,
+            decay: LowRank::load(tensors, att::DECAY)?,
             key: tensors.matrix(att::KEY)?,
             value: tensors.matrix(att::VALUE)?,
             receptance: tensors.matrix(att::RECEPTANCE)?,
@@ -60,7 +57,8 @@ impl TimeMix {
 
     pub fn step(&self, xx: &[f32], previous: &[f32], state: &mut [f32]) -> Vec<f32> {
         let [xw, xk, xv, xr, xg] = self.shifted(xx, previous);
-        let w = self.decays(&xw);
+        let mut w = self.decay.of(&xw, f32::tanh);
+        w.iter_mut().for_each(|w| *w = (-w.exp()).exp());
         let (k, v) = (self.key.times(&xk), self.value.times(&xv));
         let r = self.receptance.times(&xr);
         let y = read_and_update(state, self.head_size, [&r, &k, &v], [&w, &self.u]);
@@ -71,11 +69,7 @@ impl TimeMix {
 
     /// The five mixes, which depend on the data.
     fn shifted(&self, xx: &[f32], previous: &[f32]) -> [Vec<f32>; 5] {
-        let d = zip(previous, xx, |p, x| p - x);
-        let along = |mix: &[f32]| -> Vec<f32> {
-            let inputs = xx.iter().zip(&d).zip(mix);
-            inputs.map(|((x, d), mix)| x + d * mix).collect()
-        };
+        let along = |mix: &[f32]| shift_back(xx, previous, mix);
         let mut z = self.maa_w1.times_left(&along(&self.maa_x));
         z.iter_mut().for_each(|z| *z = z.tanh());
         let rank = z.len() / self.mixes.len();
@@ -84,13 +78,5 @@ impl TimeMix {
             let moved = w2.times_left(&z[q * rank..][..rank]);
             along(&zip(maa, &moved, |maa, moved| maa + moved))
         })
-    }
-
-    /// The decay of this token by channel.
-    fn decays(&self, xw: &[f32]) -> Vec<f32> {
-        let mut hidden = self.decay_w1.times_left(xw);
-        hidden.iter_mut().for_each(|h| *h = h.tanh());
-        let moved = self.decay_w2.times_left(&hidden);
-        zip(&self.decay, &moved, |d, m| (-(d + m).exp()).exp())
     }
 }

@@ -29,14 +29,14 @@ pub(super) struct TimeMix {
 
 /// `base + f(x first) second`.
 #[derive(Debug)]
-struct LowRank {
+pub(super) struct LowRank {
     base: Vec<f32>,
     first: Matrix,
     second: Matrix,
 }
 
 impl LowRank {
-    fn load(tensors: &Tensors<'_>, names: [&str; 3]) -> Result<Self> {
+    pub fn load(tensors: &Tensors<'_>, names: [&str; 3]) -> Result<Self> {
         Ok(Self {
             base: tensors.vector(names[0])?,
             first: tensors.matrix(names[1])?,
@@ -44,7 +44,7 @@ impl LowRank {
         })
     }
 
-    fn of(&self, x: &[f32], f: impl Fn(f32) -> f32) -> Vec<f32> {
+    pub fn of(&self, x: &[f32], f: impl Fn(f32) -> f32) -> Vec<f32> {
         let mut hidden = self.first.times_left(x);
         hidden.iter_mut().for_each(|h| *h = f(*h));
         let moved = self.second.times_left(&hidden);

@@ -47,6 +47,8 @@ pub mod att {
     pub const TIME_MAA_W2: &str = "att.time_maa_w2";
     pub const TIME_DECAY_W1: &str = "att.time_decay_w1";
     pub const TIME_DECAY_W2: &str = "att.time_decay_w2";
+    /// What is added to the product of two matrices, and these.
+    pub const DECAY: [&str; 3] = [TIME_DECAY, TIME_DECAY_W1, TIME_DECAY_W2];
 
     /// Of receptance, decay, key, value, learning rate and gate.
     pub const X: [&str; 6] = [

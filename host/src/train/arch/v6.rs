@@ -16,16 +16,28 @@ pub(super) fn time_mix<F: Real>(layer: &Layer<'_>, tape: &mut Tape<'_, F>, xx: V
         index += 1;
         tape.shift_by(xx, layer.param(mix), Some(moved), Weighs::Previous)
     });
-    let hidden = layer.product_left(tape, xw, layer.param(att::TIME_DECAY_W1));
-    let hidden = tape.tanh(hidden);
-    let w = layer.product_left(tape, hidden, layer.param(att::TIME_DECAY_W2));
-    let w = tape.add_row(w, layer.param(att::TIME_DECAY));
+    let w = low_rank(layer, tape, xw, att::DECAY, Tape::tanh);
     let w = tape.decay6(w);
     let r = layer.product(tape, xr, att::RECEPTANCE);
     let k = layer.product(tape, xk, att::KEY);
     let v = layer.product(tape, xv, att::VALUE);
     let g = layer.product(tape, xg, att::GATE);
     read_out(layer, tape, [r, k, v, w], g)
+}
+
+/// `base + f(x M1) M2`.
+pub(super) fn low_rank<'p, F: Real>(
+    layer: &Layer<'_>,
+    tape: &mut Tape<'p, F>,
+    x: Var,
+    names: [&str; 3],
+    f: impl FnOnce(&mut Tape<'p, F>, Var) -> Var,
+) -> Var {
+    let [base, first, second] = names.map(|name| layer.param(name));
+    let hidden = layer.product_left(tape, x, first);
+    let hidden = f(tape, hidden);
+    let moved = layer.product_left(tape, hidden, second);
+    tape.add_row(moved, base)
 }
 
 /// The part added to the mix of input `index`: a block of z through its own matrix.

@@ -2,6 +2,7 @@
 
 use super::super::real::Real;
 use super::super::tape::{Tape, Var, Weighs};
+use super::v6::low_rank;
 use super::Layer;
 use crate::tensors::names::att;
 
@@ -21,13 +22,14 @@ pub(super) fn time_mix<F: Real>(
     match *first_values {
         None => *first_values = Some(v),
         Some(first) => {
-            let lean = low_rank(layer, tape, xv, att::V);
+            let lean = low_rank(layer, tape, xv, att::V, |_, hidden| hidden);
             let lean = tape.sigmoid(lean);
             v = tape.lerp(v, first, lean);
         }
     }
-    let w = decays(layer, tape, xw);
-    let a = low_rank(layer, tape, xa, att::A);
+    let w = low_rank(layer, tape, xw, att::W, Tape::tanh);
+    let w = tape.decay7(w);
+    let a = low_rank(layer, tape, xa, att::A, |_, hidden| hidden);
     let a = tape.sigmoid(a);
     let kk = tape.mul_row(k, layer.param(att::K_K));
     let kk = tape.unit(kk, size);
@@ -41,19 +43,4 @@ pub(super) fn time_mix<F: Real>(
     let g = layer.product_left(tape, hidden, layer.param(att::G[1]));
     let out = tape.mul(y, g);
     layer.product(tape, out, att::OUTPUT)
-}
-
-fn decays<F: Real>(layer: &Layer<'_>, tape: &mut Tape<'_, F>, xw: Var) -> Var {
-    let hidden = layer.product_left(tape, xw, layer.param(att::W[1]));
-    let hidden = tape.tanh(hidden);
-    let w = layer.product_left(tape, hidden, layer.param(att::W[2]));
-    let w = tape.add_row(w, layer.param(att::W[0]));
-    tape.decay7(w)
-}
-
-/// `base + x M1 M2`.
-fn low_rank<F: Real>(layer: &Layer<'_>, tape: &mut Tape<'_, F>, x: Var, names: [&str; 3]) -> Var {
-    let hidden = layer.product_left(tape, x, layer.param(names[1]));
-    let moved = layer.product_left(tape, hidden, layer.param(names[2]));
-    tape.add_row(moved, layer.param(names[0]))
 }
