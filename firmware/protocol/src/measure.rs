@@ -2,7 +2,6 @@
 //! ([`core::fmt::Display`]) and for reading ([`Measure::parse`]).
 
 use core::fmt;
-use core::str::FromStr;
 
 /// Rows and columns of the matrices that kernels are compared by.
 pub const SHAPES: [(u32, u32); 6] = [
@@ -25,20 +24,60 @@ pub const MODEL_CHANNELS: [u32; 2] = [128, 192];
 /// Vocabularies of these models: the lengths of their logits.
 pub const MODEL_VOCABS: [u32; 2] = [256, 512];
 
-/// A line of the bench firmware.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Measure<'a> {
+/// Defines [`Measure`]: after the first word of each line, its fields follow in
+/// the order that they have here.
+macro_rules! measures {
+    ($($(#[$about:meta])* $word:literal $kind:ident {
+        $($(#[$meaning:meta])* $field:ident: $type:ty,)*
+    })*) => {
+        /// A line of the bench firmware.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Measure<'a> {
+            $($(#[$about])* $kind { $($(#[$meaning])* $field: $type,)* },)*
+            /// Nothing more follows.
+            Done,
+        }
+
+        impl fmt::Display for Measure<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                match *self {
+                    $(Self::$kind { $($field),* } => {
+                        f.write_str($word)?;
+                        $(write!(f, " {}", $field)?;)*
+                        Ok(())
+                    })*
+                    Self::Done => f.write_str("done"),
+                }
+            }
+        }
+
+        impl<'a> Measure<'a> {
+            /// Reads a line, given without its line feed.
+            pub fn parse(line: &'a str) -> Option<Self> {
+                let mut words = line.split(' ');
+                let measure = match words.next()? {
+                    $($word => Self::$kind { $($field: Field::read(words.next()?)?,)* },)*
+                    "done" => Self::Done,
+                    _ => return None,
+                };
+                words.next().is_none().then_some(measure)
+            }
+        }
+    };
+}
+
+measures! {
     /// A check of the kernels has ended.
-    Check {
+    "check" Check {
         /// What was checked; one word.
         name: &'a str,
         /// How many products were compared.
         cases: u32,
         /// How many were wrong.
         wrong: u32,
-    },
+    }
     /// Instructions of a matrix x vector product.
-    Kernel {
+    "kernel" Kernel {
         /// Bits of a weight.
         bits: u32,
         /// Outputs.
@@ -51,25 +90,25 @@ pub enum Measure<'a> {
         scaled: u64,
         /// Instructions of preparing the vector.
         prepare: u64,
-    },
+    }
     /// Instructions of a layer norm.
-    Norm {
+    "norm" Norm {
         /// The length of its vector.
         channels: u32,
         /// Instructions.
         instructions: u64,
-    },
+    }
     /// Instructions of choosing a token.
-    Sample {
+    "sample" Sample {
         /// How many logits there are.
         vocab: u32,
         /// Instructions of taking the likeliest.
         greedy: u64,
         /// Instructions of drawing one, with temperature and top-p.
         drawn: u64,
-    },
+    }
     /// Instructions of a step of a matrix state, one head.
-    State {
+    "state" State {
         /// Bits of an element: 32 or 16.
         bits: u32,
         /// Elements of the state.
@@ -78,85 +117,30 @@ pub enum Measure<'a> {
         bonus: u64,
         /// Instructions of RWKV-7's step.
         delta: u64,
-    },
-    /// Nothing more follows.
-    Done,
-}
-
-impl fmt::Display for Measure<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::Check { name, cases, wrong } => write!(f, "check {name} {cases} {wrong}"),
-            Self::Kernel {
-                bits,
-                rows,
-                cols,
-                sums,
-                scaled,
-                prepare,
-            } => write!(f, "kernel {bits} {rows} {cols} {sums} {scaled} {prepare}"),
-            Self::Norm {
-                channels,
-                instructions,
-            } => write!(f, "norm {channels} {instructions}"),
-            Self::Sample {
-                vocab,
-                greedy,
-                drawn,
-            } => write!(f, "sample {vocab} {greedy} {drawn}"),
-            Self::State {
-                bits,
-                elements,
-                bonus,
-                delta,
-            } => write!(f, "state {bits} {elements} {bonus} {delta}"),
-            Self::Done => f.write_str("done"),
-        }
     }
 }
 
-impl<'a> Measure<'a> {
-    /// Reads a line, given without its line feed.
-    pub fn parse(line: &'a str) -> Option<Self> {
-        let mut words = line.split(' ');
-        let measure = match words.next()? {
-            "check" => Self::Check {
-                name: words.next()?,
-                cases: next(&mut words)?,
-                wrong: next(&mut words)?,
-            },
-            "kernel" => Self::Kernel {
-                bits: next(&mut words)?,
-                rows: next(&mut words)?,
-                cols: next(&mut words)?,
-                sums: next(&mut words)?,
-                scaled: next(&mut words)?,
-                prepare: next(&mut words)?,
-            },
-            "norm" => Self::Norm {
-                channels: next(&mut words)?,
-                instructions: next(&mut words)?,
-            },
-            "sample" => Self::Sample {
-                vocab: next(&mut words)?,
-                greedy: next(&mut words)?,
-                drawn: next(&mut words)?,
-            },
-            "state" => Self::State {
-                bits: next(&mut words)?,
-                elements: next(&mut words)?,
-                bonus: next(&mut words)?,
-                delta: next(&mut words)?,
-            },
-            "done" => Self::Done,
-            _ => return None,
-        };
-        words.next().is_none().then_some(measure)
+/// What a word of a line stands for.
+trait Field<'a>: Sized {
+    fn read(word: &'a str) -> Option<Self>;
+}
+
+impl<'a> Field<'a> for &'a str {
+    fn read(word: &'a str) -> Option<Self> {
+        Some(word)
     }
 }
 
-fn next<'a, T: FromStr>(words: &mut impl Iterator<Item = &'a str>) -> Option<T> {
-    words.next()?.parse().ok()
+impl Field<'_> for u32 {
+    fn read(word: &str) -> Option<Self> {
+        word.parse().ok()
+    }
+}
+
+impl Field<'_> for u64 {
+    fn read(word: &str) -> Option<Self> {
+        word.parse().ok()
+    }
 }
 
 #[cfg(test)]
