@@ -57,10 +57,7 @@ use kgl_status::*;
 impl kgl_status {
     /// As C sees it.
     pub(crate) fn of(result: Result<(), Self>) -> c_int {
-        match result {
-            Ok(()) => KGL_OK as c_int,
-            Err(status) => status as c_int,
-        }
+        result.err().unwrap_or(KGL_OK) as c_int
     }
 }
 
