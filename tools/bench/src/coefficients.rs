@@ -13,7 +13,7 @@ use kinglet_host::plan::cost::{terms, CoreCosts, Product, ProductCosts, TERMS};
 use kinglet_host::plan::layout;
 use kinglet_host::tensors::Version;
 use kinglet_targets::{Core, Machine, CORES};
-use kinglet_workshop::workspace::{build_kinglet, output, target_dir};
+use kinglet_workshop::workspace::{build_kinglet, output, work_folder};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::File;
@@ -151,15 +151,7 @@ fn rest(
         whole.push(total);
     }
     let found = fit(&rows);
-    let error = |(row, whole): (&Row, &f64)| {
-        let sum: f64 = row
-            .counts
-            .iter()
-            .zip(&found)
-            .map(|(n, cost)| n * cost)
-            .sum();
-        ((sum - row.cost) / whole).abs()
-    };
+    let error = |(row, whole): (&Row, &f64)| (row.predicted(&found) - row.cost).abs() / whole;
     let worst = rows.iter().zip(&whole).map(error).fold(0.0, f64::max);
     eprintln!("    {:.2} % of a token at most", 100.0 * worst);
     let named = TERMS.iter().map(|&name| name.to_owned()).zip(found);
@@ -168,9 +160,7 @@ fn rest(
 
 /// A random model, packed for a core: every other one with int8 weights.
 fn image(kinglet: &Path, core: &Core, version: &str, index: usize, state: &str) -> Result<PathBuf> {
-    let folder = target_dir().join("bench");
-    std::fs::create_dir_all(&folder)
-        .with_context(|| format!("cannot create {}", folder.display()))?;
+    let folder = work_folder("bench")?;
     let (layers, channels, ffn, vocab, head) = SHAPES[index];
     let checkpoint = folder.join(format!("fit-{version}-{index}.safetensors"));
     let image = folder.join(format!("fit-{version}-{index}-{state}-{}.kgl", core.name));
@@ -189,11 +179,7 @@ fn image(kinglet: &Path, core: &Core, version: &str, index: usize, state: &str) 
         synth.args([option, &size.to_string()]);
     }
     output(&mut synth)?;
-    let weights = if index.is_multiple_of(2) {
-        "int4"
-    } else {
-        "int8"
-    };
+    let weights = ["int4", "int8"][index % 2];
     let mut quantize = Command::new(kinglet);
     quantize
         .arg("quantize")

@@ -8,6 +8,17 @@ pub struct Row {
     pub cost: f64,
 }
 
+impl Row {
+    /// What all of it costs at these costs.
+    pub fn predicted(&self, costs: &[f64]) -> f64 {
+        self.counts
+            .iter()
+            .zip(costs)
+            .map(|(n, cost)| n * cost)
+            .sum()
+    }
+}
+
 /// Keeps the equations solvable where two kinds of work come in a fixed ratio:
 /// they then share the cost. Far below what is measured.
 const RIDGE: f64 = 1e-9;
@@ -34,10 +45,7 @@ pub fn fit(rows: &[Row]) -> Vec<f64> {
 
 /// The largest relative error of a fit.
 pub fn worst_error(rows: &[Row], costs: &[f64]) -> f64 {
-    let error = |row: &Row| {
-        let sum: f64 = row.counts.iter().zip(costs).map(|(n, cost)| n * cost).sum();
-        (sum / row.cost - 1.0).abs()
-    };
+    let error = |row: &Row| (row.predicted(costs) / row.cost - 1.0).abs();
     rows.iter().map(error).fold(0.0, f64::max)
 }
 

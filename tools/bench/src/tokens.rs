@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use kinglet_targets::Machine;
 use kinglet_workshop::emulator::Emulator;
 use kinglet_workshop::prompt::Sampling;
-use kinglet_workshop::workspace::{build_kinglet, output, root, target_dir};
+use kinglet_workshop::workspace::{build_kinglet, output, root, work_folder};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -54,9 +54,7 @@ struct Model {
 /// Runs all models on a machine.
 pub fn measure(machine: &'static Machine, costs: &Costs, results: &mut Results) -> Result<()> {
     let kinglet = build_kinglet()?;
-    let folder = target_dir().join("bench");
-    std::fs::create_dir_all(&folder)
-        .with_context(|| format!("cannot create {}", folder.display()))?;
+    let folder = work_folder("bench")?;
     for model in models(&kinglet, &folder)? {
         for weights in ["int4", "int8"] {
             let target = machine.core.name;

@@ -40,7 +40,7 @@ pub fn symbols(path: &Path) -> Result<Vec<Symbol>> {
 }
 
 /// The sections of a firmware, as `size` of binutils adds them up.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Sections {
     /// Vector table, code, constants.
     pub text_bytes: u64,
@@ -57,11 +57,7 @@ impl Sections {
             std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
         let file = object::File::parse(&*bytes)
             .with_context(|| format!("{} is not an ELF file", path.display()))?;
-        let mut sections = Self {
-            text_bytes: 0,
-            data_bytes: 0,
-            bss_bytes: 0,
-        };
+        let mut sections = Self::default();
         for section in file.sections() {
             let SectionFlags::Elf { sh_flags, sh_type } = section.flags() else {
                 continue;

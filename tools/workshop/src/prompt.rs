@@ -56,10 +56,8 @@ impl Prompt {
         match (&self.prompt, &self.prompt_file) {
             (Some(text), _) => Ok(Some(text.clone().into_bytes())),
             (None, Some(path)) => {
-                let bytes = std::fs::read(path);
-                Ok(Some(bytes.with_context(|| {
-                    format!("cannot read {}", path.display())
-                })?))
+                let failed = || format!("cannot read {}", path.display());
+                std::fs::read(path).with_context(failed).map(Some)
             }
             (None, None) => Ok(None),
         }
@@ -108,29 +106,22 @@ impl Sampling {
 
     /// A line of the console's commands for what differs from its defaults.
     pub fn commands(&self) -> String {
-        let mut commands = String::new();
-        let mut set = |differs, name, value: String| {
-            if differs {
-                commands += &format!("/{name} {value} ");
-            }
-        };
-        set(
-            self.n.is_some(),
-            "n",
-            self.n.unwrap_or_default().to_string(),
-        );
         let chosen = self.chosen;
         let temperature = chosen.temperature;
-        set(temperature != 0.0, "temperature", temperature.to_string());
-        set(chosen.top_k != 0, "top-k", chosen.top_k.to_string());
-        set(chosen.top_p != 1.0, "top-p", chosen.top_p.to_string());
         let penalty = chosen.repetition_penalty;
-        set(penalty != 1.0, "repetition-penalty", penalty.to_string());
-        set(chosen.seed != 0, "seed", chosen.seed.to_string());
+        let commands = [
+            self.n.map(|n| format!("/n {n}")),
+            (temperature != 0.0).then(|| format!("/temperature {temperature}")),
+            (chosen.top_k != 0).then(|| format!("/top-k {}", chosen.top_k)),
+            (chosen.top_p != 1.0).then(|| format!("/top-p {}", chosen.top_p)),
+            (penalty != 1.0).then(|| format!("/repetition-penalty {penalty}")),
+            (chosen.seed != 0).then(|| format!("/seed {}", chosen.seed)),
+        ];
+        let commands: Vec<_> = commands.into_iter().flatten().collect();
         if commands.is_empty() {
-            commands
+            String::new()
         } else {
-            commands.trim_end().to_owned() + "\n"
+            commands.join(" ") + "\n"
         }
     }
 }

@@ -91,14 +91,8 @@ fn ensure_program(program: &str, package: &str, missing: &'static str) -> Result
     eprintln!("installing {package} with apt-get");
     // An update of the lists may fail: the second command decides.
     let _ = run(installer(&["update", "--quiet"]).stdout(std::io::stderr()));
-    let install = [
-        "install",
-        "--quiet",
-        "--yes",
-        "--no-install-recommends",
-        package,
-    ];
-    run(installer(&install).stdout(std::io::stderr())).context(missing)?;
+    let mut install = installer(&["install", "--quiet", "--yes", "--no-install-recommends"]);
+    run(install.arg(package).stdout(std::io::stderr())).context(missing)?;
     if !succeeds(Command::new(program).arg("--version")) {
         bail!(missing);
     }

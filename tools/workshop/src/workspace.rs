@@ -48,6 +48,14 @@ pub fn target_dir() -> PathBuf {
     std::path::absolute(&target).unwrap_or(target)
 }
 
+/// A folder of this name for what a command makes, in the target directory.
+pub fn work_folder(name: &str) -> Result<PathBuf> {
+    let folder = target_dir().join(name);
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot create {}", folder.display()))?;
+    Ok(folder)
+}
+
 /// The cargo that runs this program.
 pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

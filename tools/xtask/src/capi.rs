@@ -10,7 +10,7 @@ use kinglet_workshop::emulator::Emulator;
 use kinglet_workshop::firmware;
 use kinglet_workshop::prompt::{machine_parser, Prompt, Sampling};
 use kinglet_workshop::setup::{ensure_arm_gcc, ensure_qemu, ARM_GCC};
-use kinglet_workshop::workspace::{build_kinglet, root, run as run_command};
+use kinglet_workshop::workspace::{build_kinglet, root, run as run_command, work_folder};
 use serde_json::json;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -156,8 +156,7 @@ fn compile(library: &Path, program: &Path, macros: [String; 5]) -> Result<PathBu
     // Programs that differ are files that differ: several may be built at once.
     let mut hasher = DefaultHasher::new();
     (program, &macros, std::process::id()).hash(&mut hasher);
-    let folder = firmware::target().join("capi");
-    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let folder = work_folder("firmware/capi")?;
     let elf = folder.join(format!("example-{:08x}.elf", hasher.finish() as u32));
     let mut compiler = Command::new(ARM_GCC);
     compiler

@@ -2,12 +2,12 @@
 
 use crate::qemu::stream;
 use crate::report::Report;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use kinglet_targets::DEFAULT_MACHINE;
 use kinglet_workshop::emulator::Emulator;
 use kinglet_workshop::prompt::Sampling;
 use kinglet_workshop::setup::{ensure_qemu, ensure_target};
-use kinglet_workshop::workspace::{build_kinglet, root, run as run_command, target_dir, words};
+use kinglet_workshop::workspace::{build_kinglet, root, run as run_command, words, work_folder};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -78,10 +78,7 @@ fn step(what: &str) {
 
 /// Packs the demo checkpoint; shows what `kinglet` says about it.
 pub fn quantize(kinglet: &Path) -> Result<PathBuf> {
-    let folder = target_dir().join("demo");
-    std::fs::create_dir_all(&folder)
-        .with_context(|| format!("cannot create {}", folder.display()))?;
-    let image = folder.join("stories-int4.kgl");
+    let image = work_folder("demo")?.join("stories-int4.kgl");
     let mut quantize = Command::new(kinglet);
     quantize
         .current_dir(root())

@@ -3,11 +3,11 @@
 
 use super::panics;
 use crate::boards::{build, chips, Emulated};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use kinglet_targets::{Board, Boards};
 use kinglet_workshop::elf::Sections;
 use kinglet_workshop::table::thousands;
-use kinglet_workshop::workspace::{build_kinglet, output, root, target_dir};
+use kinglet_workshop::workspace::{build_kinglet, output, root, work_folder};
 use serde::Serialize;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -101,17 +101,10 @@ fn measure_in_qemu(board: &Board, machine: Option<&'static str>) -> Result<Sizes
     })
 }
 
-fn folder() -> Result<PathBuf> {
-    let folder = target_dir().join("boards");
-    std::fs::create_dir_all(&folder)
-        .with_context(|| format!("cannot create {}", folder.display()))?;
-    Ok(folder)
-}
-
 /// The demo model, or a random one where that does not fit.
 fn image(board: &Board) -> Result<PathBuf> {
     let kinglet = build_kinglet()?;
-    let folder = folder()?;
+    let folder = work_folder("boards")?;
     let demo = root().join("models/stories.safetensors");
     let image = folder.join(format!("{}.kgl", board.name));
     let quantize = |checkpoint: &Path, option: [&str; 2]| {

@@ -9,7 +9,7 @@ use kinglet_workshop::emulator::Emulator;
 use kinglet_workshop::firmware::build_program;
 use kinglet_workshop::setup::ensure_qemu;
 use kinglet_workshop::table::{thousands, Table};
-use kinglet_workshop::workspace::{build_kinglet, output, root, target_dir};
+use kinglet_workshop::workspace::{build_kinglet, output, root, work_folder};
 use serde::Serialize;
 use std::ffi::OsStr;
 use std::fmt::Write as _;
@@ -67,9 +67,7 @@ struct Found {
 /// Builds and runs all of it.
 pub fn run(machine: &'static Machine, seed: u64) -> Result<Report> {
     ensure_qemu()?;
-    let folder = target_dir().join("sensor");
-    std::fs::create_dir_all(&folder)
-        .with_context(|| format!("cannot make the directory {}", folder.display()))?;
+    let folder = work_folder("sensor")?;
     let image = quantize(machine, &folder)?;
     let [train_seed, normal_seed, stream_seed] = seeds(seed);
     let expected = normal(TEST_SAMPLES, normal_seed);
