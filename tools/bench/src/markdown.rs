@@ -66,7 +66,7 @@ pub fn markdown(results: &Results) -> String {
             results.code.iter().map(code),
         ),
     ];
-    let tables: Vec<String> = tables.into_iter().flatten().collect();
+    let tables: Vec<_> = tables.into_iter().flatten().collect();
     tables.join("\n")
 }
 
@@ -76,22 +76,11 @@ fn table(
     numbers: &[&str],
     rows: impl Iterator<Item = Vec<String>>,
 ) -> Option<String> {
-    let line = |cells: &[String]| format!("| {} |\n", cells.join(" | "));
-    let head: Vec<String> = [names, numbers]
-        .concat()
-        .into_iter()
-        .map(Into::into)
-        .collect();
-    let rule = [
-        "|",
-        &"---|".repeat(names.len()),
-        &"---:|".repeat(numbers.len()),
-        "\n",
-    ]
-    .concat();
-    let rows: Vec<String> = rows.map(|cells| line(&cells)).collect();
-    let is_empty = rows.is_empty();
-    (!is_empty).then(|| line(&head) + &rule + &rows.concat())
+    let line = |cells: String| format!("| {cells} |\n");
+    let rows: String = rows.map(|cells| line(cells.join(" | "))).collect();
+    let head = line([names, numbers].concat().join(" | "));
+    let rule = "---|".repeat(names.len()) + &"---:|".repeat(numbers.len());
+    (!rows.is_empty()).then(|| format!("{head}|{rule}\n{rows}"))
 }
 
 fn kernel(kernel: &Kernel) -> Vec<String> {

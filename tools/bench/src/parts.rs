@@ -48,7 +48,7 @@ pub struct Shape {
 }
 
 /// Instructions of products, and of preparing their vectors.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Multiplied {
     pub products: u64,
     pub quantization: u64,
@@ -110,10 +110,7 @@ impl Shape {
 
     /// The instructions of the products of all layers, and of the head's.
     pub fn multiplied(&self, costs: &Costs) -> Option<(Multiplied, Multiplied)> {
-        let mut all = Multiplied {
-            products: 0,
-            quantization: 0,
-        };
+        let mut all = Multiplied::default();
         for product in self.layers() {
             let cost = product.cost(costs)?;
             all.products += cost.products;

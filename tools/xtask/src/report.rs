@@ -76,18 +76,14 @@ impl Report {
     /// One JSON object.
     pub fn json(&self, every_logits: bool) -> Result<String> {
         let hex = |hash: u64| format!("{hash:016x}");
-        let Answer {
-            tokens,
-            prompt_hashes,
-            ..
-        } = &self.answer;
+        let tokens = &self.answer.tokens;
         let text: Vec<u8> = tokens.iter().flat_map(|t| t.text.iter().copied()).collect();
         let json = Json {
             machine: self.machine.name,
             tokens: tokens.iter().map(|t| t.id).collect(),
             logits_hashes: tokens.iter().map(|t| hex(t.hash)).collect(),
             prompt_logits_hashes: every_logits
-                .then(|| prompt_hashes.iter().copied().map(hex).collect()),
+                .then(|| self.answer.prompt_hashes.iter().copied().map(hex).collect()),
             text: String::from_utf8_lossy(&text).into_owned(),
             instructions_per_token: self.instructions_per_token(),
             instructions: tokens.iter().map(|t| t.instructions).collect(),
@@ -135,15 +131,11 @@ impl Report {
     }
 
     fn instruction_rows(&self, table: &mut Table) {
-        let Answer {
-            prompt_tokens,
-            prompt_instructions,
-            ..
-        } = self.answer;
+        let prompt_tokens = self.answer.prompt_tokens;
         // The last token of the prompt is counted with the first one generated.
         let last = u32::from(!self.answer.tokens.is_empty());
         let counted = u64::from(prompt_tokens.saturating_sub(last));
-        if let Some(per_token) = prompt_instructions.checked_div(counted) {
+        if let Some(per_token) = self.answer.prompt_instructions.checked_div(counted) {
             let remark = format!("per token of the prompt ({prompt_tokens} tokens)");
             table.row("instructions", thousands(per_token), remark);
         }

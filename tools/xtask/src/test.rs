@@ -147,16 +147,13 @@ impl Job {
             Job::Aarch64 => aarch64(),
             Job::Miri => miri(),
             Job::Qemu => vec![self.emulated()],
-            Job::Boards => {
-                let mut commands = vec![self.emulated()];
-                commands.extend(logging_board());
-                commands
-            }
+            Job::Boards => [self.emulated()]
+                .into_iter()
+                .chain(logging_board())
+                .collect(),
         }
     }
-}
 
-impl Job {
     /// The tests of the package that needs an emulator, in the folder of the
     /// job's name.
     fn emulated(self) -> Command {
@@ -240,14 +237,8 @@ fn build() -> Vec<Command> {
     for target in core_targets() {
         for features in &library_features {
             let mut library = cargo();
-            library.args([
-                "build",
-                "--release",
-                "--package",
-                "kinglet",
-                "--target",
-                target,
-            ]);
+            library.args(["build", "--release", "--package", "kinglet"]);
+            library.args(["--target", target]);
             library.args(["--no-default-features", "--features", features]);
             commands.push(library);
         }
