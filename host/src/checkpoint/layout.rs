@@ -3,7 +3,6 @@
 use super::dtype::Dtype;
 use super::source::Source;
 use super::TensorInfo;
-use ndarray::{ArrayView, IxDyn, ShapeBuilder};
 use std::io;
 
 /// The place of a tensor's values.
@@ -105,14 +104,36 @@ pub(super) fn is_contiguous(shape: &[usize], strides: &[usize]) -> bool {
 
 /// The values of a strided tensor in row-major order.
 fn gather(values: &[f32], shape: &[usize], strides: &[usize]) -> io::Result<Vec<f32>> {
-    let place = IxDyn(shape).strides(IxDyn(strides));
-    // `span` was checked against the storage, so the values are there.
-    let view = ArrayView::from_shape(place, values).map_err(|_| io::ErrorKind::UnexpectedEof)?;
+    let total = count(shape).and_then(|total| usize::try_from(total).ok());
+    let total = total.ok_or(io::ErrorKind::OutOfMemory)?;
     let mut out = Vec::new();
-    out.try_reserve_exact(view.len())
+    out.try_reserve_exact(total)
         .map_err(|_| io::ErrorKind::OutOfMemory)?;
-    out.extend(view);
+    let mut index = vec![0usize; shape.len()];
+    let mut at = 0usize;
+    while out.len() < total {
+        // `span` was checked against the storage, so the value is there.
+        out.push(*values.get(at).ok_or(io::ErrorKind::UnexpectedEof)?);
+        at = advance(&mut index, at, shape, strides);
+    }
     Ok(out)
+}
+
+/// Moves `index` to the next element in row-major order; the innermost
+/// dimension runs fastest. Returns the position of that element.
+fn advance(index: &mut [usize], at: usize, shape: &[usize], strides: &[usize]) -> usize {
+    let mut at = at;
+    for ((position, &size), &stride) in index.iter_mut().zip(shape).zip(strides).rev() {
+        *position += 1;
+        if *position < size {
+            return at.wrapping_add(stride);
+        }
+        // Back to the start of this dimension, and one step along the next
+        // outer one. `at` holds `position - 1` steps of it.
+        at = at.wrapping_sub((*position - 1).wrapping_mul(stride));
+        *position = 0;
+    }
+    at
 }
 
 #[cfg(test)]

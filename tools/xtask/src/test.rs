@@ -141,7 +141,8 @@ impl Job {
             Job::Docs => docs(),
             Job::Host => {
                 let mut tests = cargo();
-                tests.args(["test", "--workspace", "--exclude", EMULATED]);
+                tests.args(["test", "--workspace", "--no-fail-fast"]);
+                tests.args(["--exclude", EMULATED]);
                 vec![tests]
             }
             Job::Aarch64 => aarch64(),
