@@ -15,6 +15,7 @@
 //! | `source` | reads at an offset, within the file |
 //! | `dtype` | float types and their decoding |
 //! | `layout` | where a tensor's values lie, and how to fetch them |
+//! | `order` | names in natural order |
 //! | `safetensors` | the table of a safetensors file |
 //! | `pth` | the zip archive of a PyTorch file |
 //! | `pickle`, `machine`, `globals`, `state_dict` | the table inside that archive |
@@ -25,6 +26,7 @@ mod error;
 mod globals;
 mod layout;
 mod machine;
+mod order;
 mod pickle;
 mod pth;
 mod safetensors;
@@ -168,7 +170,7 @@ impl Checkpoint {
             read().map_err(|problem| CheckpointError::new(path, problem))?;
         table
             .entries
-            .sort_by(|a, b| natural(&a.info.name, &b.info.name));
+            .sort_by(|a, b| order::natural(&a.info.name, &b.info.name));
         Ok(Self {
             path: path.to_path_buf(),
             format,
@@ -248,7 +250,7 @@ impl Checkpoint {
     }
 
     fn entry(&self, name: &str) -> Option<&Entry> {
-        let by_name = |entry: &Entry| -> Ordering { natural(&entry.info.name, name) };
+        let by_name = |entry: &Entry| -> Ordering { order::natural(&entry.info.name, name) };
         let index = self.entries.binary_search_by(by_name).ok()?;
         self.entries.get(index)
     }
@@ -284,15 +286,6 @@ impl Checkpoint {
             None
         }
     }
-}
-
-/// Compares two names so that `blocks.2` comes before `blocks.10`: parts that
-/// are numbers compare as numbers, and come before text.
-fn natural(a: &str, b: &str) -> Ordering {
-    fn parts(name: &str) -> impl Iterator<Item = Result<u64, &str>> {
-        name.split('.').map(|part| part.parse().map_err(|_| part))
-    }
-    parts(a).cmp(parts(b)).then_with(|| a.cmp(b))
 }
 
 /// No two tensors have the same name.
