@@ -3,7 +3,7 @@
 mod lost;
 
 use crate::boards::build_command;
-use anyhow::{bail, Result};
+use anyhow::{bail, Context, Result};
 use clap::ValueEnum;
 use kinglet_targets::{Boards, Machine, CORES, DEFAULT_MACHINE, MACHINES};
 use kinglet_workshop::firmware;
@@ -134,10 +134,10 @@ impl Job {
     }
 
     /// What it runs.
-    fn commands(self) -> Vec<Command> {
-        match self {
+    fn commands(self) -> Result<Vec<Command>> {
+        Ok(match self {
             Job::Lint => lint(),
-            Job::Firmware => build(),
+            Job::Firmware => build()?,
             Job::Docs => docs(),
             Job::Host => {
                 let mut tests = cargo();
@@ -148,11 +148,8 @@ impl Job {
             Job::Aarch64 => aarch64(),
             Job::Miri => miri(),
             Job::Qemu => vec![self.emulated()],
-            Job::Boards => [self.emulated()]
-                .into_iter()
-                .chain(logging_board())
-                .collect(),
-        }
+            Job::Boards => vec![self.emulated(), logging_board()?],
+        })
     }
 
     /// The tests of the package that needs an emulator, in the folder of the
@@ -222,19 +219,20 @@ fn firmware_clippy(machine: &Machine, image: Option<PathBuf>) -> Command {
 
 /// Features that the library is built with: each RWKV version alone, as the
 /// feature for all of them lists them, and everything.
-fn library_features() -> Vec<String> {
-    let manifest = std::fs::read_to_string(root().join("core/Cargo.toml")).unwrap_or_default();
+fn library_features() -> Result<Vec<String>> {
+    let manifest = std::fs::read_to_string(root().join("core/Cargo.toml"))?;
     let versions = manifest
         .lines()
         .find_map(|line| line.strip_prefix("versions = "));
-    let versions = serde_json::from_str(versions.unwrap_or_default()).unwrap_or_default();
-    let everything = "versions,states,trie,metadata,snapshot,defmt".to_owned();
-    [versions, vec![everything]].concat()
+    let versions = versions.context("core/Cargo.toml has no line `versions = [...]`")?;
+    let mut features: Vec<String> = serde_json::from_str(versions)?;
+    features.push("versions,states,trie,metadata,snapshot,defmt".to_owned());
+    Ok(features)
 }
 
-fn build() -> Vec<Command> {
+fn build() -> Result<Vec<Command>> {
     let mut commands = Vec::new();
-    let library_features = library_features();
+    let library_features = library_features()?;
     for target in core_targets() {
         for features in &library_features {
             let mut library = cargo();
@@ -254,7 +252,7 @@ fn build() -> Vec<Command> {
             commands.push(firmware);
         }
     }
-    commands
+    Ok(commands)
 }
 
 /// Another command of this program.
@@ -338,11 +336,10 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// Builds the firmware of one board with its logs.
-fn logging_board() -> Option<Command> {
-    let known = Boards::load(None).ok()?;
-    let mut build = build_command(known.named(LOGGING_BOARD).ok()?);
+fn logging_board() -> Result<Command> {
+    let mut build = build_command(Boards::load(None)?.named(LOGGING_BOARD)?);
     build.args(["--features", "defmt"]);
-    Some(build)
+    Ok(build)
 }
 
 /// Runs all commands of a job.
@@ -351,11 +348,12 @@ fn run_job(job: Job) -> Outcome {
         eprintln!("==> {}: skipped: {reason}", job.name());
         return Outcome::Skipped(reason);
     }
-    if let Err(error) = job.set_up() {
-        return Outcome::Ran(vec![format!("{error:#}")]);
-    }
+    let commands = match job.set_up().and_then(|()| job.commands()) {
+        Ok(commands) => commands,
+        Err(error) => return Outcome::Ran(vec![format!("{error:#}")]),
+    };
     let mut failures = Vec::new();
-    for mut command in job.commands() {
+    for mut command in commands {
         eprintln!("==> {}: {}", job.name(), words(&command));
         if let Err(error) = run_command(&mut command) {
             eprintln!("{error:#}");
