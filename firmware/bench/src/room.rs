@@ -4,7 +4,7 @@ use crate::random::Random;
 use half::{bf16, f16};
 use kinglet::arch::{self, Native, Port, Portable};
 use kinglet::number::AbsMax;
-use kinglet::shape::{matrix_weight_bytes, Bits, Layout, Matrix, GROUP_BYTES, GROUP_COLS};
+use kinglet::shape::{matrix_weight_bytes, prepared_words, Bits, Layout, Matrix, GROUP_BYTES};
 use kinglet_machine::MACHINE;
 
 /// The layout that this machine's port reads.
@@ -24,9 +24,16 @@ const WEIGHT_WORDS: usize = LIMITS.0;
 /// The most rows that there is room for.
 pub const MAX_ROWS: usize = LIMITS.2;
 
-/// No layout and no width of weights takes more words for a prepared vector
-/// than a word a column, and one a group.
-const PREPARED_WORDS: usize = MAX_COLS + MAX_COLS / GROUP_COLS;
+/// The most words that a prepared vector takes, at any width of weights.
+const PREPARED_WORDS: usize = {
+    let (mut most, mut i) = (0, 0);
+    while i < Bits::ALL.len() {
+        let words = prepared_words(LAYOUT, Bits::ALL[i], MAX_COLS);
+        most = if words > most { words } else { most };
+        i += 1;
+    }
+    most
+};
 
 /// Weights, a vector, and results.
 pub struct Room {
