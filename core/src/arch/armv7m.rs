@@ -22,7 +22,8 @@
 //! in 16 bits, `32 * 8 * 127 < 2^15`, so they come apart again: `SXTH` gives the
 //! lower one; what is left after it is subtracted is `2^16` times the upper one.
 
-use super::shared::pairs::{self, Routine, Words};
+use super::shared::pairs::{self, Routine};
+use super::shared::Words;
 use super::shared::{soft, Floats};
 use super::Port;
 use crate::shape::{Bits, Layout, Matrix};

@@ -23,7 +23,7 @@
 //! product could be subnormal, the scalar unit multiplies instead, so that the
 //! bits are the same on every core.
 
-use super::shared::Floats;
+use super::shared::{Floats, Words};
 use super::Port;
 use crate::shape::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
 use core::arch::global_asm;
@@ -98,9 +98,6 @@ impl Port for Mve {
         unsafe { kinglet_mve_scale_rows(scales.as_ptr(), out.as_mut_ptr(), rows, x_scale) };
     }
 }
-
-/// The first of the words that a routine reads.
-type Words = *const u32;
 
 extern "C" {
     /// Writes the sums of `blocks` blocks of four rows. Reads `16 steps` words

@@ -10,7 +10,8 @@
 
 mod floats;
 
-use super::shared::pairs::{self, Routine, Words};
+use super::shared::pairs::{self, Routine};
+use super::shared::Words;
 use super::shared::{soft, Floats};
 use super::Port;
 use crate::shape::{Bits, Layout, Matrix};

@@ -10,6 +10,11 @@ pub(super) mod soft;
 #[cfg(any(kinglet_x86, kinglet_neon))]
 pub(super) mod words;
 
+/// The first of the words that an assembly routine reads: weights, or a
+/// prepared vector.
+#[cfg(any(kinglet_armv6m, kinglet_armv7m, kinglet_mve))]
+pub(super) type Words = *const u32;
+
 /// The base of a port for Cortex-M: with an FPU or without.
 #[cfg(kinglet_fpu)]
 pub(super) type Floats = fpu::Fpu;

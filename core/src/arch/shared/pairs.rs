@@ -3,6 +3,7 @@
 //! Both instruction sets multiply 32-bit words modulo 2^32, so corrections
 //! need no narrow lanes: a prepared vector has a word for each column.
 
+use super::Words;
 use crate::shape::{Bits, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
 
 /// Words of a prepared int4 group: the constant, then one per column.
@@ -82,9 +83,6 @@ fn prepare_group(x: &[f32], inverse: f32, words: &mut [u32], columns: impl Quant
     }
     *constant = (sum << 3).wrapping_neg().wrapping_mul(0x0001_0001);
 }
-
-/// The first of the words that a routine reads.
-pub type Words = *const u32;
 
 /// A routine: weights, prepared words, sums, blocks of rows, and steps (int8)
 /// or groups (int4) of a block.
