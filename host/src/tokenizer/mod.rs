@@ -1,5 +1,5 @@
-//! Tokenizers in files: vocabularies in the text format of RWKV's World
-//! models, and byte-level BPE in `tokenizer.json`. Told apart by content.
+//! Tokenizers in files: vocabularies of RWKV's World models, as text or JSON,
+//! and byte-level BPE in `tokenizer.json`. Told apart by content.
 
 mod json;
 mod literal;
@@ -12,12 +12,16 @@ pub use json::Json;
 pub use vocabulary::Vocabulary;
 
 use anyhow::{anyhow, ensure, Result};
+use serde_json::{Map, Value};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 /// The largest file that is read; RWKV's World vocabulary takes 1.2 MB.
 const MOST_BYTES: u64 = 64 << 20;
+
+/// Some editors begin a text with it.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// What a file holds.
 #[derive(Debug)]
@@ -46,11 +50,25 @@ impl TokenizerFile {
             "more than {} MB are not a tokenizer",
             MOST_BYTES >> 20
         );
-        Ok(if bytes.trim_ascii_start().starts_with(b"{") {
-            Self::Json(Box::new(Json::parse(&bytes)?))
-        } else {
-            Self::Vocabulary(Vocabulary::parse(&bytes)?)
-        })
+        Self::parse(bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes))
+    }
+
+    /// Reads what a file holds, without a byte order mark.
+    ///
+    /// # Errors
+    /// What is wrong, with the line where there are lines.
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        if !bytes.trim_ascii_start().starts_with(b"{") {
+            return Ok(Self::Vocabulary(Vocabulary::parse(bytes)?));
+        }
+        // The library panics at some texts that are no JSON.
+        let object: Map<String, Value> = serde_json::from_slice(bytes)
+            .map_err(|error| anyhow!("neither a vocabulary nor a tokenizer.json: {error}"))?;
+        let is_id = |key: &String| key.bytes().all(|byte| byte.is_ascii_digit());
+        match object.keys().next() {
+            Some(key) if is_id(key) => Ok(Self::Vocabulary(Vocabulary::from_json(&object)?)),
+            _ => Ok(Self::Json(Box::new(Json::parse(bytes)?))),
+        }
     }
 
     /// The largest token id.

@@ -1,6 +1,6 @@
 //! The trie of the device against plain longest match.
 
-use super::{trie, Json};
+use super::{trie, Json, TokenizerFile};
 use kinglet::tokenizer::{Trie, MAX_TOKEN_BYTES};
 use kinglet::{Encoder, Tokenizer, UnknownByte};
 use proptest::collection::{btree_map, vec};
@@ -216,9 +216,18 @@ fn byte_level_bpe_knows_every_byte() {
 
 #[test]
 fn a_json_of_another_kind_gives_a_sentence() {
-    let fails = |text: &str| Json::parse(text.as_bytes()).unwrap_err().to_string();
+    let read = |text: &str| TokenizerFile::parse(text.as_bytes());
+    let fails = |text: &str| read(text).unwrap_err().to_string();
     assert!(fails("{}").contains("not a tokenizer.json"));
-    assert!(fails("{\"version\": 1").contains("not a tokenizer.json"));
+    assert!(fails("{\"decoder\":{\"type\" 1}}").contains("nor a tokenizer.json"));
+    // Cut off at any place, or with a byte in another's place.
+    let whole = small_json();
+    for at in 0..whole.len() {
+        assert!(!whole.is_char_boundary(at) || read(&whole[..at]).is_err());
+        let mut bytes = whole.clone().into_bytes();
+        bytes[at] = b"1}\"\0:"[at % 5];
+        let _ = TokenizerFile::parse(&bytes);
+    }
     let other = small_json().replace("\"decoder\":{", "\"decoder\":null,\"x\":{");
     assert!(fails(&other).contains("ByteLevel") || fails(&other).contains("tokenizer.json"));
     let lacking = small_json().replace("\"\u{ff}\":255,", "");
