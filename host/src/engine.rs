@@ -6,11 +6,13 @@ pub use runner::Runner;
 
 use crate::model::Model;
 use crate::reference::Reference;
+use crate::text::{without_unknown, Unknown};
 use crate::tokenizer::{Json, TokenizerFile};
 use anyhow::{anyhow, bail, Context, Result};
 use kinglet::image::{ImageError, MAGIC};
 use kinglet::tokenizer::Trie;
-use kinglet::{Image, Session, Tokenizer};
+use kinglet::{Image, Session, Tokenizer, UnknownByte};
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -257,28 +259,53 @@ impl Engine {
         }
     }
 
-    /// The tokens of `text`.
+    /// The tokens of `text`, and how many of its characters the vocabulary lacks:
+    /// more than 0 only where `unknown` lets them be left out or replaced.
     ///
     /// # Errors
     /// The model has no tokenizer, or none for a byte, which is named.
-    pub fn encode(&self, text: &[u8]) -> Result<Vec<u32>> {
+    pub fn encode(&self, text: &[u8], unknown: Unknown) -> Result<(Vec<u32>, usize)> {
         let vocab = self.vocab();
         let tokenizer = match self.tokenizer() {
             Some(AnyTokenizer::Device(tokenizer)) => tokenizer,
-            Some(AnyTokenizer::Json(json)) => return json.encode(text),
+            Some(AnyTokenizer::Json(json)) => return Ok((json.encode(text)?, 0)),
             None => bail!(
                 "the model has {vocab} vocabulary entries and no tokenizer; give one with --tokenizer, \
                  or token ids with --tokens"
             ),
         };
-        let mut tokens = Vec::new();
-        for token in tokenizer.encode(text) {
-            tokens.push(token.map_err(|error| {
-                // All text before has tokens.
-                let at: usize = tokens.iter().map(|&t| tokenizer.decode(t).len()).sum();
-                anyhow!("{error} (at byte {at} of the text): the vocabulary has {vocab} entries")
-            })?);
-        }
-        Ok(tokens)
+        let (known, count) = self.known(text, unknown);
+        let tokens = encode(tokenizer, &known).map_err(|(error, at)| {
+            anyhow!(
+                "{error} (at byte {at} of the text): the vocabulary has {vocab} entries; \
+                 --unknown skip or --unknown replace goes on without such characters"
+            )
+        })?;
+        Ok((tokens, count))
     }
+
+    /// `text` without characters that the vocabulary lacks, and how many it has.
+    pub fn known<'t>(&self, text: &'t [u8], unknown: Unknown) -> (Cow<'t, [u8]>, usize) {
+        match (self.tokenizer(), unknown) {
+            (Some(AnyTokenizer::Device(tokenizer)), Unknown::Skip | Unknown::Replace) => {
+                let first_unknown = |text: &[u8]| Some(encode(tokenizer, text).err()?.1);
+                let (known, count) = without_unknown(text, unknown, first_unknown);
+                (known.into(), count)
+            }
+            _ => (text.into(), 0),
+        }
+    }
+}
+
+/// The tokens of `text`, or a byte that the vocabulary lacks, and where it is.
+fn encode(tokenizer: Tokenizer<'_>, text: &[u8]) -> Result<Vec<u32>, (UnknownByte, usize)> {
+    let mut tokens = Vec::new();
+    for token in tokenizer.encode(text) {
+        tokens.push(token.map_err(|error| {
+            // All text before has tokens.
+            let at = tokens.iter().map(|&t| tokenizer.decode(t).len()).sum();
+            (error, at)
+        })?);
+    }
+    Ok(tokens)
 }

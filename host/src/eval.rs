@@ -6,6 +6,7 @@
 //! work.
 
 use crate::engine::{Engine, Runner};
+use crate::text::Unknown;
 use anyhow::{anyhow, bail, Result};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -27,6 +28,8 @@ pub struct Scores {
     pub max_abs: Option<f64>,
     /// Bytes scored.
     pub scored_bytes: u64,
+    /// Characters of the text that the vocabulary lacks: left out or replaced.
+    pub unknown: usize,
 }
 
 /// How a text is cut and fed.
@@ -37,6 +40,8 @@ pub struct Segments {
     /// A byte that is fed after each byte of the text, for models of two-byte
     /// characters. It is known, so only bytes of the text are scored.
     pub after_each_byte: Option<u8>,
+    /// What becomes of characters that the vocabulary lacks.
+    pub unknown: Unknown,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -82,7 +87,10 @@ pub fn evaluate(
         );
     }
     let step = 1 + usize::from(segments.after_each_byte.is_some());
-    let tokens = segments.tokens(engine, text)?;
+    // Before the text is cut, so that segments are those of the known text.
+    let (text, lacking) = engine.known(text, segments.unknown);
+    let tokens = segments.tokens(engine, &text)?;
+    let (tokens, cut): (Vec<_>, Vec<_>) = tokens.into_iter().unzip();
     if tokens.iter().all(|tokens| tokens.len() <= step) {
         return Err(too_short(tokens.iter().map(Vec::len).sum()));
     }
@@ -94,24 +102,29 @@ pub fn evaluate(
         .collect();
     // Summed in order: the figures do not depend on the threads' timing.
     let sums = scored.into_iter().fold(Sums::default(), Sums::add);
-    Ok(scores(&sums, reference.is_some()))
+    Ok(Scores {
+        unknown: lacking + cut.into_iter().sum::<usize>(),
+        ..scores(&sums, reference.is_some())
+    })
 }
 
 impl Segments {
-    /// The tokens of each segment.
-    fn tokens(self, engine: &Engine, text: &[u8]) -> Result<Vec<Vec<u32>>> {
+    /// The tokens of each segment, and its unknown characters.
+    fn tokens(self, engine: &Engine, text: &[u8]) -> Result<Vec<(Vec<u32>, usize)>> {
         let bytes = match self.bytes {
             0 => text.len().max(1),
             bytes => bytes,
         };
         let Some(after) = self.after_each_byte else {
-            let tokens = text.chunks(bytes).map(|segment| engine.encode(segment));
+            let tokens = text
+                .chunks(bytes)
+                .map(|segment| engine.encode(segment, self.unknown));
             return tokens.collect();
         };
         let tokens = text.chunks(bytes).map(|segment| {
             let fed: Vec<u8> = segment.iter().flat_map(|&byte| [byte, after]).collect();
-            let tokens = engine.encode(&fed)?;
-            match tokens.len() == fed.len() {
+            let tokens = engine.encode(&fed, Unknown::Refuse)?;
+            match tokens.0.len() == fed.len() {
                 true => Ok(tokens),
                 false => bail!("the model's tokens are not bytes: leave out --after-each-byte"),
             }
@@ -135,6 +148,7 @@ fn scores(sums: &Sums, compared: bool) -> Scores {
         top1: compared.then(|| sums.agree as f64 / positions),
         max_abs: compared.then_some(sums.max_abs),
         scored_bytes: sums.bytes,
+        unknown: 0,
     }
 }
 

@@ -3,7 +3,9 @@
 
 use crate::engine::Engine;
 use crate::eval::{argmax, log_softmax, too_short};
+use crate::text::Unknown;
 use anyhow::{anyhow, Result};
+use kinglet::START_TOKEN;
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -18,14 +20,31 @@ pub struct Labelled<'t> {
     pub label: &'t str,
 }
 
+/// What the column of labels is called where a file begins with a header.
+const COLUMNS: [&str; 7] = [
+    "label", "labels", "class", "category", "intent", "target", "y",
+];
+
 /// The lines of `text` that are not empty.
 ///
 /// # Errors
-/// The number of a line without text, tab or label, and what is wrong.
+/// The number of a line without text, tab or label, or of a header, and what
+/// is wrong.
 pub fn labelled_lines(text: &[u8]) -> Result<Vec<Labelled<'_>>, (usize, String)> {
     let lines = text.split(|&byte| byte == b'\n').zip(1..);
     let full = lines.filter(|(line, _)| !line.trim_ascii().is_empty());
-    full.map(|(line, number)| labelled(line, number)).collect()
+    let lines: Vec<_> = full
+        .map(|(line, number)| labelled(line, number))
+        .collect::<Result<_, _>>()?;
+    if let [first, others @ ..] = &lines[..] {
+        let label = first.label;
+        let is_column = COLUMNS.contains(&label.to_lowercase().as_str());
+        if is_column && others.iter().all(|other| other.label != label) {
+            let problem = format!("is a header: no other line has the label `{label}`");
+            return Err((first.number, problem));
+        }
+    }
+    Ok(lines)
 }
 
 fn labelled(line: &[u8], number: usize) -> Result<Labelled<'_>, (usize, String)> {
@@ -55,25 +74,37 @@ pub struct Rights {
     pub right: usize,
     /// Mean of `-ln p(label)`.
     pub nats: f64,
+    /// Characters of the text that the vocabulary lacks: left out or replaced.
+    pub unknown: usize,
+}
+
+/// A line's answer.
+struct Scored {
+    /// Whether its label is the likeliest.
+    right: bool,
+    /// `-ln p(label)`.
+    nats: f64,
+    unknown: usize,
 }
 
 /// Asks a model of labels for those of `text`'s lines.
 ///
 /// # Errors
 /// A sentence that names the line.
-pub fn evaluate_labels(engine: &Engine, text: &[u8]) -> Result<Rights> {
+pub fn evaluate_labels(engine: &Engine, text: &[u8], unknown: Unknown) -> Result<Rights> {
     let lines = labelled_lines(text).map_err(|(line, problem)| bad_line(line, &problem))?;
-    let scored: Vec<(bool, f64)> = lines
+    let scored: Vec<Scored> = lines
         .par_iter()
-        .map(|line| score_label(engine, line))
+        .map(|line| score_label(engine, line, unknown))
         .collect::<Result<_, _>>()?;
     if scored.is_empty() {
         return Err(too_short(0));
     }
     Ok(Rights {
         lines: scored.len(),
-        right: scored.iter().filter(|(right, _)| *right).count(),
-        nats: scored.iter().map(|(_, nats)| nats).sum::<f64>() / scored.len() as f64,
+        right: scored.iter().filter(|line| line.right).count(),
+        nats: scored.iter().map(|line| line.nats).sum::<f64>() / scored.len() as f64,
+        unknown: scored.iter().map(|line| line.unknown).sum(),
     })
 }
 
@@ -81,8 +112,7 @@ fn bad_line(line: usize, problem: &str) -> anyhow::Error {
     anyhow!("line {line} {problem}; each line is a text, a tab and one of the model's labels")
 }
 
-/// Whether a line's label is the likeliest, and `-ln p` of it.
-fn score_label(engine: &Engine, line: &Labelled<'_>) -> Result<(bool, f64)> {
+fn score_label(engine: &Engine, line: &Labelled<'_>, unknown: Unknown) -> Result<Scored> {
     let class = engine.labels().iter().position(|l| *l == line.label);
     let class = class.ok_or_else(|| {
         let problem = format!(
@@ -91,13 +121,17 @@ fn score_label(engine: &Engine, line: &Labelled<'_>) -> Result<(bool, f64)> {
         );
         bad_line(line.number, &problem)
     })?;
-    let tokens = engine.encode(line.text)?;
+    let (tokens, unknown) = engine.encode(line.text, unknown)?;
     let mut runner = engine.runner();
-    let (last, before) = tokens.split_last().expect("a line has text");
+    let (last, before) = tokens.split_last().unwrap_or((&START_TOKEN, &[]));
     let known = "the tokenizer knows the vocabulary";
     runner.feed(before).expect(known);
     let logits = runner.step(*last).expect(known);
-    Ok((argmax(logits) == class, -log_softmax(logits)[class]))
+    Ok(Scored {
+        right: argmax(logits) == class,
+        nats: -log_softmax(logits)[class],
+        unknown,
+    })
 }
 
 #[cfg(test)]
@@ -113,5 +147,8 @@ mod tests {
         assert!(labelled_lines(b"\tb").unwrap_err().1.contains("no text"));
         assert!(labelled_lines(b"a\t ").unwrap_err().1.contains("no label"));
         assert!(labelled_lines(b"a\t\xff").unwrap_err().1.contains("UTF-8"));
+        let header = labelled_lines(b"text\tLabel\na\tx\n").unwrap_err();
+        assert_eq!((header.0, header.1.contains("header")), (1, true));
+        assert!(labelled_lines(b"a\tlabel\nb\tlabel\n").is_ok());
     }
 }

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`checkpoint`] | `.safetensors` and `.pth` files -> named f32 tensors |
 //! | [`model`] | version and dimensions of a checkpoint, its tensors checked |
+//! | [`text`] | typography, marks between documents, unknown characters |
 //! | [`labels`] | lines of text, tab and label |
 //! | [`mod@reference`] | float forward pass, what images are compared with |
 //! | [`quantize`] | f32 rows -> int8 or int4 with scales |
@@ -43,6 +44,7 @@ pub mod reference;
 mod simd;
 pub mod synth;
 pub mod tensors;
+pub mod text;
 pub mod threads;
 pub mod tokenizer;
 pub mod train;

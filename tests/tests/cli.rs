@@ -148,6 +148,12 @@ fn run_ends_with_the_text() {
         let whole = on["text"].as_str().unwrap();
         assert_eq!(Some(text), whole.split('\0').next());
         assert_eq!(stdout(args), format!("{text}\n"));
+        // Before the first of these texts, though it ends inside a token.
+        let stop = &text[8..12];
+        let stops = ["--stop", "never said", "--stop", stop];
+        let report = json((args, stops, "--json"));
+        assert_eq!(report["reason"], "stop");
+        assert_eq!(report["text"], text[..text.find(stop).unwrap()]);
     }
 }
 

@@ -1,8 +1,8 @@
 //! `--tokenizer`: vocabularies in images and on the command line.
 
 use kinglet_tests::{
-    fails, failure, file, folder, json, made_up_vocabulary, quantize, says, stdout, synth, Args,
-    SMALL_BPE, VOCABULARY_TEXT,
+    fails, failure, file, folder, json, made_up_vocabulary, quantize, run, says, stdout, synth,
+    Args, SMALL_BPE, VOCABULARY_TEXT,
 };
 use std::path::{Path, PathBuf};
 
@@ -116,4 +116,107 @@ fn a_tokenizer_that_does_not_fit_gives_a_sentence() {
     let run = ("run", &checkpoint, "--tokenizer", &bpe, "--prompt abba");
     let report = json((run, "-n 3 --json"));
     assert_eq!(report["prompt_tokens"], 3);
+}
+
+/// A model without a tokenizer, or with a part of one, is packed, but not
+/// without a word.
+#[test]
+fn an_image_that_can_say_little_is_packed_with_a_warning() {
+    let folder = folder();
+    let checkpoint = checkpoint(folder.path());
+    let image = folder.path().join("image.kgl");
+    let warning = |more: &dyn Args| {
+        let pack = (
+            "quantize",
+            &checkpoint,
+            "-o",
+            &image,
+            "--weights int8",
+            more,
+        );
+        let output = run(pack);
+        assert!(output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    says(
+        &warning(&""),
+        "no tokenizer for the model's 300 vocabulary entries",
+    );
+    let lines = |count: u32| -> String {
+        let line = |id| format!("{id} b'\\x01\\x{:02x}\\x{:02x}' 3\n", id >> 8, id & 255);
+        (0..count).map(line).collect()
+    };
+    let cut = file(folder.path(), "cut.txt", lines(200));
+    says(
+        &warning(&("--tokenizer", &cut)),
+        "has 200 tokens, but the model 300 entries",
+    );
+    let whole = file(folder.path(), "whole.txt", lines(298));
+    assert_eq!(warning(&("--tokenizer", &whole)), "");
+}
+
+/// The same vocabulary in its formats gives the same image.
+#[test]
+fn formats_of_a_vocabulary_are_told_apart() {
+    let folder = folder();
+    let checkpoint = checkpoint(folder.path());
+    let packed = |name: &str, text: &str| {
+        let vocabulary = file(folder.path(), name, text);
+        let image = folder.path().join("image.kgl");
+        quantize(
+            &checkpoint,
+            &image,
+            ("--weights int8 --tokenizer", &vocabulary),
+        );
+        std::fs::read(image).unwrap()
+    };
+    let text = packed("a.txt", "1 '\\n' 1\n2 'a' 1\n3 b'\\xc3' 1\n");
+    for (name, other) in [
+        (
+            "json.txt",
+            "{\n  \"1\": \"\\n\",\n  \"2\": \"a\",\n  \"3\": [195]\n}\n",
+        ),
+        ("mark.txt", "\u{feff}1 '\\n' 1\r\n2 'a' 1\r\n3 b'\\xc3' 1"),
+        (
+            "mark.json",
+            "\u{feff}{\"1\": [10], \"2\": [97], \"3\": [195]}",
+        ),
+        (
+            "empty-lines.txt",
+            "\n1 '\\n' 1\n\n2 'a' 1\n3 b'\\xc3' 1\n\n",
+        ),
+    ] {
+        assert!(packed(name, other) == text, "{name}");
+    }
+}
+
+#[test]
+fn characters_that_a_vocabulary_lacks_are_refused_skipped_or_replaced() {
+    let folder = folder();
+    let (with, _) = image_with_vocabulary(folder.path());
+    let read = |prompt: &str, policy: &str| {
+        let run = ("run", &with, ["--prompt", prompt], "-n 3 --json");
+        json((run, ["--unknown", policy]))["logits_hashes"].clone()
+    };
+    let curly = "the \u{201c}king\u{2019}s\u{201d} ~caf\u{e9}\u{20ac}";
+    fails(("run", &with, ["--prompt", curly]), 1, "--unknown skip");
+    let skipped = read("the kings caf\u{e9}", "refuse");
+    assert_eq!(read(curly, "skip"), skipped);
+    let replaced = read("the \"king's\" ?caf\u{e9}?", "refuse");
+    assert_eq!(read(curly, "replace"), replaced);
+    assert_ne!(skipped, replaced);
+    let text = file(folder.path(), "text.txt", curly);
+    fails(
+        ("eval", &with, "--text", &text),
+        1,
+        "0xe2 (at byte 4 of the text)",
+    );
+    for (policy, bytes) in [("skip", 15), ("replace", 20)] {
+        let eval = ("eval", &with, "--text", &text, "--json --unknown", policy);
+        let scores = json(eval);
+        assert_eq!(
+            (&scores["unknown"], &scores["scored_bytes"]),
+            (&5.into(), &(bytes - 3).into())
+        );
+    }
 }

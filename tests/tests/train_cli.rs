@@ -145,6 +145,42 @@ fn a_checkpoint_comes_with_vocabulary_curve_and_card() {
     }
 }
 
+/// Texts as they are published: marks between documents, typography.
+#[test]
+fn marks_and_typography_are_learned_as_token_0_and_ascii() {
+    let folder = folder();
+    let plain = sentences(400, 6).replace("the cat", "the 'cat'");
+    let (first, second) = plain.split_at(plain.len() / 3);
+    let first = first.trim_end();
+    let train = |text: String, options: &str| {
+        let text = file(folder.path(), "text.txt", text);
+        let output = folder.path().join("model.safetensors");
+        let train = small(&text, &output, ("--vocab 110 --steps 3 --fresh", options));
+        let done = run(&train);
+        assert!(done.status.success());
+        let eval = json(("eval", &output, "--text", &text, "--json --unknown replace"));
+        let notes = String::from_utf8(done.stderr).expect("sentences");
+        (
+            fs::read(&output).expect("a checkpoint"),
+            eval["bits_per_byte"].clone(),
+            notes,
+        )
+    };
+    let (expected, bits, notes) = train(format!("{first}\0{second}"), "");
+    assert_eq!(notes, "");
+    let marked = format!("{first}\n<|endoftext|>\n{second}");
+    let curly = marked.replacen('\'', "\u{2018}", 3);
+    let (learned, marked_bits, notes) = train(curly.clone(), "");
+    assert!(learned == expected, "{notes}");
+    assert_eq!(marked_bits, bits);
+    says(&notes, "1 times <|endoftext|> became token 0");
+    says(&notes, "3 typographic characters became ASCII");
+    assert!(train(curly.clone(), "--keep-typography").0 != expected);
+    // A language that needs more than ASCII keeps its quotation marks.
+    let (_, _, notes) = train(curly.replacen('e', "\u{e9}", 9), "");
+    assert!(!notes.contains("typographic"), "{notes}");
+}
+
 #[test]
 fn labels_are_learned_and_answered() {
     let folder = folder();
@@ -161,6 +197,8 @@ fn labels_are_learned_and_answered() {
         report["right"].as_f64().expect("a share") > 0.95,
         "{report}"
     );
+    let card = fs::read_to_string(output.with_extension("md")).expect("a card");
+    says(&card, "% of only 20 validation lines");
     let image = folder.path().join("model.kgl");
     quantize(&output, &image, "--weights int4");
     for model in [&output, &image] {
@@ -191,6 +229,7 @@ fn bad_data_is_refused_with_a_reason() {
     says(&error, "empty.txt");
     says(&error, "0 bytes");
     let yes = "yes\tgood\n".repeat(200);
+    let header = format!("text\tintent\n{yes}no\tbad\n");
     let classify = "--task classify";
     for (text, options, said) in [
         ("one line\n", "", "too few"),
@@ -200,6 +239,7 @@ fn bad_data_is_refused_with_a_reason() {
             "supports a vocabulary of",
         ),
         (&*sentences(200, 5), classify, "line 1 has no tab"),
+        (&*header, classify, "line 1 is a header"),
         (&*yes, classify, "same label"),
     ] {
         let text = file(folder.path(), "bad.txt", text);

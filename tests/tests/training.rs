@@ -16,6 +16,7 @@ use kinglet_host::quantize::Precision;
 use kinglet_host::random::Random;
 use kinglet_host::reference::{Reference, DEFAULT_GN_EPS};
 use kinglet_host::tensors::{table, Stored};
+use kinglet_host::text::Unknown;
 use kinglet_host::tokenizer::Vocabulary;
 use kinglet_host::train::arch::{initial_weights, Arch, Network};
 use kinglet_host::train::gradient::Sequence;
@@ -176,6 +177,7 @@ fn an_image_scores_what_its_training_saw() {
         let segments = Segments {
             bytes: 1024,
             after_each_byte: None,
+            unknown: Unknown::Refuse,
         };
         let scores = evaluate(&engine, None, last, segments, |_| ()).unwrap();
         let scored = scores.bits_per_byte;

@@ -6,14 +6,18 @@ use super::output::{print_json, progress_bar};
 use crate::engine::Engine;
 use crate::eval::{evaluate, Scores, Segments};
 use crate::labels::evaluate_labels;
+use crate::text::{end_documents, Unknown};
 use anyhow::{Context, Result};
+use kinglet::START_TOKEN;
+use std::borrow::Cow;
 use std::io::Write;
 use std::path::PathBuf;
 
 /// Score a model on a text, and compare it with a reference
 ///
 /// The text is cut into segments; each starts from an empty state and its
-/// first token is not scored. With --reference also the mean Kullback-Leibler
+/// first token is not scored. A text that the model ends with token 0 may have
+/// `<|endoftext|>` between documents. With --reference also the mean Kullback-Leibler
 /// divergence (nats), the share of positions where both rank the same token
 /// first, and the largest absolute difference of a logit.
 #[derive(Debug, clap::Args)]
@@ -37,9 +41,12 @@ pub struct Args {
     /// characters; it is not scored
     #[arg(long, value_name = "BYTE")]
     after_each_byte: Option<u8>,
+    /// What becomes of characters that the vocabulary lacks; they are counted
+    #[arg(long, value_enum, default_value = "refuse")]
+    unknown: Unknown,
     #[command(flatten)]
     model: ModelArgs,
-    /// Print one JSON object: bits_per_byte, kl, top1, max_abs, scored_bytes
+    /// Print one JSON object: bits_per_byte, kl, top1, max_abs, scored_bytes, unknown
     #[arg(long)]
     json: bool,
 }
@@ -53,10 +60,19 @@ pub fn run(args: &Args) -> Result<()> {
     if !engine.labels().is_empty() {
         return labels(args, &engine, &text);
     }
+    // As `train` read it, where the token 0 is a byte of the text.
+    let ends_with_byte = engine
+        .tokenizer()
+        .is_some_and(|tokenizer| tokenizer.decode(START_TOKEN) == [0]);
+    let text = match ends_with_byte {
+        true => end_documents(&text).0,
+        false => Cow::Borrowed(&text[..]),
+    };
     let bar = progress_bar(text.len() as u64, "scoring");
     let segments = Segments {
         bytes: args.reset,
         after_each_byte: args.after_each_byte,
+        unknown: args.unknown,
     };
     let scores = evaluate(&engine, reference.as_ref(), &text, segments, |done| {
         bar.set_position(done);
@@ -74,7 +90,7 @@ fn labels(args: &Args, engine: &Engine, text: &[u8]) -> Result<()> {
     if args.reference.is_some() {
         return bad_use("a model of labels is compared with nothing: leave out --reference");
     }
-    let rights = evaluate_labels(engine, text);
+    let rights = evaluate_labels(engine, text, args.unknown);
     let rights = rights.with_context(|| args.text.display().to_string())?;
     if args.json {
         return print_json(&rights);
@@ -84,6 +100,14 @@ fn labels(args: &Args, engine: &Engine, text: &[u8]) -> Result<()> {
     writeln!(out, "right                  {share:.2} %")?;
     writeln!(out, "lines                  {}", rights.lines)?;
     writeln!(out, "loss (nats per line)   {:.4}", rights.nats)?;
+    print_unknown(rights.unknown)
+}
+
+/// Says how many characters the vocabulary lacks, if any.
+fn print_unknown(count: usize) -> Result<()> {
+    if count > 0 {
+        writeln!(std::io::stdout(), "unknown characters     {count}")?;
+    }
     Ok(())
 }
 
@@ -99,5 +123,5 @@ fn print(scores: &Scores) -> Result<()> {
         writeln!(out, "largest logit change   {max_abs:.4}")?;
     }
     writeln!(out, "scored bytes           {}", scores.scored_bytes)?;
-    Ok(())
+    print_unknown(scores.unknown)
 }

@@ -1,13 +1,24 @@
 //! Prompts: the text or the token ids that a subcommand starts from.
 
 use crate::engine::Engine;
+use crate::text::Unknown;
 use anyhow::{Context, Result};
 use std::path::PathBuf;
 
-/// Where the prompt comes from; at most one of the three.
+/// The prompt, and how it is read.
+#[derive(Debug, clap::Args)]
+pub struct Prompt {
+    #[command(flatten)]
+    source: Source,
+    /// What becomes of characters that the vocabulary lacks
+    #[arg(long, value_enum, default_value = "refuse")]
+    unknown: Unknown,
+}
+
+/// Where it comes from; at most one of the three.
 #[derive(Debug, clap::Args)]
 #[group(multiple = false)]
-pub struct Prompt {
+struct Source {
     /// The text to continue
     #[arg(long, value_name = "TEXT")]
     prompt: Option<String>,
@@ -22,15 +33,16 @@ pub struct Prompt {
 impl Prompt {
     /// The file that holds it.
     pub fn file(&self) -> Option<&PathBuf> {
-        self.prompt_file.as_ref()
+        self.source.prompt_file.as_ref()
     }
 
     /// The prompt as tokens, none for an empty one.
     pub fn tokens(&self, engine: &Engine) -> Result<Vec<u32>> {
-        if let Some(tokens) = &self.tokens {
+        let source = &self.source;
+        if let Some(tokens) = &source.tokens {
             return Ok(tokens.clone());
         }
-        let text = match (&self.prompt, &self.prompt_file) {
+        let text = match (&source.prompt, &source.prompt_file) {
             (Some(text), _) => text.clone().into_bytes(),
             (None, Some(path)) => {
                 std::fs::read(path).with_context(|| path.display().to_string())?
@@ -40,6 +52,10 @@ impl Prompt {
         if text.is_empty() {
             return Ok(Vec::new());
         }
-        engine.encode(&text).context("the prompt")
+        let (tokens, unknown) = engine.encode(&text, self.unknown).context("the prompt")?;
+        if unknown > 0 {
+            eprintln!("warning: the vocabulary lacks {unknown} characters of the prompt");
+        }
+        Ok(tokens)
     }
 }

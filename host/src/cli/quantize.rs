@@ -182,6 +182,7 @@ pub fn run(args: &Args) -> Result<()> {
     if args.state == State::F16 {
         warn_of_slow_decays(&model)?;
     }
+    warn_of_lacking_tokens(model.dimensions().vocab, vocabulary.as_ref());
     let image_bytes = std::fs::metadata(&args.output)?.len();
     report(args, &parts, image_bytes, &options)
 }
@@ -230,6 +231,23 @@ fn warn_of_slow_decays(model: &Model) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Warns where most of what the model says would be nothing on a board: the
+/// image has no tokenizer, or one for another model, or a part of one.
+fn warn_of_lacking_tokens(entries: usize, vocabulary: Option<&Vocabulary>) {
+    match vocabulary {
+        None if entries > 256 => eprintln!(
+            "warning: the image has no tokenizer for the model's {entries} vocabulary entries: boards will take and \
+             print token ids; give the vocabulary with --tokenizer"
+        ),
+        Some(vocabulary) if vocabulary.tokens().count() < entries - entries / 100 => eprintln!(
+            "warning: the vocabulary has {} tokens, but the model {entries} entries: boards will print nothing for the \
+             others; is the file whole, and the model's?",
+            vocabulary.tokens().count()
+        ),
+        _ => {}
+    }
 }
 
 /// The vocabulary in a file. Byte-level BPE has rules that an image cannot hold.

@@ -38,12 +38,15 @@ pub struct Args {
     /// Tokens to generate, at most
     #[arg(short, default_value_t = 64, value_name = "N")]
     n: u32,
+    /// End before this text; several times for several texts
+    #[arg(long, value_name = "TEXT")]
+    stop: Vec<String>,
     /// Continue after token 0, which ends a text
     #[arg(long)]
     ignore_end: bool,
     #[command(flatten)]
     sampling: kinglet_options::Sampling,
-    /// Print one JSON object: tokens, logits_hashes, text, reason (`end` of the text, or `length`)
+    /// Print one JSON object: tokens, logits_hashes, text, reason (`end` of the text, `length` or `stop`)
     #[arg(long)]
     json: bool,
     /// With --json: also hash the logits at every token of the prompt
@@ -152,7 +155,8 @@ fn generate(
     report: &mut Report,
 ) -> Result<()> {
     let tokenizer = engine.tokenizer();
-    let mut text = Writer::new(args.n);
+    let stops: Vec<_> = args.stop.iter().map(String::as_bytes).collect();
+    let mut text = Writer::new(args.n).until(&stops);
     if args.ignore_end {
         text = text.ignore_end();
     }

@@ -33,6 +33,9 @@ pub fn run(args: &Args) -> Result<()> {
         remove(&training_file(&args.output))?;
     }
     let prepared = prepare(&settings)?;
+    for note in &prepared.notes {
+        eprintln!("note: {note}");
+    }
     let trained = learn(args, &settings, &prepared)?;
     write_results(args, &settings, &prepared, &trained)
 }

@@ -72,11 +72,9 @@ pub fn card(output: &Path, settings: &Settings, prepared: &Prepared, trained: &T
         };
         row("validation", format!("{loss:.4} {unit}, step {step}"));
     }
-    if let Some(right) = trained.progress.right {
-        row(
-            "right",
-            format!("{:.2} % of the validation lines", 100.0 * right),
-        );
+    if let (Some(right), Data::Lines([_, validation], _)) = (trained.progress.right, &prepared.data)
+    {
+        row("right", validation.right(right));
     }
     row("seed", settings.seed.to_string());
     text

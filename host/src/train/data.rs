@@ -6,6 +6,10 @@ use crate::labels::labelled_lines;
 use crate::random::Random;
 use kinglet::Tokenizer;
 
+/// Fewer lines of validation are too few to judge by: among 100, one is a
+/// percent.
+const FEW_LINES: usize = 100;
+
 /// A text as tokens.
 #[derive(Clone, Debug, Default)]
 pub struct Corpus {
@@ -107,6 +111,16 @@ impl Lines {
         self.lines = kept.into_iter().map(|(_, line)| line).collect();
         Self {
             lines: taken.into_iter().map(|(_, line)| line).collect(),
+        }
+    }
+
+    /// A share of these lines in words; of a few lines, in which a share says
+    /// little, also how many they are.
+    pub fn right(&self, share: f64) -> String {
+        let percent = 100.0 * share;
+        match self.lines.len() {
+            few if few < FEW_LINES => format!("{percent:.2} % of only {few} validation lines"),
+            _ => format!("{percent:.2} % of the validation lines"),
         }
     }
 

@@ -5,6 +5,7 @@ use super::data::{Corpus, Lines};
 use super::settings::{Settings, Task};
 use super::vocabulary::learn;
 use crate::model::Dimensions;
+use crate::text::{end_documents, fold};
 use crate::tokenizer::Vocabulary;
 use anyhow::{anyhow, ensure, Context, Result};
 use kinglet::tokenizer::Trie;
@@ -13,6 +14,10 @@ use std::path::{Path, PathBuf};
 
 /// The shortest text, in bytes, that a training accepts.
 const FEWEST_BYTES: usize = 1024;
+
+/// Typography is folded in texts with at most one other character beyond ASCII
+/// for this many typographic ones: not in languages that need such characters.
+const MOST_OTHERS: usize = 9;
 
 /// The data of a training.
 #[derive(Debug)]
@@ -32,6 +37,8 @@ pub struct Prepared {
     pub data: Data,
     /// Its tokens.
     pub vocabulary: Vocabulary,
+    /// What was changed in the texts, in sentences.
+    pub notes: Vec<String>,
 }
 
 /// Reads the texts, learns a vocabulary and lays out the network.
@@ -39,12 +46,10 @@ pub struct Prepared {
 /// # Errors
 /// A sentence that names the file.
 pub fn prepare(settings: &Settings) -> Result<Prepared> {
-    let texts: Vec<Vec<u8>> = settings
-        .text
-        .iter()
-        .map(|path| read(path))
-        .collect::<Result<_, _>>()?;
-    let held_out = settings.validation.as_deref().map(read).transpose()?;
+    let paths = settings.text.iter().chain(&settings.validation);
+    let mut texts: Vec<Vec<u8>> = paths.map(|path| read(path)).collect::<Result<_, _>>()?;
+    let notes = edit(settings, &mut texts);
+    let held_out = settings.validation.as_ref().and_then(|_| texts.pop());
     let bytes: usize = texts.iter().map(Vec::len).sum();
     ensure!(
         bytes >= FEWEST_BYTES,
@@ -76,7 +81,42 @@ pub fn prepare(settings: &Settings) -> Result<Prepared> {
         network: network(settings, classes),
         data,
         vocabulary,
+        notes,
     })
+}
+
+/// Ends documents with token 0, and folds typography where a learned
+/// vocabulary is the better for it; says what was changed.
+fn edit(settings: &Settings, texts: &mut [Vec<u8>]) -> Vec<String> {
+    let mut notes = Vec::new();
+    if settings.task == Task::Text {
+        let mut count = 0;
+        for text in &mut *texts {
+            let (ended, more) = end_documents(text);
+            *text = ended.into_owned();
+            count += more;
+        }
+        if count > 0 {
+            notes.push(format!("{count} times <|endoftext|> became token 0"));
+        }
+    }
+    if settings.vocab != 256 && !settings.keep_typography {
+        let (folded, counts): (Vec<_>, Vec<_>) = texts.iter().map(|text| fold(text)).unzip();
+        let [typographic, others] = counts
+            .into_iter()
+            .fold([0, 0], |[a, b], [more, others]| [a + more, b + others]);
+        if typographic > 0 && others <= typographic / MOST_OTHERS {
+            texts
+                .iter_mut()
+                .zip(folded)
+                .for_each(|(text, folded)| *text = folded);
+            notes.push(format!(
+                "{typographic} typographic characters became ASCII, as \u{2019} became '; \
+                 --keep-typography leaves them"
+            ));
+        }
+    }
+    notes
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {

@@ -90,6 +90,10 @@ pub struct Settings {
     /// Stop when the validation text was predicted no better this many times
     /// in a row; 0 for never.
     pub patience: u32,
+    /// Whether typographic characters stay as they are where the vocabulary is
+    /// learned; else they become ASCII, if nearly all that is not ASCII are such.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub keep_typography: bool,
     /// The number format of the checkpoint.
     pub floats: Floats,
     /// How weights are moved.
@@ -118,6 +122,7 @@ impl Default for Settings {
             keys: None,
             qat_from: 0.0,
             patience: 0,
+            keep_typography: false,
             floats: Floats::F32,
             optimizer: Optimizer::default(),
         }

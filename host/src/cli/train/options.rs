@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 ///
 /// All positions of a sequence are computed at once, on all cores; the result
 /// is a checkpoint under published names, for `kinglet quantize`, `run`,
-/// `eval`. An interrupted training resumes from its last save when
+/// `eval`. A text ends with a zero byte or `<|endoftext|>`, if more texts follow
+/// in a file: the model learns to end with token 0. An interrupted training resumes from its last save when
 /// the same command is given again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
@@ -71,6 +72,10 @@ pub struct Args {
     /// Entries of the vocabulary: `bytes`, or a number to learn one, such as 512 [default: bytes]
     #[arg(long, value_parser = vocab)]
     pub(super) vocab: Option<usize>,
+    /// Leave typographic characters as they are; else they become ASCII (’ is written as ') where
+    /// a vocabulary is learned from texts that have nearly no other characters beyond ASCII
+    #[arg(long)]
+    pub(super) keep_typography: bool,
     /// Tokens of a sequence [default: 256]
     #[arg(long)]
     pub(super) context: Option<usize>,
@@ -205,6 +210,7 @@ fn chosen(args: &Args) -> Result<Settings> {
     set(&mut settings.keys, args.precisions.keys.map(Some));
     set(&mut settings.qat_from, args.qat_from);
     set(&mut settings.patience, args.patience);
+    settings.keep_typography |= args.keep_typography;
     set(&mut settings.floats, args.floats);
     set(&mut settings.optimizer.learning_rate, args.learning_rate);
     set(&mut settings.optimizer.weight_decay, args.weight_decay);

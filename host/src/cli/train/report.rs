@@ -99,12 +99,8 @@ fn report(args: &Args, settings: &Settings, prepared: &Prepared, trained: &Train
     if let Some((loss, step)) = progress.best {
         writeln!(out, "validation             {loss:.4} {unit} (step {step})")?;
     }
-    if let Some(right) = progress.right {
-        writeln!(
-            out,
-            "right                  {:.2} % of the validation lines",
-            100.0 * right
-        )?;
+    if let (Some(right), Data::Lines([_, validation], _)) = (progress.right, &prepared.data) {
+        writeln!(out, "right                  {}", validation.right(right))?;
     }
     if settings.version != Arch::Gpt {
         writeln!(out, "to pack it             {}", quantize(args, settings))?;
