@@ -4,7 +4,8 @@ mod runner;
 
 pub use runner::Runner;
 
-use crate::model::Model;
+use crate::checkpoint::Checkpoint;
+use crate::model::{Model, Reading};
 use crate::reference::Reference;
 use crate::text::{without_unknown, Unknown};
 use crate::tokenizer::{Json, TokenizerFile};
@@ -129,11 +130,12 @@ pub fn open_image(path: &Path) -> Result<ImageFile> {
 
 impl Engine {
     /// Opens an image or a checkpoint, told apart by content. `gn_eps` is the
-    /// epsilon of a checkpoint's group norm; an image has its own.
+    /// epsilon of a checkpoint's group norm; an image has its own. `reading` is
+    /// of checkpoints too.
     ///
     /// # Errors
     /// A sentence that names the file.
-    pub fn open(path: &Path, gn_eps: f32) -> Result<Self> {
+    pub fn open(path: &Path, gn_eps: f32, reading: &Reading) -> Result<Self> {
         let mut given = None;
         let labels;
         let weights = if is_image(path)? {
@@ -141,7 +143,7 @@ impl Engine {
             labels = image_labels(&file.image());
             Weights::Image(file)
         } else {
-            let model = Model::open(path)?;
+            let model = Model::new(Checkpoint::open(path)?, reading)?;
             labels = model.labels();
             given = model.vocabulary()?.map(|own| Given::Trie(own.to_trie()));
             Weights::Float(Box::new(Reference::new(&model, gn_eps)?))

@@ -4,7 +4,6 @@
 use crate::folder;
 use kinglet::image::Metadata;
 use kinglet::shape::{Bits, Layout, StateFormat};
-use kinglet_host::checkpoint::Checkpoint;
 use kinglet_host::engine::ImageFile;
 use kinglet_host::model::{Dimensions, Model, Version};
 use kinglet_host::pack::{pack, Formats, Options};
@@ -65,7 +64,7 @@ impl Kind {
             positions: 0,
         };
         write_random(&path, self.version, &dimensions, 5).expect("the folder can be written");
-        let model = Model::new(Checkpoint::open(&path).expect("a checkpoint")).expect("complete");
+        let model = Model::open(&path).expect("a checkpoint that is complete");
         let options = Options {
             formats: Formats {
                 weights: self.weights,

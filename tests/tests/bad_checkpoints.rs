@@ -2,7 +2,7 @@
 //! the tensor; unusual files that are a model are accepted.
 
 use kinglet_host::checkpoint::{write_safetensors, Checkpoint, Dtype};
-use kinglet_tests::{failure, folder, json, quantize, says};
+use kinglet_tests::{fails, failure, folder, json, quantize, says, stdout};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -27,11 +27,15 @@ fn synth(folder: &Path, version: &str) -> Tensors {
 }
 
 fn write(path: &Path, tensors: &Tensors) {
-    let tensors: Vec<_> = tensors
+    write_safetensors(path, &rows(tensors), &BTreeMap::new()).unwrap();
+}
+
+/// The tensors as a writer takes them.
+fn rows(tensors: &Tensors) -> Vec<(&str, &[usize], Dtype, &[f32])> {
+    tensors
         .iter()
         .map(|(name, (shape, data))| (&**name, &**shape, Dtype::F32, &**data))
-        .collect();
-    write_safetensors(path, &tensors, &BTreeMap::new()).unwrap();
+        .collect()
 }
 
 /// The sentence that a model of `version` gives after `change`, to `run` and
@@ -141,37 +145,168 @@ fn tensors_that_nothing_reads_are_named() {
         (
             "v7",
             &["blocks.0.ffn.s0", "blocks.1.ffn.s_emb.weight"][..],
-            "reads `blocks.0.ffn.s0`, `blocks.1.ffn.s_emb.weight`, and",
+            "reads `blocks.0.ffn.s0` [1, 2], `blocks.1.ffn.s_emb.weight` [1, 2]: a part of RWKV-7a, 7b or 8",
         ),
-        (
-            "v7",
-            &["blocks.0.ffn.enn.weight"],
-            "`blocks.0.ffn.enn.weight`",
-        ),
+        ("v7", &["blocks.0.ffn.enn.weight"], "RWKV-7a, 7b or 8"),
+        ("v7", &["blocks.0.qkv.qq.weight"], "RWKV-7a, 7b or 8"),
         (
             "v6",
             &[
                 "blocks.0.att.key.lora_A",
                 "blocks.0.att.key.lora_B",
+                "blocks.0.att.key.lora_C",
                 "blocks.1.att.key.lora_A",
                 "blocks.1.att.key.lora_B",
             ],
-            "`blocks.0.att.key.lora_A`, `blocks.0.att.key.lora_B`, `blocks.1.att.key.lora_A` and 1 more",
+            "`blocks.0.att.key.lora_C` [1, 2] and 2 more: an adapter",
         ),
-        (
-            "v5",
-            &["blocks.1.att.time_state"],
-            "`blocks.1.att.time_state`",
-        ),
-        ("v4", &["blocks.x.att.key.weight"], "`blocks.x.att"),
-        ("v4", &["head.bias"], "`head.bias`"),
+        ("v4", &["blocks.1.att.time_state"], "a tuned state"),
+        ("v4", &["blocks.1.tiny_q.weight"], "the tiny attention"),
+        ("v4", &["head_q.weight", "copy_mask"], "reads `head_q.weight` [1, 2]: a head"),
+        ("v4", &["pos_emb_x"], "position embeddings"),
+        ("v4", &["emb.weight_mx"], "ChatRWKV"),
+        ("v5", &["blocks.1.att.key.absmax"], "quantized"),
+        ("v4", &["blocks.x.att.key.weight"], "`blocks.x.att.key.weight` [1, 2]: without them it would be another"),
+        ("v4", &["head.bias"], "a bias"),
+        ("v7", &["blocks.1.att.key.bias"], "a bias"),
     ] {
         let error = error(version, |tensors| {
-            let tensor = |name: &&str| (name.to_string(), (vec![1], vec![0.0]));
+            let tensor = |name: &&str| (name.to_string(), (vec![1, 2], vec![0.0; 2]));
             tensors.extend(names.iter().map(tensor));
         });
         says(&error, told);
+        says(&error, "--ignore");
     }
+}
+
+/// Integers, and what an optimizer or a loader of data leaves in a file, need not
+/// be read; they are said to be there.
+#[test]
+fn tensors_that_no_network_needs_are_passed_over() {
+    let folder = folder();
+    let folder = folder.path();
+    let good = synth(folder, "v7");
+    let expected = hashes(folder, &good);
+    let path = folder.join("variant.safetensors");
+    let types = |name: &'static str| Dtype::from_name(name).unwrap();
+    for (name, dtype, shape, expected) in [
+        ("global_step", types("F32"), &[][..], Some(())),
+        ("global_step", types("F64"), &[1], Some(())),
+        ("global_step", types("F32"), &[2], None),
+        ("optimizer.0.exp_avg", types("F32"), &[3, 3], Some(())),
+        (
+            "blocks.0.att.key.weight.exp_avg",
+            types("F32"),
+            &[2],
+            Some(()),
+        ),
+        (
+            "blocks.0.norm.num_batches_tracked",
+            types("F32"),
+            &[],
+            Some(()),
+        ),
+        (
+            "blocks.0.att.rotary_emb.inv_freq",
+            types("F32"),
+            &[4],
+            Some(()),
+        ),
+        ("something", types("F32"), &[1], None),
+        ("something", types("F64"), &[], None),
+    ]
+    .map(|(name, dtype, shape, fine)| (name, dtype, shape, fine.map(|()| &expected)))
+    {
+        let len = shape.iter().product();
+        let mut written: Vec<_> = rows(&good);
+        let values = vec![1.0; len];
+        written.push((name, shape, dtype, &values));
+        write_safetensors(&path, &written, &BTreeMap::new()).unwrap();
+        match expected {
+            None => fails(("inspect", &path), 1, &format!("`{name}` {shape:?}")),
+            Some(expected) => {
+                assert_eq!(hashes_of(folder, &path), *expected, "{name}");
+                let report = json(("inspect", &path, "--json"));
+                assert_eq!(report["not_read"], serde_json::json!([name]));
+                assert!(stdout(("inspect", &path)).contains(&format!("not read     {name}")));
+            }
+        }
+    }
+    // Types that are not read, as a library writes them.
+    write(&path, &good);
+    let plain = fs::read(&path).unwrap();
+    for (name, dtype, shape, fine) in [
+        ("tokens_seen", "I64", "[]", true),
+        ("some.mask", "BOOL", "[8]", true),
+        ("some.ids", "I32", "[1,2]", true),
+        ("some.weight", "U8", "[2,4]", false),
+        ("some.weight", "F8_E4M3", "[8]", false),
+        ("blocks.0.ffn.s0", "I64", "[1]", false),
+    ] {
+        let len = u64::from_le_bytes(plain[..8].try_into().unwrap()) as usize;
+        let values = plain.len() - 8 - len;
+        let header = std::str::from_utf8(&plain[8..8 + len]).unwrap().trim_end();
+        let header = format!(
+            "{},\"{name}\":{{\"dtype\":\"{dtype}\",\"shape\":{shape},\"data_offsets\":[{values},{}]}}}}",
+            header.strip_suffix('}').unwrap(),
+            values + 8
+        );
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(header.as_bytes());
+        bytes.extend(&plain[8 + len..]);
+        bytes.extend([0; 8]);
+        fs::write(&path, bytes).unwrap();
+        match fine {
+            true => assert_eq!(hashes_of(folder, &path), expected, "{name}"),
+            false => fails(("inspect", &path), 1, &format!("`{name}`")),
+        }
+    }
+}
+
+/// `--ignore` leaves out what its pattern names, and the image says so.
+#[test]
+fn a_pattern_leaves_tensors_out() {
+    let folder = folder();
+    let folder = folder.path();
+    let mut tensors = synth(folder, "v7");
+    let expected = hashes(folder, &tensors);
+    for layer in 0..2 {
+        let name = format!("blocks.{layer}.ffn.enn.weight");
+        tensors.insert(name, (vec![2, 3], vec![1.0; 6]));
+    }
+    let (path, image) = (folder.join("variant.safetensors"), folder.join("m.kgl"));
+    write(&path, &tensors);
+    let ignore = ["--ignore", "*.enn.*"];
+    quantize(&path, &image, ("--weights int8", ignore));
+    let run = "--ignore-end --tokens 1,2,3,4 -n 8 --json";
+    assert_eq!(json(("run", &image, run))["logits_hashes"], expected[1]);
+    assert_eq!(
+        json(("run", &path, ignore, run))["logits_hashes"],
+        expected[0]
+    );
+    let source = &json(("inspect", &image, "--json"))["source"];
+    assert_eq!(source, "variant.safetensors without *.enn.*");
+    let report = json(("inspect", &path, ignore, "--json"));
+    assert_eq!(report["ignored"][1], "blocks.1.ffn.enn.weight");
+    let one = ["--ignore", "blocks.0.ffn.enn.weight"];
+    fails(
+        ("inspect", &path, one),
+        1,
+        "reads `blocks.1.ffn.enn.weight`",
+    );
+    let too_much = ["--ignore", "*"];
+    fails(
+        ("inspect", &path, too_much),
+        1,
+        "--ignore cannot leave it out",
+    );
+    let nothing = (ignore, ["--ignore", "*.x.*"]);
+    fails(
+        ("inspect", &path, nothing),
+        1,
+        "no tensor of the pattern `*.x.*`",
+    );
+    fails(("run", &image, ignore), 2, "leave out --ignore");
 }
 
 #[test]
@@ -217,10 +352,16 @@ fn numbers_that_are_none_are_named() {
 
 /// Hashes of a run of these tensors in float, and of their image.
 fn hashes(folder: &Path, tensors: &Tensors) -> [serde_json::Value; 2] {
-    let (path, image) = (folder.join("variant.safetensors"), folder.join("m.kgl"));
+    let path = folder.join("variant.safetensors");
     write(&path, tensors);
-    quantize(&path, &image, "--weights int8");
-    [&path, &image].map(|file| {
+    hashes_of(folder, &path)
+}
+
+/// The same of a file.
+fn hashes_of(folder: &Path, path: &Path) -> [serde_json::Value; 2] {
+    let image = folder.join("m.kgl");
+    quantize(path, &image, "--weights int8");
+    [path, &image].map(|file| {
         json(("run", file, "--ignore-end", "--tokens 1,2,3,4 -n 8 --json"))["logits_hashes"].clone()
     })
 }

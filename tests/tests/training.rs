@@ -10,7 +10,7 @@ use kinglet::shape::{
 use kinglet::shape::{Matrix, Table};
 use kinglet_host::engine::{Engine, ImageFile};
 use kinglet_host::eval::{evaluate, Segments};
-use kinglet_host::model::{Model, Version};
+use kinglet_host::model::{Model, Reading, Version};
 use kinglet_host::pack::{pack, Options};
 use kinglet_host::quantize::Precision;
 use kinglet_host::random::Random;
@@ -171,7 +171,7 @@ fn an_image_scores_what_its_training_saw() {
         let seen = report["best_validation"].as_f64().unwrap();
         let image = folder.path().join("model.kgl");
         quantize(&model, &image, ["--weights", bits, "--head", bits]);
-        let engine = Engine::open(&image, DEFAULT_GN_EPS).unwrap();
+        let engine = Engine::open(&image, DEFAULT_GN_EPS, &Reading::default()).unwrap();
         // The validation text of the training: the last twentieth, in its windows.
         let last = &text.as_bytes()[text.len() - text.len() / 20..];
         let segments = Segments {

@@ -10,7 +10,8 @@ pub struct Metadata<'a> {
     pub name: &'a str,
     /// The program and version that packed the image.
     pub producer: &'a str,
-    /// The checkpoint that was packed: its file name.
+    /// The checkpoint that was packed: its file name, and which tensors were
+    /// left out of it.
     pub source: &'a str,
     /// The names of the classes, one in a line; empty for a model of text.
     pub labels: &'a str,

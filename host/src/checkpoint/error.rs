@@ -54,7 +54,7 @@ pub enum Problem {
     Tensor(String, String),
     /// A tensor, by name, of another type than the float types that can be
     /// read, as the file names it.
-    #[error("the tensor `{0}` holds {1} values, but only F32, F16 and BF16 can be read: convert or drop it")]
+    #[error("the tensor `{0}` holds {1} values, but weights are read from F64, F32, F16 and BF16: convert it")]
     Dtype(String, String),
     /// The zip archive of a PyTorch file is not as PyTorch writes it.
     #[error("the zip archive {0}")]

@@ -1,5 +1,7 @@
 //! The Python names that a state dict may use; every other one is refused.
 
+use super::dtype::Dtype;
+
 /// What an allowed name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Global {
@@ -11,21 +13,7 @@ pub(super) enum Global {
     /// `collections.OrderedDict`.
     OrderedDict,
     /// `torch.FloatStorage` and its kin.
-    Storage(StorageType),
-}
-
-/// The type of the values in a storage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum StorageType {
-    /// `torch.FloatStorage`.
-    F32,
-    /// `torch.HalfStorage`.
-    F16,
-    /// `torch.BFloat16Storage`.
-    BF16,
-    /// Another type, by the name that safetensors gives it. A checkpoint may
-    /// hold such tensors outside of its state dict.
-    Other(&'static str),
+    Storage(Dtype),
 }
 
 /// What `module.name` stands for, if it is allowed.
@@ -41,20 +29,20 @@ pub(super) fn lookup(module: &str, name: &str) -> Option<Global> {
     }
 }
 
-fn storage_type(name: &str) -> Option<StorageType> {
-    Some(match name {
-        "FloatStorage" => StorageType::F32,
-        "HalfStorage" => StorageType::F16,
-        "BFloat16Storage" => StorageType::BF16,
-        "DoubleStorage" => StorageType::Other("F64"),
-        "LongStorage" => StorageType::Other("I64"),
-        "IntStorage" => StorageType::Other("I32"),
-        "ShortStorage" => StorageType::Other("I16"),
-        "CharStorage" => StorageType::Other("I8"),
-        "ByteStorage" => StorageType::Other("U8"),
-        "BoolStorage" => StorageType::Other("BOOL"),
-        "ComplexFloatStorage" => StorageType::Other("C64"),
-        "ComplexDoubleStorage" => StorageType::Other("C128"),
+fn storage_type(name: &str) -> Option<Dtype> {
+    Dtype::from_name(match name {
+        "DoubleStorage" => "F64",
+        "FloatStorage" => "F32",
+        "HalfStorage" => "F16",
+        "BFloat16Storage" => "BF16",
+        "LongStorage" => "I64",
+        "IntStorage" => "I32",
+        "ShortStorage" => "I16",
+        "CharStorage" => "I8",
+        "ByteStorage" => "U8",
+        "BoolStorage" => "BOOL",
+        "ComplexFloatStorage" => "C64",
+        "ComplexDoubleStorage" => "C128",
         _ => return None,
     })
 }

@@ -13,7 +13,7 @@
 //! | room | what it does |
 //! |---|---|
 //! | `source` | reads at an offset, within the file |
-//! | `dtype` | float types and their decoding |
+//! | `dtype` | types of values, and the decoding of floats |
 //! | `layout` | where a tensor's values lie, and how to fetch them |
 //! | `order` | names in natural order |
 //! | `safetensors` | the table of a safetensors file |
@@ -136,7 +136,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// The file cannot be read, is no checkpoint, is truncated or damaged, or
-    /// holds a tensor of another type than [`Dtype`] has. Never panics.
+    /// holds a tensor of a type that [`Dtype`] does not know. Never panics.
     pub fn open(path: &Path) -> Result<Self, CheckpointError> {
         let source = File::open(path).and_then(|file| Source::new(Box::new(file)));
         Self::from_source(source, path)
@@ -193,8 +193,8 @@ impl Checkpoint {
     /// Reads one tensor and decodes it to f32.
     ///
     /// # Errors
-    /// There is no such tensor, the file cannot be read or has become shorter
-    /// since it was opened, or memory is short. Never panics.
+    /// There is no such tensor, or none of floats; the file cannot be read or
+    /// has become shorter since it was opened; memory is short. Never panics.
     pub fn load(&self, name: &str) -> Result<Tensor, CheckpointError> {
         let entry = self.find(name)?;
         self.read(&entry.layout, &entry.info)
@@ -223,12 +223,22 @@ impl Checkpoint {
         self.read(&layout, &info)
     }
 
+    /// Refuses a tensor whose values cannot be loaded.
+    pub(crate) fn check_type(&self, info: &TensorInfo) -> Result<(), CheckpointError> {
+        if info.dtype.is_read() {
+            return Ok(());
+        }
+        let dtype = info.dtype.name().to_owned();
+        Err(self.error(Problem::Dtype(excerpt(&info.name), dtype)))
+    }
+
     fn find(&self, name: &str) -> Result<&Entry, CheckpointError> {
         self.entry(name)
             .ok_or_else(|| self.error(Problem::NotFound(excerpt(name))))
     }
 
     fn read(&self, layout: &Layout, info: &TensorInfo) -> Result<Tensor, CheckpointError> {
+        self.check_type(info)?;
         // A panic elsewhere cannot leave the source in a bad state: every read
         // seeks first.
         let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);

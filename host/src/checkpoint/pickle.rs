@@ -6,8 +6,9 @@
 //! that neither building nor dropping them recurses, and a value that is used
 //! twice is not copied.
 
+use super::dtype::Dtype;
 use super::error::{excerpt, Problem};
-use super::globals::{Global, StorageType};
+use super::globals::Global;
 use super::machine::Machine;
 
 /// The longest pickle that is interpreted, in bytes. Tables of tensors take
@@ -40,7 +41,7 @@ pub(super) enum Value<'a> {
 /// A reference to a file of values inside the archive.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Storage<'a> {
-    pub kind: StorageType,
+    pub kind: Dtype,
     /// The last part of the file's name.
     pub key: &'a str,
     /// How many values it has.

@@ -7,7 +7,6 @@
 
 use super::dtype::Dtype;
 use super::error::{excerpt, Problem};
-use super::globals::StorageType;
 use super::layout::{byte_len, count, is_contiguous, span, Layout};
 use super::pickle::{interpret, MAX_PICKLE};
 use super::source::Source;
@@ -131,14 +130,7 @@ impl Archive {
 
     /// Checks a tensor against the file of its storage.
     fn entry(&self, tensor: StateTensor<'_>) -> Result<Entry, Problem> {
-        let dtype = match tensor.kind {
-            StorageType::F32 => Dtype::F32,
-            StorageType::F16 => Dtype::F16,
-            StorageType::BF16 => Dtype::BF16,
-            StorageType::Other(dtype) => {
-                return Err(Problem::Dtype(excerpt(tensor.name), dtype.to_owned()));
-            }
-        };
+        let dtype = tensor.dtype;
         let file = self.file(&format!("data/{}", tensor.key))?;
         let storage_bytes = tensor.storage_count.checked_mul(dtype.bytes() as u64);
         if storage_bytes != Some(file.len) {

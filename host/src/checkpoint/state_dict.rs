@@ -1,7 +1,7 @@
 //! The state dict inside a pickle: which of its values are tensors.
 
+use super::dtype::Dtype;
 use super::error::{excerpt, Problem};
-use super::globals::StorageType;
 use super::pickle::{Objects, RawTensor, Value};
 
 /// The most dimensions of a tensor; weights have four at most.
@@ -10,7 +10,7 @@ const MAX_DIMENSIONS: usize = 8;
 /// A tensor of a state dict.
 pub(super) struct StateTensor<'a> {
     pub name: &'a str,
-    pub kind: StorageType,
+    pub dtype: Dtype,
     /// The last part of the name of the storage's file.
     pub key: &'a str,
     /// How many values the storage has.
@@ -105,7 +105,7 @@ fn tensor<'a>(name: &'a str, raw: RawTensor<'a>, objects: &Objects<'a>) -> Optio
     }
     Some(StateTensor {
         name,
-        kind: raw.storage.kind,
+        dtype: raw.storage.kind,
         key: raw.storage.key,
         storage_count: u64::try_from(raw.storage.count).ok()?,
         offset: u64::try_from(raw.offset).ok()?,

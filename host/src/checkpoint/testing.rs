@@ -151,9 +151,11 @@ pub(super) fn pth_bytes(tensors: &[TensorToWrite<'_>]) -> Vec<u8> {
 
 fn storage_name(dtype: Dtype) -> &'static str {
     match dtype {
+        Dtype::F64 => "DoubleStorage",
         Dtype::F32 => "FloatStorage",
         Dtype::F16 => "HalfStorage",
         Dtype::BF16 => "BFloat16Storage",
+        Dtype::Other { name, .. } => panic!("no test writes {name}"),
     }
 }
 

@@ -5,9 +5,9 @@ use super::writer::{safetensors_bytes, TensorToWrite};
 use super::*;
 use half::{bf16, f16};
 
-const DTYPES: [Dtype; 3] = [Dtype::F32, Dtype::F16, Dtype::BF16];
+const DTYPES: [Dtype; 4] = [Dtype::F64, Dtype::F32, Dtype::F16, Dtype::BF16];
 
-/// Values that are exact in all three types, NaN and infinities among them.
+/// Values that are exact in all types, NaN and infinities among them.
 const VALUES: [f32; 6] = [1.0, -2.5, 0.0, f32::INFINITY, f32::NAN, -0.0];
 
 fn sample(dtype: Dtype) -> Vec<TensorToWrite<'static>> {
@@ -100,9 +100,10 @@ fn tensors_longer_than_a_chunk_are_whole() {
             .load("w")
             .unwrap();
         let rounded = |value: f32| match dtype {
-            Dtype::F32 => value,
+            Dtype::F64 | Dtype::F32 => value,
             Dtype::F16 => f16::from_f32(value).to_f32(),
             Dtype::BF16 => bf16::from_f32(value).to_f32(),
+            Dtype::Other { name, .. } => panic!("{name}"),
         };
         assert!(tensor
             .data
@@ -251,20 +252,44 @@ fn one_nested_state_dict_opens() {
     assert!(message.contains("the dict holds no tensors"), "{message}");
 }
 
+/// A counter does not refuse a file; only reading it as weights fails.
 #[test]
-fn other_types_are_refused_by_name() {
-    let wide = View {
-        kind: "DoubleStorage",
+fn tensors_of_other_types_are_listed_and_not_read() {
+    let view = View {
+        kind: "LongStorage",
         count: 3,
         shape: &[3],
         strides: &[1],
         ..MATRIX
     };
-    let expected = "<memory>: the tensor `w` holds F64 values, but only F32, F16 and BF16 can be \
-                    read: convert or drop it";
-    assert_eq!(refusal(pth_of_pickle(&one_view(&wide))), expected);
-    let json = r#"{"w":{"dtype":"F64","shape":[1],"data_offsets":[0,8]}}"#;
-    assert_eq!(refusal(safetensors_of_json(json, &[0; 8])), expected);
+    let json = r#"{"w":{"dtype":"I64","shape":[3],"data_offsets":[0,24]}}"#;
+    for bytes in [
+        pth_of_pickle(&one_view(&view)),
+        safetensors_of_json(json, &[0; 24]),
+    ] {
+        let checkpoint = Checkpoint::from_bytes(bytes).unwrap();
+        let info = checkpoint.info("w").unwrap();
+        assert_eq!((info.dtype.name(), &info.shape[..]), ("I64", &[3][..]));
+        let message = check_message(&checkpoint.load("w").unwrap_err());
+        let expected = "the tensor `w` holds I64 values, but weights are read from";
+        assert!(message.contains(expected), "{message}");
+    }
+    let unknown = r#"{"w":{"dtype":"F6","shape":[3],"data_offsets":[0,3]}}"#;
+    let message = refusal(safetensors_of_json(unknown, &[0; 3]));
+    assert!(message.contains("holds F6 values"), "{message}");
+}
+
+/// The nearest f32, not the leading bits.
+#[test]
+fn doubles_are_rounded() {
+    let values = [0.1f64, -1.0 / 3.0, 1e-320, 1e300];
+    let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    let json = r#"{"w":{"dtype":"F64","shape":[2,2],"data_offsets":[0,32]}}"#;
+    let checkpoint = Checkpoint::from_bytes(safetensors_of_json(json, &bytes)).unwrap();
+    let expected = [0.1, -1.0 / 3.0, 0.0, f32::INFINITY];
+    assert_eq!(checkpoint.load("w").unwrap().data, expected);
+    let rows = checkpoint.load_rows("w", 1..2).unwrap();
+    assert_eq!(rows.data, expected[2..]);
 }
 
 #[test]

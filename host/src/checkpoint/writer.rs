@@ -176,6 +176,9 @@ fn check(tensors: &[Described<'_>]) -> Result<(), Problem> {
             };
             return Err(Problem::tensor(name, problem));
         }
+        if !dtype.is_read() {
+            return Err(Problem::Dtype(excerpt(name), dtype.name().to_owned()));
+        }
         let more = byte_len(shape, dtype).and_then(|bytes| sum.checked_add(bytes));
         sum = more.ok_or_else(|| Problem::tensor(name, format!("has shape {shape:?}")))?;
     }

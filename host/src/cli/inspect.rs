@@ -2,6 +2,7 @@
 
 mod checkpoint;
 
+use super::model::ReadingArgs;
 use super::output::print_json;
 use super::table::{thousands, Table};
 use crate::engine::{is_image, open_image};
@@ -22,7 +23,7 @@ use std::path::PathBuf;
 /// For an image: version, dimensions, bytes by part, the RAM it needs, its
 /// tokenizer, the states that `kinglet prime` put in, and whether its
 /// checksum is right. For a checkpoint: version,
-/// dimensions and tensors.
+/// dimensions and tensors, and which of them the model is read without.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Examples:\n  kinglet inspect model.kgl\n  kinglet inspect model.pth --json"
@@ -30,6 +31,8 @@ use std::path::PathBuf;
 pub struct Args {
     /// An image or a checkpoint
     file: PathBuf,
+    #[command(flatten)]
+    reading: ReadingArgs,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -44,7 +47,7 @@ pub fn run(args: &Args) -> Result<()> {
         }
         report.print()
     } else {
-        let report = CheckpointReport::new(&args.file)?;
+        let report = CheckpointReport::new(&args.file, &args.reading.reading())?;
         if args.json {
             return print_json(&report);
         }

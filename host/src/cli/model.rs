@@ -2,6 +2,7 @@
 
 use super::bad_use;
 use crate::engine::Engine;
+use crate::model::Reading;
 use crate::reference::DEFAULT_GN_EPS;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,31 @@ pub struct ModelArgs {
     /// Epsilon of the group norm of an RWKV-5, 6 or 7 checkpoint [default: 64e-5]
     #[arg(long, value_name = "EPS", value_parser = gn_eps)]
     gn_eps: Option<f32>,
+    #[command(flatten)]
+    reading: ReadingArgs,
+}
+
+/// What a checkpoint's file does not say.
+#[derive(Debug, clap::Args)]
+pub struct ReadingArgs {
+    /// Leave tensors out of a checkpoint that its version does not read: a name, in which `*` is any
+    /// text. The file is then read as another model than it was trained to be
+    #[arg(long, value_name = "PATTERN")]
+    ignore: Vec<String>,
+}
+
+impl ReadingArgs {
+    /// As the reader of checkpoints takes it.
+    pub fn reading(&self) -> Reading {
+        Reading {
+            ignore: self.ignore.clone(),
+        }
+    }
+
+    /// Whether nothing was said.
+    fn is_empty(&self) -> bool {
+        self.ignore.is_empty()
+    }
 }
 
 /// Facts that an image may contain.
@@ -44,6 +70,12 @@ impl ModelArgs {
                 "{file}: an image has its own epsilon: leave out --gn-eps"
             ));
         }
+        if engine.is_image() && !self.reading.is_empty() {
+            let file = file.display();
+            return bad_use(format!(
+                "{file}: an image was read when it was packed: leave out --ignore"
+            ));
+        }
         Ok(engine)
     }
 
@@ -51,7 +83,7 @@ impl ModelArgs {
     /// reference.
     pub fn open_compared(&self, file: &Path) -> Result<Engine> {
         let gn_eps = self.gn_eps.unwrap_or(DEFAULT_GN_EPS);
-        let engine = Engine::open(file, gn_eps)?;
+        let engine = Engine::open(file, gn_eps, &self.reading.reading())?;
         match &self.tokenizer {
             None => Ok(engine),
             Some(_) if engine.carries_tokenizer() => {
@@ -68,6 +100,7 @@ impl ModelArgs {
     /// that of the image.
     pub fn open_reference(&self, file: &Path, engine: &Engine) -> Result<Engine> {
         let gn_eps = self.gn_eps.or(engine.gn_eps());
-        Engine::open(file, gn_eps.unwrap_or(DEFAULT_GN_EPS))
+        let gn_eps = gn_eps.unwrap_or(DEFAULT_GN_EPS);
+        Engine::open(file, gn_eps, &self.reading.reading())
     }
 }

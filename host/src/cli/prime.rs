@@ -6,6 +6,7 @@ use super::prompt::Prompt;
 use super::start::Origin;
 use super::table::thousands;
 use crate::engine::{open_image, Engine};
+use crate::model::Reading;
 use crate::prime::{check_name, with_state};
 use anyhow::{Context, Result};
 use kinglet::image::{NamedState, EMPTY_STATE, START_STATE};
@@ -58,7 +59,7 @@ pub fn run(args: &Args) -> Result<()> {
     let image = Some(&args.image).filter(|image| !is_same_file(image, &args.output));
     check_outputs(&[image, args.prompt.file()], &[Output::named(&args.output)])?;
     check_name(&args.name).or_else(bad_use)?;
-    let engine = Engine::open(&args.image, 0.0)?;
+    let engine = Engine::open(&args.image, 0.0, &Reading::default())?;
     if !engine.is_image() {
         let file = args.image.display();
         return bad_use(format!(

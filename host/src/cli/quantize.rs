@@ -2,10 +2,11 @@
 
 use super::bad_use;
 use super::fit::{check_fits, named};
-use super::model::gn_eps;
+use super::model::{gn_eps, ReadingArgs};
 use super::output::{check_outputs, print_json, progress_bar, write_file, Output};
 use super::precisions::Precisions;
 use super::table::{thousands, Table};
+use crate::checkpoint::Checkpoint;
 use crate::model::Model;
 use crate::pack::{pack_to, slow_decays, Formats, Options, PartReport};
 use crate::plan;
@@ -65,6 +66,8 @@ pub struct Args {
     /// entries reads bytes without one
     #[arg(long, value_name = "FILE")]
     tokenizer: Option<PathBuf>,
+    #[command(flatten)]
+    reading: ReadingArgs,
     /// The model's name in the image [default: the checkpoint's file name]
     #[arg(long)]
     name: Option<String>,
@@ -131,7 +134,7 @@ pub fn run(args: &Args) -> Result<()> {
     check_outputs(&inputs, &[Output::named(&args.output)])?;
     let board = args.board()?;
     let given = args.tokenizer.as_deref().map(vocabulary).transpose()?;
-    let model = Model::open(&args.checkpoint)?;
+    let model = Model::new(Checkpoint::open(&args.checkpoint)?, &args.reading.reading())?;
     let vocabulary = match (given, model.vocabulary()?) {
         (Some(_), Some(_)) => {
             let file = args.checkpoint.display();
@@ -142,7 +145,11 @@ pub fn run(args: &Args) -> Result<()> {
         (given, own) => given.or(own),
     };
     let lossy = |name: Option<&OsStr>| name.unwrap_or_default().to_string_lossy().into_owned();
-    let source = lossy(args.checkpoint.file_name());
+    let mut source = lossy(args.checkpoint.file_name());
+    let ignored = args.reading.reading().ignore;
+    if !ignored.is_empty() {
+        source += &format!(" without {}", ignored.join(", "));
+    }
     let name = args.name.clone();
     let name = name.unwrap_or_else(|| lossy(args.checkpoint.file_stem()));
     let labels = model.labels().join("\n");

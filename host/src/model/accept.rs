@@ -1,11 +1,13 @@
 //! Checkpoints against the tables: which version a file is, and whether all
 //! of it is read.
 
+use super::reading::{matches, Reading};
+use super::strangers::{is_harmless, network};
 use super::Version;
-use crate::checkpoint::{excerpt, Checkpoint};
+use crate::checkpoint::{excerpt, Checkpoint, TensorInfo};
 use crate::tensors::names::{att::TIME_DECAY, LN1};
 use crate::tensors::{full_name, split_name, table, Tensor};
-use anyhow::{bail, Result};
+use anyhow::{anyhow, bail, Result};
 
 /// The version whose tensors the first layer of the checkpoint has: the one
 /// with the most of them there and the fewest missing, of several the newest.
@@ -48,56 +50,109 @@ pub fn name_of(checkpoint: &Checkpoint, layer: Option<usize>, tensor: &Tensor) -
     }
 }
 
-/// Each tensor of the file must be one that the version reads: without it the
-/// image would be another model.
+/// Tensors that a model is read without.
+#[derive(Debug, Default)]
+pub struct Unread {
+    /// Of kinds that no network needs.
+    pub harmless: Vec<String>,
+    /// Those that the user leaves out.
+    pub ignored: Vec<String>,
+}
+
+/// Each tensor of the file must be one that the version reads, or of a kind that
+/// no network needs, or one that the user leaves out: without it the image would
+/// be another model.
 ///
 /// # Errors
 /// The first that belongs to another version, or the first that belong to
-/// none.
-pub fn accept(checkpoint: &Checkpoint, version: Version) -> Result<()> {
+/// none; a pattern of the user's that matches none, or one that is read.
+pub fn accept(checkpoint: &Checkpoint, version: Version, reading: &Reading) -> Result<Unread> {
     let path = checkpoint.path().display();
+    let mut unread = Unread::default();
     let mut unknown = Vec::new();
     for info in checkpoint.tensors() {
-        let (layer, name) = split_name(&info.name);
-        let find = |version| match table(version).find(false, &info.name) {
-            Some(tensor) => Some((None, tensor)),
-            None => Some((Some(layer?), table(version).find(true, name)?)),
-        };
-        match find(version) {
-            // One of two names that a tensor may have is read. Published
-            // files of RWKV-7 have a value residual in the first layer too,
-            // where nothing reads it.
-            Some((layer, tensor)) if name_of(checkpoint, layer, tensor) == info.name => {}
-            None if Version::ALL
-                .into_iter()
-                .any(|version| find(version).is_some()) =>
-            {
-                let name = &info.name;
-                bail!(
-                    "{path}: the tensor `{name}` belongs to another version than {version}, which the first layer has: \
-                     the file mixes versions"
-                );
-            }
-            _ => unknown.push(&*info.name),
+        let name = &info.name;
+        let ignored = reading.ignores(name);
+        match place(checkpoint, version, name) {
+            Place::Read if ignored => bail!(
+                "{path}: the tensor `{}` is one that {version} reads: --ignore cannot leave it out",
+                excerpt(name)
+            ),
+            Place::Read => {}
+            _ if ignored => unread.ignored.push(name.clone()),
+            Place::Unused => unread.harmless.push(name.clone()),
+            Place::Elsewhere => bail!(
+                "{path}: the tensor `{name}` belongs to another version than {version}, which the first layer has: \
+                 the file mixes versions"
+            ),
+            Place::Nowhere if is_harmless(info) => unread.harmless.push(name.clone()),
+            Place::Nowhere => unknown.push(info),
         }
     }
-    if !unknown.is_empty() {
-        let names = some_of(&unknown);
-        bail!(
-            "{path}: nothing in {version} reads {names}, and without them it is another model: merge adapters and \
-             tuned states into the weights first, or leave out of the file what the model does not need"
-        );
+    for pattern in &reading.ignore {
+        if !unread.ignored.iter().any(|name| matches(pattern, name)) {
+            bail!("{path}: has no tensor of the pattern `{pattern}`: leave out this --ignore");
+        }
     }
-    Ok(())
+    match unknown.is_empty() {
+        true => Ok(unread),
+        false => Err(unread_error(checkpoint, version, &unknown)),
+    }
 }
 
-/// The first names, and how many more there are.
-fn some_of(names: &[&str]) -> String {
-    const SHOWN: usize = 3;
-    let first = names.iter().take(SHOWN);
-    let first: Vec<_> = first.map(|name| format!("`{}`", excerpt(name))).collect();
-    match names.len().saturating_sub(SHOWN) {
-        0 => first.join(", "),
-        more => format!("{} and {more} more", first.join(", ")),
+/// Where a tensor belongs.
+enum Place {
+    /// In the version.
+    Read,
+    /// In the version, but not in this layer: published files of RWKV-7 have a
+    /// value residual in the first layer too, where nothing reads it.
+    Unused,
+    /// In another version.
+    Elsewhere,
+    /// In none.
+    Nowhere,
+}
+
+fn place(checkpoint: &Checkpoint, version: Version, name: &str) -> Place {
+    let (layer, in_layer) = split_name(name);
+    let find = |version| match table(version).find(false, name) {
+        Some(tensor) => Some((None, tensor)),
+        None => Some((Some(layer?), table(version).find(true, in_layer)?)),
+    };
+    match find(version) {
+        // One of two names that a tensor may have is read.
+        Some((layer, tensor)) if name_of(checkpoint, layer, tensor) == name => {
+            match layer.is_some_and(|layer| layer < tensor.first_layer) {
+                true => Place::Unused,
+                false => Place::Read,
+            }
+        }
+        None if Version::ALL.into_iter().any(|other| find(other).is_some()) => Place::Elsewhere,
+        _ => Place::Nowhere,
     }
+}
+
+/// Names the first tensors that nothing reads, and says what they are.
+fn unread_error(
+    checkpoint: &Checkpoint,
+    version: Version,
+    unknown: &[&TensorInfo],
+) -> anyhow::Error {
+    const SHOWN: usize = 3;
+    let path = checkpoint.path().display();
+    // The first that is known says the most: a LoRA's scale says little.
+    let known = unknown.iter().find_map(|info| network(&info.name));
+    let what = known.unwrap_or("without them it would be another model: leave out of the file what the model does not need");
+    let first = unknown.iter().take(SHOWN);
+    let names: Vec<_> = first
+        .map(|info| format!("`{}` {:?}", excerpt(&info.name), info.shape))
+        .collect();
+    let names = names.join(", ");
+    let more = match unknown.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    anyhow!(
+        "{path}: nothing in {version} reads {names}{more}: {what}; `--ignore PATTERN` would read the file as a model without them"
+    )
 }

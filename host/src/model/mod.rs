@@ -3,15 +3,18 @@
 
 mod accept;
 mod dimensions;
+mod reading;
+mod strangers;
 
 pub use crate::tensors::{Dimensions, Version};
-pub use accept::detect_version;
+pub use accept::Unread;
+pub use reading::Reading;
 
 use crate::checkpoint::{Checkpoint, Tensor, TensorInfo};
 use crate::tensors::names::LN1;
 use crate::tensors::{full_name, split_name, table, Placed, Tensor as Row};
 use crate::tokenizer::Vocabulary;
-use accept::{accept, name_of};
+use accept::{accept, detect_version, name_of};
 use anyhow::{anyhow, bail, Result};
 use std::ops::Range;
 
@@ -27,6 +30,7 @@ pub struct Model {
     checkpoint: Checkpoint,
     version: Version,
     dimensions: Dimensions,
+    unread: Unread,
 }
 
 impl Model {
@@ -35,7 +39,7 @@ impl Model {
     ///
     /// # Errors
     /// A sentence that names file and tensor.
-    pub fn new(checkpoint: Checkpoint) -> Result<Self> {
+    pub fn new(checkpoint: Checkpoint, reading: &Reading) -> Result<Self> {
         let name = full_name(Some(0), LN1[0]);
         if checkpoint.info(&name).is_none() {
             bail!(
@@ -44,24 +48,25 @@ impl Model {
             );
         }
         let version = detect_version(&checkpoint);
-        accept(&checkpoint, version)?;
+        let unread = accept(&checkpoint, version, reading)?;
         let dimensions = dimensions::dimensions(&checkpoint, version)?;
         let model = Self {
             checkpoint,
             version,
             dimensions,
+            unread,
         };
         model.check_layers()?;
         model.check_shapes()?;
         Ok(model)
     }
 
-    /// Opens a file and checks it.
+    /// Opens a file about which all is known, and checks it.
     ///
     /// # Errors
     /// As [`Model::new`].
     pub fn open(path: &std::path::Path) -> Result<Self> {
-        Self::new(Checkpoint::open(path)?)
+        Self::new(Checkpoint::open(path)?, &Reading::default())
     }
 
     /// The RWKV version.
@@ -77,6 +82,11 @@ impl Model {
     /// The file underneath.
     pub fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint
+    }
+
+    /// The tensors of the file that the model is read without.
+    pub fn unread(&self) -> &Unread {
+        &self.unread
     }
 
     /// The names of the classes, for a model that answers with a label.
@@ -191,6 +201,7 @@ impl Model {
     fn check(&self, name: &str, expected: &[usize]) -> Result<()> {
         let info = self.checkpoint.info(name);
         let info = info.ok_or_else(|| missing(&self.checkpoint, name))?;
+        self.checkpoint.check_type(info)?;
         let (ones, own) = info
             .shape
             .split_at(info.shape.len().saturating_sub(expected.len()));

@@ -1,8 +1,8 @@
 //! The report on a checkpoint.
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{excerpt, Checkpoint};
 use crate::cli::table::{thousands, Table};
-use crate::model::{detect_version, Model};
+use crate::model::{Model, Reading};
 use anyhow::Result;
 use serde::Serialize;
 use std::io::Write;
@@ -16,6 +16,9 @@ pub(super) struct CheckpointReport {
     dimensions: DimensionsReport,
     parameters: u64,
     tensors: Vec<TensorReport>,
+    /// Tensors of kinds that no network needs, and those that were left out.
+    not_read: Vec<String>,
+    ignored: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -38,9 +41,9 @@ struct TensorReport {
 }
 
 impl CheckpointReport {
-    pub fn new(path: &Path) -> Result<Self> {
-        let checkpoint = Checkpoint::open(path)?;
-        let version = detect_version(&checkpoint).to_string();
+    pub fn new(path: &Path, reading: &Reading) -> Result<Self> {
+        let model = Model::new(Checkpoint::open(path)?, reading)?;
+        let checkpoint = model.checkpoint();
         let format = checkpoint.format();
         let tensors: Vec<TensorReport> = checkpoint
             .tensors()
@@ -54,7 +57,7 @@ impl CheckpointReport {
             .iter()
             .map(|t| t.shape.iter().product::<usize>() as u64)
             .sum();
-        let d = Model::new(checkpoint)?.dimensions();
+        let d = model.dimensions();
         let dimensions = DimensionsReport {
             layers: d.layers,
             channels: d.embd,
@@ -67,10 +70,12 @@ impl CheckpointReport {
         Ok(Self {
             kind: "checkpoint",
             format,
-            version,
+            version: model.version().to_string(),
             dimensions,
             parameters,
             tensors,
+            not_read: model.unread().harmless.clone(),
+            ignored: model.unread().ignored.clone(),
         })
     }
 
@@ -86,10 +91,17 @@ impl CheckpointReport {
         if d.heads > 0 {
             writeln!(out, "heads        {} of {} channels", d.heads, d.head_size)?;
         }
-        writeln!(out, "parameters   {}\n", thousands(self.parameters))?;
+        writeln!(out, "parameters   {}", thousands(self.parameters))?;
+        for (what, names) in [("not read", &self.not_read), ("ignored", &self.ignored)] {
+            if !names.is_empty() {
+                let names: Vec<_> = names.iter().map(|name| excerpt(name)).collect();
+                writeln!(out, "{what:<12} {}", names.join(", "))?;
+            }
+        }
+        writeln!(out)?;
         let mut table = Table::new(&["tensor", "type", "shape"]);
         for t in &self.tensors {
-            table.row([t.name.clone(), t.dtype.clone(), format!("{:?}", t.shape)]);
+            table.row([excerpt(&t.name), t.dtype.clone(), format!("{:?}", t.shape)]);
         }
         write!(out, "{table}")?;
         Ok(())

@@ -1,0 +1,59 @@
+//! What a user says about a checkpoint that its file does not.
+
+/// How to read a checkpoint.
+#[derive(Clone, Debug, Default)]
+pub struct Reading {
+    /// Patterns of the names of tensors to leave out: `*` is any text.
+    pub ignore: Vec<String>,
+}
+
+impl Reading {
+    /// Whether a tensor of this name is to be left out.
+    pub fn ignores(&self, name: &str) -> bool {
+        self.ignore.iter().any(|pattern| matches(pattern, name))
+    }
+}
+
+/// Whether a name is of a pattern, in which `*` is any text.
+pub(super) fn matches(pattern: &str, name: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else {
+        return pattern == name;
+    };
+    let Some(mut name) = name.strip_prefix(first) else {
+        return false;
+    };
+    let mut middle: Vec<&str> = rest.split('*').collect();
+    let last = middle.pop().unwrap_or_default();
+    // The first place of each is the best: it leaves the most for the others.
+    for part in middle {
+        match name.split_once(part) {
+            Some((_, rest)) => name = rest,
+            None => return false,
+        }
+    }
+    name.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn a_star_is_any_text() {
+        for (pattern, name, expected) in [
+            ("a.b", "a.b", true),
+            ("a.b", "a.bc", false),
+            ("*", "", true),
+            ("a*", "ab", true),
+            ("a*a", "a", false),
+            ("*.s_emb.*", "blocks.0.ffn.s_emb.weight", true),
+            ("blocks.*.s*x", "blocks.0.ffn.s_emb_x", true),
+            ("*ab*ab", "abab", true),
+            ("*ab*ab", "ab", false),
+            ("*ab", "abb", false),
+            ("a**b", "ab", true),
+        ] {
+            assert_eq!(matches(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+}
