@@ -23,9 +23,13 @@ enum Cut {
     UnreadableUnit,
     /// Nor can the rest of its sector.
     UnreadableSector,
+    /// What it touched reads sometimes as before, sometimes as written.
+    Marginal,
+    /// So does each of its words, each by itself.
+    MarginalWords,
 }
 
-/// All of them.
+/// Those whose effect can be told at once.
 const CUTS: [Cut; 4] = [
     Cut::Before,
     Cut::Torn,
@@ -33,12 +37,34 @@ const CUTS: [Cut; 4] = [
     Cut::UnreadableSector,
 ];
 
+/// All of them.
+const ALL_CUTS: [Cut; 6] = [
+    Cut::Before,
+    Cut::Torn,
+    Cut::UnreadableUnit,
+    Cut::UnreadableSector,
+    Cut::Marginal,
+    Cut::MarginalWords,
+];
+
+/// A byte that reads as one of two values.
+#[derive(Clone, Copy, Debug)]
+struct Weak {
+    other: u8,
+    /// Bytes of one group change together.
+    group: u64,
+}
+
 /// NOR flash: erasing sets all bits of a sector, writing clears bits, once.
 #[derive(Clone)]
 struct Flash<const WRITE: usize, const ERASE: usize> {
     bytes: Vec<u8>,
     /// Bytes that cannot be read until they are erased.
     unreadable: Vec<bool>,
+    weak: Vec<Option<Weak>>,
+    /// Which of their values weak bytes have now.
+    mood: u64,
+    reads: u64,
     /// Operations until the power is cut: units written, sectors erased.
     left: usize,
     cut: Cut,
@@ -49,6 +75,8 @@ struct Flash<const WRITE: usize, const ERASE: usize> {
 enum Failure {
     NoPower,
     Unreadable,
+    /// Found by the flash itself: weak bytes were read as erased just now.
+    NotErased,
 }
 
 impl NorFlashError for Failure {
@@ -62,6 +90,9 @@ impl<const WRITE: usize, const ERASE: usize> Flash<WRITE, ERASE> {
         Self {
             bytes: vec![0xff; sectors * ERASE],
             unreadable: vec![false; sectors * ERASE],
+            weak: vec![None; sectors * ERASE],
+            mood: 0,
+            reads: 0,
             left: usize::MAX,
             cut: Cut::Before,
             random: 1,
@@ -85,16 +116,24 @@ impl<const WRITE: usize, const ERASE: usize> Flash<WRITE, ERASE> {
             return Err(Failure::NoPower);
         }
         let mut random = Pcg32::new(u64::from(self.random));
-        for (byte, &to) in self.bytes[at..].iter_mut().zip(to) {
-            let mask = match self.left {
-                0 => random.next_u32() as u8,
-                _ => 0xff,
+        let group = u64::from(random.next_u32());
+        for (index, &to) in (at..).zip(to) {
+            let old = self.now(index);
+            let (mask, word) = match (self.left, self.cut) {
+                (0, Cut::Marginal) => (0xff, Some(0)),
+                (0, Cut::MarginalWords) => (0xff, Some(1 + index / 4)),
+                (0, _) => (random.next_u32() as u8, None),
+                _ => (0xff, None),
             };
-            *byte = *byte & !mask | to & mask;
+            self.bytes[index] = old & !mask | to & mask;
+            self.weak[index] = word.map(|word| Weak {
+                other: old,
+                group: group + word as u64,
+            });
         }
         let unreadable = match self.cut {
             _ if self.left > 0 => 0..0,
-            Cut::Before | Cut::Torn => 0..0,
+            Cut::Before | Cut::Torn | Cut::Marginal | Cut::MarginalWords => 0..0,
             Cut::UnreadableUnit => at..at + to.len(),
             Cut::UnreadableSector => at / ERASE * ERASE..(at / ERASE + 1) * ERASE,
         };
@@ -107,6 +146,20 @@ impl<const WRITE: usize, const ERASE: usize> Flash<WRITE, ERASE> {
         }
         self.left -= 1;
         Ok(())
+    }
+
+    /// The value of a byte as it reads now.
+    fn now(&self, index: usize) -> u8 {
+        match self.weak[index] {
+            Some(weak)
+                if Pcg32::new(self.mood ^ weak.group)
+                    .next_u32()
+                    .is_multiple_of(2) =>
+            {
+                weak.other
+            }
+            _ => self.bytes[index],
+        }
     }
 }
 
@@ -124,7 +177,15 @@ impl<const WRITE: usize, const ERASE: usize> ReadNorFlash for Flash<WRITE, ERASE
         if self.unreadable[range.clone()].contains(&true) {
             return Err(Failure::Unreadable);
         }
-        bytes.copy_from_slice(&self.bytes[range]);
+        for (byte, index) in bytes.iter_mut().zip(range) {
+            *byte = self.now(index);
+        }
+        // Weak bytes keep their values for a few reads.
+        self.reads += 1;
+        let next = Pcg32::new(self.mood ^ self.reads).next_u32();
+        if next.is_multiple_of(8) {
+            self.mood = next.into();
+        }
         Ok(())
     }
 
@@ -149,8 +210,11 @@ impl<const WRITE: usize, const ERASE: usize> NorFlash for Flash<WRITE, ERASE> {
         let at = offset as usize;
         assert!(at.is_multiple_of(WRITE) && bytes.len().is_multiple_of(WRITE));
         for (at, unit) in (at..).step_by(WRITE).zip(bytes.chunks(WRITE)) {
-            let erased = self.bytes[at..][..WRITE].iter().all(|&byte| byte == 0xff);
+            let erased = (at..at + WRITE).all(|index| self.now(index) == 0xff);
             let readable = !self.unreadable[at..][..WRITE].contains(&true);
+            if !erased && self.weak[at..at + WRITE].iter().any(Option::is_some) {
+                return Err(Failure::NotErased);
+            }
             assert!(erased && readable, "written twice");
             self.change(at, unit)?;
         }
@@ -257,6 +321,66 @@ fn every_cut_leaves_the_last_good_state() {
     survives_every_cut::<256, 4096>();
 }
 
+/// The state of a save, made up.
+fn numbered(save: u64) -> Vec<f32> {
+    let len = image().shape().state_len();
+    (0..len).map(|index| (save + index as u64) as f32).collect()
+}
+
+/// Cuts the power again and again on one flash, at any operation and in any
+/// way. Each time it comes back, a completed save is there, or one begun since.
+fn survives_cuts_of_weak_cells<const WRITE: usize, const ERASE: usize>(cuts: u64) {
+    let image = image();
+    let mut random = Pcg32::new(cuts + WRITE as u64);
+    let mut flash = Flash::<WRITE, ERASE>::new(sectors::<WRITE, ERASE>());
+    let operations = 2 * (64 + image.shape().state_bytes() + 24) / WRITE + 8;
+    // The last save that was completed, and the last begun; each has the next
+    // number.
+    let (mut completed, mut begun) = (None, 0);
+    for boot in 0..cuts {
+        let cut = ALL_CUTS[random.next_u32() as usize % ALL_CUTS.len()];
+        // Half of them at the first operations of a save: a note and an erase.
+        let most = if random.next_u32().is_multiple_of(2) {
+            3
+        } else {
+            operations
+        };
+        let left = random.next_u32() as usize % most;
+        flash = Flash {
+            mood: random.next_u32().into(),
+            random: random.next_u32(),
+            ..flash.with_power(left, cut)
+        };
+        let mut snapshots = open(flash);
+        let mut state = vec![0.0; image.shape().state_len()];
+        match snapshots.restore(&image, &mut state) {
+            Ok(found) => {
+                let may_be = completed.unwrap_or(1)..=begun;
+                assert!(may_be.contains(&found.tokens), "{boot}: {found:?}");
+                assert_eq!(state, numbered(found.tokens), "{boot}");
+            }
+            Err(error) => assert_eq!(completed, None, "{boot}: {error:?}"),
+        }
+        loop {
+            begun += 1;
+            match snapshots.save(&image, &numbered(begun), begun) {
+                Ok(()) => completed = Some(begun),
+                Err(SnapshotError::Flash(Failure::NoPower)) => break,
+                Err(error) => panic!("{boot}: {error:?}"),
+            }
+        }
+        flash = snapshots.release();
+    }
+    assert!(completed.is_some());
+}
+
+#[test]
+fn a_hundred_thousand_cuts_leave_a_completed_save() {
+    survives_cuts_of_weak_cells::<4, 1024>(30_000);
+    survives_cuts_of_weak_cells::<8, 512>(40_000);
+    survives_cuts_of_weak_cells::<256, 512>(30_000);
+}
+
 #[test]
 fn ten_thousand_flipped_bits_are_refused() {
     let image = image();
@@ -338,6 +462,30 @@ fn where_no_slot_can_be_read_the_next_save_helps() {
         assert_eq!(restore(&flash).unwrap().0.tokens, tokens);
     }
     assert!(!flash.unreadable.contains(&true), "both slots are in use");
+}
+
+/// A snapshot with a worn bit is good when it is looked for, and perhaps no
+/// more when it is read: then the other one is restored.
+#[test]
+fn a_snapshot_that_changes_while_it_is_restored_is_not_good() {
+    let image = image();
+    let mut snapshots = open(Flash::<8, 2048>::new(sectors::<8, 2048>()));
+    for save in [1, 2] {
+        snapshots.save(&image, &numbered(save), save).unwrap();
+    }
+    let mut flash = snapshots.release();
+    let worn = flash.bytes.len() / 2 + 100;
+    let other = flash.bytes[worn] ^ 4;
+    flash.weak[worn] = Some(Weak { other, group: 0 });
+    let mut seen = [0; 3];
+    for mood in 0..1000 {
+        flash.mood = mood;
+        let mut state = vec![0.0; image.shape().state_len()];
+        let found = open(flash.clone()).restore(&image, &mut state).unwrap();
+        assert_eq!(state, numbered(found.tokens));
+        seen[found.tokens as usize] += 1;
+    }
+    assert!(seen[1] > 100 && seen[2] > 100, "{seen:?}");
 }
 
 #[test]

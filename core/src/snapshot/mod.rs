@@ -11,10 +11,16 @@
 //! read, such as after an interrupted write in flash with error correction: the
 //! next save erases it. `docs/format.md` defines the bytes.
 //!
+//! Bits of an interrupted write or erase may read right now and wrong later.
+//! Where there is an older snapshot, a save that was read back is therefore
+//! *sealed* by one more write, and does not count without. A snapshot that is to
+//! be erased is *retired* by a write: what an interrupted erase leaves of it does
+//! not count.
+//!
 //! | call | erases | writes | reads |
 //! |---|---|---|---|
 //! | [`Snapshots::new`] | | | |
-//! | [`Snapshots::save`] | one slot | one snapshot | both slots, then what was written |
+//! | [`Snapshots::save`] | one slot | two notes, one snapshot | both slots, the one it erases, then what was written |
 //! | [`Snapshots::restore`] | | | both slots, then the one restored |
 //!
 //! Saves alternate between the slots: flash that endures 10,000 erasures of a
@@ -60,7 +66,7 @@ use crate::BufferError;
 use core::ops::Range;
 use embedded_storage::nor_flash::NorFlash;
 use record::Record;
-use slot::{Geometry, Slot, Status};
+use slot::{Geometry, Note, Slot, Status};
 
 /// Bytes that are read or written at a time. The flash's `READ_SIZE` and
 /// `WRITE_SIZE` must divide it; others do not compile.
@@ -161,8 +167,8 @@ impl<F: NorFlash> Snapshots<F> {
 
     /// Bytes of a region that holds the snapshots of an image: two slots of
     /// whole sectors.
-    /// A slot has 64 bytes, the state and 8 bytes, each rounded up to `WRITE_SIZE`;
-    /// their sum is rounded up to `ERASE_SIZE`.
+    /// A slot has 64 bytes, the state and three times 8 bytes, each rounded up to
+    /// `WRITE_SIZE`; their sum is rounded up to `ERASE_SIZE`.
     pub const fn region_bytes(shape: &Shape) -> u32 {
         Geometry::region_bytes::<F>(shape)
     }
@@ -202,8 +208,14 @@ impl<F: NorFlash> Snapshots<F> {
         slot.write(&record, bytemuck::cast_slice(state))
             .map_err(SnapshotError::Flash)?;
         match slot.check().map_err(SnapshotError::Flash)? {
-            Status::Good(written) if written == record => Ok(()),
-            _ => Err(SnapshotError::NotWritten),
+            Status::Good(written) if written.record == record => {}
+            _ => return Err(SnapshotError::NotWritten),
+        }
+        match keep {
+            Some(_) => slot
+                .note(&record, Note::Sealed)
+                .map_err(SnapshotError::Flash),
+            None => Ok(()),
         }
     }
 
@@ -221,28 +233,42 @@ impl<F: NorFlash> Snapshots<F> {
         let shape = image.shape();
         let len = shape.state_len();
         let state = state.get_mut(..len).ok_or(BufferError::State(len))?;
-        let found = self.look();
-        let Some((index, record)) = newest(&found, Some(image)) else {
-            return Err(why_not(found));
-        };
-        let read = self.slot(index).read(bytemuck::cast_slice_mut(state));
-        let error = match read {
-            Ok(true) => {
+        let mut found = self.look();
+        let mut is_changed = false;
+        while let Some((index, record)) = newest(&found, Some(image)) {
+            let read = self.slot(index).read(bytemuck::cast_slice_mut(state));
+            if let Ok(true) = read {
                 return Ok(Restored {
                     tokens: record.tokens,
                     sequence: record.sequence,
-                })
+                });
             }
-            Ok(false) => SnapshotError::Damaged,
-            Err(error) => SnapshotError::Flash(error),
-        };
-        reset(shape, state);
-        Err(error)
+            // It was good a moment ago: the other one may be.
+            is_changed = true;
+            if let Some(slot) = found.get_mut(index as usize) {
+                *slot = read.map(|_| Status::Damaged);
+            }
+        }
+        if is_changed {
+            reset(shape, state);
+        }
+        Err(why_not(found))
     }
 
-    /// The content of each slot, or why it cannot be read.
+    /// The content of each slot, or why it cannot be read; of two snapshots, of
+    /// which one may be what an interruption has left, only the other.
     fn look(&mut self) -> Found<F::Error> {
-        [0, 1].map(|index| self.slot(index).check())
+        let mut found = [0, 1].map(|index| self.slot(index).check());
+        if let [Ok(a), Ok(b)] = &mut found {
+            if let (Status::Good(first), Status::Good(second)) = (*a, *b) {
+                match first.outlasts(&second) {
+                    Some(true) => *b = Status::Incomplete,
+                    Some(false) => *a = Status::Incomplete,
+                    None => {}
+                }
+            }
+        }
+        found
     }
 
     fn slot(&mut self, index: u32) -> Slot<'_, F> {
@@ -256,7 +282,7 @@ type Found<E> = [Result<Status, E>; 2];
 /// The good snapshot that was saved last, of one image or of any.
 fn newest<E>(found: &Found<E>, image: Option<&Image<'_>>) -> Option<(u32, Record)> {
     let good = (0..).zip(found).filter_map(|(index, status)| match status {
-        Ok(Status::Good(record)) => Some((index, *record)),
+        Ok(Status::Good(good)) => Some((index, good.record)),
         _ => None,
     });
     let good = good.filter(|(_, record)| image.is_none_or(|image| record.is_of(image.header())));

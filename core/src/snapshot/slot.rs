@@ -1,4 +1,5 @@
-//! One slot: the record, the state, and the mark that makes it a snapshot.
+//! One slot: the record, the state, the mark that makes it a snapshot, and two
+//! notes.
 
 use super::record::{Record, RECORD_BYTES};
 use super::CHUNK_BYTES;
@@ -11,8 +12,28 @@ use embedded_storage::nor_flash::NorFlash;
 /// bytes at once, or fewer, they are written last and say that all is there.
 const MARK: [u8; 4] = *b"done";
 
-/// Bytes of the mark, before they are rounded up.
+/// Bytes of the mark and of each note, before they are rounded up.
 const MARK_BYTES: usize = 8;
+
+/// What a slot says after its mark. A note is a write of its own.
+#[derive(Clone, Copy)]
+pub(super) enum Note {
+    /// The mark was written to its end: none of its bits can change any more.
+    Sealed,
+    /// The slot is about to be erased: what is still there does not count.
+    Retired,
+}
+
+impl Note {
+    const ALL: [Self; 2] = [Self::Sealed, Self::Retired];
+
+    const fn text(self) -> [u8; MARK_BYTES] {
+        match self {
+            Self::Sealed => *b"sealed\0\0",
+            Self::Retired => *b"retired\0",
+        }
+    }
+}
 
 const fn up(bytes: usize, to: usize) -> usize {
     bytes.div_ceil(to) * to
@@ -49,7 +70,8 @@ impl Geometry {
     /// Bytes of two slots for snapshots of this image.
     pub const fn region_bytes<F: NorFlash>(shape: &Shape) -> u32 {
         let state_bytes = up(shape.state_bytes(), F::WRITE_SIZE);
-        let bytes = up(RECORD_BYTES, F::WRITE_SIZE) + state_bytes + up(MARK_BYTES, F::WRITE_SIZE);
+        let marks = (1 + Note::ALL.len()) * up(MARK_BYTES, F::WRITE_SIZE);
+        let bytes = up(RECORD_BYTES, F::WRITE_SIZE) + state_bytes + marks;
         2 * up(bytes, F::ERASE_SIZE) as u32
     }
 }
@@ -61,7 +83,31 @@ pub(super) enum Status {
     Incomplete,
     /// A snapshot that is not what was written.
     Damaged,
-    Good(Record),
+    Good(Good),
+}
+
+/// A snapshot.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Good {
+    pub record: Record,
+    /// Without a seal, the bits of its mark may read otherwise later.
+    pub is_sealed: bool,
+    /// So may all of its bits.
+    pub is_retired: bool,
+}
+
+impl Good {
+    /// Whether this one or the other is certain to stay as it is read, where
+    /// one of them may not: what is to be erased, or the newer without a seal.
+    pub fn outlasts(&self, other: &Self) -> Option<bool> {
+        let is_newer = self.record.is_newer_than(&other.record);
+        let newer = if is_newer { self } else { other };
+        match (self.is_retired, other.is_retired) {
+            (false, true) => Some(true),
+            (true, false) => Some(false),
+            _ => (!newer.is_sealed).then_some(!is_newer),
+        }
+    }
 }
 
 /// A slot at work.
@@ -75,6 +121,8 @@ pub(super) struct Slot<'f, F> {
 impl<'f, F: NorFlash> Slot<'f, F> {
     const RECORD: u32 = up(RECORD_BYTES, F::WRITE_SIZE) as u32;
     const MARK: usize = up(MARK_BYTES, F::WRITE_SIZE);
+    /// The mark and the notes.
+    const MARKS: u32 = (Self::MARK * (1 + Note::ALL.len())) as u32;
 
     pub fn new(flash: &'f mut F, geometry: &Geometry, index: u32) -> Self {
         Self {
@@ -86,8 +134,13 @@ impl<'f, F: NorFlash> Slot<'f, F> {
 
     /// Erases the slot and writes a snapshot, its mark last. It fits.
     pub fn write(&mut self, record: &Record, state: &[u8]) -> Result<(), F::Error> {
-        let mark_at = self.start + Self::RECORD + up(state.len(), F::WRITE_SIZE) as u32;
-        let end = mark_at + Self::MARK as u32;
+        match self.check() {
+            // A note that cannot be written is nothing that a save needs.
+            Ok(Status::Good(old)) if !old.is_retired => drop(self.note(&old.record, Note::Retired)),
+            _ => {}
+        }
+        let mark_at = self.mark_at(record);
+        let end = mark_at + Self::MARKS;
         let sectors = up((end - self.start) as usize, F::ERASE_SIZE) as u32;
         self.flash.erase(self.start, self.start + sectors)?;
         let mut chunk = [0; CHUNK_BYTES];
@@ -128,9 +181,8 @@ impl<'f, F: NorFlash> Slot<'f, F> {
         };
         let mut digest = CRC32.digest();
         digest.update(front);
-        let state_bytes = up(record.state_bytes as usize, F::WRITE_SIZE);
         let mut at = self.start + Self::RECORD;
-        let mark_at = at + state_bytes as u32;
+        let mark_at = self.mark_at(&record);
         while at < mark_at {
             let bytes = ((mark_at - at) as usize).min(CHUNK_BYTES);
             let part = chunk.get_mut(..bytes).unwrap_or_default();
@@ -141,10 +193,46 @@ impl<'f, F: NorFlash> Slot<'f, F> {
         let mark = chunk.get_mut(..Self::MARK).unwrap_or_default();
         self.flash.read(mark_at, mark)?;
         Ok(match is_mark(mark, digest.finalize()) {
-            Some(true) => Status::Good(record),
+            Some(true) => Status::Good(Good {
+                record,
+                is_sealed: self.has(&record, Note::Sealed),
+                is_retired: self.has(&record, Note::Retired),
+            }),
             Some(false) => Status::Damaged,
             None => Status::Incomplete,
         })
+    }
+
+    /// Writes a note of the snapshot with this record.
+    pub fn note(&mut self, record: &Record, note: Note) -> Result<(), F::Error> {
+        let mut chunk = [0; CHUNK_BYTES];
+        let unit = chunk.get_mut(..Self::MARK).unwrap_or_default();
+        unit.iter_mut()
+            .zip(note.text())
+            .for_each(|(to, from)| *to = from);
+        self.flash.write(self.note_at(record, note), unit)
+    }
+
+    /// Whether the note is there. A seal is whole; one bit retires a slot, where
+    /// erased flash has all bits set, or none.
+    fn has(&mut self, record: &Record, note: Note) -> bool {
+        let mut chunk = [0; CHUNK_BYTES];
+        let unit = chunk.get_mut(..Self::MARK).unwrap_or_default();
+        let is_read = self.flash.read(self.note_at(record, note), unit).is_ok();
+        let is_all = |bits| unit.iter().all(|&byte| byte == bits);
+        match note {
+            Note::Sealed => is_read && unit.starts_with(&note.text()),
+            Note::Retired => !is_read || !(is_all(0xff) || is_all(0)),
+        }
+    }
+
+    fn mark_at(&self, record: &Record) -> u32 {
+        let state_bytes = up(record.state_bytes as usize, F::WRITE_SIZE);
+        self.start + Self::RECORD + state_bytes as u32
+    }
+
+    fn note_at(&self, record: &Record, note: Note) -> u32 {
+        self.mark_at(record) + (1 + note as u32) * Self::MARK as u32
     }
 
     /// Reads the state of a snapshot that was found good, and whether it still
@@ -171,7 +259,7 @@ impl<'f, F: NorFlash> Slot<'f, F> {
 
     /// Whether a state of this many bytes fits.
     fn holds(&self, state_bytes: u32) -> bool {
-        let room = self.bytes.checked_sub(Self::RECORD + Self::MARK as u32);
+        let room = self.bytes.checked_sub(Self::RECORD + Self::MARKS);
         room.is_some_and(|room| {
             let state_bytes = u64::from(state_bytes).div_ceil(F::WRITE_SIZE as u64);
             state_bytes * F::WRITE_SIZE as u64 <= u64::from(room)
