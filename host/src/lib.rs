@@ -20,6 +20,7 @@
 //! | [`mod@bench`] | tokens per second against memory bandwidth |
 //! | [`tensors`] | a table for each version: name, shape and values of each tensor |
 //! | [`synth`] | random checkpoints for tests and benches |
+//! | [`output`] | output files, never half there |
 //! | [`monitor`] | the console of a board |
 //! | [`cli`] | one file per subcommand of `kinglet` |
 #![forbid(unsafe_code)]
@@ -35,6 +36,7 @@ pub mod labels;
 pub mod model;
 pub mod monitor;
 pub mod npy;
+pub mod output;
 pub mod pack;
 pub mod plan;
 pub mod prime;

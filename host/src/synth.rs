@@ -3,6 +3,7 @@
 
 use crate::checkpoint::{CheckpointError, Dtype, SafetensorsFile};
 use crate::model::{Dimensions, Version};
+use crate::output;
 use crate::random::Random;
 use crate::tensors::{table, Placed};
 use std::path::Path;
@@ -33,19 +34,19 @@ pub fn write_random(
         .iter()
         .map(|(name, shape, _)| (&**name, &**shape, Dtype::F16))
         .collect();
-    let mut file = SafetensorsFile::create(path, &described)?;
-    for (name, shape, spread) in &tensors {
-        let len = shape.iter().product();
-        for first in (0..len).step_by(CHUNK_VALUES) {
-            let chunk = first..len.min(first + CHUNK_VALUES);
-            file.write(
-                name,
-                first as u64,
-                &spread.values(chunk, shape, &mut random),
-            )?;
+    let failed = |error| CheckpointError::new(path, error);
+    output::write(path, failed, |out| {
+        let mut file = SafetensorsFile::new(path, out, &described)?;
+        for (name, shape, spread) in &tensors {
+            let len = shape.iter().product();
+            for first in (0..len).step_by(CHUNK_VALUES) {
+                let chunk = first..len.min(first + CHUNK_VALUES);
+                let values = spread.values(chunk, shape, &mut random);
+                file.write(name, first as u64, &values)?;
+            }
         }
-    }
-    file.finish().map(drop)
+        file.finish().map(drop)
+    })
 }
 
 #[cfg(test)]

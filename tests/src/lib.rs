@@ -189,6 +189,14 @@ pub fn says(text: &str, part: &str) {
     assert!(text.contains(part), "no {part:?} in: {text}");
 }
 
+/// A line for a shell, in which `"$@"` is this `kinglet` command.
+pub fn shell(line: &str, args: impl Args) -> Output {
+    let mut command = Command::new("sh");
+    command.args(["-c", line, "sh"]);
+    command.arg(kinglet().get_program()).args(args.list());
+    command.output().expect("sh starts")
+}
+
 /// Runs a command that reads `input`, and returns what it did.
 pub fn typed(command: &mut Command, input: &str) -> Output {
     let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());

@@ -8,7 +8,6 @@ use kinglet_tests::{
 };
 use serde_json::Value;
 use std::fs;
-use std::path::{Path, PathBuf};
 
 #[test]
 fn every_subcommand_has_help_with_an_example() {
@@ -56,7 +55,6 @@ fn quantize_prints_a_table_and_json() {
     let small = folder.path().join("small.kgl");
     quantize(&checkpoint, &small, "--weights int4 --head int4");
     assert!(fs::metadata(&small).unwrap().len() + 25_000 < fs::metadata(&out).unwrap().len());
-    assert!(!folder.path().join("m.kgl.partial").exists());
 }
 
 #[test]
@@ -218,87 +216,6 @@ fn a_prompt_of_100_000_bytes_as_an_argument() {
     let prompt = "a".repeat(100_000);
     let run = json(("run", &image, ["--prompt", &prompt], "-n 3 --json"));
     assert_eq!(run["tokens"].as_array().map(Vec::len), Some(3), "{run}");
-}
-
-/// Every subcommand that writes refuses to write over its input, under any path.
-#[test]
-fn no_input_is_written_over() {
-    let folder = folder();
-    let at = |name: &str| folder.path().join(name);
-    fs::create_dir(at("dir")).unwrap();
-    let refuses = |input: &Path, problem: &str, args: &dyn Args| {
-        let before = fs::read(input).unwrap();
-        fails(args, 2, problem);
-        let args = args.list();
-        assert!(fs::read(input).unwrap() == before, "{args:?}");
-        let partial = |name: String| name.ends_with(".partial");
-        let names = fs::read_dir(folder.path()).unwrap();
-        let names = names.map(|entry| entry.unwrap().path());
-        let left = names.filter(|path| partial(path.display().to_string()) && path != input);
-        assert_eq!(left.count(), 0, "{args:?}");
-    };
-    let model = at("model.safetensors");
-    fs::copy(demo_checkpoint(), &model).unwrap();
-    let vocabulary = file(folder.path(), "vocabulary.txt", "1 'a' 1\n");
-    let boards = file(folder.path(), "boards.toml", "");
-    let mut same = vec![model.clone(), at("dir/../model.safetensors")];
-    #[cfg(unix)]
-    {
-        fs::hard_link(&model, at("hard.kgl")).unwrap();
-        std::os::unix::fs::symlink(&model, at("soft.kgl")).unwrap();
-        same.extend([at("hard.kgl"), at("soft.kgl")]);
-    }
-    for output in &same {
-        let pack = ("quantize", &model, "--weights int4 -o", output);
-        refuses(&model, "over an input", &pack);
-        let read = ("logits", &model, "--prompt a -o", output);
-        refuses(&model, "over an input", &read);
-    }
-    for (option, input) in [("--tokenizer", &vocabulary), ("--boards", &boards)] {
-        let pack = (
-            "quantize",
-            &model,
-            "--weights int4 -o",
-            input,
-            option,
-            input,
-        );
-        refuses(input, "over an input", &pack);
-    }
-    // The temporary name of an output until it is complete.
-    let partial = at("m.kgl.partial");
-    fs::rename(&model, &partial).unwrap();
-    let kgl = at("m.kgl");
-    let pack = ("quantize", &partial, "--weights int4 -o", &kgl);
-    refuses(&partial, "over an input", &pack);
-    fs::rename(&partial, &model).unwrap();
-
-    let image = demo_image(folder.path(), "int4");
-    let export = ("export", &image, "--board pico");
-    for option in ["--bin", "--hex", "--uf2", "--rust", "--c-array"] {
-        refuses(&image, "over an input", &(export, option, &image));
-    }
-    let firmware = file(folder.path(), "firmware.elf", "no ELF");
-    let files = ("--firmware", &firmware, "--uf2", &firmware);
-    refuses(&firmware, "over an input", &(export, files));
-    for other in ["a", "a.partial", "dir/../a"] {
-        let files = ("--bin", &at("a"), "--rust", &at(other));
-        refuses(&image, "over another output", &("export", &image, files));
-    }
-
-    // An image may be primed in place, but not through the name until then.
-    let prompt = file(folder.path(), "prompt.txt", "Once");
-    let prime = ("prime", &image, "--prompt-file", &prompt, "-o");
-    stdout((prime, &image));
-    refuses(&prompt, "over an input", &(prime, &prompt));
-    fs::rename(&image, &partial).unwrap();
-    let prime = ("prime", &partial, "--prompt-file", &prompt, "-o", &kgl);
-    refuses(&partial, "over an input", &prime);
-
-    for output in [at("dir"), at(".."), PathBuf::from("/dev/null")] {
-        let synth = ("synth --layers 1 --channels 32 -o", &output);
-        refuses(&partial, "what is not a file", &synth);
-    }
 }
 
 #[test]

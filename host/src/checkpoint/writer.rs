@@ -3,9 +3,9 @@
 use super::dtype::Dtype;
 use super::error::{excerpt, CheckpointError, Problem};
 use super::layout::{byte_len, count};
+use crate::output;
 use std::collections::{BTreeMap, HashSet};
-use std::fs::File;
-use std::io::{self, BufWriter, Cursor, Seek, SeekFrom, Write};
+use std::io::{self, Cursor, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// A tensor to write: name, shape (`[rows, cols]`), type in the file, and the
@@ -22,7 +22,7 @@ const HEADER_ALIGN: usize = 8;
 /// same arguments give the same bytes.
 ///
 /// Values are rounded to nearest (ties to even) where `dtype` is narrower than
-/// f32. An existing file is replaced.
+/// f32. An existing file is replaced, as by [`output::write`].
 ///
 /// # Errors
 /// The file cannot be written, two tensors have one name, or a shape does not
@@ -32,36 +32,36 @@ pub fn write_safetensors(
     tensors: &[TensorToWrite<'_>],
     metadata: &BTreeMap<String, String>,
 ) -> Result<(), CheckpointError> {
-    let create = || Ok(BufWriter::new(File::create(path)?));
-    write_all(path, create, tensors, metadata).map(drop)
+    let failed = |error| CheckpointError::new(path, error);
+    output::write(path, failed, |out| {
+        write_all(path, || Ok(out), tensors, metadata).map(drop)
+    })
 }
 
 /// A safetensors file whose tensors are written piece by piece, in any order,
 /// for tensors that need not be in memory.
 #[derive(Debug)]
-pub struct SafetensorsFile<W = BufWriter<File>> {
+pub struct SafetensorsFile<W> {
     path: PathBuf,
     out: W,
     /// The first byte of each tensor, and its type.
     places: BTreeMap<String, (u64, Dtype)>,
 }
 
-impl SafetensorsFile {
-    /// Creates the file and writes its table: names, shapes, types. An
-    /// existing file is replaced.
+impl<W: Write + Seek> SafetensorsFile<W> {
+    /// Writes the table to `out`: names, shapes, types. `path` is what errors
+    /// name.
     ///
     /// # Errors
     /// As [`write_safetensors`].
-    pub fn create(
+    pub fn new(
         path: &Path,
+        out: W,
         tensors: &[(&str, &[usize], Dtype)],
     ) -> Result<Self, CheckpointError> {
-        let create = || Ok(BufWriter::new(File::create(path)?));
-        Self::begin(path, create, tensors, &BTreeMap::new())
+        Self::begin(path, || Ok(out), tensors, &BTreeMap::new())
     }
-}
 
-impl<W: Write + Seek> SafetensorsFile<W> {
     /// Writes the table to what `create` makes, once it is known to be right.
     fn begin(
         path: &Path,
@@ -218,7 +218,6 @@ mod tests {
 
     #[test]
     fn a_file_in_pieces_is_the_file_at_once() {
-        let folder = tempfile::tempdir().unwrap();
         let (a, b) = ([1.0, -2.0, 3.0, 0.5], [0.25f32; 6]);
         let tensors: [TensorToWrite<'_>; 2] = [
             ("half", &[2, 2], Dtype::F16, &a),
@@ -226,15 +225,16 @@ mod tests {
         ];
         let expected = safetensors_bytes(&tensors, &BTreeMap::new()).unwrap();
         let described = tensors.map(|(name, shape, dtype, _)| (name, shape, dtype));
-        let path = folder.path().join("pieces.safetensors");
-        let mut file = SafetensorsFile::create(&path, &described).unwrap();
+        let path = Path::new("pieces");
+        let mut out = Cursor::new(Vec::new());
+        let mut file = SafetensorsFile::new(path, &mut out, &described).unwrap();
         file.write("half", 1, &a[1..]).unwrap();
         file.write("single", 0, &b).unwrap();
         file.write("half", 0, &a[..1]).unwrap();
         assert!(file.write("other", 0, &a).is_err());
         file.finish().unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), expected);
+        assert_eq!(out.get_ref(), &expected);
         let twice = [described[0], described[0]];
-        assert!(SafetensorsFile::create(&path, &twice).is_err());
+        assert!(SafetensorsFile::new(path, &mut out, &twice).is_err());
     }
 }

@@ -2,19 +2,18 @@
 
 use super::bad_use;
 use super::fit::named;
-use super::output::{check_outputs, print_json, write_file, Output};
+use super::output::{check_outputs, print_json, report_to, write_file, Output};
 use super::table::thousands;
 use crate::engine::open_image;
 use crate::export::{
     read_firmware, write_bin, write_c, write_hex, write_rust, write_uf2, Part, PAGE_BYTES,
 };
+use crate::output::Out;
 use crate::plan;
 use anyhow::Result;
 use kinglet::shape::Layout;
 use kinglet_targets::{Board, Boards};
 use serde::Serialize;
-use std::fs::File;
-use std::io::{BufWriter, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -150,7 +149,7 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let parts: Vec<_> = firmware.into_iter().chain([model]).collect();
     let mut files = Vec::new();
-    let mut put = |path, write: &dyn Fn(&mut BufWriter<File>) -> std::io::Result<()>| {
+    let mut put = |path, write: &dyn Fn(&mut Out<'_>) -> std::io::Result<()>| {
         files.push(path);
         write_file(path, |out| Ok(write(out)?))
     };
@@ -198,7 +197,7 @@ fn report(args: &Args, report: Report<'_>) -> Result<()> {
     });
     for file in report.files {
         writeln!(
-            std::io::stdout(),
+            report_to(),
             "{}: {bytes} bytes{place}{firmware}",
             file.display()
         )?;

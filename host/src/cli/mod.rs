@@ -20,7 +20,8 @@ mod synth;
 mod table;
 mod train;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// RWKV language models on microcontrollers: quantize, inspect, prime, run, evaluate.
@@ -57,9 +58,37 @@ fn bad_use<T>(message: impl ToString) -> anyhow::Result<T> {
     Err(BadUse(message.to_string()).into())
 }
 
+/// Refuses `-` as a file, wherever a subcommand takes one: neither standard
+/// stream is meant in secret.
+fn check_dash(matches: &ArgMatches) -> Result<(), clap::Error> {
+    let Some((name, matches)) = matches.subcommand() else {
+        return Ok(());
+    };
+    for id in matches.ids() {
+        // Arguments of other types are no files.
+        let Ok(Some(mut paths)) = matches.try_get_many::<PathBuf>(id.as_str()) else {
+            continue;
+        };
+        if paths.any(|path| path == Path::new("-")) {
+            let text = format!(
+                "`-` is no file for `kinglet {name}`: name one; /dev/stdin and /dev/stdout are the standard streams, ./- a file"
+            );
+            return Err(Cli::command().error(clap::error::ErrorKind::InvalidValue, text));
+        }
+    }
+    Ok(())
+}
+
+fn parse() -> Result<Cli, clap::Error> {
+    let matches = Cli::command().get_matches();
+    check_dash(&matches)?;
+    Cli::from_arg_matches(&matches)
+}
+
 /// Runs the program. Exit code 0 is success, 1 failure, 2 bad use.
 pub fn main() -> ExitCode {
-    let result = match Cli::parse().command {
+    let cli = parse().unwrap_or_else(|error| error.exit());
+    let result = match cli.command {
         Command::Quantize(args) => quantize::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Export(args) => export::run(&args),

@@ -1,12 +1,13 @@
 //! Writing results, for all subcommands.
 
 use super::bad_use;
-use crate::train::save::beside;
-use anyhow::Result;
+use crate::output::{
+    destination, is_stream, probe, standard_output_has_result, write, Identity, Out,
+};
+use anyhow::{anyhow, Result};
 use indicatif::{ProgressBar, ProgressStyle};
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::{is_separator, Path, PathBuf};
 
 /// Whether an error says that the reader of standard output is gone.
 pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
@@ -51,115 +52,94 @@ impl Output {
 }
 
 /// Refuses, before any work begins, outputs that would destroy something: an
-/// input, another output, what is no file, or a file of the user's where the
-/// user named none. Files are compared by identity, not by path;
-/// the temporary name of an output counts too.
+/// input, another output, a folder, or a file of the user's where the user
+/// named none; and those that cannot be written. Files are compared by
+/// identity, not by path. Devices and pipes are written to, and lose nothing.
 ///
 /// Inputs that were not given are `None`.
 pub fn check_outputs(inputs: &[Option<&PathBuf>], outputs: &[Output]) -> Result<()> {
     let inputs = inputs.iter().flatten();
-    let inputs: Vec<_> = inputs.map(|path| identity(path)).collect();
+    let inputs: Vec<_> = inputs.map(|path| Identity::of(path)).collect();
     let mut taken = Vec::new();
     for output in outputs {
-        let refuse = |path: &Path, problem: &str| {
-            let (path, what) = (path.display(), output.what);
-            bad_use(format!(
-                "{path}: {what} would be written over {problem}; choose another output"
-            ))
-        };
         let path = &output.path;
-        for path in [path, &partial(path)] {
-            let identity = identity(path);
-            if inputs.contains(&identity) {
-                return refuse(path, "an input");
-            }
-            if taken.contains(&identity) {
-                return refuse(path, "another output");
-            }
+        let is_stream = is_stream(&destination(path));
+        if is_stream && !path.is_file() {
+            continue;
+        }
+        let identity = Identity::of(path);
+        let over = if inputs.contains(&identity) {
+            "an input"
+        } else if taken.contains(&identity) {
+            "another output"
+        } else if is_folder(path) {
+            "a folder"
+        } else if !is_stream && is_there(path) && !(output.replaces)(path) {
+            "a file that Kinglet did not write"
+        } else {
             taken.push(identity);
-        }
-        let is_there = path.exists() || path.file_name().is_none();
-        if is_there && !path.is_file() {
-            return refuse(path, "what is not a file");
-        }
-        if is_there && !(output.replaces)(path) {
-            return refuse(path, "a file that Kinglet did not write");
-        }
+            continue;
+        };
+        let (path, what) = (path.display(), output.what);
+        return bad_use(format!(
+            "{path}: {what} would be written over {over}; choose another output"
+        ));
     }
-    Ok(())
+    let probe = |path: &PathBuf| probe(path).map_err(|error| not_written(path, error));
+    outputs
+        .iter()
+        .map(|output| &output.path)
+        .try_for_each(probe)
 }
 
-/// The identity of a file: equal for two paths to the same file.
-#[derive(Debug, PartialEq)]
-enum Identity {
-    /// Device and inode of a file that is there.
-    #[cfg(unix)]
-    Inode(u64, u64),
-    /// The one path without links, of a file that need not be there.
-    Path(PathBuf),
+/// Whether something is there, be it a link to nothing.
+fn is_there(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
 }
 
-/// Whether two paths lead to the same file.
-pub fn is_same_file(a: &Path, b: &Path) -> bool {
-    identity(a) == identity(b)
+/// Whether a path is that of a folder, or can be of nothing else.
+fn is_folder(path: &Path) -> bool {
+    let ends_as_one = path.to_string_lossy().ends_with(is_separator);
+    path.is_dir() || path.file_name().is_none() || ends_as_one
 }
 
-fn identity(path: &Path) -> Identity {
-    #[cfg(unix)]
-    if let Ok(found) = fs::metadata(path) {
-        use std::os::unix::fs::MetadataExt;
-        return Identity::Inode(found.dev(), found.ino());
-    }
-    let whole = fs::canonicalize(path).or_else(|_| {
-        let folder = path.parent().filter(|folder| *folder != Path::new(""));
-        let folder = fs::canonicalize(folder.unwrap_or(Path::new(".")))?;
-        io::Result::Ok(folder.join(path.file_name().unwrap_or_default()))
-    });
-    Identity::Path(whole.unwrap_or_else(|_| path.to_owned()))
-}
-
-/// The temporary name of an output until it is complete.
-fn partial(path: &Path) -> PathBuf {
-    beside(path, ".partial")
-}
-
-/// Writes a file so that it never exists half written: under a temporary name,
-/// renamed when complete.
-pub fn write_file(
-    path: &Path,
-    write: impl FnOnce(&mut BufWriter<File>) -> Result<()>,
-) -> Result<()> {
-    let partial = partial(path);
-    let result = write_and_rename(path, &partial, write);
-    if result.is_err() {
-        // Best effort: the error that matters is the one returned.
-        let _ = fs::remove_file(&partial);
-    }
+/// [`crate::output::write`], with errors that name the file.
+pub fn write_file<T>(path: &Path, make: impl FnOnce(&mut Out<'_>) -> Result<T>) -> Result<T> {
+    let made = write(path, anyhow::Error::new, make);
     // An error of what was to be written says itself where it comes from.
-    result.map_err(|error| match error.is::<io::Error>() {
-        true => error.context(format!("{}: cannot be written", path.display())),
-        false => error,
+    made.map_err(|error| match error.downcast::<io::Error>() {
+        Ok(error) => not_written(path, error),
+        Err(error) => error,
     })
 }
 
-fn write_and_rename(
-    path: &Path,
-    partial: &Path,
-    write: impl FnOnce(&mut BufWriter<File>) -> Result<()>,
-) -> Result<()> {
-    // To be read, too: an image's checksum is that of the whole.
-    let mut options = File::options();
-    options.read(true).write(true).create(true).truncate(true);
-    let mut file = BufWriter::new(options.open(partial)?);
-    write(&mut file)?;
-    file.flush()?;
-    fs::rename(partial, path)?;
-    Ok(())
+/// As text: a result that is lost in a closed pipe is a failure.
+fn not_written(path: &Path, error: io::Error) -> anyhow::Error {
+    let (path, folder) = (path.display(), destination(path));
+    match folder
+        .parent()
+        .filter(|_| error.kind() == io::ErrorKind::NotFound)
+    {
+        Some(folder) => anyhow!(
+            "{path}: cannot be written: there is no folder {}",
+            folder.display()
+        ),
+        None => anyhow!("{path}: cannot be written: {error}"),
+    }
+}
+
+/// Where a command reports: standard output, or standard error where the
+/// former has the result.
+pub fn report_to() -> Box<dyn Write> {
+    match standard_output_has_result() {
+        true => Box::new(io::stderr()),
+        false => Box::new(io::stdout()),
+    }
 }
 
 /// Prints a JSON value and a newline.
 pub fn print_json(value: &impl serde::Serialize) -> Result<()> {
     let text = serde_json::to_string(value)?;
-    writeln!(io::stdout(), "{text}")?;
+    writeln!(report_to(), "{text}")?;
     Ok(())
 }

@@ -1,12 +1,13 @@
 //! `kinglet prime`: a prompt that a board need not read.
 
 use super::bad_use;
-use super::output::{check_outputs, is_same_file, print_json, progress_bar, write_file, Output};
+use super::output::{check_outputs, print_json, progress_bar, report_to, write_file, Output};
 use super::prompt::Prompt;
 use super::start::Origin;
 use super::table::thousands;
 use crate::engine::{open_image, Engine};
 use crate::model::Reading;
+use crate::output::Identity;
 use crate::prime::{check_name, with_state};
 use anyhow::{Context, Result};
 use kinglet::image::{NamedState, EMPTY_STATE, START_STATE};
@@ -56,7 +57,8 @@ struct Report<'a> {
 
 pub fn run(args: &Args) -> Result<()> {
     // An image that is its own output gains a state, and loses nothing else.
-    let image = Some(&args.image).filter(|image| !is_same_file(image, &args.output));
+    let output = Identity::of(&args.output);
+    let image = Some(&args.image).filter(|image| Identity::of(image) != output);
     check_outputs(&[image, args.prompt.file()], &[Output::named(&args.output)])?;
     check_name(&args.name).or_else(bad_use)?;
     let engine = Engine::open(&args.image, 0.0, &Reading::default())?;
@@ -107,7 +109,7 @@ pub fn run(args: &Args) -> Result<()> {
     let (output, name) = (args.output.display(), &args.name);
     let done = if report.replaced { "replaced" } else { "added" };
     writeln!(
-        std::io::stdout(),
+        report_to(),
         "{output}: {done} state `{name}`, a text of {tokens} tokens; image of {bytes} bytes"
     )?;
     Ok(())

@@ -3,7 +3,7 @@
 use super::bad_use;
 use super::fit::{check_fits, named};
 use super::model::{gn_eps, ReadingArgs};
-use super::output::{check_outputs, print_json, progress_bar, write_file, Output};
+use super::output::{check_outputs, print_json, progress_bar, report_to, write_file, Output};
 use super::precisions::Precisions;
 use super::table::{thousands, Table};
 use crate::checkpoint::Checkpoint;
@@ -21,7 +21,7 @@ use kinglet_targets::{Board, Boards, Core, CORES, DEFAULT_MACHINE};
 use serde::Serialize;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// Quantize a checkpoint and pack it into an image for the device
@@ -172,25 +172,24 @@ pub fn run(args: &Args) -> Result<()> {
         vocabulary: vocabulary.as_ref(),
     };
     let bar = progress_bar(0, "quantizing");
-    let mut parts = Vec::new();
-    write_file(&args.output, |file| {
+    let (parts, image_bytes) = write_file(&args.output, |file| {
         // Unbuffered: what is written are whole chunks of parts.
         let progress = |done, total| {
             bar.set_length(total as u64);
             bar.set_position(done as u64);
         };
-        parts = pack_to(file.get_mut(), &model, &options, &metadata, progress)?;
-        match &board {
-            Some(board) => check_fits(&(&header(file.get_mut())?).into(), board, &args.output),
-            None => Ok(()),
+        let parts = pack_to(file.get_mut(), &model, &options, &metadata, progress)?;
+        let header = header(file.get_mut())?;
+        if let Some(board) = &board {
+            check_fits(&(&header).into(), board, &args.output)?;
         }
+        Ok((parts, u64::from(header.image_bytes)))
     })?;
     bar.finish_and_clear();
     if args.state == State::F16 {
         warn_of_slow_decays(&model)?;
     }
     warn_of_lacking_tokens(model.dimensions().vocab, vocabulary.as_ref());
-    let image_bytes = std::fs::metadata(&args.output)?.len();
     report(args, &parts, image_bytes, &options)
 }
 
@@ -301,7 +300,7 @@ fn report(args: &Args, parts: &[PartReport], image_bytes: u64, options: &Options
             format!("{:.3} %", 100.0 * s.relative_error),
         ]);
     }
-    let mut out = std::io::stdout();
+    let mut out = report_to();
     write!(out, "{table}")?;
     writeln!(
         out,

@@ -6,12 +6,14 @@ mod report;
 pub use options::Args;
 
 use crate::checkpoint::CheckpointError;
+use crate::cli::bad_use;
 use crate::cli::output::{check_outputs, Output};
+use crate::output::{destination, is_stream};
 use crate::train::card::{card_file, is_card};
 use crate::train::curve::{curve_file, is_curve};
 use crate::train::prepare::{prepare, Data, Prepared};
 use crate::train::run::{train, Observer, Report, Trained};
-use crate::train::save::{beside, is_training, training_file};
+use crate::train::save::{is_training, training_file};
 use crate::train::settings::Settings;
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -96,11 +98,13 @@ fn check_files(args: &Args, settings: &Settings) -> Result<()> {
         Output::beside(curve_file(output), "the curve", is_curve),
         Output::beside(card_file(output), "the card", is_card),
     ];
-    check_outputs(&inputs, &outputs)?;
-    let probe = beside(output, ".partial");
-    let written = std::fs::write(&probe, []);
-    written.with_context(|| format!("{}: cannot be written", output.display()))?;
-    remove(&probe)
+    if is_stream(&destination(output)) {
+        let output = output.display();
+        return bad_use(format!(
+            "{output}: a training is saved beside its output, which must be a file"
+        ));
+    }
+    check_outputs(&inputs, &outputs)
 }
 
 fn remove(path: &Path) -> Result<()> {

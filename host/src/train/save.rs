@@ -6,24 +6,17 @@ use super::settings::{Floats, Settings, Task};
 use super::trainer::Trainer;
 use crate::checkpoint::{write_safetensors, Checkpoint, CheckpointError, Dtype};
 use crate::model::{LABELS_KEY, VOCABULARY_KEY};
+use crate::output::beside;
 use crate::tokenizer::Vocabulary;
 use anyhow::{anyhow, ensure, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// Where it holds the settings of its training, as JSON.
 const SETTINGS_KEY: &str = "kinglet.training";
 /// Where a saved training says how far it is, as JSON.
 const PROGRESS_KEY: &str = "kinglet.progress";
-
-/// `path` with a suffix after its name.
-pub fn beside(path: &Path, more: &str) -> PathBuf {
-    let mut name = path.file_name().map(OsString::from).unwrap_or_default();
-    name.push(more);
-    path.with_file_name(name)
-}
 
 /// The file that a running training is saved in.
 pub fn training_file(output: &Path) -> PathBuf {
@@ -33,26 +26,6 @@ pub fn training_file(output: &Path) -> PathBuf {
 /// Whether a file holds a saved training.
 pub fn is_training(path: &Path) -> bool {
     Checkpoint::open(path).is_ok_and(|saved| saved.metadata().contains_key(PROGRESS_KEY))
-}
-
-/// Replaces a file by one that `write` makes, all or nothing: whenever the
-/// machine stops, the old file is there or the new one.
-fn replace(
-    path: &Path,
-    write: impl FnOnce(&Path) -> Result<(), CheckpointError>,
-) -> Result<(), CheckpointError> {
-    let partial = beside(path, ".partial");
-    let io = |error: std::io::Error| CheckpointError::new(path, error);
-    let written = write(&partial).and_then(|()| {
-        let file = std::fs::File::open(&partial).map_err(io)?;
-        file.sync_all().map_err(io)?;
-        std::fs::rename(&partial, path).map_err(io)
-    });
-    if written.is_err() {
-        // Best effort: the error that matters is the one returned.
-        let _ = std::fs::remove_file(&partial);
-    }
-    written
 }
 
 /// The progress of a saved training.
@@ -93,9 +66,7 @@ pub fn save_training(
         ("weights", &trainer.weights),
     ];
     let tensors = tensors.map(|(name, data)| (name, &shape[..], Dtype::F32, &data[..]));
-    replace(&training_file(output), |path| {
-        write_safetensors(path, &tensors, &metadata)
-    })
+    write_safetensors(&training_file(output), &tensors, &metadata)
 }
 
 /// Resumes a saved training, if there is one; `trainer` is a new one.
@@ -206,5 +177,5 @@ pub fn save_checkpoint(
             )
         })
         .collect();
-    replace(output, |path| write_safetensors(path, &tensors, &metadata))
+    write_safetensors(output, &tensors, &metadata)
 }

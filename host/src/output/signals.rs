@@ -1,0 +1,76 @@
+//! Signals that end the program: what is temporary goes with it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
+
+/// Files that are not to outlive the program.
+static TEMPORARY: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+fn temporary() -> MutexGuard<'static, BTreeSet<PathBuf>> {
+    // A set of paths is whole whoever panicked.
+    TEMPORARY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A file in the list of those that are removed when a signal comes.
+#[derive(Debug)]
+pub(super) struct Listed(PathBuf);
+
+/// Makes a file that is in the list from its first moment on.
+pub(super) fn listed<T>(
+    make: impl FnOnce() -> io::Result<T>,
+    path: impl FnOnce(&T) -> PathBuf,
+) -> io::Result<(T, Listed)> {
+    listen();
+    let mut list = temporary();
+    let made = make()?;
+    let path = path(&made);
+    list.insert(path.clone());
+    Ok((made, Listed(path)))
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        temporary().remove(&self.0);
+    }
+}
+
+/// Listens in a thread of its own, from the first call on.
+fn listen() {
+    static ONCE: Once = Once::new();
+    // Without a handler a signal leaves partial files, and no harm.
+    ONCE.call_once(|| drop(handle(on_signal)));
+}
+
+fn on_signal(end: impl FnOnce()) {
+    // Kept to the end: nobody makes another file, or tells of a lost one.
+    let list = temporary();
+    for path in &*list {
+        let _ = fs::remove_file(path);
+    }
+    end();
+}
+
+/// Calls `on_signal` at each signal, with what ends the program as the signal
+/// would have ended it.
+#[cfg(unix)]
+fn handle(on_signal: fn(Box<dyn FnOnce()>)) -> io::Result<()> {
+    use signal_hook::consts::{SIGINT, SIGTERM};
+    use signal_hook::iterator::Signals;
+    use signal_hook::low_level::emulate_default_handler;
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    std::thread::spawn(move || {
+        for signal in signals.forever() {
+            on_signal(Box::new(move || drop(emulate_default_handler(signal))));
+        }
+    });
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn handle(on_signal: fn(Box<dyn FnOnce()>)) -> io::Result<()> {
+    let end = || std::process::exit(130);
+    ctrlc::set_handler(move || on_signal(Box::new(end))).map_err(io::Error::other)
+}
