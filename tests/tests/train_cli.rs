@@ -1,8 +1,8 @@
 //! `kinglet train` as its users meet it: interruptions, bad data, files.
 
 use kinglet_tests::{
-    arg, fails, failure, file, folder, json, kinglet, quantize, says, sentences, shell, stdout,
-    Args,
+    arg, fails, failure, file, folder, json, kinglet, quantize, run, says, sentences, shell,
+    stdout, Args,
 };
 use std::fs;
 use std::path::{Path, PathBuf};
