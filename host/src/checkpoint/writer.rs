@@ -47,7 +47,7 @@ pub struct SafetensorsFile<W = BufWriter<File>> {
 }
 
 impl SafetensorsFile {
-    /// Creates the file and writes its table: names, shapes, types. An
+    /// Creates the file and writes its table: names, shapes, types, and notes. An
     /// existing file is replaced.
     ///
     /// # Errors
@@ -55,9 +55,10 @@ impl SafetensorsFile {
     pub fn create(
         path: &Path,
         tensors: &[(&str, &[usize], Dtype)],
+        metadata: &BTreeMap<String, String>,
     ) -> Result<Self, CheckpointError> {
         let create = || Ok(BufWriter::new(File::create(path)?));
-        Self::begin(path, create, tensors, &BTreeMap::new())
+        Self::begin(path, create, tensors, metadata)
     }
 }
 
@@ -227,7 +228,7 @@ mod tests {
         let expected = safetensors_bytes(&tensors, &BTreeMap::new()).unwrap();
         let described = tensors.map(|(name, shape, dtype, _)| (name, shape, dtype));
         let path = folder.path().join("pieces.safetensors");
-        let mut file = SafetensorsFile::create(&path, &described).unwrap();
+        let mut file = SafetensorsFile::create(&path, &described, &BTreeMap::new()).unwrap();
         file.write("half", 1, &a[1..]).unwrap();
         file.write("single", 0, &b).unwrap();
         file.write("half", 0, &a[..1]).unwrap();
@@ -235,6 +236,6 @@ mod tests {
         file.finish().unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), expected);
         let twice = [described[0], described[0]];
-        assert!(SafetensorsFile::create(&path, &twice).is_err());
+        assert!(SafetensorsFile::create(&path, &twice, &BTreeMap::new()).is_err());
     }
 }
