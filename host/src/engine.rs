@@ -100,6 +100,10 @@ impl AnyTokenizer<'_> {
 /// # Errors
 /// The file cannot be read.
 pub fn is_image(path: &Path) -> Result<bool> {
+    // A folder of a checkpoint in parts.
+    if path.is_dir() {
+        return Ok(false);
+    }
     let mut start = Vec::new();
     File::open(path)
         .and_then(|file| file.take(MAGIC.len() as u64).read_to_end(&mut start))

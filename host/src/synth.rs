@@ -2,10 +2,11 @@
 //! benches.
 
 use crate::checkpoint::{CheckpointError, Dtype, SafetensorsFile};
-use crate::model::{Dimensions, Version};
+use crate::model::{Dimensions, Version, LOW_RANK_KEY};
 use crate::output;
 use crate::random::Random;
-use crate::tensors::{table, Placed};
+use crate::tensors::{table, Placed, Tensor};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Values that are in memory at a time.
@@ -34,9 +35,22 @@ pub fn write_random(
         .iter()
         .map(|(name, shape, _)| (&**name, &**shape, Dtype::F16))
         .collect();
+    // Only where shapes do not tell, as `Model::new` asks.
+    let square = |row: &Tensor| {
+        let shape = row.shape(dimensions);
+        shape == [dimensions.embd; 2] || shape.contains(&0)
+    };
+    let mut low_rank = table(version)
+        .layer_tensors()
+        .filter(|row| row.is_turned())
+        .peekable();
+    let mut notes = BTreeMap::new();
+    if low_rank.peek().is_some() && low_rank.all(square) {
+        notes.insert(LOW_RANK_KEY.to_owned(), "[inputs, outputs]".to_owned());
+    }
     let failed = |error| CheckpointError::new(path, error);
     output::write(path, failed, |out| {
-        let mut file = SafetensorsFile::new(path, out, &described)?;
+        let mut file = SafetensorsFile::new(path, out, &described, &notes)?;
         for (name, shape, spread) in &tensors {
             let len = shape.iter().product();
             for first in (0..len).step_by(CHUNK_VALUES) {
@@ -55,7 +69,6 @@ mod tests {
     use crate::checkpoint::{write_safetensors, Checkpoint};
     use crate::model::Model;
     use crate::reference::{Reference, DEFAULT_GN_EPS};
-    use std::collections::BTreeMap;
 
     fn dimensions(version: Version) -> Dimensions {
         Dimensions {
@@ -105,7 +118,7 @@ mod tests {
             .iter()
             .map(|(name, tensor)| (&***name, &*tensor.shape, Dtype::F16, &*tensor.data))
             .collect();
-        write_safetensors(to, &written, &BTreeMap::new()).unwrap();
+        write_safetensors(to, &written, checkpoint.metadata()).unwrap();
     }
 
     /// A random model in which a part does nothing would hide its mistakes.

@@ -40,6 +40,12 @@ pub enum Problem {
     /// The first bytes are those of no checkpoint.
     #[error("is neither a safetensors file nor a PyTorch checkpoint")]
     Unrecognized,
+    /// The first bytes are those of another kind of file: which, and what to do.
+    #[error("{0}")]
+    Foreign(&'static str),
+    /// A folder, an index or a part that is no whole checkpoint.
+    #[error("{0}")]
+    Parts(String),
     /// The format that PyTorch wrote before version 1.6.
     #[error("is in the format of PyTorch before 1.6: load it with a current PyTorch and save its state dict again with `torch.save`")]
     Legacy,

@@ -12,6 +12,12 @@ pub(super) enum Global {
     RebuildParameter,
     /// `collections.OrderedDict`.
     OrderedDict,
+    /// `torch._tensor._rebuild_from_type_v2`: calls another for a subclass.
+    RebuildFromType,
+    /// `torch.Size`: a tuple.
+    Size,
+    /// A value or function that no tensor depends on: its calls give such values.
+    Opaque,
     /// `torch.FloatStorage` and its kin.
     Storage(Dtype),
 }
@@ -23,11 +29,58 @@ pub(super) fn lookup(module: &str, name: &str) -> Option<Global> {
         ("torch._utils", "_rebuild_parameter" | "_rebuild_parameter_with_state") => {
             Some(Global::RebuildParameter)
         }
-        ("collections", "OrderedDict") => Some(Global::OrderedDict),
-        ("torch", name) => storage_type(name).map(Global::Storage),
-        _ => None,
+        ("torch._tensor", "_rebuild_from_type_v2") => Some(Global::RebuildFromType),
+        ("collections", "OrderedDict" | "defaultdict" | "Counter") => Some(Global::OrderedDict),
+        ("torch", "Size") => Some(Global::Size),
+        ("torch", name) => match storage_type(name) {
+            Some(storage) => Some(Global::Storage(storage)),
+            None => TORCH.contains(&name).then_some(Global::Opaque),
+        },
+        _ => OPAQUE.contains(&(module, name)).then_some(Global::Opaque),
     }
 }
+
+/// Types and devices.
+const TORCH: [&str; 12] = [
+    "device", "float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8",
+    "uint8", "bool", "strided",
+];
+
+/// What training programs put beside the weights: settings, versions, losses. The
+/// names are known, and nothing of them is run.
+const OPAQUE: [(&str, &str); 31] = [
+    ("torch.nn.parameter", "Parameter"),
+    ("argparse", "Namespace"),
+    ("types", "SimpleNamespace"),
+    ("pathlib", "Path"),
+    ("pathlib", "PosixPath"),
+    ("pathlib", "PurePosixPath"),
+    ("pathlib", "WindowsPath"),
+    ("datetime", "datetime"),
+    ("datetime", "timedelta"),
+    ("_codecs", "encode"),
+    ("numpy", "dtype"),
+    ("numpy", "ndarray"),
+    ("numpy.core.multiarray", "scalar"),
+    ("numpy._core.multiarray", "scalar"),
+    ("numpy.core.multiarray", "_reconstruct"),
+    ("numpy._core.multiarray", "_reconstruct"),
+    ("builtins", "dict"),
+    ("builtins", "list"),
+    ("builtins", "set"),
+    ("builtins", "tuple"),
+    ("builtins", "int"),
+    ("builtins", "float"),
+    ("builtins", "str"),
+    ("builtins", "bool"),
+    ("__builtin__", "dict"),
+    ("__builtin__", "list"),
+    ("__builtin__", "set"),
+    ("__builtin__", "int"),
+    ("__builtin__", "float"),
+    ("pytorch_lightning.utilities.parsing", "AttributeDict"),
+    ("lightning_fabric.utilities.data", "AttributeDict"),
+];
 
 fn storage_type(name: &str) -> Option<Dtype> {
     Dtype::from_name(match name {

@@ -44,7 +44,7 @@ fn evil_globals_are_not_run() {
         message.contains("`m.\\u{1b}[31mxxx") && message.contains("xxx...`"),
         "{message}"
     );
-    for opcode in [b'i', b'o', b'P', 0x81, 0x82, 0x92, b'I', b'S'] {
+    for opcode in [b'i', b'o', b'P', 0x82, 0x92, b'I', b'S'] {
         let message = refusal(pth_of_pickle(&Pickle::new().raw(&[opcode]).end()));
         assert!(message.contains("is not used by state dicts"), "{message}");
     }
@@ -66,6 +66,16 @@ fn calls_with_odd_arguments_are_refused() {
         call("torch._utils", "_rebuild_parameter", b"(Nt"),
         call("collections", "OrderedDict", b"(Nt"),
         call("torch", "FloatStorage", b")"),
+        call("torch", "Size", b")"),
+        call("torch", "Size", b"(Nt"),
+        call("torch._tensor", "_rebuild_from_type_v2", b"(NN)Nt"),
+        call("collections", "defaultdict", b"(Nt"),
+        Pickle::new().raw(&[b')', 0x81]).end(),
+        Pickle::new().raw(&[b'N', b')', 0x81]).end(),
+        Pickle::new()
+            .global("torch", "Size")
+            .raw(&[b')', 0x81])
+            .end(),
         Pickle::new().raw(b")Q").end(),
         Pickle::new().raw(b"N)R").end(),
     ] {

@@ -6,6 +6,7 @@ use super::TensorInfo;
 use std::io;
 
 /// The place of a tensor's values.
+#[derive(Clone)]
 pub(super) struct Layout {
     /// The first byte of the first value.
     pub start: u64,
@@ -49,6 +50,19 @@ impl Layout {
         })
     }
 
+    /// The same values of a tensor of this shape with the last two dimensions
+    /// changed.
+    pub fn turned(&self, shape: &[usize]) -> Self {
+        let mut strides = self.strides.clone().unwrap_or_else(|| row_major(shape));
+        if let [.., a, b] = &mut strides[..] {
+            std::mem::swap(a, b);
+        }
+        Self {
+            strides: Some(strides),
+            ..*self
+        }
+    }
+
     /// Reads the values, in row-major order.
     pub fn read(&self, source: &mut Source, info: &TensorInfo) -> io::Result<Vec<f32>> {
         let values = info.dtype.read(source, self.start, self.span)?;
@@ -87,6 +101,15 @@ pub(super) fn span(shape: &[usize], strides: &[usize]) -> Option<u64> {
         .iter()
         .zip(strides)
         .try_fold(1u64, |sum, dim| sum.checked_add(step(dim)?))
+}
+
+/// The strides of a row-major, contiguous tensor, whose values were counted.
+fn row_major(shape: &[usize]) -> Vec<usize> {
+    let mut strides = vec![1usize; shape.len()];
+    for dim in (1..shape.len()).rev() {
+        strides[dim - 1] = strides[dim].saturating_mul(shape[dim]);
+    }
+    strides
 }
 
 /// Whether the strides are those of a row-major, contiguous tensor. Strides of
@@ -184,6 +207,7 @@ mod tests {
             name: String::new(),
             shape: vec![rows, 2],
             dtype: Dtype::F32,
+            alias: None,
         };
         for (strides, expected) in [
             (None, [4.0, 5.0, 6.0, 7.0]),

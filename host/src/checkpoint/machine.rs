@@ -58,6 +58,7 @@ impl<'a> Machine<'a> {
             b'h' | b'j' => self.get(opcode)?,
             b'c' | 0x93 => self.global(opcode)?,
             b'R' => self.reduce()?,
+            0x81 => self.new_object()?,
             b'b' => self.build()?,
             b'Q' => self.persistent_id()?,
             _ => return Err(Fault::Opcode(opcode)),
@@ -206,8 +207,8 @@ impl<'a> Machine<'a> {
         let mut items = self.stack.drain(target..);
         let target = items.next();
         match (opcode, target) {
-            // What a list holds is of no interest.
-            (b'a' | b'e', Some(Value::Opaque)) => drop(items),
+            // What a list or an object holds is of no interest.
+            (b'a' | b'e' | b's' | b'u', Some(Value::Opaque)) => drop(items),
             (b's' | b'u', Some(Value::Dict(index))) => {
                 let dict = self.objects.dicts.get_mut(index);
                 insert(dict.ok_or(Invalid("there is no such dict"))?, items)?;
@@ -263,12 +264,33 @@ impl<'a> Machine<'a> {
             return Err(Invalid("the arguments of a call are not a tuple"));
         };
         let function = self.pop()?;
-        match (function, self.objects.tuple((start, len))) {
-            (Value::Global(Global::OrderedDict), []) => self.dict(),
-            (Value::Global(Global::RebuildParameter), &[tensor @ Value::Tensor(_), ..]) => {
-                self.push(tensor)
-            }
-            (Value::Global(Global::RebuildTensor), arguments) => {
+        self.call(function, (start, len))
+    }
+
+    /// NEWOBJ: an object of a class that no tensor depends on.
+    fn new_object(&mut self) -> Result<(), Fault> {
+        match (self.pop()?, self.pop()?) {
+            (Value::Tuple(..), Value::Global(Global::Opaque)) => self.push(Value::Opaque),
+            (Value::Tuple(..), Value::Global(Global::OrderedDict)) => self.dict(),
+            _ => Err(Invalid("makes an object that no state dict has")),
+        }
+    }
+
+    fn call(&mut self, function: Value<'a>, arguments: (usize, usize)) -> Result<(), Fault> {
+        let Value::Global(function) = function else {
+            return Err(Invalid("calls something in a way that no state dict does"));
+        };
+        match (function, self.objects.tuple(arguments)) {
+            // A defaultdict is given what makes its values.
+            (Global::OrderedDict, [] | [Value::Global(_)]) => self.dict(),
+            (Global::Opaque, _) => self.push(Value::Opaque),
+            (Global::Size, &[size @ Value::Tuple(..)]) => self.push(size),
+            (Global::RebuildParameter, &[tensor @ Value::Tensor(_), ..]) => self.push(tensor),
+            (
+                Global::RebuildFromType,
+                &[rebuild @ Value::Global(Global::RebuildTensor), _, Value::Tuple(start, len), _],
+            ) => self.call(rebuild, (start, len)),
+            (Global::RebuildTensor, arguments) => {
                 let tensor = self.raw_tensor(arguments)?;
                 let index = add(&mut self.objects.tensors, tensor)?;
                 self.push(Value::Tensor(index))
@@ -299,7 +321,7 @@ impl<'a> Machine<'a> {
     fn build(&mut self) -> Result<(), Fault> {
         self.pop()?;
         match self.top()? {
-            Value::Dict(_) | Value::Tensor(_) => Ok(()),
+            Value::Dict(_) | Value::Tensor(_) | Value::Opaque => Ok(()),
             _ => Err(Invalid("sets attributes of something that has none")),
         }
     }

@@ -16,6 +16,8 @@
 //! | `dtype` | types of values, and the decoding of floats |
 //! | `layout` | where a tensor's values lie, and how to fetch them |
 //! | `order` | names in natural order |
+//! | `foreign` | tells files of other kinds |
+//! | `parts` | checkpoints in several files |
 //! | `safetensors` | the table of a safetensors file |
 //! | `pth` | the zip archive of a PyTorch file |
 //! | `pickle`, `machine`, `globals`, `state_dict` | the table inside that archive |
@@ -23,10 +25,12 @@
 
 mod dtype;
 mod error;
+mod foreign;
 mod globals;
 mod layout;
 mod machine;
 mod order;
+mod parts;
 mod pickle;
 mod pth;
 mod safetensors;
@@ -79,6 +83,43 @@ pub struct TensorInfo {
     pub shape: Vec<usize>,
     /// The type of the values in the file.
     pub dtype: Dtype,
+    /// The name in the file, where that is another.
+    pub alias: Option<String>,
+}
+
+impl TensorInfo {
+    /// The name in the file.
+    pub fn file_name(&self) -> &str {
+        self.alias.as_ref().unwrap_or(&self.name)
+    }
+}
+
+/// Another way to see a tensor of a file.
+#[derive(Debug)]
+pub(crate) struct SeenAs {
+    /// Its name.
+    pub name: String,
+    /// Whether the last two dimensions change places.
+    pub turned: bool,
+    /// The row that it is of the tensor, if not all.
+    pub row: Option<usize>,
+}
+
+impl SeenAs {
+    /// The whole tensor under this name.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            turned: false,
+            row: None,
+        }
+    }
+
+    /// One of its rows.
+    pub fn row(self, row: usize) -> Self {
+        let row = Some(row);
+        Self { row, ..self }
+    }
 }
 
 /// The file formats that the first bytes of a file can tell.
@@ -105,9 +146,42 @@ impl Format {
 }
 
 /// A tensor and the place of its values.
+#[derive(Clone)]
 struct Entry {
     info: TensorInfo,
     layout: Layout,
+    /// Which of the checkpoint's files.
+    file: usize,
+}
+
+impl Entry {
+    /// The same values, seen so. A row that is not there, and the turning of a
+    /// vector, change nothing.
+    fn seen(&self, view: SeenAs) -> Self {
+        let Self {
+            mut info,
+            mut layout,
+            file,
+        } = self.clone();
+        let row = view
+            .row
+            .filter(|row| info.shape.first().is_some_and(|rows| row < rows));
+        let rows = row.and_then(|row| layout.rows(&info, row, 1));
+        if let Some(rows) = rows {
+            layout = rows;
+            info.shape[0] = 1;
+        }
+        if view.turned && info.shape.len() > 1 {
+            layout = layout.turned(&info.shape);
+            let last = info.shape.len() - 1;
+            info.shape.swap(last - 1, last);
+        }
+        if info.name != view.name {
+            let old = std::mem::replace(&mut info.name, view.name);
+            info.alias.get_or_insert(old);
+        }
+        Self { info, layout, file }
+    }
 }
 
 /// What a format's reader finds in the header of a file.
@@ -124,7 +198,8 @@ pub struct Checkpoint {
     format: Format,
     entries: Vec<Entry>,
     metadata: BTreeMap<String, String>,
-    source: Mutex<Source>,
+    /// One, or those of the parts.
+    sources: Vec<Mutex<Source>>,
 }
 
 /// How many first bytes [`Checkpoint::sniff`] looks at.
@@ -132,14 +207,57 @@ pub const SNIFF_BYTES: usize = 512;
 
 impl Checkpoint {
     /// Opens a checkpoint file, whose format is told by its content and not by
-    /// its suffix, and checks its table of tensors against the file's length.
+    /// its suffix, and checks its table of tensors against the file's length. A
+    /// folder or an index (`.index.json`) is that of a checkpoint in parts.
     ///
     /// # Errors
-    /// The file cannot be read, is no checkpoint, is truncated or damaged, or
-    /// holds a tensor of a type that [`Dtype`] does not know. Never panics.
+    /// The file cannot be read, is no checkpoint or a part of one, is truncated or
+    /// damaged, or holds a tensor of a type that [`Dtype`] does not know. Never
+    /// panics.
     pub fn open(path: &Path) -> Result<Self, CheckpointError> {
-        let source = File::open(path).and_then(|file| Source::new(Box::new(file)));
-        Self::from_source(source, path)
+        let fail = |problem| CheckpointError::new(path, problem);
+        let file = match path.is_dir() {
+            true => parts::in_folder(path).map_err(fail)?,
+            false => path.to_path_buf(),
+        };
+        if file.extension().is_some_and(|suffix| suffix == "json") {
+            return Self::open_parts(&file, path);
+        }
+        match parts::part_of(&file) {
+            Some(part) if file.is_file() => Err(fail(parts::alone(part))),
+            _ => Self::from_source(open_source(&file), path),
+        }
+    }
+
+    /// Opens the checkpoint that an index is of.
+    fn open_parts(index: &Path, path: &Path) -> Result<Self, CheckpointError> {
+        let fail = |problem| CheckpointError::new(path, problem);
+        let mut whole: Option<Self> = None;
+        for (part, tensors) in parts::read_index(index).map_err(fail)? {
+            let mut opened = Self::from_source(open_source(&part), &part)?;
+            let found = opened.entries.iter().map(|entry| &*entry.info.name);
+            parts::check(&part, &tensors, found).map_err(fail)?;
+            opened.path = path.to_path_buf();
+            match &mut whole {
+                None => whole = Some(opened),
+                Some(whole) => whole.add(opened),
+            }
+        }
+        let whole = whole.ok_or(Problem::Unrecognized).map_err(fail)?;
+        check_names(whole.entries.iter().map(|entry| &*entry.info.name)).map_err(fail)?;
+        Ok(whole)
+    }
+
+    /// Adds the tensors of another part.
+    fn add(&mut self, part: Self) {
+        let file = self.sources.len();
+        let entries = part.entries.into_iter();
+        self.entries
+            .extend(entries.map(|entry| Entry { file, ..entry }));
+        self.entries
+            .sort_by(|a, b| order::natural(&a.info.name, &b.info.name));
+        self.sources.extend(part.sources);
+        self.metadata.extend(part.metadata);
     }
 
     /// Opens a checkpoint that is in memory; its path is given as `<memory>`.
@@ -158,7 +276,10 @@ impl Checkpoint {
                 return Err(Problem::Empty);
             }
             let head = source.read_vec(0, source.len().min(SNIFF_BYTES as u64))?;
-            let format = Self::sniff(&head).ok_or(Problem::Unrecognized)?;
+            let Some(format) = Self::sniff(&head) else {
+                let kind = foreign::kind(&head, source.len());
+                return Err(kind.map_or(Problem::Unrecognized, Problem::Foreign));
+            };
             let table = match format {
                 Format::Safetensors => safetensors::read_table(&mut source)?,
                 Format::PyTorch => pth::read_table(&mut source)?,
@@ -176,8 +297,37 @@ impl Checkpoint {
             format,
             entries: table.entries,
             metadata: table.metadata,
-            source: Mutex::new(source),
+            sources: vec![Mutex::new(source)],
         })
+    }
+
+    /// Sees tensors another way: for each the views that take its place, none
+    /// where it stays.
+    ///
+    /// # Errors
+    /// Two tensors have one name then.
+    pub(crate) fn view(
+        &mut self,
+        see: impl Fn(&TensorInfo) -> Vec<SeenAs>,
+    ) -> Result<(), CheckpointError> {
+        let mut entries = Vec::with_capacity(self.entries.len());
+        for entry in &self.entries {
+            let views = see(&entry.info);
+            match views.is_empty() {
+                true => entries.push(entry.clone()),
+                false => entries.extend(views.into_iter().map(|view| entry.seen(view))),
+            }
+        }
+        check_names(entries.iter().map(|entry| &*entry.info.name))
+            .map_err(|problem| self.error(problem))?;
+        entries.sort_by(|a, b| order::natural(&a.info.name, &b.info.name));
+        self.entries = entries;
+        Ok(())
+    }
+
+    /// Whether the file has this format.
+    pub(crate) fn is(&self, format: Format) -> bool {
+        self.format == format
     }
 
     /// The tensors, by name in natural order (`blocks.2` before `blocks.10`).
@@ -197,7 +347,7 @@ impl Checkpoint {
     /// has become shorter since it was opened; memory is short. Never panics.
     pub fn load(&self, name: &str) -> Result<Tensor, CheckpointError> {
         let entry = self.find(name)?;
-        self.read(&entry.layout, &entry.info)
+        self.read(entry, &entry.layout, &entry.info)
     }
 
     /// Reads the range `rows` of a tensor, so that memory holds a part of a
@@ -220,7 +370,7 @@ impl Checkpoint {
             let problem = format!("has no rows {} to {}", rows.start, rows.end);
             return Err(self.error(Problem::tensor(name, problem)));
         };
-        self.read(&layout, &info)
+        self.read(entry, &layout, &info)
     }
 
     /// Refuses a tensor whose values cannot be loaded.
@@ -237,11 +387,17 @@ impl Checkpoint {
             .ok_or_else(|| self.error(Problem::NotFound(excerpt(name))))
     }
 
-    fn read(&self, layout: &Layout, info: &TensorInfo) -> Result<Tensor, CheckpointError> {
+    fn read(
+        &self,
+        entry: &Entry,
+        layout: &Layout,
+        info: &TensorInfo,
+    ) -> Result<Tensor, CheckpointError> {
         self.check_type(info)?;
         // A panic elsewhere cannot leave the source in a bad state: every read
         // seeks first.
-        let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
+        let source = &self.sources[entry.file];
+        let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
         match layout.read(&mut source, info) {
             Ok(data) => Ok(Tensor {
                 shape: info.shape.clone(),
@@ -296,6 +452,10 @@ impl Checkpoint {
             None
         }
     }
+}
+
+fn open_source(path: &Path) -> io::Result<Source> {
+    Source::new(Box::new(File::open(path)?))
 }
 
 /// No two tensors have the same name.

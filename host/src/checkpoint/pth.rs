@@ -147,19 +147,27 @@ impl Archive {
             name: tensor.name.to_owned(),
             shape: tensor.shape,
             dtype,
+            alias: None,
         };
-        Ok(Entry { info, layout })
+        Ok(Entry {
+            info,
+            layout,
+            file: 0,
+        })
     }
 }
 
-/// Where the values lie, if they lie within the storage. A tensor that repeats
-/// values (stride 0) may not have more of them than its storage: it could
-/// ask for any amount of memory.
+/// The most values of a tensor that repeats those of its storage (stride 0): it
+/// could ask for any amount of memory.
+const MAX_REPEATED: u64 = 1 << 22;
+
+/// Where the values lie, if they lie within the storage.
 fn layout(tensor: &StateTensor<'_>, dtype: Dtype, file: File) -> Option<Layout> {
     let span = span(&tensor.shape, &tensor.strides)?;
     let end = tensor.offset.checked_add(span)?;
     byte_len(&tensor.shape, dtype)?;
-    if end > tensor.storage_count || count(&tensor.shape)? > tensor.storage_count {
+    if end > tensor.storage_count || count(&tensor.shape)? > tensor.storage_count.max(MAX_REPEATED)
+    {
         return None;
     }
     let start = file

@@ -121,7 +121,9 @@ fn entry(name: String, raw: RawTensor, data_start: u64) -> Result<Entry, Problem
             name,
             shape: raw.shape,
             dtype,
+            alias: None,
         },
+        file: 0,
     })
 }
 

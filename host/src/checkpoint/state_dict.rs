@@ -27,14 +27,13 @@ fn none(problem: &str) -> Problem {
     Problem::Archive(format!("holds no state dict: {problem}"))
 }
 
-/// The tensors of the dict `top`, or of the one dict in it that has tensors.
+/// The tensors of the dict `top`, and of the one dict in it that has tensors.
 pub(super) fn tensors<'a>(
     top: Value<'a>,
     objects: &Objects<'a>,
 ) -> Result<Vec<StateTensor<'a>>, Problem> {
-    let dict = state_dict(top, objects)?;
     let mut out = Vec::new();
-    for &(key, value) in dict {
+    for &(key, value) in state_dict(top, objects)?.into_iter().flatten() {
         match (key, value) {
             (Value::Text(name), Value::Tensor(index)) => {
                 let raw = objects.tensors.get(index).copied();
@@ -43,6 +42,12 @@ pub(super) fn tensors<'a>(
                 out.push(tensor.ok_or_else(|| Problem::tensor(name, problem))?);
             }
             (_, Value::Tensor(_)) => return Err(none("a tensor's name is not text")),
+            (Value::Text("_strategy"), _) => {
+                return Err(Problem::Archive(
+                    "is of a file that ChatRWKV converted for one strategy: take the checkpoint that it was converted from"
+                        .to_owned(),
+                ))
+            }
             // Counters, versions and settings.
             _ => {}
         }
@@ -52,8 +57,11 @@ pub(super) fn tensors<'a>(
 
 type Dict<'a> = [(Value<'a>, Value<'a>)];
 
-/// The dict whose values are the tensors.
-fn state_dict<'o, 'a>(top: Value<'a>, objects: &'o Objects<'a>) -> Result<&'o Dict<'a>, Problem> {
+/// The dicts whose values are the tensors: the top one, and one in it.
+fn state_dict<'o, 'a>(
+    top: Value<'a>,
+    objects: &'o Objects<'a>,
+) -> Result<[&'o Dict<'a>; 2], Problem> {
     let has_tensors = |dict: &Vec<_>| {
         dict.iter()
             .any(|(_, value)| matches!(value, Value::Tensor(_)))
@@ -70,17 +78,17 @@ fn state_dict<'o, 'a>(top: Value<'a>, objects: &'o Objects<'a>) -> Result<&'o Di
             .map(Vec::as_slice)
             .unwrap_or_default()
     };
-    if has_tensors.get(top) == Some(&true) {
-        return Ok(dict(top));
-    }
     let nested = |&(key, value): &(Value<'a>, Value<'a>)| match value {
-        Value::Dict(index) if has_tensors.get(index) == Some(&true) => Some((key, index)),
+        Value::Dict(index) if index != top && has_tensors.get(index) == Some(&true) => {
+            Some((key, index))
+        }
         _ => None,
     };
     let mut nested = dict(top).iter().filter_map(nested);
     match (nested.next(), nested.next()) {
-        (None, _) => Err(none("the dict holds no tensors")),
-        (Some((_, index)), None) => Ok(dict(index)),
+        (None, _) if has_tensors.get(top) != Some(&true) => Err(none("the dict holds no tensors")),
+        (None, _) => Ok([dict(top), &[]]),
+        (Some((_, index)), None) => Ok([dict(top), dict(index)]),
         (Some((a, _)), Some((b, _))) => Err(Problem::Archive(format!(
             "holds several state dicts (`{}`, `{}`): save only one of them",
             key_text(a),

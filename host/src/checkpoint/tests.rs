@@ -212,6 +212,86 @@ fn state_dicts_of_modules_open() {
     assert_eq!(checkpoint.load("w").unwrap().shape, [2, 3]);
 }
 
+/// Settings, sizes and losses that training programs put beside the weights.
+#[test]
+fn what_lies_beside_the_weights_is_passed_over() {
+    let pickle = Pickle::new().raw(b"}(").text("args");
+    // Namespace.__new__, then its attributes.
+    let pickle = pickle
+        .global("argparse", "Namespace")
+        .raw(b")\x81}")
+        .text("dim");
+    let pickle = pickle
+        .int(512)
+        .raw(b"sb")
+        .text("size")
+        .global("torch", "Size");
+    let pickle = pickle
+        .ints(&[2, 3])
+        .raw(b"\x85R")
+        .text("dtype")
+        .global("torch", "float32");
+    let pickle = pickle
+        .text("loss")
+        .global("numpy.core.multiarray", "scalar");
+    let pickle = pickle.raw(b"(").global("numpy", "dtype").raw(b"NtR");
+    let pickle = pickle
+        .text("counts")
+        .global("collections", "defaultdict")
+        .raw(b"(");
+    let pickle = pickle
+        .global("builtins", "int")
+        .raw(b"tR")
+        .text("n")
+        .int(1)
+        .raw(b"s");
+    // A subclass of tensors, whose shape is a torch.Size.
+    let pickle = pickle
+        .text("w")
+        .global("torch._tensor", "_rebuild_from_type_v2")
+        .raw(b"(");
+    let pickle = pickle.global("torch._utils", "_rebuild_tensor_v2");
+    let pickle = pickle.global("torch.nn.parameter", "Parameter").raw(b"(");
+    let pickle = pickle.storage("FloatStorage", "0", 6).int(0);
+    let pickle = pickle
+        .global("torch", "Size")
+        .ints(&[2, 3])
+        .raw(b"\x85R")
+        .ints(&[3, 1]);
+    let pickle = pickle.raw(&[0x89]).ordered_dict().raw(b"t}tRu");
+    let checkpoint = Checkpoint::from_bytes(pth_of_pickle(&pickle.end())).unwrap();
+    assert_eq!(checkpoint.tensors().len(), 1);
+    assert_eq!(checkpoint.load("w").unwrap().shape, [2, 3]);
+}
+
+/// `expand` makes more values than there are.
+#[test]
+fn expanded_tensors_are_read() {
+    let view = View {
+        shape: &[2, 3, 4],
+        strides: &[3, 1, 0],
+        ..MATRIX
+    };
+    let checkpoint = Checkpoint::from_bytes(pth_of_pickle(&one_view(&view))).unwrap();
+    let expected: Vec<f32> = (0..24).map(|i| (1 + i / 4) as f32).collect();
+    assert_eq!(checkpoint.load("w").unwrap().data, expected);
+}
+
+/// A tensor beside the dict of the model is listed too, so that nothing is lost.
+#[test]
+fn tensors_beside_a_nested_state_dict_are_listed() {
+    let pickle = Pickle::new().raw(b"}(").text("rng_state").view(&MATRIX);
+    let pickle = pickle
+        .text("model")
+        .raw(b"}")
+        .text("w")
+        .view(&MATRIX)
+        .raw(b"su");
+    let checkpoint = Checkpoint::from_bytes(pth_of_pickle(&pickle.end())).unwrap();
+    let names: Vec<_> = checkpoint.tensors().map(|info| &*info.name).collect();
+    assert_eq!(names, ["rng_state", "w"]);
+}
+
 #[test]
 fn protocol_four_opens() {
     let framed = Pickle::default()
@@ -346,6 +426,10 @@ fn old_and_foreign_files_are_told_apart() {
         refusal(Vec::new()),
         "<memory>: the file is empty: download it again"
     );
+    let converted = Pickle::new().raw(b"}(").text("_strategy").text("cpu fp32");
+    let converted = converted.text("w").view(&MATRIX).raw(b"u").end();
+    assert!(refusal(pth_of_pickle(&converted)).contains("ChatRWKV"));
+    assert!(refusal(b"GGUF\x03\0\0\0".to_vec()).contains("is a GGUF file"));
     assert!(refusal(zip_bytes(&[])).contains("has no file `data.pkl`"));
     assert!(refusal(zip_bytes(&[("a.txt", b"text")])).contains("has no file `data.pkl`"));
     let two: [(&str, &[u8]); 2] = [("a/data.pkl", b""), ("b/data.pkl", b"")];

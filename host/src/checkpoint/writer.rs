@@ -49,8 +49,8 @@ pub struct SafetensorsFile<W> {
 }
 
 impl<W: Write + Seek> SafetensorsFile<W> {
-    /// Writes the table to `out`: names, shapes, types. `path` is what errors
-    /// name.
+    /// Writes the table to `out`: names, shapes, types, and notes. `path`
+    /// is what errors name.
     ///
     /// # Errors
     /// As [`write_safetensors`].
@@ -58,8 +58,9 @@ impl<W: Write + Seek> SafetensorsFile<W> {
         path: &Path,
         out: W,
         tensors: &[(&str, &[usize], Dtype)],
+        metadata: &BTreeMap<String, String>,
     ) -> Result<Self, CheckpointError> {
-        Self::begin(path, || Ok(out), tensors, &BTreeMap::new())
+        Self::begin(path, || Ok(out), tensors, metadata)
     }
 
     /// Writes the table to what `create` makes, once it is known to be right.
@@ -227,7 +228,7 @@ mod tests {
         let described = tensors.map(|(name, shape, dtype, _)| (name, shape, dtype));
         let path = Path::new("pieces");
         let mut out = Cursor::new(Vec::new());
-        let mut file = SafetensorsFile::new(path, &mut out, &described).unwrap();
+        let mut file = SafetensorsFile::new(path, &mut out, &described, &BTreeMap::new()).unwrap();
         file.write("half", 1, &a[1..]).unwrap();
         file.write("single", 0, &b).unwrap();
         file.write("half", 0, &a[..1]).unwrap();
@@ -235,6 +236,6 @@ mod tests {
         file.finish().unwrap();
         assert_eq!(out.get_ref(), &expected);
         let twice = [described[0], described[0]];
-        assert!(SafetensorsFile::new(path, &mut out, &twice).is_err());
+        assert!(SafetensorsFile::new(path, &mut out, &twice, &BTreeMap::new()).is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use super::bad_use;
 use crate::engine::Engine;
-use crate::model::Reading;
+use crate::model::{Convention, Reading};
 use crate::reference::DEFAULT_GN_EPS;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
@@ -29,6 +29,12 @@ pub struct ReadingArgs {
     /// text. The file is then read as another model than it was trained to be
     #[arg(long, value_name = "PATTERN")]
     ignore: Vec<String>,
+    /// Whose files a checkpoint is like, where it can be read in two ways
+    #[arg(long, value_enum)]
+    read_as: Option<Convention>,
+    /// A checkpoint without a head uses its embedding for it
+    #[arg(long)]
+    tied_head: bool,
 }
 
 impl ReadingArgs {
@@ -36,12 +42,14 @@ impl ReadingArgs {
     pub fn reading(&self) -> Reading {
         Reading {
             ignore: self.ignore.clone(),
+            convention: self.read_as,
+            tied_head: self.tied_head,
         }
     }
 
     /// Whether nothing was said.
     fn is_empty(&self) -> bool {
-        self.ignore.is_empty()
+        self.ignore.is_empty() && self.read_as.is_none() && !self.tied_head
     }
 }
 
@@ -73,7 +81,7 @@ impl ModelArgs {
         if engine.is_image() && !self.reading.is_empty() {
             let file = file.display();
             return bad_use(format!(
-                "{file}: an image was read when it was packed: leave out --ignore"
+                "{file}: an image was read when it was packed: leave out --ignore, --read-as and --tied-head"
             ));
         }
         Ok(engine)

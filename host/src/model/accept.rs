@@ -141,11 +141,13 @@ fn unread_error(
     const SHOWN: usize = 3;
     let path = checkpoint.path().display();
     // The first that is known says the most: a LoRA's scale says little.
-    let known = unknown.iter().find_map(|info| network(&info.name));
+    let known = unknown
+        .iter()
+        .find_map(|info| network(&info.name).or_else(|| network(info.file_name())));
     let what = known.unwrap_or("without them it would be another model: leave out of the file what the model does not need");
     let first = unknown.iter().take(SHOWN);
     let names: Vec<_> = first
-        .map(|info| format!("`{}` {:?}", excerpt(&info.name), info.shape))
+        .map(|info| format!("`{}` {:?}", excerpt(info.file_name()), info.shape))
         .collect();
     let names = names.join(", ");
     let more = match unknown.len().saturating_sub(SHOWN) {

@@ -5,13 +5,15 @@ mod accept;
 mod dimensions;
 mod reading;
 mod strangers;
+mod translate;
 
 pub use crate::tensors::{Dimensions, Version};
 pub use accept::Unread;
-pub use reading::Reading;
+pub use reading::{Convention, Reading};
+pub(crate) use translate::LOW_RANK_KEY;
 
-use crate::checkpoint::{Checkpoint, Tensor, TensorInfo};
-use crate::tensors::names::LN1;
+use crate::checkpoint::{excerpt, Checkpoint, Tensor, TensorInfo};
+use crate::tensors::names::{HEAD, LN1};
 use crate::tensors::{full_name, split_name, table, Placed, Tensor as Row};
 use crate::tokenizer::Vocabulary;
 use accept::{accept, detect_version, name_of};
@@ -39,15 +41,14 @@ impl Model {
     ///
     /// # Errors
     /// A sentence that names file and tensor.
-    pub fn new(checkpoint: Checkpoint, reading: &Reading) -> Result<Self> {
+    pub fn new(mut checkpoint: Checkpoint, reading: &Reading) -> Result<Self> {
+        translate::names(&mut checkpoint, reading)?;
         let name = full_name(Some(0), LN1[0]);
         if checkpoint.info(&name).is_none() {
-            bail!(
-                "{}: has no tensor named `{name}`, so it is not an RWKV checkpoint with the original names",
-                checkpoint.path().display()
-            );
+            return Err(strangers::no_model(&checkpoint, &name));
         }
         let version = detect_version(&checkpoint);
+        translate::values(&mut checkpoint, version, reading)?;
         let unread = accept(&checkpoint, version, reading)?;
         let dimensions = dimensions::dimensions(&checkpoint, version)?;
         let model = Self {
@@ -189,16 +190,14 @@ impl Model {
     fn check_shapes(&self) -> Result<()> {
         let mut tensors = table(self.version).tensors(self.dimensions.layers);
         tensors.try_for_each(|Placed { layer, tensor }| {
-            self.check(
-                &self.name_of(layer, tensor),
-                &tensor.shape(&self.dimensions),
-            )
+            let shape = tensor.shape(&self.dimensions);
+            self.check(&self.name_of(layer, tensor), &shape, !tensor.is_matrix())
         })
     }
 
     /// Vectors come as `[C]`, as `[1, 1, C]` and as `[H, 1]`; a matrix may have
     /// dimensions of one before its own.
-    fn check(&self, name: &str, expected: &[usize]) -> Result<()> {
+    fn check(&self, name: &str, expected: &[usize], is_per_head: bool) -> Result<()> {
         let info = self.checkpoint.info(name);
         let info = info.ok_or_else(|| missing(&self.checkpoint, name))?;
         self.checkpoint.check_type(info)?;
@@ -206,7 +205,8 @@ impl Model {
             .shape
             .split_at(info.shape.len().saturating_sub(expected.len()));
         let as_is = own == expected && ones.iter().all(|&size| size == 1);
-        let is_vector = expected.len() == 1;
+        // By head and channel: as `[H, N, 1]` too.
+        let is_vector = expected.len() == 1 || is_per_head && info.shape.len() > 2;
         let sizes = |shape: &[usize]| -> Vec<usize> {
             shape.iter().copied().filter(|&size| size != 1).collect()
         };
@@ -220,11 +220,20 @@ impl Model {
 /// The checkpoint lacks a tensor that the version needs.
 fn missing(checkpoint: &Checkpoint, name: &str) -> anyhow::Error {
     let path = checkpoint.path().display();
-    anyhow!("{path}: the tensor `{name}` is missing")
+    let hint = match name == HEAD {
+        true => ": where the embedding is the head too, say --tied-head",
+        false => "",
+    };
+    anyhow!("{path}: the tensor `{name}` is missing{hint}")
 }
 
 /// A tensor has another shape than the other tensors imply.
 fn unlikely(checkpoint: &Checkpoint, info: &TensorInfo, expected: &[usize]) -> anyhow::Error {
-    let (path, TensorInfo { name, shape, .. }) = (checkpoint.path().display(), info);
-    anyhow!("{path}: the tensor `{name}` has shape {shape:?}, expected {expected:?}")
+    let path = checkpoint.path().display();
+    let (name, shape) = (excerpt(&info.name), &info.shape);
+    let alias = info.alias.as_ref();
+    let alias = alias.map_or_else(String::new, |alias| {
+        format!(" (in the file `{}`)", excerpt(alias))
+    });
+    anyhow!("{path}: the tensor `{name}`{alias} has shape {shape:?}, expected {expected:?}")
 }

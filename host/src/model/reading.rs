@@ -5,6 +5,19 @@
 pub struct Reading {
     /// Patterns of the names of tensors to leave out: `*` is any text.
     pub ignore: Vec<String>,
+    /// Whose files it is like, where the file can be read in two ways.
+    pub convention: Option<Convention>,
+    /// The embedding is the head too.
+    pub tied_head: bool,
+}
+
+/// Whose files a file is like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Convention {
+    /// Those of the training programs: low-rank matrices are [inputs, outputs], `time_first` of RWKV-5 is a logarithm
+    Original,
+    /// Those of converters for web-rwkv and Ai00: low-rank matrices are transposed, `time_first` is the bonus itself
+    Converted,
 }
 
 impl Reading {

@@ -2,7 +2,8 @@
 //! that no network needs.
 
 use super::reading::matches;
-use crate::checkpoint::TensorInfo;
+use crate::checkpoint::{excerpt, Checkpoint, TensorInfo};
+use anyhow::anyhow;
 
 /// Names of tensors that mean another network, with what they are and what to do.
 const NETWORKS: &[(&[&str], &str)] = &[
@@ -101,4 +102,22 @@ pub fn is_harmless(info: &TensorInfo) -> bool {
     let is_one = shape.iter().all(|&size| size == 1);
     let is_count = dtype.is_integer() && (dtype.bytes() > 1 || shape.len() < 2);
     is_count || any(HARMLESS, name) || is_one && any(COUNTERS, name)
+}
+
+/// The checkpoint has no first layer, whose tensor of this name is missing.
+pub fn no_model(checkpoint: &Checkpoint, name: &str) -> anyhow::Error {
+    let path = checkpoint.path().display();
+    let mut names = checkpoint.tensors().map(TensorInfo::file_name);
+    if let Some((name, what)) = names.find_map(|name| Some((name, network(name)?))) {
+        let name = excerpt(name);
+        return anyhow!("{path}: has no layers of a model; `{name}` is {what}");
+    }
+    let first = checkpoint.tensors().next();
+    let found = first.map_or_else(String::new, |info| {
+        format!(", but for example `{}`", excerpt(info.file_name()))
+    });
+    anyhow!(
+        "{path}: has no tensor named `{name}`{found}, so it is not an RWKV checkpoint with the names of BlinkDL, \
+         Hugging Face's transformers or fla"
+    )
 }

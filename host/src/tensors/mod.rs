@@ -4,9 +4,10 @@
 //! bits of each part.
 //!
 //! Nothing else matches on a tensor's name. Names are those of BlinkDL's
-//! files: names of another dialect are to be translated where
-//! [`crate::model::Model::new`] begins, before any table is read.
+//! files: [`crate::model::Model::new`] begins with those of other [`dialects`],
+//! before any table is read.
 
+pub(crate) mod dialects;
 mod gpt;
 mod initial;
 pub(crate) mod names;

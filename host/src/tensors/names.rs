@@ -28,6 +28,8 @@ pub mod att {
     pub const TIME_DECAY: &str = "att.time_decay";
     pub const TIME_FIRST: &str = "att.time_first";
     pub const TIME_FAAAA: &str = "att.time_faaaa";
+    /// What state tuning adds: no part of an image.
+    pub const TIME_STATE: &str = "att.time_state";
     pub const TIME_MIX_K: &str = "att.time_mix_k";
     pub const TIME_MIX_V: &str = "att.time_mix_v";
     pub const TIME_MIX_R: &str = "att.time_mix_r";

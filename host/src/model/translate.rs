@@ -1,0 +1,245 @@
+//! A file of another program, seen as BlinkDL's: names, and which way low-rank
+//! matrices and tuned states lie. No value changes.
+
+use super::reading::{Convention, Reading};
+use crate::checkpoint::{excerpt, Checkpoint, Format, SeenAs, TensorInfo};
+use crate::tensors::dialects::{original, FUSED_MIXES};
+use crate::tensors::names::{att, ffn, EMB, HEAD, LN1};
+use crate::tensors::{full_name, split_name, table, Size, Tensor, Version};
+use anyhow::{bail, Result};
+use std::path::Path;
+
+/// The key of a note that says that low-rank matrices lie as in BlinkDL's files,
+/// where shapes do not tell: any note of Kinglet's says so.
+pub const LOW_RANK_KEY: &str = "kinglet.low_rank";
+const KINGLET: &str = "kinglet.";
+
+/// Gives tensors the names of BlinkDL's files, whatever program wrote theirs.
+///
+/// # Errors
+/// Two tensors then have one name; a head that is tied and there.
+pub fn names(checkpoint: &mut Checkpoint, reading: &Reading) -> Result<()> {
+    let tied = is_tied(checkpoint, reading)?;
+    checkpoint.view(|info| {
+        let original = original(&info.name);
+        let (layer, in_layer) = split_name(&original.name);
+        if layer.is_some() && in_layer == FUSED_MIXES && info.shape.first() == Some(&att::X.len()) {
+            let mixes = att::X.iter().enumerate();
+            return mixes
+                .map(|(row, mix)| SeenAs::named(full_name(layer, mix)).row(row))
+                .collect();
+        }
+        let head = (tied && original.name == EMB).then(|| SeenAs::named(HEAD));
+        let mut views = vec![SeenAs::named(original.name)];
+        views[0].turned = original.turned;
+        views.extend(head);
+        views
+    })?;
+    if checkpoint
+        .info(&full_name(Some(0), CONVERTED_SHIFT))
+        .is_some()
+    {
+        checkpoint.view(|info| match six(&info.name) {
+            Some(name) => vec![SeenAs::named(name)],
+            None => Vec::new(),
+        })?;
+    }
+    Ok(())
+}
+
+/// What converters call the first matrix of RWKV-6's token shift: no version has
+/// a tensor of the name.
+const CONVERTED_SHIFT: &str = "att.time_mix_w1";
+
+/// The name of a tensor of RWKV-6 that converters have renamed.
+fn six(name: &str) -> Option<String> {
+    let (layer, in_layer) = split_name(name);
+    layer?;
+    let renamed = match in_layer {
+        att::TIME_FIRST => att::TIME_FAAAA.to_owned(),
+        ffn::TIME_MIX_K => ffn::TIME_MAA_K.to_owned(),
+        ffn::TIME_MIX_R => ffn::TIME_MAA_R.to_owned(),
+        _ => format!("att.time_maa_{}", in_layer.strip_prefix("att.time_mix_")?),
+    };
+    Some(full_name(layer, &renamed))
+}
+
+/// Whether the embedding is the head too: the user says so, or a note of the
+/// library that left the head out, or the model's `config.json`.
+fn is_tied(checkpoint: &Checkpoint, reading: &Reading) -> Result<bool> {
+    let has_head = checkpoint
+        .tensors()
+        .any(|info| original(&info.name).name == HEAD);
+    if has_head && reading.tied_head {
+        let path = checkpoint.path().display();
+        bail!("{path}: has a head of its own: leave out --tied-head");
+    }
+    let mut notes = checkpoint.metadata().iter();
+    let noted = notes.any(|(name, kept)| original(name).name == HEAD && original(kept).name == EMB);
+    Ok(!has_head && (reading.tied_head || noted || config_ties(checkpoint.path())))
+}
+
+/// Whether a `config.json` beside the file, or in the folder, ties the head.
+fn config_ties(path: &Path) -> bool {
+    let folder = match path.is_dir() {
+        true => Some(path),
+        false => path.parent(),
+    };
+    let config = folder.and_then(|folder| std::fs::read(folder.join("config.json")).ok());
+    let config = config.and_then(|text| serde_json::from_slice::<serde_json::Value>(&text).ok());
+    config.is_some_and(|config| config["tie_word_embeddings"] == true)
+}
+
+/// Makes bonuses of RWKV-5 what their names say, and turns low-rank matrices and
+/// tuned states that lie the other way.
+///
+/// # Errors
+/// The file can be read in two ways, and the user does not say which.
+pub fn values(checkpoint: &mut Checkpoint, version: Version, reading: &Reading) -> Result<()> {
+    let bonus = converted_bonus(checkpoint, version, reading)?;
+    let (turned, low_rank) = turned(checkpoint, version, reading)?;
+    let states = bonus || low_rank;
+    checkpoint.view(|info| {
+        let (layer, in_layer) = split_name(&info.name);
+        let renamed = bonus && layer.is_some() && in_layer == att::TIME_FIRST;
+        let name = match renamed {
+            true => full_name(layer, att::TIME_FAAAA),
+            false => info.name.clone(),
+        };
+        let turn = turned.contains(&info.name) || states && in_layer == att::TIME_STATE;
+        match renamed || turn {
+            true => vec![SeenAs {
+                turned: turn,
+                ..SeenAs::named(name)
+            }],
+            false => Vec::new(),
+        }
+    })?;
+    Ok(())
+}
+
+/// Whether the bonuses of an RWKV-5 file are called `time_first`, but are no
+/// logarithms. BlinkDL's files have logarithms by head; converters rename
+/// `time_faaaa`, which has values by channel, and write safetensors files only.
+fn converted_bonus(checkpoint: &Checkpoint, version: Version, reading: &Reading) -> Result<bool> {
+    let info = |name: &str| checkpoint.info(&full_name(Some(0), name));
+    let elements = |info: &TensorInfo| info.shape.iter().product::<usize>();
+    let Some(first) = info(att::TIME_FIRST) else {
+        return Ok(false);
+    };
+    if !matches!(version, Version::V5 | Version::V51 | Version::V52) {
+        return Ok(false);
+    }
+    let by_channel = info(LN1[0]).is_some_and(|norm| elements(norm) == elements(first));
+    match (reading.convention, by_channel, checkpoint.is(Format::PyTorch)) {
+        (Some(convention), ..) => Ok(convention == Convention::Converted),
+        (None, false, _) => Ok(false),
+        (None, true, false) => Ok(true),
+        (None, true, true) => bail!(
+            "{}: the tensor `{}` has values by channel: by its name they are logarithms of bonuses, but converters give \
+             this name to the bonuses themselves; say which with --read-as original or --read-as converted",
+            checkpoint.path().display(),
+            first.file_name()
+        ),
+    }
+}
+
+/// Which way a low-rank matrix lies, by its shape.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lies {
+    /// As in BlinkDL's files.
+    Original,
+    Turned,
+    /// It is square.
+    Either,
+}
+
+/// The low-rank matrices that lie the other way than in BlinkDL's files, and
+/// whether all do. A square one lies as the others of the file.
+fn turned(
+    checkpoint: &Checkpoint,
+    version: Version,
+    reading: &Reading,
+) -> Result<(Vec<String>, bool)> {
+    let norm = checkpoint.info(&full_name(Some(0), LN1[0]));
+    let embd = norm.map_or(0, |norm| norm.shape.iter().product());
+    let matrices: Vec<(&TensorInfo, Lies)> = checkpoint
+        .tensors()
+        .filter_map(|info| Some((info, lies(info, low_rank(version, &info.name)?, embd)?)))
+        .collect();
+    let some = |which: Lies| matrices.iter().any(|(_, lies)| *lies == which);
+    let all = match (some(Lies::Original), some(Lies::Turned)) {
+        (true, false) => false,
+        (false, true) => true,
+        (original, _) => {
+            let square = matrices.iter().find(|(_, lies)| *lies == Lies::Either);
+            match square {
+                None => false,
+                Some((info, _)) => said(checkpoint, info, original, reading)?,
+            }
+        }
+    };
+    let turned = matrices.iter().filter(|(_, lies)| match lies {
+        Lies::Original => false,
+        Lies::Turned => true,
+        Lies::Either => all,
+    });
+    Ok((turned.map(|(info, _)| info.name.clone()).collect(), all))
+}
+
+/// The row of a low-rank matrix.
+fn low_rank(version: Version, name: &str) -> Option<&'static Tensor> {
+    let (layer, in_layer) = split_name(name);
+    let row = table(version).find(layer.is_some(), in_layer)?;
+    row.is_turned().then_some(row)
+}
+
+/// `None` where neither dimension is the width: its shape is then refused.
+fn lies(info: &TensorInfo, row: &Tensor, embd: usize) -> Option<Lies> {
+    let [.., rows, cols] = *info.shape else {
+        return None;
+    };
+    let [.., first, _] = *row.sizes else {
+        return None;
+    };
+    let (own, other) = match first {
+        Size::Embd => (rows, cols),
+        _ => (cols, rows),
+    };
+    match (own == embd, other == embd) {
+        (true, true) => Some(Lies::Either),
+        (true, false) => Some(Lies::Original),
+        (false, true) => Some(Lies::Turned),
+        (false, false) => None,
+    }
+}
+
+/// Whether square matrices are turned, where no shape tells.
+fn said(
+    checkpoint: &Checkpoint,
+    info: &TensorInfo,
+    mixed: bool,
+    reading: &Reading,
+) -> Result<bool> {
+    if let Some(convention) = reading.convention {
+        return Ok(convention == Convention::Converted);
+    }
+    let mut notes = checkpoint.metadata().keys();
+    // Converters write safetensors files only. fla's matrices were turned by
+    // their names.
+    let by_name = info
+        .alias
+        .as_ref()
+        .is_some_and(|name| original(name).turned);
+    let is_original =
+        checkpoint.is(Format::PyTorch) || by_name || notes.any(|key| key.starts_with(KINGLET));
+    if is_original && !mixed {
+        return Ok(false);
+    }
+    let (path, name) = (checkpoint.path().display(), excerpt(info.file_name()));
+    bail!(
+        "{path}: the low-rank matrix `{name}` {:?} is square, so that its shape does not tell whether it lies as in BlinkDL's \
+         files or transposed, as converters for web-rwkv write it: say which with --read-as original or --read-as converted",
+        info.shape
+    )
+}
