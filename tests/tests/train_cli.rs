@@ -5,8 +5,9 @@ use kinglet_tests::{
     stdout, Args,
 };
 use std::fs;
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Child, ChildStderr, Stdio};
 use std::time::{Duration, Instant};
 
 /// A training of seconds.
@@ -274,23 +275,125 @@ fn bad_data_is_refused_with_a_reason() {
     stdout(small(&binary, &output, "--steps 2"));
 }
 
-/// Where a file may be as long as a checkpoint, and not as a saved training.
+/// Where no file may be longer than some multiples of a checkpoint, of which a
+/// saved training is more than four.
 #[test]
-fn a_save_that_fails_loses_nothing() {
+fn what_cannot_be_saved_is_told_as_it_is() {
     let folder = folder();
     let text = file(folder.path(), "text.txt", sentences(500, 6));
     let output = folder.path().join("model.safetensors");
     stdout(small(&text, &output, "--steps 3"));
     let expected = fs::read(&output).expect("a checkpoint");
-    fs::remove_file(&output).expect("it was there");
-    // In blocks of 512 or 1024 bytes, as the shell has it.
-    let blocks = expected.len() * 14 / 10 / 512;
-    let line = format!("trap '' XFSZ; ulimit -f {blocks}; \"$@\"");
-    let done = shell(&line, small(&text, &output, "--steps 3 --save-every 0"));
-    let errors = String::from_utf8_lossy(&done.stderr);
+    for file in ["model.safetensors", "model.md", "model.svg"] {
+        fs::remove_file(folder.path().join(file)).expect("it was there");
+    }
+    let train = |tenths: usize| {
+        // In blocks of 512 or 1024 bytes, as the shell has it.
+        let blocks = expected.len() * tenths / 10 / 512;
+        let line = format!("trap '' XFSZ; ulimit -f {blocks}; \"$@\"");
+        let options = "--steps 3 --save-every 0 --wait 1";
+        let done = shell(&line, small(&text, &output, options));
+        let left = fs::read_dir(folder.path()).expect("a folder").count();
+        let errors = String::from_utf8_lossy(&done.stderr).into_owned();
+        (done.status.code(), left, errors)
+    };
+    let (code, left, errors) = train(4);
     says(&errors, "the training continues");
-    assert!(done.status.success(), "{errors}");
+    says(&errors, "trying for 1 s");
+    says(&errors, "error: the training is done, but neither");
+    says(&errors, "no step was saved before");
+    assert_eq!((code, left), (Some(1), 1), "{errors}");
+    let (code, left, errors) = train(14);
+    says(&errors, "the training continues");
+    assert_eq!((code, left), (Some(0), 4), "{errors}");
     assert!(fs::read(&output).expect("a checkpoint") == expected);
-    let left = fs::read_dir(folder.path()).expect("a folder");
-    assert_eq!(left.count(), 4, "text, checkpoint, card and curve");
+}
+
+/// A training that writes to a pipe, read until it has validated once.
+fn begun(args: impl Args) -> (Child, BufReader<ChildStderr>, String) {
+    let mut command = kinglet();
+    let command = command.args(args.list()).stdout(Stdio::null());
+    let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut errors = BufReader::new(child.stderr.take().expect("piped"));
+    let mut said = String::new();
+    while !said.ends_with("tokens/s\n") {
+        let bytes = errors.read_line(&mut said).expect("text");
+        assert!(bytes > 0, "{said}");
+    }
+    (child, errors, said)
+}
+
+#[cfg(unix)]
+fn signal(child: &Child, name: &str) {
+    let kill = ["-s", name, &child.id().to_string()];
+    let sent = std::process::Command::new("kill").args(kill).status();
+    assert!(sent.expect("kill starts").success());
+}
+
+/// Ctrl-C, and the signal with which machines are shut down.
+#[cfg(unix)]
+#[test]
+fn an_interrupted_training_is_saved_and_goes_on() {
+    let folder = folder();
+    let text = file(folder.path(), "text.txt", sentences(2000, 8));
+    let [output, whole] = ["m.safetensors", "whole"].map(|name| folder.path().join(name));
+    let options = "--steps 400";
+    let all = run(small(&text, &whole, options));
+    let said = String::from_utf8_lossy(&all.stderr);
+    assert_eq!(said.matches("bits/byte validation").count(), 20, "{said}");
+    assert_eq!(said.lines().count(), 20, "{said}");
+    let mut before = None;
+    for name in ["INT", "TERM"] {
+        let (mut child, mut errors, mut said) = begun(small(&text, &output, options));
+        if let Some(step) = before {
+            says(&said, &format!("goes on at step {step}, "));
+        }
+        signal(&child, name);
+        errors.read_to_string(&mut said).expect("text");
+        assert_eq!(child.wait().expect("it ends").code(), Some(130), "{said}");
+        let last = said.lines().last().expect("a line");
+        let step = last.strip_prefix("saved at step ");
+        let step = step.and_then(|rest| rest.strip_suffix("; the same command goes on"));
+        before = Some(step.expect("a step").to_owned());
+        let names = fs::read_dir(folder.path()).expect("a folder");
+        let names = names.map(|entry| entry.expect("an entry").file_name());
+        let mut names: Vec<_> = names.collect();
+        names.sort();
+        let there = [
+            "m.safetensors.training",
+            "text.txt",
+            "whole",
+            "whole.md",
+            "whole.svg",
+        ];
+        assert_eq!(names, there);
+    }
+    stdout(small(&text, &output, options));
+    assert!(fs::read(&output).expect("a result") == fs::read(&whole).expect("a result"));
+}
+
+/// A lock that is gone with its process, whatever ended that.
+#[cfg(unix)]
+#[test]
+fn one_training_at_a_time_has_an_output() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    let text = file(folder.path(), "text.txt", sentences(2000, 9));
+    let output = at("model.safetensors");
+    std::os::unix::fs::symlink(&output, at("link")).expect("a link");
+    let options = "--steps 200";
+    let (mut child, ..) = begun(small(&text, &output, options));
+    for other in ["model.safetensors", "link"] {
+        let refused = failure(small(&text, &at(other), options), 1);
+        says(&refused, "another training is at work on it");
+    }
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
+    let lock = at("model.safetensors.lock");
+    assert!(lock.exists());
+    stdout(small(&text, &output, options));
+    assert!(output.exists() && !lock.exists());
+    fs::write(&lock, "versions").expect("the folder can be written");
+    let foreign = "the lock would be written over a file that Kinglet did not write";
+    fails(small(&text, &output, options), 2, foreign);
 }

@@ -62,17 +62,20 @@ fn a_board_that_is_too_small_or_unknown_is_an_error() {
     failure(train(&text, &output, "--boards boards.toml"), 2);
 }
 
-/// Mounts a file system of `$1` KiB at `$2`, trains there until it is full,
-/// makes room, trains on, and copies the result to `$3`.
+/// Mounts a file system of `$1` KiB at `$2`, trains there until it is full and
+/// ends, trains on until it waits, makes room, and copies the result to `$3`.
 const FULL_DISK: &str = r#"
 size=$1 disk=$2 copy=$3; shift 3
 mount -t tmpfs -o size=${size}k none "$disk" || exit 77
-"$@" && exit 10
+"$@" --wait 0 && exit 10
 [ $? = 1 ] || exit 11
-ls "$disk" | grep -q partial && exit 12
-[ -e "$disk/model.safetensors" ] && exit 13
+[ "$(ls "$disk")" = model.safetensors.training ] || exit 12
+"$@" --wait 60 2> "$copy.err" & training=$!
+until grep "trying for 60 s" "$copy.err"; do sleep 0.1; kill -0 $training || exit 13; done
 mount -o remount,size=64m "$disk" || exit 14
-"$@" && cp "$disk/model.safetensors" "$copy"
+wait $training || exit 15
+cat "$copy.err" >&2
+cp "$disk/model.safetensors" "$copy"
 "#;
 
 /// Linux lets users mount file systems in a namespace; where it does not, a
@@ -108,8 +111,11 @@ fn a_disk_that_is_full_loses_nothing() {
     let errors = String::from_utf8_lossy(&run.stderr);
     assert!(run.status.success(), "{:?}: {errors}", run.status);
     let saves_that_failed = errors.matches("the training continues").count();
-    assert_eq!(saves_that_failed, 1, "{errors}");
-    says(&errors, "give the same command again");
+    assert_eq!(saves_that_failed, 2, "{errors}");
+    let last =
+        "neither its result nor its last steps are saved; the same command goes on at step 1,";
+    says(&errors, last);
+    says(&errors, "goes on at step 1, 3 % done");
     let (copy, whole) = (fs::read(copy), fs::read(whole));
     assert!(copy.expect("copied") == whole.expect("trained"), "{errors}");
 }

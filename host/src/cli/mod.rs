@@ -53,6 +53,12 @@ enum Command {
 #[error("{0}")]
 struct BadUse(String);
 
+/// A command that a signal ended, and what is left of its work: exit code 130,
+/// as of a program that does not listen.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Interrupted(String);
+
 /// Ends a command with bad use.
 fn bad_use<T>(message: impl ToString) -> anyhow::Result<T> {
     Err(BadUse(message.to_string()).into())
@@ -85,7 +91,8 @@ fn parse() -> Result<Cli, clap::Error> {
     Cli::from_arg_matches(&matches)
 }
 
-/// Runs the program. Exit code 0 is success, 1 failure, 2 bad use.
+/// Runs the program. Exit code 0 is success, 1 failure, 2 bad use,
+/// 130 an end by Ctrl-C.
 pub fn main() -> ExitCode {
     let cli = parse().unwrap_or_else(|error| error.exit());
     let result = match cli.command {
@@ -109,6 +116,10 @@ pub fn main() -> ExitCode {
         Err(error) if error.is::<BadUse>() => {
             eprintln!("error: {error}");
             ExitCode::from(2)
+        }
+        Err(error) if error.is::<Interrupted>() => {
+            eprintln!("{error}");
+            ExitCode::from(130)
         }
         Err(error) => {
             eprintln!("error: {error:#}");

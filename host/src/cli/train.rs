@@ -2,83 +2,80 @@
 
 mod options;
 mod report;
+mod watcher;
 
 pub use options::Args;
 
-use crate::checkpoint::CheckpointError;
-use crate::cli::bad_use;
 use crate::cli::output::{check_outputs, Output};
-use crate::output::{destination, is_stream};
+use crate::cli::{bad_use, Interrupted};
+use crate::output::{destination, is_left, is_stream, Lock, Stop};
 use crate::train::card::{card_file, is_card};
 use crate::train::curve::{curve_file, is_curve};
-use crate::train::prepare::{prepare, Data, Prepared};
-use crate::train::run::{train, Observer, Report, Trained};
-use crate::train::save::{is_training, training_file};
+use crate::train::prepare::prepare;
+use crate::train::run::{train, Trained};
+use crate::train::save::{is_training, lock_file, save_training, training_file};
 use crate::train::settings::Settings;
 use anyhow::{Context, Result};
-use indicatif::{ProgressBar, ProgressStyle};
 use options::settings;
 use report::write_results;
 use std::path::Path;
-use std::time::Duration;
+use watcher::Watcher;
 
 pub fn run(args: &Args) -> Result<()> {
     let settings = settings(args)?;
     check_files(args, &settings)?;
+    let _lock = lock(&args.output)?;
     if let Some(threads) = args.threads {
         // Fails only where it was done before: not in this program.
         let _ = rayon::ThreadPoolBuilder::new()
             .num_threads(threads)
             .build_global();
     }
+    let prepared = prepare(&settings)?;
     if args.fresh {
         remove(&training_file(&args.output))?;
     }
-    let prepared = prepare(&settings)?;
     for note in &prepared.notes {
         eprintln!("note: {note}");
     }
-    let trained = learn(args, &settings, &prepared)?;
-    write_results(args, &settings, &prepared, &trained)
+    let stop = Stop::on_signal();
+    let mut watcher = Watcher::new(args, &prepared, &stop);
+    let trained = train(&settings, &prepared, &args.output, &mut watcher);
+    watcher.bar.finish_and_clear();
+    let trained = trained?;
+    match trained.is_done {
+        true => write_results(args, &settings, &prepared, &trained, &stop),
+        false => end_early(&args.output, &settings, &trained),
+    }
 }
 
-/// Learns, with a progress bar.
-fn learn(args: &Args, settings: &Settings, prepared: &Prepared) -> Result<Trained> {
-    let bar = ProgressBar::new(1000).with_style(
-        ProgressStyle::with_template("training {wide_bar} {percent} % {msg} left {eta}")
-            .unwrap_or_else(|_| ProgressStyle::default_bar()),
-    );
-    let unit = match prepared.data {
-        Data::Text(_) => "bits/byte",
-        Data::Lines(..) => "nats/line",
-    };
-    let mut smooth = None;
-    let mut step = |report: Report| {
-        let mean: &mut f64 = smooth.get_or_insert(report.loss);
-        *mean += 0.02 * (report.loss - *mean);
-        bar.set_position((1000.0 * report.share) as u64);
-        bar.set_message(format!(
-            "step {} {mean:.3} {unit} {:.0} tokens/s",
-            report.step, report.tokens_per_second
-        ));
-    };
-    // A full disk fails many saves in a row: one warning is enough.
-    let mut told = None;
-    let mut trouble = |error: CheckpointError| {
-        let error = error.to_string();
-        if told.as_ref() != Some(&error) {
-            bar.suspend(|| eprintln!("warning: {error}; the training continues"));
-            told = Some(error);
-        }
-    };
-    let mut observer = Observer {
-        step: &mut step,
-        trouble: &mut trouble,
-        save_every: Duration::from_secs_f64(args.save_every.max(0.0)),
-    };
-    let trained = train(settings, prepared, &args.output, &mut observer);
-    bar.finish_and_clear();
-    trained
+/// Keeps others from training for the same output.
+fn lock(output: &Path) -> Result<Lock> {
+    let file = lock_file(output);
+    let lock = Lock::take(&file).with_context(|| file.display().to_string())?;
+    lock.with_context(|| {
+        let output = output.display();
+        format!(
+            "{output}: another training is at work on it; wait for it, or choose another output"
+        )
+    })
+}
+
+/// Saves what a signal has ended.
+fn end_early(output: &Path, settings: &Settings, trained: &Trained) -> Result<()> {
+    let step = trained.trainer.step;
+    save_training(output, settings, &trained.trainer, &trained.progress)
+        .with_context(|| format!("not saved at step {step}; {}", goes_on(trained.saved)))?;
+    let told = format!("saved at step {step}; the same command goes on");
+    Err(Interrupted(told).into())
+}
+
+/// What the same command will do after a save that failed, when the last one is of step `saved`.
+fn goes_on(saved: Option<u32>) -> String {
+    match saved {
+        Some(step) => format!("the same command goes on at step {step}, the last that was saved"),
+        None => "no step was saved before".to_owned(),
+    }
 }
 
 /// Checks before the training that its results can be written and replace only
@@ -95,6 +92,7 @@ fn check_files(args: &Args, settings: &Settings) -> Result<()> {
             "the unfinished training",
             is_training,
         ),
+        Output::beside(lock_file(output), "the lock", is_left),
         Output::beside(curve_file(output), "the curve", is_curve),
         Output::beside(card_file(output), "the card", is_card),
     ];

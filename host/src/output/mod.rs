@@ -1,7 +1,11 @@
 //! Every file that Kinglet writes: whole or not there, whenever a program or
 //! its machine stops.
 
+mod lock;
 mod signals;
+
+pub use lock::{is_left, Lock};
+pub use signals::Stop;
 
 use signals::Listed;
 use std::ffi::{OsStr, OsString};

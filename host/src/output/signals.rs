@@ -4,10 +4,15 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
 /// Files that are not to outlive the program.
 static TEMPORARY: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+/// Whether the command stops by itself at a signal.
+static IS_AWAITED: AtomicBool = AtomicBool::new(false);
+/// Whether the signal came.
+static HAS_COME: AtomicBool = AtomicBool::new(false);
 
 fn temporary() -> MutexGuard<'static, BTreeSet<PathBuf>> {
     // A set of paths is whole whoever panicked.
@@ -37,6 +42,31 @@ impl Drop for Listed {
     }
 }
 
+/// While this lives, the first signal does not end the program: its owner
+/// asks whether one came, and stops. The second signal ends the program.
+#[derive(Debug)]
+pub struct Stop(());
+
+impl Stop {
+    /// Waits for a signal.
+    pub fn on_signal() -> Self {
+        listen();
+        IS_AWAITED.store(true, Ordering::Relaxed);
+        Self(())
+    }
+
+    /// Whether a signal came.
+    pub fn has_come(&self) -> bool {
+        HAS_COME.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        IS_AWAITED.store(false, Ordering::Relaxed);
+    }
+}
+
 /// Listens in a thread of its own, from the first call on.
 fn listen() {
     static ONCE: Once = Once::new();
@@ -45,6 +75,10 @@ fn listen() {
 }
 
 fn on_signal(end: impl FnOnce()) {
+    if IS_AWAITED.swap(false, Ordering::Relaxed) {
+        HAS_COME.store(true, Ordering::Relaxed);
+        return;
+    }
     // Kept to the end: nobody makes another file, or tells of a lost one.
     let list = temporary();
     for path in &*list {

@@ -50,7 +50,7 @@ pub fn card(output: &Path, settings: &Settings, prepared: &Prepared, trained: &T
         ),
     }
     row("learned from", texts.join(", "));
-    let read = u64::from(trained.steps) * (settings.batch * settings.context) as u64;
+    let read = u64::from(trained.trainer.step) * (settings.batch * settings.context) as u64;
     match &prepared.data {
         Data::Text([learned, _]) => {
             row("tokens in the text", learned.len().to_string());
@@ -61,7 +61,7 @@ pub fn card(output: &Path, settings: &Settings, prepared: &Prepared, trained: &T
             row("labels", labels.join(", "));
         }
     }
-    row("steps", trained.steps.to_string());
+    row("steps", trained.trainer.step.to_string());
     if let Some(bits) = settings.qat {
         row("rounded in training as", format!("{bits:?}").to_lowercase());
     }

@@ -69,31 +69,53 @@ pub struct Report {
     pub tokens_per_second: f64,
 }
 
-/// Callbacks, and when to save.
-pub struct Observer<'o> {
-    /// Called after every step.
-    pub step: &'o mut dyn FnMut(Report),
-    /// Called when a save failed; the training continues.
-    pub trouble: &'o mut dyn FnMut(CheckpointError),
-    /// Time between saves.
-    pub save_every: Duration,
-}
+/// Who watches a training, and says when it is saved or ends early.
+pub trait Observer {
+    /// Before the first step, where a saved training goes on: its steps, and
+    /// the share of the training that is done, 0 to 1.
+    fn resumed(&mut self, _step: u32, _share: f64) {}
 
-impl std::fmt::Debug for Observer<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Observer, saves every {:?}", self.save_every)
+    /// After every step.
+    fn step(&mut self, _report: Report) {}
+
+    /// After a step with a validation.
+    fn validated(&mut self, _report: Report, _point: Point) {}
+
+    /// The training was saved.
+    fn saved(&mut self, _step: u32) {}
+
+    /// A save failed; the training continues. `last` is the step of the save
+    /// that is there, if there is one.
+    fn not_saved(&mut self, error: CheckpointError, last: Option<u32>);
+
+    /// Time between saves.
+    fn save_every(&self) -> Duration;
+
+    /// Whether the training is to end after this step.
+    fn stops(&self) -> bool {
+        false
     }
 }
 
-/// A finished training.
+/// A training that is done, or was ended early.
 #[derive(Debug)]
 pub struct Trained {
-    /// The best weights that were seen.
-    pub weights: Vec<f32>,
+    /// Weights, optimizer and steps.
+    pub trainer: Trainer,
     /// How it went.
     pub progress: Progress,
-    /// Steps done.
-    pub steps: u32,
+    /// Whether it is done.
+    pub is_done: bool,
+    /// The step of the last save, if there is one.
+    pub saved: Option<u32>,
+}
+
+impl Trained {
+    /// The best weights that were seen.
+    pub fn weights(&self) -> &[f32] {
+        let best = self.progress.best_weights.as_ref();
+        best.unwrap_or(&self.trainer.weights)
+    }
 }
 
 /// Trains, or resumes the training saved beside `output`.
@@ -104,10 +126,12 @@ pub fn train(
     settings: &Settings,
     prepared: &Prepared,
     output: &Path,
-    observer: &mut Observer<'_>,
+    observer: &mut impl Observer,
 ) -> Result<Trained> {
     let mut trainer = Trainer::new(prepared.network.clone(), settings.optimizer, settings.seed);
-    let progress = take_up(output, settings, &mut trainer)?.unwrap_or_default();
+    let progress = take_up(output, settings, &mut trainer)?;
+    let mut saved = progress.is_some().then_some(trainer.step);
+    let progress = progress.unwrap_or_default();
     let mut run = Run {
         settings,
         data: &prepared.data,
@@ -118,26 +142,33 @@ pub fn train(
         start: Instant::now(),
         tokens: 0,
     };
+    if let Some(step) = saved {
+        observer.resumed(step, run.share());
+    }
     let mut last_save = Instant::now();
-    while !run.is_done() {
+    while !run.is_done() && !observer.stops() {
+        let points = run.progress.points.len();
         let report = run.step();
-        (observer.step)(report);
-        if last_save.elapsed() >= observer.save_every {
-            let saved = save_training(output, settings, &run.trainer, &run.progress);
-            saved.unwrap_or_else(|error| (observer.trouble)(error));
+        observer.step(report);
+        if let Some(point) = run.progress.points.get(points) {
+            observer.validated(report, *point);
+        }
+        if last_save.elapsed() >= observer.save_every() {
+            match save_training(output, settings, &run.trainer, &run.progress) {
+                Ok(()) => {
+                    saved = Some(run.trainer.step);
+                    observer.saved(run.trainer.step);
+                }
+                Err(error) => observer.not_saved(error, saved),
+            }
             last_save = Instant::now();
         }
     }
-    let Run {
-        trainer, progress, ..
-    } = run;
     Ok(Trained {
-        steps: trainer.step,
-        weights: match &progress.best_weights {
-            Some(weights) => weights.clone(),
-            None => trainer.weights,
-        },
-        progress,
+        is_done: run.is_done(),
+        trainer: run.trainer,
+        progress: run.progress,
+        saved,
     })
 }
 

@@ -6,7 +6,7 @@ use super::settings::{Floats, Settings, Task};
 use super::trainer::Trainer;
 use crate::checkpoint::{write_safetensors, Checkpoint, CheckpointError, Dtype};
 use crate::model::{LABELS_KEY, VOCABULARY_KEY};
-use crate::output::beside;
+use crate::output::{beside, destination};
 use crate::tokenizer::Vocabulary;
 use anyhow::{anyhow, ensure, Result};
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,11 @@ const PROGRESS_KEY: &str = "kinglet.progress";
 /// The file that a running training is saved in.
 pub fn training_file(output: &Path) -> PathBuf {
     beside(output, ".training")
+}
+
+/// The file by which a training keeps its output to itself.
+pub fn lock_file(output: &Path) -> PathBuf {
+    beside(&destination(output), ".lock")
 }
 
 /// Whether a file holds a saved training.

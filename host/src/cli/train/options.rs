@@ -16,7 +16,8 @@ use std::path::{Path, PathBuf};
 /// All positions of a sequence are computed at once, on all cores; the result
 /// is a checkpoint under published names, for `kinglet quantize`, `run`,
 /// `eval`. A text ends with a zero byte or `<|endoftext|>`, if more texts follow
-/// in a file: the model learns to end with token 0. An interrupted training resumes from its last save when
+/// in a file: the model learns to end with token 0. Ctrl-C saves the training and
+/// ends it; it resumes from its last save when
 /// the same command is given again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
@@ -120,6 +121,9 @@ pub struct Args {
     /// Seconds between saves
     #[arg(long, default_value_t = 20.0, value_name = "SECONDS")]
     pub(super) save_every: f64,
+    /// Seconds to try again when the results cannot be written, as on a full disk
+    #[arg(long, default_value_t = 300, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(..=86_400))]
+    pub(super) wait: u32,
     /// Start from scratch and discard a saved training
     #[arg(long)]
     pub(super) fresh: bool,

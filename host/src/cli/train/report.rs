@@ -1,57 +1,111 @@
 //! The results of a training: checkpoint, curve, card and report.
 
 use super::options::Args;
-use super::remove;
+use super::{goes_on, remove};
 use crate::cli::output::{print_json, write_file};
 use crate::cli::table::thousands;
+use crate::output::Stop;
 use crate::pack::Formats;
 use crate::train::arch::Arch;
 use crate::train::card::{card, card_file};
 use crate::train::curve::{curve, curve_file};
 use crate::train::prepare::{Data, Prepared};
 use crate::train::run::Trained;
-use crate::train::save::{save_checkpoint, training_file};
+use crate::train::save::{save_checkpoint, save_training, training_file};
 use crate::train::settings::Settings;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use kinglet::shape::Bits;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
-/// Writes all of it, then deletes the saved training.
+/// Time between two tries to write results.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Writes all of it, with patience, then deletes the saved training.
 pub(super) fn write_results(
     args: &Args,
     settings: &Settings,
     prepared: &Prepared,
     trained: &Trained,
+    stop: &Stop,
 ) -> Result<()> {
-    let labels: &[String] = match &prepared.data {
-        Data::Text(_) => &[],
-        Data::Lines(_, labels) => labels,
-    };
-    let (network, vocabulary) = (&prepared.network, &prepared.vocabulary);
     let output = &args.output;
-    save_checkpoint(
-        output,
-        settings,
-        network,
-        &trained.weights,
-        vocabulary,
-        labels,
-    )
-    .with_context(|| {
-        let saved = training_file(output);
-        format!(
-            "the training is done and saved in {}: give the same command again when there is room",
-            saved.display()
-        )
-    })?;
-    let text = |path: PathBuf, text: String| {
-        write_file(&path, |file| Ok(file.write_all(text.as_bytes())?))
-    };
-    text(curve_file(output), curve(&trained.progress.points))?;
-    text(card_file(output), card(output, settings, prepared, trained))?;
+    let end = Instant::now() + Duration::from_secs(args.wait.into());
+    let mut results = Results::default();
+    let mut is_told = false;
+    while let Err(error) = results.write(output, settings, prepared, trained) {
+        if Instant::now() >= end || stop.has_come() {
+            return Err(error.context(results.what_is_true(output, settings, trained)));
+        }
+        if !is_told {
+            let wait = args.wait;
+            eprintln!("warning: {error:#}; the training is done, its results are not all written: trying for {wait} s");
+            is_told = true;
+        }
+        sleep(PAUSE);
+    }
     remove(&training_file(output))?;
     report(args, settings, prepared, trained)
+}
+
+/// The files of a training that is done.
+#[derive(Default)]
+struct Results {
+    has_checkpoint: bool,
+}
+
+impl Results {
+    /// Writes what was not written before.
+    fn write(
+        &mut self,
+        output: &Path,
+        settings: &Settings,
+        prepared: &Prepared,
+        trained: &Trained,
+    ) -> Result<()> {
+        let labels: &[String] = match &prepared.data {
+            Data::Text(_) => &[],
+            Data::Lines(_, labels) => labels,
+        };
+        if !self.has_checkpoint {
+            let (network, vocabulary) = (&prepared.network, &prepared.vocabulary);
+            let weights = trained.weights();
+            save_checkpoint(output, settings, network, weights, vocabulary, labels)?;
+            self.has_checkpoint = true;
+        }
+        let text = |path: PathBuf, text: String| {
+            write_file(&path, |file| Ok(file.write_all(text.as_bytes())?))
+        };
+        text(curve_file(output), curve(&trained.progress.points))?;
+        text(card_file(output), card(output, settings, prepared, trained))
+    }
+
+    /// What is there of a training whose results could not be written.
+    fn what_is_true(&self, output: &Path, settings: &Settings, trained: &Trained) -> String {
+        if self.has_checkpoint {
+            return format!("{}: complete, but not all beside it is", output.display());
+        }
+        let Trained {
+            trainer,
+            progress,
+            saved,
+            ..
+        } = trained;
+        let is_saved = *saved == Some(trainer.step)
+            || save_training(output, settings, trainer, progress).is_ok();
+        match is_saved {
+            true => format!(
+                "the training is done and saved in {}: give the same command again when there is room",
+                training_file(output).display()
+            ),
+            false => format!(
+                "the training is done, but neither its result nor its last steps are saved; {}",
+                goes_on(*saved)
+            ),
+        }
+    }
 }
 
 #[derive(serde::Serialize)]
@@ -73,7 +127,7 @@ fn report(args: &Args, settings: &Settings, prepared: &Prepared, trained: &Train
         layers: settings.layers,
         channels: settings.channels,
         parameters: prepared.network.layout.len(),
-        steps: trained.steps,
+        steps: trained.trainer.step,
         seconds: progress.seconds,
         best_validation: progress.best.map(|(loss, _)| loss),
         right: progress.right,

@@ -1,0 +1,71 @@
+//! One program at a time: a lock that ends with its process.
+
+use super::signals::{self, Listed};
+use super::Identity;
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A lock, held until it is dropped or its process ends, however it ends.
+#[derive(Debug)]
+pub struct Lock {
+    path: PathBuf,
+    _file: File,
+    listed: Option<Listed>,
+}
+
+impl Lock {
+    /// Locks by means of an empty file, which is removed when the lock is dropped;
+    /// one that a process left is as good as none. `None`: another process
+    /// has it.
+    ///
+    /// # Errors
+    /// The file cannot be made.
+    pub fn take(path: &Path) -> io::Result<Option<Self>> {
+        loop {
+            let mut options = File::options();
+            let file = options
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(path)?;
+            match file.try_lock() {
+                Err(TryLockError::WouldBlock) => return Ok(None),
+                // A file system without locks is no reason to do nothing.
+                Ok(()) | Err(TryLockError::Error(_)) => {}
+            }
+            // Who had the lock may have removed the file in between.
+            if is_at(&file, path)? {
+                let (_file, listed) = signals::listed(|| Ok(file), |_| path.to_owned())?;
+                let (path, listed) = (path.to_owned(), Some(listed));
+                return Ok(Some(Self {
+                    path,
+                    _file,
+                    listed,
+                }));
+            }
+        }
+    }
+}
+
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    #[cfg(unix)]
+    return Ok(Identity::known(&file.metadata()?) == Identity::of(path));
+    #[cfg(not(unix))]
+    Ok(path.exists())
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // A signal that comes after another process made the file anew is not
+        // to remove that one.
+        drop(self.listed.take());
+        // While it is still locked: nobody else has it.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Whether a file is one that a lock left.
+pub fn is_left(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_file() && found.len() == 0)
+}
