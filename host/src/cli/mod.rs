@@ -20,6 +20,7 @@ mod synth;
 mod table;
 mod train;
 
+use crate::monitor::shown;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -78,11 +79,11 @@ pub fn main() -> ExitCode {
         // The reader of our output went away, as `head` does: not an error.
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) if error.is::<BadUse>() => {
-            eprintln!("error: {error}");
+            eprintln!("error: {}", shown(&error.to_string()));
             ExitCode::from(2)
         }
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", shown(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }

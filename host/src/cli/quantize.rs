@@ -7,6 +7,7 @@ use super::output::{check_outputs, print_json, progress_bar, write_file, Output}
 use super::precisions::Precisions;
 use super::table::{thousands, Table};
 use crate::model::Model;
+use crate::monitor::shown;
 use crate::pack::{pack_to, slow_decays, Formats, Options, PartReport};
 use crate::plan;
 use crate::quantize::Precision;
@@ -141,7 +142,7 @@ pub fn run(args: &Args) -> Result<()> {
         }
         (given, own) => given.or(own),
     };
-    let lossy = |name: Option<&OsStr>| name.unwrap_or_default().to_string_lossy().into_owned();
+    let lossy = |name: Option<&OsStr>| shown(&name.unwrap_or_default().to_string_lossy());
     let source = lossy(args.checkpoint.file_name());
     let name = args.name.clone();
     let name = name.unwrap_or_else(|| lossy(args.checkpoint.file_stem()));

@@ -1,6 +1,6 @@
 //! The report on a checkpoint.
 
-use crate::checkpoint::Checkpoint;
+use crate::checkpoint::{excerpt, Checkpoint};
 use crate::cli::table::{thousands, Table};
 use crate::model::{detect_version, Model};
 use anyhow::Result;
@@ -89,7 +89,7 @@ impl CheckpointReport {
         writeln!(out, "parameters   {}\n", thousands(self.parameters))?;
         let mut table = Table::new(&["tensor", "type", "shape"]);
         for t in &self.tensors {
-            table.row([t.name.clone(), t.dtype.clone(), format!("{:?}", t.shape)]);
+            table.row([excerpt(&t.name), t.dtype.clone(), format!("{:?}", t.shape)]);
         }
         write!(out, "{table}")?;
         Ok(())
