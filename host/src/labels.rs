@@ -1,6 +1,7 @@
 //! Lines of text, tab and label, and how many of them a model of labels gets
 //! right.
 
+use crate::checkpoint::excerpt;
 use crate::engine::Engine;
 use crate::eval::{argmax, log_softmax, too_short};
 use crate::text::Unknown;
@@ -117,7 +118,7 @@ fn score_label(engine: &Engine, line: &Labelled<'_>, unknown: Unknown) -> Result
     let class = class.ok_or_else(|| {
         let problem = format!(
             "has the label `{}`, which the model does not know",
-            line.label
+            excerpt(line.label)
         );
         bad_line(line.number, &problem)
     })?;

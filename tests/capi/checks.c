@@ -46,6 +46,13 @@ static void *shifted(const void *pointer, size_t bytes) { return (void *)((uintp
 
 static float *scratch(void) { return memory + info.state_bytes / sizeof *memory; }
 
+/* A place inside a session and all that belongs to it. */
+#define OBJECTS 4
+static void *object(size_t index) {
+    const void *const objects[OBJECTS] = { &session, image, memory, scratch() };
+    return shifted(objects[index], 16);
+}
+
 static int begin_session(void) {
     return kgl_session_init(&session, image, IMAGE_BYTES, memory, info.state_bytes, scratch(), info.scratch_bytes);
 }
@@ -65,6 +72,7 @@ static void images(void) {
     expect("image short", kgl_image_check(image, IMAGE_BYTES - 1, &info), KGL_ERROR_TRUNCATED);
     expect("image empty", kgl_image_check(image, 0, &info), KGL_ERROR_NOT_AN_IMAGE);
     expect("image endless", kgl_image_check(image, TOO_LONG, &info), KGL_ERROR_LENGTH);
+    expect("info in image", kgl_image_check(image, IMAGE_BYTES, shifted(image, 16)), KGL_ERROR_OVERLAP);
     expect("image", kgl_image_check(image, IMAGE_BYTES, &info), KGL_OK);
     check("sizes", info.image_bytes == IMAGE_BYTES && info.state_bytes > 0 && info.n_vocab <= 1024);
 }
@@ -107,6 +115,16 @@ static void steps(void) {
     expect("feed endless", kgl_feed(&session, unknown, TOO_LONG / 4), KGL_ERROR_LENGTH);
     expect("feed of nothing", kgl_feed(&session, unknown, 0), KGL_OK);
     expect("reset of zeros", kgl_reset(&zeros), KGL_ERROR_NOT_READY);
+    for (size_t i = 0; i < OBJECTS; i++) {
+        float **const inside = object(i);
+        expect("logits inside", kgl_step(&session, 0, inside, &count), KGL_ERROR_OVERLAP);
+        expect("count inside", kgl_step(&session, 0, &logits, (size_t *)inside), KGL_ERROR_OVERLAP);
+        expect("tokens inside", kgl_feed(&session, (uint32_t *)inside, 1), KGL_ERROR_OVERLAP);
+        expect("more inside", kgl_advance(&session, 0, (int *)inside), KGL_ERROR_OVERLAP);
+        expect("sliced logits inside", kgl_logits(&session, inside, &count), KGL_ERROR_OVERLAP);
+        expect("class inside", kgl_answer(&session, first, 3, (kgl_class *)inside), KGL_ERROR_OVERLAP);
+    }
+    expect("results in one place", kgl_step(&session, 0, &logits, (size_t *)&logits), KGL_ERROR_OVERLAP);
     expect("reset", kgl_reset(&session), KGL_OK);
 }
 
@@ -120,11 +138,14 @@ static void samplers(void) {
     expect("choice of zeros", kgl_choose(&empty, logits, 3, &token), KGL_ERROR_NOT_READY);
     expect("choice of nothing", kgl_choose(&sampler, NULL, 3, &token), KGL_ERROR_NULL);
     expect("choice to nowhere", kgl_choose(&sampler, logits, 3, NULL), KGL_ERROR_NULL);
+    expect("choice into itself", kgl_choose(&sampler, logits, 3, (uint32_t *)shifted(&sampler, 8)), KGL_ERROR_OVERLAP);
+    expect("choice into logits", kgl_choose(&sampler, logits, 3, (uint32_t *)&logits[2]), KGL_ERROR_OVERLAP);
     expect("choice from itself", kgl_choose(&sampler, (float *)&sampler, 3, &token), KGL_ERROR_OVERLAP);
     check("untouched", token == 9);
     expect("choice", kgl_choose(&sampler, logits, 3, &token), KGL_OK);
     check("the largest", token == 1);
     kgl_class class;
+    expect("class in logits", kgl_answer(&session, first, 64, (kgl_class *)&first[16]), KGL_ERROR_OVERLAP);
     expect("classes", kgl_answer(&session, logits, 3, &class), KGL_ERROR_NO_CLASSES);
 }
 
@@ -135,6 +156,14 @@ static void texts(void) {
     expect("no count", kgl_encode(&session, prompt, 1, tokens, 64, NULL), KGL_ERROR_NULL);
     expect("text in tokens", kgl_encode(&session, (uint8_t *)tokens, 1, tokens, 64, &count), KGL_ERROR_OVERLAP);
     expect("text of zeros", kgl_encode(&zeros, prompt, 1, tokens, 64, &count), KGL_ERROR_NOT_READY);
+    for (size_t i = 0; i < OBJECTS; i++) {
+        void *const inside = object(i);
+        expect("tokens inside", kgl_encode(&session, prompt, 1, inside, 2, &count), KGL_ERROR_OVERLAP);
+        expect("count inside", kgl_encode(&session, prompt, 1, tokens, 64, inside), KGL_ERROR_OVERLAP);
+        expect("text inside", kgl_decode(&session, 1, inside, 8, &count), KGL_ERROR_OVERLAP);
+        expect("length inside", kgl_decode(&session, 1, text, sizeof text, inside), KGL_ERROR_OVERLAP);
+    }
+    expect("count in tokens", kgl_encode(&session, prompt, 1, tokens, 64, (size_t *)tokens), KGL_ERROR_OVERLAP);
     check("untouched", count == 99);
     expect("no room", kgl_encode(&session, prompt, sizeof prompt - 1, tokens, 1, &count), KGL_ERROR_ROOM);
     check("the first", count == 1);
@@ -220,6 +249,10 @@ static void states(void) {
     expect("no token", kgl_start_from(&session, start, 5, NULL), KGL_ERROR_NULL);
     expect("another name", kgl_start_from(&session, start, 4, &token), KGL_ERROR_NO_STATE);
     expect("no text", kgl_start_from(&session, (const uint8_t *)"\xff", 1, &token), KGL_ERROR_NO_STATE);
+    for (size_t i = 0; i < OBJECTS; i++) {
+        expect("token inside", kgl_start_from(&session, start, 5, object(i)), KGL_ERROR_OVERLAP);
+        expect("name inside", kgl_start_from(&session, object(i), 5, &token), KGL_ERROR_OVERLAP);
+    }
     check("untouched", token == 9999);
     expect("begin", kgl_begin(&session, 0, 1), KGL_OK);
     expect("start", kgl_start_from(&session, start, 5, &token), KGL_OK);

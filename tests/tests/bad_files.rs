@@ -1,6 +1,8 @@
 //! Files that are damaged, or no model at all: a sentence and an exit code.
 
-use kinglet_tests::{demo_checkpoint, demo_image, fails, failure, file, folder, run};
+use kinglet_tests::{
+    demo_checkpoint, demo_image, fails, failure, file, folder, quantize, run, says, stdout, synth,
+};
 use std::fs;
 
 #[test]
@@ -65,5 +67,96 @@ fn damaged_images_get_a_sentence() {
         let path = file(folder.path(), "bad.kgl", flipped(at, 5));
         let code = run(("inspect", &path)).status.code();
         assert_eq!(code, Some(1), "header byte {at}");
+    }
+}
+
+/// An image whose name holds what a terminal or a board's frames would obey.
+#[test]
+fn no_image_speaks_to_a_terminal() {
+    let folder = folder();
+    let (checkpoint, image) = (
+        folder.path().join("m.safetensors"),
+        folder.path().join("m.kgl"),
+    );
+    synth(&checkpoint, "--layers 1 --channels 64 --vocab 256");
+    for name in ["a\u{5}b", "\u{1b}]0;x\u{7}", "\u{9b}2J", "two\nlines"] {
+        let args = (
+            "quantize",
+            &checkpoint,
+            "-o",
+            &image,
+            ["--weights", "int8", "--name", name],
+        );
+        fails(args, 1, "has control characters");
+        assert!(!image.exists());
+    }
+    quantize(&checkpoint, &image, "--weights int8 --name forged-name");
+    let mut bytes = fs::read(&image).unwrap();
+    let at = bytes
+        .windows(11)
+        .position(|part| part == b"forged-name")
+        .unwrap();
+    says(
+        &stdout(("inspect", &image)),
+        "name         forged-name (from m.safetensors",
+    );
+    bytes[at..at + 4].copy_from_slice(b"\x1b[2J");
+    let crc = kinglet::image::image_crc32(&bytes);
+    bytes[kinglet::image::CRC_OFFSET..][..4].copy_from_slice(&crc.to_le_bytes());
+    let forged = file(folder.path(), "forged.kgl", &bytes);
+    let said = stdout(("inspect", &forged));
+    says(&said, "name         none that can be shown");
+    says(&said, "ok");
+    assert!(
+        !said.replace('\n', "").contains(char::is_control),
+        "{said:?}"
+    );
+}
+
+/// Text of a file in a message is on one line, without control characters.
+#[test]
+fn no_file_speaks_to_a_terminal() {
+    let folder = folder();
+    let clean = |error: String| {
+        assert!(!error.trim_end().contains(char::is_control), "{error:?}");
+        assert!(error.len() < 1000, "{error}");
+    };
+    let long = "x".repeat(100_000);
+    for text in [
+        "a = \"\x1b[2J\"\n[[[",
+        "\x1b[2J = 1",
+        &format!("{long} = 1"),
+        "layers = \"\\u001b\"",
+    ] {
+        let recipe = file(folder.path(), "recipe.toml", text);
+        clean(failure(
+            (
+                "train --steps 1 -o",
+                folder.path().join("m"),
+                "--recipe",
+                &recipe,
+            ),
+            2,
+        ));
+        clean(failure(("plan x.kgl --boards", &recipe), 1));
+    }
+    let checkpoint = demo_checkpoint();
+    for text in [
+        "\x1b[2J 'a' 1",
+        "1 b'\u{9b}' 1",
+        "1 'a' \x07",
+        "{\"\x1b[2J\": 1}",
+        "{\"version\": \"\\u001b[2J\"}",
+    ] {
+        let vocabulary = file(folder.path(), "vocabulary", text);
+        clean(failure(
+            (
+                "quantize",
+                &checkpoint,
+                "-o x.kgl --weights int8 --tokenizer",
+                &vocabulary,
+            ),
+            1,
+        ));
     }
 }

@@ -3,8 +3,9 @@
 
 use kinglet_tests::{fails, failure, kinglet, run, says, stdout, typed};
 use serde_json::Value;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -163,6 +164,76 @@ fn a_stranger_is_quoted() {
     let error = failure(("monitor", [&babbles], "--timeout 1 --prompt x"), 1);
     says(&error, "UUU");
     assert!(error.len() < 999, "{error}");
+}
+
+/// A board that sends this again and again, after `first`.
+fn endless(first: &'static [u8], again: &'static [u8]) -> String {
+    board(move |_, stream| {
+        send(stream, &[first]);
+        while stream.write_all(&again.repeat(9999)).is_ok() {}
+    })
+}
+
+#[test]
+fn a_board_that_never_stops_is_left() {
+    for (first, again) in [
+        (&b"\x02"[..], &b"a"[..]),
+        (b"\x02", b"\x06"),
+        (b"", b"a"),
+        (b"\x02a\x03", b"[1 tokens]\n"),
+    ] {
+        let printed = gives_up(&endless(first, again), "-n 3", "does not stop");
+        assert!(printed.len() < 5000, "{}", printed.len());
+    }
+    let slow = board(|_, stream| {
+        send(stream, &[b"\x02"]);
+        while stream.write_all(b"a").is_ok() {
+            thread::sleep(Duration::from_millis(100));
+        }
+    });
+    let start = Instant::now();
+    gives_up(&slow, "--limit 1", "has not come to an end after 1 s");
+    assert!(start.elapsed() < Duration::from_secs(9));
+}
+
+/// One Ctrl-C suffices, though the board goes on.
+#[cfg(unix)]
+#[test]
+fn a_board_that_never_stops_is_interrupted_once() {
+    let board = endless(b"\x02begun", b"\x7f");
+    let mut command = kinglet();
+    command.args(["monitor", &board, "--prompt", "x", "-n", "4000000000"]);
+    let mut monitor = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let mut out = monitor.stdout.take().expect("a pipe");
+    out.read_exact(&mut [0; 5]).expect("the answer");
+    let reader = thread::spawn(move || io::copy(&mut out, &mut io::sink()));
+    let start = Instant::now();
+    let id = monitor.id().to_string();
+    let kill = std::process::Command::new("kill")
+        .args(["-INT", &id])
+        .status();
+    assert!(kill.expect("kill").success());
+    let status = monitor.wait().expect("it ends");
+    assert_eq!(status.code(), Some(1));
+    assert!(start.elapsed() < Duration::from_secs(20));
+    reader.join().expect("the reader").expect("a pipe");
+}
+
+#[test]
+fn a_board_does_not_speak_to_the_terminal() {
+    let answer = board(|_, stream| {
+        let text = b"\x02\x1b[2J\xc2\x9bm\x07\x03\r\nnote \x1b]0;x\x07";
+        send(stream, &[text, STATISTICS, READY]);
+    });
+    let output = run(("monitor", [&answer], "--prompt x"));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "?[2J?m?\n");
+    says(&String::from_utf8_lossy(&output.stderr), "note ?]0;x?\n");
+    let refuses = board(|_, stream| send(stream, &[b"\x1b[2J no", READY]));
+    gives_up(&refuses, "", "the board says: [2J no\n");
 }
 
 #[test]

@@ -130,8 +130,8 @@ impl<'a> Image<'a> {
         self.tokenizer.as_ref().and_then(Tokenizer::as_trie)
     }
 
-    /// The name and origin of the model; `None` where the block is absent
-    /// or unreadable.
+    /// The name and origin of the model; `None` where the block is absent,
+    /// unreadable, or not [text](Metadata::is_text).
     #[cfg(feature = "metadata")]
     pub fn metadata(&self) -> Option<Metadata<'a>> {
         Metadata::from_bytes(section(self.bytes, self.header.metadata))

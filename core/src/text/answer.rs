@@ -62,10 +62,11 @@ impl Answer {
         }
     }
 
-    /// The share of the class in the softmax of all logits, 0 to 1; 0 where
-    /// none was seen.
+    /// The share of the class in the softmax of all logits, 0 to 1; 0 where no
+    /// finite one was seen, or one that is not a number.
     pub fn probability(&self) -> f32 {
-        if self.sum > 0.0 {
+        // A class adds 1: less are logits without one.
+        if self.sum >= 1.0 {
             1.0 / self.sum
         } else {
             0.0
@@ -147,5 +148,27 @@ mod tests {
         assert_eq!(blocks, answer);
         assert_eq!(Answer::of(&[-3.0]).probability(), 1.0);
         assert_eq!(Answer::of(&[]).probability(), 0.0);
+    }
+
+    #[test]
+    fn a_probability_is_between_0_and_1() {
+        let (low, high, nan) = (f32::NEG_INFINITY, f32::INFINITY, f32::NAN);
+        for (logits, class, percent) in [
+            (&[low; 9][..], 0, 0),
+            (&[nan; 3], 0, 0),
+            (&[low, 2.0, low], 1, 100),
+            (&[f32::MIN; 4], 0, 25),
+            (&[1.0, nan], 0, 0),
+            (&[high, 0.0], 0, 100),
+            (&[high, high], 0, 0),
+        ] {
+            let answer = Answer::of(logits);
+            assert_eq!(
+                (answer.class, answer.percent()),
+                (class, percent),
+                "{logits:?}"
+            );
+            assert!((0.0..=1.0).contains(&answer.probability()), "{logits:?}");
+        }
     }
 }

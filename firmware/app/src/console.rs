@@ -181,11 +181,11 @@ impl<P: Read + ReadReady + Write, B: Board> Console<'_, '_, P, B> {
                 match text.end() {
                     Some(end) => break end,
                     None if port.is_aborted() => {
-                        text.finish(End::Abort, |piece| port.show(piece, frames));
+                        text.finish(End::Abort, |piece| port.show(piece));
                     }
                     None => {
                         let token = session.choose(text.token(), &mut sampler)?;
-                        text.push(token, |piece| port.show(piece, frames));
+                        text.push(token, |piece| port.show(piece));
                     }
                 }
                 watch.lap(board.clock());

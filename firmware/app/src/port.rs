@@ -101,13 +101,9 @@ impl<'p, P: Read + ReadReady + Write> Port<'p, P> {
         core::mem::take(&mut self.lost)
     }
 
-    /// Sends a piece of an answer, each byte as [`shown`] maps it.
-    pub fn show(&mut self, piece: &str, frames: bool) {
-        // Errors show when the next line is read.
-        for byte in piece.bytes() {
-            let _ = self.put_text(shown(byte, frames));
-        }
-        let _ = self.stream.flush();
+    /// Sends a piece of an answer. Errors show when the next line is read.
+    pub fn show(&mut self, piece: &str) {
+        let _ = fmt::Write::write_str(self, piece);
     }
 
     /// Waits for a byte; none where the port failed.
@@ -124,21 +120,20 @@ impl<'p, P: Read + ReadReady + Write> Port<'p, P> {
     }
 }
 
-impl<P: Write> Port<'_, P> {
-    /// Sends a byte of text; a line's end becomes CR and LF, as terminals want
-    /// it.
-    fn put_text(&mut self, byte: u8) -> fmt::Result {
-        let bytes = match byte {
-            b'\n' => &b"\r\n"[..],
-            _ => core::slice::from_ref(&byte),
-        };
-        self.stream.write_all(bytes).map_err(|_| fmt::Error)
-    }
-}
-
+/// Text, each character as [`shown`] maps it; a line's end becomes CR and LF, as
+/// terminals want it.
 impl<P: Write> fmt::Write for Port<'_, P> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        text.bytes().try_for_each(|byte| self.put_text(byte))?;
+        for c in text.chars() {
+            let mut buffer = [0; 4];
+            let bytes = match shown(c) {
+                '\n' => "\r\n",
+                c => c.encode_utf8(&mut buffer),
+            };
+            self.stream
+                .write_all(bytes.as_bytes())
+                .map_err(|_| fmt::Error)?;
+        }
         self.stream.flush().map_err(|_| fmt::Error)
     }
 }

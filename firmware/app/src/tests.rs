@@ -272,6 +272,26 @@ fn an_abort_ends_an_answer_and_what_is_typed_ahead_is_next() {
     assert_eq!(printed("A b\x03/n 40\nA bird\n", ram).unwrap(), whole);
 }
 
+/// Whatever is typed or generated, with frames or without, only the console
+/// itself sends a control character.
+#[test]
+fn no_text_is_a_frame() {
+    let (state, scratch, _) = floats();
+    let wrong = "/stop \u{5}\n/from \x02\n/\x0f\u{9b}\n";
+    let typed = std::format!("{wrong}/n 99 /from empty /temperature 9.0\nA bird\n");
+    let said = printed(&typed, state + scratch).unwrap();
+    let text = said.strip_prefix('\x0f').unwrap();
+    let text = text.replace("\r\n", "\n").replace(['\n', '\t'], "");
+    assert!(!text.contains(char::is_control), "{text:?}");
+    assert!(text.contains("/??: no such command"), "{text:?}");
+    let typed = std::format!("/frames on\n{typed}");
+    let said = printed(&typed, state + scratch).unwrap();
+    // Five lines, one of them is a prompt of six bytes, and the end.
+    for (frame, count) in [('\x05', 6), ('\x02', 1), ('\x03', 1), ('\x06', 5)] {
+        assert_eq!(said.matches(frame).count(), count, "{said:?}");
+    }
+}
+
 #[test]
 fn frames_tell_a_program_where_an_answer_is() {
     let (state, scratch, _) = floats();

@@ -1,7 +1,7 @@
 //! The answer of a model of classes.
 
 use crate::kgl_status::{self, *};
-use crate::memory::{slice, Out};
+use crate::memory::{disjoint, slice, Out, Span};
 use crate::session::{kgl_session, Held};
 use core::ffi::c_int;
 use kinglet::Answer;
@@ -38,7 +38,10 @@ pub unsafe extern "C" fn kgl_answer(
         // SAFETY: C promises memory for the result, which nobody else uses.
         let place = unsafe { Out::new(answer) }?;
         // SAFETY: C promises memory of a session.
-        let image = unsafe { Held::of(session) }?.image;
+        let held = unsafe { Held::of(session) }?;
+        held.apart(session, &[place.span()?])?;
+        disjoint(&[place.span()?, Span::of(logits, n_logits)?])?;
+        let image = held.image;
         if image.shape().n_class == 0 {
             return Err(KGL_ERROR_NO_CLASSES);
         }

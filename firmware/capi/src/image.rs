@@ -1,7 +1,7 @@
 //! The description of an image.
 
 use crate::kgl_status;
-use crate::memory::{slice, Out};
+use crate::memory::{disjoint, slice, Out, Span};
 use core::ffi::c_int;
 use kinglet::Image;
 
@@ -80,6 +80,8 @@ unsafe fn check(
     let info = unsafe { Out::new(info) }?;
     // SAFETY: C promises `image_bytes` bytes, which nobody changes during the call.
     let image = Image::new(unsafe { slice(image, image_bytes) }?)?;
+    let bytes = image.bytes();
+    disjoint(&[info.span()?, Span::of(bytes.as_ptr(), bytes.len())?])?;
     image.verify_checksum()?;
     info.put(kgl_info::of(&image));
     Ok(())

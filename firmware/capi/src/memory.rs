@@ -28,7 +28,7 @@ impl Span {
     }
 
     /// Whether the two have a byte in common.
-    fn overlaps(self, other: Self) -> bool {
+    pub fn overlaps(self, other: Self) -> bool {
         self.start < other.end && other.start < self.end
     }
 }
@@ -59,6 +59,11 @@ impl<T> Out<T> {
         Ok(Self(place))
     }
 
+    /// Where it is.
+    pub fn span(&self) -> Result<Span, kgl_status> {
+        Span::of(self.0, 1)
+    }
+
     /// Writes the result.
     pub fn put(self, value: T) {
         // SAFETY: `new` was told that a `T` may be written here; it is aligned
@@ -86,6 +91,11 @@ impl<T> OutArray<T> {
             len,
             written: 0,
         })
+    }
+
+    /// Where it is.
+    pub fn span(&self) -> Result<Span, kgl_status> {
+        Span::of(self.data, self.len)
     }
 
     /// Writes one more value.

@@ -93,9 +93,10 @@ pub unsafe extern "C" fn kgl_choose(
     token: *mut u32,
 ) -> c_int {
     let choose = || {
-        disjoint(&[Span::of(sampler, 1)?, Span::of(logits, n_logits)?])?;
         // SAFETY: C promises memory for the result, which nobody else uses.
         let token = unsafe { Out::new(token) }?;
+        let (own, logits_at) = (Span::of(sampler, 1)?, Span::of(logits, n_logits)?);
+        disjoint(&[own, logits_at, token.span()?])?;
         // SAFETY: the mark is the first word of the memory that C promises,
         // and any bits are a number.
         if unsafe { sampler.cast::<u32>().read() } != MARK {

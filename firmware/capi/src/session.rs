@@ -63,6 +63,27 @@ impl Held {
         unsafe { (&raw mut (*session.cast::<Self>()).step).write(step) }
     }
 
+    /// Refuses what shares memory with the session, its image or its buffers, or
+    /// with each other.
+    pub(crate) fn apart(
+        &self,
+        session: *const kgl_session,
+        spans: &[Span],
+    ) -> Result<(), kgl_status> {
+        let image = self.image.bytes();
+        let own = [
+            Span::of(session, 1)?,
+            Span::of(image.as_ptr(), image.len())?,
+            Span::of(self.state, self.state_len)?,
+            Span::of(self.scratch, self.scratch_len)?,
+        ];
+        let is_own = |span: &Span| own.iter().any(|own| own.overlaps(*span));
+        if spans.iter().any(is_own) {
+            return Err(KGL_ERROR_OVERLAP);
+        }
+        disjoint(spans)
+    }
+
     /// Refuses where a step in slices is under way.
     fn whole(self) -> Result<Self, kgl_status> {
         if self.step.is_under_way() {
@@ -178,11 +199,14 @@ pub unsafe extern "C" fn kgl_start_from(
     let start = || {
         // SAFETY: C promises memory for the result, which nobody else uses.
         let place = unsafe { Out::new(token) }?;
-        // SAFETY: C promises `name_bytes` bytes, which nobody changes.
+        // SAFETY: C promises memory of a session.
+        let held = unsafe { Held::of(session) }?;
+        held.apart(session, &[place.span()?, Span::of(name, name_bytes)?])?;
+        // SAFETY: C promises `name_bytes` bytes; they do not lie in the buffers.
         let name = unsafe { slice(name, name_bytes) }?;
         let name = core::str::from_utf8(name).map_err(|_| KGL_ERROR_NO_STATE)?;
-        // SAFETY: C promises memory of a session, and its buffers.
-        let next = unsafe { Held::of(session)?.session() }?.start_from(name)?;
+        // SAFETY: C promises the buffers.
+        let next = unsafe { held.session() }?.start_from(name)?;
         // SAFETY: it has just been read.
         unsafe { Held::note(session, Step::IDLE) };
         place.put(next);
@@ -205,11 +229,7 @@ pub unsafe extern "C" fn kgl_feed(
     let feed = || {
         // SAFETY: C promises memory of a session.
         let held = unsafe { Held::of(session) }?.whole()?;
-        disjoint(&[
-            Span::of(tokens, n_tokens)?,
-            Span::of(held.state, held.state_len)?,
-            Span::of(held.scratch, held.scratch_len)?,
-        ])?;
+        held.apart(session, &[Span::of(tokens, n_tokens)?])?;
         // SAFETY: C promises `n_tokens` tokens; they do not lie in the buffers.
         let tokens = unsafe { slice(tokens, n_tokens) }?;
         // SAFETY: C promises the buffers.
@@ -235,8 +255,11 @@ pub unsafe extern "C" fn kgl_step(
     let step = || {
         // SAFETY: C promises memory for both results, which nobody else uses.
         let (logits, n_logits) = unsafe { (Out::new(logits)?, Out::new(n_logits)?) };
-        // SAFETY: C promises memory of a session, and its buffers.
-        let mut session = unsafe { Held::of(session)?.whole()?.session() }?;
+        // SAFETY: C promises memory of a session.
+        let held = unsafe { Held::of(session) }?.whole()?;
+        held.apart(session, &[logits.span()?, n_logits.span()?])?;
+        // SAFETY: C promises the buffers.
+        let mut session = unsafe { held.session() }?;
         let found = session.step(token)?;
         n_logits.put(found.len());
         logits.put(found.as_mut_ptr());

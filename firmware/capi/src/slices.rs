@@ -1,21 +1,24 @@
 //! Steps in slices, for programs that cannot wait for a whole token.
 
 use crate::kgl_status::{self, *};
-use crate::memory::Out;
+use crate::memory::{Out, Span};
 use crate::session::{kgl_session, Held};
 use core::ffi::c_int;
 use kinglet::{Session, Step};
 
 /// Lets `work` use the session in slices, and notes how far the step is then.
+/// The places of its results are apart from the session.
 ///
 /// # Safety
 /// The session is initialized, or zeros, and its buffers are still there.
 unsafe fn with<T>(
     session: *mut kgl_session,
+    results: &[Span],
     work: impl FnOnce(&mut Session<'static, '_>, &mut Step) -> Result<T, kgl_status>,
 ) -> Result<T, kgl_status> {
     // SAFETY: the caller promises memory of a session.
     let mut held = unsafe { Held::of(session) }?;
+    held.apart(session, results)?;
     // SAFETY: the caller promises the buffers.
     let result = work(&mut unsafe { held.session() }?, &mut held.step)?;
     // SAFETY: it has just been read.
@@ -49,7 +52,7 @@ pub unsafe extern "C" fn kgl_begin(
         Ok(())
     };
     // SAFETY: C promises memory of a session, and its buffers.
-    kgl_status::of(unsafe { with(session, begin) })
+    kgl_status::of(unsafe { with(session, &[], begin) })
 }
 
 /// Takes a slice of the step that is under way: rows of one matrix with
@@ -71,7 +74,7 @@ pub unsafe extern "C" fn kgl_advance(
         let place = unsafe { Out::new(more) }?;
         // SAFETY: C promises memory of a session, and its buffers.
         let more = unsafe {
-            with(session, |session, step| {
+            with(session, &[place.span()?], |session, step| {
                 Ok(session.advance(step, max_weights))
             })
         }?;
@@ -99,7 +102,7 @@ pub unsafe extern "C" fn kgl_logits(
             Ok((found.as_mut_ptr(), found.len()))
         };
         // SAFETY: C promises memory of a session, and its buffers.
-        let (data, len) = unsafe { with(session, find) }?;
+        let (data, len) = unsafe { with(session, &[logits.span()?, n_logits.span()?], find) }?;
         n_logits.put(len);
         logits.put(data);
         Ok(())

@@ -16,7 +16,8 @@ pub enum kgl_status {
     KGL_ERROR_ALIGNMENT = -2,
     /// A length is longer than the memory at the pointer can be.
     KGL_ERROR_LENGTH = -3,
-    /// Two buffers share memory that must not.
+    /// Two buffers share memory that must not, or a result would be written into
+    /// the library's own.
     KGL_ERROR_OVERLAP = -4,
     /// The session or the sampler has not been initialized.
     KGL_ERROR_NOT_READY = -5,

@@ -34,13 +34,15 @@ pub unsafe extern "C" fn kgl_encode(
     n_tokens: *mut usize,
 ) -> c_int {
     let encode = || {
-        disjoint(&[Span::of(text, text_bytes)?, Span::of(tokens, capacity)?])?;
+        let text_at = Span::of(text, text_bytes)?;
         // SAFETY: C promises memory for the results, which nobody else uses.
         let (mut tokens, n_tokens) =
             unsafe { (OutArray::new(tokens, capacity)?, Out::new(n_tokens)?) };
+        disjoint(&[text_at, tokens.span()?, n_tokens.span()?])?;
         // SAFETY: C promises memory of a session.
-        let image = unsafe { Held::of(session) }?.image;
-        let tokenizer = image.tokenizer().ok_or(KGL_ERROR_NO_TOKENIZER)?;
+        let held = unsafe { Held::of(session) }?;
+        held.apart(session, &[tokens.span()?, n_tokens.span()?])?;
+        let tokenizer = held.image.tokenizer().ok_or(KGL_ERROR_NO_TOKENIZER)?;
         // SAFETY: C promises `text_bytes` bytes; the results do not lie in them.
         let text = unsafe { slice(text, text_bytes) }?;
         let result = tokenizer
@@ -74,7 +76,9 @@ pub unsafe extern "C" fn kgl_decode(
         let (mut text, text_bytes) =
             unsafe { (OutArray::new(text, capacity)?, Out::new(text_bytes)?) };
         // SAFETY: C promises memory of a session.
-        let image = unsafe { Held::of(session) }?.image;
+        let held = unsafe { Held::of(session) }?;
+        held.apart(session, &[text.span()?, text_bytes.span()?])?;
+        let image = held.image;
         let tokenizer = image.tokenizer().ok_or(KGL_ERROR_NO_TOKENIZER)?;
         if token >= image.shape().n_vocab {
             return Err(KGL_ERROR_TOKEN);

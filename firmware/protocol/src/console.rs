@@ -5,7 +5,7 @@
 //! [`READY`], then, once it has sent a line, [`TEXT_BEGINS`], a [`TOKEN_READ`]
 //! for every token of the prompt, the text, [`TEXT_ENDS`], and the line of
 //! [`Statistics`] or one that says what is wrong. A command is answered
-//! between two [`READY`]. In the text there is no byte below 0x20 but tabs
+//! between two [`READY`]. In the text there is no control character but tabs
 //! and ends of lines (CR, LF).
 
 use core::fmt;
@@ -38,12 +38,13 @@ pub const FRAMES_OFF: &str = "/frames off";
 /// No line that is sent to a console is longer, in bytes.
 pub const LINE_BYTES: usize = 256;
 
-/// A byte of an answer's text, with or without frames.
-pub fn shown(byte: u8, frames: bool) -> u8 {
-    match byte {
-        b'\n' | b'\t' => byte,
-        0..=0x1f if frames => b'?',
-        _ => byte,
+/// A character of text from a model, a file or a wire as it is shown: no text
+/// speaks to a terminal, or in place of the bytes above.
+pub fn shown(c: char) -> char {
+    match c {
+        '\n' | '\t' => c,
+        _ if c.is_control() => '?',
+        _ => c,
     }
 }
 
@@ -137,6 +138,18 @@ mod tests {
                 };
                 assert_eq!(Statistics::parse(&statistics.to_string()), Some(statistics));
             }
+        }
+    }
+
+    #[test]
+    fn no_text_is_a_control_byte() {
+        for c in (0..=0x10_ffff).filter_map(char::from_u32) {
+            let expected = match c {
+                '\n' | '\t' => c,
+                '\0'..='\x1f' | '\x7f'..='\u{9f}' => '?',
+                _ => c,
+            };
+            assert_eq!(shown(c), expected);
         }
     }
 

@@ -15,6 +15,9 @@ const CHIPS: &str = include_str!("../chips.toml");
 /// No file of boards is longer, so that a wrong file is not read for minutes.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
+/// Characters of a message about a file.
+const MAX_MESSAGE: usize = 200;
+
 /// Why boards cannot be read or found.
 #[derive(Debug, thiserror::Error)]
 pub enum BoardsError {
@@ -119,6 +122,12 @@ impl Board {
         match () {
             () if self.name.is_empty() || self.name.contains(char::is_whitespace) => {
                 Some("a name must be one word")
+            }
+            () if [&self.name, &self.title, &self.chip, &self.assumption]
+                .iter()
+                .any(|text| text.contains(char::is_control)) =>
+            {
+                Some("name, title, chip and assumption must not have control characters")
             }
             () if !in_memory(self.flash) || !in_memory(self.ram) => {
                 Some("flash and ram must end below 2^32")
@@ -235,7 +244,8 @@ fn parse(text: &str) -> Result<Boards, String> {
     let boards: Boards = toml::from_str(text).map_err(|error| located(text, &error))?;
     for (index, board) in boards.board.iter().enumerate() {
         if let Some(fault) = board.fault() {
-            return Err(format!("board {}: {fault}", board.name));
+            let name = board.name.escape_debug().take(MAX_MESSAGE);
+            return Err(format!("board {}: {fault}", name.collect::<String>()));
         }
         if boards.board[..index]
             .iter()
@@ -247,8 +257,9 @@ fn parse(text: &str) -> Result<Boards, String> {
     Ok(boards)
 }
 
-/// One line instead of an excerpt.
-fn located(text: &str, error: &toml::de::Error) -> String {
+/// What is wrong with `text`, and in which line: one line of bounded length,
+/// whatever the text is.
+pub fn located(text: &str, error: &toml::de::Error) -> String {
     let start = error.span().map_or(0, |span| span.start);
     let line = text
         .bytes()
@@ -256,7 +267,9 @@ fn located(text: &str, error: &toml::de::Error) -> String {
         .filter(|&byte| byte == b'\n')
         .count()
         + 1;
-    format!("line {line}: {}", error.message().replace('\n', " "))
+    let message = error.message().chars().take(MAX_MESSAGE);
+    let shown = |c: char| if c.is_control() { ' ' } else { c };
+    format!("line {line}: {}", message.map(shown).collect::<String>())
 }
 
 #[cfg(test)]
@@ -307,6 +320,21 @@ mod tests {
             ),
             ("\"pico2\"", "\"pico\"", "two boards"),
             ("name = \"pico\"", "name = \"\"", "one word"),
+            (
+                "title = \"Raspberry Pi Pico\"",
+                "title = \"\\u001b[2J\"",
+                "board pico: name, title, chip",
+            ),
+            (
+                "name = \"pico\"",
+                "name = \"a\\u001b\"",
+                "board a\\u{1b}: name, title",
+            ),
+            (
+                "core = \"m0\"",
+                "core = \"\\u001b[2J\"",
+                "no core is called  [2J;",
+            ),
         ] {
             let error = changed(from, to);
             assert!(error.contains(expected), "{error}");

@@ -20,7 +20,7 @@ mod cores;
 mod machines;
 
 #[cfg(feature = "boards")]
-pub use boards::{Board, Boards, BoardsError};
+pub use boards::{located, Board, Boards, BoardsError};
 pub use cores::{Core, CORES};
 pub use machines::{
     Machine, Region, Timer, TimerKind, Uart, UartKind, DEFAULT_MACHINE, ICOUNT_SHIFT, MACHINES,

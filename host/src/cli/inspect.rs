@@ -60,6 +60,8 @@ struct ImageReport {
     kind: &'static str,
     version: String,
     format_version: u16,
+    /// Whether the following three are there, and text.
+    metadata_ok: bool,
     name: String,
     producer: String,
     source: String,
@@ -135,6 +137,7 @@ impl ImageReport {
             kind: "image",
             version: shape.version.to_string(),
             format_version: kinglet::image::FORMAT_VERSION,
+            metadata_ok: metadata.is_some(),
             name: text(metadata.map(|m| m.name)),
             producer: text(metadata.map(|m| m.producer)),
             source: text(metadata.map(|m| m.source)),
@@ -181,11 +184,14 @@ impl ImageReport {
             "image        {}, format version {}",
             self.version, self.format_version
         )?;
-        writeln!(
-            out,
-            "name         {} (from {}, by {})",
-            self.name, self.source, self.producer
-        )?;
+        match self.metadata_ok {
+            true => writeln!(
+                out,
+                "name         {} (from {}, by {})",
+                self.name, self.source, self.producer
+            )?,
+            false => writeln!(out, "name         none that can be shown")?,
+        }
         writeln!(
             out,
             "dimensions   {} layers, {} channels, {} hidden, {} vocabulary entries",

@@ -20,6 +20,7 @@ mod synth;
 mod table;
 mod train;
 
+use crate::monitor::shown;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -114,7 +115,7 @@ pub fn main() -> ExitCode {
         // The reader of our output went away, as `head` does: not an error.
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) if error.is::<BadUse>() => {
-            eprintln!("error: {error}");
+            eprintln!("error: {}", shown(&error.to_string()));
             ExitCode::from(2)
         }
         Err(error) if error.is::<Interrupted>() => {
@@ -122,7 +123,7 @@ pub fn main() -> ExitCode {
             ExitCode::from(130)
         }
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", shown(&format!("{error:#}")));
             ExitCode::FAILURE
         }
     }

@@ -2,8 +2,9 @@
 
 use super::bad_use;
 use super::output::print_json;
-use crate::monitor::{ports, refused, Answer, Console, Event, EventSender, Left, Link};
+use crate::monitor::{ports, refused, Answer, Console, Event, EventSender, Left, Limits, Link};
 use anyhow::{Context, Result};
+use kinglet::tokenizer::MAX_TOKEN_BYTES;
 use kinglet_protocol::console::{Speed, LINE_BYTES};
 use serde::Serialize;
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -58,10 +59,19 @@ pub struct Args {
     /// Give up when the board is silent for this long [default: 10; of a program, which may build and boot first, 300]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     timeout: Option<u32>,
+    /// Give up when an answer takes longer than this
+    #[arg(long, value_name = "SECONDS", default_value_t = 3600, value_parser = clap::value_parser!(u32).range(1..=604_800))]
+    limit: u32,
     /// A program that is the board, and its arguments
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<String>,
 }
+
+/// The most bytes of an answer in a conversation.
+const CONVERSATION_BYTES: usize = 16 << 20;
+
+/// The most bytes of an answer without tokens.
+const SETTINGS_BYTES: usize = 4096;
 
 #[derive(Debug, Serialize)]
 struct Report<'a> {
@@ -85,9 +95,17 @@ pub fn run(args: &Args) -> Result<()> {
     ctrlc::set_handler(move || drop(interrupts.send(Event::Interrupt)))
         .context("cannot listen for Ctrl-C")?;
     let seconds = if args.command.is_empty() { 10 } else { 300 };
-    let timeout = Duration::from_secs(args.timeout.map_or(seconds, u64::from));
+    let limits = Limits {
+        silence: Duration::from_secs(args.timeout.map_or(seconds, u64::from)),
+        answer: Duration::from_secs(args.limit.into()),
+        bytes: match args.prompt.as_slice() {
+            // Lines may change the number of tokens.
+            [] => CONVERSATION_BYTES,
+            _ => SETTINGS_BYTES + args.n as usize * MAX_TOKEN_BYTES,
+        },
+    };
     let mut monitor = Monitor {
-        console: Console::attach(link, timeout)?,
+        console: Console::attach(link, limits)?,
         json: args.json,
         shows_progress: io::stderr().is_terminal(),
     };

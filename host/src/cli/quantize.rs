@@ -8,6 +8,7 @@ use super::precisions::Precisions;
 use super::table::{thousands, Table};
 use crate::checkpoint::Checkpoint;
 use crate::model::Model;
+use crate::monitor::shown;
 use crate::pack::{pack_to, slow_decays, Formats, Options, PartReport};
 use crate::plan;
 use crate::quantize::Precision;
@@ -144,11 +145,11 @@ pub fn run(args: &Args) -> Result<()> {
         }
         (given, own) => given.or(own),
     };
-    let lossy = |name: Option<&OsStr>| name.unwrap_or_default().to_string_lossy().into_owned();
+    let lossy = |name: Option<&OsStr>| shown(&name.unwrap_or_default().to_string_lossy());
     let mut source = lossy(args.checkpoint.file_name());
     let ignored = args.reading.reading().ignore;
     if !ignored.is_empty() {
-        source += &format!(" without {}", ignored.join(", "));
+        source += &shown(&format!(" without {}", ignored.join(", ")));
     }
     let name = args.name.clone();
     let name = name.unwrap_or_else(|| lossy(args.checkpoint.file_stem()));

@@ -5,11 +5,12 @@ use super::output::print_json;
 use super::prompt::Prompt;
 use super::start::{Origin, Start};
 use crate::engine::{Engine, Runner};
+use crate::monitor::shown;
 use anyhow::Result;
 use kinglet::hash::logits_hash;
 use kinglet::{Answer, End, Sampler, Sampling, Writer, START_TOKEN};
 use serde::Serialize;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
 /// Generate text from an image, exactly as a board does, or from a checkpoint in float
@@ -129,7 +130,7 @@ fn label(args: &Args, engine: &Engine, mut runner: Runner<'_>, prompt: &[u32]) -
         return print_json(&report);
     }
     let percent = 100.0 * report.probability;
-    writeln!(io::stdout(), "{} ({percent:.1} %)", report.label)?;
+    writeln!(io::stdout(), "{} ({percent:.1} %)", shown(report.label))?;
     Ok(())
 }
 
@@ -161,6 +162,7 @@ fn generate(
         text = text.ignore_end();
     }
     let mut out = io::stdout();
+    let is_terminal = out.is_terminal();
     let (&last, before) = prompt.split_last().unwrap_or((&START_TOKEN, &[]));
     runner.feed(before)?;
     if args.n == 0 {
@@ -186,6 +188,8 @@ fn generate(
         }
         report.text.push_str(&piece);
         if !args.json {
+            // A file or a program gets the model's text as it is.
+            let piece = if is_terminal { shown(&piece) } else { piece };
             write!(out, "{piece}").and_then(|()| out.flush())?;
         }
     }

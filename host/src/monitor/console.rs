@@ -1,11 +1,12 @@
 //! A board's console, with frames on.
 
 use super::link::{Event, Link};
-use super::{refused, reset, Left};
+use super::{refused, reset, shown, Left};
 use anyhow::{anyhow, bail, Result};
 use kinglet::Utf8Stream;
 use kinglet_protocol::console::{
-    Statistics, ABORT, FRAMES_OFF, FRAMES_ON, GREETING, READY, TEXT_BEGINS, TEXT_ENDS, TOKEN_READ,
+    Statistics, ABORT, FRAMES_OFF, FRAMES_ON, GREETING, LINE_BYTES, READY, TEXT_BEGINS, TEXT_ENDS,
+    TOKEN_READ,
 };
 use std::collections::VecDeque;
 use std::io;
@@ -17,11 +18,26 @@ const QUIET: Duration = Duration::from_millis(150);
 /// Duration of the first attempt to get an answer; each other one doubles it.
 const ATTEMPT: Duration = Duration::from_millis(500);
 
+/// How long an answer may go on after it was interrupted, and anything after the
+/// last.
+const FAREWELL: Duration = Duration::from_secs(5);
+
 /// Characters shown of unexpected output.
 const EXCERPT: usize = 120;
 
 /// Bytes kept of it.
 const LAST_BYTES: usize = 4096;
+
+/// What a board is given.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// How long it may be silent.
+    pub silence: Duration,
+    /// How long an answer may take.
+    pub answer: Duration,
+    /// The most bytes of an answer.
+    pub bytes: usize,
+}
 
 /// The answer to a prompt.
 #[derive(Clone, Debug)]
@@ -47,7 +63,10 @@ enum Heard {
 #[derive(Debug)]
 pub struct Console {
     link: Link,
-    timeout: Duration,
+    limits: Limits,
+    /// The end of the time for the answer under way.
+    deadline: Instant,
+    is_interrupted: bool,
     heard: VecDeque<u8>,
     /// Typed while the board was at work; `None` is the end.
     typed: VecDeque<Option<String>>,
@@ -57,14 +76,15 @@ impl Console {
     /// Gets the board's attention: ends an answer, clears an unfinished line,
     /// asks for frames.
     ///
-    /// `timeout` is how long a board may be silent, here and later.
-    ///
     /// # Errors
     /// There is no answer, or not Kinglet's.
-    pub fn attach(link: Link, timeout: Duration) -> Result<Self> {
+    pub fn attach(link: Link, limits: Limits) -> Result<Self> {
+        let timeout = limits.silence;
         let mut console = Self {
             link,
-            timeout,
+            limits,
+            deadline: Instant::now(),
+            is_interrupted: false,
             heard: VecDeque::new(),
             typed: VecDeque::new(),
         };
@@ -74,7 +94,7 @@ impl Console {
         while start.elapsed() < timeout {
             // Alone: while a board works, its UART may keep one byte only.
             console.link.send(&ABORT[..1])?;
-            console.hear_until_quiet(&mut said, QUIET)?;
+            console.hear_until_quiet(&mut said, timeout)?;
             // Answers to earlier commands may arrive now too: this one has a
             // number that none of them has.
             let number = nonce();
@@ -101,7 +121,7 @@ impl Console {
     fn hear_answer(&mut self, answer: &str, said: &mut Vec<u8>, time: Duration) -> Result<bool> {
         let start = Instant::now();
         while start.elapsed() < time {
-            self.hear_until_quiet(said, QUIET)?;
+            self.hear_until_quiet(said, self.limits.silence)?;
             if said.last() == Some(&READY) && contains(said, answer.as_bytes()) {
                 return Ok(true);
             }
@@ -109,12 +129,12 @@ impl Console {
         Ok(false)
     }
 
-    fn hear_until_quiet(&mut self, said: &mut Vec<u8>, quiet: Duration) -> Result<()> {
+    /// Takes what comes, for `most` where it never stops.
+    fn hear_until_quiet(&mut self, said: &mut Vec<u8>, most: Duration) -> Result<()> {
         let start = Instant::now();
-        while let Some(event) = self.link.event(quiet) {
+        while let Some(event) = self.link.event(QUIET) {
             self.take(event, said)?;
-            // Output that never stops is no console's.
-            if start.elapsed() > self.timeout {
+            if start.elapsed() > most {
                 break;
             }
         }
@@ -146,8 +166,33 @@ impl Console {
             "{} says nothing for {} s; check the board's power, that this is its port, the rate (--baud), and that \
              no other program has the port open",
             self.link.name(),
-            self.timeout.as_secs_f32()
+            self.limits.silence.as_secs_f32()
         )
+    }
+
+    /// The answer takes too long.
+    fn overdue(&self) -> anyhow::Error {
+        if self.is_interrupted {
+            return Left.into();
+        }
+        anyhow!(
+            "{} has not come to an end after {} s (--limit)",
+            self.link.name(),
+            self.limits.answer.as_secs_f32()
+        )
+    }
+
+    /// The answer is longer than it can be.
+    fn endless(&self) -> anyhow::Error {
+        let (name, bytes) = (self.link.name(), self.limits.bytes);
+        anyhow!("{name} does not stop: its answer has more than {bytes} bytes, more than it was asked for")
+    }
+
+    /// Sends a line, to be answered in time.
+    fn send_line(&mut self, line: &str) -> Result<()> {
+        self.deadline = Instant::now() + self.limits.answer;
+        self.is_interrupted = false;
+        self.link.send(format!("{line}\r").as_bytes())
     }
 
     /// The next byte or interrupt.
@@ -156,12 +201,17 @@ impl Console {
             if let Some(byte) = self.heard.pop_front() {
                 return Ok(Heard::Byte(byte));
             }
-            match self.link.event(self.timeout) {
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(self.overdue());
+            }
+            match self.link.event(self.limits.silence.min(left)) {
                 Some(Event::Bytes(bytes)) => self.heard.extend(bytes),
                 Some(Event::Closed(reason)) => return Err(self.link.closed(reason)),
                 Some(Event::Typed(line)) => self.typed.push_back(Some(line)),
                 Some(Event::TypedEnd) => self.typed.push_back(None),
                 Some(Event::Interrupt) => return Ok(Heard::Interrupt),
+                None if left < self.limits.silence => return Err(self.overdue()),
                 None => return Err(self.silent()),
             }
         }
@@ -193,7 +243,7 @@ impl Console {
     /// # Errors
     /// The board is silent, gone or was reset, or the person wants to leave.
     pub fn command(&mut self, line: &str) -> Result<String> {
-        self.link.send(format!("{line}\r").as_bytes())?;
+        self.send_line(line)?;
         self.rest()
     }
 
@@ -205,27 +255,29 @@ impl Console {
                 Heard::Byte(READY) => break,
                 Heard::Byte(GREETING) => return Err(reset()),
                 Heard::Byte(b'\r') => {}
+                Heard::Byte(_) if said.len() >= self.limits.bytes => return Err(self.endless()),
                 Heard::Byte(byte) => said.push(byte),
                 Heard::Interrupt => return Err(Left.into()),
             }
         }
-        Ok(String::from_utf8_lossy(&said).into_owned())
+        Ok(shown(&String::from_utf8_lossy(&said)))
     }
 
     /// Asks with a prompt, and shows the text while it comes, in whole
-    /// characters. An interrupt ends the answer, a second one all.
+    /// characters and without control characters. An interrupt ends the answer;
+    /// a second one, or the first where the board goes on, ends all.
     ///
     /// # Errors
-    /// The board is silent, gone or was reset, or the person wants to leave.
+    /// The board is silent, gone or was reset, does not stop, or the person wants
+    /// to leave.
     pub fn ask(
         &mut self,
         prompt: &str,
         show: &mut dyn FnMut(&str) -> io::Result<()>,
     ) -> Result<Answer> {
-        self.link.send(format!("{prompt}\r").as_bytes())?;
+        self.send_line(prompt)?;
         let mut utf8 = Utf8Stream::new();
         let (mut text, mut prompt_tokens) = (String::new(), 0);
-        let mut is_interrupted = false;
         let mut before = Vec::new();
         let mut has_begun = false;
         loop {
@@ -235,22 +287,30 @@ impl Console {
                 Heard::Byte(GREETING) => return Err(reset()),
                 // The board did not take the line as a prompt.
                 Heard::Byte(READY) => return Err(refused(&excerpt(&before))),
+                // A token has a byte of the line at least.
+                Heard::Byte(TOKEN_READ) if prompt_tokens > LINE_BYTES as u32 => {
+                    return Err(self.endless());
+                }
                 Heard::Byte(TOKEN_READ) => prompt_tokens += 1,
                 Heard::Byte(b'\r') => {}
+                Heard::Byte(_) if text.len().max(before.len()) >= self.limits.bytes => {
+                    return Err(self.endless());
+                }
                 Heard::Byte(byte) if has_begun => {
-                    let piece = utf8.push(byte).to_string();
+                    let piece = shown(&utf8.push(byte).to_string());
                     show(&piece)?;
                     text += &piece;
                 }
                 Heard::Byte(byte) => before.push(byte),
-                Heard::Interrupt if is_interrupted => return Err(Left.into()),
+                Heard::Interrupt if self.is_interrupted => return Err(Left.into()),
                 Heard::Interrupt => {
-                    is_interrupted = true;
+                    self.is_interrupted = true;
+                    self.deadline = self.deadline.min(Instant::now() + FAREWELL);
                     self.link.send(&ABORT[..1])?;
                 }
             }
         }
-        let piece = utf8.finish().to_string();
+        let piece = shown(&utf8.finish().to_string());
         show(&piece)?;
         text += &piece;
         let rest = self.rest()?;
@@ -271,7 +331,7 @@ impl Console {
         // Where the board is gone there is nothing to do.
         let line = format!("{FRAMES_OFF}\r");
         if self.link.send(line.as_bytes()).is_ok() {
-            let _ = self.hear_until_quiet(&mut Vec::new(), QUIET);
+            let _ = self.hear_until_quiet(&mut Vec::new(), FAREWELL);
         }
     }
 }

@@ -7,7 +7,7 @@ mod console;
 mod link;
 
 use anyhow::anyhow;
-pub use console::{Answer, Console};
+pub use console::{Answer, Console, Limits};
 pub use link::{ports, Event, EventSender, Link};
 
 /// The person leaves.
@@ -23,6 +23,12 @@ fn reset() -> anyhow::Error {
 /// The board says what is wrong.
 pub fn refused(said: &str) -> anyhow::Error {
     anyhow!("the board says: {said}")
+}
+
+/// Text from a file or a wire as it is shown: no control characters but tabs and
+/// line ends.
+pub fn shown(text: &str) -> String {
+    text.chars().map(kinglet_protocol::console::shown).collect()
 }
 
 /// A sentence about the serial ports of this machine.

@@ -10,7 +10,7 @@ mod source;
 use crate::model::Model;
 use crate::quantize::{quantize, Deviation, Quantized};
 use crate::tokenizer::Vocabulary;
-use anyhow::{anyhow, bail, Result};
+use anyhow::{anyhow, bail, ensure, Result};
 pub use decays::slow_decays;
 use half::f16;
 pub(crate) use shape::{shape, stored_parts};
@@ -129,6 +129,11 @@ pub fn pack_to(
     metadata: &Metadata<'_>,
     mut progress: impl FnMut(usize, usize),
 ) -> Result<Vec<PartReport>> {
+    ensure!(
+        metadata.is_text(),
+        "the name, the source or a label of the model has control characters, which would be shown to people: change it \
+         (`--name`, or the file)"
+    );
     let dimensions = model.dimensions();
     let shape = shape(model.version(), &dimensions, options)?;
     let tokenizer = tokenizer_kind(&dimensions, options)?;

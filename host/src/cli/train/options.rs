@@ -8,7 +8,7 @@ use crate::train::arch::Arch;
 use crate::train::fit::{fit, Room};
 use crate::train::settings::{Budget, Floats, Settings, Task};
 use anyhow::{Context, Result};
-use kinglet_targets::Boards;
+use kinglet_targets::{located, Boards};
 use std::path::{Path, PathBuf};
 
 /// Train a model on your texts
@@ -226,7 +226,7 @@ fn recipe(path: &Path) -> Result<Settings> {
     let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
     let read = toml::from_str(&text);
     let mut settings: Settings =
-        read.or_else(|error| bad_use(format!("{}: {error}", path.display())))?;
+        read.or_else(|error| bad_use(format!("{}: {}", path.display(), located(&text, &error))))?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let paths = settings.text.iter_mut().chain(&mut settings.validation);
     paths.for_each(|path| *path = folder.join(&*path));
