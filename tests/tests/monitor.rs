@@ -262,6 +262,33 @@ fn what_the_board_complains_of_is_said() {
     fails(("monitor", [&refuses], "--prompt x --from lost"), 1, said);
 }
 
+/// A board of ASCII letters is asked again without what it cannot read.
+#[test]
+fn what_the_board_cannot_read_is_skipped_or_replaced() {
+    let ask = |policy: &str| {
+        let board = board(|line, stream| {
+            let unknown = line.bytes().find(|byte| !byte.is_ascii() || *byte == b'?');
+            match unknown {
+                None => echo(line, stream),
+                Some(byte) => {
+                    let said = format!("no token stands for the byte 0x{byte:02x}\r\n");
+                    send(stream, &[said.as_bytes(), READY]);
+                }
+            }
+        });
+        let prompt = ["--prompt", "it\u{2019}s caf\u{e9}?", "--unknown", policy];
+        run(("monitor", &*board, prompt))
+    };
+    for (policy, text) in [("skip", "its caf\n"), ("replace", "it's caf\n")] {
+        let output = ask(policy);
+        assert_eq!(String::from_utf8_lossy(&output.stdout), text, "{output:?}");
+    }
+    let refused = ask("refuse");
+    assert_eq!(refused.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    says(&said, "no token stands for the byte 0xe2");
+}
+
 #[test]
 fn lines_of_a_pipe_are_prompts_and_commands() {
     let long = "a".repeat(300);

@@ -3,8 +3,10 @@
 use super::bad_use;
 use super::output::print_json;
 use crate::monitor::{ports, refused, Answer, Console, Event, EventSender, Left, Limits, Link};
+use crate::text::{without_unknown, Unknown};
 use anyhow::{Context, Result};
 use kinglet::tokenizer::MAX_TOKEN_BYTES;
+use kinglet::UnknownByte;
 use kinglet_protocol::console::{Speed, LINE_BYTES};
 use serde::Serialize;
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -52,6 +54,9 @@ pub struct Args {
         hide_default_value = true
     )]
     from: String,
+    /// What becomes of characters that the board's vocabulary lacks
+    #[arg(long, value_enum, default_value = "refuse")]
+    unknown: Unknown,
     /// Print a JSON object for every answer: prompt, text, prompt_tokens, tokens, tokens_per_second
     /// or instructions_per_token, stack_bytes, reason
     #[arg(long)]
@@ -106,6 +111,7 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let mut monitor = Monitor {
         console: Console::attach(link, limits)?,
+        unknown: args.unknown,
         json: args.json,
         shows_progress: io::stderr().is_terminal(),
     };
@@ -144,6 +150,7 @@ fn open(args: &Args) -> Result<Link> {
 
 struct Monitor {
     console: Console,
+    unknown: Unknown,
     json: bool,
     shows_progress: bool,
 }
@@ -239,17 +246,37 @@ impl Monitor {
         Ok(false)
     }
 
-    /// Sends a prompt; one that begins with a slash is escaped.
+    /// The prompt without the characters that have this byte.
+    fn without(&self, prompt: &str, byte: u8) -> String {
+        let first = |text: &[u8]| text.iter().position(|&other| other == byte);
+        let (known, _) = without_unknown(prompt.as_bytes(), self.unknown, first);
+        String::from_utf8_lossy(&known).into_owned()
+    }
+
+    /// Sends a prompt, again without what the board cannot read; one that begins with a slash is escaped.
     fn ask(&mut self, prompt: &str, shows_statistics: bool) -> Result<()> {
-        let slash = if prompt.starts_with('/') { "/" } else { "" };
         let (json, mut out) = (self.json, io::stdout());
-        let answer = self.console.ask(&format!("{slash}{prompt}"), &mut |text| {
-            if json {
-                return Ok(());
+        let mut known = prompt.to_owned();
+        let answer = loop {
+            let slash = if known.starts_with('/') { "/" } else { "" };
+            let answer = self.console.ask(&format!("{slash}{known}"), &mut |text| {
+                if json {
+                    return Ok(());
+                }
+                write!(out, "{text}")?;
+                out.flush()
+            });
+            match answer
+                .as_ref()
+                .err()
+                .and_then(|error| unknown_byte(error, &known))
+            {
+                Some(byte) if self.unknown != Unknown::Refuse => {
+                    known = self.without(&known, byte);
+                }
+                _ => break answer,
             }
-            write!(out, "{text}")?;
-            out.flush()
-        });
+        };
         if !json {
             // What was shown of an answer that did not end stays on its line.
             println!();
@@ -268,6 +295,14 @@ impl Monitor {
         }
         Ok(())
     }
+}
+
+/// The byte of the prompt that a board's vocabulary lacks, if that is the error.
+fn unknown_byte(error: &anyhow::Error, prompt: &str) -> Option<u8> {
+    let said = error.to_string();
+    prompt
+        .bytes()
+        .find(|&byte| said.contains(&UnknownByte(byte).to_string()))
 }
 
 fn report<'a>(prompt: &'a str, answer: &'a Answer) -> Report<'a> {
