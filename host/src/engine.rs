@@ -9,7 +9,7 @@ use crate::model::{Model, Reading};
 use crate::reference::Reference;
 use crate::tokenizer::{Json, TokenizerFile};
 use anyhow::{anyhow, bail, Context, Result};
-use kinglet::image::{ImageError, MAGIC};
+use kinglet::image::{ImageError, MAGIC, START_STATE};
 use kinglet::tokenizer::Trie;
 use kinglet::{Image, Session, Tokenizer};
 use std::fs::File;
@@ -233,11 +233,14 @@ impl Engine {
         }
     }
 
-    /// The names of an image's states.
+    /// The names of the model's states.
     pub fn state_names(&self) -> Vec<String> {
         match &self.weights {
             Weights::Image(file) => file.image().states().map(|s| s.name.to_owned()).collect(),
-            Weights::Float(_) => Vec::new(),
+            Weights::Float(reference) => {
+                let start = reference.start_state();
+                start.into_iter().map(|_| START_STATE.to_owned()).collect()
+            }
         }
     }
 

@@ -1,7 +1,10 @@
 //! Prompts: the text or the token ids that a subcommand starts from.
 
+use super::bad_use;
+use crate::checkpoint::Checkpoint;
 use crate::engine::Engine;
 use anyhow::{Context, Result};
+use kinglet::image::MAGIC;
 use std::path::PathBuf;
 
 /// Where the prompt comes from; at most one of the three.
@@ -33,7 +36,11 @@ impl Prompt {
         let text = match (&self.prompt, &self.prompt_file) {
             (Some(text), _) => text.clone().into_bytes(),
             (None, Some(path)) => {
-                std::fs::read(path).with_context(|| path.display().to_string())?
+                let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+                if let Some(kind) = no_text(&bytes) {
+                    return bad_use(format!("{}: {kind}", path.display()));
+                }
+                bytes
             }
             (None, None) => Vec::new(),
         };
@@ -41,5 +48,16 @@ impl Prompt {
             return Ok(Vec::new());
         }
         engine.encode(&text).context("the prompt")
+    }
+}
+
+/// What a file is that is no text, by its first bytes.
+fn no_text(bytes: &[u8]) -> Option<&'static str> {
+    match Checkpoint::sniff(bytes) {
+        _ if bytes.starts_with(&MAGIC) => Some("is an image, no text"),
+        Some(_) => Some("is a checkpoint, no text: `kinglet prime --state` takes a tuned state"),
+        None => {
+            Checkpoint::is_binary(bytes).then_some("is no text: give a file that holds the prompt")
+        }
     }
 }
