@@ -27,7 +27,8 @@ use std::path::{Path, PathBuf};
 
 /// Quantize a checkpoint and pack it into an image for the device
 ///
-/// Reads .safetensors and .pth files with BlinkDL's tensor names. The image
+/// Reads .safetensors and .pth files of BlinkDL's trainers, Hugging Face's transformers,
+/// fla and converters for web-rwkv; of a checkpoint in parts its index or folder. The image
 /// holds everything that the device needs, tokenizer included.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
