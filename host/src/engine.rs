@@ -10,7 +10,7 @@ use crate::reference::Reference;
 use crate::text::{without_unknown, Unknown};
 use crate::tokenizer::{Json, TokenizerFile};
 use anyhow::{anyhow, bail, Context, Result};
-use kinglet::image::{ImageError, MAGIC};
+use kinglet::image::{ImageError, MAGIC, START_STATE};
 use kinglet::tokenizer::Trie;
 use kinglet::{Image, Session, Tokenizer, UnknownByte};
 use std::borrow::Cow;
@@ -235,11 +235,14 @@ impl Engine {
         }
     }
 
-    /// The names of an image's states.
+    /// The names of the model's states.
     pub fn state_names(&self) -> Vec<String> {
         match &self.weights {
             Weights::Image(file) => file.image().states().map(|s| s.name.to_owned()).collect(),
-            Weights::Float(_) => Vec::new(),
+            Weights::Float(reference) => {
+                let start = reference.start_state();
+                start.into_iter().map(|_| START_STATE.to_owned()).collect()
+            }
         }
     }
 

@@ -53,8 +53,9 @@ pub fn check_name(name: &str) -> Result<()> {
 
 fn check(shape: &Shape, state: &NamedState<'_>) -> Result<()> {
     check_name(state.name)?;
+    let is_tuned = state.tokens == 0 && state.next_token == 0;
     ensure!(
-        state.tokens > 0 && state.next_token < shape.n_vocab,
+        is_tuned || state.tokens > 0 && state.next_token < shape.n_vocab,
         "the text has no last token that the model knows"
     );
     let (found, expected) = (state.words.len(), shape.state_len());
@@ -64,7 +65,7 @@ fn check(shape: &Shape, state: &NamedState<'_>) -> Result<()> {
     );
     ensure!(
         shape.is_finite_state(state.words),
-        "the text leaves a state that is not finite, which no image holds: the model cannot continue from it"
+        "the state is not finite in the image's format, so that no image holds it: the model cannot continue from it"
     );
     Ok(())
 }
@@ -98,7 +99,7 @@ fn header(old: &Header, states: usize) -> Result<Header> {
 }
 
 /// The number of states, an entry for each, then the states.
-fn write_states(bytes: &mut Vec<u8>, states: &[NamedState<'_>]) {
+pub(crate) fn write_states(bytes: &mut Vec<u8>, states: &[NamedState<'_>]) {
     let mut front = [0; ALIGN];
     front[..4].copy_from_slice(&(states.len() as u32).to_le_bytes());
     bytes.extend(front);

@@ -2,10 +2,10 @@
 //! benches.
 
 use crate::checkpoint::{CheckpointError, Dtype, SafetensorsFile};
-use crate::model::{Dimensions, Version, LOW_RANK_KEY};
+use crate::model::{has_clear_shapes, Dimensions, Version, LOW_RANK_KEY};
 use crate::output;
 use crate::random::Random;
-use crate::tensors::{table, Placed, Tensor};
+use crate::tensors::{table, Placed};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -35,17 +35,8 @@ pub fn write_random(
         .iter()
         .map(|(name, shape, _)| (&**name, &**shape, Dtype::F16))
         .collect();
-    // Only where shapes do not tell, as `Model::new` asks.
-    let square = |row: &Tensor| {
-        let shape = row.shape(dimensions);
-        shape == [dimensions.embd; 2] || shape.contains(&0)
-    };
-    let mut low_rank = table(version)
-        .layer_tensors()
-        .filter(|row| row.is_turned())
-        .peekable();
     let mut notes = BTreeMap::new();
-    if low_rank.peek().is_some() && low_rank.all(square) {
+    if !has_clear_shapes(version, dimensions) {
         notes.insert(LOW_RANK_KEY.to_owned(), "[inputs, outputs]".to_owned());
     }
     let failed = |error| CheckpointError::new(path, error);

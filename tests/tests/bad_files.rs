@@ -1,8 +1,11 @@
 //! Files that are damaged, or no model at all: a sentence and an exit code.
 
+use kinglet_host::checkpoint::{write_safetensors, Checkpoint, Dtype};
 use kinglet_tests::{
-    demo_checkpoint, demo_image, fails, failure, file, folder, quantize, run, says, stdout, synth,
+    demo_checkpoint, demo_image, fails, failure, file, folder, logits, quantize, run, says, stdout,
+    synth,
 };
+use serde_json::Value;
 use std::fs;
 
 #[test]
@@ -37,6 +40,106 @@ fn files_that_are_no_model_get_a_sentence() {
         fails(("run", &path, "-n 1"), 1, name);
         fails(("quantize", &path, "-o x.kgl --weights int8"), 1, name);
     }
+}
+
+/// Files of known other kinds are named, with what to do.
+#[test]
+fn files_of_other_kinds_are_named() {
+    let folder = folder();
+    let image = demo_image(folder.path(), "int4");
+    fails(
+        ("quantize", &image, "-o x.kgl --weights int8"),
+        1,
+        "packed already",
+    );
+    for (name, bytes, part) in [
+        ("a.gguf", &b"GGUF\x03\0\0\0"[..], "a GGUF file"),
+        ("a.bin", b"fmgg\x65\0\0\0", "rwkv.cpp"),
+        (
+            "lfs.pth",
+            b"version https://git-lfs.github.com/spec/v1\noid",
+            "git lfs pull",
+        ),
+        ("page.pth", b"<!doctype html>\n<html></html>", "/resolve/"),
+        ("config.json", b"{}", "no index"),
+        ("a-00001-of-00002.pth", b"PK", "part 1 of 2"),
+    ] {
+        let path = file(folder.path(), name, bytes);
+        fails(("inspect", &path), 1, part);
+        fails(("quantize", &path, "-o x.kgl --weights int8"), 1, part);
+    }
+    // A prompt is a text.
+    for (path, part) in [
+        (&image, "an image, no text"),
+        (&demo_checkpoint(), "--state"),
+        (&folder.path().join("a.gguf"), "no text"),
+    ] {
+        let prompt = ("--prompt-file", path);
+        fails(("prime", &image, "-o x.kgl", prompt), 2, part);
+        fails(("run", &image, prompt), 2, part);
+    }
+}
+
+/// A checkpoint in parts is the whole one, by its index and by its folder.
+#[test]
+fn parts_are_the_whole() {
+    let folder = folder();
+    let whole = demo_checkpoint();
+    let read = Checkpoint::open(&whole).unwrap();
+    let names: Vec<_> = read.tensors().map(|info| info.name.clone()).collect();
+    let mut map = serde_json::Map::new();
+    for (part, names) in names.chunks(names.len().div_ceil(3)).enumerate() {
+        let tensors: Vec<_> = names
+            .iter()
+            .map(|name| (name, read.load(name).unwrap()))
+            .collect();
+        let rows: Vec<_> = tensors
+            .iter()
+            .map(|(name, tensor)| (&***name, &*tensor.shape, Dtype::F32, &*tensor.data))
+            .collect();
+        let file = format!("model-0000{}-of-00003.safetensors", part + 1);
+        write_safetensors(&folder.path().join(&file), &rows, read.metadata()).unwrap();
+        map.extend(names.iter().map(|name| (name.clone(), file.clone().into())));
+    }
+    let index = folder.path().join("model.safetensors.index.json");
+    let write = |map: &serde_json::Map<String, Value>| {
+        fs::write(&index, serde_json::json!({ "weight_map": map }).to_string()).unwrap();
+    };
+    write(&map);
+    let expected = logits(&whole, "--tokens 5,6,7");
+    assert_eq!(logits(&index, "--tokens 5,6,7"), expected);
+    assert_eq!(logits(folder.path(), "--tokens 5,6,7"), expected);
+    let part = folder.path().join("model-00002-of-00003.safetensors");
+    fails(("inspect", &part), 1, "part 2 of 3");
+    // An index that does not fit its parts.
+    let first = names[0].clone();
+    for (file, part) in [
+        (
+            Value::from("model-00003-of-00003.safetensors"),
+            "lacks the tensor",
+        ),
+        (Value::from("../model.safetensors"), "no file beside it"),
+        (Value::from("absent.safetensors"), "absent.safetensors"),
+        (Value::from(1), "no file beside it"),
+    ] {
+        let mut wrong = map.clone();
+        wrong.insert(first.clone(), file);
+        write(&wrong);
+        fails(("inspect", folder.path()), 1, part);
+    }
+    map.remove(&first);
+    write(&map);
+    fails(("inspect", &index), 1, "the index does not name");
+    fs::remove_file(&index).unwrap();
+    fails(
+        ("inspect", folder.path()),
+        1,
+        "no checkpoint, nor the index",
+    );
+    fs::copy(&whole, folder.path().join("one.safetensors")).unwrap();
+    assert_eq!(logits(folder.path(), "--tokens 5,6,7"), expected);
+    fs::copy(&whole, folder.path().join("two.safetensors")).unwrap();
+    fails(("inspect", folder.path()), 1, "2 checkpoints: name one");
 }
 
 #[test]

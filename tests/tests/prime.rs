@@ -4,6 +4,7 @@
 use kinglet::image::{image_crc32, Image, ImageError, NamedState, CRC_OFFSET};
 use kinglet::shape::{Layout, StateFormat};
 use kinglet::{Session, UnknownState};
+use kinglet_host::checkpoint::{write_safetensors, Checkpoint, Dtype};
 use kinglet_host::engine::ImageFile;
 use kinglet_host::prime::with_state;
 use kinglet_tests::models::{kinds, Kind};
@@ -105,6 +106,135 @@ fn names_and_files_that_do_not_fit_are_refused() {
     fails(("prime", &image, "--name y", text), 1, "64 states");
 }
 
+/// A tuned state is where texts start, merged into a checkpoint or in a file of
+/// its own, in float and in the image.
+#[test]
+fn a_tuned_state_goes_into_the_image() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    for version in ["v5", "v6", "v7"] {
+        let plain = at("plain.safetensors");
+        synth(
+            &plain,
+            (
+                ["--version", version],
+                "--layers 2 --channels 64 --head-size 8 --vocab 256",
+            ),
+        );
+        let checkpoint = Checkpoint::open(&plain).unwrap();
+        let names: Vec<_> = checkpoint.tensors().map(|info| info.name.clone()).collect();
+        let model = names.iter().map(|name| {
+            let tensor = checkpoint.load(name).unwrap();
+            (name.clone(), tensor.shape, tensor.data)
+        });
+        // Each value elsewhere in the matrix: a transposed state is another.
+        let value = |i: usize| ((i * 37 % 101) as f32 - 50.0) / 25.0;
+        let state = (0..2).map(|layer| {
+            let values = (0..8 * 8 * 8).map(value).collect();
+            (
+                format!("blocks.{layer}.att.time_state"),
+                vec![8, 8, 8],
+                values,
+            )
+        });
+        let write = |name: &str, tensors: Vec<(String, Vec<usize>, Vec<f32>)>| {
+            let rows: Vec<_> = tensors
+                .iter()
+                .map(|(name, shape, data)| (&**name, &**shape, Dtype::F32, &**data))
+                .collect();
+            write_safetensors(&at(name), &rows, checkpoint.metadata()).unwrap();
+        };
+        write(
+            "merged.safetensors",
+            model.clone().chain(state.clone()).collect(),
+        );
+        write("state.safetensors", state.clone().collect());
+        write("part.safetensors", state.clone().take(1).collect());
+        write(
+            "more.safetensors",
+            model.take(1).chain(state.clone()).collect(),
+        );
+        let turned = state.map(|(name, shape, data): (_, _, Vec<f32>)| {
+            let place = |i: usize| i / 64 * 64 + i % 8 * 8 + i / 8 % 8;
+            let data = (0..data.len()).map(|i| data[place(i)]).collect();
+            (name, shape, data)
+        });
+        write("state.st", turned.collect());
+        for format in ["f32", "f16"] {
+            let options = ("--weights int8 --state", format);
+            let (merged, primed) = (at("merged.kgl"), at("primed.kgl"));
+            quantize(&at("merged.safetensors"), &merged, options);
+            quantize(&plain, &primed, options);
+            let nothing = run(&primed, "--tokens 7,8,9 --ignore-end");
+            let prime = ("prime", &primed, "-o", &primed);
+            let said = stdout((prime, "--state", &at("state.safetensors")));
+            says(&said, "added state `start`, a tuned state");
+            let expected = run(&merged, "--tokens 7,8,9 --ignore-end");
+            assert_ne!(expected["logits_hashes"], nothing["logits_hashes"]);
+            assert_eq!(expected["prompt_tokens"], 3);
+            assert_same(&run(&primed, "--tokens 7,8,9 --ignore-end"), &expected);
+            assert_same(
+                &run(&merged, "--tokens 7,8,9 --ignore-end --from empty"),
+                &nothing,
+            );
+            // Empty prompts begin as those of an empty text.
+            assert_eq!(run(&merged, "")["prompt_tokens"], 1);
+            // A prompt after it is a state with a text.
+            let more = "--from start --name more --tokens 7,8";
+            assert_eq!(json((prime, more, "--json"))["tokens"], 2);
+            assert_same(
+                &run(&primed, "--from more --tokens 9 --ignore-end"),
+                &expected,
+            );
+            // The state of converters.
+            fails((prime, "--state", &at("state.st")), 1, "--read-as");
+            stdout((
+                prime,
+                "--read-as converted --name other --state",
+                &at("state.st"),
+            ));
+            assert_same(
+                &run(&primed, "--from other --tokens 7,8,9 --ignore-end"),
+                &expected,
+            );
+            stdout((
+                prime,
+                "--read-as original --name other --state",
+                &at("state.st"),
+            ));
+            let other = run(&primed, "--from other --tokens 7,8,9 --ignore-end");
+            assert_ne!(other["logits_hashes"], expected["logits_hashes"]);
+            fails(
+                (prime, "--state", &at("part.safetensors")),
+                1,
+                "state of 1 layers",
+            );
+            fails(
+                (prime, "--state", &at("more.safetensors")),
+                1,
+                "no part of a tuned state",
+            );
+            fails((prime, "--state", &plain), 1, "no part of a tuned state");
+        }
+        let float = run(&at("merged.safetensors"), "--tokens 7,8,9 --ignore-end");
+        let empty = run(
+            &at("merged.safetensors"),
+            "--tokens 7,8,9 --ignore-end --from empty",
+        );
+        let plain = run(&plain, "--tokens 7,8,9 --ignore-end");
+        assert_same(&empty, &plain);
+        assert_ne!(float["logits_hashes"], plain["logits_hashes"]);
+        says(&stdout(("inspect", &at("merged.kgl"))), "start: tuned");
+        let text = stdout((
+            "quantize --weights int8 -o",
+            &at("x.kgl"),
+            &at("merged.safetensors"),
+        ));
+        says(&text, "the state `start`");
+        says(&text, "group norm epsilon 0.00064: assumed");
+    }
+}
+
 /// An image with two states, and where their section begins.
 fn primed(kind: Kind) -> (ImageFile, usize) {
     let file = kind.image(Layout::Rows4);
@@ -163,6 +293,7 @@ fn hostile_states_are_refused_with_their_place() {
         assert_eq!(refused(17, b"\n"), 16);
         assert_eq!(refused(16 + 10, b"x"), 16 + 10);
         assert_eq!(refused(16 + 32, b"one"), 16 + 32);
+        // Without a text there is no next token.
         assert_eq!(refused(16 + 24, &[0; 4]), 16 + 24);
         assert_eq!(refused(16 + 28, &131u32.to_le_bytes()), 16 + 24);
         // A value of the second state.

@@ -32,18 +32,31 @@ const ENTRY_BYTES: usize = STATE_NAME_BYTES + 8;
 /// Bytes in front of the entries.
 const FRONT_BYTES: usize = 16;
 
-/// A text that has been read, all but its last token.
+/// A text that has been read, all but its last token; or a state that was tuned,
+/// from which texts start.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NamedState<'a> {
     /// Its name, 1 to [`STATE_NAME_BYTES`] bytes.
     pub name: &'a str,
-    /// Tokens of the text, the last one included.
+    /// Tokens of the text, the last one included; 0 of a tuned state.
     pub tokens: u32,
     /// The last token of the text. It has not been read: its step gives the
-    /// logits of the continuation.
+    /// logits of the continuation. Of a tuned state it is 0.
     pub next_token: u32,
     /// The state, [`Shape::state_len`] floats.
     pub words: &'a [f32],
+}
+
+impl<'a> NamedState<'a> {
+    /// A tuned state.
+    pub const fn tuned(name: &'a str, words: &'a [f32]) -> Self {
+        Self {
+            name,
+            tokens: 0,
+            next_token: 0,
+            words,
+        }
+    }
 }
 
 /// The named states of an image, in stored order.
@@ -121,7 +134,8 @@ pub(super) fn check(section: &[u8], shape: &Shape) -> Result<(), usize> {
         if !is_state_name(state.name) || before.any(|other| other.name == state.name) {
             return Err(at);
         }
-        if state.tokens == 0 || state.next_token >= shape.n_vocab {
+        let is_tuned = state.tokens == 0;
+        if state.next_token >= shape.n_vocab || is_tuned && state.next_token != 0 {
             return Err(at + STATE_NAME_BYTES);
         }
         if !shape.is_finite_state(state.words) {

@@ -269,15 +269,24 @@ impl<'i, 'b> Session<'i, 'b> {
 
     /// Forgets everything and starts from a named state of the image. Returns
     /// the last token of its text, which is to be read next: the state is that
-    /// before it, so that its step gives logits.
+    /// before it, so that its step gives logits. A tuned state has no text: its
+    /// token is that which an empty prompt starts with, and any prompt may take
+    /// its place.
     ///
     /// # Errors
     /// [`UnknownState`]; the state is then unchanged.
     #[cfg(feature = "states")]
     pub fn start_from(&mut self, name: &str) -> Result<u32, UnknownState> {
+        let last = self.start_text(name)?;
+        Ok(last.unwrap_or(crate::START_TOKEN))
+    }
+
+    /// The same; the last token of the state's text, if it has one.
+    #[cfg(feature = "states")]
+    pub(crate) fn start_text(&mut self, name: &str) -> Result<Option<u32>, UnknownState> {
         let named = self.image.state_named(name).ok_or(UnknownState)?;
         crate::number::copy(named.words, self.state);
-        Ok(named.next_token)
+        Ok((named.tokens > 0).then_some(named.next_token))
     }
 
     /// Reads tokens without computing logits: a prompt, all but its last

@@ -148,8 +148,8 @@ impl<'i, 's> Text<'i, 's> {
         use crate::image::{EMPTY_STATE, START_STATE};
         self.last = match name {
             EMPTY_STATE => None,
-            "" => session.start_from(START_STATE).ok(),
-            name => Some(session.start_from(name)?),
+            "" => session.start_text(START_STATE).ok().flatten(),
+            name => session.start_text(name)?,
         };
         Ok(())
     }

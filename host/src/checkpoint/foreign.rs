@@ -7,7 +7,7 @@ const KINDS: &[(&[u8], &str)] = &[
     (b"tjgg", GGML),
     (b"lmgg", GGML),
     (b"algg", "is an adapter (LoRA) in a ggml format: merge it into the checkpoint with the program that trained it"),
-    (b"version https://git-lfs.github.com/", "is a Git LFS pointer in place of the file: fetch the file with `git lfs pull`"),
+    (b"version https://git-lfs.github.com/", POINTER),
     (b"KINGLET\0", "is an image of Kinglet's, which was packed already: give the checkpoint that it was made of"),
     (b"\x89PNG", PICTURE),
     (b"\xff\xd8\xff", PICTURE),
@@ -23,6 +23,8 @@ const KINDS: &[(&[u8], &str)] = &[
     (b"\x89HDF", "is an HDF5 file: save the tensors of the model by name, as safetensors"),
 ];
 
+const POINTER: &str =
+    "is a Git LFS pointer in place of the file: fetch the file with `git lfs pull`";
 const GGUF: &str = "is a GGUF file: take the .pth or .safetensors file that it was made from";
 const GGML: &str = "is a file of rwkv.cpp or another ggml program: take the .pth or .safetensors file that it was made from";
 const PICTURE: &str = "is a picture: download the file of the model itself";
@@ -49,6 +51,12 @@ pub(super) fn kind(head: &[u8], len: u64) -> Option<&'static str> {
         return Some(PAGE);
     }
     is_llama2_c(head, len).then_some(LLAMA2_C)
+}
+
+/// Whether these are the first bytes of a kind that is no text.
+pub(super) fn is_binary(head: &[u8]) -> bool {
+    let mut kinds = KINDS.iter();
+    kinds.any(|(start, what)| head.starts_with(start) && *what != POINTER)
 }
 
 /// Its older files have no mark, but seven sizes: width, hidden width, layers,

@@ -436,6 +436,12 @@ impl Checkpoint {
         &self.metadata
     }
 
+    /// Whether these are the first bytes of a known kind of file that is neither
+    /// a checkpoint nor a text.
+    pub(crate) fn is_binary(first_bytes: &[u8]) -> bool {
+        foreign::is_binary(first_bytes)
+    }
+
     /// The format that a file of these first bytes can have, or `None` when it
     /// is no checkpoint. [`SNIFF_BYTES`] bytes are enough, and fewer will do
     /// for all but a tar.

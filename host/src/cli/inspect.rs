@@ -221,8 +221,13 @@ impl ImageReport {
             )?,
         }
         for StateReport { name, tokens } in &self.states {
-            let tokens = thousands(u64::from(*tokens));
-            writeln!(out, "state        {name}: a text of {tokens} tokens")?;
+            match *tokens {
+                0 => writeln!(out, "state        {name}: tuned, without a text")?,
+                tokens => {
+                    let tokens = thousands(u64::from(tokens));
+                    writeln!(out, "state        {name}: a text of {tokens} tokens")?;
+                }
+            }
         }
         writeln!(
             out,

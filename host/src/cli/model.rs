@@ -53,6 +53,14 @@ impl ReadingArgs {
     }
 }
 
+/// Which epsilon is assumed where nobody says another, and why.
+pub fn assumed_gn_eps() -> String {
+    format!(
+        "group norm epsilon {DEFAULT_GN_EPS}: assumed, since a checkpoint does not say it; published models are trained with it, \
+         some small RWKV-5 models of other programs (the test files of rwkv.cpp) need --gn-eps 1e-5"
+    )
+}
+
 /// Facts that an image may contain.
 pub fn gn_eps(text: &str) -> Result<f32, String> {
     let eps: f32 = text.parse().map_err(|_| "not a number".to_owned())?;

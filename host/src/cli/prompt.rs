@@ -1,8 +1,11 @@
 //! Prompts: the text or the token ids that a subcommand starts from.
 
+use super::bad_use;
+use crate::checkpoint::Checkpoint;
 use crate::engine::Engine;
 use crate::text::Unknown;
 use anyhow::{Context, Result};
+use kinglet::image::MAGIC;
 use std::path::PathBuf;
 
 /// The prompt, and how it is read.
@@ -45,7 +48,11 @@ impl Prompt {
         let text = match (&source.prompt, &source.prompt_file) {
             (Some(text), _) => text.clone().into_bytes(),
             (None, Some(path)) => {
-                std::fs::read(path).with_context(|| path.display().to_string())?
+                let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+                if let Some(kind) = no_text(&bytes) {
+                    return bad_use(format!("{}: {kind}", path.display()));
+                }
+                bytes
             }
             (None, None) => Vec::new(),
         };
@@ -57,5 +64,16 @@ impl Prompt {
             eprintln!("warning: the vocabulary lacks {unknown} characters of the prompt");
         }
         Ok(tokens)
+    }
+}
+
+/// What a file is that is no text, by its first bytes.
+fn no_text(bytes: &[u8]) -> Option<&'static str> {
+    match Checkpoint::sniff(bytes) {
+        _ if bytes.starts_with(&MAGIC) => Some("is an image, no text"),
+        Some(_) => Some("is a checkpoint, no text: `kinglet prime --state` takes a tuned state"),
+        None => {
+            Checkpoint::is_binary(bytes).then_some("is no text: give a file that holds the prompt")
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::bad_use;
 use super::fit::{check_fits, named};
-use super::model::{gn_eps, ReadingArgs};
+use super::model::{assumed_gn_eps, gn_eps, ReadingArgs};
 use super::output::{check_outputs, print_json, progress_bar, report_to, write_file, Output};
 use super::precisions::Precisions;
 use super::table::{thousands, Table};
@@ -12,6 +12,7 @@ use crate::monitor::shown;
 use crate::pack::{pack_to, slow_decays, Formats, Options, PartReport};
 use crate::plan;
 use crate::quantize::Precision;
+use crate::reference::DEFAULT_GN_EPS;
 use crate::tensors::split_name;
 use crate::tokenizer::{TokenizerFile, Vocabulary};
 use anyhow::Result;
@@ -27,7 +28,8 @@ use std::path::{Path, PathBuf};
 
 /// Quantize a checkpoint and pack it into an image for the device
 ///
-/// Reads .safetensors and .pth files with BlinkDL's tensor names. The image
+/// Reads .safetensors and .pth files of BlinkDL's trainers, Hugging Face's transformers,
+/// fla and converters for web-rwkv; of a checkpoint in parts its index or folder. The image
 /// holds everything that the device needs, tokenizer included.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
@@ -59,9 +61,9 @@ pub struct Args {
     /// Number format of the matrix state of RWKV-5 to 7
     #[arg(long, value_enum, default_value = "f32")]
     state: State,
-    /// Epsilon of the group norm of RWKV-5 to 7
-    #[arg(long, default_value = "64e-5", value_name = "EPS", value_parser = gn_eps)]
-    gn_eps: f32,
+    /// Epsilon of the group norm of RWKV-5 to 7 [default: 64e-5]
+    #[arg(long, value_name = "EPS", value_parser = gn_eps)]
+    gn_eps: Option<f32>,
     /// The vocabulary for the image: a text file as RWKV's World
     /// models have it, or a small one in that format. A model of at most 256
     /// entries reads bytes without one
@@ -169,7 +171,7 @@ pub fn run(args: &Args) -> Result<()> {
         },
         layout: args.layout(board.as_ref())?,
         state: args.state.into(),
-        gn_eps: args.gn_eps,
+        gn_eps: args.gn_eps.unwrap_or(DEFAULT_GN_EPS),
         vocabulary: vocabulary.as_ref(),
     };
     let bar = progress_bar(0, "quantizing");
@@ -191,7 +193,8 @@ pub fn run(args: &Args) -> Result<()> {
         warn_of_slow_decays(&model)?;
     }
     warn_of_lacking_tokens(model.dimensions().vocab, vocabulary.as_ref());
-    report(args, &parts, image_bytes, &options)
+    report(args, &parts, image_bytes, &options)?;
+    notes(args, &model)
 }
 
 impl Args {
@@ -266,6 +269,24 @@ fn vocabulary(path: &Path) -> Result<Vocabulary> {
             path.display()
         )),
     }
+}
+
+/// What the file did not say, and what an image of it has besides the weights.
+fn notes(args: &Args, model: &Model) -> Result<()> {
+    if args.json {
+        return Ok(());
+    }
+    let mut out = report_to();
+    if model.dimensions().heads > 0 && args.gn_eps.is_none() {
+        writeln!(out, "{}", assumed_gn_eps())?;
+    }
+    if model.tuned_state()?.is_some() {
+        writeln!(
+            out,
+            "the tuned state of the checkpoint is the state `start`, from which texts start"
+        )?;
+    }
+    Ok(())
 }
 
 fn report(args: &Args, parts: &[PartReport], image_bytes: u64, options: &Options) -> Result<()> {

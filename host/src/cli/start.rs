@@ -18,7 +18,7 @@ pub struct Origin<'a> {
 pub struct Start<'e> {
     /// The runner, which has read all of the text but its last token.
     pub runner: Runner<'e>,
-    /// The last token of the text; none of an empty one.
+    /// The last token of the text; none of an empty one, or of a tuned state.
     pub next_token: Option<u32>,
     /// Tokens of the text.
     pub tokens: u32,
@@ -37,7 +37,7 @@ impl<'a> Origin<'a> {
             if let Some((tokens, next_token)) = runner.start_from(name) {
                 return Ok(Start {
                     runner,
-                    next_token: Some(next_token),
+                    next_token,
                     tokens,
                 });
             }

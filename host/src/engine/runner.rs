@@ -1,6 +1,7 @@
 //! A model at work on the workstation.
 
 use crate::reference::{Reference, ReferenceState};
+use kinglet::image::START_STATE;
 use kinglet::{Image, Session, StepError};
 
 /// A model with a state.
@@ -27,15 +28,23 @@ pub enum Runner<'e> {
 }
 
 impl Runner<'_> {
-    /// Starts from a named state of an image, where there is one: that
-    /// of a text of this many tokens, whose last one is to be read next.
-    pub fn start_from(&mut self, name: &str) -> Option<(u32, u32)> {
-        let Self::Image { image, state, .. } = self else {
-            return None;
-        };
-        let named = image.state_named(name)?;
-        state.copy_from_slice(named.words);
-        Some((named.tokens, named.next_token))
+    /// Starts from a named state of the model, where there is one: that of a
+    /// text of this many tokens, whose last one is to be read next. A tuned state
+    /// has no text.
+    pub fn start_from(&mut self, name: &str) -> Option<(u32, Option<u32>)> {
+        match self {
+            Self::Image { image, state, .. } => {
+                let named = image.state_named(name)?;
+                state.copy_from_slice(named.words);
+                let next = (named.tokens > 0).then_some(named.next_token);
+                Some((named.tokens, next))
+            }
+            Self::Float { reference, state } if name == START_STATE => {
+                **state = reference.start_state()?;
+                Some((0, None))
+            }
+            Self::Float { .. } => None,
+        }
     }
 
     /// The state, where the model is an image.

@@ -5,7 +5,8 @@ use super::reading::{matches, Reading};
 use super::strangers::{is_harmless, network};
 use super::Version;
 use crate::checkpoint::{excerpt, Checkpoint, TensorInfo};
-use crate::tensors::names::{att::TIME_DECAY, LN1};
+use crate::tensors::names::att::{TIME_DECAY, TIME_STATE};
+use crate::tensors::names::LN1;
 use crate::tensors::{full_name, split_name, table, Tensor};
 use anyhow::{anyhow, bail, Result};
 
@@ -113,13 +114,28 @@ enum Place {
     Nowhere,
 }
 
-fn place(checkpoint: &Checkpoint, version: Version, name: &str) -> Place {
+/// The layer and the row of a name in a version.
+fn find(version: Version, name: &str) -> Option<(Option<usize>, &'static Tensor)> {
     let (layer, in_layer) = split_name(name);
-    let find = |version| match table(version).find(false, name) {
+    match table(version).find(false, name) {
         Some(tensor) => Some((None, tensor)),
         None => Some((Some(layer?), table(version).find(true, in_layer)?)),
-    };
-    match find(version) {
+    }
+}
+
+/// Whether a version has a tensor of this name.
+pub fn is_known(name: &str) -> bool {
+    let mut versions = Version::ALL.into_iter();
+    versions.any(|version| find(version, name).is_some())
+}
+
+fn place(checkpoint: &Checkpoint, version: Version, name: &str) -> Place {
+    let (layer, in_layer) = split_name(name);
+    let has_states = version.recurrence().has_heads() && layer.is_some();
+    if has_states && in_layer == TIME_STATE {
+        return Place::Read;
+    }
+    match find(version, name) {
         // One of two names that a tensor may have is read.
         Some((layer, tensor)) if name_of(checkpoint, layer, tensor) == name => {
             match layer.is_some_and(|layer| layer < tensor.first_layer) {
@@ -127,7 +143,7 @@ fn place(checkpoint: &Checkpoint, version: Version, name: &str) -> Place {
                 false => Place::Read,
             }
         }
-        None if Version::ALL.into_iter().any(|other| find(other).is_some()) => Place::Elsewhere,
+        None if is_known(name) => Place::Elsewhere,
         _ => Place::Nowhere,
     }
 }

@@ -20,7 +20,7 @@ pub(super) fn dimensions(checkpoint: &Checkpoint, version: Version) -> Result<Di
         version,
         layers,
     };
-    let embd = shapes.size(Size::Embd)?;
+    let embd = shapes.embd()?;
     let labels = checkpoint.metadata().get(LABELS_KEY);
     let mut ranks = [0; 4];
     for (i, rank) in ranks.iter_mut().enumerate() {
@@ -76,6 +76,17 @@ impl Shapes<'_> {
                 info,
                 &vec![1; tensor.sizes.len()],
             )),
+        }
+    }
+
+    /// The channels, as many as a norm has.
+    fn embd(&self) -> Result<usize> {
+        let name = full_name(Some(0), LN1[0]);
+        let info = self.checkpoint.info(&name);
+        let info = info.ok_or_else(|| missing(self.checkpoint, &name))?;
+        match info.shape.iter().product() {
+            0 => Err(unlikely(self.checkpoint, info, &[1])),
+            embd => Ok(embd),
         }
     }
 

@@ -6,11 +6,13 @@ mod dimensions;
 mod reading;
 mod strangers;
 mod translate;
+mod tuned;
 
 pub use crate::tensors::{Dimensions, Version};
 pub use accept::Unread;
 pub use reading::{Convention, Reading};
-pub(crate) use translate::LOW_RANK_KEY;
+pub(crate) use translate::{has_clear_shapes, LOW_RANK_KEY};
+pub use tuned::TunedState;
 
 use crate::checkpoint::{excerpt, Checkpoint, Tensor, TensorInfo};
 use crate::tensors::names::{HEAD, LN1};
@@ -51,6 +53,7 @@ impl Model {
         translate::values(&mut checkpoint, version, reading)?;
         let unread = accept(&checkpoint, version, reading)?;
         let dimensions = dimensions::dimensions(&checkpoint, version)?;
+        translate::check_heads(&checkpoint, version, &dimensions, reading)?;
         let model = Self {
             checkpoint,
             version,
@@ -88,6 +91,19 @@ impl Model {
     /// The tensors of the file that the model is read without.
     pub fn unread(&self) -> &Unread {
         &self.unread
+    }
+
+    /// The tuned state that is merged into the model, if there is one.
+    ///
+    /// # Errors
+    /// A layer lacks it, or has another shape; as [`Model::load`].
+    pub fn tuned_state(&self) -> Result<Option<TunedState>> {
+        let Dimensions { layers, heads, .. } = self.dimensions;
+        let sizes = [layers, heads, self.dimensions.head_size()];
+        match self.version.recurrence().has_heads() {
+            true => TunedState::load(&self.checkpoint, sizes),
+            false => Ok(None),
+        }
     }
 
     /// The names of the classes, for a model that answers with a label.
@@ -180,11 +196,12 @@ impl Model {
     fn check_layers(&self) -> Result<()> {
         let layers = self.dimensions.layers;
         let tensors = self.checkpoint.tensors();
-        let mut found = tensors.map(|info| split_name(&info.name).0);
-        if found.any(|layer| layer >= Some(layers)) {
-            return Err(missing(&self.checkpoint, &full_name(Some(layers), LN1[0])));
-        }
-        Ok(())
+        let mut found = tensors.map(|info| &info.name);
+        let Some(later) = found.find(|name| split_name(name).0 >= Some(layers)) else {
+            return Ok(());
+        };
+        let error = missing(&self.checkpoint, &full_name(Some(layers), LN1[0]));
+        bail!("{error}, but there is `{}`", excerpt(later))
     }
 
     fn check_shapes(&self) -> Result<()> {
@@ -224,7 +241,21 @@ fn missing(checkpoint: &Checkpoint, name: &str) -> anyhow::Error {
         true => ": where the embedding is the head too, say --tied-head",
         false => "",
     };
-    anyhow!("{path}: the tensor `{name}` is missing{hint}")
+    let (layer, _) = split_name(name);
+    // The most alike is the likeliest stray.
+    let alike = |other: &&String| {
+        name.bytes()
+            .zip(other.bytes())
+            .take_while(|(a, b)| a == b)
+            .count()
+    };
+    let tensors = checkpoint.tensors().map(|info| &info.name);
+    let of_layer = tensors.filter(|name| layer.is_some() && split_name(name).0 == layer);
+    let there = of_layer.max_by_key(alike);
+    let there = there.map_or_else(String::new, |there| {
+        format!(", though its layer has `{}`", excerpt(there))
+    });
+    anyhow!("{path}: the tensor `{name}` is missing{there}{hint}")
 }
 
 /// A tensor has another shape than the other tensors imply.
@@ -237,3 +268,6 @@ fn unlikely(checkpoint: &Checkpoint, info: &TensorInfo, expected: &[usize]) -> a
     });
     anyhow!("{path}: the tensor `{name}`{alias} has shape {shape:?}, expected {expected:?}")
 }
+
+#[cfg(test)]
+mod tests;

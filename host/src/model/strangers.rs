@@ -1,6 +1,7 @@
 //! Tensors that no version reads: those that mean another network, and those
 //! that no network needs.
 
+use super::accept::is_known;
 use super::reading::matches;
 use crate::checkpoint::{excerpt, Checkpoint, TensorInfo};
 use anyhow::anyhow;
@@ -107,7 +108,8 @@ pub fn is_harmless(info: &TensorInfo) -> bool {
 /// The checkpoint has no first layer, whose tensor of this name is missing.
 pub fn no_model(checkpoint: &Checkpoint, name: &str) -> anyhow::Error {
     let path = checkpoint.path().display();
-    let mut names = checkpoint.tensors().map(TensorInfo::file_name);
+    let strange = checkpoint.tensors().filter(|info| !is_known(&info.name));
+    let mut names = strange.map(TensorInfo::file_name);
     if let Some((name, what)) = names.find_map(|name| Some((name, network(name)?))) {
         let name = excerpt(name);
         return anyhow!("{path}: has no layers of a model; `{name}` is {what}");

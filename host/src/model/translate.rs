@@ -5,7 +5,7 @@ use super::reading::{Convention, Reading};
 use crate::checkpoint::{excerpt, Checkpoint, Format, SeenAs, TensorInfo};
 use crate::tensors::dialects::{original, FUSED_MIXES};
 use crate::tensors::names::{att, ffn, EMB, HEAD, LN1};
-use crate::tensors::{full_name, split_name, table, Size, Tensor, Version};
+use crate::tensors::{full_name, split_name, table, Dimensions, Size, Tensor, Version};
 use anyhow::{bail, Result};
 use std::path::Path;
 
@@ -130,6 +130,10 @@ fn converted_bonus(checkpoint: &Checkpoint, version: Version, reading: &Reading)
     if !matches!(version, Version::V5 | Version::V51 | Version::V52) {
         return Ok(false);
     }
+    // With both, one of them is unknown.
+    if info(att::TIME_FAAAA).is_some() {
+        return Ok(false);
+    }
     let by_channel = info(LN1[0]).is_some_and(|norm| elements(norm) == elements(first));
     match (reading.convention, by_channel, checkpoint.is(Format::PyTorch)) {
         (Some(convention), ..) => Ok(convention == Convention::Converted),
@@ -241,5 +245,90 @@ fn said(
         "{path}: the low-rank matrix `{name}` {:?} is square, so that its shape does not tell whether it lies as in BlinkDL's \
          files or transposed, as converters for web-rwkv write it: say which with --read-as original or --read-as converted",
         info.shape
+    )
+}
+
+/// Whether the state in a file without a model lies as converters write it.
+///
+/// # Errors
+/// The file has the suffix of converters' files, which also name others.
+pub fn state_is_turned(checkpoint: &Checkpoint, convention: Option<Convention>) -> Result<bool> {
+    let path = checkpoint.path();
+    let of_converters = path.extension().is_some_and(|suffix| suffix == "st");
+    match convention {
+        Some(convention) => Ok(convention == Convention::Converted),
+        None if of_converters && !checkpoint.is(Format::PyTorch) => bail!(
+            "{}: converters for web-rwkv transpose a tuned state, and the file does not tell whether one wrote it: say which \
+             with --read-as original or --read-as converted",
+            path.display()
+        ),
+        None => Ok(false),
+    }
+}
+
+/// Turns tuned states that converters wrote.
+pub fn turn_states(checkpoint: &mut Checkpoint) -> Result<()> {
+    checkpoint.view(|info| match split_name(&info.name) {
+        (Some(_), att::TIME_STATE) => vec![SeenAs {
+            turned: true,
+            ..SeenAs::named(info.name.clone())
+        }],
+        _ => Vec::new(),
+    })?;
+    Ok(())
+}
+
+/// Whether the heads of a model are what its one tensor of values by head and
+/// channel seems to say. Transposed, it looks like many small heads.
+fn has_likely_heads(heads: usize, head_size: usize) -> bool {
+    // Published heads have 64 channels, all others known a power of two.
+    let odd = heads.is_power_of_two() && !head_size.is_power_of_two();
+    heads <= head_size || head_size >= 8 && heads != 64 && !odd
+}
+
+/// Whether shapes alone tell which way the tensors of a model lie.
+pub fn has_clear_shapes(version: Version, dimensions: &Dimensions) -> bool {
+    let square = |row: &Tensor| {
+        let shape = row.shape(dimensions);
+        shape == [dimensions.embd; 2] || shape.contains(&0)
+    };
+    let rows = table(version).layer_tensors();
+    let mut low_rank = rows.filter(|row| row.is_turned()).peekable();
+    let all_square = low_rank.peek().is_some() && low_rank.all(square);
+    let likely = has_likely_heads(dimensions.heads, dimensions.head_size());
+    !all_square && (likely || !tells_heads_once(version))
+}
+
+/// Whether one tensor only of a layer has values by head and channel.
+fn tells_heads_once(version: Version) -> bool {
+    let rows = table(version).layer_tensors();
+    rows.filter(|row| row.sizes.first() == Some(&Size::Heads))
+        .count()
+        == 1
+}
+
+/// Refuses a tensor by head and channel that is transposed, as far as can be told.
+///
+/// # Errors
+/// It is likelier than that the model has such heads.
+pub fn check_heads(
+    checkpoint: &Checkpoint,
+    version: Version,
+    dimensions: &Dimensions,
+    reading: &Reading,
+) -> Result<()> {
+    let (heads, head_size) = (dimensions.heads, dimensions.head_size());
+    let mut notes = checkpoint.metadata().keys();
+    let said = reading.convention.is_some() || notes.any(|key| key.starts_with(KINGLET));
+    if said || has_likely_heads(heads, head_size) || !tells_heads_once(version) {
+        return Ok(());
+    }
+    let mut rows = table(version).layer_tensors();
+    let row = rows.find(|row| row.sizes.first() == Some(&Size::Heads));
+    let name = full_name(Some(0), row.map_or("", |row| row.name));
+    bail!(
+        "{}: the tensor `{name}` has {heads} heads of {head_size} channels, which no known model has: it is transposed; \
+         if the model has such heads, say --read-as original",
+        checkpoint.path().display()
     )
 }

@@ -8,6 +8,7 @@ mod sink;
 mod source;
 
 use crate::model::Model;
+use crate::prime::write_states;
 use crate::quantize::{quantize, Deviation, Quantized};
 use crate::tokenizer::Vocabulary;
 use anyhow::{anyhow, bail, ensure, Result};
@@ -15,7 +16,7 @@ pub use decays::slow_decays;
 use half::f16;
 pub(crate) use shape::{shape, stored_parts};
 
-use kinglet::image::{Header, Metadata, Span};
+use kinglet::image::{states_bytes, Header, Metadata, NamedState, Span, START_STATE};
 use kinglet::shape::{Bits, Kind, Layout, Part, StateFormat, BLOCK_ROWS};
 use kinglet::Shape;
 use shape::tokenizer_kind;
@@ -156,6 +157,20 @@ pub fn pack_to(
         vocabulary_at = span(&out, section.len())?;
         out.write(&section)?;
     }
+    let mut states = Span::EMPTY;
+    if let Some(tuned) = model.tuned_state()? {
+        let words = tuned.words(&shape);
+        ensure!(
+            shape.is_finite_state(&words),
+            "the tuned state does not fit in half floats: pack it with --state f32"
+        );
+        out.pad()?;
+        let mut section = Vec::new();
+        write_states(&mut section, &[NamedState::tuned(START_STATE, &words)]);
+        section.resize(states_bytes(&shape, 1) as usize, 0);
+        states = span(&out, section.len())?;
+        out.write(&section)?;
+    }
     let block = postcard::to_stdvec(metadata).expect("strings always serialize");
     let metadata = span(&out, block.len())?;
     out.write(&block)?;
@@ -168,7 +183,7 @@ pub fn pack_to(
         tokenizer,
         metadata,
         vocabulary: vocabulary_at,
-        states: Span::EMPTY,
+        states,
     })?;
     Ok(parts)
 }

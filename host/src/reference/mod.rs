@@ -31,6 +31,8 @@ pub struct Reference {
     layers: Vec<Layer>,
     ln_out: Norm,
     head: Matrix,
+    /// The state of each layer's time mix that texts start from, if it was tuned.
+    start: Option<Vec<Vec<f32>>>,
 }
 
 #[derive(Debug)]
@@ -118,6 +120,13 @@ impl Reference {
     pub fn new(model: &Model, gn_eps: f32) -> Result<Self> {
         let dimensions = model.dimensions();
         let layers = (0..dimensions.layers).map(|i| Layer::load(model, i, gn_eps));
+        let start = model.tuned_state()?.map(|tuned| {
+            let layer = |layer| match model.version() {
+                Version::V7 => tuned.by_value(layer),
+                _ => tuned.by_key(layer),
+            };
+            (0..dimensions.layers).map(layer).collect()
+        });
         Ok(Self {
             dimensions,
             embedding: folded_embedding(model)?,
@@ -127,6 +136,7 @@ impl Reference {
                 cols: dimensions.embd,
                 data: model.load(HEAD)?.data,
             },
+            start,
         })
     }
 
@@ -151,6 +161,15 @@ impl Reference {
             x: vec![0.0; embd],
             logits: vec![0.0; self.dimensions.outputs()],
         }
+    }
+
+    /// The state that was tuned for texts to start from, if there is one.
+    pub fn start_state(&self) -> Option<ReferenceState> {
+        let mut state = self.state();
+        for (layer, wkv) in state.layers.iter_mut().zip(self.start.as_ref()?) {
+            layer.wkv.clone_from(wkv);
+        }
+        Some(state)
     }
 
     /// Reads one token, which must be below the vocabulary's size; see

@@ -1,6 +1,7 @@
 //! The report on a checkpoint.
 
 use crate::checkpoint::{excerpt, Checkpoint};
+use crate::cli::model::assumed_gn_eps;
 use crate::cli::table::{thousands, Table};
 use crate::model::{Model, Reading};
 use anyhow::Result;
@@ -90,6 +91,7 @@ impl CheckpointReport {
         )?;
         if d.heads > 0 {
             writeln!(out, "heads        {} of {} channels", d.heads, d.head_size)?;
+            writeln!(out, "assumed      {}", assumed_gn_eps())?;
         }
         writeln!(out, "parameters   {}", thousands(self.parameters))?;
         for (what, names) in [("not read", &self.not_read), ("ignored", &self.ignored)] {
