@@ -88,9 +88,7 @@ impl Observer for Watcher<'_> {
         let error = error.to_string();
         if self.trouble.as_ref() != Some(&error) {
             let last = goes_on(last);
-            self.say(&format!(
-                "warning: {error}; the training continues; {last}"
-            ));
+            self.say(&format!("warning: {error}; the training continues; {last}"));
             self.trouble = Some(error);
         }
     }
