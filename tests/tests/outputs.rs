@@ -2,23 +2,12 @@
 #![cfg(unix)]
 
 use kinglet_tests::{
-    arg, demo_checkpoint, demo_image, fails, file, folder, quantize, root, says, shell, stdout,
-    synth, Args,
+    arg, demo_checkpoint, demo_image, fails, file, folder, names, quantize, root, says, shell,
+    stdout, synth, Args,
 };
 use std::fs;
 use std::os::unix::fs::{symlink, FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-
-/// The names in a folder, in order.
-fn names(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).expect("a folder");
-    let name = |entry: std::io::Result<fs::DirEntry>| entry.expect("an entry").file_name();
-    let mut names: Vec<_> = entries
-        .map(|e| name(e).into_string().expect("UTF-8"))
-        .collect();
-    names.sort();
-    names
-}
 
 /// Every subcommand that writes refuses to write over its input, under any path.
 #[test]

@@ -1,7 +1,7 @@
 //! `kinglet train` as its users meet it: interruptions, bad data, files.
 
 use kinglet_tests::{
-    arg, fails, failure, file, folder, json, kinglet, quantize, run, says, sentences, shell,
+    arg, fails, failure, file, folder, json, kinglet, names, quantize, run, says, sentences, shell,
     stdout, Args,
 };
 use std::fs;
@@ -293,7 +293,7 @@ fn what_cannot_be_saved_is_told_as_it_is() {
         let line = format!("trap '' XFSZ; ulimit -f {blocks}; \"$@\"");
         let options = "--steps 3 --save-every 0 --wait 1";
         let done = shell(&line, small(&text, &output, options));
-        let left = fs::read_dir(folder.path()).expect("a folder").count();
+        let left = names(folder.path()).len();
         let errors = String::from_utf8_lossy(&done.stderr).into_owned();
         (done.status.code(), left, errors)
     };
@@ -355,10 +355,6 @@ fn an_interrupted_training_is_saved_and_goes_on() {
         let step = last.strip_prefix("saved at step ");
         let step = step.and_then(|rest| rest.strip_suffix("; the same command goes on"));
         before = Some(step.expect("a step").to_owned());
-        let names = fs::read_dir(folder.path()).expect("a folder");
-        let names = names.map(|entry| entry.expect("an entry").file_name());
-        let mut names: Vec<_> = names.collect();
-        names.sort();
         let there = [
             "m.safetensors.training",
             "text.txt",
@@ -366,7 +362,7 @@ fn an_interrupted_training_is_saved_and_goes_on() {
             "whole.md",
             "whole.svg",
         ];
-        assert_eq!(names, there);
+        assert_eq!(names(folder.path()), there);
     }
     stdout(small(&text, &output, options));
     assert!(fs::read(&output).expect("a result") == fs::read(&whole).expect("a result"));

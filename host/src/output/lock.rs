@@ -29,10 +29,8 @@ impl Lock {
                 .truncate(false)
                 .write(true)
                 .open(path)?;
-            match file.try_lock() {
-                Err(TryLockError::WouldBlock) => return Ok(None),
-                // A file system without locks is no reason to do nothing.
-                Ok(()) | Err(TryLockError::Error(_)) => {}
+            if !try_lock(&file) {
+                return Ok(None);
             }
             // Who had the lock may have removed the file in between.
             if is_at(&file, path)? {
@@ -48,7 +46,14 @@ impl Lock {
     }
 }
 
-fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+/// Locks a file; `false`: another process has it locked. A file system without
+/// locks is no reason to do nothing.
+pub(super) fn try_lock(file: &File) -> bool {
+    !matches!(file.try_lock(), Err(TryLockError::WouldBlock))
+}
+
+/// Whether a file is still the one at `path`.
+pub(super) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     #[cfg(unix)]
     return Ok(Identity::known(&file.metadata()?) == Identity::of(path));
     #[cfg(not(unix))]

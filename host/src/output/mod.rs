@@ -7,6 +7,7 @@ mod signals;
 pub use lock::{is_left, Lock};
 pub use signals::Stop;
 
+use lock::{is_at, try_lock};
 use signals::Listed;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, Metadata};
@@ -17,6 +18,9 @@ use tempfile::NamedTempFile;
 
 /// The most links on the way to a file.
 const MOST_LINKS: usize = 40;
+
+/// What the name of a partial file has after that of the output, and at its end.
+const PARTIAL: [&str; 2] = [".kinglet-", ".partial"];
 
 /// What `make` writes to, to be read and sought in as well.
 pub type Out<'f> = BufWriter<&'f mut File>;
@@ -74,19 +78,27 @@ struct Partial {
 
 impl Partial {
     fn of(path: &Path) -> io::Result<Self> {
+        let [first, last] = PARTIAL;
         let mut name = path.file_name().map(OsString::from).unwrap_or_default();
-        name.push(".");
+        name.push(first);
+        remove_left(folder(path), &name);
         let mut builder = tempfile::Builder::new();
-        builder.prefix(&name).suffix(".partial");
+        builder.prefix(&name).suffix(last);
         #[cfg(unix)]
         builder.permissions({
             use std::os::unix::fs::PermissionsExt;
             let replaced = fs::metadata(path).map(|found| found.permissions());
             replaced.unwrap_or_else(|_| fs::Permissions::from_mode(0o666))
         });
-        let make = || builder.tempfile_in(folder(path)).map_err(plain);
-        let (file, _listed) = signals::listed(make, |file| file.path().to_owned())?;
-        Ok(Self { file, _listed })
+        loop {
+            let make = || builder.tempfile_in(folder(path)).map_err(plain);
+            let (file, _listed) = signals::listed(make, |file| file.path().to_owned())?;
+            // Locked: it is not one that was left. Another process may have
+            // taken it for one just before.
+            if try_lock(file.as_file()) && is_at(file.as_file(), file.path())? {
+                return Ok(Self { file, _listed });
+            }
+        }
     }
 
     fn become_file(self, path: &Path) -> io::Result<()> {
@@ -96,6 +108,25 @@ impl Partial {
         // file is complete in any case.
         let _ = File::open(folder(path)).and_then(|folder| folder.sync_all());
         Ok(())
+    }
+}
+
+/// Removes the partial files that killed processes left: nobody locks them.
+fn remove_left(folder: &Path, prefix: &OsStr) {
+    let [prefix, suffix] = [prefix, PARTIAL[1].as_ref()].map(OsStr::as_encoded_bytes);
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let name = name.as_encoded_bytes();
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if is_file && name.starts_with(prefix) && name.ends_with(suffix) {
+            let Ok(file) = File::open(entry.path()) else {
+                continue;
+            };
+            if file.try_lock().is_ok() {
+                // Best effort, and under the lock.
+                let _ = fs::remove_file(entry.path());
+            }
+        }
     }
 }
 
