@@ -128,7 +128,7 @@ pub fn open_image(path: &Path) -> Result<ImageFile> {
     let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
     ImageFile::new(&bytes).map_err(|error| {
         let path = path.display();
-        anyhow!("{path}: {error}; pack the image again with `kinglet quantize`")
+        anyhow!("{path}: {error}; pack an image with `kinglet quantize`")
     })
 }
 

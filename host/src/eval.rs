@@ -80,17 +80,17 @@ pub fn evaluate(
     segments: Segments,
     progress: impl Fn(u64) + Sync,
 ) -> Result<Scores> {
-    if let Some(reference) = reference.filter(|r| r.vocab() != engine.vocab()) {
-        let (model, reference) = (engine.vocab(), reference.vocab());
-        bail!(
-            "the model has {model} vocabulary entries, the reference {reference}: they do not belong together"
-        );
+    if let Some(reference) = reference {
+        check_reference(engine, reference)?;
     }
     let step = 1 + usize::from(segments.after_each_byte.is_some());
     // Before the text is cut, so that segments are those of the known text.
     let (text, lacking) = engine.known(text, segments.unknown);
     let tokens = segments.tokens(engine, &text)?;
     let (tokens, cut): (Vec<_>, Vec<_>) = tokens.into_iter().unzip();
+    if segments.bytes > 0 && segments.bytes < text.len() && tokens.iter().all(|t| t.len() <= step) {
+        bail!("segments of {} bytes are too short to score: the first token of each only sets the scene", segments.bytes);
+    }
     if tokens.iter().all(|tokens| tokens.len() <= step) {
         return Err(too_short(tokens.iter().map(Vec::len).sum()));
     }
@@ -106,6 +106,24 @@ pub fn evaluate(
         unknown: lacking + cut.into_iter().sum::<usize>(),
         ..scores(&sums, reference.is_some())
     })
+}
+
+/// Refuses a reference whose logits are not of the same tokens.
+fn check_reference(engine: &Engine, reference: &Engine) -> Result<()> {
+    let (model, other) = (engine.vocab(), reference.vocab());
+    if model != other {
+        bail!("the model has {model} vocabulary entries, the reference {other}: they do not belong together");
+    }
+    if !reference.labels().is_empty() {
+        bail!("the reference is a model of labels: it predicts no text");
+    }
+    if let (Some(ours), Some(theirs)) = (engine.tokenizer(), reference.tokenizer()) {
+        let differ = |&token: &u32| ours.decode(token) != theirs.decode(token);
+        if let Some(token) = (0..model as u32).find(differ) {
+            bail!("the token {token} is another text in the vocabulary of the reference: they do not belong together");
+        }
+    }
+    Ok(())
 }
 
 impl Segments {

@@ -198,11 +198,11 @@ pub fn shell(line: &str, args: impl Args) -> Output {
 }
 
 /// Runs a command that reads `input`, and returns what it did.
-pub fn typed(command: &mut Command, input: &str) -> Output {
+pub fn typed(command: &mut Command, input: impl AsRef<[u8]>) -> Output {
     let command = command.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
     let mut stdin = child.stdin.take().expect("piped");
-    stdin.write_all(input.as_bytes()).expect("it reads");
+    stdin.write_all(input.as_ref()).expect("it reads");
     drop(stdin);
     child.wait_with_output().expect("it ends")
 }

@@ -1,6 +1,9 @@
 //! The sums of `kinglet eval` against the logits of `kinglet logits`.
 
-use kinglet_tests::{fails, failure, file, folder, json, logits, synth, SMALL_BPE};
+use kinglet_tests::{
+    demo_checkpoint, fails, failure, file, folder, intents_checkpoint, json, logits, quantize,
+    says, stdout, synth, SMALL_BPE,
+};
 use std::path::{Path, PathBuf};
 
 const TEXT: &[u8] = b"Once upon a time";
@@ -21,6 +24,37 @@ fn bits(folder: &Path, prompt: &[u8], next: u8) -> f64 {
     let last = &logits[logits.len() - 256..];
     let sum: f64 = last.iter().map(|&v| f64::from(v).exp()).sum();
     (sum.ln() - f64::from(last[usize::from(next)])) / std::f64::consts::LN_2
+}
+
+/// Logits of other tokens are compared with nothing.
+#[test]
+fn a_reference_has_the_same_tokens() {
+    let folder = folder();
+    let text = file(folder.path(), "text.txt", TEXT);
+    let model = bytes(folder.path());
+    let labels = intents_checkpoint();
+    let array = folder.path().join("labels.npy");
+    stdout(("logits", &labels, "--prompt ab -o", &array));
+    let header = std::fs::read(&array).expect("an array");
+    let classes = json(("inspect", &labels, "--json"))["classes"].clone();
+    says(
+        &String::from_utf8_lossy(&header),
+        &format!("(2, {classes})"),
+    );
+    let eval = ("eval", &model, "--text", &text, "--reference");
+    fails((eval, &labels), 1, "predicts no text");
+    let demo = demo_checkpoint();
+    let other = folder.path().join("other.safetensors");
+    let vocab = ["--vocab", "512"];
+    synth(&other, ("--layers 1 --channels 32", vocab));
+    let words: String = (0..512u32)
+        .map(|id| format!("{id} b'\\x{:02x}\\x{:02x}' 2\n", id >> 8, id & 255))
+        .collect();
+    let words = file(folder.path(), "words.txt", words);
+    let image = folder.path().join("other.kgl");
+    quantize(&other, &image, ("--weights int8 --tokenizer", &words));
+    let eval = ("eval", &demo, "--text", &text, "--reference", &image);
+    fails(eval, 1, "do not belong together");
 }
 
 #[test]

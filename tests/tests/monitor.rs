@@ -301,7 +301,18 @@ fn lines_of_a_pipe_are_prompts_and_commands() {
     let errors = String::from_utf8_lossy(&output.stderr);
     says(&errors, "needs the frames");
     says(&errors, "300 bytes");
-    assert!(output.status.success(), "{errors}");
+    // The rest was asked, but a program learns that not all was.
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    let output = typed(
+        kinglet().args(["monitor", &board(echo)]),
+        b"one\na\xff\ntwo\n",
+    );
+    let said = String::from_utf8(output.stdout).expect("UTF-8");
+    assert_eq!(said, format!("one\n{statistics}two\n{statistics}"));
+    says(&String::from_utf8_lossy(&output.stderr), "takes UTF-8");
+    assert_eq!(output.status.code(), Some(1));
+    let output = typed(kinglet().args(["monitor", &board(echo)]), "one\n");
+    assert!(output.status.success());
 }
 
 #[test]

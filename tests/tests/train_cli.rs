@@ -53,6 +53,10 @@ fn a_killed_training_goes_on_and_reaches_the_same_result() {
         let error = failure(small(&text, &killed, "--steps 151"), 1);
         says(&error, "other settings");
         says(&error, "budget");
+        // Nor are other texts of the same name.
+        file(folder.path(), "text.txt", sentences(2000, 2));
+        fails(small(&text, &killed, more), 1, "saved with other texts");
+        file(folder.path(), "text.txt", sentences(2000, 1));
     }
     stdout(small(&text, &killed, more));
     assert!(!saved(&killed).exists());
@@ -260,6 +264,11 @@ fn bad_data_is_refused_with_a_reason() {
         "--learning-rate -1",
         "--version gpt --qat int4",
         "--steps 1 --minutes 1",
+        "--threads 1000",
+        "--qat-from 0.5",
+        "--qat int8 --qat-from 2",
+        "--qat int8 --qat-from nan",
+        "--weight-decay inf",
     ] {
         failure(small(&good, &output, bad), 2);
     }

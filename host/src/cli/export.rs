@@ -11,7 +11,7 @@ use crate::export::{
 use crate::output::Out;
 use crate::plan;
 use anyhow::Result;
-use kinglet::shape::Layout;
+use kinglet::shape::{Layout, ALIGN};
 use kinglet_targets::{Board, Boards};
 use serde::Serialize;
 use std::ops::Range;
@@ -124,6 +124,11 @@ pub fn run(args: &Args) -> Result<()> {
     let boards = Boards::load(args.boards.as_deref())?;
     let board = args.board.as_deref().map(|name| named(&boards, name));
     let board = board.transpose()?;
+    if let Some(address) = args.address.filter(|at| !at.is_multiple_of(ALIGN as u32)) {
+        return bad_use(format!(
+            "--address {address:#x} is no multiple of {ALIGN}, as an image needs"
+        ));
+    }
     let address = args.address.or(board.map(|board| board.model().origin));
     // Before the image is read: a missing option is bad use for any image.
     let uf2 = args.files.uf2.as_deref();
@@ -238,7 +243,7 @@ fn check_layout(image: &Path, layout: Layout, board: &Board) -> Result<()> {
     }
     let (path, name, core) = (image.display(), &board.name, board.core.name);
     bad_use(format!(
-        "{path}: packed for other cores than that of {name}: pack it with `kinglet quantize --target {core}`"
+        "{path}: packed for other cores than that of {name}: pack it with `kinglet quantize --board {name}` or `--target {core}`"
     ))
 }
 
@@ -246,10 +251,16 @@ fn check_layout(image: &Path, layout: Layout, board: &Board) -> Result<()> {
 fn check_place(image: &Path, bytes: usize, address: u32, board: &Board) -> Result<()> {
     let model = board.model();
     let end = u64::from(address) + bytes as u64;
+    let (path, name) = (image.display(), &board.name);
     if address >= model.origin && end <= model.end() {
+        if address != model.origin {
+            eprintln!(
+                "warning: the firmware of {name} looks for a model at {:#x}, not at {address:#x}",
+                model.origin
+            );
+        }
         return Ok(());
     }
-    let (path, name) = (image.display(), &board.name);
     bad_use(format!(
         "{path}: {bytes} bytes at {address:#x} end at {end:#x}, but {name} has flash for a model from {:#x} to {:#x}: \
          `kinglet plan` says what would fit",

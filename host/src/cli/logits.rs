@@ -9,8 +9,8 @@ use std::path::PathBuf;
 
 /// Write the logits at every token of a text as a numpy array
 ///
-/// The array is float32 [tokens, vocabulary]: row t holds the logits after
-/// tokens 0..=t. Works on an image and on a checkpoint (in float).
+/// The array is float32 [tokens, vocabulary], or [tokens, labels] for a model of labels: row t holds the logits after
+/// tokens 0..=t, from an empty state on. Works on an image and on a checkpoint (in float).
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     kinglet logits model.kgl --prompt \"Once upon a time\" -o image.npy\n  \
@@ -34,7 +34,7 @@ pub fn run(args: &Args) -> Result<()> {
     let tokens = args.prompt.tokens(&engine)?;
     let bar = progress_bar(tokens.len() as u64, "tokens");
     write_file(&args.output, |file| {
-        let mut npy = NpyWriter::new(file, tokens.len(), engine.vocab())?;
+        let mut npy = NpyWriter::new(file, tokens.len(), engine.outputs())?;
         let mut runner = engine.runner();
         for &token in &tokens {
             npy.row(runner.step(token)?)?;

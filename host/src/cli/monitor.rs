@@ -2,9 +2,11 @@
 
 use super::bad_use;
 use super::output::print_json;
-use crate::monitor::{ports, refused, Answer, Console, Event, EventSender, Left, Limits, Link};
+use crate::monitor::{
+    ports, refused, shown, Answer, Console, Event, EventSender, Left, Limits, Link, Refused,
+};
 use crate::text::{without_unknown, Unknown};
-use anyhow::{Context, Result};
+use anyhow::{ensure, Context, Result};
 use kinglet::tokenizer::MAX_TOKEN_BYTES;
 use kinglet::UnknownByte;
 use kinglet_protocol::console::{Speed, LINE_BYTES};
@@ -183,11 +185,14 @@ impl Monitor {
     fn converse(&mut self, sender: EventSender) -> Result<()> {
         let is_person = io::stdin().is_terminal() && io::stdout().is_terminal() && !self.json;
         if is_person {
-            print!("{}", self.console.command("/info")?);
-            println!("Type a prompt, or /help; Ctrl-C ends an answer, Ctrl-D leaves.");
+            let info = self.console.command("/info")?;
+            let how = "Type a prompt, or /help; Ctrl-C ends an answer, Ctrl-D leaves.";
+            writeln!(io::stdout(), "{info}{how}")?;
         }
         thread::spawn(move || {
-            for line in io::stdin().lock().lines().map_while(Result::ok) {
+            for line in io::stdin().lock().split(b'\n').map_while(Result::ok) {
+                let line = line.strip_suffix(b"\r").unwrap_or(&line);
+                let line = String::from_utf8_lossy(line).into_owned();
                 if sender.send(Event::Typed(line)).is_err() {
                     return;
                 }
@@ -195,50 +200,54 @@ impl Monitor {
             // The receiver is gone: the program is ending.
             let _ = sender.send(Event::TypedEnd);
         });
-        let mut may_leave = !is_person;
+        let (mut may_leave, mut all_answered) = (!is_person, true);
         loop {
             if is_person {
-                print!("> ");
-                io::stdout().flush()?;
+                write!(io::stdout(), "> ").and_then(|()| io::stdout().flush())?;
             }
             match self.console.typed() {
                 // Perhaps meant for the answer that has just ended.
                 Err(error) if error.is::<Left>() && !may_leave => {
-                    println!("\nCtrl-C again, or Ctrl-D, leaves.");
+                    writeln!(io::stdout(), "\nCtrl-C again, or Ctrl-D, leaves.")?;
                     may_leave = true;
                     continue;
                 }
                 typed => match typed? {
-                    Some(line) if self.line(&line)? => return Ok(()),
-                    Some(_) => may_leave = !is_person,
+                    Some(line) => match self.line(&line) {
+                        Ok(true) => break,
+                        Ok(false) => {}
+                        // The board goes on, and so does who talks to it.
+                        Err(error) if error.is::<Refused>() => {
+                            eprintln!("error: {}", shown(&error.to_string()));
+                            all_answered = false;
+                        }
+                        Err(error) => return Err(error),
+                    },
                     None => break,
                 },
             }
+            may_leave = !is_person;
         }
-        if is_person {
-            println!();
-        }
+        ensure!(is_person || all_answered, "not every line was answered");
         Ok(())
     }
 
     /// A typed line; returns whether it ends the conversation.
     fn line(&mut self, line: &str) -> Result<bool> {
-        if let Err(complaint) = prompt_line(line) {
-            eprintln!("error: {complaint}");
-            return Ok(false);
-        }
+        prompt_line(line).map_err(Refused)?;
         let is_command = line.starts_with('/') && !line.starts_with("//");
         match line.trim() {
             "/quit" => return Ok(true),
             line if line.contains("/frames") && is_command => {
-                eprintln!("error: the monitor needs the frames that it asked for");
+                let needed = "the monitor needs the frames that it asked for";
+                return Err(Refused(needed.to_owned()).into());
             }
             _ if is_command => {
                 // Not an answer: where a program reads answers, it goes aside.
                 let said = self.console.command(line)?;
                 match self.json {
                     true => eprint!("{said}"),
-                    false => print!("{said}"),
+                    false => write!(io::stdout(), "{said}")?,
                 }
             }
             _ => self.ask(line.strip_prefix('/').unwrap_or(line), true)?,
@@ -279,7 +288,7 @@ impl Monitor {
         };
         if !json {
             // What was shown of an answer that did not end stays on its line.
-            println!();
+            writeln!(io::stdout())?;
         }
         let answer = answer?;
         for note in &answer.notes {
@@ -289,7 +298,7 @@ impl Monitor {
             return print_json(&report(prompt, &answer));
         }
         match shows_statistics {
-            true => println!("{}", answer.statistics),
+            true => writeln!(io::stdout(), "{}", answer.statistics)?,
             false if self.shows_progress => eprintln!("{}", answer.statistics),
             false => {}
         }
@@ -325,6 +334,9 @@ fn report<'a>(prompt: &'a str, answer: &'a Answer) -> Report<'a> {
 
 /// A prompt that fits a line of the console.
 fn prompt_line(text: &str) -> Result<String, String> {
+    if text.contains('\u{fffd}') {
+        return Err("a console takes UTF-8, which this line is not".to_owned());
+    }
     if text.chars().any(|c| c != '\t' && c.is_ascii_control()) {
         return Err(
             "a console takes lines: no line ends or control characters (`kinglet prime` reads any text into the image)"

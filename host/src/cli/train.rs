@@ -28,7 +28,7 @@ pub fn run(args: &Args) -> Result<()> {
     if let Some(threads) = args.threads {
         // Fails only where it was done before: not in this program.
         let _ = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads)
+            .num_threads(threads.into())
             .build_global();
     }
     let prepared = prepare(&settings)?;
@@ -45,7 +45,7 @@ pub fn run(args: &Args) -> Result<()> {
     let trained = trained?;
     match trained.is_done {
         true => write_results(args, &settings, &prepared, &trained, &stop),
-        false => end_early(&args.output, &settings, &trained),
+        false => end_early(&args.output, &settings, prepared.hash, &trained),
     }
 }
 
@@ -62,9 +62,9 @@ fn lock(output: &Path) -> Result<Lock> {
 }
 
 /// Saves what a signal has ended.
-fn end_early(output: &Path, settings: &Settings, trained: &Trained) -> Result<()> {
+fn end_early(output: &Path, settings: &Settings, hash: u64, trained: &Trained) -> Result<()> {
     let step = trained.trainer.step;
-    save_training(output, settings, &trained.trainer, &trained.progress)
+    save_training(output, settings, hash, &trained.trainer, &trained.progress)
         .with_context(|| format!("not saved at step {step}; {}", goes_on(trained.saved)))?;
     let told = format!("saved at step {step}; the same command goes on");
     Err(Interrupted(told).into())

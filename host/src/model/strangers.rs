@@ -9,6 +9,10 @@ use anyhow::anyhow;
 /// Names of tensors that mean another network, with what they are and what to do.
 const NETWORKS: &[(&[&str], &str)] = &[
     (
+        &["*.att.query.weight"],
+        "a part of a Transformer, such as `kinglet train --version gpt` makes to compare with: no image has it; take RWKV",
+    ),
+    (
         &["*lora_*", "*.lora.*", "*.base_layer.*", "base_model.*", "*.bone*", "*.disha*"],
         "an adapter (LoRA or its kin) that is not merged: merge it into the weights with the program that trained it",
     ),

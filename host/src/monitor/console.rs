@@ -151,7 +151,7 @@ impl Console {
             Event::Closed(reason) if said.is_empty() => return Err(self.link.closed(reason)),
             Event::Closed(_) => {
                 let (name, said) = (self.link.name(), excerpt(said));
-                return Err(refused(&format!("{said} ({name} is gone)")));
+                bail!("the board says: {said} ({name} is gone)");
             }
             Event::Typed(line) => self.typed.push_back(Some(line)),
             Event::TypedEnd => self.typed.push_back(None),

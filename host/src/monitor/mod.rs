@@ -20,9 +20,14 @@ fn reset() -> anyhow::Error {
     anyhow!("the board was reset: it has forgotten text and settings")
 }
 
-/// The board says what is wrong.
+/// A line is not answered, and the next one may be.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Refused(pub String);
+
+/// The board says what is wrong with a line.
 pub fn refused(said: &str) -> anyhow::Error {
-    anyhow!("the board says: {said}")
+    Refused(format!("the board says: {said}")).into()
 }
 
 /// Text from a file or a wire as it is shown: no control characters but tabs and

@@ -7,7 +7,8 @@ use super::vocabulary::learn;
 use crate::model::Dimensions;
 use crate::text::{end_documents, fold};
 use crate::tokenizer::Vocabulary;
-use anyhow::{anyhow, ensure, Context, Result};
+use anyhow::{anyhow, bail, ensure, Context, Result};
+use kinglet::hash::fnv1a;
 use kinglet::tokenizer::Trie;
 use kinglet::Tokenizer;
 use std::path::{Path, PathBuf};
@@ -39,6 +40,8 @@ pub struct Prepared {
     pub vocabulary: Vocabulary,
     /// What was changed in the texts, in sentences.
     pub notes: Vec<String>,
+    /// A hash of the texts and the vocabulary: a training goes on with the same.
+    pub hash: u64,
 }
 
 /// Reads the texts, learns a vocabulary and lays out the network.
@@ -50,6 +53,9 @@ pub fn prepare(settings: &Settings) -> Result<Prepared> {
     let mut texts: Vec<Vec<u8>> = paths.map(|path| read(path)).collect::<Result<_, _>>()?;
     let notes = edit(settings, &mut texts);
     let held_out = settings.validation.as_ref().and_then(|_| texts.pop());
+    if let (Some(path), Some([] | [_])) = (&settings.validation, held_out.as_deref()) {
+        bail!("{}: too short a text to validate with", path.display());
+    }
     let bytes: usize = texts.iter().map(Vec::len).sum();
     ensure!(
         bytes >= FEWEST_BYTES,
@@ -79,6 +85,7 @@ pub fn prepare(settings: &Settings) -> Result<Prepared> {
     };
     Ok(Prepared {
         network: network(settings, classes),
+        hash: fnv1a(texts.iter().chain(&held_out).flatten().copied()),
         data,
         vocabulary,
         notes,

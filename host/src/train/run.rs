@@ -129,7 +129,7 @@ pub fn train(
     observer: &mut impl Observer,
 ) -> Result<Trained> {
     let mut trainer = Trainer::new(prepared.network.clone(), settings.optimizer, settings.seed);
-    let progress = take_up(output, settings, &mut trainer)?;
+    let progress = take_up(output, settings, prepared.hash, &mut trainer)?;
     let mut saved = progress.is_some().then_some(trainer.step);
     let progress = progress.unwrap_or_default();
     let mut run = Run {
@@ -154,7 +154,7 @@ pub fn train(
             observer.validated(report, *point);
         }
         if last_save.elapsed() >= observer.save_every() {
-            match save_training(output, settings, &run.trainer, &run.progress) {
+            match save_training(output, settings, prepared.hash, &run.trainer, &run.progress) {
                 Ok(()) => {
                     saved = Some(run.trainer.step);
                     observer.saved(run.trainer.step);

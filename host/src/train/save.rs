@@ -37,20 +37,24 @@ pub fn is_training(path: &Path) -> bool {
 #[derive(Debug, Serialize, Deserialize)]
 struct Saved {
     step: u32,
+    /// Of the texts that it learned from.
+    hash: u64,
     progress: Progress,
 }
 
-/// Saves a training, so that it can be resumed.
+/// Saves a training on texts of this hash, so that it can be resumed.
 ///
 /// # Errors
 /// The file cannot be written; the one before is still there.
 pub fn save_training(
     output: &Path,
     settings: &Settings,
+    hash: u64,
     trainer: &Trainer,
     progress: &Progress,
 ) -> Result<(), CheckpointError> {
     let saved = Saved {
+        hash,
         step: trainer.step,
         progress: progress.clone(),
     };
@@ -81,6 +85,7 @@ pub fn save_training(
 pub fn take_up(
     output: &Path,
     settings: &Settings,
+    hash: u64,
     trainer: &mut Trainer,
 ) -> Result<Option<Progress>> {
     let path = training_file(output);
@@ -105,6 +110,11 @@ pub fn take_up(
         path.display()
     );
     let saved: Saved = serde_json::from_str(note(PROGRESS_KEY)?).map_err(|_| not_a_training())?;
+    ensure!(
+        saved.hash == hash,
+        "{}: saved with other texts; give the same, another output, or --fresh to start from scratch",
+        path.display()
+    );
     let load = |name: &str| -> Result<Vec<f32>> {
         let data = checkpoint.load(name)?.data;
         match data.len() == trainer.weights.len() {

@@ -201,13 +201,34 @@ impl Settings {
         let rate = self.optimizer.learning_rate;
         ensure!(
             rate > 0.0 && rate <= 1.0,
-            "--learning-rate must be between 0 and 1, but is {rate}"
+            "--learning-rate must be more than 0 and at most 1, but is {rate}"
+        );
+        let share = |name: &str, value: f64| {
+            ensure!(
+                (0.0..=1.0).contains(&value),
+                "{name} must be between 0 and 1, but is {value}"
+            );
+            Ok(())
+        };
+        share("--qat-from", self.qat_from)?;
+        share("--weight-decay", self.optimizer.weight_decay.into())?;
+        share("`last` of the optimizer", self.optimizer.last.into())?;
+        share("`beta1` of the optimizer", self.optimizer.beta1.into())?;
+        share("`beta2` of the optimizer", self.optimizer.beta2.into())?;
+        let clip = self.optimizer.clip;
+        ensure!(
+            clip > 0.0 && clip.is_finite(),
+            "`clip` of the optimizer must be more than 0, but is {clip}"
+        );
+        ensure!(
+            self.qat.is_some() || self.qat_from == 0.0,
+            "--qat-from says when rounding begins: give --qat too"
         );
         match self.budget {
             Budget::Steps(steps) => whole("--steps", steps as usize, 1..=100_000_000)?,
             Budget::Minutes(minutes) => ensure!(
                 minutes > 0.0 && minutes <= 1e6,
-                "--minutes must be more than 0, but is {minutes}"
+                "--minutes must be more than 0 and at most 1000000, but is {minutes:e}"
             ),
         }
         Ok(())

@@ -116,8 +116,8 @@ pub struct Args {
     #[arg(long, value_enum)]
     pub(super) floats: Option<Floats>,
     /// Threads [default: all cores]
-    #[arg(long)]
-    pub(super) threads: Option<usize>,
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(super) threads: Option<u16>,
     /// Seconds between saves
     #[arg(long, default_value_t = 20.0, value_name = "SECONDS")]
     pub(super) save_every: f64,

@@ -37,7 +37,12 @@ pub(super) fn write_results(
     let mut is_told = false;
     while let Err(error) = results.write(output, settings, prepared, trained) {
         if Instant::now() >= end || stop.has_come() {
-            return Err(error.context(results.what_is_true(output, settings, trained)));
+            return Err(error.context(results.what_is_true(
+                output,
+                settings,
+                prepared.hash,
+                trained,
+            )));
         }
         if !is_told {
             let wait = args.wait;
@@ -83,7 +88,13 @@ impl Results {
     }
 
     /// What is there of a training whose results could not be written.
-    fn what_is_true(&self, output: &Path, settings: &Settings, trained: &Trained) -> String {
+    fn what_is_true(
+        &self,
+        output: &Path,
+        settings: &Settings,
+        hash: u64,
+        trained: &Trained,
+    ) -> String {
         if self.has_checkpoint {
             return format!("{}: complete, but not all beside it is", output.display());
         }
@@ -94,7 +105,7 @@ impl Results {
             ..
         } = trained;
         let is_saved = *saved == Some(trainer.step)
-            || save_training(output, settings, trainer, progress).is_ok();
+            || save_training(output, settings, hash, trainer, progress).is_ok();
         match is_saved {
             true => format!(
                 "the training is done and saved in {}: give the same command again when there is room",
