@@ -52,6 +52,15 @@ fn no_input_is_written_over() {
         refuses(input, "over an input", &pack);
     }
 
+    // The parts of a checkpoint in several files.
+    let part = at("dir/model-1-of-2.safetensors");
+    let index = file(folder.path(), "dir/model.safetensors.index.json", "{}");
+    fs::copy(&model, &part).unwrap();
+    for whole in [&at("dir"), &index] {
+        let pack = ("quantize", whole, "--weights int4 -o", &part);
+        refuses(&part, "over an input", &pack);
+    }
+
     let image = demo_image(folder.path(), "int4");
     let export = ("export", &image, "--board pico");
     for option in ["--bin", "--hex", "--uf2", "--rust", "--c-array"] {
@@ -209,4 +218,41 @@ fn a_dash_is_no_file() {
     // A text may be a dash.
     let image = root().join("core/tests/data/tiny.kgl");
     stdout(("run", &image, "--prompt - -n 1"));
+}
+
+/// Where no file may be longer than some bytes, the old ones stay.
+#[test]
+fn a_full_disk_costs_nothing() {
+    let folder = folder();
+    let at = |name: &str| folder.path().join(name);
+    let image = demo_image(folder.path(), "int4");
+    let (model, tiny) = (demo_checkpoint(), "--layers 1 --channels 32");
+    for (name, args) in [
+        (
+            "m.kgl",
+            ("quantize", &model, "--weights int8 -o", &at("m.kgl")).list(),
+        ),
+        ("m.c", ("export", &image, "--c-array", &at("m.c")).list()),
+        (
+            "p.kgl",
+            ("prime", &image, "--prompt a -o", &at("p.kgl")).list(),
+        ),
+        (
+            "m.npy",
+            ("logits", &image, "--prompt abcdefghij -o", &at("m.npy")).list(),
+        ),
+        ("m.st", ("synth -o", &at("m.st"), tiny).list()),
+    ] {
+        file(folder.path(), name, "old");
+        let before = names(folder.path());
+        let done = shell("trap '' XFSZ; ulimit -f 8; \"$@\"", &args);
+        let said = String::from_utf8_lossy(&done.stderr);
+        says(&said, &format!("{name}: "));
+        says(&said, "File too large");
+        assert_eq!(done.status.code(), Some(1), "{said}");
+        assert_eq!(fs::read(at(name)).unwrap(), b"old");
+        assert_eq!(names(folder.path()), before);
+        stdout(&args);
+        assert_ne!(fs::read(at(name)).unwrap(), b"old");
+    }
 }

@@ -7,7 +7,7 @@ use kinglet_tests::{
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Stdio};
+use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A training of seconds.
@@ -319,9 +319,8 @@ fn what_cannot_be_saved_is_told_as_it_is() {
 }
 
 /// A training that writes to a pipe, read until it has validated once.
-fn begun(args: impl Args) -> (Child, BufReader<ChildStderr>, String) {
-    let mut command = kinglet();
-    let command = command.args(args.list()).stdout(Stdio::null());
+fn begun(command: &mut Command) -> (Child, BufReader<ChildStderr>, String) {
+    let command = command.stdout(Stdio::null());
     let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
     let mut errors = BufReader::new(child.stderr.take().expect("piped"));
     let mut said = String::new();
@@ -335,7 +334,7 @@ fn begun(args: impl Args) -> (Child, BufReader<ChildStderr>, String) {
 #[cfg(unix)]
 fn signal(child: &Child, name: &str) {
     let kill = ["-s", name, &child.id().to_string()];
-    let sent = std::process::Command::new("kill").args(kill).status();
+    let sent = Command::new("kill").args(kill).status();
     assert!(sent.expect("kill starts").success());
 }
 
@@ -353,7 +352,8 @@ fn an_interrupted_training_is_saved_and_goes_on() {
     assert_eq!(said.lines().count(), 20, "{said}");
     let mut before = None;
     for name in ["INT", "TERM"] {
-        let (mut child, mut errors, mut said) = begun(small(&text, &output, options));
+        let (mut child, mut errors, mut said) =
+            begun(kinglet().args(small(&text, &output, options).list()));
         if let Some(step) = before {
             says(&said, &format!("goes on at step {step}, "));
         }
@@ -373,6 +373,23 @@ fn an_interrupted_training_is_saved_and_goes_on() {
         ];
         assert_eq!(names(folder.path()), there);
     }
+    // Where no file may be longer than a byte.
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' XFSZ; ulimit -f 0; exec \"$@\"", "sh"]);
+    command
+        .arg(kinglet().get_program())
+        .args(small(&text, &output, options).list());
+    let (mut child, mut errors, mut said) = begun(&mut command);
+    signal(&child, "INT");
+    errors.read_to_string(&mut said).expect("text");
+    assert_eq!(child.wait().expect("it ends").code(), Some(1), "{said}");
+    let last = said.lines().last().expect("a line");
+    says(last, "error: not saved at step ");
+    let step = before.expect("a step");
+    says(
+        last,
+        &format!("; the same command goes on at step {step}, the last that was saved: "),
+    );
     stdout(small(&text, &output, options));
     assert!(fs::read(&output).expect("a result") == fs::read(&whole).expect("a result"));
 }
@@ -387,7 +404,7 @@ fn one_training_at_a_time_has_an_output() {
     let output = at("model.safetensors");
     std::os::unix::fs::symlink(&output, at("link")).expect("a link");
     let options = "--steps 200";
-    let (mut child, ..) = begun(small(&text, &output, options));
+    let (mut child, ..) = begun(kinglet().args(small(&text, &output, options).list()));
     for other in ["model.safetensors", "link"] {
         let refused = failure(small(&text, &at(other), options), 1);
         says(&refused, "another training is at work on it");
@@ -401,4 +418,19 @@ fn one_training_at_a_time_has_an_output() {
     fs::write(&lock, "versions").expect("the folder can be written");
     let foreign = "the lock would be written over a file that Kinglet did not write";
     fails(small(&text, &output, options), 2, foreign);
+}
+
+/// What comes during a training is not written over, and who stops reading what it says does not end it.
+#[test]
+fn a_training_minds_what_happens_meanwhile() {
+    let folder = folder();
+    let text = file(folder.path(), "text.txt", sentences(2000, 10));
+    let output = folder.path().join("model.safetensors");
+    let options = "--steps 100 --wait 0";
+    let (mut child, errors, _) = begun(kinglet().args(small(&text, &output, options).list()));
+    drop(errors);
+    let card = file(folder.path(), "model.md", "Mine.");
+    assert_eq!(child.wait().expect("it ends").code(), Some(1));
+    assert_eq!(fs::read(&card).expect("a file"), b"Mine.");
+    assert!(output.exists());
 }

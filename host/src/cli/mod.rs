@@ -22,6 +22,8 @@ mod train;
 
 use crate::monitor::shown;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::fmt::Display;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -92,6 +94,12 @@ fn parse() -> Result<Cli, clap::Error> {
     Cli::from_arg_matches(&matches)
 }
 
+/// Writes to standard error. A reader that went away is no reason to stop, nor to
+/// end with another exit code.
+fn complain(text: impl Display) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
 /// Runs the program. Exit code 0 is success, 1 failure, 2 bad use,
 /// 130 an end by Ctrl-C.
 pub fn main() -> ExitCode {
@@ -115,15 +123,15 @@ pub fn main() -> ExitCode {
         // The reader of our output went away, as `head` does: not an error.
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) if error.is::<BadUse>() => {
-            eprintln!("error: {}", shown(&error.to_string()));
+            complain(shown(&format!("error: {error}")));
             ExitCode::from(2)
         }
         Err(error) if error.is::<Interrupted>() => {
-            eprintln!("{error}");
+            complain(error);
             ExitCode::from(130)
         }
         Err(error) => {
-            eprintln!("error: {}", shown(&format!("{error:#}")));
+            complain(shown(&format!("error: {error:#}")));
             ExitCode::FAILURE
         }
     }

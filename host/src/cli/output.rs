@@ -59,7 +59,8 @@ impl Output {
 /// Inputs that were not given are `None`.
 pub fn check_outputs(inputs: &[Option<&PathBuf>], outputs: &[Output]) -> Result<()> {
     let inputs = inputs.iter().flatten();
-    let inputs: Vec<_> = inputs.map(|path| Identity::of(path)).collect();
+    let inputs = inputs.flat_map(|path| files_of(path));
+    let inputs: Vec<_> = inputs.map(|path| Identity::of(&path)).collect();
     let mut taken = Vec::new();
     for output in outputs {
         let path = &output.path;
@@ -92,8 +93,26 @@ pub fn check_outputs(inputs: &[Option<&PathBuf>], outputs: &[Output]) -> Result<
         .try_for_each(probe)
 }
 
+/// The files of an input: a folder, or an index, stands for the parts of a
+/// checkpoint that lie in its folder.
+fn files_of(input: &Path) -> Vec<PathBuf> {
+    let is_index = input.to_string_lossy().ends_with(".index.json");
+    let folder = match input.is_dir() {
+        true => Some(input),
+        false => input.parent().filter(|_| is_index),
+    };
+    let entries = folder.and_then(|folder| folder.read_dir().ok());
+    let paths = entries
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
+    let parts = paths.filter(|path| path.extension().is_some_and(|end| end == "safetensors"));
+    parts.chain([input.to_owned()]).collect()
+}
+
 /// Whether something is there, be it a link to nothing.
-fn is_there(path: &Path) -> bool {
+pub fn is_there(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
 

@@ -1,7 +1,6 @@
 //! One program at a time: a lock that ends with its process.
 
 use super::signals::{self, Listed};
-use super::Identity;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -55,7 +54,7 @@ pub(super) fn try_lock(file: &File) -> bool {
 /// Whether a file is still the one at `path`.
 pub(super) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     #[cfg(unix)]
-    return Ok(Identity::known(&file.metadata()?) == Identity::of(path));
+    return Ok(super::Identity::known(&file.metadata()?) == super::Identity::of(path));
     #[cfg(not(unix))]
     Ok(path.exists())
 }

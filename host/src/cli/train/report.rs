@@ -2,18 +2,19 @@
 
 use super::options::Args;
 use super::{goes_on, remove};
-use crate::cli::output::{print_json, write_file};
+use crate::cli::complain;
+use crate::cli::output::{is_there, print_json, write_file};
 use crate::cli::table::thousands;
 use crate::output::Stop;
 use crate::pack::Formats;
 use crate::train::arch::Arch;
-use crate::train::card::{card, card_file};
-use crate::train::curve::{curve, curve_file};
+use crate::train::card::{card, card_file, is_card};
+use crate::train::curve::{curve, curve_file, is_curve};
 use crate::train::prepare::{Data, Prepared};
 use crate::train::run::Trained;
 use crate::train::save::{save_checkpoint, save_training, training_file};
 use crate::train::settings::Settings;
-use anyhow::Result;
+use anyhow::{ensure, Result};
 use kinglet::shape::Bits;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -46,7 +47,8 @@ pub(super) fn write_results(
         }
         if !is_told {
             let wait = args.wait;
-            eprintln!("warning: {error:#}; the training is done, its results are not all written: trying for {wait} s");
+            let told = format!("warning: {error:#}; the training is done, its results are not all written: trying for {wait} s");
+            complain(told);
             is_told = true;
         }
         sleep(PAUSE);
@@ -80,11 +82,20 @@ impl Results {
             save_checkpoint(output, settings, network, weights, vocabulary, labels)?;
             self.has_checkpoint = true;
         }
-        let text = |path: PathBuf, text: String| {
+        let text = |path: PathBuf, is_own: fn(&Path) -> bool, text: String| {
+            // It was not there when the training began.
+            let is_free = !is_there(&path) || is_own(&path);
+            ensure!(
+                is_free,
+                "{}: Kinglet did not write this file",
+                path.display()
+            );
             write_file(&path, |file| Ok(file.write_all(text.as_bytes())?))
         };
-        text(curve_file(output), curve(&trained.progress.points))?;
-        text(card_file(output), card(output, settings, prepared, trained))
+        let curve = curve(&trained.progress.points);
+        text(curve_file(output), is_curve, curve)?;
+        let card = card(output, settings, prepared, trained);
+        text(card_file(output), is_card, card)
     }
 
     /// What is there of a training whose results could not be written.

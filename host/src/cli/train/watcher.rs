@@ -4,6 +4,7 @@
 use super::goes_on;
 use super::options::Args;
 use crate::checkpoint::CheckpointError;
+use crate::cli::complain;
 use crate::output::Stop;
 use crate::train::prepare::{Data, Prepared};
 use crate::train::run::{Observer, Point, Report};
@@ -41,7 +42,7 @@ impl<'w> Watcher<'w> {
     }
 
     fn say(&self, text: &str) {
-        self.bar.suspend(|| eprintln!("{text}"));
+        self.bar.suspend(|| complain(text));
     }
 }
 
