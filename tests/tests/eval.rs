@@ -35,12 +35,10 @@ fn a_reference_has_the_same_tokens() {
     let labels = intents_checkpoint();
     let array = folder.path().join("labels.npy");
     stdout(("logits", &labels, "--prompt ab -o", &array));
+    let values = logits(&labels, "--prompt ab").len() / 2;
+    assert!((2..256).contains(&values));
     let header = std::fs::read(&array).expect("an array");
-    let classes = json(("inspect", &labels, "--json"))["classes"].clone();
-    says(
-        &String::from_utf8_lossy(&header),
-        &format!("(2, {classes})"),
-    );
+    says(&String::from_utf8_lossy(&header), &format!("(2, {values})"));
     let eval = ("eval", &model, "--text", &text, "--reference");
     fails((eval, &labels), 1, "predicts no text");
     let demo = demo_checkpoint();
