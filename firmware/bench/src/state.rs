@@ -85,6 +85,7 @@ impl<'r, S: Cell> Head<'r, S> {
     }
 
     /// Both take a step: whether states and results have the same bits.
+    #[allow(unsafe_code)]
     fn agrees(&mut self, delta: bool) -> bool {
         self.step(delta);
         let Self {
@@ -105,6 +106,7 @@ impl<'r, S: Cell> Head<'r, S> {
             && y.iter().zip(twin_y.iter()).all(same_bits)
     }
 
+    #[allow(unsafe_code)]
     fn step(&mut self, with_delta: bool) {
         let (state, [y, sa]) = (black_box(&mut *self.state[0]), &mut self.out[0]);
         // SAFETY: at most `MOST` channels; the states lie one after the other in
