@@ -18,14 +18,7 @@ fn products(c: &mut Criterion) {
             let words = matrix_weight_bytes(layout, bits, rows, cols) as usize / 4;
             let weights: Vec<u32> = (0..words).map(|_| rng.next_u32()).collect();
             let scales = vec![bf16::from_f32(0.01); rows];
-            let matrix = Matrix {
-                layout,
-                bits,
-                rows,
-                cols,
-                weights: &weights,
-                scales: &scales,
-            };
+            let matrix = Matrix::new(layout, bits, [rows, cols], &weights, &scales);
             let x: Vec<f32> = (0..cols).map(|_| rng.next_f32() - 0.5).collect();
             let mut max = AbsMax::default();
             x.iter().for_each(|&x| max.see(x));

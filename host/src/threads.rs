@@ -19,7 +19,7 @@ impl Executor for Threads {
 }
 
 fn share(threads: usize, matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [f32]) {
-    let blocks = matrix.rows.div_ceil(BLOCK_ROWS);
+    let blocks = matrix.rows().div_ceil(BLOCK_ROWS);
     let large = 4 * matrix.weights.len() >= WORTH_SHARING_BYTES;
     let mine = blocks * (threads / 2) / threads.max(1);
     if threads < 2 || !large || mine == 0 {
@@ -54,14 +54,7 @@ mod tests {
             let scales: Vec<bf16> = (0..rows.next_multiple_of(4))
                 .map(|_| bf16::from_f32(rng.next_f32()))
                 .collect();
-            let matrix = Matrix {
-                layout,
-                bits,
-                rows,
-                cols,
-                weights: &weights,
-                scales: &scales,
-            };
+            let matrix = Matrix::new(layout, bits, [rows, cols], &weights, &scales);
             let x: Vec<f32> = (0..cols).map(|_| rng.next_f32() - 0.5).collect();
             let mut max = AbsMax::default();
             x.iter().for_each(|&x| max.see(x));

@@ -202,15 +202,15 @@ fn an_image_scores_what_its_training_saw() {
 /// Columns of a matrix `[rows, cols]` of an image, by products with unit
 /// vectors; returns the matrix.
 fn matrix_values(matrix: &Matrix<'_>) -> Vec<f32> {
-    let padded = matrix.cols.next_multiple_of(GROUP_COLS);
-    let mut out = vec![0.0; matrix.rows * matrix.cols];
-    for col in 0..matrix.cols {
+    let padded = matrix.cols().next_multiple_of(GROUP_COLS);
+    let mut out = vec![0.0; matrix.rows() * matrix.cols()];
+    for col in 0..matrix.cols() {
         let mut words = vec![0u32; padded / 4];
         words[col / 4] = 1 << (8 * (col % 4));
-        let mut sums = vec![0; matrix.rows.next_multiple_of(BLOCK_ROWS)];
+        let mut sums = vec![0; matrix.rows().next_multiple_of(BLOCK_ROWS)];
         Portable::sums(matrix, &words, &mut sums);
         for (row, (&sum, scale)) in sums.iter().zip(matrix.scales).enumerate() {
-            if let Some(out) = out.get_mut(row * matrix.cols + col) {
+            if let Some(out) = out.get_mut(row * matrix.cols() + col) {
                 *out = sum as f32 * scale.to_f32();
             }
         }

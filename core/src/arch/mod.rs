@@ -87,7 +87,7 @@ pub type Native = x86::X86;
 pub type Native = Portable;
 
 /// What a port may define. All of it gives the bits that [`Portable`] gives,
-/// and is safe for slices of any length: the shortest bounds the work.
+/// and takes slices of any length: the shortest bounds the work.
 #[doc(hidden)]
 pub trait Port {
     /// Answers for what the port does not define.
@@ -142,8 +142,13 @@ pub trait Port {
     /// Reads the state `[N, N]` of a head of RWKV-5 and 6,
     /// `y[j] = bonus v[j] + sum_i r[i] S[i,j]`, and moves it on:
     /// `S[i,j] = S[i,j] w[i] + k[i] v[j]`. `y` is `[N]`.
-    fn bonus<S: Cell>(state: &mut [S], head: &Bonus<'_>, y: &mut [f32]) {
-        Self::Base::bonus(state, head, y);
+    ///
+    /// # Safety
+    /// N is at most [`MAX_COLS`](crate::shape::MAX_COLS); where it is even, the
+    /// state is aligned to words.
+    unsafe fn bonus<S: Cell>(state: &mut [S], head: &Bonus<'_>, y: &mut [f32]) {
+        // SAFETY: promised by the caller.
+        unsafe { Self::Base::bonus(state, head, y) }
     }
 
     /// Moves the state `[N, N]` of a head of RWKV-7 on and reads the new one.
@@ -157,7 +162,11 @@ pub trait Port {
     ///
     /// The right-hand form reads the old state, in the same pass as `sa`.
     /// `y` is `[N]`, and so is `sa`, which is scratch.
-    fn delta<S: Cell>(state: &mut [S], head: &Delta<'_>, y: &mut [f32], sa: &mut [f32]) {
-        Self::Base::delta(state, head, y, sa);
+    ///
+    /// # Safety
+    /// As for [`Port::bonus`].
+    unsafe fn delta<S: Cell>(state: &mut [S], head: &Delta<'_>, y: &mut [f32], sa: &mut [f32]) {
+        // SAFETY: promised by the caller.
+        unsafe { Self::Base::delta(state, head, y, sa) }
     }
 }

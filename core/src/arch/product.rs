@@ -124,9 +124,9 @@ pub fn matvec(matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [f32]) {
 ///
 /// impl Executor for Two {
 ///     fn matvec(&self, matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [f32]) {
-///         let half = matrix.rows.div_ceil(BLOCK_ROWS) / 2;
+///         let half = matrix.rows().div_ceil(BLOCK_ROWS) / 2;
 ///         let (a, b) = matrix.split_at_block(half);
-///         let (out_a, out_b) = out.split_at_mut(a.rows);
+///         let (out_a, out_b) = out.split_at_mut(a.rows());
 ///         std::thread::scope(|scope| {
 ///             scope.spawn(|| matvec(&a, x, out_a));
 ///             matvec(&b, x, out_b);

@@ -7,7 +7,9 @@
 use half::f16;
 
 /// An element of the state.
-pub trait Cell: bytemuck::Pod {
+///
+/// Kernels trust what it says of itself: only the two types here are one.
+pub trait Cell: bytemuck::Pod + Sealed {
     /// Whether it is a half float, of 16 bits, or a single one, of 32.
     const IS_HALF: bool;
     /// Its value.
@@ -15,6 +17,13 @@ pub trait Cell: bytemuck::Pod {
     /// The nearest element, ties to even.
     fn store(value: f32) -> Self;
 }
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for f32 {}
+    impl Sealed for half::f16 {}
+}
+use sealed::Sealed;
 
 impl Cell for f32 {
     const IS_HALF: bool = false;

@@ -87,12 +87,15 @@ pub(crate) fn add_gated(x: &mut [f32], gate: &[f32], y: &[f32]) {
 
 /// A step of a head's state, RWKV-5 and 6: see [`Port::bonus`].
 pub(crate) fn bonus<S: Cell>(state: &mut [S], head: &Bonus<'_>, y: &mut [f32]) {
-    Native::bonus(state, head, y);
+    // SAFETY: a head of a session's state, whose channels `Image::new` has
+    // checked; its floats and, for an even N, its half floats are whole words.
+    unsafe { Native::bonus(state, head, y) }
 }
 
 /// A step of a head's state, RWKV-7: see [`Port::delta`].
 pub(crate) fn delta<S: Cell>(state: &mut [S], head: &Delta<'_>, y: &mut [f32], sa: &mut [f32]) {
-    Native::delta(state, head, y, sa);
+    // SAFETY: as above.
+    unsafe { Native::delta(state, head, y, sa) }
 }
 
 #[cfg(test)]

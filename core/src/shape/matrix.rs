@@ -1,6 +1,6 @@
 //! Weights where they lie, with what has to be known to read them.
 
-use super::{matrix_weight_bytes, round_up, Bits, Layout, BLOCK_ROWS};
+use super::{matrix_weight_bytes, round_up, Bits, Layout, BLOCK_ROWS, MAX_COLS, MAX_VOCAB};
 use half::bf16;
 
 /// A matrix `[rows, cols]` of quantized weights in blocks of four rows.
@@ -14,9 +14,9 @@ pub struct Matrix<'a> {
     /// Bits of a weight.
     pub bits: Bits,
     /// Outputs.
-    pub rows: usize,
+    pub(crate) rows: usize,
     /// Inputs.
-    pub cols: usize,
+    pub(crate) cols: usize,
     /// The weights, in the layout of the image.
     /// They take [`matrix_weight_bytes`], whole words for each block.
     pub weights: &'a [u32],
@@ -25,6 +25,40 @@ pub struct Matrix<'a> {
 }
 
 impl<'a> Matrix<'a> {
+    /// A matrix `[rows, cols]`; an empty one where there are more rows than
+    /// [`MAX_VOCAB`] or more columns than [`MAX_COLS`], whose number of weights a
+    /// word might not hold.
+    pub fn new(
+        layout: Layout,
+        bits: Bits,
+        [rows, cols]: [usize; 2],
+        weights: &'a [u32],
+        scales: &'a [bf16],
+    ) -> Self {
+        let [rows, cols] = match rows <= MAX_VOCAB && cols <= MAX_COLS {
+            true => [rows, cols],
+            false => [0; 2],
+        };
+        Self {
+            layout,
+            bits,
+            rows,
+            cols,
+            weights,
+            scales,
+        }
+    }
+
+    /// Outputs.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Inputs.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
     /// Splits the matrix after `blocks` blocks of four rows, or at its end where
     /// there are fewer: two threads can have one part each.
     pub fn split_at_block(&self, blocks: usize) -> (Self, Self) {
@@ -64,4 +98,23 @@ pub struct Table<'a> {
     pub rows: &'a [u8],
     /// One scale per row.
     pub scales: &'a [bf16],
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_matrix_is_larger_than_its_kernels_count() {
+        let size = |rows, cols| {
+            let matrix = Matrix::new(Layout::Pairs, Bits::Int8, [rows, cols], &[], &[]);
+            (matrix.rows(), matrix.cols())
+        };
+        assert_eq!(size(MAX_VOCAB, MAX_COLS), (MAX_VOCAB, MAX_COLS));
+        for (rows, cols) in [(MAX_VOCAB + 1, 4), (4, MAX_COLS + 1), (2, 1 << 31)] {
+            assert_eq!(size(rows, cols), (0, 0));
+        }
+        let words = matrix_weight_bytes(Layout::Pairs, Bits::Int8, MAX_VOCAB, MAX_COLS) / 4;
+        assert!(u32::try_from(words).is_ok(), "{words}");
+    }
 }

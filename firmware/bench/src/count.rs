@@ -49,14 +49,13 @@ pub fn run(room: &mut Room, counter: &Counter) {
 
 fn count(room: &mut Room, bits: Bits, (rows, cols): (u32, u32), counter: &Counter) {
     let (m, n) = (rows as usize, cols as usize);
-    let matrix = Matrix {
-        layout: LAYOUT,
+    let matrix = Matrix::new(
+        LAYOUT,
         bits,
-        rows: m,
-        cols: n,
-        weights: black_box(&room.weights[..weight_words(bits, m, n)]),
-        scales: &room.scales[..m],
-    };
+        [m, n],
+        black_box(&room.weights[..weight_words(bits, m, n)]),
+        &room.scales[..m],
+    );
     let x = &room.x[..n];
     let max = abs_max(x);
     let words = &mut room.words;

@@ -117,14 +117,13 @@ impl Room {
     pub fn agrees(&mut self, bits: Bits, rows: usize, cols: usize) -> Option<i32> {
         let x = &self.x[..cols];
         let max = abs_max(x);
-        let matrix = Matrix {
-            layout: LAYOUT,
+        let matrix = Matrix::new(
+            LAYOUT,
             bits,
-            rows,
-            cols,
-            weights: &self.weights[..weight_words(bits, rows, cols)],
-            scales: &[],
-        };
+            [rows, cols],
+            &self.weights[..weight_words(bits, rows, cols)],
+            &[],
+        );
         // Whole blocks of rows, whole words and groups of columns.
         let (padded_rows, padded_cols) = (rows.next_multiple_of(4), cols.next_multiple_of(32));
         let (sums, expected) = (
@@ -149,14 +148,13 @@ impl Room {
         let rounded = |x: f32| (x * (127.0 / max.get()) + 12_582_912.0).to_bits() as u8;
         let columns = self.plain.iter().flat_map(|word| word.to_le_bytes());
         let columns_agree = columns.zip(x).all(|(column, &x)| column == rounded(x));
-        let matrix = Matrix {
-            layout: LAYOUT,
+        let matrix = Matrix::new(
+            LAYOUT,
             bits,
-            rows,
-            cols,
-            weights: &self.weights[..weight_words(bits, rows, cols)],
-            scales: &self.scales[..rows],
-        };
+            [rows, cols],
+            &self.weights[..weight_words(bits, rows, cols)],
+            &self.scales[..rows],
+        );
         let prepared = arch::prepare(x, max, &matrix, &mut self.words);
         let y = &mut self.y[..rows];
         arch::matvec(&matrix, &prepared, y);

@@ -85,6 +85,7 @@ impl<'r, S: Cell> Head<'r, S> {
     }
 
     /// Both take a step: whether states and results have the same bits.
+    #[allow(unsafe_code)]
     fn agrees(&mut self, delta: bool) -> bool {
         self.step(delta);
         let Self {
@@ -92,22 +93,30 @@ impl<'r, S: Cell> Head<'r, S> {
             out: [[y, _], [twin_y, twin_sa]],
             ..
         } = self;
-        if delta {
-            Portable::delta(twin, &delta_head(self.inputs, self.size), twin_y, twin_sa);
-        } else {
-            Portable::bonus(twin, &bonus_head(self.inputs, self.size), twin_y);
+        // SAFETY: as for `step`.
+        unsafe {
+            if delta {
+                Portable::delta(twin, &delta_head(self.inputs, self.size), twin_y, twin_sa);
+            } else {
+                Portable::bonus(twin, &bonus_head(self.inputs, self.size), twin_y);
+            }
         }
         let same_bits = |(a, b): (&f32, &f32)| a.to_bits() == b.to_bits();
         bytemuck::cast_slice::<S, u16>(state) == bytemuck::cast_slice::<S, u16>(twin)
             && y.iter().zip(twin_y.iter()).all(same_bits)
     }
 
+    #[allow(unsafe_code)]
     fn step(&mut self, with_delta: bool) {
         let (state, [y, sa]) = (black_box(&mut *self.state[0]), &mut self.out[0]);
-        if with_delta {
-            Native::delta(state, &delta_head(self.inputs, self.size), y, sa);
-        } else {
-            Native::bonus(state, &bonus_head(self.inputs, self.size), y);
+        // SAFETY: at most `MOST` channels; the states lie one after the other in
+        // an array of words, so that those of an even number begin with a word.
+        unsafe {
+            if with_delta {
+                Native::delta(state, &delta_head(self.inputs, self.size), y, sa);
+            } else {
+                Native::bonus(state, &bonus_head(self.inputs, self.size), y);
+            }
         }
         black_box(y);
     }

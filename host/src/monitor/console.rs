@@ -73,6 +73,18 @@ pub struct Console {
 }
 
 impl Console {
+    /// That of a board that is known to wait for a line, with frames on.
+    pub fn over(link: Link, limits: Limits) -> Self {
+        Self {
+            link,
+            limits,
+            deadline: Instant::now(),
+            is_interrupted: false,
+            heard: VecDeque::new(),
+            typed: VecDeque::new(),
+        }
+    }
+
     /// Gets the board's attention: ends an answer, clears an unfinished line,
     /// asks for frames.
     ///
@@ -80,14 +92,7 @@ impl Console {
     /// There is no answer, or not Kinglet's.
     pub fn attach(link: Link, limits: Limits) -> Result<Self> {
         let timeout = limits.silence;
-        let mut console = Self {
-            link,
-            limits,
-            deadline: Instant::now(),
-            is_interrupted: false,
-            heard: VecDeque::new(),
-            typed: VecDeque::new(),
-        };
+        let mut console = Self::over(link, limits);
         let start = Instant::now();
         let mut attempt = ATTEMPT;
         let mut said = Vec::new();

@@ -84,7 +84,7 @@ impl Link {
             .map_err(|error| anyhow!("cannot open {name}: {error}; {}", ports_there_are()))?;
         let port = Arc::new(port);
         let input = port.clone();
-        Ok(Self::new(name.to_owned(), Shared(input), Shared(port)))
+        Ok(Self::over(name.to_owned(), Shared(input), Shared(port)))
     }
 
     fn tcp(name: &str, address: &str) -> Result<Self> {
@@ -101,7 +101,7 @@ impl Link {
         let (input, out) = connect().map_err(|error: io::Error| {
             anyhow!("cannot connect to {address}: {error}; is the emulator or the bridge running?")
         })?;
-        Ok(Self::new(name.to_owned(), input, out))
+        Ok(Self::over(name.to_owned(), input, out))
     }
 
     /// Starts a program whose standard input and output are the console; its
@@ -119,12 +119,17 @@ impl Link {
         let (Some(out), Some(input)) = (child.stdin.take(), child.stdout.take()) else {
             unreachable!("both are piped")
         };
-        let mut link = Self::new(format!("the program {program}"), input, out);
+        let mut link = Self::over(format!("the program {program}"), input, out);
         link.program = Some(child);
         Ok(link)
     }
 
-    fn new(name: String, input: impl Read + Send + 'static, out: impl Output + 'static) -> Self {
+    /// Over any pair of streams.
+    pub fn over(
+        name: String,
+        input: impl Read + Send + 'static,
+        out: impl Write + Send + Debug + 'static,
+    ) -> Self {
         let (sender, events) = sync_channel(EVENTS);
         let bytes = sender.clone();
         thread::spawn(move || listen(input, &bytes));

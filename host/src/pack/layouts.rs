@@ -175,14 +175,7 @@ mod tests {
         let word = |b: &[u8]| u32::from_le_bytes([b[0], b[1], b[2], b[3]]);
         let weights: Vec<u32> = bytes.chunks_exact(4).map(word).collect();
         let scales = vec![bf16::ONE; q.rows.next_multiple_of(BLOCK_ROWS)];
-        let matrix = Matrix {
-            layout,
-            bits: q.bits,
-            rows: q.rows,
-            cols: q.cols,
-            weights: &weights,
-            scales: &scales,
-        };
+        let matrix = Matrix::new(layout, q.bits, [q.rows, q.cols], &weights, &scales);
         let mut columns: Vec<u8> = x.iter().map(|&x| x as u8).collect();
         columns.resize(q.cols.next_multiple_of(GROUP_COLS), 0);
         let words: Vec<u32> = columns.chunks_exact(4).map(word).collect();

@@ -10,8 +10,8 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 fuzz_target!(|data: &[u8]| {
-    common::exercise(data.to_vec());
-    common::exercise(archive(data).expect("writing to memory"));
+    common::checkpoint::exercise(data.to_vec());
+    common::checkpoint::exercise(archive(data).expect("writing to memory"));
 });
 
 /// An archive of the pickle, and of a storage of 64 bytes under the key `0`.

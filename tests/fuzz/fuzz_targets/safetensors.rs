@@ -9,9 +9,9 @@ use libfuzzer_sys::fuzz_target;
 const VALUES: usize = 64;
 
 fuzz_target!(|data: &[u8]| {
-    common::exercise(data.to_vec());
+    common::checkpoint::exercise(data.to_vec());
     let mut file = (data.len() as u64).to_le_bytes().to_vec();
     file.extend_from_slice(data);
     file.resize(file.len() + VALUES, 0x3f);
-    common::exercise(file);
+    common::checkpoint::exercise(file);
 });

@@ -50,6 +50,14 @@ pub fn has_nightly() -> bool {
     rustup_lists(&["toolchain", "list"], "nightly-")
 }
 
+/// Whether there is one that cargo-fuzz can use. Installing it is left to the
+/// user, too.
+pub fn has_cargo_fuzz() -> bool {
+    let mut version = Command::new("cargo");
+    version.args(["fuzz", "--version"]);
+    has_nightly() && version.output().is_ok_and(|output| output.status.success())
+}
+
 /// Makes sure that the nightly toolchain has Miri and the sources that it
 /// needs. Not every nightly has them.
 pub fn ensure_miri() -> Result<()> {

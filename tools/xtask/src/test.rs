@@ -9,7 +9,7 @@ use kinglet_targets::{Boards, Machine, CORES, DEFAULT_MACHINE, MACHINES};
 use kinglet_workshop::firmware;
 use kinglet_workshop::setup::{
     ensure_arm_gcc, ensure_component, ensure_miri, ensure_qemu, ensure_target, ensure_user_qemu,
-    has_nightly, USER_QEMU,
+    has_cargo_fuzz, has_nightly, USER_QEMU,
 };
 use kinglet_workshop::table::Table;
 use kinglet_workshop::workspace::{cargo, root, run as run_command, words};
@@ -35,6 +35,9 @@ const EMULATED: &str = "kinglet-emulated";
 /// The board whose firmware is built with logs, too.
 const LOGGING_BOARD: &str = "stm32f405";
 
+/// How long a target is run, in the fuzzer's words.
+const FUZZ_TIME: &str = "-max_total_time=10";
+
 /// A small image that is in the repository.
 const TINY_IMAGE: &str = "core/tests/data/tiny.kgl";
 
@@ -53,6 +56,8 @@ const TINY_IMAGE_LAYOUT: &str = DEFAULT_MACHINE.core.layout;
 ///   host      the tests of all crates but those in QEMU
 ///   aarch64   the port for AArch64 in QEMU, with and without dot products
 ///   miri      the portable port under Miri, where there is a nightly toolchain
+///   fuzz      each target of tests/fuzz for ten seconds, where there is a nightly
+///             toolchain with cargo-fuzz
 ///   qemu      the tests of the firmware in QEMU, on all machines, and of its size;
 ///             the example in C, and the firmware that loads images
 ///   boards    the firmware of real boards; in QEMU on those that it has, and on
@@ -76,6 +81,7 @@ enum Job {
     Host,
     Aarch64,
     Miri,
+    Fuzz,
     Qemu,
     Boards,
 }
@@ -103,6 +109,9 @@ impl Job {
             Job::Miri if !has_nightly() => {
                 Some("no nightly toolchain: `rustup toolchain install nightly`")
             }
+            Job::Fuzz if !has_cargo_fuzz() => {
+                Some("no nightly toolchain with cargo-fuzz: `cargo install cargo-fuzz`")
+            }
             _ => None,
         }
     }
@@ -118,6 +127,10 @@ impl Job {
             Job::Firmware => core_targets().into_iter().try_for_each(ensure_target),
             Job::Docs | Job::Host => Ok(()),
             Job::Miri => ensure_miri(),
+            Job::Fuzz => fuzz_targets()?.into_iter().try_for_each(|target| {
+                let corpus = fuzz_folder().join("corpus").join(target);
+                std::fs::create_dir_all(corpus).context("no folder for what the fuzzer finds")
+            }),
             Job::Aarch64 => {
                 ensure_target(AARCH64_TARGET)?;
                 ensure_user_qemu()
@@ -147,6 +160,7 @@ impl Job {
             }
             Job::Aarch64 => aarch64(),
             Job::Miri => miri(),
+            Job::Fuzz => fuzz()?,
             Job::Qemu => vec![self.emulated()],
             Job::Boards => vec![self.emulated(), logging_board()?],
         })
@@ -295,6 +309,40 @@ fn miri() -> Vec<Command> {
     tests.args(["--config", "profile.dev.opt-level=0"]);
     tests.args(PLAIN_DEPENDENCIES).arg("arch::");
     vec![tests]
+}
+
+/// The workspace of the fuzz targets.
+fn fuzz_folder() -> PathBuf {
+    root().join("tests/fuzz")
+}
+
+/// Their names: a file for each.
+fn fuzz_targets() -> Result<BTreeSet<String>> {
+    let folder = fuzz_folder().join("fuzz_targets");
+    let mut names = BTreeSet::new();
+    for entry in std::fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+        let path = entry?.path();
+        let stem = path.file_stem().filter(|_| path.is_file());
+        names.extend(stem.map(|stem| stem.to_string_lossy().into_owned()));
+    }
+    Ok(names)
+}
+
+/// Each target, from its seeds and what earlier runs have found.
+fn fuzz() -> Result<Vec<Command>> {
+    let run = |target: String| {
+        let mut run = Command::new("rustup");
+        run.current_dir(fuzz_folder());
+        run.args(["run", "nightly", "cargo", "fuzz", "run", "--fuzz-dir", "."]);
+        run.args([
+            &target,
+            &format!("corpus/{target}"),
+            &format!("seeds/{target}"),
+        ]);
+        run.args(["--", FUZZ_TIME, "-timeout=10", "-rss_limit_mb=2048"]);
+        run
+    };
+    Ok(fuzz_targets()?.into_iter().map(run).collect())
 }
 
 /// The command `test`.

@@ -79,12 +79,12 @@ impl Port for Portable {
         steps::relu_squared_from((0, AbsMax::ZERO), x)
     }
 
-    fn bonus<S: Cell>(state: &mut [S], head: &Bonus<'_>, y: &mut [f32]) {
+    unsafe fn bonus<S: Cell>(state: &mut [S], head: &Bonus<'_>, y: &mut [f32]) {
         state::bonus_start(head, y);
         state::bonus_from(0, state, head, y);
     }
 
-    fn delta<S: Cell>(state: &mut [S], head: &Delta<'_>, y: &mut [f32], sa: &mut [f32]) {
+    unsafe fn delta<S: Cell>(state: &mut [S], head: &Delta<'_>, y: &mut [f32], sa: &mut [f32]) {
         state::delta_start(head, y, sa);
         state::delta_read_from(0, state, head, y, sa);
         state::delta_write_from(0, state, head, sa);

@@ -57,7 +57,8 @@ fn state<P: Port, S: Cell>(n: usize, rng: &mut Pcg32) -> Vec<u32> {
         w: &d,
         bonus: 0.7,
     };
-    P::bonus(&mut state, &head, &mut y);
+    // SAFETY: few channels, and memory of the heap is aligned.
+    unsafe { P::bonus(&mut state, &head, &mut y) };
     let mut found = bits(&y);
     let head = Delta {
         read: &a,
@@ -68,7 +69,8 @@ fn state<P: Port, S: Cell>(n: usize, rng: &mut Pcg32) -> Vec<u32> {
         v: &f,
         br_kr: [0.3, -0.4],
     };
-    P::delta(&mut state, &head, &mut y, &mut sa);
+    // SAFETY: as above.
+    unsafe { P::delta(&mut state, &head, &mut y, &mut sa) };
     found.extend(bits(&y));
     found.extend(state.iter().map(|cell| cell.load().to_bits()));
     found

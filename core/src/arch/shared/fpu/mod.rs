@@ -67,13 +67,13 @@ impl Port for Fpu {
         steps::relu_squared_from(done, x)
     }
 
-    fn bonus<S: Cell>(state: &mut [S], head: &Bonus<'_>, y: &mut [f32]) {
+    unsafe fn bonus<S: Cell>(state: &mut [S], head: &Bonus<'_>, y: &mut [f32]) {
         portable_state::bonus_start(head, y);
         let done = state::bonus(state, head, y);
         portable_state::bonus_from(done, state, head, y);
     }
 
-    fn delta<S: Cell>(state: &mut [S], head: &Delta<'_>, y: &mut [f32], sa: &mut [f32]) {
+    unsafe fn delta<S: Cell>(state: &mut [S], head: &Delta<'_>, y: &mut [f32], sa: &mut [f32]) {
         portable_state::delta_start(head, y, sa);
         let done = state::delta_read(state, head, y, sa);
         portable_state::delta_read_from(done, state, head, y, sa);
