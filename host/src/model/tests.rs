@@ -448,10 +448,10 @@ fn no_change_of_a_tensor_is_silent() {
                     let new = odd(below(10));
                     changed.insert(name.clone(), (shape.clone(), data, dtype));
                     about.push(new.clone());
-                    if !changed.contains_key(&new) {
-                        let values = vec![0.5; shape.iter().product()];
-                        changed.insert(new, (shape, values, dtype));
-                    }
+                    let values = || vec![0.5; shape.iter().product()];
+                    changed
+                        .entry(new)
+                        .or_insert_with(|| (shape.clone(), values(), dtype));
                 }
                 2 => {}
                 3 if shape.len() < 2 || shape[0] == shape[1] && !is_low_rank(version, &name) => {

@@ -17,7 +17,7 @@ const WRAPPERS: [&str; 6] = [
 /// Modules around the whole model.
 const AROUND: [&str; 2] = ["model", "rwkv"];
 
-const OUTSIDE: [(&str, &'static str); 4] = [
+const OUTSIDE: [(&str, &str); 4] = [
     ("embeddings.weight", EMB),
     ("norm.weight", LN_OUT[0]),
     ("norm.bias", LN_OUT[1]),
