@@ -109,6 +109,7 @@ fn parts_are_the_whole() {
     let part = folder.path().join("model-00002-of-00003.safetensors");
     fails(("inspect", &part), 1, "part 2 of 3");
     // An index that does not fit its parts.
+    let first = names[0].clone();
     let part = "model-00001-of-00003.safetensors";
     for (name, file, told) in [
         ("more", part, "lacks the tensor `more`"),
