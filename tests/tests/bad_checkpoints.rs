@@ -95,7 +95,7 @@ fn wrong_shapes_are_named() {
         ("v5", "blocks.1.att.time_faaaa", vec![8, 2]),
         ("v6", "blocks.1.att.time_faaaa", vec![4, 8]),
         ("v6", "blocks.1.att.time_maa_w1", vec![16, 161]),
-        ("v6", "blocks.1.att.time_maa_w2", vec![5, 16, 32]),
+        ("v6", "blocks.1.att.time_maa_w2", vec![5, 32, 16]),
         ("v6", "blocks.0.att.time_decay_w1", vec![16]),
         ("v7", "blocks.0.att.r_k", vec![3, 5]),
         ("v7", "blocks.0.att.w2", vec![16, 32]),

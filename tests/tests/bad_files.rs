@@ -113,19 +113,22 @@ fn parts_are_the_whole() {
     fails(("inspect", &part), 1, "part 2 of 3");
     // An index that does not fit its parts.
     let first = names[0].clone();
-    for (file, part) in [
+    let part = "model-00001-of-00003.safetensors";
+    for (name, file, told) in [
+        ("more", part, "lacks the tensor `more`"),
         (
-            Value::from("model-00003-of-00003.safetensors"),
-            "lacks the tensor",
+            &*first,
+            "model-00003-of-00003.safetensors",
+            "the index does not name",
         ),
-        (Value::from("../model.safetensors"), "no file beside it"),
-        (Value::from("absent.safetensors"), "absent.safetensors"),
-        (Value::from(1), "no file beside it"),
+        (&*first, "../model.safetensors", "no file beside it"),
+        (&*first, "absent.safetensors", "absent.safetensors"),
+        (&*first, "", "no file beside it"),
     ] {
         let mut wrong = map.clone();
-        wrong.insert(first.clone(), file);
+        wrong.insert(name.to_owned(), file.into());
         write(&wrong);
-        fails(("inspect", folder.path()), 1, part);
+        fails(("inspect", folder.path()), 1, told);
     }
     map.remove(&first);
     write(&map);

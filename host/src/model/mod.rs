@@ -253,7 +253,7 @@ fn missing(checkpoint: &Checkpoint, name: &str) -> anyhow::Error {
     let of_layer = tensors.filter(|name| layer.is_some() && split_name(name).0 == layer);
     let there = of_layer.max_by_key(alike);
     let there = there.map_or_else(String::new, |there| {
-        format!(", though its layer has `{}`", excerpt(there))
+        format!(", though there is `{}`", excerpt(there))
     });
     anyhow!("{path}: the tensor `{name}` is missing{there}{hint}")
 }

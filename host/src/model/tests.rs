@@ -448,10 +448,10 @@ fn no_change_of_a_tensor_is_silent() {
                     let new = odd(below(10));
                     changed.insert(name.clone(), (shape.clone(), data, dtype));
                     about.push(new.clone());
-                    changed.entry(new).or_insert_with(|| {
-                        let values = vec![0.5; shape.iter().product()];
-                        (shape, values, dtype)
-                    });
+                    let values = || vec![0.5; shape.iter().product()];
+                    changed
+                        .entry(new)
+                        .or_insert_with(|| (shape.clone(), values(), dtype));
                 }
                 2 => {}
                 3 if shape.len() < 2 || shape[0] == shape[1] && !is_low_rank(version, &name) => {
@@ -489,7 +489,9 @@ fn no_change_of_a_tensor_is_silent() {
                 Err(error) => {
                     let error = error.to_string();
                     about.extend(about.clone().iter().map(|name| original(name).name));
-                    if !about.iter().any(|name| error.contains(&**name)) {
+                    // With a tensor of another version more, the rest of that is missing.
+                    let of_another = round % 6 < 2 && error.contains("is missing");
+                    if !of_another && !about.iter().any(|name| error.contains(&**name)) {
                         silent.push(format!("{version} {round}: {about:?} in {error}"));
                     }
                 }

@@ -159,7 +159,7 @@ enum Lies {
 }
 
 /// The low-rank matrices that lie the other way than in BlinkDL's files, and
-/// whether all do. A square one lies as the others of the file.
+/// whether most do. A square one lies as most of the file.
 fn turned(
     checkpoint: &Checkpoint,
     version: Version,
@@ -171,17 +171,11 @@ fn turned(
         .tensors()
         .filter_map(|info| Some((info, lies(info, low_rank(version, &info.name)?, embd)?)))
         .collect();
-    let some = |which: Lies| matrices.iter().any(|(_, lies)| *lies == which);
-    let all = match (some(Lies::Original), some(Lies::Turned)) {
-        (true, false) => false,
-        (false, true) => true,
-        (original, _) => {
-            let square = matrices.iter().find(|(_, lies)| *lies == Lies::Either);
-            match square {
-                None => false,
-                Some((info, _)) => said(checkpoint, info, original, reading)?,
-            }
-        }
+    let count = |which: Lies| matrices.iter().filter(|(_, lies)| *lies == which).count();
+    let square = matrices.iter().find(|(_, lies)| *lies == Lies::Either);
+    let all = match (count(Lies::Original), count(Lies::Turned), square) {
+        (0, 0, Some((info, _))) => said(checkpoint, info, reading)?,
+        (original, turned, _) => turned > original,
     };
     let turned = matrices.iter().filter(|(_, lies)| match lies {
         Lies::Original => false,
@@ -219,12 +213,7 @@ fn lies(info: &TensorInfo, row: &Tensor, embd: usize) -> Option<Lies> {
 }
 
 /// Whether square matrices are turned, where no shape tells.
-fn said(
-    checkpoint: &Checkpoint,
-    info: &TensorInfo,
-    mixed: bool,
-    reading: &Reading,
-) -> Result<bool> {
+fn said(checkpoint: &Checkpoint, info: &TensorInfo, reading: &Reading) -> Result<bool> {
     if let Some(convention) = reading.convention {
         return Ok(convention == Convention::Converted);
     }
@@ -237,7 +226,7 @@ fn said(
         .is_some_and(|name| original(name).turned);
     let is_original =
         checkpoint.is(Format::PyTorch) || by_name || notes.any(|key| key.starts_with(KINGLET));
-    if is_original && !mixed {
+    if is_original {
         return Ok(false);
     }
     let (path, name) = (checkpoint.path().display(), excerpt(info.file_name()));
