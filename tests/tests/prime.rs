@@ -225,11 +225,12 @@ fn a_tuned_state_goes_into_the_image() {
         assert_same(&empty, &plain);
         assert_ne!(float["logits_hashes"], plain["logits_hashes"]);
         says(&stdout(("inspect", &at("merged.kgl"))), "start: tuned");
-        let text = stdout((
+        let pack = kinglet_tests::run((
             "quantize --weights int8 -o",
             &at("x.kgl"),
             &at("merged.safetensors"),
         ));
+        let text = String::from_utf8(pack.stderr).expect("sentences");
         says(&text, "the state `start`");
         says(&text, "group norm epsilon 0.00064: assumed");
     }

@@ -46,7 +46,8 @@ pub struct Args {
     unknown: Unknown,
     #[command(flatten)]
     model: ModelArgs,
-    /// Print one JSON object: bits_per_byte, kl, top1, max_abs, scored_bytes, unknown
+    /// Print one JSON object: bits_per_byte, reference_bits_per_byte, kl, top1, max_abs, scored_bytes, unknown;
+    /// of a model of labels lines, right, nats, unknown
     #[arg(long)]
     json: bool,
 }

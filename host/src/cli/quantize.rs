@@ -74,7 +74,7 @@ pub struct Args {
     /// The model's name in the image [default: the checkpoint's file name]
     #[arg(long)]
     name: Option<String>,
-    /// Print one JSON object instead of a table
+    /// Print one JSON object instead of a table: output, image_bytes, parameters, bits_per_weight, tensors
     #[arg(long)]
     json: bool,
 }
@@ -194,7 +194,7 @@ pub fn run(args: &Args) -> Result<()> {
     }
     warn_of_lacking_tokens(model.dimensions().vocab, vocabulary.as_ref());
     report(args, &parts, image_bytes, &options)?;
-    notes(args, &model)
+    tell(args, &model)
 }
 
 impl Args {
@@ -248,8 +248,8 @@ fn warn_of_slow_decays(model: &Model) -> Result<()> {
 fn warn_of_lacking_tokens(entries: usize, vocabulary: Option<&Vocabulary>) {
     match vocabulary {
         None if entries > 256 => eprintln!(
-            "warning: the image has no tokenizer for the model's {entries} vocabulary entries: boards will take and \
-             print token ids; give the vocabulary with --tokenizer"
+            "warning: the image has no tokenizer for the model's {entries} vocabulary entries: a board's console \
+             cannot read a prompt; give the vocabulary with --tokenizer"
         ),
         Some(vocabulary) if vocabulary.tokens().count() < entries - entries / 100 => eprintln!(
             "warning: the vocabulary has {} tokens, but the model {entries} entries: boards will print nothing for the \
@@ -271,20 +271,15 @@ fn vocabulary(path: &Path) -> Result<Vocabulary> {
     }
 }
 
-/// What the file did not say, and what an image of it has besides the weights.
-fn notes(args: &Args, model: &Model) -> Result<()> {
-    if args.json {
-        return Ok(());
-    }
-    let mut out = report_to();
+/// Says what the file did not, and what an image of it has besides the weights.
+fn tell(args: &Args, model: &Model) -> Result<()> {
     if model.dimensions().heads > 0 && args.gn_eps.is_none() {
-        writeln!(out, "{}", assumed_gn_eps())?;
+        eprintln!("note: {}", assumed_gn_eps());
     }
     if model.tuned_state()?.is_some() {
-        writeln!(
-            out,
-            "the tuned state of the checkpoint is the state `start`, from which texts start"
-        )?;
+        eprintln!(
+            "note: the tuned state of the checkpoint is the state `start`, from which texts start"
+        );
     }
     Ok(())
 }

@@ -47,7 +47,8 @@ pub struct Args {
     ignore_end: bool,
     #[command(flatten)]
     sampling: kinglet_options::Sampling,
-    /// Print one JSON object: tokens, logits_hashes, text, reason (`end` of the text, `length` or `stop`)
+    /// Print one JSON object: prompt_tokens, tokens, logits_hashes, text, reason (`end` of the text, `length` or `stop`);
+    /// of a model of labels prompt_tokens, label, probability, logits_hash
     #[arg(long)]
     json: bool,
     /// With --json: also hash the logits at every token of the prompt

@@ -57,8 +57,8 @@ pub struct Args {
     every_logits: bool,
     /// Compute the logits in blocks, with no buffer for all of them: less scratch, the same tokens
     ///
-    /// Not for the console. top-k can be 64 at most then, and top-p needs a
-    /// top-k beside it. Where the image is linked in, the variables stay as
+    /// Not for the console. Where the logits take more than one block, top-k can be 64
+    /// at most, and top-p needs a top-k beside it. Where the image is linked in, the variables stay as
     /// they are; scratch_bytes is what is used of them.
     #[arg(long)]
     in_blocks: bool,

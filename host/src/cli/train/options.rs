@@ -127,7 +127,7 @@ pub struct Args {
     /// Start from scratch and discard a saved training
     #[arg(long)]
     pub(super) fresh: bool,
-    /// The result as JSON
+    /// Print one JSON object: output, layers, channels, parameters, steps, seconds, best_validation, right
     #[arg(long)]
     pub(super) json: bool,
 }
