@@ -98,7 +98,7 @@ fn wrong_shapes_are_named() {
         ("v6", "blocks.1.att.time_maa_w2", vec![5, 32, 16]),
         ("v6", "blocks.0.att.time_decay_w1", vec![16]),
         ("v7", "blocks.0.att.r_k", vec![3, 5]),
-        ("v7", "blocks.0.att.w2", vec![16, 32]),
+        ("v7", "blocks.0.att.w2", vec![32, 16]),
         ("v7", "blocks.1.ffn.value.weight", vec![64, 16]),
         // Trailing dimensions of 1 would hide the length of its rows.
         ("v7", "blocks.1.att.key.weight", vec![16, 16, 1]),

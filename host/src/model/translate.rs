@@ -174,6 +174,7 @@ fn turned(
     let count = |which: Lies| matrices.iter().filter(|(_, lies)| *lies == which).count();
     let square = matrices.iter().find(|(_, lies)| *lies == Lies::Either);
     let all = match (count(Lies::Original), count(Lies::Turned), square) {
+        _ if reading.convention.is_none() && is_unconverted(checkpoint) => false,
         (0, 0, Some((info, _))) => said(checkpoint, info, reading)?,
         (original, turned, _) => turned > original,
     };
@@ -212,21 +213,24 @@ fn lies(info: &TensorInfo, row: &Tensor, embd: usize) -> Option<Lies> {
     }
 }
 
+/// Whether no converter wrote the file: they write safetensors files without notes
+/// of Kinglet's.
+fn is_unconverted(checkpoint: &Checkpoint) -> bool {
+    let mut notes = checkpoint.metadata().keys();
+    checkpoint.is(Format::PyTorch) || notes.any(|key| key.starts_with(KINGLET))
+}
+
 /// Whether square matrices are turned, where no shape tells.
 fn said(checkpoint: &Checkpoint, info: &TensorInfo, reading: &Reading) -> Result<bool> {
     if let Some(convention) = reading.convention {
         return Ok(convention == Convention::Converted);
     }
-    let mut notes = checkpoint.metadata().keys();
-    // Converters write safetensors files only. fla's matrices were turned by
-    // their names.
-    let by_name = info
+    // fla's matrices were turned by their names.
+    if info
         .alias
         .as_ref()
-        .is_some_and(|name| original(name).turned);
-    let is_original =
-        checkpoint.is(Format::PyTorch) || by_name || notes.any(|key| key.starts_with(KINGLET));
-    if is_original {
+        .is_some_and(|name| original(name).turned)
+    {
         return Ok(false);
     }
     let (path, name) = (checkpoint.path().display(), excerpt(info.file_name()));
