@@ -32,8 +32,9 @@ const BY_HAND: [&str; 5] = [
     "kinglet monitor /dev/",
 ];
 /// They need files that are not here.
-const NOT_HERE: [&str; 5] = [
+const NOT_HERE: [&str; 6] = [
     "kinglet quantize world.pth",
+    "kinglet prime model.kgl --state tuned.pth",
     "pip download --no-deps home-assistant-intents",
     "cargo xtask intents --home-assistant ",
     "kinglet train --task classify --text lines/",
