@@ -4,7 +4,7 @@
 //! bits of each part.
 //!
 //! Nothing else matches on a tensor's name. Names are those of BlinkDL's
-//! files: [`crate::model::Model::new`] begins with those of other [`dialects`],
+//! files: [`crate::model::Model::new`] begins with those of other dialects,
 //! before any table is read.
 
 pub(crate) mod dialects;
