@@ -65,7 +65,7 @@ fn half_floats_halve_the_matrices_and_are_warned_of() {
     let path = checkpoint(folder.path(), "v7");
     let image = folder.path().join("model.kgl");
     let pack = |path: &Path, state: &str| {
-        let options = ("--weights int4 --state", state);
+        let options = ("--weights int4 --gn-eps 64e-5 --state", state);
         let output = run(("quantize", path, "-o", &image, options));
         assert!(output.status.success());
         let report = json(("inspect", &image, "--json"));
