@@ -4,7 +4,7 @@
 mod common;
 
 use kinglet_host::checkpoint::Checkpoint;
-use kinglet_host::model::{Model, LABELS_KEY, VOCABULARY_KEY};
+use kinglet_host::model::{Model, Reading, LABELS_KEY, VOCABULARY_KEY};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -13,7 +13,7 @@ fuzz_target!(|bytes: &[u8]| {
     };
     for notes in [&[(VOCABULARY_KEY, vocabulary)][..], &[(LABELS_KEY, labels)]] {
         let checkpoint = Checkpoint::from_bytes(common::noted(notes)).expect("a checkpoint");
-        match Model::new(checkpoint) {
+        match Model::new(checkpoint, &Reading::default()) {
             Ok(model) => {
                 assert!(model.labels().iter().all(|label| !label.contains('\n')));
                 model.vocabulary().err().map(common::is_sentence);

@@ -31,7 +31,7 @@ fn try_to_resume(bytes: &[u8]) {
     common::with_file(b"", |output| {
         std::fs::write(training_file(output), bytes).expect("a temporary file");
         TRAINER.with_borrow_mut(|trainer| {
-            take_up(output, &common::settings(), trainer)
+            take_up(output, &common::settings(), 0, trainer)
                 .err()
                 .map(common::is_sentence);
         });
