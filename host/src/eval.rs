@@ -102,10 +102,8 @@ pub fn evaluate(
         .collect();
     // Summed in order: the figures do not depend on the threads' timing.
     let sums = scored.into_iter().fold(Sums::default(), Sums::add);
-    Ok(Scores {
-        unknown: lacking + cut.into_iter().sum::<usize>(),
-        ..scores(&sums, reference.is_some())
-    })
+    let unknown = lacking + cut.into_iter().sum::<usize>();
+    Ok(scores(&sums, unknown, reference.is_some()))
 }
 
 /// Refuses a reference whose logits are not of the same tokens.
@@ -156,7 +154,7 @@ pub(crate) fn too_short(tokens: usize) -> anyhow::Error {
     anyhow!("the text is too short to score: {tokens} tokens, but the first of a segment only sets the scene")
 }
 
-fn scores(sums: &Sums, compared: bool) -> Scores {
+fn scores(sums: &Sums, unknown: usize, compared: bool) -> Scores {
     let per_byte = |nats: f64| nats / std::f64::consts::LN_2 / sums.bytes as f64;
     let positions = sums.positions as f64;
     Scores {
@@ -166,7 +164,7 @@ fn scores(sums: &Sums, compared: bool) -> Scores {
         top1: compared.then(|| sums.agree as f64 / positions),
         max_abs: compared.then_some(sums.max_abs),
         scored_bytes: sums.bytes,
-        unknown: 0,
+        unknown,
     }
 }
 

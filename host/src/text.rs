@@ -18,6 +18,12 @@ pub enum Unknown {
     Replace,
 }
 
+/// Text from a file or a wire as it is shown: no control characters but tabs and
+/// line ends.
+pub fn shown(text: &str) -> String {
+    text.chars().map(kinglet_protocol::console::shown).collect()
+}
+
 /// The ASCII form of a typographic character; none of any other.
 pub fn plain(c: char) -> Option<&'static str> {
     Some(match c {

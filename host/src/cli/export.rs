@@ -1,9 +1,9 @@
 //! `kinglet export`: an image in the formats of flash tools and compilers.
 
-use super::bad_use;
 use super::fit::named;
 use super::output::{check_outputs, print_json, report_to, write_file, Output};
 use super::table::thousands;
+use super::{bad_use, complain};
 use crate::engine::open_image;
 use crate::export::{
     read_firmware, write_bin, write_c, write_hex, write_rust, write_uf2, Part, PAGE_BYTES,
@@ -254,10 +254,10 @@ fn check_place(image: &Path, bytes: usize, address: u32, board: &Board) -> Resul
     let (path, name) = (image.display(), &board.name);
     if address >= model.origin && end <= model.end() {
         if address != model.origin {
-            eprintln!(
+            complain(format_args!(
                 "warning: the firmware of {name} looks for a model at {:#x}, not at {address:#x}",
                 model.origin
-            );
+            ));
         }
         return Ok(());
     }

@@ -20,7 +20,7 @@ mod synth;
 mod table;
 mod train;
 
-use crate::monitor::shown;
+use crate::text::shown;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::fmt::Display;
 use std::io::{self, Write};

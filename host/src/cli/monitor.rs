@@ -1,11 +1,11 @@
 //! `kinglet monitor`: talks to a board.
 
-use super::bad_use;
 use super::output::print_json;
+use super::{bad_use, complain};
 use crate::monitor::{
-    ports, refused, shown, Answer, Console, Event, EventSender, Left, Limits, Link, Refused,
+    ports, refused, Answer, Console, Event, EventSender, Left, Limits, Link, Refused,
 };
-use crate::text::{without_unknown, Unknown};
+use crate::text::{shown, without_unknown, Unknown};
 use anyhow::{ensure, Context, Result};
 use kinglet::tokenizer::MAX_TOKEN_BYTES;
 use kinglet::UnknownByte;
@@ -218,12 +218,17 @@ impl Monitor {
                         Ok(false) => {}
                         // The board goes on, and so does who talks to it.
                         Err(error) if error.is::<Refused>() => {
-                            eprintln!("error: {}", shown(&error.to_string()));
+                            complain(shown(&format!("error: {error}")));
                             all_answered = false;
                         }
                         Err(error) => return Err(error),
                     },
-                    None => break,
+                    None => {
+                        if is_person {
+                            writeln!(io::stdout())?;
+                        }
+                        break;
+                    }
                 },
             }
             may_leave = !is_person;
@@ -292,14 +297,14 @@ impl Monitor {
         }
         let answer = answer?;
         for note in &answer.notes {
-            eprintln!("{note}");
+            complain(note);
         }
         if json {
             return print_json(&report(prompt, &answer));
         }
         match shows_statistics {
             true => writeln!(io::stdout(), "{}", answer.statistics)?,
-            false if self.shows_progress => eprintln!("{}", answer.statistics),
+            false if self.shows_progress => complain(answer.statistics),
             false => {}
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! Prompts: the text or the token ids that a subcommand starts from.
 
 use super::bad_use;
+use super::complain;
 use crate::checkpoint::Checkpoint;
 use crate::engine::Engine;
 use crate::text::Unknown;
@@ -61,7 +62,9 @@ impl Prompt {
         }
         let (tokens, unknown) = engine.encode(&text, self.unknown).context("the prompt")?;
         if unknown > 0 {
-            eprintln!("warning: the vocabulary lacks {unknown} characters of the prompt");
+            complain(format_args!(
+                "warning: the vocabulary lacks {unknown} characters of the prompt"
+            ));
         }
         Ok(tokens)
     }

@@ -1,19 +1,19 @@
 //! `kinglet quantize`: a checkpoint becomes an image.
 
-use super::bad_use;
 use super::fit::{check_fits, named};
 use super::model::{assumed_gn_eps, gn_eps, ReadingArgs};
 use super::output::{check_outputs, print_json, progress_bar, report_to, write_file, Output};
 use super::precisions::Precisions;
 use super::table::{thousands, Table};
+use super::{bad_use, complain};
 use crate::checkpoint::Checkpoint;
 use crate::model::Model;
-use crate::monitor::shown;
 use crate::pack::{pack_to, slow_decays, Formats, Options, PartReport};
 use crate::plan;
 use crate::quantize::Precision;
 use crate::reference::DEFAULT_GN_EPS;
 use crate::tensors::split_name;
+use crate::text::shown;
 use crate::tokenizer::{TokenizerFile, Vocabulary};
 use anyhow::Result;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -235,10 +235,10 @@ fn header(file: &mut File) -> Result<Header> {
 fn warn_of_slow_decays(model: &Model) -> Result<()> {
     let (slow, all) = slow_decays(model)?;
     if slow > 0 {
-        eprintln!(
+        complain(format_args!(
             "warning: {slow} of {all} decays are slower than half floats can follow (less than 1/2048 per token): \
              with --state f16 the model forgets too little there; compare with `kinglet eval --reset 0 --reference`"
-        );
+        ));
     }
     Ok(())
 }
@@ -246,16 +246,16 @@ fn warn_of_slow_decays(model: &Model) -> Result<()> {
 /// Warns where most of what the model says would be nothing on a board: the
 /// image has no tokenizer, or one for another model, or a part of one.
 fn warn_of_lacking_tokens(entries: usize, vocabulary: Option<&Vocabulary>) {
-    match vocabulary {
-        None if entries > 256 => eprintln!(
+    let tokens = vocabulary.map(|vocabulary| vocabulary.tokens().count());
+    match tokens {
+        None if entries > 256 => complain(format_args!(
             "warning: the image has no tokenizer for the model's {entries} vocabulary entries: a board's console \
              cannot read a prompt; give the vocabulary with --tokenizer"
-        ),
-        Some(vocabulary) if vocabulary.tokens().count() < entries - entries / 100 => eprintln!(
-            "warning: the vocabulary has {} tokens, but the model {entries} entries: boards will print nothing for the \
-             others; is the file whole, and the model's?",
-            vocabulary.tokens().count()
-        ),
+        )),
+        Some(tokens) if tokens < entries - entries / 100 => complain(format_args!(
+            "warning: the vocabulary has {tokens} tokens, but the model {entries} entries: boards will print nothing for the \
+             others; is the file whole, and the model's?"
+        )),
         _ => {}
     }
 }
@@ -274,12 +274,12 @@ fn vocabulary(path: &Path) -> Result<Vocabulary> {
 /// Says what the file did not, and what an image of it has besides the weights.
 fn tell(args: &Args, model: &Model) -> Result<()> {
     if model.dimensions().heads > 0 && args.gn_eps.is_none() {
-        eprintln!("note: {}", assumed_gn_eps());
+        complain(format_args!("note: {}", assumed_gn_eps()));
     }
     if model.tuned_state()?.is_some() {
-        eprintln!(
+        complain(format_args!(
             "note: the tuned state of the checkpoint is the state `start`, from which texts start"
-        );
+        ));
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use super::output::print_json;
 use super::prompt::Prompt;
 use super::start::{Origin, Start};
 use crate::engine::{Engine, Runner};
-use crate::monitor::shown;
+use crate::text::shown;
 use anyhow::Result;
 use kinglet::hash::logits_hash;
 use kinglet::{Answer, End, Sampler, Sampling, Writer, START_TOKEN};

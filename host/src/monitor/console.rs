@@ -1,7 +1,8 @@
 //! A board's console, with frames on.
 
 use super::link::{Event, Link};
-use super::{refused, reset, shown, Left};
+use super::{refused, reset, Left};
+use crate::text::shown;
 use anyhow::{anyhow, bail, Result};
 use kinglet::Utf8Stream;
 use kinglet_protocol::console::{

@@ -30,12 +30,6 @@ pub fn refused(said: &str) -> anyhow::Error {
     Refused(format!("the board says: {said}")).into()
 }
 
-/// Text from a file or a wire as it is shown: no control characters but tabs and
-/// line ends.
-pub fn shown(text: &str) -> String {
-    text.chars().map(kinglet_protocol::console::shown).collect()
-}
-
 /// A sentence about the serial ports of this machine.
 fn ports_there_are() -> String {
     match ports().as_slice() {

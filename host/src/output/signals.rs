@@ -15,7 +15,7 @@ static IS_AWAITED: AtomicBool = AtomicBool::new(false);
 static HAS_COME: AtomicBool = AtomicBool::new(false);
 
 fn temporary() -> MutexGuard<'static, BTreeSet<PathBuf>> {
-    // A set of paths is whole whoever panicked.
+    // A panic elsewhere cannot leave the set half changed.
     TEMPORARY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -100,7 +100,9 @@ fn edit(settings: &Settings, texts: &mut [Vec<u8>]) -> Vec<String> {
         let mut count = 0;
         for text in &mut *texts {
             let (ended, more) = end_documents(text);
-            *text = ended.into_owned();
+            if more > 0 {
+                *text = ended.into_owned();
+            }
             count += more;
         }
         if count > 0 {
