@@ -1,78 +1,201 @@
-//! Element-wise steps that several RWKV versions share. All slices have one
-//! length; otherwise the shortest decides.
+//! Vectors: mantissas under one power of two, and the steps that several RWKV
+//! versions share. All slices of a step have one length; otherwise the shortest
+//! decides.
 
-use super::scalar::half_to_f32;
-use super::AbsMax;
-use half::f16;
+use super::functions::{sigmoid, PLACES};
+use super::product::{magnitude, mulq, Shift};
 
-/// Token shift with a data-dependent mix, and its largest absolute value:
-/// `out = x * (mix - less) + previous * (1 - mix + less)`.
-#[cfg_attr(kinglet_fast, inline(never))]
-pub(crate) fn token_shift_less(
-    [x, previous]: [&[f32]; 2],
-    mix: &[f16],
-    less: &[f32],
-    out: &mut [f32],
-) -> AbsMax {
-    let mut max = AbsMax::default();
-    let inputs = x.iter().zip(previous).zip(mix.iter().zip(less));
-    for (out, ((&x, &p), (&mix, &less))) in out.iter_mut().zip(inputs) {
-        *out = p + (x - p) * (half_to_f32(mix) - less);
-        max.see(*out);
-    }
-    max
+/// Mantissas of a vector are below 2^29 in magnitude, so that a sum or a
+/// difference of two fits everywhere.
+pub(crate) const BITS: i32 = 29;
+
+/// A number's bits.
+#[inline(always)]
+fn bits_of(x: u32) -> i32 {
+    32 - x.leading_zeros() as i32
 }
 
-/// `out = x * y`, and its largest absolute value.
-#[cfg_attr(kinglet_fast, inline(never))]
-pub(crate) fn multiply(x: &[f32], y: &[f32], out: &mut [f32]) -> AbsMax {
-    let mut max = AbsMax::default();
-    for ((out, &x), &y) in out.iter_mut().zip(x).zip(y) {
-        *out = x * y;
-        max.see(*out);
-    }
-    max
+/// Factors of a vector's elements, `m[i] 2^exp`, as an image stores them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Factors<'i> {
+    /// Mantissas.
+    pub m: &'i [i16],
+    /// The power of two.
+    pub exp: i32,
 }
 
-/// Applies `f` to each element, and finds the largest absolute value.
-#[cfg_attr(kinglet_fast, inline(never))]
-pub(crate) fn apply(x: &mut [f32], f: impl Fn(f32) -> f32) -> AbsMax {
-    let mut max = AbsMax::default();
-    for x in x {
-        *x = f(*x);
-        max.see(*x);
-    }
-    max
+/// The largest magnitude of a vector, and its power of two.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Peak {
+    /// The largest `|m|`.
+    pub max: u32,
+    /// The power of two.
+    pub exp: i32,
 }
 
-/// The sum of products, one after the other.
-pub(crate) fn dot(x: &[f32], y: &[f32]) -> f32 {
-    let mut sum = 0.0;
-    for (&x, &y) in x.iter().zip(y) {
-        sum += x * y;
+impl Peak {
+    /// That of two parts of a vector.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            max: self.max.max(other.max),
+            exp: other.exp,
+        }
     }
-    sum
+}
+
+/// A vector that is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View<'b> {
+    /// Mantissas.
+    pub m: &'b [i32],
+    /// The power of two.
+    pub exp: i32,
+}
+
+impl<'b> View<'b> {
+    /// The same, of a part of the elements.
+    pub(crate) fn part(self, range: core::ops::Range<usize>) -> Self {
+        let m = self.m.get(range).unwrap_or_default();
+        Self { m, ..self }
+    }
+}
+
+/// A vector in a buffer: its power of two lies in front of its mantissas.
+#[derive(Debug)]
+pub(crate) struct Vector<'b>(pub &'b mut [i32]);
+
+impl Vector<'_> {
+    /// The power of two.
+    pub(crate) fn exp(&self) -> i32 {
+        self.0.first().copied().unwrap_or(0)
+    }
+
+    /// Sets the power of two.
+    pub(crate) fn set_exp(&mut self, exp: i32) {
+        if let Some(word) = self.0.first_mut() {
+            *word = exp;
+        }
+    }
+
+    /// The mantissas, to be written.
+    pub(crate) fn m(&mut self) -> &mut [i32] {
+        self.0.get_mut(1..).unwrap_or_default()
+    }
+
+    /// All elements.
+    pub(crate) fn view(&self) -> View<'_> {
+        View {
+            m: self.0.get(1..).unwrap_or_default(),
+            exp: self.exp(),
+        }
+    }
+
+    /// The first `len` elements.
+    pub(crate) fn first(&self, len: usize) -> View<'_> {
+        self.view().part(0..len)
+    }
+}
+
+/// The residual stream `[C]`: a vector that knows the bits of its mantissas.
+#[derive(Debug)]
+pub(crate) struct Residual<'b>(pub &'b mut [i32]);
+
+impl Residual<'_> {
+    /// Words in front of the mantissas.
+    pub(crate) const WORDS: usize = 2;
+
+    /// The mantissas.
+    pub(crate) fn m(&mut self) -> &mut [i32] {
+        self.0.get_mut(Self::WORDS..).unwrap_or_default()
+    }
+
+    /// What is to be read.
+    pub(crate) fn view(&self) -> View<'_> {
+        View {
+            m: self.0.get(Self::WORDS..).unwrap_or_default(),
+            exp: self.0.first().copied().unwrap_or(0),
+        }
+    }
+
+    /// Sets the power of two, and a number with the bits of all magnitudes.
+    pub(crate) fn set(&mut self, exp: i32, bits: u32) {
+        for (word, value) in self.0.iter_mut().zip([exp, bits as i32]) {
+            *word = value;
+        }
+    }
+
+    /// The power of two of the sum with a vector of the power `exp`, and the
+    /// shifts that bring both to it.
+    fn align(&self, exp: i32) -> (i32, [Shift; 2]) {
+        let own = self.0.first().copied().unwrap_or(0);
+        let bits = bits_of(self.0.get(1).copied().unwrap_or(0) as u32);
+        // An empty vector has no part in it.
+        let top = if bits == 0 { exp } else { own + bits - BITS };
+        let sum = top.max(exp) + 1;
+        (sum, [own - sum, exp - sum].map(Shift::by))
+    }
+}
+
+/// `x += y`.
+#[cfg_attr(kinglet_fast, inline(never))]
+pub(crate) fn add(x: &mut Residual<'_>, y: View<'_>) {
+    let (exp, [of_x, of_y]) = x.align(y.exp);
+    let mut bits = 0;
+    for (x, &y) in x.m().iter_mut().zip(y.m) {
+        *x = of_x.of(*x).wrapping_add(of_y.of(y));
+        bits |= magnitude(*x);
+    }
+    x.set(exp, bits);
+}
+
+/// `x += sigmoid(gate) y`, with `gate` in Q22, to base 2.
+// As a separate function it keeps its constants in registers.
+#[cfg_attr(kinglet_fast, inline(never))]
+pub(crate) fn add_gated(x: &mut Residual<'_>, gate: View<'_>, y: View<'_>) {
+    let (exp, [of_x, of_y]) = x.align(y.exp);
+    let to_fixed = ToFixed::from(gate.exp);
+    let mut bits = 0;
+    for (x, (&gate, &y)) in x.m().iter_mut().zip(gate.m.iter().zip(y.m)) {
+        let share = (sigmoid(to_fixed.of(gate)) >> 16) as i32;
+        *x = of_x.of(*x).wrapping_add(of_y.of(mulq(y << 1, share)));
+        bits |= magnitude(*x);
+    }
+    x.set(exp, bits);
+}
+
+/// Brings mantissas to Q22, limited to 2^29 - 1 in magnitude.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ToFixed {
+    shift: Shift,
+    limit: i32,
+}
+
+impl ToFixed {
+    /// From this power of two.
+    #[inline(always)]
+    pub(crate) fn from(exp: i32) -> Self {
+        let places = exp + PLACES as i32;
+        Self {
+            shift: Shift::by(places),
+            limit: ((1 << BITS) - 1) >> places.clamp(0, BITS),
+        }
+    }
+
+    /// The number in Q22.
+    #[inline(always)]
+    pub(crate) fn of(self, x: i32) -> i32 {
+        self.shift.of(x.clamp(-self.limit, self.limit))
+    }
 }
 
 /// `to = from`.
-pub(crate) fn copy(from: &[f32], to: &mut [f32]) {
+pub(crate) fn copy(from: &[i32], to: &mut [i32]) {
     for (to, &from) in to.iter_mut().zip(from) {
         *to = from;
     }
 }
 
-/// `x += y`.
-pub(crate) fn add_to(x: &mut [f32], y: &[f32]) {
-    for (x, &y) in x.iter_mut().zip(y) {
-        *x += y;
-    }
-}
-
-/// The largest absolute value of `x`.
-pub(crate) fn abs_max(x: &[f32]) -> AbsMax {
-    let mut max = AbsMax::default();
-    for &x in x {
-        max.see(x);
-    }
-    max
+/// The largest magnitude.
+pub(crate) fn max_of(x: &[i32]) -> u32 {
+    x.iter().fold(0, |max, &x| max.max(magnitude(x)))
 }

@@ -14,6 +14,9 @@ use super::{matrix_weight_bytes, round_up, table_row_bytes, Bits, Layout, Shape,
 /// Section boundaries and every part start at a multiple of this many bytes.
 pub const ALIGN: usize = 16;
 
+/// Binary places of a fixed-point part.
+pub const FIXED_BITS: u32 = 22;
+
 /// A dimension of the model.
 /// [`Shape::dim`] gives its size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,14 +60,14 @@ impl Dim {
 /// [`Kind::bytes`] gives its length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// `[dim]` of IEEE half floats.
+    /// `[dim]` of 16-bit integers under one power of two.
     /// Norms, mixes and other factors of a channel.
-    Half(Dim),
-    /// `[dim]` of IEEE single floats.
-    /// Decays, the bonus and the summands of low-rank products.
-    Single(Dim),
+    Factors(Dim),
+    /// `[dim]` of 32-bit integers in units of 2^-[`FIXED_BITS`].
+    /// Logarithms of decays, and the summands of low-rank products.
+    Fixed(Dim),
     /// `[rows, cols]` of quantized weights in blocks of four rows, then one
-    /// bfloat16 scale per row.
+    /// 16-bit scale per row, under one power of two.
     Matrix(Dim, Dim),
     /// As `Matrix`, at the precision of keys and values, the inputs of a matrix
     /// state, where an error stays for many tokens.
@@ -96,26 +99,26 @@ pub(super) const fn part(name: &'static str, kind: Kind) -> Part {
 }
 
 use Dim::{Embd, Ffn, Output, Vocab};
-use Kind::{Half, Head, Keys, LowRank, Matrix, Single, Table};
+use Kind::{Factors, Fixed, Head, Keys, LowRank, Matrix, Table};
 
 /// Before the layers.
 pub const BEFORE_LAYERS: &[Part] = &[part("emb.weight", Table(Vocab, Embd))];
 
 /// After the layers.
 pub const AFTER_LAYERS: &[Part] = &[
-    part("ln_out.weight", Half(Embd)),
-    part("ln_out.bias", Half(Embd)),
+    part("ln_out.weight", Factors(Embd)),
+    part("ln_out.bias", Factors(Embd)),
     part("head.weight", Head(Output, Embd)),
 ];
 
-/// A vector of channels in half floats.
-pub(super) const fn half(name: &'static str) -> Part {
-    part(name, Half(Embd))
+/// A vector of factors, one for each channel.
+pub(super) const fn factors(name: &'static str) -> Part {
+    part(name, Factors(Embd))
 }
 
-/// A vector of channels in single floats.
-pub(super) const fn single(name: &'static str) -> Part {
-    part(name, Single(Embd))
+/// A vector of fixed-point numbers, one for each channel.
+pub(super) const fn fixed(name: &'static str) -> Part {
+    part(name, Fixed(Embd))
 }
 
 /// A square matrix of channels.
@@ -129,18 +132,18 @@ pub(super) const fn keys(name: &'static str) -> Part {
 }
 
 /// The norm before the time mix.
-pub(super) const NORM_1: &[Part] = &[half("ln1.weight"), half("ln1.bias")];
+pub(super) const NORM_1: &[Part] = &[factors("ln1.weight"), factors("ln1.bias")];
 /// The norm of each head's output, RWKV-5 to 7.
-pub(super) const GROUP_NORM: &[Part] = &[half("att.ln_x.weight"), half("att.ln_x.bias")];
+pub(super) const GROUP_NORM: &[Part] = &[factors("att.ln_x.weight"), factors("att.ln_x.bias")];
 /// The last product of the time mix.
 pub(super) const OUTPUT: &[Part] = &[square("att.output.weight")];
 /// The norm before the channel mix.
-pub(super) const NORM_2: &[Part] = &[half("ln2.weight"), half("ln2.bias")];
+pub(super) const NORM_2: &[Part] = &[factors("ln2.weight"), factors("ln2.bias")];
 /// The channel mix of RWKV-4 and 5.
 pub(super) const FFN: &[Part] = &[
-    half("ffn.time_mix_k"),
+    factors("ffn.time_mix_k"),
     part("ffn.key.weight", Matrix(Ffn, Embd)),
-    half("ffn.time_mix_r"),
+    factors("ffn.time_mix_r"),
     square("ffn.receptance.weight"),
     part("ffn.value.weight", Matrix(Embd, Ffn)),
 ];
@@ -153,7 +156,7 @@ impl Kind {
     /// Bits of a weight; vectors have those of the layers' matrices.
     pub const fn bits(self, shape: &Shape) -> Bits {
         match self {
-            Half(_) | Single(_) | Matrix(..) => shape.weight_bits,
+            Factors(_) | Fixed(_) | Matrix(..) => shape.weight_bits,
             Keys(..) => shape.key_bits,
             LowRank(..) => Bits::Int8,
             Head(..) | Table(..) => shape.head_bits,
@@ -164,15 +167,15 @@ impl Kind {
     /// [`ALIGN`]. Vectors have no scales.
     pub const fn bytes(self, shape: &Shape) -> (u64, u64) {
         match self {
-            Half(n) => (vector_bytes(2, shape.dim(n)), 0),
-            Single(n) => (vector_bytes(4, shape.dim(n)), 0),
+            Factors(n) => (factors_bytes(shape.dim(n)), 0),
+            Fixed(n) => (fixed_bytes(shape.dim(n)), 0),
             Matrix(r, c) | Keys(r, c) | LowRank(r, c) | Head(r, c) => {
                 matrix_bytes(shape.layout, self.bits(shape), shape.dim(r), shape.dim(c))
             }
             Table(r, c) => {
                 let rows = shape.dim(r) as u64;
                 let row = table_row_bytes(shape.head_bits, shape.dim(c)) as u64;
-                (align(rows * row), align(2 * rows))
+                (align(rows * row), align(2 * (rows + 1)))
             }
         }
     }
@@ -180,7 +183,7 @@ impl Kind {
     /// Weights or vector elements, without padding.
     pub const fn elements(self, shape: &Shape) -> u64 {
         match self {
-            Half(n) | Single(n) => shape.dim(n) as u64,
+            Factors(n) | Fixed(n) => shape.dim(n) as u64,
             Matrix(r, c) | Keys(r, c) | LowRank(r, c) | Head(r, c) | Table(r, c) => {
                 shape.dim(r) as u64 * shape.dim(c) as u64
             }
@@ -188,9 +191,14 @@ impl Kind {
     }
 }
 
-/// Bytes of a vector of `len` elements, padded.
-pub(crate) const fn vector_bytes(element_bytes: usize, len: usize) -> u64 {
-    align(element_bytes as u64 * len as u64)
+/// Bytes of `len` factors and their exponent, padded.
+pub(crate) const fn factors_bytes(len: usize) -> u64 {
+    align(2 * (len as u64 + 1))
+}
+
+/// Bytes of `len` fixed-point numbers, padded.
+pub(crate) const fn fixed_bytes(len: usize) -> u64 {
+    align(4 * len as u64)
 }
 
 /// Bytes of the weights of a blocked matrix and of its scales, each padded.
@@ -201,7 +209,8 @@ pub(crate) const fn matrix_bytes(
     cols: usize,
 ) -> (u64, u64) {
     let weights = matrix_weight_bytes(layout, bits, rows, cols);
-    let scales = 2 * round_up(rows, BLOCK_ROWS) as u64;
+    // Two more words of 16 bits: the exponent, and the shift of the sums.
+    let scales = 2 * (round_up(rows, BLOCK_ROWS) as u64 + 2);
     (align(weights), align(scales))
 }
 

@@ -1,6 +1,6 @@
 //! RWKV-4 "Dove": the parts of a layer, its state, and the vectors of its time mix.
 
-use super::parts::{half, single, square, Part, Sections, FFN, NORM_1, NORM_2, OUTPUT};
+use super::parts::{factors, fixed, square, Part, Sections, FFN, NORM_1, NORM_2, OUTPUT};
 use super::vectors::vectors;
 
 /// A layer, in order of use.
@@ -8,14 +8,14 @@ pub(super) const LAYER: Sections = &[NORM_1, MIX, OUTPUT, NORM_2, FFN];
 
 /// The time mix up to its output: each of k, v and r is a mix, then a matrix.
 const MIX: &[Part] = &[
-    half("att.time_mix_k"),
+    factors("att.time_mix_k"),
     square("att.key.weight"),
-    half("att.time_mix_v"),
+    factors("att.time_mix_v"),
     square("att.value.weight"),
-    half("att.time_mix_r"),
+    factors("att.time_mix_r"),
     square("att.receptance.weight"),
-    single("att.time_decay"),
-    single("att.time_first"),
+    fixed("att.time_decay"),
+    fixed("att.time_first"),
 ];
 
 vectors! {

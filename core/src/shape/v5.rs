@@ -1,7 +1,7 @@
 //! RWKV-5 "Eagle": the parts of a layer, and the vectors of its time mix.
 
 use super::parts::{
-    half, keys, single, square, Part, Sections, FFN, GROUP_NORM, NORM_1, NORM_2, OUTPUT,
+    factors, keys, fixed, square, Part, Sections, FFN, GROUP_NORM, NORM_1, NORM_2, OUTPUT,
 };
 use super::vectors::vectors;
 
@@ -13,17 +13,17 @@ pub(super) const GATED_LAYER: Sections = &[NORM_1, MIX, GROUP_NORM, GATE, OUTPUT
 
 /// As in RWKV-4, but k and v have the precision of keys.
 const MIX: &[Part] = &[
-    half("att.time_mix_k"),
+    factors("att.time_mix_k"),
     keys("att.key.weight"),
-    half("att.time_mix_v"),
+    factors("att.time_mix_v"),
     keys("att.value.weight"),
-    half("att.time_mix_r"),
+    factors("att.time_mix_r"),
     square("att.receptance.weight"),
-    single("att.time_decay"),
-    single("att.time_first"),
+    fixed("att.time_decay"),
+    fixed("att.time_first"),
 ];
 /// The gate comes after the state's norm: its vector takes the place of k.
-const GATE: &[Part] = &[half("att.time_mix_g"), square("att.gate.weight")];
+const GATE: &[Part] = &[factors("att.time_mix_g"), square("att.gate.weight")];
 
 vectors! {
     /// Working vectors of the time mix: key and value.

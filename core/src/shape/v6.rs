@@ -3,7 +3,7 @@
 use super::parts::Dim::{DecayRank, Embd, Ffn, ShiftRank, ShiftRanks};
 use super::parts::Kind::{LowRank, Matrix};
 use super::parts::{
-    half, keys, part, single, square, Part, Sections, GROUP_NORM, NORM_1, NORM_2, OUTPUT,
+    factors, keys, part, fixed, square, Part, Sections, GROUP_NORM, NORM_1, NORM_2, OUTPUT,
 };
 use super::vectors::{max, vectors};
 use super::{round_up, BLOCK_ROWS};
@@ -15,35 +15,35 @@ pub(super) const LAYER: Sections = &[NORM_1, MIX, GROUP_NORM, GATE, OUTPUT, NORM
 /// after its part of the shift; `time_maa_w2.q` is the slice of `time_maa_w2`
 /// for the vector q.
 const MIX: &[Part] = &[
-    half("att.time_maa_x"),
+    factors("att.time_maa_x"),
     part("att.time_maa_w1", LowRank(ShiftRanks, Embd)),
     part("att.time_maa_w2.w", LowRank(Embd, ShiftRank)),
-    half("att.time_maa_w"),
+    factors("att.time_maa_w"),
     part("att.time_decay_w1", LowRank(DecayRank, Embd)),
     part("att.time_decay_w2", LowRank(Embd, DecayRank)),
-    single("att.time_decay"),
+    fixed("att.time_decay"),
     part("att.time_maa_w2.k", LowRank(Embd, ShiftRank)),
-    half("att.time_maa_k"),
+    factors("att.time_maa_k"),
     keys("att.key.weight"),
     part("att.time_maa_w2.v", LowRank(Embd, ShiftRank)),
-    half("att.time_maa_v"),
+    factors("att.time_maa_v"),
     keys("att.value.weight"),
     part("att.time_maa_w2.r", LowRank(Embd, ShiftRank)),
-    half("att.time_maa_r"),
+    factors("att.time_maa_r"),
     square("att.receptance.weight"),
-    single("att.time_first"),
+    fixed("att.time_first"),
 ];
 /// The gate, with the last slice of the shift.
 const GATE: &[Part] = &[
     part("att.time_maa_w2.g", LowRank(Embd, ShiftRank)),
-    half("att.time_maa_g"),
+    factors("att.time_maa_g"),
     square("att.gate.weight"),
 ];
 /// As in RWKV-4, with this version's names.
 const FFN: &[Part] = &[
-    half("ffn.time_maa_k"),
+    factors("ffn.time_maa_k"),
     part("ffn.key.weight", Matrix(Ffn, Embd)),
-    half("ffn.time_maa_r"),
+    factors("ffn.time_maa_r"),
     square("ffn.receptance.weight"),
     part("ffn.value.weight", Matrix(Embd, Ffn)),
 ];

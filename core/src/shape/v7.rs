@@ -3,7 +3,7 @@
 use super::parts::Dim::{DecayRank, Embd, Ffn, GateRank, RateRank, ValueRank};
 use super::parts::Kind::{LowRank, Matrix};
 use super::parts::{
-    half, keys, part, single, square, Part, Sections, GROUP_NORM, NORM_1, NORM_2, OUTPUT,
+    factors, keys, part, fixed, square, Part, Sections, GROUP_NORM, NORM_1, NORM_2, OUTPUT,
 };
 use super::vectors::{max, vectors};
 
@@ -25,40 +25,40 @@ pub(super) const LAYER: Sections = &[
 ];
 
 /// The value. It comes first: `v1` of the other layers reads the same vector.
-const VALUE: &[Part] = &[half("att.x_v"), keys("att.value.weight")];
+const VALUE: &[Part] = &[factors("att.x_v"), keys("att.value.weight")];
 /// The other layers mix in the first layer's values.
 const VALUE_RESIDUAL: &[Part] = &[
     part("att.v1", LowRank(ValueRank, Embd)),
     part("att.v2", LowRank(Embd, ValueRank)),
-    single("att.v0"),
+    fixed("att.v0"),
 ];
 /// The decay, the key and its direction, the learning rate, the receptance.
 const MIX: &[Part] = &[
-    half("att.x_w"),
+    factors("att.x_w"),
     part("att.w1", LowRank(DecayRank, Embd)),
     part("att.w2", LowRank(Embd, DecayRank)),
-    single("att.w0"),
-    half("att.x_k"),
+    fixed("att.w0"),
+    factors("att.x_k"),
     keys("att.key.weight"),
-    half("att.k_k"),
-    half("att.x_a"),
+    factors("att.k_k"),
+    factors("att.x_a"),
     part("att.a1", LowRank(RateRank, Embd)),
     part("att.a2", LowRank(Embd, RateRank)),
-    single("att.a0"),
-    half("att.k_a"),
-    half("att.x_r"),
+    fixed("att.a0"),
+    factors("att.k_a"),
+    factors("att.x_r"),
     square("att.receptance.weight"),
 ];
 /// The bonus of the current token, and the gate: both after the group norm.
 const GATE: &[Part] = &[
-    half("att.r_k"),
-    half("att.x_g"),
+    factors("att.r_k"),
+    factors("att.x_g"),
     part("att.g1", LowRank(GateRank, Embd)),
     part("att.g2", LowRank(Embd, GateRank)),
 ];
 /// The channel mix without a gate.
 const FFN: &[Part] = &[
-    half("ffn.x_k"),
+    factors("ffn.x_k"),
     part("ffn.key.weight", Matrix(Ffn, Embd)),
     part("ffn.value.weight", Matrix(Embd, Ffn)),
 ];
