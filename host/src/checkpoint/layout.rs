@@ -8,8 +8,10 @@ use std::io;
 /// The place of a tensor's values.
 #[derive(Clone)]
 pub(super) struct Layout {
-    /// The first byte of the first value.
+    /// The first byte of the file's values that `first` counts.
     pub start: u64,
+    /// The first value used.
+    pub first: u64,
     /// How many values lie between the first and the last one used, both
     /// included.
     pub span: u64,
@@ -23,16 +25,17 @@ impl Layout {
     pub fn contiguous(start: u64, count: u64) -> Self {
         Self {
             start,
+            first: 0,
             span: count,
             strides: None,
         }
     }
 
     /// The place of the rows `first..first + rows`, which exist, of a tensor of
-    /// this shape and type; a row is the slice at one index of the outermost
-    /// dimension. `None` when a number overflows.
-    pub fn rows(&self, info: &TensorInfo, first: usize, rows: usize) -> Option<Self> {
-        let mut shape = info.shape.clone();
+    /// this shape; a row is the slice at one index of the outermost dimension.
+    /// `None` when a number overflows.
+    pub fn rows(&self, shape: &[usize], first: usize, rows: usize) -> Option<Self> {
+        let mut shape = shape.to_vec();
         *shape.first_mut()? = rows;
         let (step, span) = match &self.strides {
             None => (count(shape.get(1..)?)?, count(&shape)?),
@@ -42,11 +45,11 @@ impl Layout {
             ),
         };
         let skipped = step.checked_mul(first as u64)?;
-        let start = skipped.checked_mul(info.dtype.bytes() as u64)?;
         Some(Self {
-            start: self.start.checked_add(start)?,
+            first: self.first.checked_add(skipped)?,
             span,
             strides: self.strides.clone(),
+            ..*self
         })
     }
 
@@ -65,7 +68,8 @@ impl Layout {
 
     /// Reads the values, in row-major order.
     pub fn read(&self, source: &mut Source, info: &TensorInfo) -> io::Result<Vec<f32>> {
-        let values = info.dtype.read(source, self.start, self.span)?;
+        let dtype = info.dtype;
+        let values = dtype.read(source, self.start, self.first, self.span)?;
         match &self.strides {
             None => Ok(values),
             Some(strides) => gather(&values, &info.shape, strides),
@@ -80,9 +84,10 @@ pub(super) fn count(shape: &[usize]) -> Option<u64> {
     })
 }
 
-/// How many bytes a tensor of `shape` has; `None` when that overflows.
+/// How many bytes a tensor of `shape` has; `None` when that overflows, or when
+/// its values end inside a block.
 pub(super) fn byte_len(shape: &[usize], dtype: Dtype) -> Option<u64> {
-    count(shape)?.checked_mul(dtype.bytes() as u64)
+    dtype.byte_len(count(shape)?)
 }
 
 /// How many values lie between the first and the last one of a strided tensor,
@@ -196,7 +201,7 @@ mod tests {
 
     #[test]
     fn rows_of_a_transposed_tensor_are_found() {
-        // Three rows of two, stored as two of three, after 8 bytes.
+        // Three rows of two, stored as two of three, after two values.
         let values: Vec<f32> = (0..8).map(|i| i as f32).collect();
         let bytes = values
             .iter()
@@ -214,14 +219,15 @@ mod tests {
             (Some(vec![1, 3]), [3.0, 6.0, 4.0, 7.0]),
         ] {
             let all = Layout {
-                start: 8,
+                start: 0,
+                first: 2,
                 span: 6,
                 strides,
             };
-            let rows = all.rows(&info(3), 1, 2).unwrap();
+            let rows = all.rows(&[3, 2], 1, 2).unwrap();
             assert_eq!(rows.read(&mut source, &info(2)).unwrap(), expected);
-            assert!(all.rows(&info(3), usize::MAX, 2).is_none());
-            let none = all.rows(&info(3), 3, 0).unwrap();
+            assert!(all.rows(&[3, 2], usize::MAX, 2).is_none());
+            let none = all.rows(&[3, 2], 3, 0).unwrap();
             assert!(none.read(&mut source, &info(0)).unwrap().is_empty());
         }
     }

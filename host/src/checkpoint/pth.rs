@@ -153,6 +153,7 @@ impl Archive {
             info,
             layout,
             file: 0,
+            times: 1.0,
         })
     }
 }
@@ -170,16 +171,12 @@ fn layout(tensor: &StateTensor<'_>, dtype: Dtype, file: File) -> Option<Layout> 
     {
         return None;
     }
-    let start = file
-        .start
-        .checked_add(tensor.offset.checked_mul(dtype.bytes() as u64)?)?;
-    if is_contiguous(&tensor.shape, &tensor.strides) {
-        return Some(Layout::contiguous(start, span));
-    }
+    let strided = !is_contiguous(&tensor.shape, &tensor.strides);
     Some(Layout {
-        start,
+        start: file.start,
+        first: tensor.offset,
         span,
-        strides: Some(tensor.strides.clone()),
+        strides: strided.then(|| tensor.strides.clone()),
     })
 }
 

@@ -7,12 +7,12 @@ use crate::tensors::dialects::original;
 use std::collections::BTreeMap;
 
 /// Shape, values and type of tensors by name.
-type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>, Dtype)>;
+pub(super) type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>, Dtype)>;
 
 /// Sizes that are all different, so that shapes tell which way matrices lie.
 const EMBD: usize = 16;
 
-fn dimensions(version: Version) -> Dimensions {
+pub(super) fn dimensions_of(version: Version) -> Dimensions {
     Dimensions {
         layers: 2,
         embd: EMBD,
@@ -28,7 +28,7 @@ fn dimensions(version: Version) -> Dimensions {
     }
 }
 
-fn synth_of(version: Version, dimensions: &Dimensions) -> Tensors {
+pub(super) fn synth_of(version: Version, dimensions: &Dimensions) -> Tensors {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
     crate::synth::write_random(&path, version, dimensions, 1).unwrap();
@@ -41,12 +41,12 @@ fn synth_of(version: Version, dimensions: &Dimensions) -> Tensors {
 }
 
 fn synth(version: Version) -> Tensors {
-    synth_of(version, &dimensions(version))
+    synth_of(version, &dimensions_of(version))
 }
 
-type Notes = BTreeMap<String, String>;
+pub(super) type Notes = BTreeMap<String, String>;
 
-fn model(tensors: &Tensors, notes: &Notes, reading: &Reading) -> Result<Model> {
+pub(super) fn model(tensors: &Tensors, notes: &Notes, reading: &Reading) -> Result<Model> {
     let rows = tensors.iter();
     let rows: Vec<_> = rows
         .map(|(name, (shape, data, dtype))| (&**name, &**shape, *dtype, &**data))
@@ -58,7 +58,7 @@ fn model(tensors: &Tensors, notes: &Notes, reading: &Reading) -> Result<Model> {
 }
 
 /// The logits after some tokens.
-fn logits_of(model: &Model) -> Result<Vec<f32>> {
+pub(super) fn logits_of(model: &Model) -> Result<Vec<f32>> {
     let reference = Reference::new(model, DEFAULT_GN_EPS)?;
     let mut state = reference.start_state().unwrap_or_else(|| reference.state());
     (0..6).for_each(|i| reference.advance(i * 7 % 20, &mut state));
@@ -91,7 +91,7 @@ fn renamed(tensors: &Tensors, rename: impl Fn(&str) -> (String, bool)) -> Tensor
 }
 
 /// The last two dimensions changed.
-fn turned(shape: &[usize], data: &[f32]) -> (Vec<usize>, Vec<f32>) {
+pub(super) fn turned(shape: &[usize], data: &[f32]) -> (Vec<usize>, Vec<f32>) {
     let [before @ .., rows, cols] = shape else {
         panic!("a vector")
     };
@@ -241,7 +241,7 @@ fn other_programs_names_give_the_same_logits() {
 }
 
 #[track_caller]
-fn says<T>(result: Result<T>, part: &str) {
+pub(super) fn says<T>(result: Result<T>, part: &str) {
     let error = result.err().expect("it should be refused").to_string();
     assert!(error.contains(part), "no {part:?} in: {error}");
 }
@@ -281,7 +281,7 @@ fn converted_files_give_the_same_logits() {
 /// Where all low-rank matrices are square, somebody must say which way they lie.
 #[test]
 fn square_low_rank_matrices_are_asked_about() {
-    let mut square = dimensions(Version::V7);
+    let mut square = dimensions_of(Version::V7);
     square.ranks = [EMBD; 4];
     let own = synth_of(Version::V7, &square);
     let noted = Notes::from([(LOW_RANK_KEY.to_owned(), String::new())]);
@@ -347,7 +347,7 @@ fn dimensions_of_one_do_not_matter() {
 #[test]
 fn transposed_heads_are_named() {
     for (version, name) in [(Version::V6, "time_faaaa"), (Version::V7, "r_k")] {
-        let mut sizes = dimensions(version);
+        let mut sizes = dimensions_of(version);
         sizes.embd = 32;
         sizes.heads = 4;
         let own = synth_of(version, &sizes);

@@ -1,6 +1,7 @@
 //! A file of another program, seen as BlinkDL's: names, and which way low-rank
-//! matrices and tuned states lie. No value changes.
+//! matrices and tuned states lie. No value changes, but for those of [`gguf`].
 
+use super::gguf;
 use super::reading::{Convention, Reading};
 use crate::checkpoint::{excerpt, Checkpoint, Format, SeenAs, TensorInfo};
 use crate::tensors::dialects::{original, FUSED_MIXES};
@@ -17,8 +18,12 @@ const KINGLET: &str = "kinglet.";
 /// Gives tensors the names of BlinkDL's files, whatever program wrote theirs.
 ///
 /// # Errors
-/// Two tensors then have one name; a head that is tied and there.
+/// Two tensors then have one name; a head that is tied and there; as
+/// [`gguf::names`].
 pub fn names(checkpoint: &mut Checkpoint, reading: &Reading) -> Result<()> {
+    if checkpoint.is(Format::Gguf) {
+        gguf::names(checkpoint)?;
+    }
     let tied = is_tied(checkpoint, reading)?;
     checkpoint.view(|info| {
         let original = original(&info.name);
@@ -213,11 +218,17 @@ fn lies(info: &TensorInfo, row: &Tensor, embd: usize) -> Option<Lies> {
     }
 }
 
-/// Whether no converter wrote the file: they write safetensors files without notes
-/// of Kinglet's.
+/// Whether no converter for web-rwkv wrote the file: they write safetensors files
+/// without notes of Kinglet's.
 fn is_unconverted(checkpoint: &Checkpoint) -> bool {
+    checkpoint.is(Format::PyTorch) || says_itself(checkpoint)
+}
+
+/// Whether a file that is seen as BlinkDL's is known to have matrices and heads as
+/// these.
+fn says_itself(checkpoint: &Checkpoint) -> bool {
     let mut notes = checkpoint.metadata().keys();
-    checkpoint.is(Format::PyTorch) || notes.any(|key| key.starts_with(KINGLET))
+    checkpoint.is(Format::Gguf) || notes.any(|key| key.starts_with(KINGLET))
 }
 
 /// Whether square matrices are turned, where no shape tells.
@@ -311,8 +322,7 @@ pub fn check_heads(
     reading: &Reading,
 ) -> Result<()> {
     let (heads, head_size) = (dimensions.heads, dimensions.head_size());
-    let mut notes = checkpoint.metadata().keys();
-    let said = reading.convention.is_some() || notes.any(|key| key.starts_with(KINGLET));
+    let said = reading.convention.is_some() || says_itself(checkpoint);
     if said || has_likely_heads(heads, head_size) || !tells_heads_once(version) {
         return Ok(());
     }

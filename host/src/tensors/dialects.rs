@@ -1,6 +1,6 @@
 //! Names of tensors in other programs' files, in the words of BlinkDL's, which the
 //! tables have: those of Hugging Face's transformers, those of fla, those that
-//! training adds.
+//! training adds. llama.cpp's are in `gguf`.
 
 use super::names::{EMB, HEAD, LN_OUT};
 
