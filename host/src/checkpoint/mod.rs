@@ -113,6 +113,9 @@ pub(crate) struct SeenAs {
     pub cut: Option<usize>,
     /// What its values are times those in the file.
     pub times: f32,
+    /// The order of the blocks of a matrix's rows, and whether they stay one
+    /// dimension; if so, rows are those before it is turned.
+    pub blocks: Option<(&'static [usize], bool)>,
 }
 
 impl SeenAs {
@@ -124,6 +127,7 @@ impl SeenAs {
             row: None,
             cut: None,
             times: 1.0,
+            blocks: None,
         }
     }
 
@@ -194,21 +198,52 @@ impl Entry {
                 info.shape = vec![len / cut, cut];
             }
         }
-        if view.turned && info.shape.len() > 1 {
-            layout = layout.turned(&info.shape);
-            let last = info.shape.len() - 1;
-            info.shape.swap(last - 1, last);
-        }
-        if info.name != view.name {
-            let old = std::mem::replace(&mut info.name, view.name);
-            info.alias.get_or_insert(old);
-        }
-        Self {
+        let entry = Self {
             info,
             layout,
             file,
             times: times * view.times,
+        };
+        let entry = match view.blocks {
+            Some((order, true)) => entry.blocks(order, true).turned(view.turned),
+            Some((order, false)) => entry.turned(view.turned).blocks(order, false),
+            None => entry.turned(view.turned),
+        };
+        entry.named(view.name)
+    }
+
+    /// With the last two dimensions changed, if so.
+    fn turned(mut self, turned: bool) -> Self {
+        if turned && self.info.shape.len() > 1 {
+            self.layout = self.layout.turned(&self.info.shape);
+            let last = self.info.shape.len() - 1;
+            self.info.shape.swap(last - 1, last);
         }
+        self
+    }
+
+    /// A matrix with the blocks of its rows in this order.
+    fn blocks(mut self, order: &[usize], joined: bool) -> Self {
+        let &[rows, cols] = &self.info.shape[..] else {
+            return self;
+        };
+        if rows.is_multiple_of(order.len()) {
+            let shape = [order.len(), rows / order.len(), cols];
+            self.layout = self.layout.blocks(&self.info.shape, order);
+            match joined {
+                true => self.layout = self.layout.joined(&shape),
+                false => self.info.shape = shape.to_vec(),
+            }
+        }
+        self
+    }
+
+    fn named(mut self, name: String) -> Self {
+        if self.info.name != name {
+            let old = std::mem::replace(&mut self.info.name, name);
+            self.info.alias.get_or_insert(old);
+        }
+        self
     }
 }
 

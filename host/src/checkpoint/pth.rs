@@ -171,12 +171,13 @@ fn layout(tensor: &StateTensor<'_>, dtype: Dtype, file: File) -> Option<Layout> 
     {
         return None;
     }
-    let strided = !is_contiguous(&tensor.shape, &tensor.strides);
-    Some(Layout {
-        start: file.start,
+    let layout = Layout {
         first: tensor.offset,
-        span,
-        strides: strided.then(|| tensor.strides.clone()),
+        ..Layout::contiguous(file.start, span)
+    };
+    Some(match is_contiguous(&tensor.shape, &tensor.strides) {
+        true => layout,
+        false => layout.strided(&tensor.strides),
     })
 }
 
