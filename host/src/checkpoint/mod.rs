@@ -227,7 +227,8 @@ impl Entry {
         let &[rows, cols] = &self.info.shape[..] else {
             return self;
         };
-        if rows.is_multiple_of(order.len()) {
+        // Rows without values may be any number, and each costs memory here.
+        if cols > 0 && rows.is_multiple_of(order.len()) {
             let shape = [order.len(), rows / order.len(), cols];
             self.layout = self.layout.blocks(&self.info.shape, order);
             match joined {
