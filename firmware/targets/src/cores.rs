@@ -11,7 +11,7 @@ pub struct Core {
     pub title: &'static str,
     /// Which processors are meant, in a few words.
     pub about: &'static str,
-    /// Its name for C compilers (`-mcpu`).
+    /// Its name for C compilers (`-mcpu`); Clang's, where they differ.
     pub cpu: &'static str,
     /// The Rust target.
     pub triple: &'static str,
@@ -88,6 +88,16 @@ pub const CORES: &[Core] = &[
         has_fpu: true,
         layout: "lanes16",
     },
+    Core {
+        name: "rv32",
+        title: "RV32IMAC",
+        about: "RISC-V of 32 bits with multiplication, without FPU",
+        cpu: "generic-rv32",
+        triple: "riscv32imac-unknown-none-elf",
+        features: &[],
+        has_fpu: false,
+        layout: "pairs",
+    },
 ];
 
 impl Core {
@@ -101,6 +111,11 @@ impl Core {
             i += 1;
         }
         None
+    }
+
+    /// Whether it is a RISC-V; the others are ARM's.
+    pub fn is_riscv(&self) -> bool {
+        self.triple.starts_with("riscv")
     }
 
     /// The first core of the table that runs the same compiled code:
@@ -138,8 +153,8 @@ mod tests {
         let code = |name: &str| Core::named(name).unwrap().first_of_code().name;
         assert_eq!(["m4", "m7"].map(code), ["m4"; 2]);
         assert_eq!(
-            ["m0", "m3", "m33", "m55"].map(code),
-            ["m0", "m3", "m33", "m55"]
+            ["m0", "m3", "m33", "m55", "rv32"].map(code),
+            ["m0", "m3", "m33", "m55", "rv32"]
         );
         // One image serves both.
         for core in CORES {
