@@ -90,7 +90,7 @@ pub const CORES: &[Core] = &[
     },
     Core {
         name: "rv32",
-        title: "RV32IMAC",
+        title: "RISC-V RV32IMAC",
         about: "RISC-V of 32 bits with multiplication, without FPU",
         cpu: "generic-rv32",
         triple: "riscv32imac-unknown-none-elf",

@@ -99,7 +99,7 @@ pub fn run(args: &Args) -> Result<()> {
     ensure_arm_gcc()?;
     let image = match &args.image {
         Some(image) => image.clone(),
-        None => demo::quantize(&build_kinglet()?)?,
+        None => demo::quantize(&build_kinglet()?, MACHINE.core)?,
     };
     let library = firmware::build_capi(MACHINE)?;
     let program = args.program.clone();
