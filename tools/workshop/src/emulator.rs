@@ -1,7 +1,7 @@
 //! Running firmware in QEMU and talking to it over its UART.
 
 use crate::firmware;
-use crate::setup::{ensure_qemu, ARM_QEMU, RISCV_QEMU};
+use crate::setup::{self, ensure_qemu};
 use crate::workspace::name;
 use anyhow::{anyhow, bail, Context, Result};
 use kinglet_protocol::{Line, Request, BODY_MAX, END_OF_INPUT, VERSION};
@@ -77,11 +77,7 @@ pub fn loader(file: &Path, address: u32) -> String {
 /// The emulator of a machine of QEMU's that has this core, with firmware, and its
 /// UART on standard input and output.
 pub fn qemu(core: &Core, machine: &str, elf: &Path) -> Command {
-    let mut command = Command::new(if core.is_riscv() {
-        RISCV_QEMU
-    } else {
-        ARM_QEMU
-    });
+    let mut command = Command::new(setup::qemu(core));
     command
         .args(["-machine", machine, "-display", "none"])
         .args(["-monitor", "none", "-serial", "stdio", "-kernel"])
@@ -97,7 +93,7 @@ impl Emulator {
     /// A machine with the console's firmware and an image, ready to run: linked
     /// in, or with `load` put into the spare RAM by QEMU.
     pub fn prepare(machine: &'static Machine, image: &Path, load: bool) -> Result<Self> {
-        ensure_qemu()?;
+        ensure_qemu(machine.core)?;
         if !load {
             return Ok(Self {
                 machine,

@@ -95,7 +95,7 @@ pub fn run(args: &Args) -> Result<()> {
         bail!("the prompt is longer than {PROMPT_MAX} bytes, which the program is compiled with");
     }
     let request = args.sampling.request(&prompt, false)?;
-    ensure_qemu()?;
+    ensure_qemu(MACHINE.core)?;
     ensure_arm_gcc()?;
     let image = match &args.image {
         Some(image) => image.clone(),

@@ -45,7 +45,7 @@ pub fn run(args: &Args) -> Result<()> {
         "looking for QEMU and the Rust target {}",
         machine.core.triple
     ));
-    ensure_qemu()?;
+    ensure_qemu(machine.core)?;
     ensure_target(machine.core.triple)?;
     step("building the program kinglet");
     let kinglet = build_kinglet()?;

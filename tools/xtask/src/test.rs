@@ -141,7 +141,7 @@ impl Job {
             }
             Job::Qemu | Job::Boards => {
                 core_targets().into_iter().try_for_each(ensure_target)?;
-                ensure_qemu()?;
+                CORES.iter().try_for_each(ensure_qemu)?;
                 if self == Job::Qemu {
                     ensure_arm_gcc()?;
                 }

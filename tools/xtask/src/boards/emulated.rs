@@ -71,7 +71,7 @@ impl<'b> Emulated<'b> {
 
     /// Starts the firmware with an image in the model's flash.
     pub fn start(&self, image: &Path) -> Result<Dialogue> {
-        ensure_qemu()?;
+        ensure_qemu(self.board.core)?;
         let image = std::fs::canonicalize(image)
             .with_context(|| format!("cannot read the image {}", image.display()))?;
         let (bytes, room) = (std::fs::metadata(&image)?.len(), self.board.model().bytes);
