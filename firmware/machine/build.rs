@@ -8,19 +8,6 @@ use kinglet_targets::{Machine, MACHINES};
 use std::path::PathBuf;
 use std::{env, fs};
 
-/// What `riscv-rt` asks for, and what `cortex-m-rt` does by itself: the end of the
-/// stack, and no tables for unwinding.
-const RISCV_REGIONS: &str = r#"
-REGION_ALIAS("REGION_TEXT", FLASH);
-REGION_ALIAS("REGION_RODATA", FLASH);
-REGION_ALIAS("REGION_DATA", RAM);
-REGION_ALIAS("REGION_BSS", RAM);
-REGION_ALIAS("REGION_HEAP", RAM);
-REGION_ALIAS("REGION_STACK", RAM);
-_stack_end = __eheap;
-SECTIONS { /DISCARD/ : { *(.eh_frame .eh_frame.*) } }
-"#;
-
 fn main() {
     println!("cargo::rerun-if-env-changed=KINGLET_MACHINE");
     if let Err(message) = machine() {
@@ -43,9 +30,7 @@ fn write_layout(machine: &Machine) -> Result<(), String> {
         "MEMORY\n{{\n  FLASH : ORIGIN = {:#010x}, LENGTH = {:#x}\n  RAM : ORIGIN = {:#010x}, LENGTH = {:#x}\n}}\n",
         machine.flash.origin, machine.flash.bytes, machine.ram.origin, machine.ram.bytes,
     );
-    if machine.core.is_riscv() {
-        script += RISCV_REGIONS;
-    }
+    script += machine.core.sections();
     let path = out.join("memory.x");
     fs::write(&path, script).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
     println!("cargo::rustc-link-search={}", out.display());

@@ -1,5 +1,6 @@
 //! Links the program for a board with a lot of memory: it is never run.
 
+use kinglet_targets::{Core, CORES};
 use std::path::PathBuf;
 use std::{env, fs};
 
@@ -10,23 +11,11 @@ const MEMORY: &str = "MEMORY
 }
 ";
 
-/// What `riscv-rt` asks for; no tables for unwinding.
-const RISCV_REGIONS: &str = r#"
-REGION_ALIAS("REGION_TEXT", FLASH);
-REGION_ALIAS("REGION_RODATA", FLASH);
-REGION_ALIAS("REGION_DATA", RAM);
-REGION_ALIAS("REGION_BSS", RAM);
-REGION_ALIAS("REGION_HEAP", RAM);
-REGION_ALIAS("REGION_STACK", RAM);
-SECTIONS { /DISCARD/ : { *(.eh_frame .eh_frame.*) } }
-"#;
-
 fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
-    let mut script = MEMORY.to_owned();
-    if env::var("CARGO_CFG_TARGET_ARCH").as_deref() == Ok("riscv32") {
-        script += RISCV_REGIONS;
-    }
+    let target = env::var("TARGET").expect("cargo sets TARGET");
+    let core = CORES.iter().find(|core| core.triple == target);
+    let script = [MEMORY, core.map_or("", Core::sections)].concat();
     fs::write(out.join("memory.x"), script).expect("OUT_DIR can be written");
     println!("cargo::rustc-link-search={}", out.display());
     println!("cargo::rustc-link-arg-bins=-Tlink.x");

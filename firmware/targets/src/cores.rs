@@ -100,6 +100,19 @@ pub const CORES: &[Core] = &[
     },
 ];
 
+/// What `riscv-rt` asks for, and what `cortex-m-rt` does by itself: the end of the
+/// stack, and no tables for unwinding.
+const RISCV_SECTIONS: &str = r#"
+REGION_ALIAS("REGION_TEXT", FLASH);
+REGION_ALIAS("REGION_RODATA", FLASH);
+REGION_ALIAS("REGION_DATA", RAM);
+REGION_ALIAS("REGION_BSS", RAM);
+REGION_ALIAS("REGION_HEAP", RAM);
+REGION_ALIAS("REGION_STACK", RAM);
+_stack_end = __eheap;
+SECTIONS { /DISCARD/ : { *(.eh_frame .eh_frame.*) } }
+"#;
+
 impl Core {
     /// The core with this name.
     pub const fn named(name: &str) -> Option<&'static Core> {
@@ -116,6 +129,16 @@ impl Core {
     /// Whether it is a RISC-V; the others are ARM's.
     pub fn is_riscv(&self) -> bool {
         self.triple.starts_with("riscv")
+    }
+
+    /// What the linker script of a program has for this core after its memory,
+    /// `FLASH` and `RAM`.
+    pub fn sections(&self) -> &'static str {
+        if self.is_riscv() {
+            RISCV_SECTIONS
+        } else {
+            ""
+        }
     }
 
     /// The first core of the table that runs the same compiled code:
