@@ -121,7 +121,8 @@ pub fn words(command: &Command) -> String {
         .join(" ")
 }
 
-fn name(command: &Command) -> String {
+/// The name of the program that a command starts.
+pub fn name(command: &Command) -> String {
     let program = Path::new(command.get_program());
     program
         .file_name()

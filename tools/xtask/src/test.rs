@@ -25,6 +25,10 @@ const AARCH64_TARGET: &str = "aarch64-unknown-linux-musl";
 /// Processors to test them on, and whether they have dot products of bytes.
 const AARCH64_PROCESSORS: [(&str, bool); 2] = [("max", true), ("cortex-a53", false)];
 
+/// Targets that the library is built for beside those of the cores: the same
+/// port without atomic instructions.
+const OTHER_TARGETS: [&str; 1] = ["riscv32imc-unknown-none-elf"];
+
 /// Optimising the dependencies of such a test takes longer than they run.
 const PLAIN_DEPENDENCIES: [&str; 2] = ["--config", "profile.dev.package.\"*\".opt-level=0"];
 
@@ -124,7 +128,7 @@ impl Job {
                 ensure_component("clippy", "clippy")?;
                 core_targets().into_iter().try_for_each(ensure_target)
             }
-            Job::Firmware => core_targets().into_iter().try_for_each(ensure_target),
+            Job::Firmware => library_targets().try_for_each(ensure_target),
             Job::Docs | Job::Host => Ok(()),
             Job::Miri => ensure_miri(),
             Job::Fuzz => fuzz_targets()?.into_iter().try_for_each(|target| {
@@ -137,7 +141,7 @@ impl Job {
             }
             Job::Qemu | Job::Boards => {
                 core_targets().into_iter().try_for_each(ensure_target)?;
-                ensure_qemu()?;
+                CORES.iter().try_for_each(ensure_qemu)?;
                 if self == Job::Qemu {
                     ensure_arm_gcc()?;
                 }
@@ -179,6 +183,11 @@ impl Job {
 /// The Rust targets of all cores.
 fn core_targets() -> BTreeSet<&'static str> {
     CORES.iter().map(|core| core.triple).collect()
+}
+
+/// The Rust targets that the library is built for.
+fn library_targets() -> impl Iterator<Item = &'static str> {
+    core_targets().into_iter().chain(OTHER_TARGETS)
 }
 
 /// Cargo in the workspace of the firmware.
@@ -247,7 +256,7 @@ fn library_features() -> Result<Vec<String>> {
 fn build() -> Result<Vec<Command>> {
     let mut commands = Vec::new();
     let library_features = library_features()?;
-    for target in core_targets() {
+    for target in library_targets() {
         for features in &library_features {
             let mut library = cargo();
             library.args(["build", "--release", "--package", "kinglet"]);
