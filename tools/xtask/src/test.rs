@@ -154,8 +154,7 @@ impl Job {
             Job::Docs => docs(),
             Job::Host => {
                 let mut tests = cargo();
-                tests.args(["test", "--workspace", "--no-fail-fast"]);
-                tests.args(["--exclude", EMULATED]);
+                tests.args(["test", "--no-fail-fast"]);
                 vec![tests]
             }
             Job::Aarch64 => aarch64(),
@@ -167,10 +166,11 @@ impl Job {
     }
 
     /// The tests of the package that needs an emulator, in the folder of the
-    /// job's name.
+    /// job's name. The package by itself would have other features, and the
+    /// workstation's crates would be compiled again.
     fn emulated(self) -> Command {
         let mut tests = cargo();
-        tests.args(["test", "--no-fail-fast", "--package", EMULATED]);
+        tests.args(["test", "--no-fail-fast", "--workspace"]);
         tests.args(["--test", &self.name()]);
         tests
     }
