@@ -16,8 +16,8 @@ use std::path::{Path, PathBuf};
 /// All positions of a sequence are computed at once, on all cores; the result
 /// is a checkpoint under published names, for `kinglet quantize`, `run`,
 /// `eval`. A text ends with a zero byte or `<|endoftext|>`, if more texts follow
-/// in a file: the model learns to end with token 0. Ctrl-C saves the training and
-/// ends it; it resumes from its last save when
+/// in a file: the model learns to end with token 0. Ctrl-C, or the end of the terminal,
+/// saves the training and ends it; it resumes from its last save when
 /// the same command is given again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
