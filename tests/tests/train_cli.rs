@@ -272,6 +272,10 @@ fn bad_data_is_refused_with_a_reason() {
         "--qat int8 --qat-from 2",
         "--qat int8 --qat-from nan",
         "--weight-decay inf",
+        "--hidden 0",
+        "--patience 0",
+        "--validation-context 0",
+        "--head-size 32",
     ] {
         failure(small(&good, &output, bad), 2);
     }
