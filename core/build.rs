@@ -4,7 +4,7 @@
 use std::env::var;
 
 /// Every cfg that this script may set.
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     // Ports: a target has one of them.
     "kinglet_armv6m",
     "kinglet_armv7m",
@@ -12,6 +12,7 @@ const NAMES: [&str; 11] = [
     "kinglet_mve",
     "kinglet_neon",
     "kinglet_portable",
+    "kinglet_riscv",
     "kinglet_x86",
     // How a Cortex-M computes with floats: by its FPU, or by integers.
     "kinglet_fpu",
@@ -49,6 +50,8 @@ fn names(target: &str) -> Vec<&'static str> {
         "thumbv8m.main" => "kinglet_dsp",
         "thumbv7m" => "kinglet_armv7m",
         "thumbv6m" | "thumbv8m.base" => "kinglet_armv6m",
+        // With multiplication, and 32 registers.
+        _ if architecture.starts_with("riscv32im") => "kinglet_riscv",
         // A processor's vectors are detected at run time, which needs std.
         "x86_64" if has("STD") => "kinglet_x86",
         "aarch64" if has("STD") => "kinglet_neon",
@@ -59,7 +62,7 @@ fn names(target: &str) -> Vec<&'static str> {
         _ if has("ALL_LAYOUTS") => &LAYOUTS[..],
         "kinglet_dsp" => &["kinglet_rows4"],
         "kinglet_mve" => &["kinglet_lanes16"],
-        "kinglet_armv6m" | "kinglet_armv7m" => &["kinglet_pairs"],
+        "kinglet_armv6m" | "kinglet_armv7m" | "kinglet_riscv" => &["kinglet_pairs"],
         // A workstation runs every image.
         _ => &LAYOUTS,
     });

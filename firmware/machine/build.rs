@@ -26,10 +26,11 @@ fn machine() -> Result<(), String> {
 
 fn write_layout(machine: &Machine) -> Result<(), String> {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
-    let script = format!(
+    let mut script = format!(
         "MEMORY\n{{\n  FLASH : ORIGIN = {:#010x}, LENGTH = {:#x}\n  RAM : ORIGIN = {:#010x}, LENGTH = {:#x}\n}}\n",
         machine.flash.origin, machine.flash.bytes, machine.ram.origin, machine.ram.bytes,
     );
+    script += machine.core.sections();
     let path = out.join("memory.x");
     fs::write(&path, script).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
     println!("cargo::rustc-link-search={}", out.display());

@@ -6,7 +6,7 @@ pub mod npz;
 
 pub use kinglet_workshop::workspace::root;
 
-use kinglet_workshop::workspace::{build, build_kinglet, target_dir};
+use kinglet_workshop::workspace::{build_kinglet, build_xtask, target_dir};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -57,7 +57,7 @@ pub fn kinglet() -> Command {
 /// A command that runs the program that `cargo xtask` runs, built first.
 pub fn xtask() -> Command {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    Command::new(PROGRAM.get_or_init(|| build("xtask", "xtask").expect("xtask builds")))
+    Command::new(PROGRAM.get_or_init(|| build_xtask().expect("xtask builds")))
 }
 
 /// Arguments of a command: those of the parts of a tuple, one after the other.

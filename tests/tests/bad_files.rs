@@ -42,6 +42,10 @@ fn files_that_are_no_model_get_a_sentence() {
     }
 }
 
+/// A GGUF file of no tensors.
+const LLAMA: &[u8] = b"GGUF\x03\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\
+    \x14\0\0\0\0\0\0\0general.architecture\x08\0\0\0\x05\0\0\0\0\0\0\0llama";
+
 /// Files of known other kinds are named, with what to do.
 #[test]
 fn files_of_other_kinds_are_named() {
@@ -53,7 +57,8 @@ fn files_of_other_kinds_are_named() {
         "packed already",
     );
     for (name, bytes, part) in [
-        ("a.gguf", &b"GGUF\x03\0\0\0"[..], "a GGUF file"),
+        ("a.gguf", &b"GGUF\x03\0\0\0"[..], "ends inside its table"),
+        ("llama.gguf", LLAMA, "architecture `llama`, but"),
         ("a.bin", b"fmgg\x65\0\0\0", "rwkv.cpp"),
         (
             "lfs.pth",

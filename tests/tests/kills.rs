@@ -79,7 +79,7 @@ fn partials(folder: &Path) -> usize {
 }
 
 #[test]
-fn a_hundred_kills_leave_nothing_half() {
+fn kills_leave_nothing_half() {
     let folder = folder();
     let at = |name: &str| folder.path().join(name);
     let model = at("in.safetensors");
@@ -117,7 +117,7 @@ fn a_hundred_kills_leave_nothing_half() {
     ];
     let mut random = Random::new(1);
     let (mut killed, mut done) = (0, 0);
-    for (round, job) in (0..20).flat_map(|round| jobs.iter().map(move |job| (round, job))) {
+    for (round, job) in (0..8).flat_map(|round| jobs.iter().map(move |job| (round, job))) {
         let before = partials(folder.path());
         let mut child = job.start();
         let micros = job.time.as_micros() as usize * 5 / 4;
@@ -140,8 +140,8 @@ fn a_hundred_kills_leave_nothing_half() {
             fs::remove_file(at(job.output)).expect("it was there");
         }
     }
-    println!("{killed} of 100 killed, {done} outputs");
-    assert!(killed >= 30, "{killed} killed");
+    println!("{killed} of 40 killed, {done} outputs");
+    assert!(killed >= 12, "{killed} killed");
     for job in &jobs {
         stdout(&job.args);
         assert!(job.is_done(folder.path()));
@@ -166,7 +166,7 @@ fn a_hundred_kills_leave_nothing_half() {
 }
 
 #[test]
-fn fifty_races_end_with_one_whole_file() {
+fn races_end_with_one_whole_file() {
     let folder = folder();
     let at = |name: &str| folder.path().join(name);
     let image = kinglet_tests::root().join("core/tests/data/tiny.kgl");
@@ -177,7 +177,7 @@ fn fifty_races_end_with_one_whole_file() {
     let train = Job::new(folder.path(), "t.st", train);
     let mut random = Random::new(2);
     let mut refused = 0;
-    for race in 0..50 {
+    for race in 0..20 {
         let jobs = match race % 2 {
             0 => [&primes[0], &primes[1]],
             _ => [&train, &train],
@@ -198,7 +198,7 @@ fn fifty_races_end_with_one_whole_file() {
         }
         fs::remove_file(at(jobs[0].output)).expect("it was there");
     }
-    println!("{refused} of 25 second trainings refused");
+    println!("{refused} of 10 second trainings refused");
     assert!(refused > 0, "none was refused");
     assert_eq!(names(folder.path()), ["in.txt", "t.md", "t.svg"]);
 }

@@ -9,7 +9,7 @@ use kinglet_host::engine::ImageFile;
 use kinglet_host::prime::with_state;
 use kinglet_tests::models::{kinds, Kind};
 use kinglet_tests::{
-    demo_image, fails, failure, folder, json, quantize, says, stdout, synth, Args,
+    demo_image, fails, failure, folder, json, logits, quantize, says, stdout, synth, Args,
 };
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -53,6 +53,9 @@ fn a_primed_run_is_that_of_the_whole_text() {
         let front = run(&image, (["--prompt", "Once upon a time"], "--from empty"));
         assert_eq!(primed["tokens"], front["prompt_tokens"]);
         assert_same(&run(&image, ["--prompt", ", a bird"]), &whole);
+        let rest = logits(&image, (["--prompt", ", a bird"], "--from start"));
+        let all = logits(&image, ["--prompt", "Once upon a time, a bird"]);
+        assert!(!rest.is_empty() && all.ends_with(&rest) && all != rest);
         // All of the text, and more of it, as states of their own.
         let all = ["--prompt", "Once upon a time, a bird"];
         prime(&image, (all, "--name b"));

@@ -272,6 +272,10 @@ fn bad_data_is_refused_with_a_reason() {
         "--qat int8 --qat-from 2",
         "--qat int8 --qat-from nan",
         "--weight-decay inf",
+        "--hidden 0",
+        "--patience 0",
+        "--validation-context 0",
+        "--head-size 32",
     ] {
         failure(small(&good, &output, bad), 2);
     }
@@ -341,7 +345,7 @@ fn signal(child: &Child, name: &str) {
     assert!(sent.expect("kill starts").success());
 }
 
-/// Ctrl-C, and the signal with which machines are shut down.
+/// Ctrl-C, the signal with which machines are shut down, and the end of the terminal.
 #[cfg(unix)]
 #[test]
 fn an_interrupted_training_is_saved_and_goes_on() {
@@ -354,7 +358,12 @@ fn an_interrupted_training_is_saved_and_goes_on() {
     assert_eq!(said.matches("bits/byte validation").count(), 20, "{said}");
     assert_eq!(said.lines().count(), 20, "{said}");
     let mut before = None;
-    for name in ["INT", "TERM"] {
+    // The last one, unless the tests themselves are run by `nohup`.
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let hangup = ignored.filter(|mask| mask.ends_with(['0', '2', '4', '6', '8', 'a', 'c', 'e']));
+    let hangup = hangup.map(|_| "HUP");
+    for name in ["INT", "TERM"].into_iter().chain(hangup) {
         let (mut child, mut errors, mut said) =
             begun(kinglet().args(small(&text, &output, options).list()));
         if let Some(step) = before {
@@ -430,8 +439,14 @@ fn a_training_minds_what_happens_meanwhile() {
     let text = file(folder.path(), "text.txt", sentences(2000, 10));
     let output = folder.path().join("model.safetensors");
     let options = "--steps 100 --wait 0";
-    let (mut child, errors, _) = begun(kinglet().args(small(&text, &output, options).list()));
+    // As `nohup` does: the end of the terminal is none of the training.
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]);
+    command.arg(kinglet().get_program());
+    let (mut child, errors, _) = begun(command.args(small(&text, &output, options).list()));
     drop(errors);
+    #[cfg(unix)]
+    signal(&child, "HUP");
     let card = file(folder.path(), "model.md", "Mine.");
     assert_eq!(child.wait().expect("it ends").code(), Some(1));
     assert_eq!(fs::read(&card).expect("a file"), b"Mine.");

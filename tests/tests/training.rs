@@ -155,7 +155,7 @@ fn every_version_learns_to_remember() {
             layers: 2,
             hidden: 0,
             context: 72,
-            budget: Budget::Steps(400),
+            budget: Budget::Steps(300),
             ..settings(version)
         };
         let (_, trained) = learn(&settings, &text);

@@ -39,7 +39,7 @@ impl Port for Armv7m {
     const LAYOUT: Layout = Layout::Pairs;
 
     fn prepare(x: &[f32], inverse: f32, bits: Bits, words: &mut [u32]) {
-        pairs::prepare(x, inverse, bits, words, soft::quantize);
+        pairs::prepare(x, inverse, bits, words, soft::quantize, pairs::less_first);
     }
 
     fn sums(matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {

@@ -18,6 +18,7 @@
 //! | `dsp` | Cortex-M4, M7, M33 | `rows4` | `SMLAD`, two of 16 bits | `fpu` or `soft` |
 //! | `mve` | Cortex-M55 | `lanes16` | `VMLADAVA`, 16 of 8 bits | `fpu` |
 //! | `neon` | AArch64 | `rows4` | `SDOT`, or `SMULL` | `portable` |
+//! | `riscv` | RV32IM, also with A and C | `pairs` | `MUL` and `MULH`, 32 bits | `portable` |
 //! | `x86` | x86-64 | `rows4` | `VPDPBUSD`, `VPMADDWD` or `VPMADDUBSW` | `portable` |
 //! | `portable` | any | all | plain Rust | |
 //!
@@ -35,6 +36,8 @@ mod mve;
 #[cfg(kinglet_neon)]
 mod neon;
 mod portable;
+#[cfg(kinglet_riscv)]
+mod riscv;
 #[cfg(kinglet_x86)]
 mod x86;
 
@@ -79,6 +82,9 @@ pub type Native = mve::Mve;
 #[cfg(kinglet_neon)]
 #[doc(hidden)]
 pub type Native = neon::Neon;
+#[cfg(kinglet_riscv)]
+#[doc(hidden)]
+pub type Native = riscv::Riscv;
 #[cfg(kinglet_x86)]
 #[doc(hidden)]
 pub type Native = x86::X86;

@@ -11,7 +11,7 @@
 pub enum Layout {
     /// Cortex-M4, M7, M33: what `SMLAD` consumes; also the workstation's.
     Rows4,
-    /// Cortex-M0, M0+, M3: two rows share a 32-bit multiplication.
+    /// Cortex-M0, M0+, M3, RISC-V: two rows share a 32-bit multiplication.
     Pairs,
     /// Cortex-M55: vectors of 16 bytes.
     Lanes16,

@@ -1,11 +1,11 @@
 //! The program's entry, and all that needs `unsafe` in it: one static.
 
 use crate::room::Room;
-use cortex_m_rt::entry;
+use kinglet_machine::entry;
 
 static mut ROOM: Room = Room::new();
 
-/// The program's entry, after `cortex-m-rt`'s start-up code.
+/// The program's entry, after the start-up code.
 #[entry]
 fn enter() -> ! {
     kinglet_machine::start();

@@ -1,4 +1,4 @@
-//! Kinglet's kernels on an emulated Cortex-M machine.
+//! Kinglet's kernels on an emulated machine.
 //!
 //! The program checks them ([`check`], [`floats`]), counts their instructions
 //! ([`count`]), of the steps of matrix states ([`state`]) and of what else a

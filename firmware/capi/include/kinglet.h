@@ -190,7 +190,9 @@ int kgl_reset(struct kgl_session *session);
 //
 // `name`: `name_bytes` bytes of UTF-8, such as "start", 5. `token` becomes the
 // last token of the state's text, which is to be read next: generating begins
-// with it, or it is fed first, before a longer prompt.
+// with it, or it is fed first, before a longer prompt. A tuned state has no
+// text: `token` becomes 0, with which generating begins, and a prompt is fed
+// without it.
 //
 // The caller promises:
 // `session` is initialized, or zeros; `name` has `name_bytes` bytes;

@@ -184,7 +184,9 @@ pub unsafe extern "C" fn kgl_reset(session: *mut kgl_session) -> c_int {
 ///
 /// `name`: `name_bytes` bytes of UTF-8, such as "start", 5. `token` becomes the
 /// last token of the state's text, which is to be read next: generating begins
-/// with it, or it is fed first, before a longer prompt.
+/// with it, or it is fed first, before a longer prompt. A tuned state has no
+/// text: `token` becomes 0, with which generating begins, and a prompt is fed
+/// without it.
 ///
 /// # Safety
 /// `session` is initialized, or zeros; `name` has `name_bytes` bytes;

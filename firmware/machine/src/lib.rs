@@ -2,21 +2,29 @@
 //! for, its console, its timer, and with the feature `program` its memory and
 //! what happens on a fault.
 //!
-//! All `unsafe` code of it is in [`device`] and [`memory`].
+//! All `unsafe` code of it is in [`device`], [`memory`] and [`arch`], which has a
+//! file for each architecture.
 #![no_std]
 #![deny(unsafe_code)]
 
+#[cfg_attr(target_arch = "arm", path = "arm.rs")]
+#[cfg_attr(target_arch = "riscv32", path = "riscv.rs")]
+#[allow(unsafe_code)]
+mod arch;
 #[allow(unsafe_code)]
 mod device;
 #[cfg(feature = "program")]
-mod fault;
-#[cfg(feature = "program")]
 #[allow(unsafe_code)]
 mod memory;
+#[cfg(feature = "program")]
+mod panic;
 mod stream;
 mod timer;
 mod uart;
 
+/// The attribute of a program's entry, which the start-up code calls once.
+#[cfg(feature = "program")]
+pub use arch::entry;
 #[cfg(feature = "program")]
 pub use memory::{spare_ram, stack_bytes};
 pub use stream::Uart;
@@ -31,8 +39,9 @@ pub const MACHINE: &Machine = match Machine::named(env!("KINGLET_MACHINE")) {
     None => panic!("the build script chooses machines of the table only"),
 };
 
-/// Makes UART and timer ready.
+/// Makes UART and timer ready, and the stack, whose use is measured.
 pub fn start() {
+    arch::paint_stack();
     uart::start();
     timer::start();
 }

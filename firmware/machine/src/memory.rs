@@ -1,9 +1,8 @@
 //! The stack in use, and the RAM that the linker script leaves alone.
 
+use crate::arch::PAINT;
 use crate::MACHINE;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use cortex_m::interrupt;
-use cortex_m_rt::STACK_PAINT_VALUE;
 
 extern "C" {
     static _stack_start: u32;
@@ -19,7 +18,7 @@ pub fn stack_bytes() -> u32 {
     let mut at = &raw const _stack_end as usize;
     // SAFETY: the linker script aligns `_stack_end`, all words up to the top
     // are RAM, and no variable lies between.
-    while at < top && unsafe { core::ptr::read_volatile(at as *const u32) } == STACK_PAINT_VALUE {
+    while at < top && unsafe { core::ptr::read_volatile(at as *const u32) } == PAINT {
         at += size_of::<u32>();
     }
     (top - at) as u32
@@ -29,7 +28,7 @@ pub fn stack_bytes() -> u32 {
 /// what QEMU's loader put there, and zeros.
 pub fn spare_ram() -> Option<&'static mut [u8]> {
     static TAKEN: AtomicBool = AtomicBool::new(false);
-    let first = interrupt::free(|_| {
+    let first = critical_section::with(|_| {
         let first = !TAKEN.load(Relaxed);
         TAKEN.store(true, Relaxed);
         first

@@ -1,6 +1,7 @@
-//! The serial port, of one of two kinds.
+//! The serial port, of one of three kinds.
 
-use crate::device::{sleep_unless, unpend, UART};
+use crate::arch::{sleep_unless, unpend};
+use crate::device::UART;
 use crate::MACHINE;
 use kinglet_targets::UartKind;
 
@@ -87,10 +88,42 @@ mod nrf51 {
     }
 }
 
+/// The 16550, whose registers have a byte.
+mod ns16550 {
+    use super::UART;
+
+    // Offsets of its registers in bytes.
+    const DATA: u32 = 0;
+    const INTERRUPTS: u32 = 1;
+    const LINE_STATUS: u32 = 5;
+
+    const RECEIVE_INTERRUPT: u8 = 1 << 0;
+    const RECEIVE_FULL: u8 = 1 << 0;
+    const TRANSMIT_EMPTY: u8 = 1 << 5;
+
+    pub fn start() {
+        UART.write_byte(INTERRUPTS, RECEIVE_INTERRUPT);
+    }
+
+    pub fn write(byte: u8) {
+        while UART.read_byte(LINE_STATUS) & TRANSMIT_EMPTY == 0 {}
+        UART.write_byte(DATA, byte);
+    }
+
+    pub fn has_byte() -> bool {
+        UART.read_byte(LINE_STATUS) & RECEIVE_FULL != 0
+    }
+
+    pub fn take_byte() -> u8 {
+        UART.read_byte(DATA)
+    }
+}
+
 pub fn start() {
     match MACHINE.uart.kind {
         UartKind::Cmsdk => cmsdk::start(),
         UartKind::Nrf51 => nrf51::start(),
+        UartKind::Ns16550 => ns16550::start(),
     }
 }
 
@@ -99,6 +132,7 @@ pub fn write_byte(byte: u8) {
     match MACHINE.uart.kind {
         UartKind::Cmsdk => cmsdk::write(byte),
         UartKind::Nrf51 => nrf51::write(byte),
+        UartKind::Ns16550 => ns16550::write(byte),
     }
 }
 
@@ -111,6 +145,7 @@ pub fn read_byte() -> u8 {
     let byte = match MACHINE.uart.kind {
         UartKind::Cmsdk => cmsdk::take_byte(),
         UartKind::Nrf51 => nrf51::take_byte(),
+        UartKind::Ns16550 => ns16550::take_byte(),
     };
     unpend();
     byte
@@ -121,5 +156,6 @@ pub fn has_byte() -> bool {
     match MACHINE.uart.kind {
         UartKind::Cmsdk => cmsdk::has_byte(),
         UartKind::Nrf51 => nrf51::has_byte(),
+        UartKind::Ns16550 => ns16550::has_byte(),
     }
 }

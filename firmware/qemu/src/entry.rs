@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use crate::model::{SCRATCH_LEN, STATE_LEN};
-use cortex_m_rt::entry;
+use kinglet_machine::entry;
 
 // All the RAM that the library takes, under names that `nm` shows. Both are
 // empty where the image is not linked in.
@@ -11,7 +11,7 @@ static mut MODEL_STATE: [f32; STATE_LEN] = [0.0; STATE_LEN];
 #[export_name = "KINGLET_SCRATCH"]
 static mut MODEL_SCRATCH: [f32; SCRATCH_LEN] = [0.0; SCRATCH_LEN];
 
-/// The program's entry, after `cortex-m-rt`'s start-up code.
+/// The program's entry, after the start-up code.
 #[entry]
 fn enter() -> ! {
     kinglet_machine::start();

@@ -1,4 +1,4 @@
-//! Kinglet on an emulated Cortex-M board: the boards' console, and requests of
+//! Kinglet on an emulated board: the boards' console, and requests of
 //! programs ([`request`]).
 //!
 //! The model is linked in or lies where QEMU's loader put it ([`model`]). The

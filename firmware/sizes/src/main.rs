@@ -9,7 +9,10 @@
 
 use core::panic::PanicInfo;
 use core::ptr::{read_volatile, write_volatile};
+#[cfg(target_arch = "arm")]
 use cortex_m_rt::entry;
+#[cfg(target_arch = "riscv32")]
+use riscv_rt::entry;
 
 /// Where memory of a real program would be: `[address, length]` pairs.
 #[no_mangle]

@@ -11,7 +11,7 @@ pub struct Core {
     pub title: &'static str,
     /// Which processors are meant, in a few words.
     pub about: &'static str,
-    /// Its name for C compilers (`-mcpu`).
+    /// Its name for C compilers (`-mcpu`); Clang's, where they differ.
     pub cpu: &'static str,
     /// The Rust target.
     pub triple: &'static str,
@@ -88,7 +88,30 @@ pub const CORES: &[Core] = &[
         has_fpu: true,
         layout: "lanes16",
     },
+    Core {
+        name: "rv32",
+        title: "RISC-V RV32IMAC",
+        about: "RISC-V of 32 bits with multiplication, without FPU",
+        cpu: "generic-rv32",
+        triple: "riscv32imac-unknown-none-elf",
+        features: &[],
+        has_fpu: false,
+        layout: "pairs",
+    },
 ];
+
+/// What `riscv-rt` asks for, and what `cortex-m-rt` does by itself: the end of the
+/// stack, and no tables for unwinding.
+const RISCV_SECTIONS: &str = r#"
+REGION_ALIAS("REGION_TEXT", FLASH);
+REGION_ALIAS("REGION_RODATA", FLASH);
+REGION_ALIAS("REGION_DATA", RAM);
+REGION_ALIAS("REGION_BSS", RAM);
+REGION_ALIAS("REGION_HEAP", RAM);
+REGION_ALIAS("REGION_STACK", RAM);
+_stack_end = __eheap;
+SECTIONS { /DISCARD/ : { *(.eh_frame .eh_frame.*) } }
+"#;
 
 impl Core {
     /// The core with this name.
@@ -101,6 +124,21 @@ impl Core {
             i += 1;
         }
         None
+    }
+
+    /// Whether it is a RISC-V; the others are ARM's.
+    pub fn is_riscv(&self) -> bool {
+        self.triple.starts_with("riscv")
+    }
+
+    /// What the linker script of a program has for this core after its memory,
+    /// `FLASH` and `RAM`.
+    pub fn sections(&self) -> &'static str {
+        if self.is_riscv() {
+            RISCV_SECTIONS
+        } else {
+            ""
+        }
     }
 
     /// The first core of the table that runs the same compiled code:
@@ -138,8 +176,8 @@ mod tests {
         let code = |name: &str| Core::named(name).unwrap().first_of_code().name;
         assert_eq!(["m4", "m7"].map(code), ["m4"; 2]);
         assert_eq!(
-            ["m0", "m3", "m33", "m55"].map(code),
-            ["m0", "m3", "m33", "m55"]
+            ["m0", "m3", "m33", "m55", "rv32"].map(code),
+            ["m0", "m3", "m33", "m55", "rv32"]
         );
         // One image serves both.
         for core in CORES {

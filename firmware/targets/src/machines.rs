@@ -37,6 +37,8 @@ pub enum UartKind {
     Cmsdk,
     /// Nordic's nRF51.
     Nrf51,
+    /// National Semiconductor's 16550, with registers of a byte.
+    Ns16550,
 }
 
 /// The serial port that carries the console.
@@ -59,6 +61,9 @@ pub enum TimerKind {
     Sse300,
     /// Nordic's nRF51, whose first timer has 32 bits: counts up.
     Nrf51,
+    /// RISC-V's counter of cycles, which QEMU makes virtual nanoseconds of; a
+    /// tick is an instruction. It is a register of the core, without an address.
+    Cycles,
 }
 
 /// The timer that counts instructions.
@@ -188,6 +193,25 @@ pub const MACHINES: &[Machine] = &[
         spare: region(0x6000_0000, 16 * MIB),
         uart: cmsdk_uart(0x5930_3000, 33),
         timer: timer(TimerKind::Sse300, 0x5810_0000, 32_000_000),
+    },
+    Machine {
+        name: "virt-rv32",
+        qemu: "virt",
+        core: core("rv32"),
+        // All of it is RAM: the core starts at its first address.
+        flash: region(0x8000_0000, 4 * MIB),
+        ram: region(0x8040_0000, 4 * MIB),
+        spare: region(0x8100_0000, 16 * MIB),
+        uart: Uart {
+            kind: UartKind::Ns16550,
+            address: 0x1000_0000,
+            receive_irq: 10,
+        },
+        timer: timer(
+            TimerKind::Cycles,
+            0,
+            1_000_000_000 / NANOS_PER_INSTRUCTION as u32,
+        ),
     },
 ];
 

@@ -38,7 +38,7 @@ pub enum Problem {
     #[error("the file is empty: download it again")]
     Empty,
     /// The first bytes are those of no checkpoint.
-    #[error("is neither a safetensors file nor a PyTorch checkpoint")]
+    #[error("is neither a safetensors file nor a PyTorch checkpoint nor a GGUF file")]
     Unrecognized,
     /// The first bytes are those of another kind of file: which, and what to do.
     #[error("{0}")]
@@ -60,8 +60,11 @@ pub enum Problem {
     Tensor(String, String),
     /// A tensor, by name, of another type than the float types that can be
     /// read, as the file names it.
-    #[error("the tensor `{0}` holds {1} values, but weights are read from F64, F32, F16 and BF16: convert it")]
+    #[error("the tensor `{0}` holds {1} values, but weights are read from F64, F32, F16, BF16 and Q8_0: convert it")]
     Dtype(String, String),
+    /// A GGUF file is not well formed, or one of those that are not read.
+    #[error("the GGUF file {0}")]
+    Gguf(String),
     /// The zip archive of a PyTorch file is not as PyTorch writes it.
     #[error("the zip archive {0}")]
     Archive(String),

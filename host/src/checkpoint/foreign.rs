@@ -2,7 +2,6 @@
 
 /// First bytes, and what such a file is.
 const KINDS: &[(&[u8], &str)] = &[
-    (b"GGUF", GGUF),
     (b"fmgg", GGML),
     (b"tjgg", GGML),
     (b"lmgg", GGML),
@@ -25,7 +24,6 @@ const KINDS: &[(&[u8], &str)] = &[
 
 const POINTER: &str =
     "is a Git LFS pointer in place of the file: fetch the file with `git lfs pull`";
-const GGUF: &str = "is a GGUF file: take the .pth or .safetensors file that it was made from";
 const GGML: &str = "is a file of rwkv.cpp or another ggml program: take the .pth or .safetensors file that it was made from";
 const PICTURE: &str = "is a picture: download the file of the model itself";
 const PACKED: &str = "is compressed: unpack it first";
@@ -87,8 +85,7 @@ mod tests {
         let llama = |sizes: [i32; 7]| sizes.map(i32::to_le_bytes).concat();
         let sizes = llama([288, 768, 6, 6, 6, 32000, 256]);
         for (head, len, part) in [
-            (&b"GGUF\x03\0\0\0"[..], 72, Some("GGUF")),
-            (b"fmgg\x65\0\0\0", 72, Some("rwkv.cpp")),
+            (&b"fmgg\x65\0\0\0"[..], 72, Some("rwkv.cpp")),
             (b"tjgg", 4, Some("ggml")),
             (b"algg", 4, Some("adapter")),
             (

@@ -30,7 +30,7 @@ fn truncation_at_every_byte_is_an_error() {
 }
 
 /// Calls `check` with each of the files that differ from `whole` in one bit.
-fn for_each_flip(whole: &[u8], mut check: impl FnMut(Vec<u8>)) {
+pub(super) fn for_each_flip(whole: &[u8], mut check: impl FnMut(Vec<u8>)) {
     for bit in 0..whole.len() * 8 {
         let mut bytes = whole.to_vec();
         bytes[bit / 8] ^= 1 << (bit % 8);

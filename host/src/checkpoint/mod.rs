@@ -1,9 +1,9 @@
 //! Checkpoint files: named float tensors, read one at a time.
 //!
-//! Two formats are told apart by content: safetensors, and the zip archive
-//! that PyTorch writes (`.pth`, `.pt`). Opening reads the table of tensors
-//! only; [`Checkpoint::load`] then seeks to one tensor and decodes it to f32,
-//! so that memory holds one tensor at a time.
+//! Three formats are told apart by content: safetensors, the zip archive that
+//! PyTorch writes (`.pth`, `.pt`), and llama.cpp's GGUF. Opening reads the
+//! table of tensors only; [`Checkpoint::load`] then seeks to one tensor and
+//! decodes it to f32, so that memory holds one tensor at a time.
 //!
 //! Every byte of a file is taken as hostile: lengths are compared with the
 //! file's own length before anything is allocated, arithmetic is checked, and
@@ -19,6 +19,7 @@
 //! | `foreign` | tells files of other kinds |
 //! | `parts` | checkpoints in several files |
 //! | `safetensors` | the table of a safetensors file |
+//! | `gguf` | the table of a GGUF file |
 //! | `pth` | the zip archive of a PyTorch file |
 //! | `pickle`, `machine`, `globals`, `state_dict` | the table inside that archive |
 //! | [`writer`] | writes safetensors files |
@@ -26,6 +27,7 @@
 mod dtype;
 mod error;
 mod foreign;
+pub(crate) mod gguf;
 mod globals;
 mod layout;
 mod machine;
@@ -38,6 +40,10 @@ mod source;
 mod state_dict;
 pub mod writer;
 
+#[cfg(test)]
+pub(crate) mod gguf_testing;
+#[cfg(test)]
+mod hostile_gguf_tests;
 #[cfg(test)]
 mod hostile_pickle_tests;
 #[cfg(test)]
@@ -103,6 +109,13 @@ pub(crate) struct SeenAs {
     pub turned: bool,
     /// The row that it is of the tensor, if not all.
     pub row: Option<usize>,
+    /// The length of the rows that a vector is cut into.
+    pub cut: Option<usize>,
+    /// What its values are times those in the file.
+    pub times: f32,
+    /// The order of the blocks of a matrix's rows, and whether they stay one
+    /// dimension; if so, rows are those before it is turned.
+    pub blocks: Option<(&'static [usize], bool)>,
 }
 
 impl SeenAs {
@@ -112,6 +125,9 @@ impl SeenAs {
             name: name.into(),
             turned: false,
             row: None,
+            cut: None,
+            times: 1.0,
+            blocks: None,
         }
     }
 
@@ -129,6 +145,8 @@ pub enum Format {
     Safetensors,
     /// The zip archive that PyTorch writes since version 1.6.
     PyTorch,
+    /// llama.cpp's GGUF, of the architectures `rwkv6` and `rwkv7`.
+    Gguf,
     /// What PyTorch wrote before (a bare pickle, or a tar): recognised, and
     /// refused by [`Checkpoint::open`] with a sentence on what to do.
     LegacyPyTorch,
@@ -140,6 +158,7 @@ impl Format {
         match self {
             Self::Safetensors => "safetensors",
             Self::PyTorch => "PyTorch",
+            Self::Gguf => "GGUF",
             Self::LegacyPyTorch => "old PyTorch",
         }
     }
@@ -152,35 +171,80 @@ struct Entry {
     layout: Layout,
     /// Which of the checkpoint's files.
     file: usize,
+    /// What the values are times those in the file.
+    times: f32,
 }
 
 impl Entry {
-    /// The same values, seen so. A row that is not there, and the turning of a
-    /// vector, change nothing.
+    /// The same values, seen so. A row that is not there, the turning of a vector,
+    /// and a cut that would leave a rest, change nothing.
     fn seen(&self, view: SeenAs) -> Self {
         let Self {
             mut info,
             mut layout,
             file,
+            times,
         } = self.clone();
         let row = view
             .row
             .filter(|row| info.shape.first().is_some_and(|rows| row < rows));
-        let rows = row.and_then(|row| layout.rows(&info, row, 1));
+        let rows = row.and_then(|row| layout.rows(&info.shape, row, 1));
         if let Some(rows) = rows {
             layout = rows;
             info.shape[0] = 1;
         }
-        if view.turned && info.shape.len() > 1 {
-            layout = layout.turned(&info.shape);
-            let last = info.shape.len() - 1;
-            info.shape.swap(last - 1, last);
+        if let (Some(cut), &[len]) = (view.cut, &info.shape[..]) {
+            if cut > 0 && len.is_multiple_of(cut) {
+                info.shape = vec![len / cut, cut];
+            }
         }
-        if info.name != view.name {
-            let old = std::mem::replace(&mut info.name, view.name);
-            info.alias.get_or_insert(old);
+        let entry = Self {
+            info,
+            layout,
+            file,
+            times: times * view.times,
+        };
+        let entry = match view.blocks {
+            Some((order, true)) => entry.blocks(order, true).turned(view.turned),
+            Some((order, false)) => entry.turned(view.turned).blocks(order, false),
+            None => entry.turned(view.turned),
+        };
+        entry.named(view.name)
+    }
+
+    /// With the last two dimensions changed, if so.
+    fn turned(mut self, turned: bool) -> Self {
+        if turned && self.info.shape.len() > 1 {
+            self.layout = self.layout.turned(&self.info.shape);
+            let last = self.info.shape.len() - 1;
+            self.info.shape.swap(last - 1, last);
         }
-        Self { info, layout, file }
+        self
+    }
+
+    /// A matrix with the blocks of its rows in this order.
+    fn blocks(mut self, order: &[usize], joined: bool) -> Self {
+        let &[rows, cols] = &self.info.shape[..] else {
+            return self;
+        };
+        // Rows without values may be any number, and each costs memory here.
+        if cols > 0 && rows.is_multiple_of(order.len()) {
+            let shape = [order.len(), rows / order.len(), cols];
+            self.layout = self.layout.blocks(&self.info.shape, order);
+            match joined {
+                true => self.layout = self.layout.joined(&shape),
+                false => self.info.shape = shape.to_vec(),
+            }
+        }
+        self
+    }
+
+    fn named(mut self, name: String) -> Self {
+        if self.info.name != name {
+            let old = std::mem::replace(&mut self.info.name, name);
+            self.info.alias.get_or_insert(old);
+        }
+        self
     }
 }
 
@@ -283,6 +347,7 @@ impl Checkpoint {
             let table = match format {
                 Format::Safetensors => safetensors::read_table(&mut source)?,
                 Format::PyTorch => pth::read_table(&mut source)?,
+                Format::Gguf => gguf::read_table(&mut source)?,
                 Format::LegacyPyTorch => return Err(Problem::Legacy),
             };
             Ok((source, format, table))
@@ -362,7 +427,7 @@ impl Checkpoint {
         let place = match info.shape.first_mut() {
             Some(all) if rows.start <= rows.end && rows.end <= *all => {
                 *all = rows.len();
-                entry.layout.rows(&entry.info, rows.start, rows.len())
+                entry.layout.rows(&entry.info.shape, rows.start, rows.len())
             }
             _ => None,
         };
@@ -399,10 +464,13 @@ impl Checkpoint {
         let source = &self.sources[entry.file];
         let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
         match layout.read(&mut source, info) {
-            Ok(data) => Ok(Tensor {
-                shape: info.shape.clone(),
-                data,
-            }),
+            Ok(mut data) => {
+                if entry.times != 1.0 {
+                    data.iter_mut().for_each(|value| *value *= entry.times);
+                }
+                let shape = info.shape.clone();
+                Ok(Tensor { shape, data })
+            }
             Err(error) => Err(self.error(match error.kind() {
                 io::ErrorKind::UnexpectedEof => Problem::truncated(&info.name),
                 io::ErrorKind::OutOfMemory => Problem::Memory(excerpt(&info.name)),
@@ -421,7 +489,7 @@ impl Checkpoint {
         self.entries.get(index)
     }
 
-    /// The name of the file's format: `safetensors` or `PyTorch`.
+    /// The name of the file's format: `safetensors`, `PyTorch` or `GGUF`.
     pub fn format(&self) -> &'static str {
         self.format.name()
     }
@@ -431,7 +499,8 @@ impl Checkpoint {
         &self.path
     }
 
-    /// The free-form notes of a safetensors file; empty for a PyTorch file.
+    /// The free-form notes of a safetensors file, what is needed of a GGUF file's
+    /// keys and values; empty for a PyTorch file.
     pub fn metadata(&self) -> &BTreeMap<String, String> {
         &self.metadata
     }
@@ -450,6 +519,8 @@ impl Checkpoint {
         // can look like the start of a pickle, but no pickle continues as such a file.
         if safetensors::is_safetensors(first_bytes) {
             Some(Format::Safetensors)
+        } else if gguf::is_gguf(first_bytes) {
+            Some(Format::Gguf)
         } else if pth::is_zip(first_bytes) {
             Some(Format::PyTorch)
         } else if pth::is_legacy(first_bytes) {

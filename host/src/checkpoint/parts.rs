@@ -16,7 +16,7 @@ const WHOLE: [&str; 4] = [
     "pytorch_model.bin",
 ];
 
-const SUFFIXES: [&str; 5] = ["safetensors", "st", "pth", "pt", "bin"];
+const SUFFIXES: [&str; 6] = ["safetensors", "st", "pth", "pt", "bin", "gguf"];
 
 /// What an index says: the tensors of each file.
 pub(super) type Index = BTreeMap<PathBuf, BTreeSet<String>>;
@@ -54,7 +54,11 @@ pub(super) fn in_folder(folder: &Path) -> Result<PathBuf, Problem> {
 }
 
 /// Which part of how many the name of a file says that it is, where there are others.
+/// A GGUF file says it itself, and has no index.
 pub(super) fn part_of(path: &Path) -> Option<(u32, u32)> {
+    if path.extension().is_some_and(|suffix| suffix == "gguf") {
+        return None;
+    }
     let stem = path.file_stem()?.to_str()?;
     let (before, all) = stem.rsplit_once("-of-")?;
     let (_, part) = before.rsplit_once('-')?;

@@ -153,6 +153,7 @@ impl Archive {
             info,
             layout,
             file: 0,
+            times: 1.0,
         })
     }
 }
@@ -170,16 +171,13 @@ fn layout(tensor: &StateTensor<'_>, dtype: Dtype, file: File) -> Option<Layout> 
     {
         return None;
     }
-    let start = file
-        .start
-        .checked_add(tensor.offset.checked_mul(dtype.bytes() as u64)?)?;
-    if is_contiguous(&tensor.shape, &tensor.strides) {
-        return Some(Layout::contiguous(start, span));
-    }
-    Some(Layout {
-        start,
-        span,
-        strides: Some(tensor.strides.clone()),
+    let layout = Layout {
+        first: tensor.offset,
+        ..Layout::contiguous(file.start, span)
+    };
+    Some(match is_contiguous(&tensor.shape, &tensor.strides) {
+        true => layout,
+        false => layout.strided(&tensor.strides),
     })
 }
 

@@ -124,6 +124,7 @@ fn entry(name: String, raw: RawTensor, data_start: u64) -> Result<Entry, Problem
             alias: None,
         },
         file: 0,
+        times: 1.0,
     })
 }
 

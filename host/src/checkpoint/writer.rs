@@ -177,7 +177,7 @@ fn check(tensors: &[Described<'_>]) -> Result<(), Problem> {
             };
             return Err(Problem::tensor(name, problem));
         }
-        if !dtype.is_read() {
+        if !dtype.is_read() || dtype == Dtype::Q8_0 {
             return Err(Problem::Dtype(excerpt(name), dtype.name().to_owned()));
         }
         let more = byte_len(shape, dtype).and_then(|bytes| sum.checked_add(bytes));

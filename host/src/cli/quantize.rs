@@ -29,8 +29,8 @@ use std::path::{Path, PathBuf};
 /// Quantize a checkpoint and pack it into an image for the device
 ///
 /// Reads .safetensors and .pth files of BlinkDL's trainers, Hugging Face's transformers,
-/// fla and converters for web-rwkv; of a checkpoint in parts its index or folder. The image
-/// holds everything that the device needs, tokenizer included.
+/// fla and converters for web-rwkv, and .gguf files of llama.cpp; of a checkpoint in parts
+/// its index or folder. The image holds everything that the device needs, tokenizer included.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     kinglet quantize model.pth -o model.kgl --weights int4\n  \
@@ -39,7 +39,7 @@ use std::path::{Path, PathBuf};
     kinglet quantize model.pth -o model.kgl --weights int4 --board pico\n  \
     kinglet quantize world.pth -o world.kgl --weights int4 --tokenizer rwkv_vocab_v20230424.txt")]
 pub struct Args {
-    /// The checkpoint, .safetensors or .pth
+    /// The checkpoint, .safetensors, .pth or .gguf
     checkpoint: PathBuf,
     /// The image to write
     #[arg(short, long, value_name = "FILE")]

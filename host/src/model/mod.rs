@@ -3,6 +3,7 @@
 
 mod accept;
 mod dimensions;
+mod gguf;
 mod reading;
 mod strangers;
 mod translate;
@@ -269,5 +270,7 @@ fn unlikely(checkpoint: &Checkpoint, info: &TensorInfo, expected: &[usize]) -> a
     anyhow!("{path}: the tensor `{name}`{alias} has shape {shape:?}, expected {expected:?}")
 }
 
+#[cfg(test)]
+mod gguf_tests;
 #[cfg(test)]
 mod tests;

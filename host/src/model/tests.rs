@@ -7,12 +7,12 @@ use crate::tensors::dialects::original;
 use std::collections::BTreeMap;
 
 /// Shape, values and type of tensors by name.
-type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>, Dtype)>;
+pub(super) type Tensors = BTreeMap<String, (Vec<usize>, Vec<f32>, Dtype)>;
 
 /// Sizes that are all different, so that shapes tell which way matrices lie.
 const EMBD: usize = 16;
 
-fn dimensions(version: Version) -> Dimensions {
+pub(super) fn dimensions_of(version: Version) -> Dimensions {
     Dimensions {
         layers: 2,
         embd: EMBD,
@@ -28,7 +28,7 @@ fn dimensions(version: Version) -> Dimensions {
     }
 }
 
-fn synth_of(version: Version, dimensions: &Dimensions) -> Tensors {
+pub(super) fn synth_of(version: Version, dimensions: &Dimensions) -> Tensors {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("model.safetensors");
     crate::synth::write_random(&path, version, dimensions, 1).unwrap();
@@ -41,12 +41,12 @@ fn synth_of(version: Version, dimensions: &Dimensions) -> Tensors {
 }
 
 fn synth(version: Version) -> Tensors {
-    synth_of(version, &dimensions(version))
+    synth_of(version, &dimensions_of(version))
 }
 
-type Notes = BTreeMap<String, String>;
+pub(super) type Notes = BTreeMap<String, String>;
 
-fn model(tensors: &Tensors, notes: &Notes, reading: &Reading) -> Result<Model> {
+pub(super) fn model(tensors: &Tensors, notes: &Notes, reading: &Reading) -> Result<Model> {
     let rows = tensors.iter();
     let rows: Vec<_> = rows
         .map(|(name, (shape, data, dtype))| (&**name, &**shape, *dtype, &**data))
@@ -58,7 +58,7 @@ fn model(tensors: &Tensors, notes: &Notes, reading: &Reading) -> Result<Model> {
 }
 
 /// The logits after some tokens.
-fn logits_of(model: &Model) -> Result<Vec<f32>> {
+pub(super) fn logits_of(model: &Model) -> Result<Vec<f32>> {
     let reference = Reference::new(model, DEFAULT_GN_EPS)?;
     let mut state = reference.start_state().unwrap_or_else(|| reference.state());
     (0..6).for_each(|i| reference.advance(i * 7 % 20, &mut state));
@@ -91,7 +91,7 @@ fn renamed(tensors: &Tensors, rename: impl Fn(&str) -> (String, bool)) -> Tensor
 }
 
 /// The last two dimensions changed.
-fn turned(shape: &[usize], data: &[f32]) -> (Vec<usize>, Vec<f32>) {
+pub(super) fn turned(shape: &[usize], data: &[f32]) -> (Vec<usize>, Vec<f32>) {
     let [before @ .., rows, cols] = shape else {
         panic!("a vector")
     };
@@ -240,8 +240,103 @@ fn other_programs_names_give_the_same_logits() {
     );
 }
 
+/// fla has the mixes of RWKV-6 in another order.
+#[test]
+fn flas_rwkv_6_gives_the_same_logits() {
+    for rank in [7, EMBD] {
+        let mut sizes = dimensions_of(Version::V6);
+        sizes.ranks[0] = rank;
+        let own = synth_of(Version::V6, &sizes);
+        let noted = Notes::from([(LOW_RANK_KEY.to_owned(), String::new())]);
+        let expected = logits_of(&model(&own, &noted, &Reading::default()).unwrap()).unwrap();
+        let mut fla = flas_rwkv_6(&own);
+        assert_eq!(logits(&fla).unwrap(), expected, "{rank}");
+        // A file can claim any number of rows that have no values.
+        let mut empty = fla.clone();
+        let shape = vec![5 * 10usize.pow(17), 0];
+        let name = "model.layers.1.attn.x_proj.0.linear.weight";
+        empty.insert(name.to_owned(), (shape, Vec::new(), Dtype::F32));
+        says(logits(&empty), name);
+        // Its keys may have fewer channels.
+        let half = EMBD / 2;
+        let key = fla
+            .get_mut("model.layers.1.attn.k_proj.linear.weight")
+            .unwrap();
+        *key = (vec![half, EMBD], vec![0.5; half * EMBD], Dtype::F32);
+        says(
+            logits(&fla),
+            "`model.layers.1.attn.k_proj.linear.weight` has keys of 8 channels in a model of 16",
+        );
+    }
+}
+
+/// The tensors as fla's converter writes them.
+fn flas_rwkv_6(own: &Tensors) -> Tensors {
+    let mut fla = renamed(own, |name| {
+        let name = name.replace("blocks.", "model.layers.");
+        let name = [
+            ("head.", "lm_head."),
+            ("emb.", "model.embeddings."),
+            ("ln_out.", "model.norm."),
+            ("ln0.", "pre_norm."),
+            ("ln1.", "attn_norm."),
+            ("ln2.", "ffn_norm."),
+            ("ffn.key.", "ffn.key.linear."),
+            ("ffn.receptance.", "ffn.receptance.linear."),
+            ("ffn.time_maa_k", "ffn.key.mu"),
+            ("ffn.time_maa_r", "ffn.receptance.mu"),
+            ("att.receptance.", "attn.r_proj.linear."),
+            ("att.key.", "attn.k_proj.linear."),
+            ("att.value.", "attn.v_proj.linear."),
+            ("att.gate.", "attn.g_proj.linear."),
+            ("att.output.", "attn.o_proj."),
+            ("att.ln_x.", "attn.g_norm."),
+            ("att.time_faaaa", "attn.bonus"),
+            ("att.time_maa_x", "attn.x_proj.0.mu"),
+            ("att.time_decay_w1", "attn.w_proj.linear.lora.0.weight"),
+            ("att.time_decay_w2", "attn.w_proj.linear.lora.2.weight"),
+            ("att.time_decay", "attn.w_proj.linear.lora.2.bias"),
+        ]
+        .iter()
+        .fold(name, |name, (ours, theirs)| name.replace(ours, theirs));
+        let turn = name.contains(".lora.") && name.ends_with(".weight");
+        (name, turn)
+    });
+    for layer in 0..2 {
+        let mut take = |of: &str| fla.remove(&format!("model.layers.{layer}.att.time_maa_{of}"));
+        let mut take = |of: &str| take(of).expect("a tensor of RWKV-6");
+        let mixes = ["r", "w", "k", "v", "g"].map(|of| take(of).1).concat();
+        let ([w1, w2], rank) = (["w1", "w2"].map(|of| take(of).1), 7);
+        // Of decay, key, value, receptance and gate.
+        let order = [3, 0, 1, 2, 4];
+        let first = order.map(|mix| {
+            let column = |j: usize| (0..EMBD).map(move |i| (i, 5 * rank, mix * rank + j));
+            let values = (0..rank).flat_map(column);
+            values
+                .map(|(i, cols, j)| w1[i * cols + j])
+                .collect::<Vec<_>>()
+        });
+        let second = order.map(|mix| w2[mix * rank * EMBD..][..rank * EMBD].to_vec());
+        let (shape, second) = turned(&[5 * rank, EMBD], &second.concat());
+        let mut put = |name: &str, shape, values| {
+            fla.insert(
+                format!("model.layers.{layer}.attn.{name}"),
+                (shape, values, Dtype::F32),
+            );
+        };
+        put("x_bias", vec![5, EMBD], mixes);
+        put(
+            "x_proj.0.linear.weight",
+            vec![5 * rank, EMBD],
+            first.concat(),
+        );
+        put("x_proj.2.weight", shape, second);
+    }
+    fla
+}
+
 #[track_caller]
-fn says<T>(result: Result<T>, part: &str) {
+pub(super) fn says<T>(result: Result<T>, part: &str) {
     let error = result.err().expect("it should be refused").to_string();
     assert!(error.contains(part), "no {part:?} in: {error}");
 }
@@ -281,7 +376,7 @@ fn converted_files_give_the_same_logits() {
 /// Where all low-rank matrices are square, somebody must say which way they lie.
 #[test]
 fn square_low_rank_matrices_are_asked_about() {
-    let mut square = dimensions(Version::V7);
+    let mut square = dimensions_of(Version::V7);
     square.ranks = [EMBD; 4];
     let own = synth_of(Version::V7, &square);
     let noted = Notes::from([(LOW_RANK_KEY.to_owned(), String::new())]);
@@ -347,7 +442,7 @@ fn dimensions_of_one_do_not_matter() {
 #[test]
 fn transposed_heads_are_named() {
     for (version, name) in [(Version::V6, "time_faaaa"), (Version::V7, "r_k")] {
-        let mut sizes = dimensions(version);
+        let mut sizes = dimensions_of(version);
         sizes.embd = 32;
         sizes.heads = 4;
         let own = synth_of(version, &sizes);

@@ -1,9 +1,10 @@
 //! A file of another program, seen as BlinkDL's: names, and which way low-rank
-//! matrices and tuned states lie. No value changes.
+//! matrices and tuned states lie. No value changes, but for those of [`gguf`].
 
+use super::gguf;
 use super::reading::{Convention, Reading};
 use crate::checkpoint::{excerpt, Checkpoint, Format, SeenAs, TensorInfo};
-use crate::tensors::dialects::{original, FUSED_MIXES};
+use crate::tensors::dialects::{original, FLA_MIXES, FLA_ORDER, FUSED_MIXES};
 use crate::tensors::names::{att, ffn, EMB, HEAD, LN1};
 use crate::tensors::{full_name, split_name, table, Dimensions, Size, Tensor, Version};
 use anyhow::{bail, Result};
@@ -17,8 +18,13 @@ const KINGLET: &str = "kinglet.";
 /// Gives tensors the names of BlinkDL's files, whatever program wrote theirs.
 ///
 /// # Errors
-/// Two tensors then have one name; a head that is tied and there.
+/// Two tensors then have one name; a head that is tied and there; keys of fla's
+/// RWKV-6 have fewer channels than the model; as [`gguf::names`].
 pub fn names(checkpoint: &mut Checkpoint, reading: &Reading) -> Result<()> {
+    if checkpoint.is(Format::Gguf) {
+        gguf::names(checkpoint)?;
+    }
+    check_fla_six(checkpoint)?;
     let tied = is_tied(checkpoint, reading)?;
     checkpoint.view(|info| {
         let original = original(&info.name);
@@ -28,6 +34,9 @@ pub fn names(checkpoint: &mut Checkpoint, reading: &Reading) -> Result<()> {
             return mixes
                 .map(|(row, mix)| SeenAs::named(full_name(layer, mix)).row(row))
                 .collect();
+        }
+        if let Some(views) = of_fla_six(info, &original.name) {
+            return views;
         }
         let head = (tied && original.name == EMB).then(|| SeenAs::named(HEAD));
         let mut views = vec![SeenAs::named(original.name)];
@@ -45,6 +54,50 @@ pub fn names(checkpoint: &mut Checkpoint, reading: &Reading) -> Result<()> {
         })?;
     }
     Ok(())
+}
+
+/// Refuses models of fla's RWKV-6 that are another network.
+fn check_fla_six(checkpoint: &Checkpoint) -> Result<()> {
+    let keys = |info: &&TensorInfo| info.name.ends_with(".attn.k_proj.linear.weight");
+    for info in checkpoint.tensors().filter(keys) {
+        if let [keys, embd] = info.shape[..] {
+            if keys != embd {
+                let (path, name) = (checkpoint.path().display(), excerpt(&info.name));
+                bail!(
+                    "{path}: `{name}` has keys of {keys} channels in a model of {embd} (`expand_k` of fla), which is another network \
+                     than RWKV-6: take a model that was trained with `expand_k` 1"
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The views of a tensor of fla's RWKV-6 in which the five mixes come in another
+/// order; `name` is BlinkDL's.
+fn of_fla_six(info: &TensorInfo, name: &str) -> Option<Vec<SeenAs>> {
+    let (layer, in_layer) = split_name(name);
+    layer?;
+    let mixes = att::TIME_MAA.iter().zip(FLA_ORDER);
+    if in_layer == FLA_MIXES && info.shape.first() == Some(&FLA_ORDER.len()) {
+        let views = mixes.map(|(mix, row)| SeenAs::named(full_name(layer, mix)).row(row));
+        return Some(views.collect());
+    }
+    if info.name == name {
+        return None;
+    }
+    let view = |joined| SeenAs {
+        blocks: Some((&FLA_ORDER, joined)),
+        turned: true,
+        ..SeenAs::named(name)
+    };
+    match in_layer {
+        att::TIME_MAA_W1 if info.name.ends_with(".x_proj.0.linear.weight") => {
+            Some(vec![view(true)])
+        }
+        att::TIME_MAA_W2 if info.name.ends_with(".x_proj.2.weight") => Some(vec![view(false)]),
+        _ => None,
+    }
 }
 
 /// What converters call the first matrix of RWKV-6's token shift: no version has
@@ -213,11 +266,17 @@ fn lies(info: &TensorInfo, row: &Tensor, embd: usize) -> Option<Lies> {
     }
 }
 
-/// Whether no converter wrote the file: they write safetensors files without notes
-/// of Kinglet's.
+/// Whether no converter for web-rwkv wrote the file: they write safetensors files
+/// without notes of Kinglet's.
 fn is_unconverted(checkpoint: &Checkpoint) -> bool {
+    checkpoint.is(Format::PyTorch) || says_itself(checkpoint)
+}
+
+/// Whether a file that is seen as BlinkDL's is known to have matrices and heads as
+/// these.
+fn says_itself(checkpoint: &Checkpoint) -> bool {
     let mut notes = checkpoint.metadata().keys();
-    checkpoint.is(Format::PyTorch) || notes.any(|key| key.starts_with(KINGLET))
+    checkpoint.is(Format::Gguf) || notes.any(|key| key.starts_with(KINGLET))
 }
 
 /// Whether square matrices are turned, where no shape tells.
@@ -311,8 +370,7 @@ pub fn check_heads(
     reading: &Reading,
 ) -> Result<()> {
     let (heads, head_size) = (dimensions.heads, dimensions.head_size());
-    let mut notes = checkpoint.metadata().keys();
-    let said = reading.convention.is_some() || notes.any(|key| key.starts_with(KINGLET));
+    let said = reading.convention.is_some() || says_itself(checkpoint);
     if said || has_likely_heads(heads, head_size) || !tells_heads_once(version) {
         return Ok(());
     }

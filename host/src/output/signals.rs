@@ -91,16 +91,29 @@ fn on_signal(end: impl FnOnce()) {
 /// would have ended it.
 #[cfg(unix)]
 fn handle(on_signal: fn(Box<dyn FnOnce()>)) -> io::Result<()> {
-    use signal_hook::consts::{SIGINT, SIGTERM};
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
     use signal_hook::iterator::Signals;
     use signal_hook::low_level::emulate_default_handler;
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    if !ignores(SIGHUP) {
+        signals.add_signal(SIGHUP)?;
+    }
     std::thread::spawn(move || {
         for signal in signals.forever() {
             on_signal(Box::new(move || drop(emulate_default_handler(signal))));
         }
     });
     Ok(())
+}
+
+/// Whether whoever started the program has it ignore a signal, as `nohup` does;
+/// to listen to it would undo that. Where nobody says so, it is left alone.
+#[cfg(unix)]
+fn ignores(signal: i32) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_none_or(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
 #[cfg(not(unix))]

@@ -1,8 +1,8 @@
 //! Names of tensors in other programs' files, in the words of BlinkDL's, which the
 //! tables have: those of Hugging Face's transformers, those of fla, those that
-//! training adds.
+//! training adds. llama.cpp's are in `gguf`.
 
-use super::names::{EMB, HEAD, LN_OUT};
+use super::names::{att, ffn, EMB, HEAD, LN_OUT};
 
 /// Modules that training programs wrap around others.
 const WRAPPERS: [&str; 6] = [
@@ -16,6 +16,25 @@ const WRAPPERS: [&str; 6] = [
 
 /// Modules around the whole model.
 const AROUND: [&str; 2] = ["model", "rwkv"];
+
+/// fla's RWKV-6: in a block, its names and ours.
+const FLA_6: [(&str, &str); 15] = [
+    ("attn.x_proj.0.mu", att::TIME_MAA_X),
+    ("attn.x_proj.0.linear.weight", att::TIME_MAA_W1),
+    ("attn.x_proj.2.weight", att::TIME_MAA_W2),
+    ("attn.r_proj.linear.weight", att::RECEPTANCE),
+    ("attn.k_proj.linear.weight", att::KEY),
+    ("attn.v_proj.linear.weight", att::VALUE),
+    ("attn.g_proj.linear.weight", att::GATE),
+    ("attn.w_proj.linear.lora.0.weight", att::TIME_DECAY_W1),
+    ("attn.w_proj.linear.lora.2.weight", att::TIME_DECAY_W2),
+    ("attn.w_proj.linear.lora.2.bias", att::TIME_DECAY),
+    ("attn.bonus", att::TIME_FAAAA),
+    ("ffn.key.linear.weight", ffn::KEY),
+    ("ffn.key.mu", ffn::TIME_MAA_K),
+    ("ffn.receptance.linear.weight", ffn::RECEPTANCE),
+    ("ffn.receptance.mu", ffn::TIME_MAA_R),
+];
 
 const OUTSIDE: [(&str, &str); 4] = [
     ("embeddings.weight", EMB),
@@ -62,6 +81,10 @@ const LOW_RANK: [(&str, char, bool); 3] = [
 /// The mixes that older versions of fla have in one tensor, in its order.
 pub const FUSED_MIXES: &str = "att.x_x";
 
+/// The mixes of fla's RWKV-6, and where those of BlinkDL's order are among them.
+pub const FLA_MIXES: &str = "att.x_bias";
+pub const FLA_ORDER: [usize; 5] = [1, 2, 3, 0, 4];
+
 /// A tensor's name in BlinkDL's words.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Original {
@@ -89,6 +112,14 @@ pub fn original(name: &str) -> Original {
         Ok(_) => "blocks",
         Err(_) => blocks,
     };
+    let theirs = [&[*block], rest].concat().join(".");
+    let six = renamed(&FLA_6, &theirs);
+    if six != theirs {
+        return Original {
+            name: format!("{blocks}.{layer}.{six}"),
+            turned: six.ends_with("_w1") || six.ends_with("_w2"),
+        };
+    }
     let block = renamed(&BLOCKS, block);
     let (rest, turned) = match block {
         "att" => in_time_mix(&rest.join(".")),

@@ -8,6 +8,7 @@
 //! before any table is read.
 
 pub(crate) mod dialects;
+pub(crate) mod gguf;
 mod gpt;
 mod initial;
 pub(crate) mod names;

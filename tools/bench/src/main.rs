@@ -117,13 +117,14 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<()> {
-    ensure_qemu()?;
     let before = args.compare.as_deref().map(compare::read).transpose()?;
     let machines: Vec<&'static Machine> = if args.machine.is_empty() {
         MACHINES.iter().collect()
     } else {
         args.machine.clone()
     };
+    let mut cores = machines.iter().map(|machine| machine.core);
+    cores.try_for_each(ensure_qemu)?;
     if args.coefficients {
         return coefficients::run(&machines);
     }

@@ -39,6 +39,9 @@ pub fn symbols(path: &Path) -> Result<Vec<Symbol>> {
     Ok(places.into_values().collect())
 }
 
+/// The section that `riscv-rt` makes of all RAM after the variables.
+const STACK: &str = ".stack";
+
 /// The sections of a firmware, as `size` of binutils adds them up.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Sections {
@@ -62,7 +65,7 @@ impl Sections {
             let SectionFlags::Elf { sh_flags, sh_type } = section.flags() else {
                 continue;
             };
-            if !sh_flags.contains(SHF_ALLOC) {
+            if !sh_flags.contains(SHF_ALLOC) || section.name()? == STACK {
                 continue;
             }
             *match (sh_type == SHT_NOBITS, sh_flags.contains(SHF_WRITE)) {

@@ -1,10 +1,11 @@
 //! Running firmware in QEMU and talking to it over its UART.
 
 use crate::firmware;
-use crate::setup::{ensure_qemu, QEMU};
+use crate::setup::{self, ensure_qemu};
+use crate::workspace::name;
 use anyhow::{anyhow, bail, Context, Result};
 use kinglet_protocol::{Line, Request, BODY_MAX, END_OF_INPUT, VERSION};
-use kinglet_targets::{Machine, ICOUNT_SHIFT};
+use kinglet_targets::{Core, Machine, ICOUNT_SHIFT};
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -73,11 +74,26 @@ pub fn loader(file: &Path, address: u32) -> String {
     format!("loader,file={file},addr={address:#x},force-raw=on")
 }
 
+/// The emulator of a machine of QEMU's that has this core, with firmware, and its
+/// UART on standard input and output.
+pub fn qemu(core: &Core, machine: &str, elf: &Path) -> Command {
+    let mut command = Command::new(setup::qemu(core));
+    command
+        .args(["-machine", machine, "-display", "none"])
+        .args(["-monitor", "none", "-serial", "stdio", "-kernel"])
+        .arg(elf);
+    if core.is_riscv() {
+        // Nothing runs before the firmware.
+        command.args(["-bios", "none"]);
+    }
+    command
+}
+
 impl Emulator {
     /// A machine with the console's firmware and an image, ready to run: linked
     /// in, or with `load` put into the spare RAM by QEMU.
     pub fn prepare(machine: &'static Machine, image: &Path, load: bool) -> Result<Self> {
-        ensure_qemu()?;
+        ensure_qemu(machine.core)?;
         if !load {
             return Ok(Self {
                 machine,
@@ -107,13 +123,10 @@ impl Emulator {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(QEMU);
+        let mut command = qemu(self.machine.core, self.machine.qemu, &self.elf);
         command
-            .args(["-machine", self.machine.qemu])
             .args(["-icount", &format!("shift={ICOUNT_SHIFT}")])
-            .args(["-display", "none", "-monitor", "none", "-serial", "stdio"])
-            .args(["-semihosting-config", "enable=on,target=native", "-kernel"])
-            .arg(&self.elf);
+            .args(["-semihosting-config", "enable=on,target=native"]);
         let slot_bytes = self.machine.spare.bytes / SLOTS;
         let slots = (self.machine.spare.origin..).step_by(slot_bytes.max(1) as usize);
         for (image, address) in self.images.iter().zip(slots) {
@@ -226,11 +239,9 @@ impl Drop for Running {
 impl Running {
     /// Starts QEMU.
     pub fn start(command: &mut Command) -> Result<Self> {
-        Ok(Self(
-            command
-                .spawn()
-                .with_context(|| format!("cannot start {QEMU}"))?,
-        ))
+        Ok(Self(command.spawn().with_context(|| {
+            format!("cannot start {}", name(command))
+        })?))
     }
 
     /// Sends requests, prompts and the end from a thread of its own: the pipe

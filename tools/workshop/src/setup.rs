@@ -2,15 +2,25 @@
 
 use crate::workspace::{run, succeeds};
 use anyhow::{bail, Context, Result};
+use kinglet_targets::Core;
 use std::path::Path;
 use std::process::Command;
 
-/// The emulator of boards.
-pub const QEMU: &str = "qemu-system-arm";
+/// The emulator of ARM's boards.
+const ARM_QEMU: &str = "qemu-system-arm";
 
-const QEMU_MISSING: &str = "qemu-system-arm is missing and cannot be installed from here: install \
+const ARM_QEMU_MISSING: &str =
+    "qemu-system-arm is missing and cannot be installed from here: install \
     it with your system's packages (Debian and Ubuntu: apt-get install qemu-system-arm, Fedora: \
     dnf install qemu-system-arm, macOS: brew install qemu)";
+
+/// The emulator of boards with a RISC-V.
+const RISCV_QEMU: &str = "qemu-system-riscv32";
+
+const RISCV_QEMU_MISSING: &str =
+    "qemu-system-riscv32 is missing and cannot be installed from here: install \
+    it with your system's packages (Debian and Ubuntu: apt-get install qemu-system-misc, Fedora: \
+    dnf install qemu-system-riscv, macOS: brew install qemu)";
 
 /// The emulator of programs for AArch64, which runs on Linux only.
 pub const USER_QEMU: &str = "qemu-aarch64";
@@ -32,9 +42,22 @@ pub fn ensure_arm_gcc() -> Result<()> {
     ensure_program(ARM_GCC, "gcc-arm-none-eabi", ARM_GCC_MISSING)
 }
 
-/// Makes sure that the emulator of boards can be started.
-pub fn ensure_qemu() -> Result<()> {
-    ensure_program(QEMU, "qemu-system-arm", QEMU_MISSING)
+/// The emulator of boards with this core.
+pub fn qemu(core: &Core) -> &'static str {
+    if core.is_riscv() {
+        RISCV_QEMU
+    } else {
+        ARM_QEMU
+    }
+}
+
+/// Makes sure that the emulator of boards with this core can be started.
+pub fn ensure_qemu(core: &Core) -> Result<()> {
+    if core.is_riscv() {
+        ensure_program(RISCV_QEMU, "qemu-system-misc", RISCV_QEMU_MISSING)
+    } else {
+        ensure_program(ARM_QEMU, "qemu-system-arm", ARM_QEMU_MISSING)
+    }
 }
 
 /// Makes sure that the emulator of programs for AArch64 can be started.

@@ -65,14 +65,19 @@ pub fn cargo() -> Command {
 
 /// Builds the program `kinglet` and returns its path.
 pub fn build_kinglet() -> Result<PathBuf> {
-    build("kinglet-host", "kinglet")
+    // A package by itself has other features, and all of it is compiled again.
+    build("kinglet", &["--bin", "kinglet"])
 }
 
-/// Builds a program for the workstation and returns its path.
-pub fn build(package: &str, program: &str) -> Result<PathBuf> {
+/// Builds the program that `cargo xtask` runs, as that does, and returns its path.
+pub fn build_xtask() -> Result<PathBuf> {
+    build("xtask", &["--package", "xtask"])
+}
+
+/// Builds a program of the workspace, selected so, and returns its path.
+fn build(program: &str, selection: &[&str]) -> Result<PathBuf> {
     let mut build = cargo();
-    build.args(["build", "--quiet"]);
-    build.args(["--package", package, "--bin", program]);
+    build.args(["build", "--quiet"]).args(selection);
     build.arg("--target-dir").arg(target_dir());
     run(&mut build)?;
     let name = format!("{program}{}", std::env::consts::EXE_SUFFIX);
@@ -121,7 +126,8 @@ pub fn words(command: &Command) -> String {
         .join(" ")
 }
 
-fn name(command: &Command) -> String {
+/// The name of the program that a command starts.
+pub fn name(command: &Command) -> String {
     let program = Path::new(command.get_program());
     program
         .file_name()

@@ -21,7 +21,7 @@ pub fn run(args: &Args) -> Result<()> {
     let mut bench = cargo();
     // Paths among the options are relative to the user's directory.
     bench.current_dir(std::env::current_dir()?);
-    bench.args(["run", "--quiet", "--package", "kinglet-bench-tool"]);
+    bench.args(["run", "--quiet", "--bin", "kinglet-bench-tool"]);
     bench.arg("--manifest-path").arg(root().join("Cargo.toml"));
     bench.arg("--target-dir").arg(target_dir()).arg("--");
     let status = bench.args(&args.options).status();

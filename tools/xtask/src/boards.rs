@@ -35,7 +35,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
     /// The prompt, one line
-    #[arg(long, value_name = "TEXT", requires = "image")]
+    #[arg(long, value_name = "TEXT", requires = "image", value_parser = one_line)]
     prompt: Option<String>,
     /// Tokens to generate
     #[arg(short = 'n', long, default_value_t = 100, requires = "prompt")]
@@ -44,6 +44,13 @@ pub struct Args {
     /// machine that stands in instructions_per_token
     #[arg(long)]
     json: bool,
+}
+
+fn one_line(text: &str) -> Result<String, &'static str> {
+    match text.contains(['\r', '\n']) {
+        true => Err("has more than one line, and a board's console reads one"),
+        false => Ok(text.to_owned()),
+    }
 }
 
 #[derive(Debug, Serialize)]

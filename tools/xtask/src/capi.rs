@@ -95,11 +95,11 @@ pub fn run(args: &Args) -> Result<()> {
         bail!("the prompt is longer than {PROMPT_MAX} bytes, which the program is compiled with");
     }
     let request = args.sampling.request(&prompt, false)?;
-    ensure_qemu()?;
+    ensure_qemu(MACHINE.core)?;
     ensure_arm_gcc()?;
     let image = match &args.image {
         Some(image) => image.clone(),
-        None => demo::quantize(&build_kinglet()?)?,
+        None => demo::quantize(&build_kinglet()?, MACHINE.core)?,
     };
     let library = firmware::build_capi(MACHINE)?;
     let program = args.program.clone();

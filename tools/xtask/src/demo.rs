@@ -1,11 +1,11 @@
-//! `cargo xtask demo`: a story from an emulated Cortex-M4.
+//! `cargo xtask demo`: a story from an emulated Cortex-M4, or another machine.
 
 use crate::qemu::stream;
 use crate::report::Report;
 use anyhow::Result;
-use kinglet_targets::DEFAULT_MACHINE;
+use kinglet_targets::{Core, Machine, DEFAULT_MACHINE};
 use kinglet_workshop::emulator::Emulator;
-use kinglet_workshop::prompt::Sampling;
+use kinglet_workshop::prompt::{machine_parser, Sampling};
 use kinglet_workshop::setup::{ensure_qemu, ensure_target};
 use kinglet_workshop::workspace::{build_kinglet, root, run as run_command, words, work_folder};
 use std::io::{self, Write};
@@ -25,8 +25,14 @@ const CLOCK_HZ: f64 = 168e6;
 /// linked into its firmware, and prints the story as it is generated, then
 /// what it took.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  cargo xtask demo\n  cargo xtask demo -n 50")]
+#[command(after_help = "Examples:\n  \
+    cargo xtask demo\n  \
+    cargo xtask demo -n 50\n  \
+    cargo xtask demo --machine virt-rv32")]
 pub struct Args {
+    /// The machine
+    #[arg(long, default_value = DEFAULT_MACHINE.name, value_parser = machine_parser())]
+    machine: &'static Machine,
     /// Tokens to generate
     #[arg(short, default_value_t = 64, value_name = "N")]
     n: u32,
@@ -34,16 +40,16 @@ pub struct Args {
 
 /// The command `demo`.
 pub fn run(args: &Args) -> Result<()> {
-    let machine = DEFAULT_MACHINE;
+    let machine = args.machine;
     step(&format!(
         "looking for QEMU and the Rust target {}",
         machine.core.triple
     ));
-    ensure_qemu()?;
+    ensure_qemu(machine.core)?;
     ensure_target(machine.core.triple)?;
     step("building the program kinglet");
     let kinglet = build_kinglet()?;
-    let image = quantize(&kinglet)?;
+    let image = quantize(&kinglet, machine.core)?;
     step(&format!(
         "building the firmware for {}, image linked in",
         machine.name
@@ -56,7 +62,9 @@ pub fn run(args: &Args) -> Result<()> {
     let answer = stream(&emulator, &request, PROMPT.into())?;
     let report = Report::new(&emulator, &image, answer)?;
     let mut table = report.table();
-    if let Some(instructions) = report.instructions_per_token() {
+    // The clock is that of boards with this core.
+    let instructions = report.instructions_per_token();
+    if let Some(instructions) = instructions.filter(|_| machine == DEFAULT_MACHINE) {
         let rate = format!("{:.1}", CLOCK_HZ / instructions as f64);
         table.row(
             "tokens/s at 168 MHz",
@@ -66,7 +74,8 @@ pub fn run(args: &Args) -> Result<()> {
     }
     write!(out, "\n{table}")?;
     eprintln!(
-        "\nTalk to it yourself: cargo xtask qemu --image {}",
+        "\nTalk to it yourself: cargo xtask qemu --machine {} --image {}",
+        machine.name,
         relative(&image).display()
     );
     Ok(())
@@ -76,9 +85,9 @@ fn step(what: &str) {
     eprintln!("==> {what}");
 }
 
-/// Packs the demo checkpoint; shows what `kinglet` says about it.
-pub fn quantize(kinglet: &Path) -> Result<PathBuf> {
-    let image = work_folder("demo")?.join("stories-int4.kgl");
+/// Packs the demo checkpoint for a core; shows what `kinglet` says about it.
+pub fn quantize(kinglet: &Path, core: &Core) -> Result<PathBuf> {
+    let image = work_folder("demo")?.join(format!("stories-{}.kgl", core.name));
     let mut quantize = Command::new(kinglet);
     quantize
         .current_dir(root())
@@ -87,6 +96,8 @@ pub fn quantize(kinglet: &Path) -> Result<PathBuf> {
             "models/stories.safetensors",
             "--weights",
             "int4",
+            "--target",
+            core.name,
             "-o",
         ])
         .arg(relative(&image))

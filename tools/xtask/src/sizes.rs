@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 
-/// The cores that are measured: one with and one without an FPU.
-const CORES: [&str; 2] = ["m4", "m0"];
+/// The cores that are measured: one with and one without an FPU, and a RISC-V.
+const CORES: [&str; 3] = ["m4", "m0", "rv32"];
 
 /// The rooms of the library, by the first of these that a symbol's name
 /// holds. The program itself is split into functions that stand for rooms,

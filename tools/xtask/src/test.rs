@@ -25,6 +25,10 @@ const AARCH64_TARGET: &str = "aarch64-unknown-linux-musl";
 /// Processors to test them on, and whether they have dot products of bytes.
 const AARCH64_PROCESSORS: [(&str, bool); 2] = [("max", true), ("cortex-a53", false)];
 
+/// Targets that the library is built for beside those of the cores: the same
+/// port without atomic instructions.
+const OTHER_TARGETS: [&str; 1] = ["riscv32imc-unknown-none-elf"];
+
 /// Optimising the dependencies of such a test takes longer than they run.
 const PLAIN_DEPENDENCIES: [&str; 2] = ["--config", "profile.dev.package.\"*\".opt-level=0"];
 
@@ -35,8 +39,8 @@ const EMULATED: &str = "kinglet-emulated";
 /// The board whose firmware is built with logs, too.
 const LOGGING_BOARD: &str = "stm32f405";
 
-/// How long a target is run, in the fuzzer's words.
-const FUZZ_TIME: &str = "-max_total_time=10";
+/// Seconds in which all fuzz targets run, each for its share.
+const FUZZ_SECONDS: usize = 84;
 
 /// A small image that is in the repository.
 const TINY_IMAGE: &str = "core/tests/data/tiny.kgl";
@@ -56,8 +60,8 @@ const TINY_IMAGE_LAYOUT: &str = DEFAULT_MACHINE.core.layout;
 ///   host      the tests of all crates but those in QEMU
 ///   aarch64   the port for AArch64 in QEMU, with and without dot products
 ///   miri      the portable port under Miri, where there is a nightly toolchain
-///   fuzz      each target of tests/fuzz for ten seconds, where there is a nightly
-///             toolchain with cargo-fuzz
+///   fuzz      the targets of tests/fuzz, a minute and a half for all of them, where
+///             there is a nightly toolchain with cargo-fuzz
 ///   qemu      the tests of the firmware in QEMU, on all machines, and of its size;
 ///             the example in C, and the firmware that loads images
 ///   boards    the firmware of real boards; in QEMU on those that it has, and on
@@ -124,7 +128,7 @@ impl Job {
                 ensure_component("clippy", "clippy")?;
                 core_targets().into_iter().try_for_each(ensure_target)
             }
-            Job::Firmware => core_targets().into_iter().try_for_each(ensure_target),
+            Job::Firmware => library_targets().try_for_each(ensure_target),
             Job::Docs | Job::Host => Ok(()),
             Job::Miri => ensure_miri(),
             Job::Fuzz => fuzz_targets()?.into_iter().try_for_each(|target| {
@@ -137,7 +141,7 @@ impl Job {
             }
             Job::Qemu | Job::Boards => {
                 core_targets().into_iter().try_for_each(ensure_target)?;
-                ensure_qemu()?;
+                CORES.iter().try_for_each(ensure_qemu)?;
                 if self == Job::Qemu {
                     ensure_arm_gcc()?;
                 }
@@ -154,8 +158,7 @@ impl Job {
             Job::Docs => docs(),
             Job::Host => {
                 let mut tests = cargo();
-                tests.args(["test", "--workspace", "--no-fail-fast"]);
-                tests.args(["--exclude", EMULATED]);
+                tests.args(["test", "--no-fail-fast"]);
                 vec![tests]
             }
             Job::Aarch64 => aarch64(),
@@ -167,10 +170,11 @@ impl Job {
     }
 
     /// The tests of the package that needs an emulator, in the folder of the
-    /// job's name.
+    /// job's name. The package by itself would have other features, and the
+    /// workstation's crates would be compiled again.
     fn emulated(self) -> Command {
         let mut tests = cargo();
-        tests.args(["test", "--no-fail-fast", "--package", EMULATED]);
+        tests.args(["test", "--no-fail-fast", "--workspace"]);
         tests.args(["--test", &self.name()]);
         tests
     }
@@ -179,6 +183,11 @@ impl Job {
 /// The Rust targets of all cores.
 fn core_targets() -> BTreeSet<&'static str> {
     CORES.iter().map(|core| core.triple).collect()
+}
+
+/// The Rust targets that the library is built for.
+fn library_targets() -> impl Iterator<Item = &'static str> {
+    core_targets().into_iter().chain(OTHER_TARGETS)
 }
 
 /// Cargo in the workspace of the firmware.
@@ -247,7 +256,7 @@ fn library_features() -> Result<Vec<String>> {
 fn build() -> Result<Vec<Command>> {
     let mut commands = Vec::new();
     let library_features = library_features()?;
-    for target in core_targets() {
+    for target in library_targets() {
         for features in &library_features {
             let mut library = cargo();
             library.args(["build", "--release", "--package", "kinglet"]);
@@ -328,21 +337,39 @@ fn fuzz_targets() -> Result<BTreeSet<String>> {
     Ok(names)
 }
 
-/// Each target, from its seeds and what earlier runs have found.
+/// Builds all targets at once, then runs each from its seeds and what earlier
+/// runs have found.
 fn fuzz() -> Result<Vec<Command>> {
-    let run = |target: String| {
-        let mut run = Command::new("rustup");
-        run.current_dir(fuzz_folder());
-        run.args(["run", "nightly", "cargo", "fuzz", "run", "--fuzz-dir", "."]);
+    let targets = fuzz_targets()?;
+    let time = format!("-max_total_time={}", FUZZ_SECONDS / targets.len().max(1));
+    let mut commands = vec![cargo_fuzz("build")];
+    commands.extend(targets.into_iter().map(|target| {
+        let mut run = cargo_fuzz("run");
         run.args([
             &target,
             &format!("corpus/{target}"),
             &format!("seeds/{target}"),
         ]);
-        run.args(["--", FUZZ_TIME, "-timeout=10", "-rss_limit_mb=2048"]);
+        run.args(["--", &time, "-timeout=10", "-rss_limit_mb=2048"]);
         run
-    };
-    Ok(fuzz_targets()?.into_iter().map(run).collect())
+    }));
+    Ok(commands)
+}
+
+/// A command of cargo-fuzz, in the workspace of the fuzz targets.
+fn cargo_fuzz(command: &str) -> Command {
+    let mut fuzz = Command::new("rustup");
+    fuzz.current_dir(fuzz_folder());
+    fuzz.args([
+        "run",
+        "nightly",
+        "cargo",
+        "fuzz",
+        command,
+        "--fuzz-dir",
+        ".",
+    ]);
+    fuzz
 }
 
 /// The command `test`.

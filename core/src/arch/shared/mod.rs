@@ -3,7 +3,7 @@
 
 #[cfg(kinglet_fpu)]
 pub(super) mod fpu;
-#[cfg(any(kinglet_armv6m, kinglet_armv7m))]
+#[cfg(any(kinglet_armv6m, kinglet_armv7m, kinglet_riscv))]
 pub(super) mod pairs;
 #[cfg(any(kinglet_soft, test))]
 pub(super) mod soft;
@@ -12,7 +12,7 @@ pub(super) mod words;
 
 /// The first of the words that an assembly routine reads: weights, or a
 /// prepared vector.
-#[cfg(any(kinglet_armv6m, kinglet_armv7m, kinglet_mve))]
+#[cfg(any(kinglet_armv6m, kinglet_armv7m, kinglet_mve, kinglet_riscv))]
 pub(super) type Words = *const u32;
 
 /// The base of a port for Cortex-M: with an FPU or without.

@@ -1,6 +1,6 @@
-//! What the ports for the layout `pairs` share: Cortex-M0 and M3.
+//! What the ports for the layout `pairs` share: Cortex-M0 and M3, RISC-V.
 //!
-//! Both instruction sets multiply 32-bit words modulo 2^32, so corrections
+//! All of them multiply 32-bit words modulo 2^32, so corrections
 //! need no narrow lanes: a prepared vector has a word for each column.
 
 use super::Words;
@@ -15,15 +15,28 @@ pub trait Quantize: Fn(&[f32], f32, &mut [u32]) + Copy {}
 
 impl<F: Fn(&[f32], f32, &mut [u32]) + Copy> Quantize for F {}
 
-/// Quantizes `x` by `columns` and arranges it; zeros after the last column.
-pub fn prepare(x: &[f32], inverse: f32, bits: Bits, words: &mut [u32], columns: impl Quantize) {
+/// Arranges four columns of an int4 group.
+pub trait Arrange: Fn([u32; 4]) -> [u32; 4] + Copy {}
+
+impl<F: Fn([u32; 4]) -> [u32; 4] + Copy> Arrange for F {}
+
+/// Quantizes `x` by `columns` and arranges it, int4 columns by `arrange`; zeros
+/// after the last column.
+pub fn prepare(
+    x: &[f32],
+    inverse: f32,
+    bits: Bits,
+    words: &mut [u32],
+    columns: impl Quantize,
+    arrange: impl Arrange,
+) {
     match bits {
         Bits::Int8 => prepare_int8(x, inverse, words, columns),
         Bits::Int4 => {
             let groups = x
                 .chunks(GROUP_COLS)
                 .zip(words.chunks_exact_mut(GROUP_WORDS));
-            groups.for_each(|(x, words)| prepare_group(x, inverse, words, columns));
+            groups.for_each(|(x, words)| prepare_group(x, inverse, words, columns, arrange));
         }
     }
 }
@@ -59,11 +72,28 @@ fn prepare_int8(x: &[f32], inverse: f32, words: &mut [u32], columns: impl Quanti
     *constant = (offset << 7).wrapping_neg();
 }
 
-/// `y_k = x_k - 16^k x_0` within each four columns, in the order y1, y2, y3,
-/// y0: the word that meets y0 is needed whole until then. First the constant,
-/// in both halves.
+/// `y_k = x_k - 16^k x_0`, in the order y1, y2, y3, y0: the word that meets y0
+/// is needed whole until then.
+#[cfg(any(kinglet_armv6m, kinglet_armv7m))]
+pub fn less_first([x0, x1, x2, x3]: [u32; 4]) -> [u32; 4] {
+    [
+        x1.wrapping_sub(x0 << 4),
+        x2.wrapping_sub(x0 << 8),
+        x3.wrapping_sub(x0 << 12),
+        x0,
+    ]
+}
+
+/// Each four columns as `arrange` has them. First the constant that cancels the
+/// offset of the stored weights, in both halves.
 #[inline(never)]
-fn prepare_group(x: &[f32], inverse: f32, words: &mut [u32], columns: impl Quantize) {
+fn prepare_group(
+    x: &[f32],
+    inverse: f32,
+    words: &mut [u32],
+    columns: impl Quantize,
+    arrange: impl Arrange,
+) {
     let Some((constant, words)) = words.split_first_mut() else {
         return;
     };
@@ -71,13 +101,7 @@ fn prepare_group(x: &[f32], inverse: f32, words: &mut [u32], columns: impl Quant
     let mut sum = 0u32;
     for step in words.chunks_exact_mut(4) {
         let &mut [x0, x1, x2, x3] = step else { return };
-        let y = [
-            x1.wrapping_sub(x0 << 4),
-            x2.wrapping_sub(x0 << 8),
-            x3.wrapping_sub(x0 << 12),
-            x0,
-        ];
-        step.copy_from_slice(&y);
+        step.copy_from_slice(&arrange([x0, x1, x2, x3]));
         sum = sum.wrapping_add(x0).wrapping_add(x1);
         sum = sum.wrapping_add(x2).wrapping_add(x3);
     }

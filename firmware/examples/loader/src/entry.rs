@@ -2,9 +2,8 @@
 #![allow(unsafe_code)]
 
 use core::mem::MaybeUninit;
-use cortex_m_rt::entry;
 use embedded_alloc::LlffHeap;
-use kinglet_machine::MACHINE;
+use kinglet_machine::{entry, MACHINE};
 
 /// What `alloc` takes its memory from.
 #[global_allocator]
@@ -27,7 +26,7 @@ pub fn heap_used() -> usize {
     HEAP.used()
 }
 
-/// The program's entry, after `cortex-m-rt`'s start-up code.
+/// The program's entry, after the start-up code.
 #[entry]
 fn enter() -> ! {
     kinglet_machine::start();

@@ -8,9 +8,8 @@
 #![no_main]
 #![deny(unsafe_code)]
 
-use cortex_m_rt::entry;
 use kinglet::{bits, Header, Image, Session, Shape};
-use kinglet_machine::{exit, put, say, since, stack_bytes, ticks};
+use kinglet_machine::{entry, exit, put, say, since, stack_bytes, ticks};
 
 static IMAGE: &[u8] = kinglet::include_image!(concat!(env!("OUT_DIR"), "/model.kgl"));
 

@@ -10,14 +10,15 @@ use crate::train::settings::{Budget, Floats, Settings, Task};
 use anyhow::{Context, Result};
 use kinglet_targets::{located, Boards};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 /// Train a model on your texts
 ///
 /// All positions of a sequence are computed at once, on all cores; the result
 /// is a checkpoint under published names, for `kinglet quantize`, `run`,
 /// `eval`. A text ends with a zero byte or `<|endoftext|>`, if more texts follow
-/// in a file: the model learns to end with token 0. Ctrl-C saves the training and
-/// ends it; it resumes from its last save when
+/// in a file: the model learns to end with token 0. Ctrl-C, or the end of the terminal,
+/// saves the training and ends it; it resumes from its last save when
 /// the same command is given again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
@@ -65,7 +66,7 @@ pub struct Args {
     #[arg(long, value_name = "SIZE", value_parser = size, conflicts_with = "channels")]
     pub(super) budget: Option<u64>,
     /// Hidden channels of the channel mix [default: four times the channels]
-    #[arg(long)]
+    #[arg(long, value_parser = not_zero::<usize>)]
     pub(super) hidden: Option<usize>,
     /// Channels of a head, for v5 to v7 [default: 64, or all channels]
     #[arg(long)]
@@ -81,7 +82,7 @@ pub struct Args {
     #[arg(long)]
     pub(super) context: Option<usize>,
     /// Tokens of a sequence of validation text [default: 1024; of a Transformer as --context]
-    #[arg(long, value_name = "TOKENS")]
+    #[arg(long, value_name = "TOKENS", value_parser = not_zero::<usize>)]
     pub(super) validation_context: Option<usize>,
     /// Sequences of a step [default: 8]
     #[arg(long)]
@@ -104,7 +105,7 @@ pub struct Args {
     #[arg(long, value_name = "SHARE")]
     pub(super) qat_from: Option<f64>,
     /// Stop after this many of 20 validations without progress [default: never]
-    #[arg(long)]
+    #[arg(long, value_parser = not_zero::<u32>)]
     pub(super) patience: Option<u32>,
     /// The highest learning rate [default: 0.003]
     #[arg(long)]
@@ -130,6 +131,12 @@ pub struct Args {
     /// Print one JSON object: output, layers, channels, parameters, steps, seconds, best_validation, right
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// A number that has a default where it is not given: in a recipe, 0 stands for that.
+fn not_zero<T: FromStr + Default + PartialEq>(text: &str) -> Result<T, String> {
+    let number = text.parse().ok().filter(|number| *number != T::default());
+    number.ok_or_else(|| "must be a number of 1 or more; leave it out for the default".to_owned())
 }
 
 fn vocab(text: &str) -> Result<usize, String> {
@@ -218,6 +225,10 @@ fn chosen(args: &Args) -> Result<Settings> {
     set(&mut settings.floats, args.floats);
     set(&mut settings.optimizer.learning_rate, args.learning_rate);
     set(&mut settings.optimizer.weight_decay, args.weight_decay);
+    if args.head_size.is_some() && !settings.version.has_heads() {
+        let version = settings.version;
+        return bad_use(format!("{version} has no heads: leave out --head-size"));
+    }
     Ok(settings)
 }
 

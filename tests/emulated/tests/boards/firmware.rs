@@ -297,4 +297,6 @@ fn what_no_board_and_no_machine_can_do_is_said() {
     ] {
         fails(("board", args), 1, said);
     }
+    let lines = ["--image", "missing.kgl", "--prompt", "one\ntwo"];
+    fails(("board pico", lines), 2, "more than one line");
 }

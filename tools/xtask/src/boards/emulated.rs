@@ -6,11 +6,10 @@ use super::{build, Answer};
 use anyhow::{bail, Context, Result};
 use kinglet_protocol::console::{Speed, Statistics};
 use kinglet_targets::{Board, ICOUNT_SHIFT, NANOS_PER_INSTRUCTION};
-use kinglet_workshop::emulator::loader;
+use kinglet_workshop::emulator::{loader, qemu};
 use kinglet_workshop::firmware::build_stand_in;
-use kinglet_workshop::setup::{ensure_qemu, QEMU};
+use kinglet_workshop::setup::ensure_qemu;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// What runs in QEMU.
 pub struct Emulated<'b> {
@@ -72,7 +71,7 @@ impl<'b> Emulated<'b> {
 
     /// Starts the firmware with an image in the model's flash.
     pub fn start(&self, image: &Path) -> Result<Dialogue> {
-        ensure_qemu()?;
+        ensure_qemu(self.board.core)?;
         let image = std::fs::canonicalize(image)
             .with_context(|| format!("cannot read the image {}", image.display()))?;
         let (bytes, room) = (std::fs::metadata(&image)?.len(), self.board.model().bytes);
@@ -83,11 +82,8 @@ impl<'b> Emulated<'b> {
                 self.board.name
             );
         }
-        let mut qemu = Command::new(QEMU);
-        qemu.args(["-machine", self.machine, "-display", "none"])
-            .args(["-monitor", "none", "-serial", "stdio", "-kernel"])
-            .arg(&self.elf)
-            .args(["-device", &loader(&image, self.model_origin)]);
+        let mut qemu = qemu(self.board.core, self.machine, &self.elf);
+        qemu.args(["-device", &loader(&image, self.model_origin)]);
         if self.counts {
             qemu.args(["-icount", &format!("shift={ICOUNT_SHIFT}")]);
         }

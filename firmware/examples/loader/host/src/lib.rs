@@ -49,7 +49,7 @@ pub fn run(args: &Args) -> Result<()> {
         }
         loaded.push(fs::canonicalize(image).with_context(failed)?);
     }
-    ensure_qemu()?;
+    ensure_qemu(machine.core)?;
     let emulator = Emulator {
         machine,
         elf: build_program(machine, "loader", &[])?,

@@ -66,7 +66,7 @@ struct Found {
 
 /// Builds and runs all of it.
 pub fn run(machine: &'static Machine, seed: u64) -> Result<Report> {
-    ensure_qemu()?;
+    ensure_qemu(machine.core)?;
     let folder = work_folder("sensor")?;
     let image = quantize(machine, &folder)?;
     let [train_seed, normal_seed, stream_seed] = seeds(seed);
