@@ -110,7 +110,7 @@ pub mod arch;
 pub mod hash;
 pub mod image;
 mod layers;
-pub mod number;
+mod number;
 mod pieces;
 mod random;
 mod session;
@@ -124,7 +124,7 @@ pub use image::{Header, Image, ImageError};
 pub use random::Pcg32;
 #[cfg(feature = "states")]
 pub use session::UnknownState;
-pub use session::{BufferError, Sample, Session, Step, StepError};
+pub use session::{logit_to_f32, BufferError, Sample, Session, Step, StepError, LOGIT_BITS};
 pub use shape::Shape;
 #[cfg(feature = "metadata")]
 pub use text::Label;

@@ -42,6 +42,8 @@ impl Pcg32 {
 
     /// A number in [0, 1), with 24 random bits.
     /// It is one of the 2^24 multiples of 2^-24, each as likely as the others.
+    // Inlined: the library itself has no floating point.
+    #[inline]
     pub fn next_f32(&mut self) -> f32 {
         (self.next_u32() >> 8) as f32 * (1.0 / 16_777_216.0)
     }

@@ -44,27 +44,23 @@ mod x86;
 // The interface.
 mod product;
 mod shared;
-mod state;
 mod steps;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use product::Serial;
-pub use product::{matvec, prepare, sums, Executor, Prepared};
-pub(crate) use steps::{
-    add_gated, bonus, delta, exp, group_norm, layer_norm, multiply_silu, relu_squared, sigmoid,
-    tanh, token_shift,
-};
+pub(crate) use product::{prepare, product_exp, Scale, Serial};
+pub use product::{matvec, sums, Executor, Prepared};
+pub(crate) use steps::{layer_norm, relu_squared, token_shift};
 
 // For the self-test and the counts of `firmware/bench`, not for users.
 #[doc(hidden)]
 pub use portable::Portable;
 #[doc(hidden)]
-pub use state::{Bonus, Cell, Delta};
+pub use product::Quantizer;
+#[doc(hidden)]
+pub use steps::Scaling;
 
-use crate::number::AbsMax;
 use crate::shape::{Bits, Layout, Matrix};
-use half::{bf16, f16};
 
 /// The port of this build.
 #[cfg(kinglet_armv6m)]
@@ -103,10 +99,12 @@ pub trait Port {
     /// of another one are left to [`Portable`].
     const LAYOUT: Layout = Self::Base::LAYOUT;
 
-    /// Quantizes `x` `[cols]` to `round(x * inverse)`, in [-127, 127], and
+    /// Quantizes `x` `[cols]` to [`Quantizer::of`], in [-127, 127], and
     /// arranges it for `sums`. `words` are as many as [`prepared_words`] says.
-    fn prepare(x: &[f32], inverse: f32, bits: Bits, words: &mut [u32]) {
-        Self::Base::prepare(x, inverse, bits, words);
+    ///
+    /// [`prepared_words`]: crate::shape::prepared_words
+    fn prepare(x: &[i32], quantizer: Quantizer, bits: Bits, words: &mut [u32]) {
+        Self::Base::prepare(x, quantizer, bits, words);
     }
 
     /// The exact sums `[rows]` of `matrix` `[rows, cols]` with a vector that
@@ -115,64 +113,52 @@ pub trait Port {
         Self::Base::sums(matrix, words, sums);
     }
 
-    /// Turns sums `[rows]` into values in place: an `i32` in each word of
-    /// `out` becomes the float `sum * scale * x_scale`, rounded after the
-    /// conversion and after each product. Whole blocks of four rows.
-    fn scale_rows(scales: &[bf16], x_scale: f32, out: &mut [f32]) {
-        Self::Base::scale_rows(scales, x_scale, out);
+    /// Turns sums `[rows]` into values in place:
+    /// `mulq(sum << shift, scale max16 >> 15)`. Whole blocks of four rows.
+    fn scale_rows(scales: &[i16], max16: i32, shift: u32, out: &mut [i32]) {
+        Self::Base::scale_rows(scales, max16, shift, out);
     }
 
-    /// `e^x`: see [`number::exp`](crate::number::exp).
-    #[inline]
-    fn exp(x: f32) -> f32 {
-        Self::Base::exp(x)
+    /// The sum of `x` `[C]`.
+    fn sum(x: &[i32]) -> i64 {
+        Self::Base::sum(x)
     }
 
-    /// `out = (x - mean) / sqrt(variance + eps) * weight + bias`, with the
-    /// biased variance. All slices are `[C]`.
-    fn norm(x: &[f32], eps: f32, weight: &[f16], bias: &[f16], out: &mut [f32]) {
-        Self::Base::norm(x, eps, weight, bias, out);
+    /// `out = x - mean`, and a number with the bits of all their magnitudes.
+    fn less(x: &[i32], mean: i32, out: &mut [i32]) -> u32 {
+        Self::Base::less(x, mean, out)
     }
 
-    /// `out = x * mix + previous * (1 - mix)`, and the largest absolute value
-    /// of the result. All slices are `[C]`.
-    fn token_shift(x: &[f32], previous: &[f32], mix: &[f16], out: &mut [f32]) -> AbsMax {
-        Self::Base::token_shift(x, previous, mix, out)
+    /// The sum of the squares of `x << left >> 15`, which have 16 bits.
+    fn squares(x: &[i32], left: u32) -> u64 {
+        Self::Base::squares(x, left)
     }
 
-    /// `x = max(x, 0)^2`, and the largest value of the result.
-    fn relu_squared(x: &mut [f32]) -> AbsMax {
-        Self::Base::relu_squared(x)
+    /// A norm's output, in place of the differences from the mean: see
+    /// [`Scaling`]. All slices are `[C]`.
+    fn affine(scaling: Scaling, weight: &[i16], bias: &[i16], x: &mut [i32]) {
+        Self::Base::affine(scaling, weight, bias, x);
     }
 
-    /// Reads the state `[N, N]` of a head of RWKV-5 and 6,
-    /// `y[j] = bonus v[j] + sum_i r[i] S[i,j]`, and moves it on:
-    /// `S[i,j] = S[i,j] w[i] + k[i] v[j]`. `y` is `[N]`.
-    ///
-    /// # Safety
-    /// N is at most [`MAX_COLS`](crate::shape::MAX_COLS); where it is even, the
-    /// state is aligned to words.
-    unsafe fn bonus<S: Cell>(state: &mut [S], head: &Bonus<'_>, y: &mut [f32]) {
-        // SAFETY: promised by the caller.
-        unsafe { Self::Base::bonus(state, head, y) }
+    /// `out = (previous >> right) + 4 mulq(x - previous, mix)`, and the largest
+    /// magnitude of the result. All slices are `[C]`.
+    fn token_shift(
+        x: &[i32],
+        previous: &[i32],
+        mix: &[i16],
+        right: u32,
+        out: &mut [i32],
+    ) -> u32 {
+        Self::Base::token_shift(x, previous, mix, right, out)
     }
 
-    /// Moves the state `[N, N]` of a head of RWKV-7 on and reads the new one.
-    /// With `i` the value and `j` the key channel:
-    ///
-    /// ```text
-    /// sa[i]  = sum_j read[j] S[j,i]
-    /// S[j,i] = S[j,i] w[j] + b[j] sa[i] + k[j] v[i]
-    /// y[i]   = sum_j r[j] S[j,i]      = sum_j w[j] r[j] S_old[j,i] + br sa[i] + kr v[i]
-    /// ```
-    ///
-    /// The right-hand form reads the old state, in the same pass as `sa`.
-    /// `y` is `[N]`, and so is `sa`, which is scratch.
-    ///
-    /// # Safety
-    /// As for [`Port::bonus`].
-    unsafe fn delta<S: Cell>(state: &mut [S], head: &Delta<'_>, y: &mut [f32], sa: &mut [f32]) {
-        // SAFETY: promised by the caller.
-        unsafe { Self::Base::delta(state, head, y, sa) }
+    /// The largest element of `x`; 0 where none is positive.
+    fn positive_max(x: &[i32]) -> i32 {
+        Self::Base::positive_max(x)
+    }
+
+    /// `x = (max(x, 0) << left >> 16)^2`.
+    fn relu_squared(x: &mut [i32], left: u32) {
+        Self::Base::relu_squared(x, left);
     }
 }

@@ -9,7 +9,7 @@
 //! (int4) columns the factors of the even and of the odd bytes or nibbles.
 
 use super::shared::words::{self, GROUP_WORDS, STEP_WORDS, STORED_WORDS};
-use super::{Port, Portable};
+use super::{Port, Portable, Quantizer};
 use crate::shape::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_COLS};
 use core::arch::aarch64::*;
 use core::arch::asm;
@@ -33,8 +33,8 @@ impl Port for Neon {
 
     const LAYOUT: Layout = Layout::Rows4;
 
-    fn prepare(x: &[f32], inverse: f32, bits: Bits, words: &mut [u32]) {
-        words::prepare(x, inverse, bits, words);
+    fn prepare(x: &[i32], quantizer: Quantizer, bits: Bits, words: &mut [u32]) {
+        words::prepare(x, quantizer, bits, words);
     }
 
     fn sums(matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {

@@ -1,30 +1,59 @@
 //! Matrix x vector: where nearly all time goes.
 //!
 //! A call has two halves. [`prepare`] quantizes the vector to 8 bits,
-//! `|x| <= 127`, and arranges it for the port; [`matvec`]
+//! `|q| <= 127`, and arranges it for the port; [`matvec`]
 //! multiplies. Sums are exact integers, so every port gives the same bits:
 //!
 //! ```text
-//! int8:  y[r] = (sum_c w[r,c] x[c])            * scale[r] * x_scale
-//! int4:  y[r] = (sum_g m[r,g] sum_c w[r,c] x[c]) * scale[r] * x_scale
+//! q[c] = round(127 x[c] / max)
+//! int8:  S[r] = sum_c w[r,c] q[c]
+//! int4:  S[r] = sum_g m[r,g] sum_c w[r,c] q[c]
+//! y[r] = (S[r] 2^shift) (scale[r] max16 / 2^15) / 2^16
 //! ```
 //!
 //! with groups `g` of 32 columns and integer group scales `0 <= m <= 255`.
 //! `i32` cannot overflow: 8,192 columns are the most ([`MAX_COLS`]), and
-//! `8192 * 127 * 128 < 2^27`, `256 * (32 * 8 * 127) * 255 < 2^31`.
-//!
-//! Rounding to nearest even is by addition of `1.5 * 2^23`. The two float products
-//! at the end are in the order above.
+//! `8192 * 127 * 128 < 2^27`, `256 * (32 * 8 * 127) * 255 < 2^31`. The packer
+//! chooses `shift` so that `|S 2^shift| < 2^30` for all vectors; so `|y| < 2^29`.
+//! `max16` is the largest magnitude in 15 bits, rounded up.
 //!
 //! [`MAX_COLS`]: crate::shape::MAX_COLS
 
 use super::{Native, Port, Portable};
-use crate::number::AbsMax;
+use crate::number::{divide, Peak};
 use crate::shape::{prepared_words, Layout, Matrix};
 
-/// Vectors whose largest value is below this count as zero: the reciprocal
-/// of their scale would overflow.
-const SMALLEST_MAX: f32 = 1e-30;
+/// How a vector is quantized: `q = (((x << left) >> 16) inverse + 2^21) >> 22`.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Quantizer {
+    /// Brings the largest magnitude to 31 bits.
+    pub left: u32,
+    /// `127 2^22 / max16`; 16 bits and a sign where a value is not 0.
+    pub inverse: i32,
+}
+
+impl Quantizer {
+    /// A vector's element in 8 bits, at most 127 in magnitude.
+    #[inline(always)]
+    pub fn of(self, x: i32) -> i32 {
+        let x = x.wrapping_shl(self.left) >> 16;
+        x.wrapping_mul(self.inverse).wrapping_add(1 << 21) >> 22
+    }
+}
+
+/// What a quantized vector is multiplied by: `max16`, a factor of 16 bits, and a
+/// power of two.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Scale {
+    pub max16: i32,
+    pub exp: i32,
+}
+
+impl Scale {
+    /// Of no vector.
+    pub(crate) const NONE: Self = Self { max16: 0, exp: 0 };
+}
 
 /// A vector, quantized and arranged for the port.
 ///
@@ -32,48 +61,51 @@ const SMALLEST_MAX: f32 = 1e-30;
 #[derive(Clone, Copy, Debug)]
 pub struct Prepared<'a> {
     words: &'a [u32],
-    scale: f32,
+    scale: Scale,
 }
 
 impl<'a> Prepared<'a> {
     /// The scale of the quantized values.
-    pub(crate) fn scale(&self) -> f32 {
+    pub(crate) fn scale(&self) -> Scale {
         self.scale
     }
 
     /// The vector of this scale that [`prepare`] left in `words`, for the
     /// same matrix.
-    pub(crate) fn left_in(words: &'a [u32], scale: f32, matrix: &Matrix<'_>) -> Self {
+    pub(crate) fn left_in(words: &'a [u32], scale: Scale, matrix: &Matrix<'_>) -> Self {
         let len = prepared_words(matrix.layout, matrix.bits, matrix.cols);
         let words = words.get(..len).unwrap_or_default();
         Self { words, scale }
     }
 }
 
-/// Quantizes `x` `[cols]` to `round(x * 127 / max)` and arranges it for
+/// Quantizes `x` `[cols]` to 8 bits and arranges it for
 /// products with `matrix`. `words` must hold [`prepared_words`].
 ///
-/// `max` is the largest absolute value of `x`, which the step that computed
+/// `peak` is the largest magnitude of `x`, which the step that computed
 /// `x` returned.
-pub fn prepare<'a>(
-    x: &[f32],
-    max: AbsMax,
+pub(crate) fn prepare<'a>(
+    x: &[i32],
+    peak: Peak,
     matrix: &Matrix<'_>,
     words: &'a mut [u32],
 ) -> Prepared<'a> {
-    let max = max.get();
-    let (scale, inverse) = if max < SMALLEST_MAX {
-        (0.0, 0.0)
-    } else {
-        (max * (1.0 / 127.0), 127.0 / max)
-    };
+    // At 2^31 it would have no sign left.
+    let left = (peak.max | 1).leading_zeros().max(1) - 1;
+    let max16 = (peak.max << left >> 16) + 1;
+    let inverse = divide(127 << 22, max16, 30) as i32;
+    let quantizer = Quantizer { left, inverse };
     let len = prepared_words(matrix.layout, matrix.bits, matrix.cols);
     let words = words.get_mut(..len).unwrap_or_default();
     if is_native(matrix.layout) {
-        Native::prepare(x, inverse, matrix.bits, words);
+        Native::prepare(x, quantizer, matrix.bits, words);
     } else {
-        Portable::prepare(x, inverse, matrix.bits, words);
+        Portable::prepare(x, quantizer, matrix.bits, words);
     }
+    let scale = Scale {
+        max16: max16 as i32,
+        exp: peak.exp + 16 - left as i32,
+    };
     Prepared { words, scale }
 }
 
@@ -100,13 +132,19 @@ fn is_native(layout: Layout) -> bool {
     ONE_LAYOUT || layout == Native::LAYOUT
 }
 
-/// `out = matrix x vector`: `[rows, cols]` x `[cols]` -> `[rows]`.
+/// `out = matrix x vector`: `[rows, cols]` x `[cols]` -> `[rows]`, mantissas
+/// under the power of two that [`Prepared`] and matrix give.
 ///
 /// `out` must hold whole blocks of four rows; its values after the last row
 /// are unspecified.
-pub fn matvec(matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [f32]) {
-    sums(matrix, x, bytemuck::cast_slice_mut(out));
-    Native::scale_rows(matrix.scales, x.scale, out);
+pub fn matvec(matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [i32]) {
+    sums(matrix, x, out);
+    Native::scale_rows(matrix.scales, x.scale.max16, matrix.shift, out);
+}
+
+/// The power of two of a product.
+pub(crate) fn product_exp(matrix: &Matrix<'_>, x: Scale) -> i32 {
+    matrix.exp + x.exp
 }
 
 /// Who multiplies: a workstation may share the rows among threads, with the
@@ -123,7 +161,7 @@ pub fn matvec(matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [f32]) {
 /// struct Two;
 ///
 /// impl Executor for Two {
-///     fn matvec(&self, matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [f32]) {
+///     fn matvec(&self, matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [i32]) {
 ///         let half = matrix.rows().div_ceil(BLOCK_ROWS) / 2;
 ///         let (a, b) = matrix.split_at_block(half);
 ///         let (out_a, out_b) = out.split_at_mut(a.rows());
@@ -135,8 +173,8 @@ pub fn matvec(matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [f32]) {
 /// }
 /// # use kinglet::{Image, Session};
 /// # let image = Image::new(bytes)?;
-/// # let mut state = vec![0.0; image.shape().state_len()];
-/// # let mut scratch = vec![0.0; image.shape().scratch_len()];
+/// # let mut state = vec![0; image.shape().state_len()];
+/// # let mut scratch = vec![0; image.shape().scratch_len()];
 /// # let mut session = Session::new(&image, &mut state, &mut scratch)?;
 /// # let expected = session.step(65)?.to_vec();
 /// let session = Session::new(&image, &mut state, &mut scratch)?;
@@ -147,14 +185,14 @@ pub fn matvec(matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [f32]) {
 pub trait Executor: Sync {
     /// As [`matvec`].
     /// `out` is at least the matrix's rows in whole blocks, and may be longer.
-    fn matvec(&self, matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [f32]);
+    fn matvec(&self, matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [i32]);
 }
 
 /// This thread, alone.
 pub(crate) struct Serial;
 
 impl Executor for Serial {
-    fn matvec(&self, matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [f32]) {
+    fn matvec(&self, matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [i32]) {
         matvec(matrix, x, out);
     }
 }

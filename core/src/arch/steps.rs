@@ -1,133 +1,155 @@
 //! The steps of a layer beside its products. All slices of a step have one
 //! length; otherwise the shortest decides.
 
-use super::{Bonus, Cell, Delta, Native, Port};
-use crate::number::AbsMax;
+use super::{Native, Port};
+use crate::number::{divide, inverse_root, Factors, Peak, Vector, View};
 use crate::pieces::{pieces, pieces_mut};
-use half::f16;
 
-/// Added to the variance (EPS of every published RWKV layer norm).
-const EPS: f32 = 1e-5;
-
-/// `e^x`, with `x` clamped to [-87, 88].
-#[inline]
-pub(crate) fn exp(x: f32) -> f32 {
-    Native::exp(x)
+/// An epsilon that is added to a variance, `m 2^exp`, with `m` of 16 bits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Epsilon {
+    pub m: u16,
+    pub exp: i32,
 }
 
-/// The logistic function `1 / (1 + e^-x)`, always inside [0, 1].
-#[inline]
-pub(crate) fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + exp(-x))
-}
+/// That of every published RWKV layer norm, 1e-5.
+const EPSILON: Epsilon = Epsilon {
+    m: 42_950,
+    exp: -32,
+};
 
-/// The hyperbolic tangent, always inside [-1, 1].
-#[inline]
-pub(crate) fn tanh(x: f32) -> f32 {
-    // e^-2|x| cannot overflow, and the sign is put back at the end.
-    let e = exp(-2.0 * x.abs());
-    let y = (1.0 - e) / (1.0 + e);
-    f32::from_bits(y.to_bits() | x.to_bits() & 1 << 31)
-}
+/// Bits of a norm's output before its bias: one more than a factor and the
+/// largest normalized value need.
+const NORM_BITS: i32 = 27;
 
-/// Layer norm, with an epsilon of 1e-5: see [`Port::norm`].
-pub(crate) fn layer_norm(x: &[f32], weight: &[f16], bias: &[f16], out: &mut [f32]) {
-    Native::norm(x, EPS, weight, bias, out);
+/// Layer norm, with an epsilon of 1e-5: `out = (x - mean) / sqrt(variance +
+/// epsilon) * weight + bias`, with the biased variance. All are `[C]`.
+///
+/// Its power of two depends on the weights alone: it is the same for every token.
+pub(crate) fn layer_norm(x: View<'_>, affine: [Factors<'_>; 2], out: &mut Vector<'_>) {
+    let exp = norm_exp(x.m.len(), affine);
+    norm(x, EPSILON, affine, exp, out.m());
+    out.set_exp(exp);
 }
 
 /// The same for each group of `size` channels separately, with the model's
-/// epsilon. All slices are `[C]`.
+/// epsilon. All are `[C]`; each group of `x` has a power of two of its own.
 #[cfg_attr(kinglet_fast, inline(never))]
 pub(crate) fn group_norm(
-    x: &[f32],
-    size: usize,
-    eps: f32,
-    [weight, bias]: [&[f16]; 2],
-    out: &mut [f32],
+    x: &[i32],
+    exps: &[i32],
+    epsilon: Epsilon,
+    [weight, bias]: [Factors<'_>; 2],
+    out: &mut Vector<'_>,
 ) {
-    let affine = pieces(weight, size).zip(pieces(bias, size));
-    let groups = pieces(x, size).zip(pieces_mut(out, size));
-    for ((x, out), (weight, bias)) in groups.zip(affine) {
-        Native::norm(x, eps, weight, bias, out);
+    let size = x.len().checked_div(exps.len()).unwrap_or(0);
+    let exp = norm_exp(size, [weight, bias]);
+    let affine = pieces(weight.m, size).zip(pieces(bias.m, size));
+    let groups = pieces(x, size).zip(exps).zip(pieces_mut(out.m(), size));
+    for (((m, &x_exp), out), (w, b)) in groups.zip(affine) {
+        let affine = [Factors { m: w, ..weight }, Factors { m: b, ..bias }];
+        norm(View { m, exp: x_exp }, epsilon, affine, exp, out);
     }
+    out.set_exp(exp);
 }
 
-/// Token shift: see [`Port::token_shift`]. Quantizing the result takes its
-/// largest absolute value.
-pub(crate) fn token_shift(x: &[f32], previous: &[f32], mix: &[f16], out: &mut [f32]) -> AbsMax {
-    Native::token_shift(x, previous, mix, out)
+/// The power of two of a norm's output: a normalized value is at most
+/// `sqrt(C)`.
+fn norm_exp(channels: usize, [weight, bias]: [Factors<'_>; 2]) -> i32 {
+    let root_bits = (channels.next_power_of_two().trailing_zeros() as i32 + 1) / 2;
+    (weight.exp + root_bits).max(bias.exp) + 15 - NORM_BITS
+}
+
+/// A norm's output for the power of two `exp`.
+fn norm(x: View<'_>, epsilon: Epsilon, affine: [Factors<'_>; 2], exp: i32, out: &mut [i32]) {
+    let [weight, bias] = affine;
+    let channels = x.m.len() as u32;
+    let inverse = divide(1 << 31, channels.max(1), 32);
+    let mean = mean(Native::sum(x.m), inverse, channels);
+    let bits = Native::less(x.m, mean, out);
+    // The largest difference takes 30 bits.
+    let left = bits.leading_zeros().saturating_sub(2).min(30);
+    let squares = Native::squares(out, left);
+    // Both in units of squares: 2^(2 (exp + 15 - left)).
+    let epsilon_places = epsilon.exp - 2 * (x.exp + 15 - left as i32);
+    let epsilon = u64::from(epsilon.m) * u64::from(channels);
+    let epsilon = match epsilon_places {
+        // Of 29 bits.
+        0.. => epsilon << epsilon_places.min(34),
+        _ => epsilon >> (-epsilon_places).min(63),
+    };
+    let sum = (squares + epsilon).max(1);
+    // The mean of the squares is `top 2^shift / 2^31`, with 2^30 and more for
+    // `top` once the channels are divided out.
+    let zeros = sum.leading_zeros();
+    let top = (sum << zeros >> 32) as u32;
+    let product = u64::from(top) * u64::from(inverse);
+    let more = product.leading_zeros();
+    let product = product << more;
+    // sum / C = product 2^(32 - zeros - 31 - more), product of 64 bits.
+    let shift = 1 - zeros as i32 - more as i32 + 32;
+    // An even power of two has a root.
+    let odd = shift & 1;
+    let square = (product >> 32 >> odd) as u32;
+    let half = (shift + odd) / 2;
+    let root = inverse_root(square);
+    // 1 / sqrt(mean) = root 2^(-31 - half): a factor of 16 bits.
+    let mulq_exp = weight.exp - half - 14;
+    let scaling = Scaling {
+        left,
+        root: root as i32,
+        right: (exp - mulq_exp).clamp(0, 31) as u32,
+        bias: crate::number::Shift::by(bias.exp - exp),
+    };
+    Native::affine(scaling, weight.m, bias.m, out);
+}
+
+/// How differences from the mean become a norm's output:
+/// `mulq(d << left, (root w + 2^15) >> 16) >> right + bias`.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug)]
+pub struct Scaling {
+    pub left: u32,
+    pub root: i32,
+    pub right: u32,
+    pub(crate) bias: crate::number::Shift,
+}
+
+/// The mean of numbers of this sum, whose count has this reciprocal, in units
+/// of 2^-31: what the first product leaves out, a second one brings.
+fn mean(sum: i64, inverse: u32, channels: u32) -> i32 {
+    let first = ((sum >> 13) * i64::from(inverse)) >> 18;
+    let rest = sum - first * i64::from(channels);
+    (first + ((rest * i64::from(inverse) + (1 << 30)) >> 31)) as i32
+}
+
+/// Token shift: `out = previous + (x - previous) mix`, and its largest
+/// magnitude. All are `[C]`; `x` and `previous` have one power of two.
+pub(crate) fn token_shift(
+    x: View<'_>,
+    previous: &[i32],
+    mix: Factors<'_>,
+    out: &mut [i32],
+) -> Peak {
+    // Mixes have 14 places; those of large ones are fewer, and so are those
+    // of the result.
+    let right = (mix.exp + 14).clamp(0, 31) as u32;
+    Peak {
+        max: Native::token_shift(x.m, previous, mix.m, right, out),
+        exp: x.exp + right as i32,
+    }
 }
 
 /// `x = max(x, 0)^2` (So et al., arXiv 2109.08668), and the largest value of the
-/// result.
-pub(crate) fn relu_squared(x: &mut [f32]) -> AbsMax {
-    Native::relu_squared(x)
-}
-
-/// `out = x * silu(gate)` with `silu(g) = g * sigmoid(g)` (Elfwing et al.,
-/// arXiv 1702.03118), and its largest absolute value.
-#[cfg_attr(kinglet_fast, inline(never))]
-pub(crate) fn multiply_silu(x: &[f32], gate: &[f32], out: &mut [f32]) -> AbsMax {
-    let mut max = AbsMax::default();
-    for ((out, &x), &gate) in out.iter_mut().zip(x).zip(gate) {
-        *out = x * (gate * sigmoid(gate));
-        max.see(*out);
-    }
-    max
-}
-
-/// `x += sigmoid(gate) * y`.
-// As a separate function it keeps its constants in registers.
-#[cfg_attr(kinglet_fast, inline(never))]
-pub(crate) fn add_gated(x: &mut [f32], gate: &[f32], y: &[f32]) {
-    for ((x, &gate), &y) in x.iter_mut().zip(gate).zip(y) {
-        *x += sigmoid(gate) * y;
-    }
-}
-
-/// A step of a head's state, RWKV-5 and 6: see [`Port::bonus`].
-pub(crate) fn bonus<S: Cell>(state: &mut [S], head: &Bonus<'_>, y: &mut [f32]) {
-    // SAFETY: a head of a session's state, whose channels `Image::new` has
-    // checked; its floats and, for an even N, its half floats are whole words.
-    unsafe { Native::bonus(state, head, y) }
-}
-
-/// A step of a head's state, RWKV-7: see [`Port::delta`].
-pub(crate) fn delta<S: Cell>(state: &mut [S], head: &Delta<'_>, y: &mut [f32], sa: &mut [f32]) {
-    // SAFETY: as above.
-    unsafe { Native::delta(state, head, y, sa) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    // Miri is for the ports: these would take it minutes.
-    #[test]
-    #[cfg_attr(miri, ignore)]
-    fn sigmoid_stays_between_zero_and_one() {
-        for i in -2000..=2000 {
-            let y = sigmoid(i as f32 * 0.1);
-            assert!(
-                (0.0..=1.0).contains(&y),
-                "sigmoid({}) = {y}",
-                i as f32 * 0.1
-            );
-        }
-        assert_eq!(sigmoid(0.0), 0.5);
-    }
-
-    #[test]
-    #[cfg_attr(miri, ignore)]
-    fn tanh_is_odd_bounded_and_right() {
-        for i in -20_000..=20_000 {
-            let x = i as f32 * 1e-3;
-            let y = tanh(x);
-            assert!((f64::from(y) - f64::from(x).tanh()).abs() < 2e-7, "{x}");
-            assert_eq!(y, -tanh(-x));
-            assert!(y.abs() <= 1.0);
-        }
-        assert_eq!(tanh(0.0), 0.0);
-        assert_eq!(tanh(1e30), 1.0);
+/// result. `exp` is the power of two of `x`.
+pub(crate) fn relu_squared(x: &mut [i32], exp: i32) -> Peak {
+    let max = Native::positive_max(x);
+    // At 2^31 it would have no sign left.
+    let left = (max as u32 | 1).leading_zeros() - 1;
+    Native::relu_squared(x, left);
+    let top = (max << left >> 16) as u32;
+    Peak {
+        max: top * top,
+        exp: 2 * (exp + 16 - left as i32),
     }
 }

@@ -13,7 +13,7 @@
 //! two words: the factors of the even and of the odd bytes or nibbles.
 
 use super::shared::words::{self, quantized, GROUP_WORDS, STEP_WORDS, STORED_WORDS};
-use super::{Port, Portable};
+use super::{Port, Portable, Quantizer};
 use crate::shape::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_COLS};
 use core::arch::x86_64::*;
 use std::is_x86_feature_detected;
@@ -27,10 +27,10 @@ impl Port for X86 {
 
     const LAYOUT: Layout = Layout::Rows4;
 
-    fn prepare(x: &[f32], inverse: f32, bits: Bits, words: &mut [u32]) {
+    fn prepare(x: &[i32], quantizer: Quantizer, bits: Bits, words: &mut [u32]) {
         match Level::best() {
-            Some(level) => level.prepare(x, inverse, bits, words),
-            None => Portable::prepare(x, inverse, bits, words),
+            Some(level) => level.prepare(x, quantizer, bits, words),
+            None => Portable::prepare(x, quantizer, bits, words),
         }
     }
 
@@ -76,15 +76,15 @@ impl Level {
     }
 
     /// Quantizes `x` and arranges it for [`Level::sums`].
-    pub fn prepare(self, x: &[f32], inverse: f32, bits: Bits, words: &mut [u32]) {
+    pub fn prepare(self, x: &[i32], quantizer: Quantizer, bits: Bits, words: &mut [u32]) {
         match (self.0, bits) {
             (Vectors::Avx2, Bits::Int8) => {
                 for (x, step) in x.chunks(4).zip(words.chunks_exact_mut(STEP_WORDS)) {
-                    let q: [i8; 4] = quantized(x, inverse);
+                    let q: [i8; 4] = quantized(x, quantizer);
                     step.copy_from_slice(&[halves(q[0], q[2]), halves(q[1], q[3])]);
                 }
             }
-            _ => words::prepare(x, inverse, bits, words),
+            _ => words::prepare(x, quantizer, bits, words),
         }
     }
 

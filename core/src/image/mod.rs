@@ -39,7 +39,7 @@ pub use states::{
     STATE_NAME_BYTES,
 };
 
-use crate::shape::{parts_bytes, Shape, AFTER_LAYERS, ALIGN, BEFORE_LAYERS};
+use crate::shape::{parts_bytes, Shape, ALIGN, BEFORE_LAYERS};
 use crate::tokenizer::Tokenizer;
 #[cfg(feature = "trie")]
 use crate::tokenizer::{Trie, TrieFault};
@@ -82,7 +82,6 @@ impl<'a> Image<'a> {
             header,
             tokenizer: tokenizer(bytes, &header)?,
         };
-        image.check_finite()?;
         #[cfg(feature = "states")]
         if header.states.bytes > 0 {
             let at = |at: usize| ImageError::States(header.states.offset.saturating_add(at as u32));
@@ -178,21 +177,6 @@ impl<'a> Image<'a> {
 
     fn parts_at(&self, offset: u64) -> Parts<'_> {
         self.parts_from(HEADER_BYTES + offset as usize)
-    }
-
-    /// No vector and no scale may hold an infinity or a NaN.
-    fn check_finite(&self) -> Result<(), ImageError> {
-        let at = |rest: usize| ImageError::NotFinite((self.bytes.len() - rest) as u32);
-        self.before_layers()
-            .check_finite(BEFORE_LAYERS)
-            .map_err(at)?;
-        for index in 0..self.header.shape.n_layer {
-            let mut layer = self.layer(index);
-            for section in self.header.shape.layer_parts(index) {
-                layer.check_finite(section).map_err(at)?;
-            }
-        }
-        self.after_layers().check_finite(AFTER_LAYERS).map_err(at)
     }
 }
 

@@ -1,9 +1,9 @@
 //! A cursor over the parts of an image: yields vectors and matrices in the
 //! order in which they are stored.
 
-use crate::shape::parts::{matrix_bytes, vector_bytes};
-use crate::shape::{round_up, Bits, Dim, Kind, Matrix, Part, Shape, Table, BLOCK_ROWS};
-use half::{bf16, f16};
+use crate::number::Factors;
+use crate::shape::parts::{factors_bytes, fixed_bytes, matrix_bytes};
+use crate::shape::{round_up, Bits, Dim, Kind, Matrix, Shape, Table, BLOCK_ROWS};
 
 /// Yields the parts of a section one after the other.
 ///
@@ -30,16 +30,23 @@ impl<'a> Parts<'a> {
         self.rest.len()
     }
 
-    /// The next part, a vector `[dim]` of half floats.
-    #[inline(always)]
-    pub fn half(&mut self, dim: Dim) -> &'a [f16] {
-        self.vector(self.shape.dim(dim))
+    /// The next part, a vector `[dim]` of factors.
+    #[inline(never)]
+    pub(crate) fn factors(&mut self, dim: Dim) -> Factors<'a> {
+        let len = self.shape.dim(dim);
+        let words: &[i16] = cast(self.take_bytes(factors_bytes(len)));
+        let (m, rest) = words.split_at_checked(len).unwrap_or_default();
+        Factors {
+            m,
+            exp: rest.first().map_or(0, |&exp| exp.into()),
+        }
     }
 
-    /// The next part, a vector `[dim]` of single floats.
-    #[inline(always)]
-    pub fn single(&mut self, dim: Dim) -> &'a [f32] {
-        self.vector(self.shape.dim(dim))
+    /// The next part, a vector `[dim]` of fixed-point numbers.
+    #[inline(never)]
+    pub fn fixed(&mut self, dim: Dim) -> &'a [i32] {
+        let len = self.shape.dim(dim);
+        first(self.take_bytes(fixed_bytes(len)), len)
     }
 
     /// The next part, a matrix `[rows, cols]` at the layers' precision.
@@ -69,11 +76,13 @@ impl<'a> Parts<'a> {
     /// The next part, a table `[rows, cols]` at the head's precision.
     pub fn table(&mut self, rows: Dim, cols: Dim) -> Table<'a> {
         let (data, scales) = self.take(Kind::Table(rows, cols));
+        let (scales, rest) = scales_of(scales, self.shape.dim(rows));
         Table {
             bits: self.shape.head_bits,
             cols: self.shape.dim(cols),
             rows: data,
-            scales: first(scales, self.shape.dim(rows)),
+            scales,
+            exp: rest.first().map_or(0, |&exp| exp.into()),
         }
     }
 
@@ -88,19 +97,19 @@ impl<'a> Parts<'a> {
     fn take_matrix(&mut self, bits: Bits, rows: usize, cols: usize) -> Matrix<'a> {
         let layout = self.shape.layout;
         let (weights, scales) = matrix_bytes(layout, bits, rows, cols);
+        let weights = cast(self.take_bytes(weights));
+        let (scales, rest) = scales_of(self.take_bytes(scales), round_up(rows, BLOCK_ROWS));
+        let &[exp, shift] = rest.first_chunk().unwrap_or(&[0; 2]);
         Matrix {
             layout,
             bits,
             rows,
             cols,
-            weights: cast(self.take_bytes(weights)),
-            scales: first(self.take_bytes(scales), round_up(rows, BLOCK_ROWS)),
+            weights,
+            scales,
+            exp: exp.into(),
+            shift: shift as u32 & 31,
         }
-    }
-
-    #[inline(never)]
-    fn vector<T: bytemuck::AnyBitPattern>(&mut self, len: usize) -> &'a [T] {
-        first(self.take_bytes(vector_bytes(size_of::<T>(), len)), len)
     }
 
     /// The bytes of the next part: its data and its scales.
@@ -117,26 +126,11 @@ impl<'a> Parts<'a> {
         self.rest = rest;
         taken
     }
+}
 
-    /// Looks for values that are not finite.
-    ///
-    /// # Errors
-    /// The number of bytes from the part with such a value to the end.
-    pub(super) fn check_finite(&mut self, parts: &[Part]) -> Result<(), usize> {
-        for part in parts {
-            let before = self.rest.len();
-            let (data, scales) = self.take(part.kind);
-            let finite = match part.kind {
-                Kind::Half(_) => cast::<f16>(data).iter().all(|v| v.is_finite()),
-                Kind::Single(_) => cast::<f32>(data).iter().all(|v| v.is_finite()),
-                _ => cast::<bf16>(scales).iter().all(|v| v.is_finite()),
-            };
-            if !finite {
-                return Err(before);
-            }
-        }
-        Ok(())
-    }
+/// The scales of a part, and what follows them.
+fn scales_of(bytes: &[u8], len: usize) -> (&[i16], &[i16]) {
+    cast(bytes).split_at_checked(len).unwrap_or_default()
 }
 
 /// The bytes as elements of the type `T`. Sections are aligned to more than

@@ -4,8 +4,7 @@
 //! The section has 16 bytes with the number of states, an entry of
 //! [`ENTRY_BYTES`] for each, then the states.
 
-use crate::shape::{Shape, StateFormat, ALIGN};
-use half::f16;
+use crate::shape::{Shape, ALIGN};
 
 /// The most states of an image.
 pub const MAX_STATES: usize = 64;
@@ -43,13 +42,13 @@ pub struct NamedState<'a> {
     /// The last token of the text. It has not been read: its step gives the
     /// logits of the continuation. Of a tuned state it is 0.
     pub next_token: u32,
-    /// The state, [`Shape::state_len`] floats.
-    pub words: &'a [f32],
+    /// The state, [`Shape::state_len`] words.
+    pub words: &'a [i32],
 }
 
 impl<'a> NamedState<'a> {
     /// A tuned state.
-    pub const fn tuned(name: &'a str, words: &'a [f32]) -> Self {
+    pub const fn tuned(name: &'a str, words: &'a [i32]) -> Self {
         Self {
             name,
             tokens: 0,
@@ -138,29 +137,9 @@ pub(super) fn check(section: &[u8], shape: &Shape) -> Result<(), usize> {
         if state.next_token >= shape.n_vocab || is_tuned && state.next_token != 0 {
             return Err(at + STATE_NAME_BYTES);
         }
-        if !shape.is_finite_state(state.words) {
-            return Err(FRONT_BYTES + count * ENTRY_BYTES + index * shape.state_bytes());
-        }
     }
     let end = FRONT_BYTES + count * (ENTRY_BYTES + shape.state_bytes());
     is_zero(section, end..section.len())
-}
-
-impl Shape {
-    /// Whether no element of a state is an infinity or a NaN.
-    pub fn is_finite_state(&self, words: &[f32]) -> bool {
-        let vectors = match self.state {
-            StateFormat::F32 => self.layer_state_len(),
-            // The last inputs of both blocks; half floats follow.
-            StateFormat::F16 => 2 * self.n_embd as usize,
-        };
-        let mut layers = words.chunks(self.layer_state_len().max(1));
-        layers.all(|layer| {
-            let (vectors, matrices) = layer.split_at_checked(vectors).unwrap_or((layer, &[]));
-            let matrices: &[f16] = bytemuck::cast_slice(matrices);
-            vectors.iter().all(|v| v.is_finite()) && matrices.iter().all(|v| v.is_finite())
-        })
-    }
 }
 
 fn is_zero(section: &[u8], range: core::ops::Range<usize>) -> Result<(), usize> {

@@ -15,55 +15,52 @@
 
 use super::pace::Pace;
 use super::work::Work;
-use crate::arch::{add_gated, layer_norm, relu_squared, token_shift};
+use crate::arch::{layer_norm, relu_squared, token_shift};
 use crate::image::Parts;
-use crate::number::{add_to, copy, AbsMax};
+use crate::number::{add, add_gated, copy, Peak, Vector};
 use crate::shape::Dim::{Embd, Ffn};
 
-/// `x += sigmoid(r) * value(key)`; `ffn_x` `[C]` is the state.
+/// `x += sigmoid(r) * value(key)`; `ffn_x` `[C]` is the state. r is to base 2.
 pub(crate) fn gated<P: Pace>(
     parts: &mut Parts<'_>,
-    ffn_x: &mut [f32],
+    ffn_x: &mut [i32],
     work: &mut Work<'_, '_>,
     pace: &mut P,
 ) -> Result<(), P::Break> {
+    hidden(parts, ffn_x, work, pace)?;
     let Work {
-        x,
         xx,
         tmp,
         r,
-        wide: hidden,
         product,
         ..
     } = work;
-    let affine = [parts.half(Embd), parts.half(Embd)];
-    pace.part(|| layer_norm(x, affine[0], affine[1], xx))?;
-    let (mix, key) = (parts.half(Embd), parts.matrix(Ffn, Embd));
-    let shift = |tmp: &mut [f32]| token_shift(xx, ffn_x, mix, tmp);
-    pace.product(product, &key, tmp, shift, hidden)?;
-    let (mix, receptance) = (parts.half(Embd), parts.matrix(Embd, Embd));
-    let shift = |tmp: &mut [f32]| token_shift(xx, ffn_x, mix, tmp);
+    let (mix, receptance) = (parts.factors(Embd), parts.matrix(Embd, Embd));
+    let shift = |tmp: &mut [i32]| token_shift(xx.view(), ffn_x, mix, tmp);
     pace.product(product, &receptance, tmp, shift, r)?;
-    pace.part(|| copy(xx, ffn_x))?;
-    let value = parts.matrix(Embd, Ffn);
-    let hidden = hidden.get_mut(..value.cols).unwrap_or_default();
-    pace.product(product, &value, hidden, relu_squared, xx)?;
-    pace.channels(x.len(), |range| {
-        if P::WHOLE {
-            add_gated(x, r, xx);
-        } else if let Some(x) = x.get_mut(range.clone()) {
-            let (r, xx) = (r.get(range.clone()), xx.get(range));
-            add_gated(x, r.unwrap_or_default(), xx.unwrap_or_default());
-        }
-        AbsMax::ZERO
-    })?;
-    Ok(())
+    value(parts, ffn_x, work, pace)?;
+    let Work { x, xx, r, .. } = work;
+    // One part, though a channel is costly: the sum has a power of two for all.
+    pace.part(|| add_gated(x, r.view(), xx.view()))
 }
 
 /// `x += value(key)`; `ffn_x` `[C]` is the state.
 pub(crate) fn plain<P: Pace>(
     parts: &mut Parts<'_>,
-    ffn_x: &mut [f32],
+    ffn_x: &mut [i32],
+    work: &mut Work<'_, '_>,
+    pace: &mut P,
+) -> Result<(), P::Break> {
+    hidden(parts, ffn_x, work, pace)?;
+    value(parts, ffn_x, work, pace)?;
+    let Work { x, xx, .. } = work;
+    pace.part(|| add(x, xx.view()))
+}
+
+/// The norm of `x`, and the hidden channels before their function.
+fn hidden<P: Pace>(
+    parts: &mut Parts<'_>,
+    ffn_x: &[i32],
     work: &mut Work<'_, '_>,
     pace: &mut P,
 ) -> Result<(), P::Break> {
@@ -71,18 +68,35 @@ pub(crate) fn plain<P: Pace>(
         x,
         xx,
         tmp,
-        wide: hidden,
+        wide,
         product,
         ..
     } = work;
-    let affine = [parts.half(Embd), parts.half(Embd)];
-    pace.part(|| layer_norm(x, affine[0], affine[1], xx))?;
-    let (mix, key) = (parts.half(Embd), parts.matrix(Ffn, Embd));
-    let shift = |tmp: &mut [f32]| token_shift(xx, ffn_x, mix, tmp);
-    pace.product(product, &key, tmp, shift, hidden)?;
-    pace.part(|| copy(xx, ffn_x))?;
+    let affine = [parts.factors(Embd), parts.factors(Embd)];
+    pace.part(|| layer_norm(x.view(), affine, xx))?;
+    let (mix, key) = (parts.factors(Embd), parts.matrix(Ffn, Embd));
+    let shift = |tmp: &mut [i32]| token_shift(xx.view(), ffn_x, mix, tmp);
+    pace.product(product, &key, tmp, shift, &mut Vector(wide))?;
+    Ok(())
+}
+
+/// `xx = value max(hidden, 0)^2`, after `ffn_x` has become `xx`.
+fn value<P: Pace>(
+    parts: &mut Parts<'_>,
+    ffn_x: &mut [i32],
+    work: &mut Work<'_, '_>,
+    pace: &mut P,
+) -> Result<(), P::Break> {
+    let Work {
+        xx, wide, product, ..
+    } = work;
+    pace.part(|| copy(xx.view().m, ffn_x))?;
     let value = parts.matrix(Embd, Ffn);
+    let mut hidden = Vector(wide);
+    let exp = hidden.exp();
+    let hidden = hidden.m();
     let hidden = hidden.get_mut(..value.cols).unwrap_or_default();
-    pace.product(product, &value, hidden, relu_squared, xx)?;
-    pace.part(|| add_to(x, xx))
+    let square = |hidden: &mut [i32]| -> Peak { relu_squared(hidden, exp) };
+    pace.product(product, &value, hidden, square, xx)?;
+    Ok(())
 }

@@ -1,41 +1,46 @@
 //! Reading one row of the embedding table.
 
-use crate::number::scale_to_f32;
+use crate::number::{magnitude, Residual};
 use crate::shape::{Bits, Table, GROUP_COLS};
 
-/// Writes row `row` of the table into `out` `[C]`. `ln0` is folded into the
+/// Writes row `row` of the table into `x` `[C]`. `ln0` is folded into the
 /// rows by the packer.
-pub(crate) fn read_row(table: &Table<'_>, row: usize, out: &mut [f32]) {
+pub(crate) fn read_row(table: &Table<'_>, row: usize, x: &mut Residual<'_>) {
     let row_bytes = crate::shape::table_row_bytes(table.bits, table.cols);
     let bytes = table
         .rows
         .get(row * row_bytes..)
         .and_then(|rest| rest.get(..row_bytes));
-    let scale = table.scales.get(row).map_or(0.0, |&s| scale_to_f32(s));
+    let scale = table.scales.get(row).map_or(0, |&scale| scale.into());
+    let out = x.m();
     match (bytes, table.bits) {
         (Some(bytes), Bits::Int8) => int8_row(bytes, scale, out),
         (Some(bytes), Bits::Int4) => int4_row(bytes, table.cols, scale, out),
         (None, _) => {}
     }
+    let bits = out.iter().fold(0, |bits, &x| bits | magnitude(x));
+    x.set(table.exp, bits);
 }
 
-fn int8_row(bytes: &[u8], scale: f32, out: &mut [f32]) {
+/// Of less than 2^22 each.
+fn int8_row(bytes: &[u8], scale: i32, out: &mut [i32]) {
     for (out, &byte) in out.iter_mut().zip(bytes) {
-        *out = f32::from(byte as i8) * scale;
+        *out = i32::from(byte as i8) * scale;
     }
 }
 
 /// A scale byte per group, then the nibbles, low one first, as two's
-/// complement.
-fn int4_row(bytes: &[u8], cols: usize, scale: f32, out: &mut [f32]) {
+/// complement. Of less than 2^26 each.
+fn int4_row(bytes: &[u8], cols: usize, scale: i32, out: &mut [i32]) {
     let groups = cols.div_ceil(GROUP_COLS);
     let (scales, nibbles) = bytes.split_at_checked(groups).unwrap_or((&[], &[]));
     let groups = scales.iter().zip(nibbles.chunks_exact(GROUP_COLS / 2));
     for (out, (&group_scale, nibbles)) in out.chunks_mut(GROUP_COLS).zip(groups) {
+        let scale = i32::from(group_scale) * scale;
         for (pair, &byte) in out.chunks_mut(2).zip(nibbles) {
             let weights = [(byte << 4) as i8 >> 4, byte as i8 >> 4];
             for (out, weight) in pair.iter_mut().zip(weights) {
-                *out = f32::from(i16::from(weight) * i16::from(group_scale)) * scale;
+                *out = i32::from(weight) * scale;
             }
         }
     }

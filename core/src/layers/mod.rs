@@ -3,19 +3,20 @@
 //! A layer is `x += time_mix(norm(x))`, then `x += channel_mix(norm(x))`, `x`
 //! `[C]`. Both blocks mix their input with that of the token before (token
 //! shift), which is a part of the state. Weights of matrices, and the vectors
-//! that they multiply, are integers; all else is computed in single floats.
+//! that they multiply, are integers; all else are integers under a power of two.
 
 mod channel_mix;
 mod embedding;
+#[cfg(any())]
 mod heads;
 pub(crate) mod pace;
 #[cfg(feature = "v4")]
 mod v4;
-#[cfg(feature = "v5")]
+#[cfg(any())]
 mod v5;
-#[cfg(feature = "v6")]
+#[cfg(any())]
 mod v6;
-#[cfg(feature = "v7")]
+#[cfg(any())]
 mod v7;
 pub(crate) mod work;
 
@@ -31,8 +32,8 @@ use work::Work;
 
 /// Makes the state of all layers that of an empty text.
 /// RWKV-4 alone has elements that are not zero then.
-pub(crate) fn reset(shape: &Shape, state: &mut [f32]) {
-    state.fill(0.0);
+pub(crate) fn reset(shape: &Shape, state: &mut [i32]) {
+    state.fill(0);
     #[cfg(feature = "v4")]
     if !shape.version.has_heads() {
         let layers = state.chunks_exact_mut(shape.layer_state_len().max(1));
@@ -47,18 +48,18 @@ pub(crate) fn layer<P: Pace>(
     shape: &Shape,
     index: u32,
     parts: &mut Parts<'_>,
-    state: &mut [f32],
+    state: &mut [i32],
     work: &mut Work<'_, '_>,
     pace: &mut P,
 ) -> Result<(), P::Break> {
     match shape.version {
         #[cfg(feature = "v4")]
         Version::V4 => v4::layer(shape, parts, state, work, pace),
-        #[cfg(feature = "v5")]
+        #[cfg(any())]
         Version::V5 | Version::V52 => v5::layer(shape, parts, state, work, pace),
-        #[cfg(feature = "v6")]
+        #[cfg(any())]
         Version::V6 => v6::layer(shape, parts, state, work, pace),
-        #[cfg(feature = "v7")]
+        #[cfg(any())]
         Version::V7 => v7::layer(shape, index, parts, state, work, pace),
         #[allow(unreachable_patterns)]
         _ => Ok(()),

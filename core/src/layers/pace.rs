@@ -13,8 +13,8 @@
 //! the parts may do no more than divide buffers and take parts of the image.
 
 use super::work::Product;
-use crate::arch::Executor;
-use crate::number::AbsMax;
+use crate::arch::{product_exp, Executor, Scale};
+use crate::number::{Peak, Vector};
 use crate::shape::{Matrix, BLOCK_ROWS};
 use core::convert::Infallible;
 use core::ops::Range;
@@ -36,30 +36,30 @@ pub(crate) trait Pace {
     fn part(&mut self, work: impl FnOnce()) -> Result<(), Self::Break>;
 
     /// Two parts: `fill` computes the vector `x` and returns its largest
-    /// absolute value, which is passed on; then `out = matrix x vector`. `x`
+    /// magnitude, which is passed on; then `out = matrix x vector`. `x`
     /// may be longer than the matrix has columns, and `out` holds whole blocks
     /// of four rows.
     fn product(
         &mut self,
         product: &mut Product<'_>,
         matrix: &Matrix<'_>,
-        x: &mut [f32],
-        fill: impl FnOnce(&mut [f32]) -> AbsMax,
-        out: &mut [f32],
-    ) -> Result<AbsMax, Self::Break>;
+        x: &mut [i32],
+        fill: impl FnOnce(&mut [i32]) -> Peak,
+        out: &mut Vector<'_>,
+    ) -> Result<Peak, Self::Break>;
 
     /// An element-wise part of `len` channels, each of them costly. `work`
-    /// returns the largest absolute value of its result, if that is needed.
+    /// returns the largest magnitude of its result, if that is needed.
     /// Where each part is done at once, it may ignore the range.
     fn channels(
         &mut self,
         len: usize,
-        work: impl FnMut(Range<usize>) -> AbsMax,
-    ) -> Result<AbsMax, Self::Break>;
+        work: impl FnMut(Range<usize>) -> Peak,
+    ) -> Result<Peak, Self::Break>;
 
-    /// An element-wise part that returns the largest absolute value of the
+    /// An element-wise part that returns the largest magnitude of the
     /// next vector.
-    fn find_max(&mut self, work: impl FnOnce() -> AbsMax) -> Result<AbsMax, Self::Break>;
+    fn find_max(&mut self, work: impl FnOnce() -> Peak) -> Result<Peak, Self::Break>;
 }
 
 /// All parts of a layer, one after the other.
@@ -80,26 +80,26 @@ impl Pace for Whole<'_> {
         &mut self,
         product: &mut Product<'_>,
         matrix: &Matrix<'_>,
-        x: &mut [f32],
-        fill: impl FnOnce(&mut [f32]) -> AbsMax,
-        out: &mut [f32],
-    ) -> Result<AbsMax, Infallible> {
-        let max = fill(x);
-        product.of(matrix, x, max, self.0, out);
-        Ok(max)
+        x: &mut [i32],
+        fill: impl FnOnce(&mut [i32]) -> Peak,
+        out: &mut Vector<'_>,
+    ) -> Result<Peak, Infallible> {
+        let peak = fill(x);
+        product.of(matrix, x, peak, self.0, out);
+        Ok(peak)
     }
 
     #[inline(always)]
     fn channels(
         &mut self,
         len: usize,
-        mut work: impl FnMut(Range<usize>) -> AbsMax,
-    ) -> Result<AbsMax, Infallible> {
+        mut work: impl FnMut(Range<usize>) -> Peak,
+    ) -> Result<Peak, Infallible> {
         Ok(work(0..len))
     }
 
     #[inline(always)]
-    fn find_max(&mut self, work: impl FnOnce() -> AbsMax) -> Result<AbsMax, Infallible> {
+    fn find_max(&mut self, work: impl FnOnce() -> Peak) -> Result<Peak, Infallible> {
         Ok(work())
     }
 }
@@ -116,9 +116,9 @@ pub(crate) struct Position {
     /// of a part.
     row: u32,
     /// The scale of the vector that was prepared last.
-    scale: f32,
-    /// Its largest absolute value.
-    max: AbsMax,
+    scale: Scale,
+    /// The largest magnitude of a vector.
+    peak: Peak,
 }
 
 impl Position {
@@ -126,8 +126,8 @@ impl Position {
     pub(crate) const START: Self = Self {
         part: 0,
         row: 0,
-        scale: 0.0,
-        max: AbsMax::ZERO,
+        scale: Scale::NONE,
+        peak: Peak::NONE,
     };
 
     /// Prepares the vector of the product that is next.
@@ -136,11 +136,11 @@ impl Position {
         &mut self,
         product: &mut Product<'_>,
         matrix: &Matrix<'_>,
-        x: &[f32],
-        max: AbsMax,
+        x: &[i32],
+        peak: Peak,
     ) {
-        self.scale = product.prepare(matrix, x, max).scale();
-        (self.max, self.row) = (max, 0);
+        self.scale = product.prepare(matrix, x, peak).scale();
+        (self.peak, self.row) = (peak, 0);
         self.part += 1;
     }
 
@@ -153,7 +153,7 @@ impl Position {
         matrix: &Matrix<'_>,
         weights: usize,
         executor: &dyn Executor,
-        out: &mut [f32],
+        out: &mut [i32],
     ) -> (Range<usize>, bool) {
         let done = self.row as usize;
         // Two divisions: the product of the divisors could overflow to 0.
@@ -176,6 +176,11 @@ impl Position {
     /// Whether nothing has been done.
     pub(crate) fn is_start(&self) -> bool {
         self.part == 0
+    }
+
+    /// The power of two of the product whose vector was prepared.
+    pub(crate) fn product_exp(&self, matrix: &Matrix<'_>) -> i32 {
+        product_exp(matrix, self.scale)
     }
 
     /// Rows done of the product that is next.
@@ -235,10 +240,10 @@ impl<'p, 'e> Slice<'p, 'e> {
         &mut self,
         product: &Product<'_>,
         matrix: &Matrix<'_>,
-        out: &mut [f32],
-    ) -> Result<AbsMax, Pause> {
+        out: &mut Vector<'_>,
+    ) -> Result<Peak, Pause> {
         if self.is_due()? {
-            let out = out.get_mut(self.position.rows_done()..).unwrap_or_default();
+            let out = out.m().get_mut(self.position.rows_done()..).unwrap_or_default();
             let weights = self.weights;
             let (_, more) = self
                 .position
@@ -247,7 +252,7 @@ impl<'p, 'e> Slice<'p, 'e> {
                 return Err(Pause);
             }
         }
-        Ok(self.position.max)
+        Ok(self.position.peak)
     }
 }
 
@@ -269,13 +274,13 @@ impl Pace for Slice<'_, '_> {
         &mut self,
         product: &mut Product<'_>,
         matrix: &Matrix<'_>,
-        x: &mut [f32],
-        fill: impl FnOnce(&mut [f32]) -> AbsMax,
-        out: &mut [f32],
-    ) -> Result<AbsMax, Pause> {
+        x: &mut [i32],
+        fill: impl FnOnce(&mut [i32]) -> Peak,
+        out: &mut Vector<'_>,
+    ) -> Result<Peak, Pause> {
         if self.is_due()? {
-            let max = fill(x);
-            self.position.prepare(product, matrix, x, max);
+            let peak = fill(x);
+            self.position.prepare(product, matrix, x, peak);
         }
         self.multiply(product, matrix, out)
     }
@@ -284,17 +289,17 @@ impl Pace for Slice<'_, '_> {
     fn channels(
         &mut self,
         len: usize,
-        mut work: impl FnMut(Range<usize>) -> AbsMax,
-    ) -> Result<AbsMax, Pause> {
+        mut work: impl FnMut(Range<usize>) -> Peak,
+    ) -> Result<Peak, Pause> {
         if self.is_due()? {
             let position = &mut *self.position;
             let start = position.row as usize;
             if start == 0 {
-                position.max = AbsMax::ZERO;
+                position.peak = Peak::NONE;
             }
             let channels = (self.weights / CHANNEL_WEIGHTS).max(BLOCK_ROWS);
             let end = len.min(start.saturating_add(channels));
-            position.max.see(work(start..end).get());
+            position.peak = position.peak.and(work(start..end));
             position.row = end as u32;
             if end < len {
                 return Err(Pause);
@@ -302,15 +307,15 @@ impl Pace for Slice<'_, '_> {
             position.row = 0;
             position.part += 1;
         }
-        Ok(self.position.max)
+        Ok(self.position.peak)
     }
 
     #[inline]
-    fn find_max(&mut self, work: impl FnOnce() -> AbsMax) -> Result<AbsMax, Pause> {
+    fn find_max(&mut self, work: impl FnOnce() -> Peak) -> Result<Peak, Pause> {
         if self.is_due()? {
-            self.position.max = work();
+            self.position.peak = work();
             self.position.part += 1;
         }
-        Ok(self.position.max)
+        Ok(self.position.peak)
     }
 }

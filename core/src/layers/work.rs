@@ -1,27 +1,26 @@
 //! The buffers of a step, and its products.
 //!
 //! ```text
-//! scratch                          floats
+//! scratch                          words
 //!   q      quantized vector        Shape::prepared_len
-//!   x      residual stream         C, rounded up to a multiple of four; so are those
-//!                                  of xx, tmp and r
-//!   xx     norm, output of a block C
+//!   x      residual stream         2 + C
+//!   xx     norm, output of a block 1 + C, rounded up to a multiple of four
 //!   tmp    vector of a product     C
-//!   r      receptance              C
+//!   r      receptance              1 + C, rounded up
 //!   wide   k, v and others, or the hidden channels    as many as the larger has
-//!   kept   v_first of RWKV-7       C, or 0
+//!   kept   v_first of RWKV-7       1 + C, or 0
 //! ```
 //!
 //! The logits take the place of `x` and what follows it.
 
-use crate::arch::{prepare, Executor, Prepared};
-use crate::number::AbsMax;
+use crate::arch::{prepare, product_exp, Executor, Prepared, Scale};
+use crate::number::{Peak, Residual, Vector};
 use crate::shape::vectors::{take, WorkVectors};
 use crate::shape::{Matrix, Shape};
 
 /// Divides the scratch into the quantized vector and the rest, which is
 /// [`Work`] while the layers run and the logits after.
-pub(crate) fn split<'s>(shape: &Shape, scratch: &'s mut [f32]) -> (&'s mut [u32], &'s mut [f32]) {
+pub(crate) fn split<'s>(shape: &Shape, scratch: &'s mut [i32]) -> (&'s mut [u32], &'s mut [i32]) {
     let mut rest = scratch;
     let q = take(&mut rest, shape.prepared_len());
     (bytemuck::cast_slice_mut(q), rest)
@@ -38,72 +37,73 @@ impl<'q> Product<'q> {
     }
 
     /// The quantized vector alone.
-    pub(crate) fn prepared(self, x: &[f32], max: AbsMax, matrix: &Matrix<'_>) -> Prepared<'q> {
-        prepare(x, max, matrix, self.q)
+    pub(crate) fn prepared(self, x: &[i32], peak: Peak, matrix: &Matrix<'_>) -> Prepared<'q> {
+        prepare(x, peak, matrix, self.q)
     }
 
     /// The quantized vector that was prepared last, for the same matrix.
-    pub(crate) fn prepared_before(&self, scale: f32, matrix: &Matrix<'_>) -> Prepared<'_> {
+    pub(crate) fn prepared_before(&self, scale: Scale, matrix: &Matrix<'_>) -> Prepared<'_> {
         Prepared::left_in(self.q, scale, matrix)
     }
 
     /// `out = matrix x vector`. `x` may be longer than the matrix has columns;
-    /// `max` is the largest absolute value in these, and `out` holds whole
+    /// `peak` is the largest magnitude in these, and `out` holds whole
     /// blocks of four rows.
     pub(crate) fn of(
         &mut self,
         matrix: &Matrix<'_>,
-        x: &[f32],
-        max: AbsMax,
+        x: &[i32],
+        peak: Peak,
         executor: &dyn Executor,
-        out: &mut [f32],
+        out: &mut Vector<'_>,
     ) {
-        executor.matvec(matrix, &self.prepare(matrix, x, max), out);
+        let prepared = self.prepare(matrix, x, peak);
+        executor.matvec(matrix, &prepared, out.m());
+        out.set_exp(product_exp(matrix, prepared.scale()));
     }
 
     /// The quantized vector of a product, as [`Product::of`].
     #[inline(always)]
-    pub(crate) fn prepare(&mut self, matrix: &Matrix<'_>, x: &[f32], max: AbsMax) -> Prepared<'_> {
+    pub(crate) fn prepare(&mut self, matrix: &Matrix<'_>, x: &[i32], peak: Peak) -> Prepared<'_> {
         let x = x.get(..matrix.cols).unwrap_or(x);
-        prepare(x, max, matrix, self.q)
+        prepare(x, peak, matrix, self.q)
     }
 }
 
 /// The buffers of a step.
 pub(crate) struct Work<'q, 's> {
     /// `[C]` residual stream.
-    pub x: &'s mut [f32],
+    pub x: Residual<'s>,
     /// `[C]`, padded: layer norm, later the output of a block.
-    pub xx: &'s mut [f32],
+    pub xx: Vector<'s>,
     /// `[C]` the vector about to be quantized.
-    pub tmp: &'s mut [f32],
+    pub tmp: &'s mut [i32],
     /// `[C]`, padded: receptance.
-    pub r: &'s mut [f32],
+    pub r: Vector<'s>,
     /// The other vectors of the version's time mix, or `[F]` hidden channels;
     /// padded.
-    pub wide: &'s mut [f32],
+    pub wide: &'s mut [i32],
     /// Passed from layer to layer of a token.
-    pub kept: &'s mut [f32],
+    pub kept: &'s mut [i32],
     /// Products, and the quantized vector.
     pub product: Product<'q>,
 }
 
 impl<'q, 's> Work<'q, 's> {
-    pub(crate) fn split(shape: &Shape, q: &'q mut [u32], rest: &'s mut [f32]) -> Self {
+    pub(crate) fn split(shape: &Shape, q: &'q mut [u32], rest: &'s mut [i32]) -> Self {
         let WorkVectors {
-            mut x,
+            x,
             xx,
-            mut tmp,
+            tmp,
             r,
             wide,
             kept,
         } = WorkVectors::split(shape, rest);
-        let channels = shape.n_embd as usize;
         Self {
-            x: take(&mut x, channels),
-            xx,
-            tmp: take(&mut tmp, channels),
-            r,
+            x: Residual(x),
+            xx: Vector(xx),
+            tmp,
+            r: Vector(r),
             wide,
             kept,
             product: Product { q },

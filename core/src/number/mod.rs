@@ -18,9 +18,9 @@ mod tables;
 mod vector;
 
 pub(crate) use functions::{
-    divide, exp2, inverse_root, log2_of_sum, sigmoid, tanh, Power, ONE_Q15,
+    divide, exp2, inverse_root, log2, log2_of_sum, sigmoid,
 };
-pub(crate) use product::{magnitude, mulh, mulq, shift, Shift};
+pub(crate) use product::{magnitude, mulq, Shift};
 pub(crate) use vector::{
-    add, add_gated, copy, max_of, Factors, Peak, Residual, ToFixed, Vector, View, BITS,
+    add, add_gated, copy, Factors, Peak, Residual, ToFixed, Vector, View,
 };

@@ -90,18 +90,24 @@ const CHORDS: usize = 128;
 /// A rising function on [0, 1] by chords: `base << 14 | slope` in a word.
 pub(super) type Chords = [u32; CHORDS + 1];
 
-/// The chords of a function that is given at the nodes, and what it lies above
-/// its chord in the middle of a step, which is shared between both ends.
-const fn chords(at: [u128; CHORDS + 1], bulge: [u128; CHORDS + 1]) -> Chords {
+/// The chords of a function that is given at the nodes. They are lifted by half
+/// of what the curve lies above its chord, so that the error is on both sides;
+/// but at 0 it is what `start` says, in Q20.
+const fn chords(at: [u128; CHORDS + 1], start: u128) -> Chords {
+    let mut lifted = [start << (PLACES - SLOPE_PLACES); CHORDS + 1];
+    let mut i = 1;
+    while i <= CHORDS {
+        let middle = if i < CHORDS { i } else { CHORDS - 1 };
+        let bulge = (2 * at[middle] - at[middle - 1] - at[middle + 1]) / 8;
+        lifted[i] = at[i] + bulge / 2;
+        i += 1;
+    }
     let mut table = [0; CHORDS + 1];
     let mut i = 0;
     while i <= CHORDS {
-        // At 0 the function is 0, and stays so.
-        let lift = if i == 0 { 0 } else { bulge[i] / 2 };
-        let base = rounded(at[i] + lift, BASE_PLACES) as u32;
+        let base = rounded(lifted[i], BASE_PLACES) as u32;
         let slope = if i < CHORDS {
-            let next = at[i + 1] + bulge[i + 1] / 2;
-            rounded(next - at[i] - lift, SLOPE_PLACES) as u32
+            rounded(lifted[i + 1] - lifted[i], SLOPE_PLACES) as u32
         } else {
             0
         };
@@ -113,43 +119,49 @@ const fn chords(at: [u128; CHORDS + 1], bulge: [u128; CHORDS + 1]) -> Chords {
 
 /// `x / (1 + x)`.
 pub(super) static SHARES: Chords = {
-    let (mut at, mut bulge) = ([0; CHORDS + 1], [0; CHORDS + 1]);
+    let mut at = [0; CHORDS + 1];
     let mut i = 0;
     while i <= CHORDS {
-        let whole = (CHORDS + i) as u128;
-        at[i] = ((i as u128) << PLACES) / whole;
-        // h^2 / 8 of the second derivative, 2 / (1 + x)^3.
-        bulge[i] = (ONE / 4 * CHORDS as u128) / (whole * whole * whole);
+        at[i] = ((i as u128) << PLACES) / (CHORDS + i) as u128;
         i += 1;
     }
-    chords(at, bulge)
+    // So that 1 less a share, rounded, is below 1 in Q15.
+    chords(at, 24)
 };
 
-/// `log2(1 + x)`: one binary digit after the other, by squaring.
+/// `log2(e)`.
+const LOG2_E: u128 = 1_663_314_137_230_540_311;
+
+/// `log2(e)` in Q20.
+pub(super) const LOG2_E_Q20: u32 = rounded(LOG2_E, SLOPE_PLACES) as u32;
+
+/// `log2(1 + x)` for `x = i / CHORDS`: one binary digit after the other, by squaring.
+const fn logarithm(i: usize) -> u128 {
+    if i == CHORDS {
+        return ONE;
+    }
+    let mut x = (((CHORDS + i) as u128) << PLACES) / CHORDS as u128;
+    let (mut result, mut digit) = (0, PLACES);
+    while digit > 0 {
+        digit -= 1;
+        x = (x * x) >> PLACES;
+        if x >= 2 * ONE {
+            x /= 2;
+            result |= 1 << digit;
+        }
+    }
+    result
+}
+
+/// `log2(e) - log2(1 + x) / x`, which is 0 at 0.
 pub(super) static LOGARITHMS: Chords = {
-    let (mut at, mut bulge) = ([0; CHORDS + 1], [0; CHORDS + 1]);
-    let mut i = 0;
+    let mut at = [0; CHORDS + 1];
+    let mut i = 1;
     while i <= CHORDS {
-        let whole = (CHORDS + i) as u128;
-        let mut x = (whole << PLACES) / CHORDS as u128;
-        let mut digit = PLACES;
-        if i == CHORDS {
-            at[i] = ONE;
-            digit = 0;
-        }
-        while digit > 0 {
-            digit -= 1;
-            x = (x * x) >> PLACES;
-            if x >= 2 * ONE {
-                x /= 2;
-                at[i] |= 1 << digit;
-            }
-        }
-        // h^2 / 8 of the second derivative, log2(e) / (1 + x)^2.
-        bulge[i] = (ONE / 8 * 1_442_695 / 1_000_000) / (whole * whole);
+        at[i] = LOG2_E - logarithm(i) * CHORDS as u128 / i as u128;
         i += 1;
     }
-    chords(at, bulge)
+    chords(at, 8)
 };
 
 /// The function at `x`, Q16 from 0 to 2^16, in Q20.

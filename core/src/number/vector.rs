@@ -34,6 +34,17 @@ pub(crate) struct Peak {
 }
 
 impl Peak {
+    /// Of no element.
+    pub(crate) const NONE: Self = Self { max: 0, exp: 0 };
+
+    /// That of a vector.
+    pub(crate) fn of(x: View<'_>) -> Self {
+        Self {
+            max: max_of(x.m),
+            exp: x.exp,
+        }
+    }
+
     /// That of two parts of a vector.
     pub(crate) fn and(self, other: Self) -> Self {
         Self {
@@ -163,7 +174,7 @@ pub(crate) fn add_gated(x: &mut Residual<'_>, gate: View<'_>, y: View<'_>) {
     x.set(exp, bits);
 }
 
-/// Brings mantissas to Q22, limited to 2^29 - 1 in magnitude.
+/// Brings mantissas to fixed-point numbers, limited to 2^29 - 1 in magnitude.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ToFixed {
     shift: Shift,
@@ -171,17 +182,23 @@ pub(crate) struct ToFixed {
 }
 
 impl ToFixed {
-    /// From this power of two.
+    /// From this power of two to Q22.
     #[inline(always)]
     pub(crate) fn from(exp: i32) -> Self {
-        let places = exp + PLACES as i32;
+        Self::to(PLACES, exp)
+    }
+
+    /// From the power of two `exp` to this number of binary places.
+    #[inline(always)]
+    pub(crate) fn to(places: u32, exp: i32) -> Self {
+        let places = exp + places as i32;
         Self {
             shift: Shift::by(places),
             limit: ((1 << BITS) - 1) >> places.clamp(0, BITS),
         }
     }
 
-    /// The number in Q22.
+    /// The number.
     #[inline(always)]
     pub(crate) fn of(self, x: i32) -> i32 {
         self.shift.of(x.clamp(-self.limit, self.limit))

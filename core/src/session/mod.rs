@@ -7,12 +7,12 @@ mod step;
 
 pub use step::Step;
 
-use crate::arch::{layer_norm, Executor, Prepared, Serial};
+use crate::arch::{layer_norm, product_exp, Executor, Prepared, Serial};
 use crate::image::Image;
 use crate::layers::pace::Whole;
 use crate::layers::work::{split, Work};
 use crate::layers::{layer, read_row, reset};
-use crate::number::abs_max;
+use crate::number::{Peak, ToFixed};
 use crate::shape::Dim::{Embd, Output, Vocab};
 use crate::shape::{Matrix, BLOCK_ROWS};
 #[cfg(doc)]
@@ -20,15 +20,15 @@ use crate::Shape;
 
 /// A buffer passed to [`Session::new`] is too short.
 ///
-/// Lengths are in floats of four bytes. A firmware that takes them from
+/// Lengths are in words of four bytes. A firmware that takes them from
 /// [`Header::parse`](crate::Header::parse) at compile time never sees this error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum BufferError {
-    /// The state buffer needs this many floats: [`Shape::state_len`].
+    /// The state buffer needs this many words: [`Shape::state_len`].
     State(usize),
-    /// The scratch buffer needs at least this many floats:
+    /// The scratch buffer needs at least this many words:
     /// [`Shape::scratch_len_in_blocks`].
     Scratch(usize),
 }
@@ -39,7 +39,7 @@ impl core::fmt::Display for BufferError {
             Self::State(len) => ("state", len),
             Self::Scratch(len) => ("scratch", len),
         };
-        write!(f, "the {name} buffer must hold {len} floats")
+        write!(f, "the {name} buffer must hold {len} words")
     }
 }
 
@@ -57,7 +57,7 @@ pub enum StepError {
     /// Ids are 0 to `n_vocab - 1`.
     UnknownToken(u32),
     /// All logits are asked for at once, and the scratch has no room for them:
-    /// it needs [`Shape::scratch_len`] floats.
+    /// it needs [`Shape::scratch_len`] words.
     /// Only [`Session::step`], and [`Session::choose`] with a sampler that
     /// [wants all](Sample::wants_all) logits, return it.
     NoRoom,
@@ -106,10 +106,10 @@ impl core::error::Error for UnknownState {}
 ///     fn wants_all(&self) -> bool {
 ///         self.1.wants_all()
 ///     }
-///     fn see(&mut self, first: u32, logits: &mut [f32]) {
+///     fn see(&mut self, first: u32, logits: &mut [i32]) {
 ///         let at = self.0.checked_sub(first).map(|at| at as usize);
 ///         if let Some(logit) = at.and_then(|at| logits.get_mut(at)) {
-///             *logit = f32::NEG_INFINITY;
+///             *logit = i32::MIN;
 ///         }
 ///         self.1.see(first, logits);
 ///     }
@@ -118,8 +118,8 @@ impl core::error::Error for UnknownState {}
 ///     }
 /// }
 /// # let image = Image::new(bytes)?;
-/// # let mut state = vec![0.0; image.shape().state_len()];
-/// # let mut scratch = vec![0.0; image.shape().scratch_len()];
+/// # let mut state = vec![0; image.shape().state_len()];
+/// # let mut scratch = vec![0; image.shape().scratch_len()];
 /// # let mut session = Session::new(&image, &mut state, &mut scratch)?;
 /// let mut sampler = Without(10, Sampler::new(Sampling::greedy(), 0));
 /// let token = session.choose(65, &mut sampler)?;
@@ -136,7 +136,7 @@ pub trait Sample {
     ///
     /// `logits` holds one row of the head for each token `first`, `first + 1`
     /// and so on; a block is never empty.
-    fn see(&mut self, first: u32, logits: &mut [f32]);
+    fn see(&mut self, first: u32, logits: &mut [i32]);
 
     /// Chooses a token from the blocks seen since the last choice, and
     /// remembers it.
@@ -164,12 +164,12 @@ pub trait Sample {
 /// # use kinglet::{Image, Session};
 /// # let image = Image::new(bytes)?;
 /// let shape = image.shape();
-/// let mut state = vec![0.0; shape.state_len()];
-/// let mut scratch = vec![0.0; shape.scratch_len()];
+/// let mut state = vec![0; shape.state_len()];
+/// let mut scratch = vec![0; shape.scratch_len()];
 /// let mut session = Session::new(&image, &mut state, &mut scratch)?;
 /// let logits = session.step(79)?.to_vec();
 ///
-/// let mut small = vec![0.0; shape.scratch_len_in_blocks()];
+/// let mut small = vec![0; shape.scratch_len_in_blocks()];
 /// let mut session = Session::new(&image, &mut state, &mut small)?;
 /// let mut seen = Vec::new();
 /// session.step_in_blocks(79, &mut |_, block| seen.extend_from_slice(block))?;
@@ -178,11 +178,11 @@ pub trait Sample {
 /// ```
 pub struct Session<'i, 'b> {
     image: Image<'i>,
-    state: &'b mut [f32],
+    state: &'b mut [i32],
     /// The quantized vector of a product.
     quantized: &'b mut [u32],
     /// The rest of the scratch: [`Work`] while the layers run, the logits after.
-    work: &'b mut [f32],
+    work: &'b mut [i32],
     executor: &'b dyn Executor,
 }
 
@@ -196,7 +196,7 @@ impl core::fmt::Debug for Session<'_, '_> {
 impl<'i, 'b> Session<'i, 'b> {
     /// Takes the buffers and starts with an empty text.
     ///
-    /// `state` needs [`Shape::state_len`] floats and `scratch`
+    /// `state` needs [`Shape::state_len`] words and `scratch`
     /// [`Shape::scratch_len`], or [`Shape::scratch_len_in_blocks`] where the
     /// logits are seen block by block. Both may be longer. Their
     /// contents are overwritten.
@@ -205,8 +205,8 @@ impl<'i, 'b> Session<'i, 'b> {
     /// [`BufferError`] names the buffer that is too short.
     pub fn new(
         image: &Image<'i>,
-        state: &'b mut [f32],
-        scratch: &'b mut [f32],
+        state: &'b mut [i32],
+        scratch: &'b mut [i32],
     ) -> Result<Self, BufferError> {
         let mut session = Self::resume(image, state, scratch)?;
         session.reset();
@@ -223,8 +223,8 @@ impl<'i, 'b> Session<'i, 'b> {
     /// As [`Session::new`].
     pub fn resume(
         image: &Image<'i>,
-        state: &'b mut [f32],
-        scratch: &'b mut [f32],
+        state: &'b mut [i32],
+        scratch: &'b mut [i32],
     ) -> Result<Self, BufferError> {
         let shape = image.shape();
         let state_len = shape.state_len();
@@ -255,10 +255,10 @@ impl<'i, 'b> Session<'i, 'b> {
         &self.image
     }
 
-    /// The state, [`Shape::state_len`] floats: [`Session::resume`] continues
+    /// The state, [`Shape::state_len`] words: [`Session::resume`] continues
     /// from a copy of it. While a [`Step`] is under way it is that of no text.
     /// Its arrangement is in `docs/format.md`, chapter "State and scratch".
-    pub fn state(&self) -> &[f32] {
+    pub fn state(&self) -> &[i32] {
         self.state
     }
 
@@ -311,7 +311,7 @@ impl<'i, 'b> Session<'i, 'b> {
     /// [`StepError::UnknownToken`]: the id is not below `n_vocab`.
     /// [`StepError::NoRoom`]: the scratch is shorter than [`Shape::scratch_len`].
     /// In both cases nothing has been read.
-    pub fn step(&mut self, token: u32) -> Result<&mut [f32], StepError> {
+    pub fn step(&mut self, token: u32) -> Result<&mut [i32], StepError> {
         self.check_room()?;
         self.check(token)?;
         let at = self.read(token);
@@ -321,8 +321,7 @@ impl<'i, 'b> Session<'i, 'b> {
             out,
             executor,
         } = self.head(at);
-        executor.matvec(&matrix, &prepared, out);
-        Ok(out.get_mut(..matrix.rows).unwrap_or_default())
+        Ok(logits(executor, &matrix, &prepared, out))
     }
 
     /// Reads one token and passes the logits of the next to `see`, block by
@@ -337,7 +336,7 @@ impl<'i, 'b> Session<'i, 'b> {
     pub fn step_in_blocks(
         &mut self,
         token: u32,
-        see: &mut dyn FnMut(u32, &mut [f32]),
+        see: &mut dyn FnMut(u32, &mut [i32]),
     ) -> Result<(), StepError> {
         self.check(token)?;
         let at = self.read(token);
@@ -350,8 +349,7 @@ impl<'i, 'b> Session<'i, 'b> {
         let (mut first, mut rest) = (0, matrix);
         while rest.rows > 0 {
             let (block, after) = rest.split_at_block(out.len() / BLOCK_ROWS);
-            executor.matvec(&block, &prepared, out);
-            see(first, out.get_mut(..block.rows).unwrap_or_default());
+            see(first, logits(executor, &block, &prepared, out));
             first += block.rows as u32;
             rest = after;
         }
@@ -402,7 +400,7 @@ impl<'i, 'b> Session<'i, 'b> {
         let mut work = Work::split(shape, self.quantized, self.work);
         // The layers follow the embedding and each other, and each reads all its parts.
         let mut parts = self.image.before_layers();
-        read_row(&parts.table(Vocab, Embd), token as usize, work.x);
+        read_row(&parts.table(Vocab, Embd), token as usize, &mut work.x);
         let states = self.state.chunks_exact_mut(shape.layer_state_len().max(1));
         let mut whole = Whole(self.executor);
         for (index, state) in (0..).zip(states) {
@@ -416,18 +414,52 @@ impl<'i, 'b> Session<'i, 'b> {
     fn head(&mut self, at: usize) -> Head<'_> {
         let shape = self.image.shape();
         let Work {
-            x, tmp, product, ..
+            x,
+            mut xx,
+            product,
+            ..
         } = Work::split(shape, self.quantized, self.work);
         let mut parts = self.image.parts_from(at);
-        layer_norm(x, parts.half(Embd), parts.half(Embd), tmp);
+        layer_norm(x.view(), [parts.factors(Embd), parts.factors(Embd)], &mut xx);
         let matrix = parts.head(Output, Embd);
+        let x = xx.first(shape.n_embd as usize);
         Head {
-            prepared: product.prepared(tmp, abs_max(tmp), &matrix),
+            prepared: product.prepared(x.m, Peak::of(x), &matrix),
             matrix,
             out: self.work,
             executor: self.executor,
         }
     }
+}
+
+/// Logits from rows of the head, in units of 2^-[`LOGIT_BITS`].
+pub(crate) fn logits<'o>(
+    executor: &dyn Executor,
+    rows: &Matrix<'_>,
+    x: &Prepared<'_>,
+    out: &'o mut [i32],
+) -> &'o mut [i32] {
+    executor.matvec(rows, x, out);
+    let logits = out.get_mut(..rows.rows).unwrap_or_default();
+    to_logits(logits, product_exp(rows, x.scale()));
+    logits
+}
+
+/// Products with rows of the head, of this power of two, become logits.
+pub(crate) fn to_logits(rows: &mut [i32], exp: i32) {
+    let to_fixed = ToFixed::to(LOGIT_BITS, exp);
+    for row in rows {
+        *row = to_fixed.of(*row);
+    }
+}
+
+/// Binary places of a logit: what a session gives is in units of 2^-16, less than
+/// 2^13 in magnitude.
+pub const LOGIT_BITS: u32 = 16;
+
+/// A logit as a float.
+pub fn logit_to_f32(logit: i32) -> f32 {
+    logit as f32 * (1.0 / (1 << LOGIT_BITS) as f32)
 }
 
 /// The last product of a step, to be computed.
@@ -437,6 +469,6 @@ struct Head<'s> {
     /// The normalized residual stream `[C]`.
     prepared: Prepared<'s>,
     /// The place of the working vectors, which the logits overwrite.
-    out: &'s mut [f32],
+    out: &'s mut [i32],
     executor: &'s dyn Executor,
 }

@@ -9,7 +9,7 @@ use crate::arch::layer_norm;
 use crate::layers::pace::{Position, Slice};
 use crate::layers::work::{Product, Work};
 use crate::layers::{layer, read_row};
-use crate::number::abs_max;
+use crate::number::Peak;
 use crate::shape::Dim::{Embd, Output, Vocab};
 
 /// The progress of a step in slices: between two slices an interrupt handler
@@ -47,8 +47,8 @@ use crate::shape::Dim::{Embd, Output, Vocab};
 ///     }
 /// }
 /// # let image = Image::new(bytes).unwrap();
-/// # let mut state = vec![0.0; image.shape().state_len()];
-/// # let mut scratch = vec![0.0; image.shape().scratch_len()];
+/// # let mut state = vec![0; image.shape().state_len()];
+/// # let mut scratch = vec![0; image.shape().scratch_len()];
 /// # let session = Session::new(&image, &mut state, &mut scratch).unwrap();
 /// # let mut task = std::pin::pin!(talk(session, 0));
 /// # let mut context = std::task::Context::from_waker(std::task::Waker::noop());
@@ -141,7 +141,7 @@ impl Session<'_, '_> {
     ///
     /// `None` before the head has computed any, after a step of
     /// [`Session::begin_feed`], and for [`Step::IDLE`].
-    pub fn logits(&mut self, step: &Step) -> Option<(u32, &mut [f32])> {
+    pub fn logits(&mut self, step: &Step) -> Option<(u32, &mut [i32])> {
         let logits = self.work.get_mut(..step.rows as usize)?;
         (step.rows > 0).then_some((step.first, logits))
     }
@@ -151,8 +151,8 @@ impl Session<'_, '_> {
         let shape = self.image.shape();
         let mut parts = self.image.before_layers();
         let table = parts.table(Vocab, Embd);
-        let work = Work::split(shape, self.quantized, self.work);
-        read_row(&table, token as usize, work.x);
+        let mut work = Work::split(shape, self.quantized, self.work);
+        read_row(&table, token as usize, &mut work.x);
         Ok(Step {
             stage: Stage::Layer(0),
             at: self.image.offset_of(&parts),
@@ -190,24 +190,27 @@ impl Session<'_, '_> {
     fn head_slice(&mut self, step: &mut Step, max_weights: usize) {
         let has_room = self.has_room_for_logits();
         let mut parts = self.image.parts_from(step.at);
-        let affine = [parts.half(Embd), parts.half(Embd)];
+        let affine = [parts.factors(Embd), parts.factors(Embd)];
         let matrix = parts.head(Output, Embd);
         let position = &mut step.position;
         if position.is_start() {
             let Work {
                 x,
-                tmp,
+                mut xx,
                 mut product,
                 ..
             } = Work::split(self.image.shape(), self.quantized, self.work);
-            layer_norm(x, affine[0], affine[1], tmp);
-            position.prepare(&mut product, &matrix, tmp, abs_max(tmp));
+            layer_norm(x.view(), affine, &mut xx);
+            let x = xx.first(self.image.shape().n_embd as usize);
+            position.prepare(&mut product, &matrix, x.m, Peak::of(x));
             return;
         }
         let product = Product::new(self.quantized);
         let place = if has_room { position.rows_done() } else { 0 };
         let out = self.work.get_mut(place..).unwrap_or_default();
+        let exp = position.product_exp(&matrix);
         let (rows, more) = position.rows(&product, &matrix, max_weights, self.executor, out);
+        super::to_logits(out.get_mut(..rows.len()).unwrap_or_default(), exp);
         if !more {
             step.stage = Stage::Idle;
         }

@@ -1,7 +1,6 @@
 //! Weights where they lie, with what has to be known to read them.
 
 use super::{matrix_weight_bytes, round_up, Bits, Layout, BLOCK_ROWS, MAX_COLS, MAX_VOCAB};
-use half::bf16;
 
 /// A matrix `[rows, cols]` of quantized weights in blocks of four rows.
 ///
@@ -21,7 +20,13 @@ pub struct Matrix<'a> {
     /// They take [`matrix_weight_bytes`], whole words for each block.
     pub weights: &'a [u32],
     /// One scale per row, padded to a whole block.
-    pub scales: &'a [bf16],
+    pub scales: &'a [i16],
+    /// The power of two of all scales, with those of the sums' shift and of
+    /// the products' 31 places: a product has that of its vector, times this.
+    pub exp: i32,
+    /// Places that a sum is shifted to the left before it is multiplied: 30
+    /// bits and a sign hold the largest one.
+    pub shift: u32,
 }
 
 impl<'a> Matrix<'a> {
@@ -33,7 +38,7 @@ impl<'a> Matrix<'a> {
         bits: Bits,
         [rows, cols]: [usize; 2],
         weights: &'a [u32],
-        scales: &'a [bf16],
+        scales: &'a [i16],
     ) -> Self {
         let [rows, cols] = match rows <= MAX_VOCAB && cols <= MAX_COLS {
             true => [rows, cols],
@@ -46,6 +51,8 @@ impl<'a> Matrix<'a> {
             cols,
             weights,
             scales,
+            exp: 0,
+            shift: 0,
         }
     }
 
@@ -97,7 +104,9 @@ pub struct Table<'a> {
     /// The rows, one after the other, without padding.
     pub rows: &'a [u8],
     /// One scale per row.
-    pub scales: &'a [bf16],
+    pub scales: &'a [i16],
+    /// The power of two of all scales.
+    pub exp: i32,
 }
 
 #[cfg(test)]

@@ -23,12 +23,10 @@ vectors! {
     State of shape {
         /// `[C]` the last input of the time mix.
         att_x: shape.n_embd as usize,
-        /// `[C]` numerators of the weighted average.
-        aa: shape.n_embd as usize,
-        /// `[C]` its denominators.
-        bb: shape.n_embd as usize,
-        /// `[C]` the largest exponent so far.
-        pp: shape.n_embd as usize,
+        /// `[C]` weighted averages of the values, the power of two in front.
+        average: 1 + shape.n_embd as usize,
+        /// `[C]` logarithms of the weight of each.
+        weight: shape.n_embd as usize,
         /// `[C]` the last input of the channel mix.
         ffn_x: shape.n_embd as usize,
     }
@@ -37,7 +35,7 @@ vectors! {
 vectors! {
     /// Working vectors of the time mix: key and value.
     Mix of shape {
-        k: shape.padded_embd(),
-        v: shape.padded_embd(),
+        k: 1 + shape.padded_embd(),
+        v: 1 + shape.padded_embd(),
     }
 }

@@ -1,7 +1,9 @@
 //! Lengths of state and scratch, and their division into vectors.
 //!
-//! Both buffers are slices of `f32` that the caller owns; their lengths are
+//! Both buffers are slices of `i32` that the caller owns; their lengths are
 //! `const` functions of the shape, the same on every core.
+
+use crate::number::Residual;
 
 use super::{prepared_words, round_up, v4, Bits, Shape, BLOCK_ROWS};
 
@@ -15,7 +17,7 @@ pub(super) const fn max(a: usize, b: usize) -> usize {
 }
 
 /// Declares the vectors that a buffer is divided into, by name and length in
-/// floats, one after the other: the length of the buffer and the split follow
+/// words, one after the other: the length of the buffer and the split follow
 /// from this one list.
 macro_rules! vectors {
     (
@@ -27,19 +29,19 @@ macro_rules! vectors {
         $(#[$about])*
         #[allow(dead_code)]
         pub(crate) struct $name<'b> {
-            $($(#[$meaning])* pub $vector: &'b mut [f32],)*
+            $($(#[$meaning])* pub $vector: &'b mut [i32],)*
         }
 
         #[allow(dead_code)]
         impl<'b> $name<'b> {
-            /// Floats of all vectors.
+            /// Words of all vectors.
             pub(crate) const fn len($shape: &$crate::shape::Shape) -> usize {
                 0 $(+ $len)*
             }
 
             /// Divides a buffer of that length. In a shorter one the last
             /// vectors are shorter.
-            pub(crate) fn split($shape: &$crate::shape::Shape, buffer: &'b mut [f32]) -> Self {
+            pub(crate) fn split($shape: &$crate::shape::Shape, buffer: &'b mut [i32]) -> Self {
                 let mut rest = buffer;
                 $(let $vector = $crate::shape::vectors::take(&mut rest, $len);)*
                 let _ = rest;
@@ -50,9 +52,9 @@ macro_rules! vectors {
 }
 pub(super) use vectors;
 
-/// The next `len` floats of a buffer, or fewer at its end.
+/// The next `len` words of a buffer, or fewer at its end.
 #[inline(always)]
-pub(crate) fn take<'b>(rest: &mut &'b mut [f32], len: usize) -> &'b mut [f32] {
+pub(crate) fn take<'b>(rest: &mut &'b mut [i32], len: usize) -> &'b mut [i32] {
     let buffer = core::mem::take(rest);
     let len = len.min(buffer.len());
     let (taken, after) = buffer.split_at_mut(len);
@@ -61,7 +63,7 @@ pub(crate) fn take<'b>(rest: &mut &'b mut [f32], len: usize) -> &'b mut [f32] {
 }
 
 impl Shape {
-    /// Floats of state per layer.
+    /// Words of state per layer.
     pub(crate) const fn layer_state_len(&self) -> usize {
         if self.version.has_heads() {
             return HeadState::len(self);
@@ -69,23 +71,23 @@ impl Shape {
         v4::State::len(self)
     }
 
-    /// Floats that the state takes: pass a buffer of this length to
+    /// Words that the state takes: pass a buffer of this length to
     /// [`crate::Session::new`].
     ///
-    /// RWKV-4: `5 L C`. RWKV-5 to 7: `L (2 C + C N)` with single floats in the
-    /// matrices, `L (2 C + C N / 2)` with half floats, rounded up in each
+    /// RWKV-4: `5 L C`. RWKV-5 to 7: `L (2 C + C N)` with single words in the
+    /// matrices, `L (2 C + C N / 2)` with half words, rounded up in each
     /// layer.
     pub const fn state_len(&self) -> usize {
         self.n_layer as usize * self.layer_state_len()
     }
 
-    /// Floats that the scratch takes: pass a buffer of this length to
+    /// Words that the scratch takes: pass a buffer of this length to
     /// [`crate::Session::new`].
     pub const fn scratch_len(&self) -> usize {
         self.prepared_len() + max(self.work_len(), self.logits_len())
     }
 
-    /// Floats that the scratch takes where the logits are computed in blocks:
+    /// Words that the scratch takes where the logits are computed in blocks:
     /// the least that [`crate::Session::new`] takes.
     pub const fn scratch_len_in_blocks(&self) -> usize {
         self.prepared_len() + self.work_len()
@@ -137,14 +139,14 @@ impl Shape {
         round_up(self.n_embd as usize, BLOCK_ROWS)
     }
 
-    /// Floats of the working vectors.
+    /// Words of the working vectors.
     pub(crate) const fn work_len(&self) -> usize {
         WorkVectors::len(self)
     }
 
     /// The other vectors of the time mix or the channel mix, whichever are more.
     const fn wide_len(&self) -> usize {
-        let hidden = round_up(self.n_ffn as usize, BLOCK_ROWS);
+        let hidden = 1 + round_up(self.n_ffn as usize, BLOCK_ROWS);
         if !self.version.has_heads() {
             return max(v4::Mix::len(self), hidden);
         }
@@ -156,7 +158,7 @@ impl Shape {
         round_up(self.longest_rank(), BLOCK_ROWS)
     }
 
-    /// Floats of all logits.
+    /// Words of all logits.
     pub(crate) const fn logits_len(&self) -> usize {
         round_up(self.outputs() as usize, BLOCK_ROWS)
     }
@@ -178,10 +180,12 @@ vectors! {
     /// The working vectors of a step. Matrices write whole blocks of rows, so
     /// those that receive a product are padded to a multiple of four.
     WorkVectors of shape {
-        x: shape.padded_embd(),
-        xx: shape.padded_embd(),
-        tmp: shape.padded_embd(),
-        r: shape.padded_embd(),
+        /// Power of two, bits and mantissas.
+        x: Residual::WORDS + shape.n_embd as usize,
+        /// Of a product: its power of two in front.
+        xx: 1 + shape.padded_embd(),
+        tmp: shape.n_embd as usize,
+        r: 1 + shape.padded_embd(),
         wide: shape.wide_len(),
         kept: shape.kept_len(),
     }

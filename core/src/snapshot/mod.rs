@@ -35,8 +35,8 @@
 //! fn go_on<F: NorFlash>(
 //!     flash: F,
 //!     image: &Image<'_>,
-//!     state: &mut [f32],
-//!     scratch: &mut [f32],
+//!     state: &mut [i32],
+//!     scratch: &mut [i32],
 //! ) -> Result<(), SnapshotError<F::Error>> {
 //!     let mut snapshots = Snapshots::new(flash, 0x8_0000..0xa_0000)?;
 //!     let (mut session, mut tokens) = match snapshots.restore(image, state) {
@@ -186,7 +186,7 @@ impl<F: NorFlash> Snapshots<F> {
     pub fn save(
         &mut self,
         image: &Image<'_>,
-        state: &[f32],
+        state: &[i32],
         tokens: u64,
     ) -> Result<(), SnapshotError<F::Error>> {
         let shape = image.shape();
@@ -228,7 +228,7 @@ impl<F: NorFlash> Snapshots<F> {
     pub fn restore(
         &mut self,
         image: &Image<'_>,
-        state: &mut [f32],
+        state: &mut [i32],
     ) -> Result<Restored, SnapshotError<F::Error>> {
         let shape = image.shape();
         let len = shape.state_len();

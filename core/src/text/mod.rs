@@ -8,6 +8,7 @@ mod answer;
 mod generate;
 mod sample;
 mod stop;
+mod softmax;
 mod surprise;
 mod utf8;
 mod writer;

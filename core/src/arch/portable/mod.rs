@@ -6,20 +6,16 @@
 
 #[cfg(kinglet_lanes16)]
 mod lanes16;
-pub(super) mod norm;
 #[cfg(kinglet_pairs)]
 mod pairs;
 #[cfg(kinglet_rows4)]
 mod rows4;
-pub(super) mod state;
-pub(super) mod steps;
 
-use super::{Bonus, Cell, Delta, Port};
-use crate::number::{self, scale_to_f32, AbsMax, ROUND_MAGIC};
+use super::{Port, Quantizer, Scaling};
+use crate::number::{magnitude, mulq};
 use crate::shape::{
     matrix_weight_bytes, Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS,
 };
-use half::{bf16, f16};
 
 /// All of [`Port`], and nothing but plain Rust.
 #[derive(Debug)]
@@ -33,11 +29,11 @@ impl Port for Portable {
     const LAYOUT: Layout = Layout::Rows4;
 
     /// A byte per column; zeros after the last, to the end of `words`.
-    fn prepare(x: &[f32], inverse: f32, _: Bits, words: &mut [u32]) {
+    fn prepare(x: &[i32], quantizer: Quantizer, _: Bits, words: &mut [u32]) {
         let columns: &mut [i8] = bytemuck::cast_slice_mut(words);
-        let padded = x.iter().copied().chain(core::iter::repeat(0.0));
+        let padded = x.iter().copied().chain(core::iter::repeat(0));
         for (column, x) in columns.iter_mut().zip(padded) {
-            *column = quantize(x, inverse);
+            *column = quantizer.of(x) as i8;
         }
     }
 
@@ -55,53 +51,68 @@ impl Port for Portable {
         }
     }
 
-    fn scale_rows(scales: &[bf16], x_scale: f32, out: &mut [f32]) {
+    fn scale_rows(scales: &[i16], max16: i32, shift: u32, out: &mut [i32]) {
         for (out, &scale) in out.iter_mut().zip(scales) {
-            *out = scaled(out.to_bits() as i32, scale, x_scale);
+            *out = mulq(*out << shift, i32::from(scale) * max16 >> 15);
         }
     }
 
-    #[inline]
-    fn exp(x: f32) -> f32 {
-        number::exp(x)
+    fn sum(x: &[i32]) -> i64 {
+        x.iter().map(|&x| i64::from(x)).sum()
     }
 
-    fn norm(x: &[f32], eps: f32, weight: &[f16], bias: &[f16], out: &mut [f32]) {
-        let moments = norm::moments(x, eps, norm::sum);
-        norm::affine_from(0, x, moments, [weight, bias], out);
+    fn less(x: &[i32], mean: i32, out: &mut [i32]) -> u32 {
+        let mut bits = 0;
+        for (out, &x) in out.iter_mut().zip(x) {
+            *out = x.wrapping_sub(mean);
+            bits |= magnitude(*out);
+        }
+        bits
     }
 
-    fn token_shift(x: &[f32], previous: &[f32], mix: &[f16], out: &mut [f32]) -> AbsMax {
-        steps::token_shift_from((0, AbsMax::ZERO), x, previous, mix, out)
+    fn squares(x: &[i32], left: u32) -> u64 {
+        let squares = x.iter().map(|&x| {
+            let x = x << left >> 15;
+            (x * x) as u32
+        });
+        squares.fold(0, |sum, square| sum + u64::from(square))
     }
 
-    fn relu_squared(x: &mut [f32]) -> AbsMax {
-        steps::relu_squared_from((0, AbsMax::ZERO), x)
+    fn affine(scaling: Scaling, weight: &[i16], bias: &[i16], x: &mut [i32]) {
+        for (x, (&w, &b)) in x.iter_mut().zip(weight.iter().zip(bias)) {
+            let factor = scaling.root.wrapping_mul(w.into()).wrapping_add(1 << 15) >> 16;
+            let product = mulq(*x << scaling.left, factor) >> scaling.right;
+            *x = product.wrapping_add(scaling.bias.of(b.into()));
+        }
     }
 
-    unsafe fn bonus<S: Cell>(state: &mut [S], head: &Bonus<'_>, y: &mut [f32]) {
-        state::bonus_start(head, y);
-        state::bonus_from(0, state, head, y);
+    fn token_shift(
+        x: &[i32],
+        previous: &[i32],
+        mix: &[i16],
+        right: u32,
+        out: &mut [i32],
+    ) -> u32 {
+        let mut max = 0;
+        let inputs = x.iter().zip(previous).zip(mix);
+        for (out, ((&x, &previous), &mix)) in out.iter_mut().zip(inputs) {
+            let part = mulq(x.wrapping_sub(previous), mix.into()) << 2;
+            *out = (previous >> right).wrapping_add(part);
+            max = magnitude(*out).max(max);
+        }
+        max
     }
 
-    unsafe fn delta<S: Cell>(state: &mut [S], head: &Delta<'_>, y: &mut [f32], sa: &mut [f32]) {
-        state::delta_start(head, y, sa);
-        state::delta_read_from(0, state, head, y, sa);
-        state::delta_write_from(0, state, head, sa);
-        state::delta_end(head, y, sa);
+    fn positive_max(x: &[i32]) -> i32 {
+        x.iter().fold(0, |max, &x| x.max(max))
     }
-}
 
-/// One activation as an integer in [-127, 127]: `round(x * inverse)`.
-#[inline(always)]
-pub(super) fn quantize(x: f32, inverse: f32) -> i8 {
-    (x * inverse + ROUND_MAGIC).to_bits() as i8
-}
-
-/// The value of a row.
-#[inline(always)]
-pub(super) fn scaled(sum: i32, scale: bf16, x_scale: f32) -> f32 {
-    sum as f32 * scale_to_f32(scale) * x_scale
+    fn relu_squared(x: &mut [i32], left: u32) {
+        for x in x {
+            let positive = (*x).max(0) << left >> 16;
+            *x = positive * positive;
+        }
+    }
 }
 
 /// The sums of one block. An image in a layout that this build lacks is refused.

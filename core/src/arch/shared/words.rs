@@ -2,7 +2,7 @@
 //! per step of four (int8) or eight (int4) columns. Four columns are the bytes
 //! of a word.
 
-use crate::arch::portable;
+use crate::arch::Quantizer;
 use crate::shape::{Bits, GROUP_BYTES, GROUP_COLS};
 
 /// Words of a step in a prepared vector.
@@ -15,10 +15,10 @@ pub const GROUP_WORDS: usize = 4 * STEP_WORDS + 1;
 pub const STORED_WORDS: usize = GROUP_BYTES / 4;
 
 /// Quantizes up to `N` values, zeros after the last.
-pub fn quantized<const N: usize>(x: &[f32], inverse: f32) -> [i8; N] {
+pub fn quantized<const N: usize>(x: &[i32], quantizer: Quantizer) -> [i8; N] {
     let mut q = [0; N];
     for (q, &x) in q.iter_mut().zip(x) {
-        *q = portable::quantize(x, inverse);
+        *q = quantizer.of(x) as i8;
     }
     q
 }
@@ -30,11 +30,11 @@ fn bytes(b: [i8; 4]) -> u32 {
 
 /// int8: per step the four columns and their sum. int4: per group the even
 /// columns of its steps, the odd ones, and the sum of all.
-pub fn prepare(x: &[f32], inverse: f32, bits: Bits, words: &mut [u32]) {
+pub fn prepare(x: &[i32], quantizer: Quantizer, bits: Bits, words: &mut [u32]) {
     match bits {
         Bits::Int8 => {
             for (x, step) in x.chunks(4).zip(words.chunks_exact_mut(STEP_WORDS)) {
-                let q: [i8; 4] = quantized(x, inverse);
+                let q: [i8; 4] = quantized(x, quantizer);
                 let sum: i32 = q.map(i32::from).iter().sum();
                 step.copy_from_slice(&[bytes(q), sum as u32]);
             }
@@ -43,14 +43,14 @@ pub fn prepare(x: &[f32], inverse: f32, bits: Bits, words: &mut [u32]) {
             let groups = x
                 .chunks(GROUP_COLS)
                 .zip(words.chunks_exact_mut(GROUP_WORDS));
-            groups.for_each(|(x, words)| prepare_group(x, inverse, words));
+            groups.for_each(|(x, words)| prepare_group(x, quantizer, words));
         }
     }
 }
 
 /// A group of 32 columns; zeros where `x` has fewer.
-fn prepare_group(x: &[f32], inverse: f32, words: &mut [u32]) {
-    let q: [i8; GROUP_COLS] = quantized(x, inverse);
+fn prepare_group(x: &[i32], quantizer: Quantizer, words: &mut [u32]) {
+    let q: [i8; GROUP_COLS] = quantized(x, quantizer);
     let (even, rest) = words.split_at_mut(4);
     let (odd, sum) = rest.split_at_mut(4);
     for ((q, even), odd) in q.chunks_exact(8).zip(even).zip(odd) {

@@ -5,15 +5,11 @@
 //! The ports for Cortex-M are tested in the same way where their instructions
 //! exist: in QEMU, by the self-test of `firmware/bench`.
 
-mod floats;
-mod state;
-
-use super::{Native, Port, Portable};
+use super::{Native, Port, Portable, Quantizer};
 use crate::shape::{
     prepared_words, round_up, Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS,
 };
 use crate::Pcg32;
-use half::bf16;
 use std::vec;
 use std::vec::Vec;
 
@@ -79,10 +75,16 @@ fn weights(words: usize, kind: u32, rng: &mut Pcg32) -> Vec<u32> {
         .collect()
 }
 
+/// Changes nothing of numbers of 8 bits.
+const AS_IT_IS: Quantizer = Quantizer {
+    left: 16,
+    inverse: 1 << 22,
+};
+
 /// Compares the sums of all shapes with the reference.
 fn check(
     layout: Layout,
-    prepare: impl Fn(&[f32], f32, Bits, &mut [u32]),
+    prepare: impl Fn(&[i32], Quantizer, Bits, &mut [u32]),
     sums: impl Fn(&Matrix<'_>, &[u32], &mut [i32]),
 ) {
     let mut rng = Pcg32::new(1);
@@ -90,17 +92,17 @@ fn check(
         for bits in [Bits::Int8, Bits::Int4] {
             for kind in 0..5 {
                 // Integers in [-127, 127]; for the extremes +-127.
-                let x: Vec<f32> = (0..cols)
+                let x: Vec<i32> = (0..cols)
                     .map(|c| match kind {
-                        0..=2 => (rng.next_u32() % 255) as f32 - 127.0,
-                        3 => -127.0,
-                        _ => [127.0, -127.0][c % 2],
+                        0..=2 => (rng.next_u32() % 255) as i32 - 127,
+                        3 => -127,
+                        _ => [127, -127][c % 2],
                     })
                     .collect();
                 let block = block_words(layout, bits, cols);
                 let blocks = rows.div_ceil(BLOCK_ROWS);
                 let weights = weights(block * blocks, kind, &mut rng);
-                let scales = vec![bf16::ONE; blocks * BLOCK_ROWS];
+                let scales = vec![1; blocks * BLOCK_ROWS];
                 let matrix = Matrix {
                     layout,
                     bits,
@@ -108,15 +110,17 @@ fn check(
                     cols,
                     weights: &weights,
                     scales: &scales,
+                    exp: 0,
+                    shift: 0,
                 };
                 let mut words = vec![u32::MAX; prepared_words(layout, bits, cols)];
-                prepare(&x, 1.0, bits, &mut words);
+                prepare(&x, AS_IT_IS, bits, &mut words);
                 let mut out = vec![0; blocks * BLOCK_ROWS];
                 sums(&matrix, &words, &mut out);
                 for (row, &sum) in out.iter().enumerate().take(rows) {
                     let block = &weights[row / BLOCK_ROWS * block..][..block];
                     let exact: i64 = (0..cols)
-                        .map(|c| weight(layout, bits, block, row % BLOCK_ROWS, c) * x[c] as i64)
+                        .map(|c| weight(layout, bits, block, row % BLOCK_ROWS, c) * i64::from(x[c]))
                         .sum();
                     assert_eq!(
                         i64::from(sum),

@@ -8,22 +8,8 @@
 //! `s` to `t` with probability `s / t`, so one number gives the sum at which the
 //! next replacement happens.
 
-use crate::arch::exp;
+use super::weight::{below, Temperature, ONE};
 use crate::Pcg32;
-
-/// Below `ln 2^-24`: a weight that vanishes beside that of the likeliest
-/// token, 1, in a sum of single precision.
-const NEGLIGIBLE: f32 = -16.7;
-
-/// `e^x` for `x <= 0`; 0 where that is negligible, and for NaN.
-#[inline]
-pub(super) fn weight(x: f32) -> f32 {
-    if x > NEGLIGIBLE {
-        exp(x)
-    } else {
-        0.0
-    }
-}
 
 /// A draw under way.
 /// A draw from `[V]` logits costs `V` exponentials at most, and no random number
@@ -33,11 +19,11 @@ pub(super) struct Draw {
     /// The token chosen so far.
     pub chosen: u32,
     /// Its successor is the token that makes the sum exceed this.
-    limit: f32,
-    /// Sum of the weights so far, each `e^((logit - max) / temperature)`.
-    sum: f32,
+    limit: u64,
+    /// Sum of the weights so far, beside that of the largest logit.
+    sum: u64,
     /// The largest logit so far.
-    pub max: f32,
+    pub max: i32,
 }
 
 impl Draw {
@@ -45,32 +31,35 @@ impl Draw {
     pub(super) fn new(fallback: u32) -> Self {
         Self {
             chosen: fallback,
-            limit: 0.0,
-            sum: 0.0,
-            max: f32::NEG_INFINITY,
+            limit: 0,
+            sum: 0,
+            max: i32::MIN,
         }
     }
 
-    /// Sees the next token by its logit. `inverse` is `1 / temperature`.
+    /// Sees the next token by its logit.
     #[inline]
-    pub(super) fn see(&mut self, token: u32, logit: f32, inverse: f32, random: &mut Pcg32) {
-        let difference = (logit - self.max) * inverse;
+    pub(super) fn see(
+        &mut self,
+        token: u32,
+        logit: i32,
+        temperature: &Temperature,
+        random: &mut Pcg32,
+    ) {
+        // Not even a weight beside an equal one.
+        if logit == i32::MIN {
+            return;
+        }
         let weight = if logit > self.max {
-            let shrink = weight(-difference);
-            self.sum *= shrink;
-            self.limit *= shrink;
+            let share = temperature.weight(below(logit, self.max));
+            self.sum = scaled(self.sum, share);
+            self.limit = scaled(self.limit, share);
             self.max = logit;
-            1.0
+            ONE
         } else {
-            weight(difference)
+            temperature.weight(below(self.max, logit))
         };
-        self.weigh(token, weight, random);
-    }
-
-    /// Sees the next token by its weight.
-    #[inline]
-    pub(super) fn weigh(&mut self, token: u32, weight: f32, random: &mut Pcg32) {
-        self.sum += weight;
+        self.sum += u64::from(weight);
         if self.sum > self.limit {
             self.replace(token, random);
         }
@@ -80,8 +69,29 @@ impl Draw {
     #[inline(never)]
     fn replace(&mut self, token: u32, random: &mut Pcg32) {
         self.chosen = token;
-        // In (0, 1], so that the limit is the sum at least.
-        let share = 1.0 - random.next_f32();
-        self.limit = self.sum / share;
+        // A share in (0, 1], of 16 bits and halvings of it, so that the limit is the
+        // sum at least.
+        let share = random.next_u32() | 1;
+        let halvings = share.leading_zeros();
+        let share = (share << halvings >> 16) + 1;
+        let zeros = self.sum.leading_zeros();
+        let quotient = ((self.sum << zeros) >> 32) as u32 / share;
+        // quotient 2^(32 - zeros) 2^(16 + halvings), quotient of 17 bits.
+        let places = 48 + halvings as i32 - zeros as i32;
+        let limit = match places {
+            31.. => LARGEST,
+            0.. => u64::from(quotient) << places,
+            _ => u64::from(quotient) >> (-places).min(31),
+        };
+        // Rounded down, it may be below the sum.
+        self.limit = limit.max(self.sum);
     }
+}
+
+/// Larger limits are never reached.
+const LARGEST: u64 = 1 << 47;
+
+/// `x share`, with a share of at most [`ONE`].
+fn scaled(x: u64, share: u32) -> u64 {
+    (x >> 8) * u64::from(share) >> 16
 }

@@ -26,11 +26,8 @@ impl History {
 
     /// Makes tokens that were chosen before less likely, each once. `logits`
     /// are those from token `first` on.
-    /// A `penalty` of 1, of 0 or less, or NaN changes nothing.
-    pub(super) fn penalize(&self, penalty: f32, first: u32, logits: &mut [f32]) {
-        // Written so that a NaN switches the penalty off.
-        let active = penalty > 0.0 && penalty != 1.0;
-        if !active {
+    pub(super) fn penalize(&self, penalty: Penalty, first: u32, logits: &mut [i32]) {
+        if penalty.is_off() {
             return;
         }
         let tokens = || self.tokens.iter();
@@ -42,12 +39,58 @@ impl History {
                 continue;
             };
             if !tokens().take(i).any(|&earlier| earlier == token) {
-                *logit = if *logit > 0.0 {
-                    *logit / penalty
-                } else {
-                    *logit * penalty
-                };
+                *logit = penalty.of(*logit);
             }
         }
+    }
+}
+
+/// The repetition penalty, in units of 2^-16.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Penalty {
+    times: u32,
+    by: u32,
+}
+
+impl Penalty {
+    /// A `penalty` of 1, of 0 or less, or NaN changes nothing.
+    pub(super) fn new(penalty: f32) -> Self {
+        let times = q16(penalty);
+        match times {
+            0 => Self {
+                times: 1 << 16,
+                by: 1 << 16,
+            },
+            _ => Self {
+                times,
+                by: (u32::MAX / times).max(1),
+            },
+        }
+    }
+
+    fn is_off(self) -> bool {
+        self.times == 1 << 16
+    }
+
+    fn of(self, logit: i32) -> i32 {
+        let factor = if logit > 0 { self.by } else { self.times };
+        let product = i64::from(logit) * i64::from(factor) >> 16;
+        product.clamp(i32::MIN.into(), i32::MAX.into()) as i32
+    }
+}
+
+/// A float in units of 2^-16, by integers: rounded down; 0 where it is not
+/// positive, and 2^31 at most.
+pub(super) fn q16(x: f32) -> u32 {
+    let bits = x.to_bits();
+    let (exponent, mantissa) = (bits >> 23, 1 << 23 | bits & 0x7f_ffff);
+    match exponent {
+        // NaN, and negative numbers.
+        0xff if bits & 0x7f_ffff != 0 => 0,
+        0x100.. => 0,
+        // 2^15 and more.
+        142.. => 1 << 31,
+        134.. => mantissa << (exponent - 134),
+        _ => (mantissa as u32).wrapping_shr((134 - exponent).min(31)),
     }
 }

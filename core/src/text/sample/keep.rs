@@ -1,93 +1,113 @@
-//! Top-k and top-p on a buffer, in place: thresholds found bit by bit, where
-//! a sort would need memory.
-//!
-//! Logits are compared by [`rank`], an integer of 32 bits in their order. The
-//! threshold is built from its highest bit down: a bit stays where enough values
-//! (top-k) or enough weight (top-p) are at or above the candidate. That takes 32
-//! passes for top-k and 30 for top-p, whatever the values are.
+//! Top-k and top-p on a buffer, in place, where a sort would need memory.
+
+use super::weight::Temperature;
+use crate::Pcg32;
 
 /// Keeps the `k` largest logits, of those equal to the last the first; the
-/// others become infinitely unlikely.
-pub(super) fn keep_top_k(logits: &mut [f32], k: u32) {
+/// others become the least there is.
+///
+/// The threshold is built from its highest bit down: a bit stays where enough
+/// logits are at or above the candidate. That takes 32 passes, whatever
+/// they are.
+pub(super) fn keep_top_k(logits: &mut [i32], k: u32) {
     let k = k as usize;
     if k == 0 || logits.len() <= k {
         return;
     }
-    let mut least = 0;
+    let mut least = i32::MIN;
     for bit in (0..32).rev() {
-        let candidate = least | 1 << bit;
+        // From the lowest number up: without a carry the highest bit is added.
+        let candidate = least.wrapping_add(1i32.wrapping_shl(bit));
         if count(logits, candidate) >= k {
             least = candidate;
         }
     }
-    let mut ties = k.saturating_sub(count(logits, least.saturating_add(1)));
+    let above = logits.iter().filter(|&&logit| logit > least).count();
+    let mut ties = k.saturating_sub(above);
     for logit in logits {
-        let rank = rank(*logit);
-        if rank == least && ties > 0 {
+        if *logit == least && ties > 0 {
             ties -= 1;
-        } else if rank <= least {
-            *logit = f32::NEG_INFINITY;
+        } else if *logit <= least {
+            *logit = i32::MIN;
         }
     }
 }
 
-/// The logits of this rank and above.
+/// The logits that are at least this.
 #[inline(never)]
-fn count(logits: &[f32], least: u32) -> usize {
-    logits.iter().filter(|&&logit| rank(logit) >= least).count()
+fn count(logits: &[i32], least: i32) -> usize {
+    logits.iter().filter(|&&logit| logit >= least).count()
 }
 
-/// A number that orders logits as `<` does: equal for both zeros; 0, below
-/// all others, for NaN.
-pub(super) fn rank(logit: f32) -> u32 {
-    const SIGN: u32 = 1 << 31;
-    let bits = logit.to_bits();
-    let magnitude = bits & !SIGN;
-    if magnitude > f32::INFINITY.to_bits() {
-        0
-    } else if bits < SIGN {
-        SIGN + bits
-    } else {
-        SIGN - magnitude
+/// Draws from the likeliest tokens whose weights together reach `share` of the
+/// whole, in units of 2^-16, and from all that are as likely as the last of
+/// them. `logits` become weights. Returns the index, 0 where there are none.
+///
+/// A token is drawn from all. If those that are likelier reach the share
+/// already, it is none of the likeliest, and the draw is repeated among those
+/// that are likelier than it: the set shrinks as in a search by random pivots,
+/// and most draws are the first.
+pub(super) fn draw_top_p(
+    logits: &mut [i32],
+    max: i32,
+    temperature: &Temperature,
+    share: u32,
+    random: &mut Pcg32,
+) -> usize {
+    let mut sum = 0u64;
+    for logit in logits.iter_mut() {
+        let weight = match *logit {
+            i32::MIN => 0,
+            logit => temperature.weight(super::weight::below(max, logit)),
+        };
+        *logit = weight as i32;
+        sum += u64::from(weight);
+    }
+    let weights = logits;
+    let enough = (sum * u64::from(share)) >> 16;
+    let mut floor = 0;
+    loop {
+        let (at, weight) = pick(weights, floor, below(sum, random));
+        let above = sum_above(weights, weight);
+        if above < enough || above == 0 {
+            return at;
+        }
+        (floor, sum) = (weight, above);
     }
 }
 
-/// The logit of a rank that is not 0.
-pub(super) fn unrank(rank: u32) -> f32 {
-    let signed = rank.wrapping_sub(1 << 31) as i32;
-    let magnitude = f32::from_bits(signed.unsigned_abs());
-    if signed < 0 {
-        -magnitude
-    } else {
-        magnitude
-    }
+/// The sum of the weights above `floor`.
+#[inline(never)]
+fn sum_above(weights: &[i32], floor: i32) -> u64 {
+    let above = weights.iter().filter(|&&weight| weight > floor);
+    above.fold(0, |sum, &weight| sum + weight as u64)
 }
 
-/// Keeps the largest weights whose sum reaches `share` of the whole; all of
-/// those equal to the last. The largest weight is 1.
-pub(super) fn keep_top_p(weights: &mut [f32], share: f32) {
-    let enough = share * weights.iter().sum::<f32>();
-    // With a share of 0 the likeliest token still stays.
-    let threshold = largest_threshold(weights, enough).min(1.0);
-    for weight in weights {
-        if *weight < threshold {
-            *weight = 0.0;
+/// The token at which the sum of the weights above `floor` exceeds `at`, and its
+/// weight.
+#[inline(never)]
+fn pick(weights: &[i32], floor: i32, at: u64) -> (usize, i32) {
+    let mut left = at;
+    let mut last = (0, i32::MAX);
+    for (i, &weight) in weights.iter().enumerate() {
+        if weight > floor {
+            last = (i, weight);
+            if left < weight as u64 {
+                break;
+            }
+            left -= weight as u64;
         }
     }
+    last
 }
 
-/// The largest `t` in [0, 2) for which the weights from `t` up reach `enough`;
-/// 0 if all together do not. Positive floats are ordered like their bits.
-fn largest_threshold(weights: &[f32], enough: f32) -> f32 {
-    let mut bits = 0u32;
-    for bit in (0..30).rev() {
-        let candidate = f32::from_bits(bits | 1 << bit);
-        let above = weights.iter().filter(|&&weight| weight >= candidate);
-        if above.sum::<f32>() >= enough {
-            bits = candidate.to_bits();
-        }
+/// A number below `sum`, which is less than 2^44.
+fn below(sum: u64, random: &mut Pcg32) -> u64 {
+    let random = u64::from(random.next_u32());
+    match sum >> 32 {
+        0 => (sum * random) >> 32,
+        _ => ((sum >> 12) * random) >> 20,
     }
-    f32::from_bits(bits)
 }
 
 #[cfg(test)]
@@ -98,46 +118,19 @@ mod tests {
     use std::vec::Vec;
 
     /// What top-k keeps, by sorting: the reference.
-    fn sorted_top_k(logits: &[f32], k: usize) -> Vec<f32> {
+    fn sorted_top_k(logits: &[i32], k: usize) -> Vec<i32> {
         let mut order: Vec<usize> = (0..logits.len()).collect();
-        order.sort_by(|&a, &b| logits[b].partial_cmp(&logits[a]).unwrap());
-        let mut kept = vec![f32::NEG_INFINITY; logits.len()];
+        order.sort_by_key(|&i| core::cmp::Reverse(logits[i]));
+        let mut kept = vec![i32::MIN; logits.len()];
         order.iter().take(k).for_each(|&i| kept[i] = logits[i]);
         kept
-    }
-
-    #[test]
-    fn ranks_order_all_logits() {
-        let order = [
-            f32::NEG_INFINITY,
-            -3.0,
-            -1e-45,
-            0.0,
-            1e-45,
-            2.0,
-            f32::INFINITY,
-        ];
-        for pair in order.windows(2) {
-            assert!(rank(f32::NAN) < rank(pair[0]) && rank(pair[0]) < rank(pair[1]));
-        }
-        for logit in order {
-            assert_eq!(unrank(rank(logit)).to_bits(), logit.to_bits());
-        }
-        assert_eq!(rank(-0.0), rank(0.0));
-        assert_eq!(rank(-f32::NAN), 0);
-    }
-
-    #[test]
-    fn top_k_with_too_few_numbers_keeps_them() {
-        let mut logits = [f32::NAN, 1.0, f32::NAN, 2.0];
-        keep_top_k(&mut logits, 3);
-        assert_eq!([logits[1], logits[3]], [1.0, 2.0]);
     }
 
     proptest! {
         #[test]
         fn top_k_equals_a_stable_sort(
-            logits in proptest::collection::vec(prop_oneof![-1.0f32..=1.0, Just(0.25), Just(-0.0), Just(0.0)], 1..50),
+            logits in proptest::collection::vec(
+                prop_oneof![any::<i32>(), -9..9, Just(i32::MIN), Just(i32::MAX)], 1..50),
             k in 1u32..60
         ) {
             let mut kept = logits.clone();
@@ -146,17 +139,23 @@ mod tests {
         }
 
         #[test]
-        fn top_p_keeps_enough_and_no_more(
-            p in proptest::collection::vec(0.001f32..=1.0, 1..50), share in 0.0f32..1.0
+        fn top_p_draws_only_what_reaches_the_share(
+            logits in proptest::collection::vec(-4i32 << 16..4 << 16, 1..50),
+            share in 0u32..65536, seed in any::<u64>()
         ) {
-            let mut kept = p.clone();
-            keep_top_p(&mut kept, share);
-            let total: f32 = p.iter().sum();
-            let sum: f32 = kept.iter().sum();
-            let least = kept.iter().copied().filter(|&p| p > 0.0).fold(2.0, f32::min);
-            prop_assert!(sum > 0.0 && sum >= share * total * 0.9999);
-            let ties = kept.iter().filter(|&&p| p == least).count() as f32;
-            prop_assert!(sum - ties * least < share * total + 1e-3);
+            let max = *logits.iter().max().unwrap();
+            let temperature = Temperature::new(1.0);
+            let weight = |logit: i32| u64::from(temperature.weight((max - logit) as u32));
+            let sum: u64 = logits.iter().map(|&l| weight(l)).sum();
+            let mut random = Pcg32::new(seed);
+            for _ in 0..20 {
+                let mut used = logits.clone();
+                let at = draw_top_p(&mut used, max, &temperature, share, &mut random);
+                let own = weight(logits[at]);
+                let likelier = logits.iter().map(|&l| weight(l)).filter(|&w| w > own);
+                let above: u64 = likelier.sum();
+                prop_assert!(above == 0 || above < (sum * u64::from(share)) >> 16);
+            }
         }
     }
 }
