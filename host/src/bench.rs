@@ -38,7 +38,7 @@ pub fn measure(
 ) -> Result<Speed, StepError> {
     let image = file.image();
     let shape = image.shape();
-    let (mut state, mut scratch) = (vec![0.0; shape.state_len()], vec![0.0; shape.scratch_len()]);
+    let (mut state, mut scratch) = (vec![0; shape.state_len()], vec![0; shape.scratch_len()]);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
     let pool = pool.expect("threads can be started");
     let mut step_seconds = Vec::new();

@@ -251,8 +251,8 @@ impl Engine {
         match &self.weights {
             Weights::Image(file) => {
                 let image = file.image();
-                let mut state = vec![0.0; image.shape().state_len()];
-                let mut scratch = vec![0.0; image.shape().scratch_len()];
+                let mut state = vec![0; image.shape().state_len()];
+                let mut scratch = vec![0; image.shape().scratch_len()];
                 Session::new(&image, &mut state, &mut scratch).expect("the buffers fit");
                 Runner::Image {
                     image: Box::new(image),

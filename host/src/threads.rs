@@ -13,12 +13,12 @@ const WORTH_SHARING_BYTES: usize = 64 << 10;
 pub struct Threads(pub usize);
 
 impl Executor for Threads {
-    fn matvec(&self, matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [f32]) {
+    fn matvec(&self, matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [i32]) {
         share(self.0, matrix, x, out);
     }
 }
 
-fn share(threads: usize, matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [f32]) {
+fn share(threads: usize, matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [i32]) {
     let blocks = matrix.rows().div_ceil(BLOCK_ROWS);
     let large = 4 * matrix.weights.len() >= WORTH_SHARING_BYTES;
     let mine = blocks * (threads / 2) / threads.max(1);

@@ -61,8 +61,11 @@ impl Dim {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// `[dim]` of 16-bit integers under one power of two.
-    /// Norms, mixes and other factors of a channel.
+    /// Norms and other factors of a channel.
     Factors(Dim),
+    /// The same, of a token shift: the power of two is 2^-14 or more, and leaves
+    /// room for the difference of two tokens.
+    Mix(Dim),
     /// `[dim]` of 32-bit integers in units of 2^-[`FIXED_BITS`].
     /// Logarithms of decays, and the summands of low-rank products.
     Fixed(Dim),
@@ -99,7 +102,7 @@ pub(super) const fn part(name: &'static str, kind: Kind) -> Part {
 }
 
 use Dim::{Embd, Ffn, Output, Vocab};
-use Kind::{Factors, Fixed, Head, Keys, LowRank, Matrix, Table};
+use Kind::{Factors, Fixed, Head, Keys, LowRank, Matrix, Mix, Table};
 
 /// Before the layers.
 pub const BEFORE_LAYERS: &[Part] = &[part("emb.weight", Table(Vocab, Embd))];
@@ -114,6 +117,11 @@ pub const AFTER_LAYERS: &[Part] = &[
 /// A vector of factors, one for each channel.
 pub(super) const fn factors(name: &'static str) -> Part {
     part(name, Factors(Embd))
+}
+
+/// A mix of a token shift for each channel.
+pub(super) const fn mix(name: &'static str) -> Part {
+    part(name, Mix(Embd))
 }
 
 /// A vector of fixed-point numbers, one for each channel.
@@ -141,9 +149,9 @@ pub(super) const OUTPUT: &[Part] = &[square("att.output.weight")];
 pub(super) const NORM_2: &[Part] = &[factors("ln2.weight"), factors("ln2.bias")];
 /// The channel mix of RWKV-4 and 5.
 pub(super) const FFN: &[Part] = &[
-    factors("ffn.time_mix_k"),
+    mix("ffn.time_mix_k"),
     part("ffn.key.weight", Matrix(Ffn, Embd)),
-    factors("ffn.time_mix_r"),
+    mix("ffn.time_mix_r"),
     square("ffn.receptance.weight"),
     part("ffn.value.weight", Matrix(Embd, Ffn)),
 ];
@@ -156,7 +164,7 @@ impl Kind {
     /// Bits of a weight; vectors have those of the layers' matrices.
     pub const fn bits(self, shape: &Shape) -> Bits {
         match self {
-            Factors(_) | Fixed(_) | Matrix(..) => shape.weight_bits,
+            Factors(_) | Mix(_) | Fixed(_) | Matrix(..) => shape.weight_bits,
             Keys(..) => shape.key_bits,
             LowRank(..) => Bits::Int8,
             Head(..) | Table(..) => shape.head_bits,
@@ -167,7 +175,7 @@ impl Kind {
     /// [`ALIGN`]. Vectors have no scales.
     pub const fn bytes(self, shape: &Shape) -> (u64, u64) {
         match self {
-            Factors(n) => (factors_bytes(shape.dim(n)), 0),
+            Factors(n) | Mix(n) => (factors_bytes(shape.dim(n)), 0),
             Fixed(n) => (fixed_bytes(shape.dim(n)), 0),
             Matrix(r, c) | Keys(r, c) | LowRank(r, c) | Head(r, c) => {
                 matrix_bytes(shape.layout, self.bits(shape), shape.dim(r), shape.dim(c))
@@ -183,7 +191,7 @@ impl Kind {
     /// Weights or vector elements, without padding.
     pub const fn elements(self, shape: &Shape) -> u64 {
         match self {
-            Factors(n) | Fixed(n) => shape.dim(n) as u64,
+            Factors(n) | Mix(n) | Fixed(n) => shape.dim(n) as u64,
             Matrix(r, c) | Keys(r, c) | LowRank(r, c) | Head(r, c) | Table(r, c) => {
                 shape.dim(r) as u64 * shape.dim(c) as u64
             }

@@ -1,6 +1,6 @@
 //! RWKV-4 "Dove": the parts of a layer, its state, and the vectors of its time mix.
 
-use super::parts::{factors, fixed, square, Part, Sections, FFN, NORM_1, NORM_2, OUTPUT};
+use super::parts::{mix, fixed, square, Part, Sections, FFN, NORM_1, NORM_2, OUTPUT};
 use super::vectors::vectors;
 
 /// A layer, in order of use.
@@ -8,11 +8,11 @@ pub(super) const LAYER: Sections = &[NORM_1, MIX, OUTPUT, NORM_2, FFN];
 
 /// The time mix up to its output: each of k, v and r is a mix, then a matrix.
 const MIX: &[Part] = &[
-    factors("att.time_mix_k"),
+    mix("att.time_mix_k"),
     square("att.key.weight"),
-    factors("att.time_mix_v"),
+    mix("att.time_mix_v"),
     square("att.value.weight"),
-    factors("att.time_mix_r"),
+    mix("att.time_mix_r"),
     square("att.receptance.weight"),
     fixed("att.time_decay"),
     fixed("att.time_first"),

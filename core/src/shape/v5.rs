@@ -1,7 +1,7 @@
 //! RWKV-5 "Eagle": the parts of a layer, and the vectors of its time mix.
 
 use super::parts::{
-    factors, keys, fixed, square, Part, Sections, FFN, GROUP_NORM, NORM_1, NORM_2, OUTPUT,
+    mix, keys, fixed, square, Part, Sections, FFN, GROUP_NORM, NORM_1, NORM_2, OUTPUT,
 };
 use super::vectors::vectors;
 
@@ -13,17 +13,17 @@ pub(super) const GATED_LAYER: Sections = &[NORM_1, MIX, GROUP_NORM, GATE, OUTPUT
 
 /// As in RWKV-4, but k and v have the precision of keys.
 const MIX: &[Part] = &[
-    factors("att.time_mix_k"),
+    mix("att.time_mix_k"),
     keys("att.key.weight"),
-    factors("att.time_mix_v"),
+    mix("att.time_mix_v"),
     keys("att.value.weight"),
-    factors("att.time_mix_r"),
+    mix("att.time_mix_r"),
     square("att.receptance.weight"),
     fixed("att.time_decay"),
     fixed("att.time_first"),
 ];
 /// The gate comes after the state's norm: its vector takes the place of k.
-const GATE: &[Part] = &[factors("att.time_mix_g"), square("att.gate.weight")];
+const GATE: &[Part] = &[mix("att.time_mix_g"), square("att.gate.weight")];
 
 vectors! {
     /// Working vectors of the time mix: key and value.

@@ -3,7 +3,7 @@
 use super::parts::Dim::{DecayRank, Embd, Ffn, ShiftRank, ShiftRanks};
 use super::parts::Kind::{LowRank, Matrix};
 use super::parts::{
-    factors, keys, part, fixed, square, Part, Sections, GROUP_NORM, NORM_1, NORM_2, OUTPUT,
+    mix, keys, part, fixed, square, Part, Sections, GROUP_NORM, NORM_1, NORM_2, OUTPUT,
 };
 use super::vectors::{max, vectors};
 use super::{round_up, BLOCK_ROWS};
@@ -15,35 +15,35 @@ pub(super) const LAYER: Sections = &[NORM_1, MIX, GROUP_NORM, GATE, OUTPUT, NORM
 /// after its part of the shift; `time_maa_w2.q` is the slice of `time_maa_w2`
 /// for the vector q.
 const MIX: &[Part] = &[
-    factors("att.time_maa_x"),
+    mix("att.time_maa_x"),
     part("att.time_maa_w1", LowRank(ShiftRanks, Embd)),
     part("att.time_maa_w2.w", LowRank(Embd, ShiftRank)),
-    factors("att.time_maa_w"),
+    mix("att.time_maa_w"),
     part("att.time_decay_w1", LowRank(DecayRank, Embd)),
     part("att.time_decay_w2", LowRank(Embd, DecayRank)),
     fixed("att.time_decay"),
     part("att.time_maa_w2.k", LowRank(Embd, ShiftRank)),
-    factors("att.time_maa_k"),
+    mix("att.time_maa_k"),
     keys("att.key.weight"),
     part("att.time_maa_w2.v", LowRank(Embd, ShiftRank)),
-    factors("att.time_maa_v"),
+    mix("att.time_maa_v"),
     keys("att.value.weight"),
     part("att.time_maa_w2.r", LowRank(Embd, ShiftRank)),
-    factors("att.time_maa_r"),
+    mix("att.time_maa_r"),
     square("att.receptance.weight"),
     fixed("att.time_first"),
 ];
 /// The gate, with the last slice of the shift.
 const GATE: &[Part] = &[
     part("att.time_maa_w2.g", LowRank(Embd, ShiftRank)),
-    factors("att.time_maa_g"),
+    mix("att.time_maa_g"),
     square("att.gate.weight"),
 ];
 /// As in RWKV-4, with this version's names.
 const FFN: &[Part] = &[
-    factors("ffn.time_maa_k"),
+    mix("ffn.time_maa_k"),
     part("ffn.key.weight", Matrix(Ffn, Embd)),
-    factors("ffn.time_maa_r"),
+    mix("ffn.time_maa_r"),
     square("ffn.receptance.weight"),
     part("ffn.value.weight", Matrix(Embd, Ffn)),
 ];

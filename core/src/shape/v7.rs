@@ -3,7 +3,7 @@
 use super::parts::Dim::{DecayRank, Embd, Ffn, GateRank, RateRank, ValueRank};
 use super::parts::Kind::{LowRank, Matrix};
 use super::parts::{
-    factors, keys, part, fixed, square, Part, Sections, GROUP_NORM, NORM_1, NORM_2, OUTPUT,
+    factors, mix, keys, part, fixed, square, Part, Sections, GROUP_NORM, NORM_1, NORM_2, OUTPUT,
 };
 use super::vectors::{max, vectors};
 
@@ -25,7 +25,7 @@ pub(super) const LAYER: Sections = &[
 ];
 
 /// The value. It comes first: `v1` of the other layers reads the same vector.
-const VALUE: &[Part] = &[factors("att.x_v"), keys("att.value.weight")];
+const VALUE: &[Part] = &[mix("att.x_v"), keys("att.value.weight")];
 /// The other layers mix in the first layer's values.
 const VALUE_RESIDUAL: &[Part] = &[
     part("att.v1", LowRank(ValueRank, Embd)),
@@ -34,31 +34,31 @@ const VALUE_RESIDUAL: &[Part] = &[
 ];
 /// The decay, the key and its direction, the learning rate, the receptance.
 const MIX: &[Part] = &[
-    factors("att.x_w"),
+    mix("att.x_w"),
     part("att.w1", LowRank(DecayRank, Embd)),
     part("att.w2", LowRank(Embd, DecayRank)),
     fixed("att.w0"),
-    factors("att.x_k"),
+    mix("att.x_k"),
     keys("att.key.weight"),
     factors("att.k_k"),
-    factors("att.x_a"),
+    mix("att.x_a"),
     part("att.a1", LowRank(RateRank, Embd)),
     part("att.a2", LowRank(Embd, RateRank)),
     fixed("att.a0"),
     factors("att.k_a"),
-    factors("att.x_r"),
+    mix("att.x_r"),
     square("att.receptance.weight"),
 ];
 /// The bonus of the current token, and the gate: both after the group norm.
 const GATE: &[Part] = &[
     factors("att.r_k"),
-    factors("att.x_g"),
+    mix("att.x_g"),
     part("att.g1", LowRank(GateRank, Embd)),
     part("att.g2", LowRank(Embd, GateRank)),
 ];
 /// The channel mix without a gate.
 const FFN: &[Part] = &[
-    factors("ffn.x_k"),
+    mix("ffn.x_k"),
     part("ffn.key.weight", Matrix(Ffn, Embd)),
     part("ffn.value.weight", Matrix(Embd, Ffn)),
 ];

@@ -299,7 +299,7 @@ fn parts(header: &Header) -> Vec<PartBytes> {
     for (_, part) in stored_parts(&header.shape) {
         let (weights, scales) = part.kind.bytes(&header.shape);
         let name = match part.kind {
-            Kind::Half(_) | Kind::Single(_) => "vectors",
+            Kind::Factors(_) | Kind::Mix(_) | Kind::Fixed(_) => "vectors",
             _ => part.name,
         };
         add(name, weights + scales);

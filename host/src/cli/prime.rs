@@ -120,7 +120,7 @@ pub fn run(args: &Args) -> Result<()> {
 struct Primed {
     tokens: u32,
     next_token: u32,
-    words: Vec<f32>,
+    words: Vec<i32>,
 }
 
 /// The state in a file.

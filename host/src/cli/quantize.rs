@@ -364,8 +364,8 @@ fn summarize(parts: &[PartReport], options: &Options) -> Vec<Summary> {
 fn kind_of(part: &PartReport, options: &Options) -> (String, &'static str) {
     let plain = split_name(&part.name).1;
     match part.kind {
-        Kind::Half(_) => ("vectors".to_owned(), "f16"),
-        Kind::Single(_) => ("decays and bonuses".to_owned(), "f32"),
+        Kind::Factors(_) | Kind::Mix(_) => ("vectors".to_owned(), "i16"),
+        Kind::Fixed(_) => ("decays and bonuses".to_owned(), "i32"),
         Kind::LowRank(..) => ("low-rank matrices".to_owned(), Bits::Int8.name()),
         Kind::Keys(..) => (plain.to_owned(), options.formats.keys.name()),
         Kind::Matrix(..) => (plain.to_owned(), options.formats.weights.name()),

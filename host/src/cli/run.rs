@@ -120,7 +120,7 @@ fn label(args: &Args, engine: &Engine, mut runner: Runner<'_>, prompt: &[u32]) -
     let (&last, before) = prompt.split_last().unwrap_or((&START_TOKEN, &[]));
     runner.feed(before)?;
     let logits = runner.step(last)?;
-    let answer = Answer::of(logits);
+    let answer = Answer::of(&fixed(logits));
     let report = LabelReport {
         prompt_tokens: prompt.len(),
         label: &engine.labels()[answer.class as usize],
@@ -133,6 +133,12 @@ fn label(args: &Args, engine: &Engine, mut runner: Runner<'_>, prompt: &[u32]) -
     let percent = 100.0 * report.probability;
     writeln!(io::stdout(), "{} ({percent:.1} %)", shown(report.label))?;
     Ok(())
+}
+
+/// Logits in the engine's units.
+fn fixed(logits: &[f32]) -> Vec<i32> {
+    let one = (1 << kinglet::LOGIT_BITS) as f32;
+    logits.iter().map(|logit| (logit * one).round() as i32).collect()
 }
 
 fn hash(logits: &[f32]) -> String {
@@ -175,7 +181,7 @@ fn generate(
         let logits = runner.step(token)?;
         // Before the sampler, which works in place.
         let hash = hash(logits);
-        token = sampler.sample(logits);
+        token = sampler.sample(&mut fixed(logits));
         let bytes = match tokenizer {
             Some(tokenizer) => tokenizer.decode(token),
             None => format!("{token} ").into_bytes(),

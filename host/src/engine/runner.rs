@@ -2,7 +2,7 @@
 
 use crate::reference::{Reference, ReferenceState};
 use kinglet::image::START_STATE;
-use kinglet::{Image, Session, StepError};
+use kinglet::{logit_to_f32, Image, Session, StepError};
 
 /// A model with a state.
 #[derive(Clone, Debug)]
@@ -12,9 +12,9 @@ pub enum Runner<'e> {
         /// The model.
         image: Box<Image<'e>>,
         /// Its state.
-        state: Vec<f32>,
+        state: Vec<i32>,
         /// Its scratch.
-        scratch: Vec<f32>,
+        scratch: Vec<i32>,
         /// The logits of the last step.
         logits: Vec<f32>,
     },
@@ -48,7 +48,7 @@ impl Runner<'_> {
     }
 
     /// The state, where the model is an image.
-    pub fn state(&self) -> Option<&[f32]> {
+    pub fn state(&self) -> Option<&[i32]> {
         match self {
             Self::Image { state, .. } => Some(state),
             Self::Float { .. } => None,
@@ -90,7 +90,10 @@ impl Runner<'_> {
                 logits,
             } => {
                 let mut session = Session::resume(image, state, scratch).expect("the buffers fit");
-                logits.copy_from_slice(session.step(token)?);
+                let fixed = session.step(token)?;
+                for (logit, &fixed) in logits.iter_mut().zip(&*fixed) {
+                    *logit = logit_to_f32(fixed);
+                }
                 Ok(logits)
             }
             Self::Float { reference, state } => {

@@ -2,6 +2,7 @@
 //! `kinglet::Image` reads it.
 
 mod decays;
+mod integers;
 mod layouts;
 mod shape;
 mod sink;
@@ -13,7 +14,7 @@ use crate::quantize::{quantize, Deviation, Quantized};
 use crate::tokenizer::Vocabulary;
 use anyhow::{anyhow, bail, ensure, Result};
 pub use decays::slow_decays;
-use half::f16;
+use integers::{factors, fixed, matrix_scales, mix, Factors, FIXED_ONE};
 pub(crate) use shape::{shape, stored_parts};
 
 use kinglet::image::{states_bytes, Header, Metadata, NamedState, Span, START_STATE};
@@ -160,10 +161,6 @@ pub fn pack_to(
     let mut states = Span::EMPTY;
     if let Some(tuned) = model.tuned_state()? {
         let words = tuned.words(&shape);
-        ensure!(
-            shape.is_finite_state(&words),
-            "the tuned state does not fit in half floats: pack it with --state f32"
-        );
         out.pad()?;
         let mut section = Vec::new();
         write_states(&mut section, &[NamedState::tuned(START_STATE, &words)]);
@@ -219,8 +216,8 @@ impl<W: Read + Write + Seek> Writer<'_, '_, W> {
     fn write(&mut self, layer: Option<usize>, part: &Part) -> Result<()> {
         let start = self.out.bytes;
         let error = match part.kind {
-            Kind::Half(_) => self.write_halves(layer, part)?,
-            Kind::Single(_) => self.write_singles(layer, part)?,
+            Kind::Factors(_) | Kind::Mix(_) => self.write_factors(layer, part)?,
+            Kind::Fixed(_) => self.write_fixed(layer, part)?,
             Kind::Matrix(rows, cols)
             | Kind::Keys(rows, cols)
             | Kind::LowRank(rows, cols)
@@ -251,28 +248,39 @@ impl<W: Read + Write + Seek> Writer<'_, '_, W> {
         self.out.pad()
     }
 
-    fn write_halves(&mut self, layer: Option<usize>, part: &Part) -> Result<f64> {
+    fn write_factors(&mut self, layer: Option<usize>, part: &Part) -> Result<f64> {
         let values = self.source.vector(layer, part)?;
-        let halves: Vec<f16> = values.iter().map(|&v| f16::from_f32(v)).collect();
-        if let Some(at) = halves.iter().position(|h| !h.is_finite()) {
-            bail!(
-                "the tensor `{}` holds {}, which does not fit in the image's 16-bit floats (at most 65504)",
-                self.source.name(layer, part),
-                values[at]
-            );
+        if let Some(value) = values.iter().find(|value| !value.is_finite()) {
+            let name = self.source.name(layer, part);
+            bail!("the tensor `{name}` holds {value}, which is no number");
         }
-        self.push(halves.iter().flat_map(|h| h.to_le_bytes()))?;
+        let times = self.source.times(layer, part);
+        let factors = match part.kind {
+            Kind::Mix(_) => mix(&values),
+            _ => factors(&values, times),
+        };
+        let words = factors.m.iter().copied().chain([factors.exp as i16]);
+        self.push(words.flat_map(i16::to_le_bytes))?;
         let mut deviation = Deviation::default();
-        for (&value, half) in values.iter().zip(halves) {
-            deviation.add(value, half.to_f32());
+        for (&value, &m) in values.iter().zip(&factors.m) {
+            let stored = f64::from(m) * f64::from(factors.exp).exp2() / times;
+            deviation.add(value, stored as f32);
         }
         Ok(deviation.relative())
     }
 
-    fn write_singles(&mut self, layer: Option<usize>, part: &Part) -> Result<f64> {
+    fn write_fixed(&mut self, layer: Option<usize>, part: &Part) -> Result<f64> {
         let values = self.source.vector(layer, part)?;
-        self.push(values.iter().flat_map(|v| v.to_le_bytes()))?;
-        Ok(0.0)
+        let times = self.source.times(layer, part);
+        let mut deviation = Deviation::default();
+        let mut bytes = Vec::new();
+        for value in values {
+            let fixed = fixed(f64::from(value) * times);
+            deviation.add(value, (f64::from(fixed) / FIXED_ONE / times) as f32);
+            bytes.extend(fixed.to_le_bytes());
+        }
+        self.push(bytes)?;
+        Ok(deviation.relative())
     }
 
     /// Weights in chunks of rows, then the scales of all rows.
@@ -290,7 +298,7 @@ impl<W: Read + Write + Seek> Writer<'_, '_, W> {
             layouts::pack
         };
         let chunk_rows = (CHUNK_VALUES / cols).next_multiple_of(BLOCK_ROWS);
-        let mut scales = Vec::new();
+        let (mut scales, mut largest_sum) = (Vec::new(), 0);
         let mut deviation = Deviation::default();
         for first in (0..rows).step_by(chunk_rows) {
             let chunk = first..rows.min(first + chunk_rows);
@@ -298,13 +306,18 @@ impl<W: Read + Write + Seek> Writer<'_, '_, W> {
             let q = quantize(&values, chunk.len(), cols, bits);
             q.deviation(&values, &mut deviation);
             self.out.write(&arrange(&q, self.shape.layout))?;
-            scales.extend(q.scales.iter().flat_map(|s| s.to_le_bytes()));
+            scales.extend(q.scales.iter().map(|scale| scale.to_f32()));
+            largest_sum = largest_sum.max(q.largest_sum());
         }
         self.out.pad()?;
-        if !is_table {
-            scales.resize(2 * rows.next_multiple_of(BLOCK_ROWS), 0);
-        }
-        self.push(scales)?;
+        let times = self.source.times(layer, part);
+        let scales = if is_table {
+            let Factors { m, exp } = factors(&scales, times);
+            m.into_iter().chain([exp as i16]).collect()
+        } else {
+            matrix_scales(scales, times, largest_sum)
+        };
+        self.push(scales.into_iter().flat_map(i16::to_le_bytes))?;
         Ok(deviation.relative())
     }
 }

@@ -24,6 +24,11 @@ impl Source<'_> {
         self.model.name_of(layer, self.tensor(layer, part).0)
     }
 
+    /// What the values of the part are multiplied by.
+    pub fn times(&self, layer: Option<usize>, part: &Part) -> f64 {
+        self.tensor(layer, part).0.times
+    }
+
     /// The values of a part that is a vector.
     pub fn vector(&self, layer: Option<usize>, part: &Part) -> Result<Vec<f32>> {
         self.model.load_stored(layer, self.tensor(layer, part).0)

@@ -105,7 +105,7 @@ pub fn products(shape: &Shape) -> impl Iterator<Item = Product> + '_ {
             rows: shape.dim(rows),
             cols: shape.dim(cols),
         }),
-        Kind::Half(_) | Kind::Single(_) | Kind::Table(..) => None,
+        Kind::Factors(_) | Kind::Mix(_) | Kind::Fixed(_) | Kind::Table(..) => None,
     })
 }
 

@@ -143,6 +143,24 @@ impl Quantized {
         });
     }
 
+    /// The largest magnitude that the sum of a row with a quantized vector can have.
+    pub fn largest_sum(&self) -> u64 {
+        let groups = self.bits.groups(self.cols);
+        let rows = self.weights.chunks_exact(self.cols).enumerate();
+        let row_sum = |(row, weights): (usize, &[i8])| -> u64 {
+            let weighed = weights.chunks(GROUP_COLS).enumerate();
+            let group_sums = weighed.map(|(group, weights)| {
+                let scale = match self.bits {
+                    Bits::Int8 => 1,
+                    Bits::Int4 => u64::from(self.group_scales[row * groups + group]),
+                };
+                scale * weights.iter().map(|w| u64::from(w.unsigned_abs())).sum::<u64>()
+            });
+            127 * group_sums.sum::<u64>()
+        };
+        rows.map(row_sum).max().unwrap_or(0)
+    }
+
     /// Adds how far the values are from `data`, which they stand for.
     pub fn deviation(&self, data: &[f32], deviation: &mut Deviation) {
         let mut stored = vec![0.0; data.len()];

@@ -93,6 +93,9 @@ pub struct Tensor {
     pub sizes: &'static [Size],
     /// Its part in the image.
     pub stored: Stored,
+    /// What the part is multiplied by: `log2(e)` where it goes into an
+    /// exponential.
+    pub times: f64,
     /// The initial value for training, in a layer of this depth.
     pub initial: fn(&Depth) -> Fill,
     /// How random values are spread.
@@ -289,6 +292,7 @@ const fn tensor(name: &'static str, sizes: &'static [Size], initial: fn(&Depth) 
         other_name: None,
         sizes,
         stored: Stored::Plain,
+        times: 1.0,
         initial,
         random: Spread::Scaled(1.2, 1),
         first_layer: 0,
@@ -298,6 +302,11 @@ const fn tensor(name: &'static str, sizes: &'static [Size], initial: fn(&Depth) 
 impl Tensor {
     const fn stored(self, stored: Stored) -> Self {
         Self { stored, ..self }
+    }
+
+    const fn to_base_2(self) -> Self {
+        let times = std::f64::consts::LOG2_E;
+        Self { times, ..self }
     }
 
     const fn random(self, random: Spread) -> Self {

@@ -30,12 +30,12 @@ pub fn device_weights(network: &Network, weights: &[f32], formats: &Formats) -> 
         let entry = layout.entry(layer, tensor.name);
         let values = &mut seen[entry.range()];
         match (part.kind, tensor.stored) {
-            (Kind::Single(_), _) => {}
-            (Kind::Half(_), Stored::Complement) => {
+            (Kind::Fixed(_), _) => {}
+            (Kind::Factors(_) | Kind::Mix(_), Stored::Complement) => {
                 let rounded = |x: f32| complement(half(complement(x)));
                 values.iter_mut().for_each(|x| *x = rounded(*x));
             }
-            (Kind::Half(_), _) => values.iter_mut().for_each(|x| *x = half(*x)),
+            (Kind::Factors(_) | Kind::Mix(_), _) => values.iter_mut().for_each(|x| *x = half(*x)),
             (kind, Stored::Normalized) => {
                 rows = embedding(network, weights);
                 round(&mut rows, network.dimensions.embd, kind.bits(&shape));
