@@ -44,19 +44,23 @@ mod x86;
 // The interface.
 mod product;
 mod shared;
+mod state;
 mod steps;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use product::{prepare, product_exp, Scale, Serial};
 pub use product::{matvec, sums, Executor, Prepared};
-pub(crate) use steps::{layer_norm, relu_squared, token_shift};
+pub(crate) use state::{advance, reset as reset_rows, Head, Inputs as HeadInputs, Mantissa, Room, LEAST_DECAY};
+pub(crate) use steps::{group_norm, layer_norm, Epsilon, relu_squared, token_shift, unit_length};
 
 // For the self-test and the counts of `firmware/bench`, not for users.
 #[doc(hidden)]
 pub use portable::Portable;
 #[doc(hidden)]
 pub use product::Quantizer;
+#[doc(hidden)]
+pub use state::Write;
 #[doc(hidden)]
 pub use steps::Scaling;
 
@@ -155,6 +159,17 @@ pub trait Port {
     /// The largest element of `x`; 0 where none is positive.
     fn positive_max(x: &[i32]) -> i32 {
         Self::Base::positive_max(x)
+    }
+
+    /// Reads the state of a head: `sums[i] = sum_j c[j] M[j,i]`. All are `[N]`,
+    /// `mantissas` `[N, N]`: rows in pairs, element by element, and a last one alone.
+    fn read<M: Mantissa>(mantissas: &[M], c: &[i16], sums: &mut [i32]) {
+        Self::Base::read(mantissas, c, sums);
+    }
+
+    /// Writes it: `M[j,i] = (M[j,i] w[j] + k[j] v[i] + b[j] sa[i]) / 2^14`, rounded.
+    fn write<M: Mantissa>(mantissas: &mut [M], writes: &[Write], v: &[i16], sa: &[i16]) {
+        Self::Base::write(mantissas, writes, v, sa);
     }
 
     /// `x = (max(x, 0) << left >> 16)^2`.

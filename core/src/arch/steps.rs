@@ -2,7 +2,9 @@
 //! length; otherwise the shortest decides.
 
 use super::{Native, Port};
-use crate::number::{divide, inverse_root, Factors, Peak, Vector, View};
+use crate::number::{
+    divide, inverse_root, magnitude, mulq, Factors, Peak, Shift, Vector, View,
+};
 use crate::pieces::{pieces, pieces_mut};
 
 /// An epsilon that is added to a variance, `m 2^exp`, with `m` of 16 bits.
@@ -10,6 +12,17 @@ use crate::pieces::{pieces, pieces_mut};
 pub(crate) struct Epsilon {
     pub m: u16,
     pub exp: i32,
+}
+
+impl Epsilon {
+    /// From a positive float, by integers.
+    pub(crate) fn from_f32(epsilon: f32) -> Self {
+        let bits = epsilon.to_bits();
+        Self {
+            m: ((1 << 23 | bits & 0x7f_ffff) >> 8) as u16,
+            exp: (bits >> 23) as i32 - 142,
+        }
+    }
 }
 
 /// That of every published RWKV layer norm, 1e-5.
@@ -99,10 +112,35 @@ fn norm(x: View<'_>, epsilon: Epsilon, affine: [Factors<'_>; 2], exp: i32, out: 
         left,
         root: root as i32,
         right: (exp - mulq_exp).clamp(0, 31) as u32,
-        bias: crate::number::Shift::by(bias.exp - exp),
+        bias: Shift::by(bias.exp - exp),
     };
     Native::affine(scaling, weight.m, bias.m, out);
 }
+
+/// Gives each group of `size` channels the length one; returns the power of two of
+/// all. A group of zeros stays one.
+pub(crate) fn unit_length(size: usize, x: &mut [i32]) -> i32 {
+    for x in pieces_mut(x, size) {
+        let bits = x.iter().fold(0, |bits, &x| bits | magnitude(x));
+        let left = bits.leading_zeros().saturating_sub(2).min(30);
+        let sum = Native::squares(x, left).max(1);
+        // sum = square 2^(2 half), with 2^30 and more for the square.
+        let shift = 32 - sum.leading_zeros() as i32;
+        let odd = shift & 1;
+        let square = ((sum << sum.leading_zeros()) >> 32) as u32 >> odd;
+        let half = (shift + odd) / 2;
+        let root = (inverse_root(square) >> 1) as i32;
+        // x 2^-15 root 2^(-30 - half), of which mulq leaves out 2^-16.
+        let to_unit = Shift::by(-29 - half - UNIT_EXP);
+        for x in x {
+            *x = to_unit.of(mulq(*x << left, root));
+        }
+    }
+    UNIT_EXP
+}
+
+/// The power of two of vectors of length one.
+const UNIT_EXP: i32 = -28;
 
 /// How differences from the mean become a norm's output:
 /// `mulq(d << left, (root w + 2^15) >> 16) >> right + bias`.
@@ -112,7 +150,7 @@ pub struct Scaling {
     pub left: u32,
     pub root: i32,
     pub right: u32,
-    pub(crate) bias: crate::number::Shift,
+    pub(crate) bias: Shift,
 }
 
 /// The mean of numbers of this sum, whose count has this reciprocal, in units

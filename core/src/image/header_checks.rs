@@ -12,8 +12,8 @@ impl Header {
         let shape = &self.shape;
         if !shape.version.has_heads() {
             return match (shape.state, shape.n_head, shape.gn_eps.to_bits()) {
-                (StateFormat::F32, 0, 0) => None,
-                (StateFormat::F16, _, _) => Some(25),
+                (StateFormat::I16, 0, 0) => None,
+                (StateFormat::I8, _, _) => Some(25),
                 (_, 0, _) => Some(48),
                 _ => Some(44),
             };

@@ -2,108 +2,107 @@
 //! over its heads.
 
 use super::pace::Pace;
-use crate::arch::{bonus, Bonus, Cell};
+use crate::arch::{advance, reset_rows, Head, HeadInputs, Mantissa, Room};
+use crate::number::{dot, times, Factors, View};
 use crate::pieces::{pieces, pieces_mut};
 use crate::shape::vectors::HeadState;
 use crate::shape::{Shape, StateFormat};
-use half::f16;
 
-/// The state of one layer: the last inputs of both blocks, each `[C]`, and a
-/// matrix `[N, N]` per head, by key channel.
-///
-/// `S[i,j]` is row `i`, the key channel, and column `j`, the value channel, in all
-/// versions: a value channel is summed alone, so lanes of a vector never mix.
-pub(crate) struct LayerState<'s> {
-    /// Input of the time mix at the token before, normalized.
-    pub att_x: &'s mut [f32],
-    /// Input of the channel mix at the token before, normalized.
-    pub ffn_x: &'s mut [f32],
-    /// `[H, N, N]`, head by head.
-    pub matrices: Matrices<'s>,
+/// Makes the state of one layer, all zeros, that of an empty text.
+pub(crate) fn reset(shape: &Shape, state: &mut [i32]) {
+    let state = HeadState::split(shape, state);
+    reset_rows(state.lam, state.bounds);
 }
 
-/// The matrices of all heads, as the image's state format says.
-pub(crate) enum Matrices<'s> {
-    F32(&'s mut [f32]),
-    F16(&'s mut [f16]),
+/// The parts of a head's inputs, as a version computes them: what is left is in
+/// [`HeadInputs`].
+pub(crate) trait Inputs {
+    /// Those of the head with these channels.
+    fn of_head(&self, channels: core::ops::Range<usize>) -> HeadInputs<'_>;
 }
 
-impl<'s> LayerState<'s> {
-    /// Divides the state of a layer, `Shape::layer_state_len` floats.
-    pub(crate) fn split(shape: &Shape, state: &'s mut [f32]) -> Self {
-        let HeadState {
-            att_x,
-            ffn_x,
-            matrices,
-        } = HeadState::split(shape, state);
-        let matrices = match shape.state {
-            StateFormat::F32 => Matrices::F32(matrices),
-            StateFormat::F16 => Matrices::F16(bytemuck::cast_slice_mut(matrices)),
-        };
-        Self {
-            att_x,
-            ffn_x,
-            matrices,
+/// Advances the matrices of a layer by one token and reads them into `y` `[C]`: a part
+/// for each head, whose `y` has a power of two of its own, in `exps` `[H]`.
+pub(crate) fn heads<P: Pace>(
+    shape: &Shape,
+    state: &mut HeadState<'_>,
+    inputs: &impl Inputs,
+    room: &mut [i32],
+    (y, exps): (&mut [i32], &mut [i32]),
+    pace: &mut P,
+) -> Result<(), P::Break> {
+    match shape.state {
+        StateFormat::I16 => heads_of::<i16, P>(shape, state, inputs, room, (y, exps), pace),
+        StateFormat::I8 => heads_of::<i8, P>(shape, state, inputs, room, (y, exps), pace),
+    }
+}
+
+fn heads_of<M: Mantissa, P: Pace>(
+    shape: &Shape,
+    state: &mut HeadState<'_>,
+    inputs: &impl Inputs,
+    room: &mut [i32],
+    (y, exps): (&mut [i32], &mut [i32]),
+    pace: &mut P,
+) -> Result<(), P::Break> {
+    let size = shape.head_size();
+    let phase = state.phase.first().copied().unwrap_or(0) as usize & 7;
+    let mantissas: &mut [M] = bytemuck::cast_slice_mut(state.matrices);
+    let rows = pieces_mut(state.lam, size).zip(pieces_mut(state.bounds, size));
+    let heads = pieces_mut(mantissas, size * size).zip(rows);
+    let outputs = pieces_mut(y, size).zip(exps);
+    for (index, ((mantissas, (lam, bounds)), (y, exp))) in heads.zip(outputs).enumerate() {
+        pace.part(|| {
+            let mut head = Head {
+                mantissas,
+                lam,
+                bounds,
+                phase,
+                room: Room::split(size, room),
+            };
+            let inputs = inputs.of_head(index * size..(index + 1) * size);
+            *exp = advance(&mut head, &inputs, y);
+        })?;
+    }
+    pace.part(|| {
+        if let Some(next) = state.phase.first_mut() {
+            *next = (phase as i32 + 1) & 7;
+        }
+    })
+}
+
+/// The inputs of RWKV-5 and 6: receptance, key and value, each `[C]`, the decay's
+/// logarithm, and `r u` for the bonus.
+pub(crate) struct BonusInputs<'a> {
+    pub r: View<'a>,
+    pub k: View<'a>,
+    pub v: View<'a>,
+    pub w: &'a [i32],
+    pub ru: View<'a>,
+}
+
+impl Inputs for BonusInputs<'_> {
+    /// `y[i] = sum_j r[j] (u[j] k[j] v[i] + S[j,i])` with the old state. The first
+    /// term is `(sum_j r[j] u[j] k[j]) v[i]`: a number per head, times `v`.
+    fn of_head(&self, channels: core::ops::Range<usize>) -> HeadInputs<'_> {
+        let [r, k, v, ru] = [self.r, self.k, self.v, self.ru].map(|x| x.part(channels.clone()));
+        HeadInputs {
+            r,
+            k,
+            v,
+            w: self.w.get(channels).unwrap_or_default(),
+            of_v: dot(ru, k),
+            delta: None,
         }
     }
 }
 
-/// The inputs of the heads of RWKV-5 and 6: receptance, key, value, decay and
-/// bonus, each `[C]`.
-pub(crate) struct Inputs<'a> {
-    pub r: &'a [f32],
-    pub k: &'a [f32],
-    pub v: &'a [f32],
-    pub w: &'a [f32],
-    pub u: &'a [f32],
+/// `ru = r u`; returns its power of two.
+pub(crate) fn bonus(r: View<'_>, u: Factors<'_>, ru: &mut [i32]) -> i32 {
+    times(r, u, ru)
 }
 
-/// Reads the state into `y` `[C]` and advances it by one token: a part for
-/// each head.
-///
-/// For each head `y[j] = sum_i r[i] (u[i] k[i] v[j] + S[i,j])` with the old
-/// state. The first term is `(sum_i r[i] u[i] k[i]) v[j]`: a number per head,
-/// times `v`.
-pub(crate) fn read_and_update<P: Pace>(
-    matrices: &mut Matrices<'_>,
-    head_size: usize,
-    inputs: &Inputs<'_>,
-    y: &mut [f32],
-    pace: &mut P,
-) -> Result<(), P::Break> {
-    match matrices {
-        Matrices::F32(cells) => bonus_heads(cells, head_size, inputs, y, pace),
-        Matrices::F16(cells) => bonus_heads(cells, head_size, inputs, y, pace),
-    }
-}
-
-fn bonus_heads<S: Cell, P: Pace>(
-    cells: &mut [S],
-    head_size: usize,
-    inputs: &Inputs<'_>,
-    y: &mut [f32],
-    pace: &mut P,
-) -> Result<(), P::Break> {
-    let heads = pieces_mut(cells, head_size * head_size).zip(pieces_mut(y, head_size));
-    let of_heads = |channels| pieces(channels, head_size);
-    let keys = of_heads(inputs.r).zip(of_heads(inputs.k));
-    let decays = of_heads(inputs.w).zip(of_heads(inputs.u));
-    let inputs = keys.zip(of_heads(inputs.v)).zip(decays);
-    for ((state, y), (((r, k), v), (w, u))) in heads.zip(inputs) {
-        pace.part(|| {
-            let mut sum = 0.0;
-            for ((&r, &k), &u) in r.iter().zip(k).zip(u) {
-                sum += r * u * k;
-            }
-            let head = Bonus {
-                r,
-                k,
-                v,
-                w,
-                bonus: sum,
-            };
-            bonus(state, &head, y);
-        })?;
-    }
-    Ok(())
+/// Pieces of a head's channels, of all heads.
+pub(crate) fn of_heads<T>(channels: &[T], size: usize) -> impl Iterator<Item = &[T]> {
+    pieces(channels, size)
 }

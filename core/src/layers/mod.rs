@@ -7,16 +7,15 @@
 
 mod channel_mix;
 mod embedding;
-#[cfg(any())]
 mod heads;
 pub(crate) mod pace;
 #[cfg(feature = "v4")]
 mod v4;
-#[cfg(any())]
+#[cfg(feature = "v5")]
 mod v5;
-#[cfg(any())]
+#[cfg(feature = "v6")]
 mod v6;
-#[cfg(any())]
+#[cfg(feature = "v7")]
 mod v7;
 pub(crate) mod work;
 
@@ -31,13 +30,14 @@ use pace::Pace;
 use work::Work;
 
 /// Makes the state of all layers that of an empty text.
-/// RWKV-4 alone has elements that are not zero then.
 pub(crate) fn reset(shape: &Shape, state: &mut [i32]) {
     state.fill(0);
-    #[cfg(feature = "v4")]
-    if !shape.version.has_heads() {
-        let layers = state.chunks_exact_mut(shape.layer_state_len().max(1));
-        layers.for_each(|state| v4::reset(shape, state));
+    for state in state.chunks_exact_mut(shape.layer_state_len().max(1)) {
+        match shape.version {
+            #[cfg(feature = "v4")]
+            Version::V4 => v4::reset(shape, state),
+            _ => heads::reset(shape, state),
+        }
     }
 }
 
@@ -55,11 +55,11 @@ pub(crate) fn layer<P: Pace>(
     match shape.version {
         #[cfg(feature = "v4")]
         Version::V4 => v4::layer(shape, parts, state, work, pace),
-        #[cfg(any())]
+        #[cfg(feature = "v5")]
         Version::V5 | Version::V52 => v5::layer(shape, parts, state, work, pace),
-        #[cfg(any())]
+        #[cfg(feature = "v6")]
         Version::V6 => v6::layer(shape, parts, state, work, pace),
-        #[cfg(any())]
+        #[cfg(feature = "v7")]
         Version::V7 => v7::layer(shape, index, parts, state, work, pace),
         #[allow(unreachable_patterns)]
         _ => Ok(()),

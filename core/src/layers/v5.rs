@@ -22,13 +22,14 @@
 //! `out` is `output group_norm(y)`.
 
 use super::channel_mix;
-use super::heads::{read_and_update, Inputs, LayerState};
+use super::heads::{bonus, heads, BonusInputs};
 use super::pace::Pace;
 use super::work::Work;
-use crate::arch::{group_norm, layer_norm, multiply_silu, token_shift};
+use crate::arch::{group_norm, layer_norm, token_shift, Epsilon};
 use crate::image::Parts;
-use crate::number::{abs_max, add_to, copy};
+use crate::number::{add, copy, multiply_silu, Peak, Vector, View};
 use crate::shape::v5::Mix;
+use crate::shape::vectors::HeadState;
 use crate::shape::Dim::Embd;
 use crate::shape::{Shape, Version};
 
@@ -37,11 +38,11 @@ use crate::shape::{Shape, Version};
 pub(crate) fn layer<P: Pace>(
     shape: &Shape,
     parts: &mut Parts<'_>,
-    state: &mut [f32],
+    state: &mut [i32],
     work: &mut Work<'_, '_>,
     pace: &mut P,
 ) -> Result<(), P::Break> {
-    let mut state = LayerState::split(shape, state);
+    let mut state = HeadState::split(shape, state);
     time_mix(shape, parts, &mut state, work, pace)?;
     channel_mix::gated(parts, state.ffn_x, work, pace)
 }
@@ -50,7 +51,7 @@ pub(crate) fn layer<P: Pace>(
 fn time_mix<P: Pace>(
     shape: &Shape,
     parts: &mut Parts<'_>,
-    state: &mut LayerState<'_>,
+    state: &mut HeadState<'_>,
     work: &mut Work<'_, '_>,
     pace: &mut P,
 ) -> Result<(), P::Break> {
@@ -63,44 +64,58 @@ fn time_mix<P: Pace>(
         product,
         ..
     } = work;
-    let Mix { k, v } = Mix::split(shape, wide);
-    let affine = [parts.half(Embd), parts.half(Embd)];
-    pace.part(|| layer_norm(x, affine[0], affine[1], xx))?;
-    for out in [&mut *k, &mut *v] {
-        let (mix, matrix) = (parts.half(Embd), parts.keys(Embd, Embd));
-        let shift = |tmp: &mut [f32]| token_shift(xx, state.att_x, mix, tmp);
-        pace.product(product, &matrix, tmp, shift, out)?;
-    }
-    let (mix, receptance) = (parts.half(Embd), parts.matrix(Embd, Embd));
-    let shift = |tmp: &mut [f32]| token_shift(xx, state.att_x, mix, tmp);
-    pace.product(product, &receptance, tmp, shift, r)?;
-    let inputs = Inputs {
-        w: parts.single(Embd),
-        u: parts.single(Embd),
-        r,
+    let Mix {
         k,
         v,
-    };
-    read_and_update(&mut state.matrices, shape.head_size(), &inputs, tmp, pace)?;
-    let affine = [parts.half(Embd), parts.half(Embd)];
-    // From here on r, k and v are free to be reused.
-    let normed = r.get_mut(..tmp.len()).unwrap_or_default();
-    pace.part(|| group_norm(tmp, shape.head_size(), shape.gn_eps, affine, normed))?;
-    let has_gate = shape.version == Version::V52;
-    let g = k;
-    if has_gate {
-        let (mix, gate) = (parts.half(Embd), parts.matrix(Embd, Embd));
-        let shift = |tmp: &mut [f32]| token_shift(xx, state.att_x, mix, tmp);
-        pace.product(product, &gate, tmp, shift, g)?;
+        ru,
+        exps,
+        room,
+    } = Mix::split(shape, wide);
+    let channels = tmp.len();
+    let (mut k, mut v) = (Vector(k), Vector(v));
+    let affine = [parts.factors(Embd), parts.factors(Embd)];
+    pace.part(|| layer_norm(x.view(), affine, xx))?;
+    for out in [&mut k, &mut v] {
+        let (mix, matrix) = (parts.factors(Embd), parts.keys(Embd, Embd));
+        let shift = |tmp: &mut [i32]| token_shift(xx.view(), state.att_x, mix, tmp);
+        pace.product(product, &matrix, tmp, shift, out)?;
     }
-    pace.part(|| copy(xx, state.att_x))?;
-    let gated = |tmp: &mut [f32]| {
+    let (mix, receptance) = (parts.factors(Embd), parts.matrix(Embd, Embd));
+    let shift = |tmp: &mut [i32]| token_shift(xx.view(), state.att_x, mix, tmp);
+    pace.product(product, &receptance, tmp, shift, r)?;
+    let (w, u) = (parts.fixed(Embd), parts.factors(Embd));
+    let exp = r.exp() + u.exp + 16;
+    pace.part(|| {
+        bonus(r.view(), u, ru);
+    })?;
+    let inputs = BonusInputs {
+        r: r.first(channels),
+        k: k.first(channels),
+        v: v.first(channels),
+        w,
+        ru: View { m: ru, exp },
+    };
+    heads(shape, state, &inputs, room, (tmp, exps), pace)?;
+    let affine = [parts.factors(Embd), parts.factors(Embd)];
+    // From here on r, k and v are free to be reused.
+    let epsilon = Epsilon::from_f32(shape.gn_eps);
+    pace.part(|| group_norm(tmp, exps, epsilon, affine, r))?;
+    let has_gate = shape.version == Version::V52;
+    let mut g = k;
+    if has_gate {
+        let (mix, gate) = (parts.factors(Embd), parts.matrix(Embd, Embd));
+        let shift = |tmp: &mut [i32]| token_shift(xx.view(), state.att_x, mix, tmp);
+        pace.product(product, &gate, tmp, shift, &mut g)?;
+    }
+    pace.part(|| copy(xx.view().m, state.att_x))?;
+    let normed = r.first(channels);
+    let gated = |tmp: &mut [i32]| {
         if has_gate {
-            return multiply_silu(normed, g, tmp);
+            return multiply_silu(normed, g.view(), tmp);
         }
-        copy(normed, tmp);
-        abs_max(tmp)
+        copy(normed.m, tmp);
+        Peak::of(normed)
     };
     pace.product(product, &parts.matrix(Embd, Embd), tmp, gated, xx)?;
-    pace.part(|| add_to(x, xx))
+    pace.part(|| add(x, xx.view()))
 }

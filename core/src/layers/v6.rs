@@ -23,27 +23,30 @@
 //! shift and decay.
 
 use super::channel_mix;
-use super::heads::{read_and_update, Inputs, LayerState};
+use super::heads::{bonus, heads, BonusInputs};
 use super::pace::Pace;
 use super::work::{Product, Work};
-use crate::arch::{exp, group_norm, layer_norm, multiply_silu, tanh, token_shift};
+use crate::arch::{group_norm, layer_norm, token_shift, Epsilon, LEAST_DECAY};
 use crate::image::Parts;
-use crate::number::{abs_max, add_to, apply, copy, token_shift_less};
+use crate::number::{
+    add, apply, copy, exp2, multiply_silu, token_shift_less, Factors, Function, Peak, ToFixed,
+    Vector, View,
+};
 use crate::shape::v6::Mix;
+use crate::shape::vectors::HeadState;
 use crate::shape::Dim::{DecayRank, Embd, ShiftRank, ShiftRanks};
 use crate::shape::Shape;
-use half::f16;
 
 /// Advances one layer by one token: `work.x` is read and updated.
 #[inline(never)]
 pub(crate) fn layer<P: Pace>(
     shape: &Shape,
     parts: &mut Parts<'_>,
-    state: &mut [f32],
+    state: &mut [i32],
     work: &mut Work<'_, '_>,
     pace: &mut P,
 ) -> Result<(), P::Break> {
-    let mut state = LayerState::split(shape, state);
+    let mut state = HeadState::split(shape, state);
     time_mix(shape, parts, &mut state, work, pace)?;
     channel_mix::gated(parts, state.ffn_x, work, pace)
 }
@@ -52,7 +55,7 @@ pub(crate) fn layer<P: Pace>(
 fn time_mix<P: Pace>(
     shape: &Shape,
     parts: &mut Parts<'_>,
-    state: &mut LayerState<'_>,
+    state: &mut HeadState<'_>,
     work: &mut Work<'_, '_>,
     pace: &mut P,
 ) -> Result<(), P::Break> {
@@ -65,73 +68,107 @@ fn time_mix<P: Pace>(
         product,
         ..
     } = work;
-    let Mix { w, k, v, z, m } = Mix::split(shape, wide);
-    let affine = [parts.half(Embd), parts.half(Embd)];
-    pace.part(|| layer_norm(x, affine[0], affine[1], xx))?;
-    let (mix, w1) = (parts.half(Embd), parts.low_rank(ShiftRanks, Embd));
-    let shift = |tmp: &mut [f32]| token_shift(xx, state.att_x, mix, tmp);
-    pace.product(product, &w1, tmp, shift, z)?;
+    let Mix {
+        w,
+        k,
+        v,
+        z,
+        m,
+        exps,
+        room,
+    } = Mix::split(shape, wide);
+    let channels = tmp.len();
+    let [mut w, mut k, mut v, mut z, mut m] = [w, k, v, z, m].map(Vector);
+    let affine = [parts.factors(Embd), parts.factors(Embd)];
+    pace.part(|| layer_norm(x.view(), affine, xx))?;
+    let (mix, w1) = (parts.factors(Embd), parts.low_rank(ShiftRanks, Embd));
+    let shift = |tmp: &mut [i32]| token_shift(xx.view(), state.att_x, mix, tmp);
+    pace.product(product, &w1, tmp, shift, &mut z)?;
     pace.part(|| {
-        apply(z, tanh);
+        let exp = z.exp();
+        apply(z.m(), exp, Function::Tanh);
     })?;
-    let mut shifts = z.chunks_mut(shape.dim(ShiftRank).max(1));
+    let mut shifts = z.m().chunks_mut(shape.dim(ShiftRank).max(1));
     let mut next = || shifts.next().unwrap_or_default();
-    let inputs = [xx, &*state.att_x];
-    let mix = shift_mix(parts, next(), product, pace, m)?;
+    let mix = shift_mix(parts, next(), product, pace, &mut m)?;
     // The hidden vector of the decay takes the place of the mix's part.
-    let max = pace.find_max(|| token_shift_less(inputs, mix, m, tmp))?;
+    let peak = pace.find_max(|| token_shift_less(xx.view(), state.att_x, mix, m.view(), tmp))?;
     let (w1, w2) = (
         parts.low_rank(DecayRank, Embd),
         parts.low_rank(Embd, DecayRank),
     );
-    pace.product(product, &w1, tmp, |_| max, m)?;
-    let hidden = m.get_mut(..w1.rows).unwrap_or_default();
-    pace.product(product, &w2, hidden, |hidden| apply(hidden, tanh), w)?;
-    let base = parts.single(Embd);
-    pace.part(|| decay(w, base))?;
-    for out in [&mut *k, &mut *v] {
-        let mix = shift_mix(parts, next(), product, pace, m)?;
-        let shift = |tmp: &mut [f32]| token_shift_less(inputs, mix, m, tmp);
+    pace.product(product, &w1, tmp, |_| peak, &mut m)?;
+    let exp = m.exp();
+    let hidden = m.m().get_mut(..w1.rows).unwrap_or_default();
+    let function = |hidden: &mut [i32]| apply(hidden, exp, Function::Tanh);
+    pace.product(product, &w2, hidden, function, &mut w)?;
+    let base = parts.fixed(Embd);
+    pace.part(|| decay(&mut w, base))?;
+    for out in [&mut k, &mut v] {
+        let mix = shift_mix(parts, next(), product, pace, &mut m)?;
+        let shift =
+            |tmp: &mut [i32]| token_shift_less(xx.view(), state.att_x, mix, m.view(), tmp);
         pace.product(product, &parts.keys(Embd, Embd), tmp, shift, out)?;
     }
-    let mix = shift_mix(parts, next(), product, pace, m)?;
-    let shift = |tmp: &mut [f32]| token_shift_less(inputs, mix, m, tmp);
+    let mix = shift_mix(parts, next(), product, pace, &mut m)?;
+    let shift = |tmp: &mut [i32]| token_shift_less(xx.view(), state.att_x, mix, m.view(), tmp);
     pace.product(product, &parts.matrix(Embd, Embd), tmp, shift, r)?;
-    let u = parts.single(Embd);
-    let heads = Inputs { w, u, r, k, v };
-    read_and_update(&mut state.matrices, shape.head_size(), &heads, tmp, pace)?;
-    let affine = [parts.half(Embd), parts.half(Embd)];
+    let u = parts.factors(Embd);
+    let exp = r.exp() + u.exp + 16;
+    pace.part(|| {
+        bonus(r.view(), u, m.m());
+    })?;
+    let inputs = BonusInputs {
+        r: r.first(channels),
+        k: k.first(channels),
+        v: v.first(channels),
+        w: w.first(channels).m,
+        ru: View {
+            exp,
+            ..m.first(channels)
+        },
+    };
+    heads(shape, state, &inputs, room, (tmp, exps), pace)?;
+    let affine = [parts.factors(Embd), parts.factors(Embd)];
     // From here on r, k and v are free to be reused.
-    let normed = r.get_mut(..tmp.len()).unwrap_or_default();
-    pace.part(|| group_norm(tmp, shape.head_size(), shape.gn_eps, affine, normed))?;
-    let mix = shift_mix(parts, next(), product, pace, m)?;
-    let g = k;
-    let shift = |tmp: &mut [f32]| token_shift_less(inputs, mix, m, tmp);
-    pace.product(product, &parts.matrix(Embd, Embd), tmp, shift, g)?;
-    pace.part(|| copy(xx, state.att_x))?;
-    let gated = |tmp: &mut [f32]| multiply_silu(normed, g, tmp);
+    let epsilon = Epsilon::from_f32(shape.gn_eps);
+    pace.part(|| group_norm(tmp, exps, epsilon, affine, r))?;
+    let mix = shift_mix(parts, next(), product, pace, &mut m)?;
+    let mut g = k;
+    let shift = |tmp: &mut [i32]| token_shift_less(xx.view(), state.att_x, mix, m.view(), tmp);
+    pace.product(product, &parts.matrix(Embd, Embd), tmp, shift, &mut g)?;
+    pace.part(|| copy(xx.view().m, state.att_x))?;
+    let normed = r.first(channels);
+    let gated = |tmp: &mut [i32]| multiply_silu(normed, g.view(), tmp);
     pace.product(product, &parts.matrix(Embd, Embd), tmp, gated, xx)?;
-    pace.part(|| add_to(x, xx))
+    pace.part(|| add(x, xx.view()))
 }
 
-/// `m = w2_q z_q`, the part that `z` `[R]` adds to the mix of a token shift;
+/// `m = w2_q z_q`, the part that `z` `[R]`, Q29, adds to the mix of a token shift;
 /// returns the mix, which is stored next.
 fn shift_mix<'i, P: Pace>(
     parts: &mut Parts<'i>,
-    z: &mut [f32],
+    z: &mut [i32],
     product: &mut Product<'_>,
     pace: &mut P,
-    m: &mut [f32],
-) -> Result<&'i [f16], P::Break> {
+    m: &mut Vector<'_>,
+) -> Result<Factors<'i>, P::Break> {
     let matrix = parts.low_rank(Embd, ShiftRank);
-    pace.product(product, &matrix, z, |z| abs_max(z), m)?;
-    Ok(parts.half(Embd))
+    let peak = |z: &mut [i32]| Peak::of(View { m: z, exp: -29 });
+    pace.product(product, &matrix, z, peak, m)?;
+    Ok(parts.factors(Embd))
 }
 
-/// `w = exp(-exp(base + w))`.
+/// The logarithm of the decay, `log2(exp(-exp(base + w)))`, in Q22. With what is
+/// folded into base and `w`, it is `-2^(base + w)`.
 #[cfg_attr(kinglet_fast, inline(never))]
-fn decay(w: &mut [f32], base: &[f32]) {
-    for (w, &base) in w.iter_mut().zip(base) {
-        *w = exp(-exp(*w + base));
+fn decay(w: &mut Vector<'_>, base: &[i32]) {
+    let to_fixed = ToFixed::from(w.exp());
+    for (w, &base) in w.m().iter_mut().zip(base) {
+        // 2^x = 2^5 2^(x - 5).
+        let less = (5 << 22) - to_fixed.of(*w).wrapping_add(base);
+        let power = exp2(less.max(0) as u32);
+        let speed = (power.fraction >> 3 >> power.halvings) as i32;
+        *w = (-speed).max(LEAST_DECAY);
     }
 }

@@ -32,23 +32,24 @@
 //! with them element-wise.
 
 use super::channel_mix;
-use super::heads::{LayerState, Matrices};
+use super::heads::{heads, of_heads, Inputs};
 use super::pace::Pace;
 use super::work::{Product, Work};
-use crate::arch::{delta, exp, group_norm, layer_norm, sigmoid, tanh, token_shift, Cell, Delta};
+use crate::arch::{group_norm, layer_norm, token_shift, unit_length, Epsilon, HeadInputs};
 use crate::image::Parts;
-use crate::number::{add_to, apply, copy, dot, half_to_f32, multiply, rsqrt, AbsMax};
+use crate::number::{
+    add, apply, copy, dot, mulh, mulq, multiply, sigmoid, times, Factors, Function, Number, Peak,
+    Shift, ToFixed, Vector, View,
+};
 use crate::pieces::{pieces, pieces_mut};
 use crate::shape::v7::Mix;
+use crate::shape::vectors::HeadState;
 use crate::shape::Dim::{DecayRank, Embd, GateRank, RateRank, ValueRank};
 use crate::shape::{Dim, Shape};
-use half::f16;
+use core::ops::Range;
 
-/// The decay is `e^(-e^-0.5 sigmoid(..))`.
-const DECAY_SPEED: f32 = -0.606_530_66;
-
-/// The least square of a length that a direction is divided by.
-const LEAST_SQUARE: f32 = 1e-24;
+/// The decay is `e^(-e^-0.5 sigmoid(..))`: this is `e^-0.5 log2(e)` in Q24.
+const DECAY_SPEED: i32 = 14_680_518;
 
 /// Advances layer `index` by one token: `work.x` is read and updated.
 #[inline(never)]
@@ -56,11 +57,11 @@ pub(crate) fn layer<P: Pace>(
     shape: &Shape,
     index: u32,
     parts: &mut Parts<'_>,
-    state: &mut [f32],
+    state: &mut [i32],
     work: &mut Work<'_, '_>,
     pace: &mut P,
 ) -> Result<(), P::Break> {
-    let mut state = LayerState::split(shape, state);
+    let mut state = HeadState::split(shape, state);
     time_mix(shape, index == 0, parts, &mut state, work, pace)?;
     channel_mix::plain(parts, state.ffn_x, work, pace)
 }
@@ -71,7 +72,7 @@ fn time_mix<P: Pace>(
     shape: &Shape,
     first: bool,
     parts: &mut Parts<'_>,
-    state: &mut LayerState<'_>,
+    state: &mut HeadState<'_>,
     work: &mut Work<'_, '_>,
     pace: &mut P,
 ) -> Result<(), P::Break> {
@@ -90,81 +91,76 @@ fn time_mix<P: Pace>(
         v,
         a,
         kk,
+        exps,
         hidden,
     } = Mix::split(shape, wide);
-    let affine = [parts.half(Embd), parts.half(Embd)];
-    pace.part(|| layer_norm(x, affine[0], affine[1], xx))?;
+    let (size, channels) = (shape.head_size(), tmp.len());
+    let [mut w, mut k, mut v, mut a, mut kk] = [w, k, v, a, kk].map(Vector);
+    let affine = [parts.factors(Embd), parts.factors(Embd)];
+    pace.part(|| layer_norm(x.view(), affine, xx))?;
 
-    let (mix, matrix) = (parts.half(Embd), parts.keys(Embd, Embd));
-    let shift = |tmp: &mut [f32]| token_shift(xx, state.att_x, mix, tmp);
-    let max = pace.product(product, &matrix, tmp, shift, v)?;
+    let (mix, matrix) = (parts.factors(Embd), parts.keys(Embd, Embd));
+    let shift = |tmp: &mut [i32]| token_shift(xx.view(), state.att_x, mix, tmp);
+    let peak = pace.product(product, &matrix, tmp, shift, &mut v)?;
     if first {
-        pace.part(|| copy(v, v_first))?;
+        pace.part(|| copy(v.0, v_first))?;
     } else {
-        low_rank(
-            parts,
-            ValueRank,
-            product,
-            pace,
-            tmp,
-            |_| max,
-            hidden,
-            |h| h,
-            a,
-        )?;
-        let v0 = parts.single(Embd);
-        pace.part(|| lean(v, v_first, a, v0))?;
+        let ranks = (ValueRank, Function::Identity);
+        low_rank(parts, ranks, product, pace, tmp, |_| peak, hidden, &mut a)?;
+        let v0 = parts.fixed(Embd);
+        pace.part(|| lean(&mut v, Vector(v_first).view(), a.view(), v0))?;
     }
 
-    let mix = parts.half(Embd);
-    let shift = |tmp: &mut [f32]| token_shift(xx, state.att_x, mix, tmp);
-    let rank = DecayRank;
-    low_rank(parts, rank, product, pace, tmp, shift, hidden, tanh, w)?;
-    let w0 = parts.single(Embd);
-    pace.part(|| decay(w, w0))?;
+    let mix = parts.factors(Embd);
+    let shift = |tmp: &mut [i32]| token_shift(xx.view(), state.att_x, mix, tmp);
+    let ranks = (DecayRank, Function::Tanh);
+    low_rank(parts, ranks, product, pace, tmp, shift, hidden, &mut w)?;
+    let w0 = parts.fixed(Embd);
+    pace.part(|| decay(&mut w, w0))?;
 
-    let (mix, matrix) = (parts.half(Embd), parts.keys(Embd, Embd));
-    let shift = |tmp: &mut [f32]| token_shift(xx, state.att_x, mix, tmp);
-    pace.product(product, &matrix, tmp, shift, k)?;
-    let k_k = parts.half(Embd);
-    pace.part(|| direction(k, k_k, shape.head_size(), kk))?;
+    let (mix, matrix) = (parts.factors(Embd), parts.keys(Embd, Embd));
+    let shift = |tmp: &mut [i32]| token_shift(xx.view(), state.att_x, mix, tmp);
+    pace.product(product, &matrix, tmp, shift, &mut k)?;
+    let k_k = parts.factors(Embd);
+    pace.part(|| direction(k.view(), k_k, size, &mut kk))?;
 
-    let mix = parts.half(Embd);
-    let shift = |tmp: &mut [f32]| token_shift(xx, state.att_x, mix, tmp);
-    let rank = RateRank;
-    low_rank(parts, rank, product, pace, tmp, shift, hidden, |h| h, a)?;
-    let (a0, k_a) = (parts.single(Embd), parts.half(Embd));
-    pace.part(|| learn(a, a0, k_a, k, kk))?;
+    let mix = parts.factors(Embd);
+    let shift = |tmp: &mut [i32]| token_shift(xx.view(), state.att_x, mix, tmp);
+    let ranks = (RateRank, Function::Identity);
+    low_rank(parts, ranks, product, pace, tmp, shift, hidden, &mut a)?;
+    let (a0, k_a) = (parts.fixed(Embd), parts.factors(Embd));
+    pace.part(|| learn(&mut a, a0, k_a, &mut k, &mut kk))?;
 
-    let (mix, matrix) = (parts.half(Embd), parts.matrix(Embd, Embd));
-    let shift = |tmp: &mut [f32]| token_shift(xx, state.att_x, mix, tmp);
+    let (mix, matrix) = (parts.factors(Embd), parts.matrix(Embd, Embd));
+    let shift = |tmp: &mut [i32]| token_shift(xx.view(), state.att_x, mix, tmp);
     pace.product(product, &matrix, tmp, shift, r)?;
 
-    let inputs = Inputs {
-        r,
-        w,
-        k,
-        v,
-        b: a,
-        kk,
+    let inputs = DeltaInputs {
+        r: r.first(channels),
+        w: w.first(channels).m,
+        k: k.first(channels),
+        v: v.first(channels),
+        b: a.first(channels),
+        kk: kk.first(channels),
     };
-    let size = shape.head_size();
-    inputs.update_and_read(&mut state.matrices, size, hidden, tmp, pace)?;
-    let affine = [parts.half(Embd), parts.half(Embd)];
+    let (of_y, of_bonus) = exps.split_at_mut_checked(shape.n_head as usize).unwrap_or_default();
+    heads(shape, state, &inputs, hidden, (tmp, of_y), pace)?;
+    let affine = [parts.factors(Embd), parts.factors(Embd)];
     // From here on kk and w are free to be reused.
-    let normed = kk.get_mut(..tmp.len()).unwrap_or_default();
-    pace.part(|| group_norm(tmp, size, shape.gn_eps, affine, normed))?;
-    let r_k = parts.half(Embd);
-    pace.part(|| add_bonus([r, k, v], r_k, size, normed))?;
+    let epsilon = Epsilon::from_f32(shape.gn_eps);
+    pace.part(|| group_norm(tmp, of_y, epsilon, affine, &mut kk))?;
+    let r_k = parts.factors(Embd);
+    let vectors = [r.first(channels), k.first(channels), v.first(channels)];
+    pace.part(|| add_bonus(vectors, r_k, size, [of_y, of_bonus], tmp, &mut kk))?;
 
-    let mix = parts.half(Embd);
-    let shift = |tmp: &mut [f32]| token_shift(xx, state.att_x, mix, tmp);
-    let (rank, g) = (GateRank, w);
-    low_rank(parts, rank, product, pace, tmp, shift, hidden, sigmoid, g)?;
-    pace.part(|| copy(xx, state.att_x))?;
-    let gated = |tmp: &mut [f32]| multiply(normed, g, tmp);
+    let mix = parts.factors(Embd);
+    let shift = |tmp: &mut [i32]| token_shift(xx.view(), state.att_x, mix, tmp);
+    let ranks = (GateRank, Function::Sigmoid);
+    low_rank(parts, ranks, product, pace, tmp, shift, hidden, &mut w)?;
+    pace.part(|| copy(xx.view().m, state.att_x))?;
+    let gated = |tmp: &mut [i32]| multiply(kk.first(channels), w.first(channels), tmp);
     pace.product(product, &parts.matrix(Embd, Embd), tmp, gated, xx)?;
-    pace.part(|| add_to(x, xx))
+    pace.part(|| add(x, xx.view()))
 }
 
 /// `out = up f(down x)` with the intermediate vector `hidden`, as long as the
@@ -172,140 +168,136 @@ fn time_mix<P: Pace>(
 #[allow(clippy::too_many_arguments)]
 fn low_rank<P: Pace>(
     parts: &mut Parts<'_>,
-    rank: Dim,
+    (rank, function): (Dim, Function),
     product: &mut Product<'_>,
     pace: &mut P,
-    x: &mut [f32],
-    fill: impl FnOnce(&mut [f32]) -> AbsMax,
-    hidden: &mut [f32],
-    f: impl Fn(f32) -> f32,
-    out: &mut [f32],
+    x: &mut [i32],
+    fill: impl FnOnce(&mut [i32]) -> Peak,
+    hidden: &mut [i32],
+    out: &mut Vector<'_>,
 ) -> Result<(), P::Break> {
     let (down, up) = (parts.low_rank(rank, Embd), parts.low_rank(Embd, rank));
-    pace.product(product, &down, x, fill, hidden)?;
-    let hidden = hidden.get_mut(..down.rows).unwrap_or_default();
-    pace.product(product, &up, hidden, |hidden| apply(hidden, f), out)?;
+    let mut hidden = Vector(hidden);
+    pace.product(product, &down, x, fill, &mut hidden)?;
+    let exp = hidden.exp();
+    let hidden = hidden.m().get_mut(..down.rows).unwrap_or_default();
+    let applied = |hidden: &mut [i32]| apply(hidden, exp, function);
+    pace.product(product, &up, hidden, applied, out)?;
     Ok(())
 }
 
-/// `v = v + (v_first - v) sigmoid(v0 + s)`.
+/// `v = v + (v_first - v) sigmoid(v0 + s)`, to base 2.
 #[cfg_attr(kinglet_fast, inline(never))]
-fn lean(v: &mut [f32], v_first: &[f32], s: &[f32], v0: &[f32]) {
-    for ((v, &v_first), (&s, &v0)) in v.iter_mut().zip(v_first).zip(s.iter().zip(v0)) {
-        *v += (v_first - *v) * sigmoid(v0 + s);
+fn lean(v: &mut Vector<'_>, v_first: View<'_>, s: View<'_>, v0: &[i32]) {
+    let exp = v.exp().max(v_first.exp);
+    let [of_v, of_first] = [v.exp(), v_first.exp].map(|own| Shift::by(own - exp));
+    let to_fixed = ToFixed::from(s.exp);
+    let inputs = v_first.m.iter().zip(s.m.iter().zip(v0));
+    for (v, (&first, (&s, &v0))) in v.m().iter_mut().zip(inputs) {
+        let (own, first) = (of_v.of(*v), of_first.of(first));
+        let share = (sigmoid(to_fixed.of(s).wrapping_add(v0)) >> 16) as i32;
+        *v = own + mulq((first - own) << 1, share);
     }
+    v.set_exp(exp);
 }
 
-/// `w = exp(-e^-0.5 sigmoid(w0 + w))`.
+/// The logarithm of the decay to base 2, Q22: `-e^-0.5 log2(e) sigmoid(w0 + w)`.
 #[cfg_attr(kinglet_fast, inline(never))]
-fn decay(w: &mut [f32], w0: &[f32]) {
-    for (w, &w0) in w.iter_mut().zip(w0) {
-        *w = exp(DECAY_SPEED * sigmoid(w0 + *w));
+fn decay(w: &mut Vector<'_>, w0: &[i32]) {
+    let to_fixed = ToFixed::from(w.exp());
+    for (w, &w0) in w.m().iter_mut().zip(w0) {
+        let share = (sigmoid(to_fixed.of(*w).wrapping_add(w0)) >> 1) as i32;
+        *w = -mulh(share, DECAY_SPEED);
     }
 }
 
 /// `kk = k k_k`, of length one in each head.
 #[cfg_attr(kinglet_fast, inline(never))]
-fn direction(k: &[f32], k_k: &[f16], size: usize, kk: &mut [f32]) {
-    for ((kk, &k), &k_k) in kk.iter_mut().zip(k).zip(k_k) {
-        *kk = k * half_to_f32(k_k);
-    }
-    for kk in kk.chunks_mut(size.max(1)) {
-        let square = dot(kk, kk);
-        let scale = rsqrt(if square > LEAST_SQUARE {
-            square
-        } else {
-            LEAST_SQUARE
-        });
-        kk.iter_mut().for_each(|kk| *kk *= scale);
-    }
+fn direction(k: View<'_>, k_k: Factors<'_>, size: usize, kk: &mut Vector<'_>) {
+    times(k, k_k, kk.m());
+    let exp = unit_length(size, kk.m());
+    kk.set_exp(exp);
 }
 
 /// `a = sigmoid(a0 + a)`; then `k = k (1 + (a - 1) k_a)`, `a = a kk` and
 /// `kk = -kk`: the inputs of the state.
 #[cfg_attr(kinglet_fast, inline(never))]
-fn learn(a: &mut [f32], a0: &[f32], k_a: &[f16], k: &mut [f32], kk: &mut [f32]) {
-    let keys = k.iter_mut().zip(kk.iter_mut());
-    for ((a, (k, kk)), (&a0, &k_a)) in a.iter_mut().zip(keys).zip(a0.iter().zip(k_a)) {
-        let rate = sigmoid(a0 + *a);
-        *k *= 1.0 + (rate - 1.0) * half_to_f32(k_a);
-        *a = rate * *kk;
+fn learn(
+    a: &mut Vector<'_>,
+    a0: &[i32],
+    k_a: Factors<'_>,
+    k: &mut Vector<'_>,
+    kk: &mut Vector<'_>,
+) {
+    let to_fixed = ToFixed::from(a.exp());
+    // (a - 1) k_a in Q14, from Q15 times a factor.
+    let of_less = Shift::by(k_a.exp + 15);
+    let keys = k.m().iter_mut().zip(kk.m().iter_mut());
+    for ((a, (k, kk)), (&a0, &k_a)) in a.m().iter_mut().zip(keys).zip(a0.iter().zip(k_a.m)) {
+        let rate = (sigmoid(to_fixed.of(*a).wrapping_add(a0)) >> 16) as i32;
+        let less = of_less.of((rate - (1 << 15)) * i32::from(k_a) >> 16);
+        *k = mulq(*k, ((1 << 14) + less).clamp(-32_767, 32_767));
+        *a = mulq(*kk << 1, rate);
         *kk = -*kk;
     }
+    a.set_exp(kk.exp());
+    k.set_exp(k.exp() + 2);
 }
 
 /// The inputs of the heads, each `[C]`; `kk` with its sign changed.
-struct Inputs<'a> {
-    r: &'a [f32],
-    w: &'a [f32],
-    k: &'a [f32],
-    v: &'a [f32],
-    b: &'a [f32],
-    kk: &'a [f32],
+struct DeltaInputs<'a> {
+    r: View<'a>,
+    w: &'a [i32],
+    k: View<'a>,
+    v: View<'a>,
+    b: View<'a>,
+    kk: View<'a>,
 }
 
-impl Inputs<'_> {
-    /// Advances the state by one token and reads it into `y` `[C]`: a part for
-    /// each head.
-    fn update_and_read<P: Pace>(
-        &self,
-        matrices: &mut Matrices<'_>,
-        size: usize,
-        scratch: &mut [f32],
-        y: &mut [f32],
-        pace: &mut P,
-    ) -> Result<(), P::Break> {
-        match matrices {
-            Matrices::F32(cells) => self.heads(cells, size, scratch, y, pace),
-            Matrices::F16(cells) => self.heads(cells, size, scratch, y, pace),
+impl Inputs for DeltaInputs<'_> {
+    fn of_head(&self, channels: Range<usize>) -> HeadInputs<'_> {
+        let [r, k, v, b, kk] =
+            [self.r, self.k, self.v, self.b, self.kk].map(|view| view.part(channels.clone()));
+        HeadInputs {
+            r,
+            k,
+            v,
+            w: self.w.get(channels.clone()).unwrap_or_default(),
+            of_v: dot(k, r),
+            delta: Some((kk, b, dot(b, r))),
         }
-    }
-
-    /// A part for each head. `scratch` has `2 N` floats: `w r`, then `sa`.
-    fn heads<S: Cell, P: Pace>(
-        &self,
-        cells: &mut [S],
-        size: usize,
-        scratch: &mut [f32],
-        y: &mut [f32],
-        pace: &mut P,
-    ) -> Result<(), P::Break> {
-        let (wr, sa) = scratch.split_at_mut_checked(size).unwrap_or_default();
-        let of_heads = |channels| pieces(channels, size);
-        let inputs = of_heads(self.r).zip(of_heads(self.w));
-        let inputs = inputs.zip(of_heads(self.k).zip(of_heads(self.v)));
-        let inputs = inputs.zip(of_heads(self.b).zip(of_heads(self.kk)));
-        let heads = pieces_mut(cells, size * size).zip(pieces_mut(y, size));
-        for ((state, y), (((r, w), (k, v)), (b, read))) in heads.zip(inputs) {
-            pace.part(|| {
-                multiply(w, r, wr);
-                let head = Delta {
-                    read,
-                    wr,
-                    w,
-                    b,
-                    k,
-                    v,
-                    br_kr: [dot(b, r), dot(k, r)],
-                };
-                delta(state, &head, y, sa);
-            })?;
-        }
-        Ok(())
     }
 }
 
-/// `y += (sum_j r[j] k[j] r_k[j]) v`, for each head.
+/// `y += (sum_j r[j] k[j] r_k[j]) v`, for each head; `y` gets another power of two.
+/// `tmp` `[C]` and a word or two for each head are room.
 #[cfg_attr(kinglet_fast, inline(never))]
-fn add_bonus([r, k, v]: [&[f32]; 3], r_k: &[f16], size: usize, y: &mut [f32]) {
-    let keys = pieces(r, size).zip(pieces(k, size)).zip(pieces(r_k, size));
-    for (((r, k), r_k), (v, y)) in keys.zip(pieces(v, size).zip(pieces_mut(y, size))) {
-        let mut sum = 0.0;
-        for ((&r, &k), &r_k) in r.iter().zip(k).zip(r_k) {
-            sum += r * k * half_to_f32(r_k);
-        }
+fn add_bonus(
+    [r, k, v]: [View<'_>; 3],
+    r_k: Factors<'_>,
+    size: usize,
+    [exps, bonuses]: [&mut [i32]; 2],
+    tmp: &mut [i32],
+    y: &mut Vector<'_>,
+) {
+    let rk_exp = times(r, r_k, tmp);
+    let keys = of_heads(tmp, size).zip(pieces(k.m, size));
+    let mut exp = y.exp();
+    for ((rk, k_m), (e, bonus)) in keys.zip(exps.iter_mut().zip(bonuses.iter_mut())) {
+        let rk = View { m: rk, exp: rk_exp };
+        let number: Number = dot(rk, View { m: k_m, exp: k.exp });
+        (*bonus, *e) = (number.m, number.exp + v.exp + 16);
+        exp = exp.max(*e);
+    }
+    // Both have 29 bits.
+    let exp = exp + 1;
+    let of_y = Shift::by(y.exp() - exp);
+    let heads = pieces_mut(y.m(), size).zip(pieces(v.m, size));
+    for ((y, v), (&e, &bonus)) in heads.zip(exps.iter().zip(bonuses.iter())) {
+        let of_v = Shift::by(e - exp);
         for (y, &v) in y.iter_mut().zip(v) {
-            *y += sum * v;
+            *y = of_y.of(*y) + of_v.of(mulq(v, bonus));
         }
     }
+    y.set_exp(exp);
 }

@@ -46,6 +46,12 @@ impl Power {
         (self.fraction + (1 << 13)) >> 14
     }
 
+    /// In Q15, below 1.
+    #[inline(always)]
+    pub(crate) fn q15(self) -> u32 {
+        (self.fraction >> self.halvings >> 15).min(32_767)
+    }
+
     /// In Q16, rounded.
     #[inline(always)]
     pub(crate) fn q16(self) -> u32 {

@@ -20,7 +20,7 @@ mod vector;
 pub(crate) use functions::{
     divide, exp2, inverse_root, log2, log2_of_sum, sigmoid,
 };
-pub(crate) use product::{magnitude, mulq, Shift};
+pub(crate) use product::{magnitude, mulh, mulq, Shift};
 pub(crate) use vector::{
-    add, add_gated, copy, Factors, Peak, Residual, ToFixed, Vector, View,
+    add, add_gated, apply, copy, dot, multiply, multiply_silu, times, token_shift_less, Factors, Function, Number, Peak, Residual, ToFixed, Vector, View,
 };

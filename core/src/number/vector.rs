@@ -2,8 +2,8 @@
 //! versions share. All slices of a step have one length; otherwise the shortest
 //! decides.
 
-use super::functions::{sigmoid, PLACES};
-use super::product::{magnitude, mulq, Shift};
+use super::functions::{sigmoid, tanh, PLACES};
+use super::product::{magnitude, mulh, mulq, Shift};
 
 /// Mantissas of a vector are below 2^29 in magnitude, so that a sum or a
 /// difference of two fits everywhere.
@@ -215,4 +215,125 @@ pub(crate) fn copy(from: &[i32], to: &mut [i32]) {
 /// The largest magnitude.
 pub(crate) fn max_of(x: &[i32]) -> u32 {
     x.iter().fold(0, |max, &x| max.max(magnitude(x)))
+}
+
+/// `sum_i a[i] b[i]`, of 16 bits.
+pub(crate) fn dot(a: View<'_>, b: View<'_>) -> Number {
+    let products = a.m.iter().zip(b.m);
+    let sum = products.fold(0i64, |sum, (&a, &b)| sum + (i64::from(a) * i64::from(b) >> 16));
+    Number::of(sum, a.exp + b.exp + 16)
+}
+
+/// A number of 16 bits and its power of two.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Number {
+    pub m: i32,
+    pub exp: i32,
+}
+
+impl Number {
+    /// From more bits.
+    fn of(m: i64, exp: i32) -> Self {
+        let bits = 64 - ((m ^ (m >> 63)) as u64).leading_zeros() as i32;
+        let places = bits - 15;
+        let m = match places {
+            0.. => m >> places,
+            _ => m << -places,
+        };
+        Self {
+            m: m as i32,
+            exp: exp + places,
+        }
+    }
+}
+
+/// `out = x m`, element by element, with factors; returns the power of two.
+#[cfg_attr(kinglet_fast, inline(never))]
+pub(crate) fn times(x: View<'_>, factors: Factors<'_>, out: &mut [i32]) -> i32 {
+    for (out, (&x, &m)) in out.iter_mut().zip(x.m.iter().zip(factors.m)) {
+        *out = mulq(x, m.into());
+    }
+    x.exp + factors.exp + 16
+}
+
+/// `out = x y`, and its largest magnitude.
+#[cfg_attr(kinglet_fast, inline(never))]
+pub(crate) fn multiply(x: View<'_>, y: View<'_>, out: &mut [i32]) -> Peak {
+    let mut max = 0;
+    for (out, (&x, &y)) in out.iter_mut().zip(x.m.iter().zip(y.m)) {
+        *out = mulh(x << 2, y);
+        max = magnitude(*out).max(max);
+    }
+    Peak {
+        max,
+        exp: x.exp + y.exp + 30,
+    }
+}
+
+/// `out = x silu(gate)` times `log2(e)`, with `silu(g) = g sigmoid(g)` (Elfwing et
+/// al., arXiv 1702.03118), and its largest magnitude; the gate is to base 2.
+#[cfg_attr(kinglet_fast, inline(never))]
+pub(crate) fn multiply_silu(x: View<'_>, gate: View<'_>, out: &mut [i32]) -> Peak {
+    let to_fixed = ToFixed::from(gate.exp);
+    let mut max = 0;
+    for (out, (&x, &gate)) in out.iter_mut().zip(x.m.iter().zip(gate.m)) {
+        let share = (sigmoid(to_fixed.of(gate)) >> 16) as i32;
+        *out = mulh(x << 2, mulq(gate << 1, share));
+        max = magnitude(*out).max(max);
+    }
+    Peak {
+        max,
+        exp: x.exp + gate.exp + 30,
+    }
+}
+
+/// The functions of a hidden vector.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Function {
+    /// None.
+    Identity,
+    /// The logistic function, to base 2.
+    Sigmoid,
+    /// The hyperbolic tangent, of twice the argument, to base 2.
+    Tanh,
+}
+
+/// Applies a function to a vector of the power of two `exp`, and finds the largest
+/// magnitude.
+#[cfg_attr(kinglet_fast, inline(never))]
+pub(crate) fn apply(x: &mut [i32], exp: i32, function: Function) -> Peak {
+    let to_fixed = ToFixed::from(exp);
+    match function {
+        Function::Identity => return Peak::of(View { m: x, exp }),
+        Function::Sigmoid => x.iter_mut().for_each(|x| *x = (sigmoid(to_fixed.of(*x)) >> 2) as i32),
+        Function::Tanh => x.iter_mut().for_each(|x| *x = tanh(to_fixed.of(*x))),
+    }
+    Peak::of(View { m: x, exp: -29 })
+}
+
+/// Token shift with a mix that depends on the data: `out = previous + (x -
+/// previous) (mix - less)`, and its largest magnitude. A mix is less than 4.
+#[cfg_attr(kinglet_fast, inline(never))]
+pub(crate) fn token_shift_less(
+    x: View<'_>,
+    previous: &[i32],
+    mix: Factors<'_>,
+    less: View<'_>,
+    out: &mut [i32],
+) -> Peak {
+    // Q27.
+    let to_fixed = ToFixed::to(27, less.exp);
+    let of_mix = Shift::by(mix.exp + 27);
+    let mut max = 0;
+    let inputs = x.m.iter().zip(previous).zip(mix.m.iter().zip(less.m));
+    for (out, ((&x, &previous), (&mix, &less))) in out.iter_mut().zip(inputs) {
+        let mix = of_mix.of(mix.into()) - to_fixed.of(less);
+        let part = mulh(x.wrapping_sub(previous) << 1, mix);
+        *out = (previous >> 4) + part;
+        max = magnitude(*out).max(max);
+    }
+    Peak {
+        max,
+        exp: x.exp + 4,
+    }
 }

@@ -101,23 +101,22 @@ impl Layout {
     }
 }
 
-/// The number format of the matrix state.
+/// The number format of the matrix state's mantissas.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum StateFormat {
-    /// IEEE single floats.
-    F32,
-    /// IEEE half floats: half the RAM.
-    /// An update is computed in single precision and rounded to the nearest.
-    F16,
+    /// Integers of 16 bits.
+    I16,
+    /// Integers of 8 bits: half the RAM, and a coarser memory.
+    I8,
 }
 
 impl StateFormat {
     /// From the number that the image stores.
     pub const fn from_number(number: u8) -> Option<Self> {
         match number {
-            0 => Some(StateFormat::F32),
-            1 => Some(StateFormat::F16),
+            0 => Some(StateFormat::I16),
+            1 => Some(StateFormat::I8),
             _ => None,
         }
     }
@@ -125,8 +124,8 @@ impl StateFormat {
     /// Bytes of an element.
     pub const fn bytes(self) -> usize {
         match self {
-            StateFormat::F32 => 4,
-            StateFormat::F16 => 2,
+            StateFormat::I16 => 2,
+            StateFormat::I8 => 1,
         }
     }
 }

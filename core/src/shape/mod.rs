@@ -151,7 +151,7 @@ impl Shape {
     /// layer.
     const fn kept_len(&self) -> usize {
         match self.version {
-            Version::V7 if self.version.has_heads() => self.n_embd as usize,
+            Version::V7 if self.version.has_heads() => 1 + self.n_embd as usize,
             _ => 0,
         }
     }

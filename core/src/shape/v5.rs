@@ -1,7 +1,7 @@
 //! RWKV-5 "Eagle": the parts of a layer, and the vectors of its time mix.
 
 use super::parts::{
-    mix, keys, fixed, square, Part, Sections, FFN, GROUP_NORM, NORM_1, NORM_2, OUTPUT,
+    factors, mix, keys, fixed, square, Part, Sections, FFN, GROUP_NORM, NORM_1, NORM_2, OUTPUT,
 };
 use super::vectors::vectors;
 
@@ -20,15 +20,21 @@ const MIX: &[Part] = &[
     mix("att.time_mix_r"),
     square("att.receptance.weight"),
     fixed("att.time_decay"),
-    fixed("att.time_first"),
+    factors("att.time_first"),
 ];
 /// The gate comes after the state's norm: its vector takes the place of k.
 const GATE: &[Part] = &[mix("att.time_mix_g"), square("att.gate.weight")];
 
 vectors! {
-    /// Working vectors of the time mix: key and value.
+    /// Working vectors of the time mix.
     Mix of shape {
-        k: shape.padded_embd(),
-        v: shape.padded_embd(),
+        k: 1 + shape.padded_embd(),
+        v: 1 + shape.padded_embd(),
+        /// Receptance times bonus.
+        ru: shape.n_embd as usize,
+        /// Powers of two of the heads' outputs.
+        exps: shape.n_head as usize,
+        /// Room for a step of a head.
+        room: crate::arch::Room::words(shape.head_size()),
     }
 }

@@ -3,7 +3,7 @@
 use super::parts::Dim::{DecayRank, Embd, Ffn, ShiftRank, ShiftRanks};
 use super::parts::Kind::{LowRank, Matrix};
 use super::parts::{
-    mix, keys, part, fixed, square, Part, Sections, GROUP_NORM, NORM_1, NORM_2, OUTPUT,
+    factors, mix, keys, part, fixed, square, Part, Sections, GROUP_NORM, NORM_1, NORM_2, OUTPUT,
 };
 use super::vectors::{max, vectors};
 use super::{round_up, BLOCK_ROWS};
@@ -31,7 +31,7 @@ const MIX: &[Part] = &[
     part("att.time_maa_w2.r", LowRank(Embd, ShiftRank)),
     mix("att.time_maa_r"),
     square("att.receptance.weight"),
-    fixed("att.time_first"),
+    factors("att.time_first"),
 ];
 /// The gate, with the last slice of the shift.
 const GATE: &[Part] = &[
@@ -51,12 +51,16 @@ const FFN: &[Part] = &[
 vectors! {
     /// Working vectors of the time mix.
     Mix of shape {
-        w: shape.padded_embd(),
-        k: shape.padded_embd(),
-        v: shape.padded_embd(),
+        w: 1 + shape.padded_embd(),
+        k: 1 + shape.padded_embd(),
+        v: 1 + shape.padded_embd(),
         /// Low-rank input of the token shift.
-        z: round_up(shape.dim(ShiftRanks), BLOCK_ROWS),
-        /// A shift, or the hidden vector of the decay.
-        m: max(shape.padded_embd(), shape.padded_rank()),
+        z: 1 + round_up(shape.dim(ShiftRanks), BLOCK_ROWS),
+        /// A shift, the hidden vector of the decay, or receptance times bonus.
+        m: 1 + max(shape.padded_embd(), shape.padded_rank()),
+        /// Powers of two of the heads' outputs.
+        exps: shape.n_head as usize,
+        /// Room for a step of a head.
+        room: crate::arch::Room::words(shape.head_size()),
     }
 }

@@ -66,14 +66,16 @@ const FFN: &[Part] = &[
 vectors! {
     /// Working vectors of the time mix.
     Mix of shape {
-        w: shape.padded_embd(),
-        k: shape.padded_embd(),
-        v: shape.padded_embd(),
+        w: 1 + shape.padded_embd(),
+        k: 1 + shape.padded_embd(),
+        v: 1 + shape.padded_embd(),
         /// Learning rate.
-        a: shape.padded_embd(),
+        a: 1 + shape.padded_embd(),
         /// Direction.
-        kk: shape.padded_embd(),
-        /// A hidden vector, or two vectors of a head.
-        hidden: max(shape.padded_rank(), 2 * shape.head_size()),
+        kk: 1 + shape.padded_embd(),
+        /// Powers of two of the heads' outputs.
+        exps: 2 * shape.n_head as usize,
+        /// A hidden vector, or room for a step of a head.
+        hidden: max(1 + shape.padded_rank(), crate::arch::Room::words(shape.head_size())),
     }
 }

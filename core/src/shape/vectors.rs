@@ -171,7 +171,13 @@ vectors! {
         att_x: shape.n_embd as usize,
         /// `[C]` the last input of the channel mix.
         ffn_x: shape.n_embd as usize,
-        /// `[H, N, N]` in the image's state format: a matrix for each head.
+        /// Which rows are measured at the next token.
+        phase: 1,
+        /// `[C]` logarithms of the rows' scales.
+        lam: shape.n_embd as usize,
+        /// `[C]` their fractions, and bounds of the rows' mantissas.
+        bounds: shape.n_embd as usize,
+        /// `[H, N, N]` mantissas: a matrix for each head.
         matrices: (shape.n_embd as usize * shape.head_size() * shape.state.bytes()).div_ceil(4),
     }
 }

@@ -106,8 +106,8 @@ impl HeadsReport {
             ranks: shape.ranks,
             key_bits: shape.key_bits.count(),
             state: match shape.state {
-                StateFormat::F32 => "f32",
-                StateFormat::F16 => "f16",
+                StateFormat::I16 => "i16",
+                StateFormat::I8 => "i8",
             },
             gn_eps: shape.gn_eps,
         })

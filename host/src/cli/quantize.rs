@@ -83,16 +83,16 @@ pub struct Args {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum State {
     /// Four bytes an element
-    F32,
+    I16,
     /// Two bytes an element
-    F16,
+    I8,
 }
 
 impl From<State> for StateFormat {
     fn from(state: State) -> Self {
         match state {
-            State::F32 => StateFormat::F32,
-            State::F16 => StateFormat::F16,
+            State::I16 => StateFormat::I16,
+            State::I8 => StateFormat::I8,
         }
     }
 }
@@ -189,7 +189,7 @@ pub fn run(args: &Args) -> Result<()> {
         Ok((parts, u64::from(header.image_bytes)))
     })?;
     bar.finish_and_clear();
-    if args.state == State::F16 {
+    if args.state == State::I8 {
         warn_of_slow_decays(&model)?;
     }
     warn_of_lacking_tokens(model.dimensions().vocab, vocabulary.as_ref());

@@ -67,7 +67,7 @@ impl Options<'_> {
         Self {
             formats,
             layout: Layout::Rows4,
-            state: StateFormat::F32,
+            state: StateFormat::I16,
             gn_eps: crate::reference::DEFAULT_GN_EPS,
             vocabulary: None,
         }
@@ -272,11 +272,12 @@ impl<W: Read + Write + Seek> Writer<'_, '_, W> {
     fn write_fixed(&mut self, layer: Option<usize>, part: &Part) -> Result<f64> {
         let values = self.source.vector(layer, part)?;
         let times = self.source.times(layer, part);
+        let plus = self.source.plus(layer, part);
         let mut deviation = Deviation::default();
         let mut bytes = Vec::new();
         for value in values {
-            let fixed = fixed(f64::from(value) * times);
-            deviation.add(value, (f64::from(fixed) / FIXED_ONE / times) as f32);
+            let fixed = fixed(f64::from(value) * times + plus);
+            deviation.add(value, ((f64::from(fixed) / FIXED_ONE - plus) / times) as f32);
             bytes.extend(fixed.to_le_bytes());
         }
         self.push(bytes)?;

@@ -58,9 +58,9 @@ pub(crate) fn shape(
 ) -> Result<Shape> {
     let version = version.recurrence();
     let formats = options.formats;
-    if !version.has_heads() && options.state != StateFormat::F32 {
+    if !version.has_heads() && options.state != StateFormat::I16 {
         bail!(
-            "the state of RWKV-4 is five vectors a layer that need single floats: pack it with --state f32"
+            "the state of RWKV-4 has no matrices: pack it with --state i16"
         );
     }
     let mut ranks = [0; 4];

@@ -29,6 +29,11 @@ impl Source<'_> {
         self.tensor(layer, part).0.times
     }
 
+    /// What is added to them then.
+    pub fn plus(&self, layer: Option<usize>, part: &Part) -> f64 {
+        self.tensor(layer, part).0.plus
+    }
+
     /// The values of a part that is a vector.
     pub fn vector(&self, layer: Option<usize>, part: &Part) -> Result<Vec<f32>> {
         self.model.load_stored(layer, self.tensor(layer, part).0)

@@ -76,8 +76,8 @@ pub fn terms(shape: &Shape) -> [f64; TERMS.len()] {
     let ranks: u32 = shape.ranks.iter().map(|&rank| u32::from(rank)).sum();
     let state = layers * channels * shape.head_size() as f64;
     let (f32, f16) = match shape.state {
-        StateFormat::F32 => (state, 0.0),
-        StateFormat::F16 => (0.0, state),
+        StateFormat::I16 => (state, 0.0),
+        StateFormat::I8 => (0.0, state),
     };
     [
         layers,

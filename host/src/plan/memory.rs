@@ -124,7 +124,7 @@ const LEAST: Bits = Bits::ALL[Bits::ALL.len() - 1];
 const CHANGES: [Change; 4] = [
     ("--state", "f16", |shape| {
         if shape.version.has_heads() {
-            shape.state = StateFormat::F16;
+            shape.state = StateFormat::I8;
         }
     }),
     ("--weights", LEAST.name(), |shape| {
@@ -225,7 +225,7 @@ mod tests {
             weight_bits: Bits::Int8,
             head_bits: Bits::Int8,
             key_bits: Bits::Int8,
-            state: StateFormat::F32,
+            state: StateFormat::I16,
             n_layer: 4,
             n_embd: channels,
             n_ffn: 4 * channels,

@@ -38,7 +38,7 @@ impl TimeMix {
             key: tensors.matrix(att::KEY)?,
             value: tensors.matrix(att::VALUE)?,
             receptance: tensors.matrix(att::RECEPTANCE)?,
-            w: tensors.stored(att::TIME_DECAY)?,
+            w: decays(tensors.stored(att::TIME_DECAY)?),
             u: tensors.stored(att::TIME_FAAAA)?,
             ln_x: tensors.norm(att::LN_X)?,
             gn_eps,
@@ -82,4 +82,10 @@ pub(super) fn read_and_update(
         }
     }
     y
+}
+
+/// The decays of their logarithms.
+fn decays(logarithms: Vec<f32>) -> Vec<f32> {
+    let decays = logarithms.into_iter().map(|w| f64::from(w).exp() as f32);
+    decays.collect()
 }

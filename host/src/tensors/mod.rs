@@ -21,6 +21,7 @@ mod v6;
 mod v7;
 
 pub use gpt::GPT;
+use std::f64::consts::LOG2_E;
 pub use initial::{Depth, Fill};
 pub use random::Spread;
 pub use sizes::{Dimensions, Size};
@@ -96,6 +97,8 @@ pub struct Tensor {
     /// What the part is multiplied by: `log2(e)` where it goes into an
     /// exponential.
     pub times: f64,
+    /// What is added then.
+    pub plus: f64,
     /// The initial value for training, in a layer of this depth.
     pub initial: fn(&Depth) -> Fill,
     /// How random values are spread.
@@ -293,6 +296,7 @@ const fn tensor(name: &'static str, sizes: &'static [Size], initial: fn(&Depth) 
         sizes,
         stored: Stored::Plain,
         times: 1.0,
+        plus: 0.0,
         initial,
         random: Spread::Scaled(1.2, 1),
         first_layer: 0,
@@ -305,7 +309,13 @@ impl Tensor {
     }
 
     const fn to_base_2(self) -> Self {
-        let times = std::f64::consts::LOG2_E;
+        let times = LOG2_E;
+        Self { times, ..self }
+    }
+
+    /// The argument of a hyperbolic tangent, which is twice that of an exponential.
+    const fn to_tanh(self) -> Self {
+        let times = 2.0 * LOG2_E;
         Self { times, ..self }
     }
 
@@ -383,7 +393,14 @@ const HEAD_NORM: &[Tensor] = &[
 ];
 
 /// The layer adds nothing yet.
-const OUTPUT: &[Tensor] = &[square(names::att::OUTPUT, ZERO)];
+const OUTPUT: &[Tensor] = &[OUTPUT_MATRIX];
+const OUTPUT_MATRIX: Tensor = square(names::att::OUTPUT, ZERO);
+
+/// After a gate, which is multiplied by its own argument, to base 2.
+const GATED_OUTPUT: &[Tensor] = &[Tensor {
+    times: std::f64::consts::LN_2,
+    ..OUTPUT_MATRIX
+}];
 
 const fn rwkv(layer: &'static [&'static [Tensor]]) -> Table {
     Table {

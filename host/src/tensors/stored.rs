@@ -22,7 +22,7 @@ pub enum Stored {
     Complement,
     /// `-exp` of it.
     Decay,
-    /// `exp(-exp)` of it, for each channel.
+    /// `-exp` of it, for each channel.
     DecayPerChannel,
     /// The bonus for each channel, of which the tensor may be the logarithm.
     BonusPerChannel,
@@ -59,10 +59,10 @@ fn decay(time_decay: f32) -> f32 {
     -f64::from(time_decay).exp() as f32
 }
 
-/// `exp(-exp(time_decay))` by channel `[C]`, computed in f64; the values are
+/// `-exp(time_decay)` by channel `[C]`, computed in f64; the values are
 /// by channel or by head.
 fn decay_per_channel(values: &[f32], channels: usize) -> Vec<f32> {
-    let decays = values.iter().map(|&v| (-f64::from(v).exp()).exp() as f32);
+    let decays = values.iter().map(|&v| decay(v));
     per_channel(decays, values.len(), channels)
 }
 

@@ -5,7 +5,7 @@ use super::initial::{ladder, zigzag, ZERO};
 use super::names::{att, ffn};
 use super::{
     mix, per_head_channel, rwkv, square, tensor, Depth, Fill, Size, Spread, Stored, Table, Tensor,
-    HEAD_NORM, NORM_1, NORM_2, OUTPUT,
+    GATED_OUTPUT, HEAD_NORM, NORM_1, NORM_2, OUTPUT,
 };
 
 pub(super) const V5: Table = rwkv(&[
@@ -25,7 +25,7 @@ pub(super) const V51: Table = rwkv(&[
     MATRICES,
     GATE,
     HEAD_NORM,
-    OUTPUT,
+    GATED_OUTPUT,
     NORM_2,
     CHANNEL_MIX,
 ]);
@@ -36,7 +36,7 @@ pub(super) const V52: Table = rwkv(&[
     MATRICES,
     GATE,
     HEAD_NORM,
-    OUTPUT,
+    GATED_OUTPUT,
     NORM_2,
     CHANNEL_MIX,
 ]);
@@ -51,6 +51,7 @@ const MIXES: &[Tensor] = &[
 const OF_HEADS: &[Tensor] = &[
     tensor(att::TIME_DECAY, &[Size::Heads], decays)
         .stored(Stored::DecayPerChannel)
+        .to_base_2()
         .random(Spread::Ladder(-5.0, 6.5)),
     tensor(att::TIME_FIRST, &[Size::Heads], |_| Fill::Constant(-3.0))
         .or_named(att::TIME_FAAAA)
@@ -62,6 +63,7 @@ const OF_HEADS: &[Tensor] = &[
 const OF_CHANNELS: &[Tensor] = &[
     per_head_channel(att::TIME_DECAY, decays)
         .stored(Stored::DecayPerChannel)
+        .to_base_2()
         .random(Spread::Ladder(-5.0, 6.5)),
     per_head_channel(att::TIME_FAAAA, bonuses)
         .or_named(att::TIME_FIRST)
@@ -75,7 +77,7 @@ const MATRICES: &[Tensor] = &[KEY, VALUE, RECEPTANCE];
 pub(super) const KEY: Tensor = square(att::KEY, |_| Fill::Orthogonal(0.1));
 pub(super) const VALUE: Tensor = square(att::VALUE, |_| Fill::Orthogonal(1.0));
 pub(super) const RECEPTANCE: Tensor = square(att::RECEPTANCE, |_| Fill::Orthogonal(1.0));
-pub(super) const GATE_MATRIX: Tensor = square(att::GATE, |_| Fill::Orthogonal(0.1));
+pub(super) const GATE_MATRIX: Tensor = square(att::GATE, |_| Fill::Orthogonal(0.1)).to_base_2();
 
 const GATE: &[Tensor] = &[
     mix(att::TIME_MIX_G, |d| d.mix(0.5 * d.down, 0.0)),
@@ -86,7 +88,7 @@ const CHANNEL_MIX: &[Tensor] = &[
     mix(ffn::TIME_MIX_K, |d| d.mix(d.down, 0.0)),
     mix(ffn::TIME_MIX_R, |d| d.mix(d.down, 0.0)),
     FFN_KEY,
-    square(ffn::RECEPTANCE, ZERO),
+    square(ffn::RECEPTANCE, ZERO).to_base_2(),
     FFN_VALUE,
 ];
 pub(super) const FFN_KEY: Tensor = tensor(ffn::KEY, &[Size::Ffn, Size::Embd], |_| {

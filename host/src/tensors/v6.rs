@@ -5,7 +5,7 @@ use super::names::{att, ffn};
 use super::v5::{bonuses, decays, FFN_KEY, FFN_VALUE, GATE_MATRIX, KEY, RECEPTANCE, VALUE};
 use super::{
     mix_previous, per_head_channel, rwkv, share, square, tensor, vector, Fill, Ranks, Size, Spread,
-    Stored, Table, Tensor, HEAD_NORM, NORM_1, NORM_2, OUTPUT,
+    Stored, Table, Tensor, GATED_OUTPUT, HEAD_NORM, NORM_1, NORM_2,
 };
 
 pub(super) const TABLE: Table = Table {
@@ -14,7 +14,7 @@ pub(super) const TABLE: Table = Table {
         published: |channels, _| [channels.min(64), channels.min(32), 0, 0],
         trained: |channels, _| [share(channels, 4), share(channels, 8), 0, 0],
     },
-    ..rwkv(&[NORM_1, TIME_MIX, HEAD_NORM, OUTPUT, NORM_2, CHANNEL_MIX])
+    ..rwkv(&[NORM_1, TIME_MIX, HEAD_NORM, GATED_OUTPUT, NORM_2, CHANNEL_MIX])
 };
 
 /// Ranks of the decay and of the token shift.
@@ -37,6 +37,7 @@ const TIME_MIX: &[Tensor] = &[
         ZERO,
     )
     .stored(Stored::Transposed)
+    .to_tanh()
     .random(Spread::Scaled(0.6, 0)),
     tensor(
         att::TIME_MAA_W2,
@@ -53,13 +54,20 @@ const TIME_MIX: &[Tensor] = &[
     .random(Spread::Scaled(0.6, 1)),
     tensor(att::TIME_DECAY_W1, &[Size::Embd, Size::Rank(DECAY)], ZERO)
         .stored(Stored::Transposed)
+        .to_tanh()
         .random(Spread::Scaled(1.0, 0)),
     tensor(att::TIME_DECAY_W2, &[Size::Rank(DECAY), Size::Embd], |_| {
         Fill::Flat(0.01)
     })
     .stored(Stored::Transposed)
+    .to_base_2()
     .random(Spread::Scaled(1.0, 0)),
-    vector(att::TIME_DECAY, decays).random(Spread::Ladder(-5.0, 6.5)),
+    Tensor {
+        // log2(log2(e)): a decay is 2^-2^this.
+        plus: 0.528_766_373_1,
+        ..vector(att::TIME_DECAY, decays).to_base_2()
+    }
+    .random(Spread::Ladder(-5.0, 6.5)),
     per_head_channel(att::TIME_FAAAA, bonuses)
         .stored(Stored::As(att::TIME_FIRST))
         .random(Spread::Normal(0.3, 0.3)),
@@ -73,6 +81,6 @@ const CHANNEL_MIX: &[Tensor] = &[
     mix_previous(ffn::TIME_MAA_K, |d| d.mix_previous(d.down.powi(3))),
     mix_previous(ffn::TIME_MAA_R, |d| d.mix_previous(d.down.powi(3))),
     FFN_KEY,
-    square(ffn::RECEPTANCE, ZERO),
+    square(ffn::RECEPTANCE, ZERO).to_base_2(),
     FFN_VALUE,
 ];

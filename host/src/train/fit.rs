@@ -108,7 +108,7 @@ fn planned(settings: &Settings, classes: usize) -> Planned {
             Version::V4 => formats.weights,
             _ => formats.keys,
         },
-        state: StateFormat::F32,
+        state: StateFormat::I16,
         n_layer: dimensions.layers as u32,
         n_embd: dimensions.embd as u32,
         n_ffn: dimensions.ffn as u32,

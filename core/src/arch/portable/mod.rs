@@ -11,7 +11,7 @@ mod pairs;
 #[cfg(kinglet_rows4)]
 mod rows4;
 
-use super::{Port, Quantizer, Scaling};
+use super::{Mantissa, Port, Quantizer, Scaling, Write};
 use crate::number::{magnitude, mulq};
 use crate::shape::{
     matrix_weight_bytes, Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS,
@@ -101,6 +101,50 @@ impl Port for Portable {
             max = magnitude(*out).max(max);
         }
         max
+    }
+
+    fn read<M: Mantissa>(mantissas: &[M], c: &[i16], sums: &mut [i32]) {
+        let size = c.len();
+        sums.iter_mut().for_each(|sum| *sum = 0);
+        let pairs = mantissas.chunks_exact((2 * size).max(1));
+        let last = pairs.remainder();
+        for (rows, c) in pairs.zip(c.chunks_exact(2)) {
+            let &[c0, c1] = c else { return };
+            for (sum, m) in sums.iter_mut().zip(rows.chunks_exact(2)) {
+                let &[m0, m1] = m else { return };
+                let products = m0.load() * i32::from(c0) + m1.load() * i32::from(c1);
+                *sum = sum.wrapping_add(products);
+            }
+        }
+        if let (Some(&c), false) = (c.last(), last.is_empty()) {
+            for (sum, m) in sums.iter_mut().zip(last) {
+                *sum = sum.wrapping_add(m.load() * i32::from(c));
+            }
+        }
+    }
+
+    fn write<M: Mantissa>(mantissas: &mut [M], writes: &[Write], v: &[i16], sa: &[i16]) {
+        let size = writes.len();
+        let new = |m: M, write: Write, (&v, &sa): (&i16, &i16)| {
+            let old = m.load() * i32::from(write.w);
+            let added = i32::from(write.k) * i32::from(v) + i32::from(write.b) * i32::from(sa);
+            M::store(old.wrapping_add(added))
+        };
+        let mut pairs = mantissas.chunks_exact_mut((2 * size).max(1));
+        for (rows, writes) in (&mut pairs).zip(writes.chunks_exact(2)) {
+            let &[first, second] = writes else { return };
+            let columns = rows.chunks_exact_mut(2).zip(v.iter().zip(sa));
+            for (m, column) in columns {
+                let [m0, m1] = m else { return };
+                *m0 = new(*m0, first, column);
+                *m1 = new(*m1, second, column);
+            }
+        }
+        if let Some(&write) = writes.last() {
+            for (m, column) in pairs.into_remainder().iter_mut().zip(v.iter().zip(sa)) {
+                *m = new(*m, write, column);
+            }
+        }
     }
 
     fn positive_max(x: &[i32]) -> i32 {
