@@ -325,7 +325,13 @@ fn plan<M: Mantissa>(lam: &mut i32, bound: &mut i32, products: [(i32, i32); 2]) 
     let inverse = exp2((*lam & FRACTION) as u32).q15() as i32;
     let places = *lam >> 22;
     // In the row's units, times 2^14; mulq by 15 places leaves out one.
-    let terms = products.map(|(m, exp)| (mulq(m, inverse), exp - places + 15));
+    let terms = products.map(|(m, exp)| {
+        let m = mulq(m, inverse);
+        // Of 28 bits, so that the power of two says how large it is; nothing is small.
+        let left = magnitude(m).leading_zeros().saturating_sub(4);
+        let none = if m == 0 { 1 << 20 } else { 0 };
+        (m << (left & 31), exp - places + 15 - left as i32 - none)
+    });
     let [(_, k), (_, b)] = terms;
     let raised = k.max(b).max(0);
     let [k, b] = terms.map(|(m, exp)| m >> (raised - exp).min(31));
