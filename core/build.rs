@@ -4,7 +4,7 @@
 use std::env::var;
 
 /// Every cfg that this script may set.
-const NAMES: [&str; 12] = [
+const NAMES: [&str; 10] = [
     // Ports: a target has one of them.
     "kinglet_armv6m",
     "kinglet_armv7m",
@@ -14,9 +14,6 @@ const NAMES: [&str; 12] = [
     "kinglet_portable",
     "kinglet_riscv",
     "kinglet_x86",
-    // How a Cortex-M computes with floats: by its FPU, or by integers.
-    "kinglet_fpu",
-    "kinglet_soft",
     // The assembler has to be told that an ARMv8-M core has the DSP extension.
     "kinglet_armv8m",
     // The compiler was told to optimize for speed.
@@ -66,11 +63,6 @@ fn names(target: &str) -> Vec<&'static str> {
         // A workstation runs every image.
         _ => &LAYOUTS,
     });
-    // A hard-float target has at least single precision, and half floats.
-    if target.starts_with("thumb") {
-        let fpu = target.ends_with("eabihf");
-        names.push(if fpu { "kinglet_fpu" } else { "kinglet_soft" });
-    }
     if architecture == "thumbv8m.main" {
         names.push("kinglet_armv8m");
     }

@@ -24,8 +24,7 @@
 
 use super::shared::pairs::{self, Routine};
 use super::shared::Words;
-use super::shared::{soft, Floats};
-use super::Port;
+use super::{Port, Portable, Quantizer};
 use crate::shape::{Bits, Layout, Matrix};
 use core::arch::global_asm;
 
@@ -34,12 +33,12 @@ use core::arch::global_asm;
 pub struct Armv7m;
 
 impl Port for Armv7m {
-    type Base = Floats;
+    type Base = Portable;
 
     const LAYOUT: Layout = Layout::Pairs;
 
-    fn prepare(x: &[f32], inverse: f32, bits: Bits, words: &mut [u32]) {
-        pairs::prepare(x, inverse, bits, words, soft::quantize, pairs::less_first);
+    fn prepare(x: &[i32], quantizer: Quantizer, bits: Bits, words: &mut [u32]) {
+        pairs::prepare(x, quantizer, bits, words, pairs::less_first);
     }
 
     fn sums(matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {

@@ -18,16 +18,11 @@
 //!
 //! Sums of a group are below `16 * 2^15`. With loads an int8 product takes about
 //! 0.15 instructions, an int4 product 0.23.
-//!
-//! **Values.** Vector arithmetic flushes subnormal numbers to zero. Where a
-//! product could be subnormal, the scalar unit multiplies instead, so that the
-//! bits are the same on every core.
 
-use super::shared::{Floats, Words};
-use super::Port;
+use super::shared::Words;
+use super::{Port, Portable};
 use crate::shape::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
 use core::arch::global_asm;
-use half::bf16;
 
 /// Bytes of a vector: columns of an int8 step.
 const VECTOR: usize = 16;
@@ -37,22 +32,9 @@ const VECTOR: usize = 16;
 pub struct Mve;
 
 impl Port for Mve {
-    type Base = Floats;
+    type Base = Portable;
 
     const LAYOUT: Layout = Layout::Lanes16;
-
-    /// A byte per column; zeros after the last, to the end of `words`.
-    fn prepare(x: &[f32], inverse: f32, _: Bits, words: &mut [u32]) {
-        let bytes: &mut [u8] = bytemuck::cast_slice_mut(words);
-        let Some((columns, padding)) = bytes.split_at_mut_checked(x.len()) else {
-            return;
-        };
-        padding.fill(0);
-        if !x.is_empty() {
-            // SAFETY: `columns` has a byte for each of `x`, at least one.
-            unsafe { kinglet_mve_prepare(x.as_ptr(), columns.as_mut_ptr(), x.len(), inverse) };
-        }
-    }
 
     fn sums(matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
         let blocks = matrix.rows.div_ceil(BLOCK_ROWS);
@@ -80,23 +62,6 @@ impl Port for Mve {
             }
         }
     }
-
-    fn scale_rows(scales: &[bf16], x_scale: f32, out: &mut [f32]) {
-        let rows = scales.len().min(out.len());
-        if rows == 0 {
-            return;
-        }
-        // SAFETY: `scales` holds `rows` scales, at least one.
-        let least = unsafe { kinglet_mve_least_scale(scales.as_ptr(), rows) };
-        // A sum is zero or at least 1: the smallest product has the sum of both
-        // exponents, each of them stored with 127 added.
-        let (scale, x_scale_bits) = (least >> 7, x_scale.to_bits() >> 23);
-        if scale == 0 || x_scale_bits == 0 || scale + x_scale_bits < 128 {
-            return Floats::scale_rows(scales, x_scale, out);
-        }
-        // SAFETY: both slices hold `rows` elements, at least one.
-        unsafe { kinglet_mve_scale_rows(scales.as_ptr(), out.as_mut_ptr(), rows, x_scale) };
-    }
 }
 
 extern "C" {
@@ -107,12 +72,6 @@ extern "C" {
     /// The same with `17 groups` words of weights per block and `8 groups` of the
     /// prepared vector.
     fn kinglet_mve_int4(weights: Words, words: Words, sums: *mut i32, blocks: usize, groups: usize);
-    /// `columns[c] = round(x[c] * inverse)`, a byte for each of `cols` floats.
-    fn kinglet_mve_prepare(x: *const f32, columns: *mut u8, cols: usize, inverse: f32);
-    /// The magnitude of the smallest scale that is not zero: its 15 bits.
-    fn kinglet_mve_least_scale(scales: *const bf16, rows: usize) -> u32;
-    /// Replaces `rows` sums by values. No product may be subnormal.
-    fn kinglet_mve_scale_rows(scales: *const bf16, out: *mut f32, rows: usize, x_scale: f32);
 }
 
 // Registers of the int8 routine:
@@ -240,90 +199,5 @@ kinglet_mve_int4:
     vpop    {{d8-d15}}
     pop     {{r4-r11, pc}}
     .size kinglet_mve_int4, . - kinglet_mve_int4
-"#
-);
-
-// r0 x  r1 columns  r2 columns left; s0 inverse
-global_asm!(
-    r#"
-    .syntax unified
-    .cpu    cortex-m55
-    .section .text.kinglet_mve_prepare,"ax",%progbits
-    .balign 4
-    .thumb
-    .thumb_func
-    .global kinglet_mve_prepare
-    .type kinglet_mve_prepare,%function
-kinglet_mve_prepare:
-    push    {{r7, lr}}
-    vmov    r3, s0
-    movw    r12, #0
-    movt    r12, #0x4B40
-    dlstp.32 lr, r2
-1:  vldrw.u32 q0, [r0], #16
-    vmul.f32 q0, q0, r3
-    vadd.f32 q0, q0, r12
-    vstrb.32 q0, [r1], #4
-    letp    lr, 1b
-    pop     {{r7, pc}}
-    .size kinglet_mve_prepare, . - kinglet_mve_prepare
-"#
-);
-
-// The smallest magnitude of a scale that is not zero.
-// r0 scales  r1 rows left  r2 one  r3 smallest so far, doubled, minus one:
-// so a zero is the largest
-global_asm!(
-    r#"
-    .syntax unified
-    .cpu    cortex-m55
-    .section .text.kinglet_mve_least_scale,"ax",%progbits
-    .balign 4
-    .thumb
-    .thumb_func
-    .global kinglet_mve_least_scale
-    .type kinglet_mve_least_scale,%function
-kinglet_mve_least_scale:
-    push    {{r7, lr}}
-    movs    r2, #1
-    movw    r3, #0xFFFF
-    dlstp.16 lr, r1
-1:  vldrh.u16 q0, [r0], #16
-    vshl.i16 q0, q0, #1
-    vsub.i16 q0, q0, r2
-    vminv.u16 r3, q0
-    letp    lr, 1b
-    adds    r3, #1
-    lsrs    r0, r3, #1
-    pop     {{r7, pc}}
-    .size kinglet_mve_least_scale, . - kinglet_mve_least_scale
-"#
-);
-
-// r0 scales  r1 out  r2 rows left; s0 x_scale
-global_asm!(
-    r#"
-    .syntax unified
-    .cpu    cortex-m55
-    .section .text.kinglet_mve_scale_rows,"ax",%progbits
-    .balign 4
-    .thumb
-    .thumb_func
-    .global kinglet_mve_scale_rows
-    .type kinglet_mve_scale_rows,%function
-kinglet_mve_scale_rows:
-    push    {{r7, lr}}
-    vmov    r3, s0
-    dlstp.32 lr, r2
-1:  vldrw.u32 q0, [r1]
-    vldrh.u32 q1, [r0], #8
-    vcvt.f32.s32 q0, q0
-    vshl.i32 q1, q1, #16
-    vmul.f32 q0, q0, q1
-    vmul.f32 q0, q0, r3
-    vstrw.32 q0, [r1], #16
-    letp    lr, 1b
-    pop     {{r7, pc}}
-    .size kinglet_mve_scale_rows, . - kinglet_mve_scale_rows
 "#
 );

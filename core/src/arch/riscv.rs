@@ -21,10 +21,9 @@
 //! enough for four columns: 14 instructions for eight products, with vector and scales 2.1
 //! per multiply-add. Two sums come apart as on `armv7m`.
 
-use super::portable::quantize;
 use super::shared::pairs::{self, Routine};
 use super::shared::Words;
-use super::{Port, Portable};
+use super::{Port, Portable, Quantizer};
 use crate::shape::{Bits, Layout, Matrix};
 use core::arch::global_asm;
 
@@ -37,20 +36,14 @@ impl Port for Riscv {
 
     const LAYOUT: Layout = Layout::Pairs;
 
-    fn prepare(x: &[f32], inverse: f32, bits: Bits, words: &mut [u32]) {
-        pairs::prepare(x, inverse, bits, words, columns, in_place);
+    fn prepare(x: &[i32], quantizer: Quantizer, bits: Bits, words: &mut [u32]) {
+        pairs::prepare(x, quantizer, bits, words, in_place);
     }
 
     fn sums(matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
         // SAFETY: the routines read and write what `pairs::call` checks, and
         // keep to the C calling convention.
         unsafe { pairs::call(kinglet_rv_int8, kinglet_rv_int4, matrix, words, sums) }
-    }
-}
-
-fn columns(x: &[f32], inverse: f32, words: &mut [u32]) {
-    for (word, &x) in words.iter_mut().zip(x) {
-        *word = i32::from(quantize(x, inverse)) as u32;
     }
 }
 

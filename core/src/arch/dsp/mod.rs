@@ -36,11 +36,9 @@
 //! the registers. With loads and loops an int8 product takes about 0.9
 //! instructions, an int4 product 1.06, group scales included.
 
-#[cfg_attr(not(kinglet_fpu), path = "prepare_soft.rs")]
 mod prepare;
 
-use super::shared::Floats;
-use super::Port;
+use super::{Port, Portable, Quantizer};
 use crate::shape::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
 use core::arch::naked_asm;
 
@@ -58,8 +56,6 @@ macro_rules! extension {
         ".syntax unified"
     };
 }
-#[cfg(kinglet_fpu)]
-use extension;
 
 /// Columns for which `256 S` fits in 32 bits: 512 * 127 * 128 < 2^23.
 const SPAN_COLS: usize = crate::shape::formats::DSP_SPAN_COLS;
@@ -78,28 +74,28 @@ const GROUP_WORDS: usize = 1 + GROUP_COLS / 2;
 pub struct Dsp;
 
 impl Port for Dsp {
-    type Base = Floats;
+    type Base = Portable;
 
     const LAYOUT: Layout = Layout::Rows4;
 
     // The chunks are not zipped: that would divide by their lengths, and built
     // for size the division links a panic.
-    fn prepare(x: &[f32], inverse: f32, bits: Bits, words: &mut [u32]) {
+    fn prepare(x: &[i32], quantizer: Quantizer, bits: Bits, words: &mut [u32]) {
         match bits {
             Bits::Int8 => {
                 let mut words = words.chunks_mut(SPAN_WORDS);
                 for x in x.chunks(SPAN_COLS) {
-                    prepare::span(x, inverse, words.next().unwrap_or_default());
+                    prepare::span(x, quantizer, words.next().unwrap_or_default());
                 }
             }
             Bits::Int4 => {
                 let (groups, tail) = x.as_chunks::<GROUP_COLS>();
                 let mut words = words.as_chunks_mut::<GROUP_WORDS>().0.iter_mut();
                 for (x, words) in groups.iter().zip(&mut words) {
-                    prepare::group(x, inverse, words);
+                    prepare::group(x, quantizer, words);
                 }
                 if let (false, Some(words)) = (tail.is_empty(), words.next()) {
-                    prepare::group(tail, inverse, words);
+                    prepare::group(tail, quantizer, words);
                 }
             }
         }

@@ -1,5 +1,4 @@
-//! What several ports share. No module here is a whole port; `fpu` and `soft`
-//! are the bases of those for Cortex-M.
+//! What several ports share. No module here is a whole port.
 
 #[cfg(any(kinglet_armv6m, kinglet_armv7m, kinglet_riscv))]
 pub(super) mod pairs;

@@ -4,59 +4,55 @@
 //! need no narrow lanes: a prepared vector has a word for each column.
 
 use super::Words;
+use crate::arch::Quantizer;
 use crate::shape::{Bits, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
 
 /// Words of a prepared int4 group: the constant, then one per column.
 const GROUP_WORDS: usize = GROUP_COLS + 1;
-
-/// `(x, inverse, words)`: writes `round(x * inverse)`, a word for each
-/// column. There are as many words as columns.
-pub trait Quantize: Fn(&[f32], f32, &mut [u32]) + Copy {}
-
-impl<F: Fn(&[f32], f32, &mut [u32]) + Copy> Quantize for F {}
 
 /// Arranges four columns of an int4 group.
 pub trait Arrange: Fn([u32; 4]) -> [u32; 4] + Copy {}
 
 impl<F: Fn([u32; 4]) -> [u32; 4] + Copy> Arrange for F {}
 
-/// Quantizes `x` by `columns` and arranges it, int4 columns by `arrange`; zeros
-/// after the last column.
+/// Quantizes `x` and arranges it, int4 columns by `arrange`; zeros after the last
+/// column.
 pub fn prepare(
-    x: &[f32],
-    inverse: f32,
+    x: &[i32],
+    quantizer: Quantizer,
     bits: Bits,
     words: &mut [u32],
-    columns: impl Quantize,
     arrange: impl Arrange,
 ) {
     match bits {
-        Bits::Int8 => prepare_int8(x, inverse, words, columns),
+        Bits::Int8 => prepare_int8(x, quantizer, words),
         Bits::Int4 => {
             let groups = x
                 .chunks(GROUP_COLS)
                 .zip(words.chunks_exact_mut(GROUP_WORDS));
-            groups.for_each(|(x, words)| prepare_group(x, inverse, words, columns, arrange));
+            groups.for_each(|(x, words)| prepare_group(x, quantizer, words, arrange));
         }
     }
 }
 
-/// Quantizes `x` by `columns`, a word per column; zeros after the last.
+/// Quantizes `x`, a word per column; zeros after the last.
 #[inline(always)]
-fn quantize(x: &[f32], inverse: f32, words: &mut [u32], columns: impl Quantize) {
+fn quantize(x: &[i32], quantizer: Quantizer, words: &mut [u32]) {
     let (whole, padding) = words.split_at_mut(x.len().min(words.len()));
-    columns(x, inverse, whole);
+    for (word, &x) in whole.iter_mut().zip(x) {
+        *word = quantizer.of(x) as u32;
+    }
     padding.fill(0);
 }
 
 /// `y_k = x_k - 256 x_(k-1)` within each four columns; first the constant
 /// that cancels the offset of the stored weights.
 #[inline(never)]
-fn prepare_int8(x: &[f32], inverse: f32, words: &mut [u32], columns: impl Quantize) {
+fn prepare_int8(x: &[i32], quantizer: Quantizer, words: &mut [u32]) {
     let Some((constant, words)) = words.split_first_mut() else {
         return;
     };
-    quantize(x, inverse, words, columns);
+    quantize(x, quantizer, words);
     let mut offset = 0u32;
     for step in words.chunks_exact_mut(4) {
         let &mut [x0, x1, x2, x3] = step else { return };
@@ -88,16 +84,15 @@ pub fn less_first([x0, x1, x2, x3]: [u32; 4]) -> [u32; 4] {
 /// offset of the stored weights, in both halves.
 #[inline(never)]
 fn prepare_group(
-    x: &[f32],
-    inverse: f32,
+    x: &[i32],
+    quantizer: Quantizer,
     words: &mut [u32],
-    columns: impl Quantize,
     arrange: impl Arrange,
 ) {
     let Some((constant, words)) = words.split_first_mut() else {
         return;
     };
-    quantize(x, inverse, words, columns);
+    quantize(x, quantizer, words);
     let mut sum = 0u32;
     for step in words.chunks_exact_mut(4) {
         let &mut [x0, x1, x2, x3] = step else { return };

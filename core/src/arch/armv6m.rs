@@ -8,42 +8,29 @@
 //! column, whose word is multiplied whole. With loads and loops: about 3.1 and
 //! 2.2 instructions per multiply-add.
 
-mod floats;
-
 use super::shared::pairs::{self, Routine};
 use super::shared::Words;
-use super::shared::{soft, Floats};
-use super::Port;
+use super::{Port, Portable, Quantizer};
 use crate::shape::{Bits, Layout, Matrix};
 use core::arch::global_asm;
-use half::bf16;
 
 /// Cortex-M0 and M0+.
 #[derive(Debug)]
 pub struct Armv6m;
 
 impl Port for Armv6m {
-    type Base = Floats;
+    type Base = Portable;
 
     const LAYOUT: Layout = Layout::Pairs;
 
-    fn prepare(x: &[f32], inverse: f32, bits: Bits, words: &mut [u32]) {
-        pairs::prepare(x, inverse, bits, words, floats::quantize, pairs::less_first);
+    fn prepare(x: &[i32], quantizer: Quantizer, bits: Bits, words: &mut [u32]) {
+        pairs::prepare(x, quantizer, bits, words, pairs::less_first);
     }
 
     fn sums(matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
         // SAFETY: the routines read and write what `pairs::call` checks, and
         // keep to the C calling convention.
         unsafe { pairs::call(kinglet_v6m_int8, kinglet_v6m_int4, matrix, words, sums) }
-    }
-
-    fn scale_rows(scales: &[bf16], x_scale: f32, out: &mut [f32]) {
-        floats::scale_rows(scales, x_scale, out);
-    }
-
-    #[inline]
-    fn exp(x: f32) -> f32 {
-        soft::exp::<{ soft::HALVES }>(x)
     }
 }
 
