@@ -44,11 +44,11 @@ impl From<ImageError> for BootError {
 pub struct Model<'m> {
     /// The image.
     pub image: Image<'m>,
-    /// `Shape::state_len` floats or more.
-    pub state: &'m mut [f32],
-    /// `Shape::scratch_len_in_blocks` floats or more; with `scratch_len` all
+    /// `Shape::state_len` words or more.
+    pub state: &'m mut [i32],
+    /// `Shape::scratch_len_in_blocks` words or more; with `scratch_len` all
     /// logits are computed at once.
-    pub scratch: &'m mut [f32],
+    pub scratch: &'m mut [i32],
 }
 
 impl<'m> Model<'m> {
@@ -58,7 +58,7 @@ impl<'m> Model<'m> {
     /// [`BootError`] says what is wrong with the image, or how much RAM is
     /// missing.
     #[inline(never)]
-    pub fn open(flash: &'m [u8], arena: &'m mut [f32]) -> Result<Self, BootError> {
+    pub fn open(flash: &'m [u8], arena: &'m mut [i32]) -> Result<Self, BootError> {
         let image = Image::new(flash)?;
         image.verify_checksum()?;
         let shape = image.shape();

@@ -93,7 +93,7 @@ fn printed_with(
         meanwhile,
         early: b"",
     };
-    let mut arena = vec![0.0; floats];
+    let mut arena = vec![0; floats];
     let mut model = Model::open(IMAGE, &mut arena)?;
     converse(&mut stream, &mut Bench, &mut model);
     Ok(String::from_utf8(stream.printed).unwrap())
@@ -111,7 +111,7 @@ fn floats() -> (usize, usize, usize) {
 fn expected(prompt: &str, tokens: usize) -> String {
     let image = Image::new(IMAGE).unwrap();
     let (state, scratch, _) = floats();
-    let (mut state, mut scratch) = (vec![0.0; state], vec![0.0; scratch]);
+    let (mut state, mut scratch) = (vec![0; state], vec![0; scratch]);
     let mut session = Session::new(&image, &mut state, &mut scratch).unwrap();
     let mut sampler = kinglet::Sampler::new(kinglet::Sampling::greedy(), 0);
     let (last, front) = prompt.as_bytes().split_last().unwrap();

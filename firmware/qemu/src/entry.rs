@@ -7,9 +7,9 @@ use kinglet_machine::entry;
 // All the RAM that the library takes, under names that `nm` shows. Both are
 // empty where the image is not linked in.
 #[export_name = "KINGLET_STATE"]
-static mut MODEL_STATE: [f32; STATE_LEN] = [0.0; STATE_LEN];
+static mut MODEL_STATE: [i32; STATE_LEN] = [0; STATE_LEN];
 #[export_name = "KINGLET_SCRATCH"]
-static mut MODEL_SCRATCH: [f32; SCRATCH_LEN] = [0.0; SCRATCH_LEN];
+static mut MODEL_SCRATCH: [i32; SCRATCH_LEN] = [0; SCRATCH_LEN];
 
 /// The program's entry, after the start-up code.
 #[entry]

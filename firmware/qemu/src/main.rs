@@ -60,7 +60,7 @@ impl Board for Here {
     }
 }
 
-fn main(state: &'static mut [f32], scratch: &'static mut [f32]) -> ! {
+fn main(state: &'static mut [i32], scratch: &'static mut [i32]) -> ! {
     match model::open(state, scratch) {
         Ok((mut model, spare)) => {
             converse(&mut Uart, &mut Here { spare }, &mut model);

@@ -45,7 +45,7 @@ mod linked {
 
     /// The image, and the buffers as they are given.
     #[inline(never)]
-    pub fn open(state: &'static mut [f32], scratch: &'static mut [f32]) -> Opened {
+    pub fn open(state: &'static mut [i32], scratch: &'static mut [i32]) -> Opened {
         let image = Image::new(IMAGE)?;
         image.verify_checksum()?;
         let model = Model {
@@ -72,7 +72,7 @@ mod loaded {
 
     /// The image and the memory after it. The given buffers are not used.
     #[inline(never)]
-    pub fn open(_: &'static mut [f32], _: &'static mut [f32]) -> Opened {
+    pub fn open(_: &'static mut [i32], _: &'static mut [i32]) -> Opened {
         let ram = spare_ram().unwrap_or_default();
         let header = Header::parse(ram)?;
         let image_bytes = round_up(header.image_bytes as usize, ALIGN).min(ram.len());

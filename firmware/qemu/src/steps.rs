@@ -69,7 +69,7 @@ impl Sample for Hashed<'_> {
         self.sampler.wants_all()
     }
 
-    fn see(&mut self, first: u32, logits: &mut [f32]) {
+    fn see(&mut self, first: u32, logits: &mut [i32]) {
         let start = ticks();
         self.hash.update(logits);
         self.instructions += since(start);
@@ -218,8 +218,8 @@ impl<'m, 'b> Steps<'m, 'b> {
         self.tokens += 1;
         let saved = snapshots.save(image, state, self.tokens);
         saved.map_err(Failure::Snapshot)?;
-        state.fill(f32::NAN);
-        scratch.fill(f32::NAN);
+        state.fill(i32::MIN);
+        scratch.fill(i32::MIN);
         let restored = snapshots.restore(image, state);
         restored.map_err(Failure::Snapshot)?;
         Ok(())

@@ -35,11 +35,11 @@ fn bytes(index: usize) -> &'static [u8] {
 }
 
 #[cfg(feature = "kinglet")]
-fn floats(index: usize) -> &'static mut [f32] {
+fn floats(index: usize) -> &'static mut [i32] {
     let (start, len) = place(index);
     // SAFETY: who fills in `PLACES` names memory that is there, and each
     // place is asked for once.
-    unsafe { core::slice::from_raw_parts_mut(start as *mut f32, len) }
+    unsafe { core::slice::from_raw_parts_mut(start as *mut i32, len) }
 }
 
 fn put(byte: u8) {
@@ -88,7 +88,7 @@ mod rooms {
     }
 
     #[inline(never)]
-    fn choose(sampler: &mut Sampler, logits: &mut [f32]) -> u32 {
+    fn choose(sampler: &mut Sampler, logits: &mut [i32]) -> u32 {
         sampler.sample(logits)
     }
 

@@ -142,7 +142,7 @@ fn fixed(logits: &[f32]) -> Vec<i32> {
 }
 
 fn hash(logits: &[f32]) -> String {
-    format!("{:016x}", logits_hash(logits))
+    format!("{:016x}", logits_hash(&fixed(logits)))
 }
 
 fn prompt_hashes(mut runner: Runner<'_>, prompt: &[u32]) -> Result<Vec<String>> {

@@ -29,7 +29,7 @@ pub fn model() -> &'static [u8] {
 
 /// The RAM between the variables and the stack, the first time; nothing
 /// after.
-pub fn arena() -> &'static mut [f32] {
+pub fn arena() -> &'static mut [i32] {
     static TAKEN: AtomicBool = AtomicBool::new(false);
     let first = interrupt::free(|_| {
         let first = !TAKEN.load(Relaxed);
@@ -43,8 +43,8 @@ pub fn arena() -> &'static mut [f32] {
     }
     // SAFETY: the linker script aligns both ends to words, no variable lies
     // between them, the stack ends above, `first` is true for one caller, and
-    // any bits are an `f32`: what RAM holds at reset is as good as anything.
-    unsafe { slice::from_raw_parts_mut(start.cast_mut().cast(), bytes / size_of::<f32>()) }
+    // any bits are an `i32`: what RAM holds at reset is as good as anything.
+    unsafe { slice::from_raw_parts_mut(start.cast_mut().cast(), bytes / size_of::<i32>()) }
 }
 
 /// The most bytes of stack in use since the reset. The start-up code painted

@@ -88,8 +88,8 @@ impl Model {
 
     fn answer_in(
         &self,
-        state: &mut [f32],
-        scratch: &mut [f32],
+        state: &mut [i32],
+        scratch: &mut [i32],
         prompt: &[u8],
     ) -> Result<(), Error> {
         let mut session = Session::new(&self.image, state, scratch)?;
@@ -121,9 +121,9 @@ impl Model {
 }
 
 /// Zeros from the heap.
-fn floats(len: usize) -> Result<Vec<f32>, Refusal> {
+fn floats(len: usize) -> Result<Vec<i32>, Refusal> {
     let mut floats = Vec::new();
-    let refused = |_| Refusal::Heap(len * size_of::<f32>());
+    let refused = |_| Refusal::Heap(len * size_of::<i32>());
     floats.try_reserve_exact(len).map_err(refused)?;
     floats.resize(len, 0.0);
     Ok(floats)
