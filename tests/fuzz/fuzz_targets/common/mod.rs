@@ -4,7 +4,7 @@
 pub mod checkpoint;
 
 use kinglet_host::checkpoint::{writer::safetensors_bytes, Dtype};
-use kinglet_host::monitor::shown;
+use kinglet_host::text::shown;
 use kinglet_host::train::prepare::network;
 use kinglet_host::train::settings::Settings;
 use kinglet_host::train::trainer::Trainer;
