@@ -106,8 +106,9 @@ fn handle(on_signal: fn(Box<dyn FnOnce()>)) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether whoever started the program has it ignore a signal, as `nohup` does;
-/// to listen to it would undo that. Where nobody says so, it is left alone.
+/// Whether the program was started with this signal ignored, as `nohup` starts it:
+/// to listen to the signal would undo that. Where the system does not say, it
+/// counts as ignored.
 #[cfg(unix)]
 fn ignores(signal: i32) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();

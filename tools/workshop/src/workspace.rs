@@ -66,8 +66,17 @@ pub fn cargo() -> Command {
 /// Builds the program `kinglet` and returns its path.
 pub fn build_kinglet() -> Result<PathBuf> {
     // A package by itself has other features, and all of it is compiled again.
-    build("kinglet", &["--bin", "kinglet"])
+    let mut selection = vec!["--bin", "kinglet"];
+    if std::env::var_os(AMONG_TESTS).is_some() {
+        selection.extend(["--test", "bad_files"]);
+    }
+    build("kinglet", &selection)
 }
+
+/// The environment variable that says that tests build the program: a target of
+/// theirs beside it turns on what their dependencies turn on, so that all that they
+/// have compiled is used.
+pub const AMONG_TESTS: &str = "KINGLET_AMONG_TESTS";
 
 /// Builds the program that `cargo xtask` runs, as that does, and returns its path.
 pub fn build_xtask() -> Result<PathBuf> {
