@@ -308,12 +308,20 @@ fn top_of<M: Mantissa>(mantissas: &[M], size: usize, row: usize) -> u32 {
     (bits + 1).min(32_767)
 }
 
-/// The mantissas of a row: rows lie in pairs, element by element.
+/// Where the mantissas of a row of a head of `size` channels lie: the first, and
+/// the way from one to the next. Rows lie in pairs, element by element.
+#[doc(hidden)]
+pub const fn row_place(size: usize, row: usize) -> (usize, usize) {
+    if row | 1 < size {
+        ((row & !1) * size + (row & 1), 2)
+    } else {
+        (row * size, 1)
+    }
+}
+
+/// The mantissas of a row.
 fn row_of<M: Mantissa>(mantissas: &[M], size: usize, row: usize) -> impl Iterator<Item = M> + '_ {
-    let (first, step) = match row | 1 < size {
-        true => ((row & !1) * size + (row & 1), 2),
-        false => (row * size, 1),
-    };
+    let (first, step) = row_place(size, row);
     let elements = mantissas.get(first..).unwrap_or_default();
     elements.iter().copied().step_by(step).take(size)
 }

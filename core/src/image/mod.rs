@@ -32,6 +32,7 @@ pub use error::ImageError;
 pub use header::{Header, Span, TokenizerKind, CRC_OFFSET, FORMAT_VERSION, HEADER_BYTES, MAGIC};
 #[cfg(feature = "metadata")]
 pub use metadata::Metadata;
+pub use crate::number::Factors;
 pub use reader::Parts;
 #[cfg(feature = "states")]
 pub use states::{

@@ -32,7 +32,7 @@ impl<'a> Parts<'a> {
 
     /// The next part, a vector `[dim]` of factors.
     #[inline(never)]
-    pub(crate) fn factors(&mut self, dim: Dim) -> Factors<'a> {
+    pub fn factors(&mut self, dim: Dim) -> Factors<'a> {
         let len = self.shape.dim(dim);
         let words: &[i16] = cast(self.take_bytes(factors_bytes(len)));
         let (m, rest) = words.split_at_checked(len).unwrap_or_default();

@@ -22,5 +22,7 @@ pub(crate) use functions::{
 };
 pub(crate) use product::{magnitude, mulh, mulq, Shift};
 pub(crate) use vector::{
-    add, add_gated, apply, copy, dot, multiply, multiply_silu, times, token_shift_less, Factors, Function, Number, Peak, Residual, ToFixed, Vector, View,
+    add, add_gated, apply, copy, dot, multiply, multiply_silu, times, token_shift_less, Function,
+    Number, Residual, ToFixed, Vector, View,
 };
+pub use vector::{Factors, Peak};

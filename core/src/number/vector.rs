@@ -17,7 +17,7 @@ fn bits_of(x: u32) -> i32 {
 
 /// Factors of a vector's elements, `m[i] 2^exp`, as an image stores them.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Factors<'i> {
+pub struct Factors<'i> {
     /// Mantissas.
     pub m: &'i [i16],
     /// The power of two.
@@ -26,7 +26,7 @@ pub(crate) struct Factors<'i> {
 
 /// The largest magnitude of a vector, and its power of two.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Peak {
+pub struct Peak {
     /// The largest `|m|`.
     pub max: u32,
     /// The power of two.

@@ -122,7 +122,7 @@ const LEAST: Bits = Bits::ALL[Bits::ALL.len() - 1];
 
 /// In order of lost quality, the least first.
 const CHANGES: [Change; 4] = [
-    ("--state", "f16", |shape| {
+    ("--state", StateFormat::I8.name(), |shape| {
         if shape.version.has_heads() {
             shape.state = StateFormat::I8;
         }
@@ -301,7 +301,7 @@ mod tests {
         let needs = Needs::new(&image, DEFAULT_MACHINE.core);
         let ram = needs.state_bytes / 2 + needs.scratch_bytes + 4096;
         let found = advice(&image, &board(1 << 21, ram as u32)).unwrap();
-        assert_eq!(found.options, ["--state f16"]);
+        assert_eq!(found.options, ["--state i8"]);
         assert_eq!(found.channels, None);
     }
 }
