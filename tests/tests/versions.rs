@@ -89,7 +89,16 @@ fn states_of_8_bits_halve_the_matrices_and_are_warned_of() {
     says(&errors, "1 of 64 decays");
     says(&errors, "(less than 1/16384 per token)");
     let v4 = checkpoint(folder.path(), "v4");
-    let pack = |state| ("quantize", &v4, "-o", &image, "--weights int4 --state", state);
+    let pack = |state| {
+        (
+            "quantize",
+            &v4,
+            "-o",
+            &image,
+            "--weights int4 --state",
+            state,
+        )
+    };
     fails(pack("i8"), 1, "leave out --state");
     for float in ["f32", "f16"] {
         fails(pack(float), 2, "states are integers: leave out --state");

@@ -20,7 +20,7 @@ pub use layout::Layout;
 pub use matrix::{Matrix, Table};
 pub use parts::{
     parts_bytes, sections_bytes, Dim, Kind, Part, Sections, AFTER_LAYERS, ALIGN, BEFORE_LAYERS,
-    FIXED_BITS,
+    EXPS, FIXED_BITS, FIXED_LIMIT, MOST_SHIFT,
 };
 // For the packer of tuned states, not for users.
 #[doc(hidden)]

@@ -27,6 +27,7 @@ macro_rules! vectors {
         }
     ) => {
         $(#[$about])*
+        #[derive(Debug)]
         #[allow(dead_code)]
         pub struct $name<'b> {
             $($(#[$meaning])* pub $vector: &'b mut [i32],)*

@@ -1,6 +1,6 @@
 //! Values as the integers that an image stores.
 
-use kinglet::shape::{Kind, BLOCK_ROWS, FIXED_BITS};
+use kinglet::shape::{Kind, BLOCK_ROWS, FIXED_BITS, FIXED_LIMIT, MOST_SHIFT};
 
 /// The largest factor.
 const MOST: f64 = 32_767.0;
@@ -38,8 +38,7 @@ pub(crate) fn factors(values: &[f32], times: f64) -> Factors {
     let magnitudes = values.iter().map(|&v| (f64::from(v) * times).abs());
     let largest = magnitudes.fold(0.0, f64::max);
     let exp = if largest > 0.0 {
-        // Below 2^-1000 nothing is stored.
-        ((largest / MOST).log2().ceil() as i32).max(-1000)
+        (largest / MOST).log2().ceil() as i32
     } else {
         0
     };
@@ -74,8 +73,7 @@ pub(crate) fn vector(kind: Kind, values: &[f32], times: f64) -> Factors {
 
 /// A fixed-point number; a logarithm of nothing is less than all others.
 pub(super) fn fixed(value: f64) -> i32 {
-    // A quarter of the range, so that sums fit.
-    let limit = f64::from(1 << 29) - 1.0;
+    let limit = f64::from(FIXED_LIMIT - 1);
     (value * FIXED_ONE).round().clamp(-limit, limit) as i32
 }
 
@@ -88,16 +86,16 @@ pub(crate) fn scale_times(kind: Kind, times: f64) -> f64 {
     }
 }
 
-/// The scales of a matrix in whole blocks, the power of two of a product, and the
-/// places that its sums are shifted by; `largest_sum` is the largest of these.
-pub(super) fn matrix_scales(mut scales: Factors, largest_sum: u64) -> Vec<i16> {
+/// The scales of a matrix in whole blocks, with the power of two of a product, and
+/// the places that its sums are shifted by; `largest_sum` is the largest of these.
+pub(super) fn matrix_scales(mut scales: Factors, largest_sum: u64) -> (Factors, Option<i16>) {
     let bits = u64::BITS - largest_sum.leading_zeros();
     assert!(bits <= SUM_BITS, "quantization bounds the sums");
-    let shift = (SUM_BITS - bits).min(SUM_BITS - 1);
+    let shift = (SUM_BITS - bits).min(MOST_SHIFT);
     let blocks = scales.m.len().next_multiple_of(BLOCK_ROWS);
     scales.m.resize(blocks, 0);
     scales.exp += SUM_BITS as i32 + 1 - shift as i32;
-    scales.words().chain([shift as i16]).collect()
+    (scales, Some(shift as i16))
 }
 
 #[cfg(test)]
@@ -134,10 +132,10 @@ mod tests {
     fn shifted_sums_have_30_bits() {
         let shift_of = |largest_sum: u64| {
             let scales = Factors { m: vec![5], exp: 0 };
-            matrix_scales(scales, largest_sum)[5]
+            matrix_scales(scales, largest_sum).1
         };
         for (largest, shift) in [(0, 29), (1, 29), (2, 28), (3, 28), ((1 << 30) - 1, 0)] {
-            assert_eq!(shift_of(largest), shift);
+            assert_eq!(shift_of(largest), Some(shift));
         }
     }
 

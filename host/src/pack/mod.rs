@@ -12,13 +12,13 @@ use crate::model::Model;
 use crate::prime::write_states;
 use crate::quantize::{quantize, Deviation, Quantized};
 use crate::tokenizer::Vocabulary;
-use anyhow::{anyhow, bail, ensure, Result};
+use anyhow::{anyhow, ensure, Result};
 pub use decays::{least_loss, slow_decays};
 use integers::{factors, fixed, matrix_scales, scale_times, vector, FIXED_ONE};
 pub(crate) use shape::{shape, stored_parts};
 
 use kinglet::image::{states_bytes, Header, Metadata, NamedState, Span, START_STATE};
-use kinglet::shape::{Bits, Kind, Layout, Part, StateFormat, BLOCK_ROWS};
+use kinglet::shape::{Bits, Kind, Layout, Part, StateFormat, BLOCK_ROWS, EXPS};
 use kinglet::Shape;
 use shape::tokenizer_kind;
 use sink::Sink;
@@ -250,12 +250,9 @@ impl<W: Read + Write + Seek> Writer<'_, '_, W> {
 
     fn write_factors(&mut self, layer: Option<usize>, part: &Part) -> Result<f64> {
         let values = self.source.vector(layer, part)?;
-        if let Some(value) = values.iter().find(|value| !value.is_finite()) {
-            let name = self.source.name(layer, part);
-            bail!("the tensor `{name}` holds {value}, which is no number");
-        }
         let times = self.source.times(layer, part);
         let factors = vector(part.kind, &values, times);
+        self.check_exp(layer, part, factors.exp)?;
         self.push(factors.words().flat_map(i16::to_le_bytes))?;
         let mut deviation = Deviation::default();
         for (&value, stored) in values.iter().zip(factors.values(times)) {
@@ -311,11 +308,22 @@ impl<W: Read + Write + Seek> Writer<'_, '_, W> {
         self.out.pad()?;
         let times = scale_times(part.kind, self.source.times(layer, part));
         let scales = factors(&scales, times);
-        let scales = match is_table {
-            true => scales.words().collect(),
+        let (scales, shift) = match is_table {
+            true => (scales, None),
             false => matrix_scales(scales, largest_sum),
         };
-        self.push(scales.into_iter().flat_map(i16::to_le_bytes))?;
+        self.check_exp(layer, part, scales.exp)?;
+        self.push(scales.words().chain(shift).flat_map(i16::to_le_bytes))?;
         Ok(deviation.relative())
+    }
+
+    /// Refuses what an image has no power of two for.
+    fn check_exp(&self, layer: Option<usize>, part: &Part, exp: i32) -> Result<()> {
+        ensure!(
+            EXPS.contains(&exp),
+            "the tensor `{}` holds numbers that are too large for an image (beyond 2^40): was its training stable?",
+            self.source.name(layer, part)
+        );
+        Ok(())
     }
 }
