@@ -287,6 +287,15 @@ pub(crate) fn multiply_silu(x: View<'_>, gate: View<'_>, out: &mut [i32]) -> Pea
     }
 }
 
+/// `out = sigmoid(gate)` as factors in Q15; the gate is to base 2.
+#[cfg_attr(kinglet_fast, inline(never))]
+pub(crate) fn shares(gate: View<'_>, out: &mut [i32]) {
+    let to_fixed = ToFixed::from(gate.exp);
+    for (out, &gate) in out.iter_mut().zip(gate.m) {
+        *out = (sigmoid(to_fixed.of(gate)) >> 16) as i32;
+    }
+}
+
 /// The functions of a hidden vector.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Function {
