@@ -145,7 +145,7 @@ fn weighted_average(
     for ((out, (a, l)), ((&k, &v), (&w, &u))) in out.iter_mut().zip(state).zip(inputs) {
         let (k, v) = (of_k.of(k), of_v.of(v));
         let difference = k + u - *l;
-        let wkv = leaned(*a, v, difference, Share::of(difference.unsigned_abs()));
+        let wkv = leaned(*a, v, difference, Share::of(difference.unsigned_abs()), 0);
         // A factor of 16 bits.
         *out = mulq(wkv << 1, (*out as i16).into());
         max = magnitude(*out).max(max);
@@ -153,24 +153,26 @@ fn weighted_average(
         let decayed = *l + w;
         let difference = k - decayed;
         let smaller = Share::of(difference.unsigned_abs());
-        *a = leaned(*a, v, difference, smaller);
+        // A floor would make slow channels drift.
+        let half = (1 << smaller.halvings) >> 1;
+        *a = leaned(*a, v, difference, smaller, half);
         *l = k.max(decayed) + smaller.logarithm();
     }
     max
 }
 
 /// `a + (v - a) sigmoid(d)`, computed from the nearer of both: the smaller share,
-/// that of `2^-|d|`, keeps its precision, however small it is. Rounded, since a
-/// floor would make slow channels drift.
+/// that of `2^-|d|`, keeps its precision, however small it is. Its part is rounded
+/// down, after `more` was added, in units of the share.
 #[inline(always)]
-fn leaned(a: i32, v: i32, d: i32, smaller: Share) -> i32 {
+fn leaned(a: i32, v: i32, d: i32, smaller: Share, more: i32) -> i32 {
     let a_is_near = d >> 31;
     // From the nearer to the other, without a branch.
     let step = v.wrapping_sub(a);
     let near = v.wrapping_sub(step & a_is_near);
     let to_far = (step ^ !a_is_near).wrapping_sub(!a_is_near);
     let part = mulq(to_far << 1, smaller.factor());
-    near + ((part + ((1 << smaller.halvings) >> 1)) >> smaller.halvings)
+    near + ((part + more) >> smaller.halvings)
 }
 
 #[cfg(test)]
@@ -186,7 +188,9 @@ mod tests {
             let d = d >> (d & 7);
             let share = 1.0 / (1.0 + (-f64::from(d) / f64::from(1 << 22)).exp2());
             let exact = f64::from(a) + (f64::from(v) - f64::from(a)) * share;
-            let error = f64::from(leaned(a, v, d, Share::of(d.unsigned_abs()))) - exact;
+            let smaller = Share::of(d.unsigned_abs());
+            let half = (1 << smaller.halvings) >> 1;
+            let error = f64::from(leaned(a, v, d, smaller, half)) - exact;
             // Of the smaller share, and half a unit of rounding.
             let small = share.min(1.0 - share) * (f64::from(v) - f64::from(a)).abs();
             prop_assert!(error.abs() <= 1.6e-4 * small + 1.5, "{error} of {small}");

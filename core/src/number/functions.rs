@@ -99,6 +99,15 @@ pub(crate) fn sigmoid(x: i32) -> u32 {
     (small ^ !(x >> 31) as u32) & (u32::MAX >> 1)
 }
 
+/// The same in Q15, a factor of 16 bits, of a number with this size; `sign` is
+/// negative where the number is.
+#[inline(always)]
+pub(crate) fn sigmoid_q15(size: u32, sign: i32) -> i32 {
+    let share = Share::of(size);
+    let small = share.of_power >> 17 >> share.halvings;
+    ((small ^ !(sign >> 31) as u32) & 0x7fff) as i32
+}
+
 /// The hyperbolic tangent `(1 - 2^-x) / (1 + 2^-x)`, in Q29. `x` is twice the
 /// usual argument, to base 2.
 #[inline(always)]
