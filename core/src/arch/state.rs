@@ -348,7 +348,7 @@ fn plan<M: Mantissa>(lam: &mut i32, bound: &mut i32, products: [(i32, i32); 2]) 
     let more = (32 - sum.leading_zeros()).saturating_sub(15);
     let half = (1 << more) >> 1;
     let s = raised + more as i32;
-    *lam += s << 22;
+    *lam = lam.wrapping_add(s << 22);
     let top = ((sum >> more) + M::SLACK).min(32_767);
     *bound = *bound & !0xffff | top as i32;
     Write {

@@ -118,12 +118,14 @@ fn time_mix<P: Pace>(
 /// Raises the power of two of the averages to that of the values, if it is
 /// lower: an average never leaves the range of its values.
 fn make_room(average: &mut Vector<'_>, exp: i32) {
-    let places = (exp - average.exp()).clamp(0, 31);
+    // In a state of any bits it is any number.
+    let own = average.exp().clamp(LOWEST, -LOWEST);
+    let places = (exp - own).clamp(0, 31);
     let half = (1 << places) >> 1;
     for a in average.m() {
         *a = a.wrapping_add(half) >> places;
     }
-    average.set_exp(average.exp().max(exp));
+    average.set_exp(own.max(exp));
 }
 
 /// `out = out * wkv`, and the state advances by one token; returns the largest
@@ -144,19 +146,19 @@ fn weighted_average(
     let mut max = 0;
     for ((out, (a, l)), ((&k, &v), (&w, &u))) in out.iter_mut().zip(state).zip(inputs) {
         let (k, v) = (of_k.of(k), of_v.of(v));
-        let difference = k + u - *l;
+        let difference = k.wrapping_add(u).wrapping_sub(*l);
         let wkv = leaned(*a, v, difference, Share::of(difference.unsigned_abs()), 0);
         // A factor of 16 bits.
         *out = mulq(wkv << 1, (*out as i16).into());
         max = magnitude(*out).max(max);
 
-        let decayed = *l + w;
-        let difference = k - decayed;
+        let decayed = l.wrapping_add(w);
+        let difference = k.wrapping_sub(decayed);
         let smaller = Share::of(difference.unsigned_abs());
         // A floor would make slow channels drift.
         let half = (1 << smaller.halvings) >> 1;
         *a = leaned(*a, v, difference, smaller, half);
-        *l = k.max(decayed) + smaller.logarithm();
+        *l = k.max(decayed).wrapping_add(smaller.logarithm());
     }
     max
 }
@@ -172,7 +174,7 @@ fn leaned(a: i32, v: i32, d: i32, smaller: Share, more: i32) -> i32 {
     let near = v.wrapping_sub(step & a_is_near);
     let to_far = (step ^ !a_is_near).wrapping_sub(!a_is_near);
     let part = mulq(to_far << 1, smaller.factor());
-    near + ((part + more) >> smaller.halvings)
+    near.wrapping_add(part.wrapping_add(more) >> smaller.halvings)
 }
 
 #[cfg(test)]

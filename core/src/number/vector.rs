@@ -344,9 +344,9 @@ pub(crate) fn token_shift_less(
     let mut max = 0;
     let inputs = x.m.iter().zip(previous).zip(mix.m.iter().zip(less.m));
     for (out, ((&x, &previous), (&mix, &less))) in out.iter_mut().zip(inputs) {
-        let mix = of_mix.of(mix.into()) - to_fixed.of(less);
+        let mix = of_mix.of(mix.into()).wrapping_sub(to_fixed.of(less));
         let part = mulh(x.wrapping_sub(previous) << 1, mix);
-        *out = (previous >> 4) + part;
+        *out = (previous >> 4).wrapping_add(part);
         max = magnitude(*out).max(max);
     }
     Peak {
