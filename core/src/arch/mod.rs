@@ -47,6 +47,8 @@ mod shared;
 mod state;
 mod steps;
 #[cfg(test)]
+mod bounds;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use product::{prepare, product_exp, Scale, Serial};
