@@ -2,9 +2,7 @@
 //! length; otherwise the shortest decides.
 
 use super::{Native, Port};
-use crate::number::{
-    divide, inverse_root, magnitude, mulq, Factors, Peak, Shift, Vector, View,
-};
+use crate::number::{divide, inverse_root, magnitude, mulq, Factors, Peak, Shift, Vector, View};
 use crate::pieces::{pieces, pieces_mut};
 
 /// An epsilon that is added to a variance, `m 2^exp`, with `m` of 16 bits.
@@ -112,7 +110,8 @@ fn norm(x: View<'_>, epsilon: Epsilon, affine: [Factors<'_>; 2], exp: i32, out: 
         left,
         root: root as i32,
         right: (exp - mulq_exp).clamp(0, 31) as u32,
-        bias: Shift::by(bias.exp - exp),
+        // 12 places more at most: see `norm_exp`.
+        bias: 1 << (16 + bias.exp - exp).clamp(0, 28),
     };
     Native::affine(scaling, weight.m, bias.m, out);
 }
@@ -143,14 +142,18 @@ pub(crate) fn unit_length(size: usize, x: &mut [i32]) -> i32 {
 const UNIT_EXP: i32 = -28;
 
 /// How differences from the mean become a norm's output:
-/// `mulq(d << left, (root w + 2^15) >> 16) >> right + bias`.
+/// `mulq(d << left, (root w + 2^15) >> 16) >> right + mulq(bias, b)`.
+///
+/// `|d << left|` is below 2^30, `root` from 2^15 to 2^16, `right` at most 31, and
+/// `bias` a power of two, 2^28 at most.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub struct Scaling {
     pub left: u32,
     pub root: i32,
     pub right: u32,
-    pub(crate) bias: Shift,
+    pub bias: i32,
 }
 
 /// The mean of numbers of this sum, whose count has this reciprocal, in units
