@@ -23,9 +23,8 @@ fn mantissas() -> impl Strategy<Value = Vec<i32>> {
         prop::collection::vec((-MOST..=MOST).prop_map(move |m| m >> less), len)
     });
     let constant = (1usize..200, -MOST..=MOST).prop_map(|(len, m)| vec![m; len]);
-    let near = (1usize..200, -MOST + 1..MOST).prop_flat_map(|(len, m)| {
-        prop::collection::vec((-1i32..=1).prop_map(move |d| m + d), len)
-    });
+    let near = (1usize..200, -MOST + 1..MOST)
+        .prop_flat_map(|(len, m)| prop::collection::vec((-1i32..=1).prop_map(move |d| m + d), len));
     let small = prop::collection::vec(-512i32..512, 2..200);
     let outlier = (small, any::<bool>()).prop_map(|(mut m, sign)| {
         m[0] = if sign { MOST } else { -MOST };
@@ -88,7 +87,7 @@ fn check_norm(
             + value(2, out_exp);
         let found = value(out, out_exp);
         let exact = normal * w + b;
-        prop_assert!(out.unsigned_abs() < 1 << 29);
+        prop_assert!(out.unsigned_abs() < 1 << 28);
         prop_assert!((found - exact).abs() <= error, "{i}: {found} {exact} error {} allowed {error}: normal {normal} w {w} b {b} less {less} unit {} out unit {} wunit {} len {len} epsilon {epsilon} exp {exp} std {}", found-exact, value(1,exp), value(1,out_exp), value(1,weight.exp), variance.sqrt());
     }
     Ok(())
@@ -140,13 +139,16 @@ proptest! {
 
     #[test]
     fn token_shifts_are_within_their_error(
+        // The output of a norm has a bit less.
         (x, previous, mix) in mantissas().prop_flat_map(|x| {
+            let x: Vec<i32> = x.iter().map(|x| x >> 1).collect();
             let len = x.len();
-            (Just(x), prop::collection::vec(-MOST..=MOST, len), Owned::any(len))
+            (Just(x), prop::collection::vec(-MOST / 2..=MOST / 2, len), Owned::any(len))
         })
     ) {
         let mut out = vec![0; x.len()];
-        let mix = Owned { exp: mix.exp.min(0) - 13, ..mix };
+        // An image has no mix with more places.
+        let mix = Owned { exp: -14 + mix.exp.rem_euclid(4), ..mix };
         let peak = token_shift(View { m: &x, exp: -20 }, &previous, mix.get(), &mut out);
         for (i, &out) in out.iter().enumerate() {
             let (new, old) = (value(x[i], -20), value(previous[i], -20));
@@ -170,5 +172,146 @@ proptest! {
             prop_assert!((value(found, peak.exp) - exact).abs() <= error + 1e-300, "{} {exact}", value(found, peak.exp));
             prop_assert!(found >= 0 && found as u32 <= peak.max);
         }
+    }
+}
+
+/// A head of RWKV-5 or 6, or of 7, beside the same in `f64`.
+struct Pair<M> {
+    mantissas: Vec<M>,
+    lam: Vec<i32>,
+    bounds: Vec<i32>,
+    exact: Vec<f64>,
+}
+
+/// Channels of the head: an odd number, so that a row has no other in its pair.
+const SIZE: usize = 17;
+
+impl<M: Mantissa> Pair<M> {
+    fn new() -> Self {
+        let (mut lam, mut bounds) = (vec![0; SIZE], vec![0; SIZE]);
+        reset(&mut lam, &mut bounds);
+        Self {
+            mantissas: vec![M::zeroed(); SIZE * SIZE],
+            lam,
+            bounds,
+            exact: vec![0.0; SIZE * SIZE],
+        }
+    }
+
+    /// A token: returns the square of the error of `y`, and that of `y`.
+    fn step(&mut self, token: usize, delta: bool, rng: &mut Pcg32) -> [f64; 2] {
+        let mut vector = |bits: u32| -> Vec<i32> {
+            let one = |_| (rng.next_u32() as i32) >> (32 - bits);
+            (0..SIZE).map(one).collect()
+        };
+        let [r, k, v, mut b] = [27, 26, 28, 25].map(&mut vector);
+        let mut kk = vector(26);
+        // Decays from a half in 10,000 tokens to a half in one.
+        let w: Vec<i32> = (0..SIZE).map(|j| -(420 << j).min(1 << 22)).collect();
+        let view = |m| View { m, exp: -26 };
+        let unit: f64 = kk
+            .iter()
+            .map(|&x| value(x, -26).powi(2))
+            .sum::<f64>()
+            .sqrt();
+        for (b, kk) in b.iter_mut().zip(&mut kk) {
+            // A direction of length one, to be removed in part.
+            *kk = (f64::from(*kk) / unit) as i32;
+            *b = -*kk / 3;
+        }
+        let sum = |x: &[i32], y: &[i32]| -> f64 {
+            x.iter()
+                .zip(y)
+                .map(|(&x, &y)| value(x, -26) * value(y, -26))
+                .sum()
+        };
+        let number = |x: f64| Number {
+            m: (x * f64::from(1 << 12)) as i32,
+            exp: -12,
+        };
+        let of_v = number(sum(&r, &k));
+        let of_sa = number(sum(&r, &b));
+        let mut buffer = vec![0; Room::words(SIZE)];
+        let mut y = vec![0; SIZE];
+        let inputs = Inputs {
+            r: view(&r),
+            k: view(&k),
+            v: view(&v),
+            w: &w,
+            of_v,
+            delta: delta.then(|| (view(&kk[..]), view(&b[..]), of_sa)),
+        };
+        let exp = advance(
+            &mut Head {
+                mantissas: &mut self.mantissas,
+                lam: &mut self.lam,
+                bounds: &mut self.bounds,
+                phase: token % 8,
+                room: Room::split(SIZE, &mut buffer),
+            },
+            &inputs,
+            &mut y,
+        );
+        let at = |x: &[i32], j: usize| value(x[j], -26);
+        let mut errors = [0.0; 2];
+        for i in 0..SIZE {
+            let column = |f: &dyn Fn(usize) -> f64| (0..SIZE).map(f).sum::<f64>();
+            let old: Vec<f64> = (0..SIZE).map(|j| self.exact[j * SIZE + i]).collect();
+            let s = |j: usize| old[j];
+            let decay = |j: usize| value(w[j], -22).exp2();
+            let sa = column(&|j| at(&kk, j) * s(j));
+            let read = column(&|j| at(&r, j) * s(j) * if delta { decay(j) } else { 1.0 });
+            let removed = if delta {
+                value(of_sa.m, of_sa.exp) * sa
+            } else {
+                0.0
+            };
+            let exact = read + value(of_v.m, of_v.exp) * at(&v, i) + removed;
+            errors[0] += (value(y[i], exp) - exact).powi(2);
+            errors[1] += exact.powi(2);
+            for j in 0..SIZE {
+                let removed = if delta { at(&b, j) * sa } else { 0.0 };
+                self.exact[j * SIZE + i] = s(j) * decay(j) + at(&k, j) * at(&v, i) + removed;
+            }
+        }
+        errors
+    }
+}
+
+/// The relative error of `y` over the first thousand tokens and the last.
+fn errors_of<M: Mantissa>(delta: bool, tokens: usize) -> [f64; 2] {
+    let mut pair = Pair::<M>::new();
+    let mut rng = Pcg32::new(7);
+    let mut sums = [[0.0; 2]; 2];
+    for token in 0..tokens {
+        let [error, size] = pair.step(token, delta, &mut rng);
+        for (sums, seen) in sums.iter_mut().zip([token < 1000, token + 1000 >= tokens]) {
+            if seen {
+                sums[0] += error;
+                sums[1] += size;
+            }
+        }
+    }
+    sums.map(|[error, size]| (error / size).sqrt())
+}
+
+/// A row of 16 bits is rounded once a token: over `n` tokens, as long as its decay
+/// lasts, errors add up like a random walk, and so does what is written.
+#[test]
+fn states_follow_the_exact_ones_for_ever() {
+    for (delta, most) in [(false, [2.5e-3, 1.3e-2]), (true, [1.8e-3, 1.5e-3])] {
+        let errors = errors_of::<i16>(delta, 100_000);
+        assert!(
+            errors[0] < most[0] && errors[1] < most[1],
+            "{delta} {errors:?}"
+        );
+    }
+    // 256 times as coarse.
+    for (delta, most) in [(false, [0.25, 0.7]), (true, [0.16, 0.16])] {
+        let errors = errors_of::<i8>(delta, 10_000);
+        assert!(
+            errors[0] < most[0] && errors[1] < most[1],
+            "{delta} {errors:?}"
+        );
     }
 }

@@ -42,12 +42,12 @@ mod riscv;
 mod x86;
 
 // The interface.
+#[cfg(test)]
+mod bounds;
 mod product;
 mod shared;
 mod state;
 mod steps;
-#[cfg(test)]
-mod bounds;
 #[cfg(test)]
 mod tests;
 

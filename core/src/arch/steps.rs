@@ -84,12 +84,13 @@ fn norm(x: View<'_>, epsilon: Epsilon, affine: [Factors<'_>; 2], exp: i32, out: 
     // Both in units of squares: 2^(2 (exp + 15 - left)).
     let epsilon_places = epsilon.exp - 2 * (x.exp + 15 - left as i32);
     let epsilon = u64::from(epsilon.m) * u64::from(channels);
-    let epsilon = match epsilon_places {
-        // Of 29 bits.
-        0.. => epsilon << epsilon_places.min(34),
-        _ => epsilon >> (-epsilon_places).min(63),
+    // An epsilon has 29 bits: where it would leave 63, both give up pairs of places.
+    let pairs = ((epsilon_places - 33).max(0) / 2) as u32;
+    let epsilon = match epsilon_places - 2 * pairs as i32 {
+        places @ 0.. => epsilon << places,
+        places => epsilon >> (-places).min(63),
     };
-    let sum = (squares + epsilon).max(1);
+    let sum = ((squares >> (2 * pairs).min(63)) + epsilon).max(1);
     // The mean of the squares is `top 2^shift / 2^31`, with 2^30 and more for
     // `top` once the channels are divided out.
     let zeros = sum.leading_zeros();
@@ -102,7 +103,7 @@ fn norm(x: View<'_>, epsilon: Epsilon, affine: [Factors<'_>; 2], exp: i32, out: 
     // An even power of two has a root.
     let odd = shift & 1;
     let square = (product >> 32 >> odd) as u32;
-    let half = (shift + odd) / 2;
+    let half = (shift + odd) / 2 + pairs as i32;
     let root = inverse_root(square);
     // 1 / sqrt(mean) = root 2^(-31 - half): a factor of 16 bits.
     let mulq_exp = weight.exp - half - 14;
