@@ -12,6 +12,8 @@
 //! | Q22 | 2^-22 | logarithms to base 2, arguments of functions |
 //! | Q15, Q29 ... | 2^-15, 2^-29 ... | results between -1 and 1 |
 
+#[cfg(test)]
+mod bounds;
 mod functions;
 mod product;
 mod tables;
