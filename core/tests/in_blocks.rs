@@ -32,8 +32,7 @@ fn three_hundred_tokens_are_the_same() {
     let image = image();
     let shape = image.shape();
     for settings in SETTINGS {
-        let (mut state, mut scratch) =
-            (vec![0; shape.state_len()], vec![0; shape.scratch_len()]);
+        let (mut state, mut scratch) = (vec![0; shape.state_len()], vec![0; shape.scratch_len()]);
         let mut whole = Session::new(&image, &mut state, &mut scratch).unwrap();
         let mut sampler = Sampler::new(settings, 3);
         // No word more than promised.

@@ -240,7 +240,10 @@ impl<'p, 'e> Slice<'p, 'e> {
     ) -> Result<Peak, Pause> {
         if self.is_due()? {
             out.set_exp(self.position.product_exp(matrix));
-            let out = out.m().get_mut(self.position.rows_done()..).unwrap_or_default();
+            let out = out
+                .m()
+                .get_mut(self.position.rows_done()..)
+                .unwrap_or_default();
             let weights = self.weights;
             let (_, more) = self
                 .position

@@ -209,7 +209,10 @@ mod tests {
                 relative = relative.max((low / exact - 1.0).abs());
             }
         }
-        assert!(absolute < 1.7e-5 && relative < 1.4e-4, "{absolute} {relative}");
+        assert!(
+            absolute < 1.7e-5 && relative < 1.4e-4,
+            "{absolute} {relative}"
+        );
         assert_eq!(sigmoid(-i32::MAX), 0);
     }
 
@@ -224,7 +227,10 @@ mod tests {
             absolute = absolute.max(error);
             relative = relative.max((error - 1e-6) / exact.max(1e-12));
         }
-        assert!(absolute < 3.5e-5 && relative < 7.2e-5, "{absolute} {relative}");
+        assert!(
+            absolute < 3.5e-5 && relative < 7.2e-5,
+            "{absolute} {relative}"
+        );
     }
 
     #[test]

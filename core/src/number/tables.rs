@@ -117,7 +117,10 @@ const fn shares(i: usize, octave: usize, tail: bool) -> [u128; 2] {
         return [power, power * LOG2_E >> PLACES];
     }
     let small = power >> octave;
-    [(power << PLACES) / (ONE + small), logarithm(ONE + small) << octave]
+    [
+        (power << PLACES) / (ONE + small),
+        logarithm(ONE + small) << octave,
+    ]
 }
 
 /// A chord from the function at both ends of a step and in its middle, lowered by

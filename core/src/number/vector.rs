@@ -228,7 +228,9 @@ pub(crate) fn max_of(x: &[i32]) -> u32 {
 /// `sum_i a[i] b[i]`, of 16 bits.
 pub(crate) fn dot(a: View<'_>, b: View<'_>) -> Number {
     let products = a.m.iter().zip(b.m);
-    let sum = products.fold(0i64, |sum, (&a, &b)| sum + (i64::from(a) * i64::from(b) >> 16));
+    let sum = products.fold(0i64, |sum, (&a, &b)| {
+        sum + (i64::from(a) * i64::from(b) >> 16)
+    });
     Number::of(sum, a.exp + b.exp + 16)
 }
 
@@ -322,7 +324,9 @@ pub(crate) fn apply(x: &mut [i32], exp: i32, function: Function) -> Peak {
     let to_fixed = ToFixed::from(exp);
     match function {
         Function::Identity => return Peak::of(View { m: x, exp }),
-        Function::Sigmoid => x.iter_mut().for_each(|x| *x = (sigmoid(to_fixed.of(*x)) >> 2) as i32),
+        Function::Sigmoid => x
+            .iter_mut()
+            .for_each(|x| *x = (sigmoid(to_fixed.of(*x)) >> 2) as i32),
         Function::Tanh => x.iter_mut().for_each(|x| *x = tanh(to_fixed.of(*x))),
     }
     Peak::of(View { m: x, exp: -29 })
