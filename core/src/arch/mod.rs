@@ -51,19 +51,12 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
-<<<<<<< HEAD
 pub(crate) use product::{product_exp, Scale, Serial};
 pub use product::{matvec, prepare, sums, Executor, Prepared};
-pub(crate) use state::{advance, reset as reset_rows, Head, Inputs as HeadInputs, Mantissa, Room, LEAST_DECAY};
-pub(crate) use steps::{group_norm, layer_norm, Epsilon, relu_squared, token_shift, unit_length};
-=======
-pub use product::{matvec, sums, Executor, Prepared};
-pub(crate) use product::{prepare, product_exp, Scale, Serial};
 pub(crate) use state::{
     advance, reset as reset_rows, Head, Inputs as HeadInputs, Mantissa, Room, LEAST_DECAY,
 };
 pub(crate) use steps::{group_norm, layer_norm, relu_squared, token_shift, unit_length, Epsilon};
->>>>>>> origin/integers
 
 // For the self-test and the counts of `firmware/bench`, not for users.
 #[doc(hidden)]
