@@ -118,14 +118,12 @@ fn time_mix<P: Pace>(
 /// Raises the power of two of the averages to that of the values, if it is
 /// lower: an average never leaves the range of its values.
 fn make_room(average: &mut Vector<'_>, exp: i32) {
-    // In a state of any bits it is any number.
-    let own = average.exp().clamp(LOWEST, -LOWEST);
-    let places = (exp - own).clamp(0, 31);
+    let places = (exp - average.exp()).clamp(0, 31);
     let half = (1 << places) >> 1;
     for a in average.m() {
         *a = a.wrapping_add(half) >> places;
     }
-    average.set_exp(own.max(exp));
+    average.set_exp(average.exp().max(exp));
 }
 
 /// `out = out * wkv`, and the state advances by one token; returns the largest

@@ -22,7 +22,7 @@ mod vector;
 pub(crate) use functions::{divide, exp2, inverse_root, log2, sigmoid, Share};
 pub(crate) use product::{magnitude, mulh, mulq, Shift};
 pub(crate) use vector::{
-    add, add_gated, apply, copy, dot, multiply, multiply_silu, shares, times, token_shift_less,
+    add, add_gated, apply, copy, dot, exp_in, multiply, multiply_silu, shares, times, token_shift_less,
     Function, Number, Residual, ToFixed, Vector, View,
 };
 pub use vector::{Factors, Peak};
