@@ -109,6 +109,13 @@ fn names_and_files_that_do_not_fit_are_refused() {
     fails(("prime", &image, "--name y", text), 1, "64 states");
 }
 
+/// The root of the mean squared difference.
+fn distance(a: &[f32], b: &[f32]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    let squares = a.iter().zip(b).map(|(a, b)| (a - b).powi(2));
+    (squares.sum::<f32>() / a.len() as f32).sqrt()
+}
+
 /// A tuned state is where texts start, merged into a checkpoint or in a file of
 /// its own, in float and in the image.
 #[test]
@@ -175,6 +182,16 @@ fn a_tuned_state_goes_into_the_image() {
             let expected = run(&merged, "--tokens 7,8,9 --ignore-end");
             assert_ne!(expected["logits_hashes"], nothing["logits_hashes"]);
             assert_eq!(expected["prompt_tokens"], 3);
+            // The image remembers what the float model does.
+            let after = |file: &str, from| logits(&at(file), ("--tokens 7,8,9 --from", from));
+            let float = after("merged.safetensors", "start");
+            let effect = distance(&float, &after("merged.safetensors", "empty"));
+            let error = distance(&float, &after("merged.kgl", "start"));
+            println!("{version} {format}: {error} of {effect}");
+            assert!(
+                error < 0.1 * effect,
+                "{version} {format}: {error} of {effect}"
+            );
             assert_same(&run(&primed, "--tokens 7,8,9 --ignore-end"), &expected);
             assert_same(
                 &run(&merged, "--tokens 7,8,9 --ignore-end --from empty"),
