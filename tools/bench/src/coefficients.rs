@@ -39,7 +39,7 @@ const SHAPES: [Shape; 9] = [
 ];
 
 /// Versions whose state is measured in half floats too.
-const NARROW_SHAPES: [usize; 3] = [1, 3, 5];
+const HALF_SHAPES: [usize; 3] = [1, 3, 5];
 
 /// Measures all cores with different code, or those of `machines`; prints
 /// `cores.toml`.
@@ -125,11 +125,11 @@ fn rest(
     costs: &CoreCosts,
 ) -> Result<BTreeMap<String, f64>> {
     let core = machine.core;
-    let narrow = NARROW_SHAPES.iter().map(|&index| (index, "i8"));
-    let narrow = narrow.filter(|_| version.recurrence().has_heads());
+    let halves = HALF_SHAPES.iter().map(|&index| (index, "f16"));
+    let halves = halves.filter(|_| version.recurrence().has_heads());
     let name = version.to_possible_value();
     let name = name.as_ref().map_or("", |value| value.get_name());
-    let models = (0..SHAPES.len()).map(|index| (index, "i16")).chain(narrow);
+    let models = (0..SHAPES.len()).map(|index| (index, "f32")).chain(halves);
     let mut rows = Vec::new();
     let mut whole = Vec::new();
     for (index, state) in models {
