@@ -1,4 +1,4 @@
-//! Images with any bits in their weights, and states of any bits: what passes the
+//! Images with any bits in their weights, and buffers of any bits: what passes the
 //! checks runs to its end. In this build an overflow would be a panic.
 
 use kinglet::image::{ImageError, HEADER_BYTES};
@@ -149,10 +149,23 @@ fn run(image: &Image<'_>, from_any_state: bool, random: &mut Pcg32) {
         let token = random.next_u32() % VOCAB as u32;
         session.step(token).expect("a token of the vocabulary");
     }
+    // Between two slices of a step, too, the buffers are the caller's.
+    let mut step = session.begin(0).expect("a token of the vocabulary");
+    while session.advance(&mut step, 1000) {
+        if from_any_state {
+            let scramble = |word: &mut i32| {
+                if random.next_u32().is_multiple_of(3) {
+                    *word = any_word(random) as i32;
+                }
+            };
+            scratch.iter_mut().for_each(scramble);
+            session = Session::resume(image, &mut state, &mut scratch).expect("the buffers fit");
+        }
+    }
 }
 
 #[test]
-fn any_weights_and_states_run() {
+fn any_weights_and_buffers_run() {
     let mut random = Pcg32::new(1);
     for kind in kinds() {
         let file = kind.image(Layout::Rows4);
