@@ -120,9 +120,8 @@ pub(crate) struct Room<'s> {
     /// `[N]` coefficients of reads.
     read: &'s mut [i16],
     r: &'s mut [i16],
-    /// `[N]` what goes into a write by value channel.
-    v: &'s mut [i16],
-    sa: &'s mut [i16],
+    /// `[N]` what goes into a write by value channel: `v`, `sa`.
+    values: &'s mut [[i16; 2]],
     /// `[N]` and by key channel.
     writes: &'s mut [Write],
 }
@@ -150,8 +149,7 @@ impl<'s> Room<'s> {
             sums,
             read: next(size),
             r: next(size),
-            v: next(size),
-            sa: next(size),
+            values: bytemuck::try_cast_slice_mut(next(2 * size)).unwrap_or_default(),
             writes: bytemuck::try_cast_slice_mut(next(3 * size)).unwrap_or_default(),
         }
     }
@@ -191,8 +189,7 @@ pub(crate) fn advance<M: Mantissa>(
         sums,
         read,
         r,
-        v,
-        sa,
+        values,
         writes,
     } = &mut head.room;
     let before = |(&lam, &bound): (&i32, &i32)| (lam >> 22, (bound as u32 >> 16) as i32);
@@ -201,7 +198,7 @@ pub(crate) fn advance<M: Mantissa>(
     if let Some((direction, ..)) = inputs.delta {
         let exp = coefficients(direction, old.clone(), read);
         Native::read(head.mantissas, read, sums);
-        sa_exp = to_16_bits(View { m: sums, exp }, sa);
+        sa_exp = to_16_bits(View { m: sums, exp }, values, |[_, sa]| sa);
     }
     // RWKV-7 reads the decayed state.
     let mut r_exp = 0;
@@ -223,9 +220,9 @@ pub(crate) fn advance<M: Mantissa>(
         r_exp = coefficients(inputs.r, new, r);
     }
     Native::read(head.mantissas, r, y);
-    let v_exp = to_16_bits(inputs.v, v);
+    let v_exp = to_16_bits(inputs.v, values, |[v, _]| v);
     for j in (head.phase..head.bounds.len()).step_by(MEASURED) {
-        let top = top_of(head.mantissas, v.len(), j);
+        let top = top_of(head.mantissas, values.len(), j);
         if let Some(bound) = head.bounds.get_mut(j) {
             *bound = *bound & !0xffff | top as i32;
         }
@@ -239,7 +236,7 @@ pub(crate) fn advance<M: Mantissa>(
         });
         *write = plan::<M>(lam, bound, [(k, inputs.k.exp + v_exp), of_b]);
     }
-    Native::write(head.mantissas, writes, v, sa);
+    Native::write(head.mantissas, writes, values);
     let of_sa = inputs.delta.map_or(Number::default(), |(.., of_sa)| of_sa);
     let exps = [
         r_exp,
@@ -253,7 +250,7 @@ pub(crate) fn advance<M: Mantissa>(
     // Each has 31 bits.
     let exp = exps[0].max(exps[1]).max(exps[2]) + 4;
     let [of_y, by_v, by_sa] = exps.map(|own| Shift::by(own - exp));
-    for ((y, &v), &sa) in y.iter_mut().zip(v.iter()).zip(sa.iter()) {
+    for (y, &[v, sa]) in y.iter_mut().zip(values.iter()) {
         let v = by_v.of(i32::from(v) * inputs.of_v.m);
         let sa = match inputs.delta {
             Some(_) => by_sa.of(i32::from(sa) * of_sa.m),
@@ -301,13 +298,13 @@ fn coefficients(
     x.exp + most + places as i32 + 2
 }
 
-/// A vector in 16 bits, rounded; its power of two.
-fn to_16_bits(x: View<'_>, out: &mut [i16]) -> i32 {
+/// A vector in 16 bits, rounded, into one of two places; its power of two.
+fn to_16_bits(x: View<'_>, out: &mut [[i16; 2]], place: fn(&mut [i16; 2]) -> &mut i16) -> i32 {
     let max = x.m.iter().fold(0, |max, &x| magnitude(x).max(max));
     let places = 17 - max.leading_zeros() as i32;
     let (half, shift) = ((1 << places.max(0)) >> 1, Shift::by(-places));
     for (out, &x) in out.iter_mut().zip(x.m) {
-        *out = shift.of(x.wrapping_add(half)).min(32_767) as i16;
+        *place(out) = shift.of(x.wrapping_add(half)).min(32_767) as i16;
     }
     x.exp + places
 }

@@ -4,6 +4,8 @@
 pub(super) mod pairs;
 #[cfg(any(kinglet_armv7m, kinglet_dsp, kinglet_riscv))]
 pub(super) mod rounds;
+#[cfg(kinglet_dsp)]
+pub(super) mod state;
 #[cfg(any(kinglet_armv7m, kinglet_dsp))]
 pub(super) mod thumb2;
 #[cfg(any(kinglet_x86, kinglet_neon))]
