@@ -66,7 +66,7 @@ pub use portable::Portable;
 #[doc(hidden)]
 pub use product::Quantizer;
 #[doc(hidden)]
-pub use state::{row_place, Write};
+pub use state::Write;
 #[doc(hidden)]
 pub use steps::Scaling;
 
@@ -167,9 +167,10 @@ pub trait Port {
         Self::Base::read(mantissas, c, sums);
     }
 
-    /// Writes it: `M[j,i] = (M[j,i] w[j] + k[j] v[i] + b[j] sa[i]) / 2^14`, rounded.
-    fn write<M: Mantissa>(mantissas: &mut [M], writes: &[Write], v: &[i16], sa: &[i16]) {
-        Self::Base::write(mantissas, writes, v, sa);
+    /// Writes it: `M[j,i] = (M[j,i] w[j] + k[j] v[i] + b[j] sa[i]) / 2^14`, rounded;
+    /// `values` are `v` and `sa`.
+    fn write<M: Mantissa>(mantissas: &mut [M], writes: &[Write], values: &[[i16; 2]]) {
+        Self::Base::write(mantissas, writes, values);
     }
 
     /// `x = (max(x, 0) << left >> 16)^2`.

@@ -26,6 +26,7 @@ use crate::shape::{prepared_words, Layout, Matrix};
 /// How a vector is quantized: `q = (((x << left) >> 16) inverse + 2^21) >> 22`.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub struct Quantizer {
     /// Brings the largest magnitude to 31 bits.
     pub left: u32,

@@ -117,12 +117,10 @@ pub(crate) struct Head<'s, M> {
 pub(crate) struct Room<'s> {
     /// `[N]` sums of a read.
     sums: &'s mut [i32],
-    /// `[N]` coefficients of reads.
-    read: &'s mut [i16],
-    r: &'s mut [i16],
-    /// `[N]` what goes into a write by value channel.
-    v: &'s mut [i16],
-    sa: &'s mut [i16],
+    /// `[N]` coefficients of a read.
+    c: &'s mut [i16],
+    /// `[N]` what goes into a write by value channel: `v`, `sa`.
+    values: &'s mut [[i16; 2]],
     /// `[N]` and by key channel.
     writes: &'s mut [Write],
 }
@@ -130,8 +128,8 @@ pub(crate) struct Room<'s> {
 impl<'s> Room<'s> {
     /// Words for a head of `size` channels.
     pub(crate) const fn words(size: usize) -> usize {
-        // Sums, four vectors and writes of three.
-        size + (7 * size).div_ceil(2)
+        // Sums, coefficients, values of two and writes of three.
+        size + (6 * size).div_ceil(2)
     }
 
     /// Divides a buffer of that length.
@@ -148,10 +146,8 @@ impl<'s> Room<'s> {
         };
         Self {
             sums,
-            read: next(size),
-            r: next(size),
-            v: next(size),
-            sa: next(size),
+            c: next(size),
+            values: bytemuck::try_cast_slice_mut(next(2 * size)).unwrap_or_default(),
             writes: bytemuck::try_cast_slice_mut(next(3 * size)).unwrap_or_default(),
         }
     }
@@ -187,81 +183,83 @@ pub(crate) fn advance<M: Mantissa>(
     inputs: &Inputs<'_>,
     y: &mut [i32],
 ) -> i32 {
+    let Head {
+        mantissas,
+        lam,
+        bounds,
+        phase,
+        room,
+    } = head;
     let Room {
         sums,
-        read,
-        r,
-        v,
-        sa,
+        c,
+        values,
         writes,
-    } = &mut head.room;
-    let before = |(&lam, &bound): (&i32, &i32)| (lam >> 22, (bound as u32 >> 16) as i32);
-    let old = head.lam.iter().zip(head.bounds.iter()).map(before);
-    let mut sa_exp = 0;
-    if let Some((direction, ..)) = inputs.delta {
-        let exp = coefficients(direction, old.clone(), read);
-        Native::read(head.mantissas, read, sums);
-        sa_exp = to_16_bits(View { m: sums, exp }, sa);
+    } = room;
+    // What is added for `sa`: its power of two and its weight in `y`.
+    let mut of_sa = None;
+    if let Some((direction, _, weight)) = inputs.delta {
+        let exp = coefficients(direction, lam, bounds, sums, c);
+        Native::read(mantissas, c, sums);
+        let exp = to_16_bits(View { m: sums, exp }, values, |[_, sa]| sa);
+        of_sa = Some((exp, weight));
+        // The decayed state is read.
+        decay(lam, bounds, inputs.w);
     }
-    // RWKV-7 reads the decayed state.
-    let mut r_exp = 0;
+    let r_exp = coefficients(inputs.r, lam, bounds, sums, c);
     if inputs.delta.is_none() {
-        r_exp = coefficients(inputs.r, old, r);
+        decay(lam, bounds, inputs.w);
     }
-    for ((lam, bound), &w) in head
-        .lam
-        .iter_mut()
-        .zip(head.bounds.iter_mut())
-        .zip(inputs.w)
-    {
+    Native::read(mantissas, c, y);
+    let v_exp = to_16_bits(inputs.v, values, |[v, _]| v);
+    for j in (*phase..bounds.len()).step_by(MEASURED) {
+        let top = top_of(mantissas, values.len(), j);
+        if let Some(bound) = bounds.get_mut(j) {
+            *bound = *bound & !0xffff | top as i32;
+        }
+    }
+    let k = View {
+        exp: inputs.k.exp + v_exp,
+        ..inputs.k
+    };
+    match (inputs.delta, of_sa) {
+        (Some((_, b, _)), Some((exp, _))) => {
+            let exp = b.exp + exp;
+            plan_rows::<M, 2>(lam, bounds, [k, View { exp, ..b }], writes);
+        }
+        _ => plan_rows::<M, 1>(lam, bounds, [k], writes),
+    }
+    Native::write(mantissas, writes, values);
+    let of_v = (inputs.of_v.m, inputs.of_v.exp + v_exp);
+    let of_sa = of_sa.map_or((0, i32::MIN / 2), |(exp, weight)| {
+        (weight.m, weight.exp + exp)
+    });
+    add_values(y, r_exp, values, [of_v, of_sa])
+}
+
+/// `y = y + v of_v + sa of_sa`, with weights and their powers of two; returns that
+/// of the sum.
+#[cfg_attr(kinglet_fast, inline(never))]
+fn add_values(y: &mut [i32], exp: i32, values: &[[i16; 2]], weights: [(i32, i32); 2]) -> i32 {
+    let [of_v, of_sa] = weights;
+    // Each has 31 bits.
+    let sum = exp.max(of_v.1).max(of_sa.1) + 4;
+    let [by_y, by_v, by_sa] = [exp, of_v.1, of_sa.1].map(|own| (sum - own).clamp(0, 31));
+    for (y, &[v, sa]) in y.iter_mut().zip(values) {
+        let (v, sa) = (i32::from(v) * of_v.0, i32::from(sa) * of_sa.0);
+        *y = (*y >> by_y) + (v >> by_v) + (sa >> by_sa);
+    }
+    sum
+}
+
+/// Moves the scales of the rows by their decays.
+#[cfg_attr(kinglet_fast, inline(never))]
+fn decay(lam: &mut [i32], bounds: &mut [i32], w: &[i32]) {
+    for ((lam, bound), &w) in lam.iter_mut().zip(bounds).zip(w) {
         *lam = lam.wrapping_add(w).max(LOWEST);
         let fraction = 2 * exp2(((1 << 22) - (*lam & FRACTION)) as u32).q15();
         *bound = (fraction.min(0xffff) << 16) as i32 | *bound & 0xffff;
     }
-    if inputs.delta.is_some() {
-        let new = head.lam.iter().zip(head.bounds.iter()).map(before);
-        r_exp = coefficients(inputs.r, new, r);
-    }
-    Native::read(head.mantissas, r, y);
-    let v_exp = to_16_bits(inputs.v, v);
-    for j in (head.phase..head.bounds.len()).step_by(MEASURED) {
-        let top = top_of(head.mantissas, v.len(), j);
-        if let Some(bound) = head.bounds.get_mut(j) {
-            *bound = *bound & !0xffff | top as i32;
-        }
-    }
-    let rows = head.lam.iter_mut().zip(head.bounds.iter_mut());
-    let keys = inputs.k.m.iter().zip(writes.iter_mut());
-    let b = inputs.delta.map(|(_, b, _)| b);
-    for (j, ((lam, bound), (&k, write))) in rows.zip(keys).enumerate() {
-        let of_b = b.map_or((0, 0), |b| {
-            (b.m.get(j).copied().unwrap_or(0), b.exp + sa_exp)
-        });
-        *write = plan::<M>(lam, bound, [(k, inputs.k.exp + v_exp), of_b]);
-    }
-    Native::write(head.mantissas, writes, v, sa);
-    let of_sa = inputs.delta.map_or(Number::default(), |(.., of_sa)| of_sa);
-    let exps = [
-        r_exp,
-        inputs.of_v.exp + v_exp,
-        if inputs.delta.is_some() {
-            of_sa.exp + sa_exp
-        } else {
-            i32::MIN / 2
-        },
-    ];
-    // Each has 31 bits.
-    let exp = exps[0].max(exps[1]).max(exps[2]) + 4;
-    let [of_y, by_v, by_sa] = exps.map(|own| Shift::by(own - exp));
-    for ((y, &v), &sa) in y.iter_mut().zip(v.iter()).zip(sa.iter()) {
-        let v = by_v.of(i32::from(v) * inputs.of_v.m);
-        let sa = match inputs.delta {
-            Some(_) => by_sa.of(i32::from(sa) * of_sa.m),
-            None => 0,
-        };
-        *y = of_y.of(*y) + v + sa;
-    }
-    exp
 }
 
 /// The bits of a fraction in Q22.
@@ -271,100 +269,124 @@ const FRACTION: i32 = (1 << 22) - 1;
 ///
 /// The sum of their magnitudes is at most 65,535: a sum of products with
 /// mantissas fits in 32 bits, in any order.
+#[cfg_attr(kinglet_fast, inline(never))]
 fn coefficients(
     x: View<'_>,
-    scales: impl Iterator<Item = (i32, i32)> + Clone,
+    lam: &[i32],
+    bounds: &[i32],
+    scaled: &mut [i32],
     out: &mut [i16],
 ) -> i32 {
     // In units of the largest scale.
-    let most = scales.clone().map(|(places, _)| places).max().unwrap_or(0);
-    let scaled = || {
-        let scales = scales.clone();
-        x.m.iter().zip(scales).map(move |(&x, (places, fraction))| {
-            // A fraction from 1 to 2 is a factor of 17 bits: half of it.
-            mulq(x, fraction >> 1) >> (most - places).min(31)
-        })
-    };
-    let (sum, max) = scaled().fold((0u64, 0), |(sum, max), c| {
-        let c = magnitude(c);
-        (sum + u64::from(c), c.max(max))
-    });
+    let most = lam.iter().fold(i32::MIN, |most, &lam| most.max(lam)) >> 22;
+    let (mut sum, mut max) = (0u64, 0);
+    let rows = x.m.iter().zip(lam).zip(bounds);
+    for (scaled, ((&x, &lam), &bound)) in scaled.iter_mut().zip(rows) {
+        // A fraction from 1 to 2 is a factor of 17 bits: half of it.
+        let fraction = (bound as u32 >> 17) as i32;
+        *scaled = mulq(x, fraction) >> (most - (lam >> 22)).clamp(0, 31);
+        let c = magnitude(*scaled);
+        sum += u64::from(c);
+        max = c.max(max);
+    }
     let rows = out.len() as u64;
     let places = (64 - sum.leading_zeros()).saturating_sub(16);
     let is_over = (sum >> places) + rows > 65_535 || (max >> places) + 1 > 32_767;
     let places = places + u32::from(is_over);
     let half = (1 << places) >> 1;
-    for (out, c) in out.iter_mut().zip(scaled()) {
+    for (out, &c) in out.iter_mut().zip(scaled.iter()) {
         *out = ((c + half) >> places) as i16;
     }
     // mulq by half a fraction of 15 places leaves out two.
     x.exp + most + places as i32 + 2
 }
 
-/// A vector in 16 bits, rounded; its power of two.
-fn to_16_bits(x: View<'_>, out: &mut [i16]) -> i32 {
+/// A vector in 16 bits, rounded, into one of two places; its power of two.
+#[cfg_attr(kinglet_fast, inline(never))]
+fn to_16_bits(x: View<'_>, out: &mut [[i16; 2]], place: fn(&mut [i16; 2]) -> &mut i16) -> i32 {
     let max = x.m.iter().fold(0, |max, &x| magnitude(x).max(max));
     let places = 17 - max.leading_zeros() as i32;
     let (half, shift) = ((1 << places.max(0)) >> 1, Shift::by(-places));
     for (out, &x) in out.iter_mut().zip(x.m) {
-        *out = shift.of(x.wrapping_add(half)).min(32_767) as i16;
+        *place(out) = shift.of(x.wrapping_add(half)).min(32_767) as i16;
     }
     x.exp + places
 }
 
-/// The largest magnitude of a row, and a little more.
+/// The largest magnitude of a row, and a little more: rows lie in pairs, element by
+/// element.
+#[cfg_attr(kinglet_fast, inline(never))]
 fn top_of<M: Mantissa>(mantissas: &[M], size: usize, row: usize) -> u32 {
-    let bits = row_of(mantissas, size, row).fold(0, |bits, m| magnitude(m.load()) | bits);
+    let pair = mantissas.get((row & !1) * size..).unwrap_or_default();
+    let (pair, last) = match row | 1 < size {
+        true => (pair, &[][..]),
+        false => (&[][..], pair),
+    };
+    let (pairs, _) = pair.get(..2 * size).unwrap_or_default().as_chunks::<2>();
+    let bits = match row & 1 {
+        0 => pairs
+            .iter()
+            .fold(0, |bits, [m, _]| m.load() ^ m.load() >> 31 | bits),
+        _ => pairs
+            .iter()
+            .fold(0, |bits, [_, m]| m.load() ^ m.load() >> 31 | bits),
+    };
+    let bits = last
+        .iter()
+        .fold(bits, |bits, m| m.load() ^ m.load() >> 31 | bits);
     // A number with the bits of all is a bound. The magnitude of -x is x - 1.
-    (bits + 1).min(32_767)
+    (bits as u32 + 1).min(32_767)
 }
 
-/// Where the mantissas of a row of a head of `size` channels lie: the first, and
-/// the way from one to the next. Rows lie in pairs, element by element.
-#[doc(hidden)]
-pub const fn row_place(size: usize, row: usize) -> (usize, usize) {
-    if row | 1 < size {
-        ((row & !1) * size + (row & 1), 2)
-    } else {
-        (row * size, 1)
+/// The parts of all rows in the write, and their new scales and bounds.
+#[cfg_attr(kinglet_fast, inline(never))]
+fn plan_rows<M: Mantissa, const N: usize>(
+    lam: &mut [i32],
+    bounds: &mut [i32],
+    products: [View<'_>; N],
+    writes: &mut [Write],
+) {
+    let rows = lam.iter_mut().zip(bounds).zip(writes);
+    for (j, ((lam, bound), write)) in rows.enumerate() {
+        let products = products.map(|x| (x.m.get(j).copied().unwrap_or(0), x.exp));
+        *write = plan::<M, N>(lam, bound, products);
     }
 }
 
-/// The mantissas of a row.
-fn row_of<M: Mantissa>(mantissas: &[M], size: usize, row: usize) -> impl Iterator<Item = M> + '_ {
-    let (first, step) = row_place(size, row);
-    let elements = mantissas.get(first..).unwrap_or_default();
-    elements.iter().copied().step_by(step).take(size)
-}
-
-/// A row's part in the write, and its new scale and bound. Two products with vectors
-/// of 16 bits are added: a coefficient and its power of two, beside that of the
-/// vector.
-fn plan<M: Mantissa>(lam: &mut i32, bound: &mut i32, products: [(i32, i32); 2]) -> Write {
+/// A row's part in the write, and its new scale and bound. One or two products with
+/// vectors of 16 bits are added: a coefficient and its power of two, beside that of
+/// the vector.
+#[inline(always)]
+fn plan<M: Mantissa, const N: usize>(
+    lam: &mut i32,
+    bound: &mut i32,
+    products: [(i32, i32); N],
+) -> Write {
     let inverse = exp2((*lam & FRACTION) as u32).q15() as i32;
     let places = *lam >> 22;
     // In the row's units, times 2^14; mulq by 15 places leaves out one.
     let terms = products.map(|(m, exp)| {
         let m = mulq(m, inverse);
         // Of 28 bits, so that the power of two says how large it is; nothing is small.
-        let left = magnitude(m).leading_zeros().saturating_sub(4);
+        let left = (magnitude(m).leading_zeros() as i32 - 4).clamp(0, 31);
         let none = if m == 0 { 1 << 20 } else { 0 };
-        (m << (left & 31), exp - places + 15 - left as i32 - none)
+        (m << left, exp + 15 - places - left - none)
     });
-    let [(_, k), (_, b)] = terms;
-    let raised = k.max(b).max(0);
-    let [k, b] = terms.map(|(m, exp)| m >> (raised - exp).min(31));
-    let top = (*bound as u32 & 0xffff) >> raised.min(31);
-    let sum = top + M::SLACK + 2 * (magnitude(k) + magnitude(b)) + 6;
-    let more = (32 - sum.leading_zeros()).saturating_sub(15);
+    let raised = terms.iter().fold(0, |raised, &(_, exp)| exp.max(raised));
+    let terms = terms.map(|(m, exp)| m >> (raised - exp).clamp(0, 31));
+    let magnitudes = terms.iter().fold(0, |sum, &m| sum + magnitude(m));
+    let top = (*bound as u32 & 0xffff) >> raised.clamp(0, 31);
+    let sum = top + M::SLACK + 2 * magnitudes + 6;
+    let more = (17 - sum.leading_zeros() as i32).clamp(0, 31);
     let half = (1 << more) >> 1;
-    let s = raised + more as i32;
+    let s = raised + more;
     *lam = lam.wrapping_add(s << 22);
     let top = ((sum >> more) + M::SLACK).min(32_767);
     *bound = *bound & !0xffff | top as i32;
+    let mut rounded = terms.iter().map(|&m| ((m + half) >> more) as i16);
     Write {
-        w: (1 << 14 >> s.min(15)) as i16,
-        k: ((k + half) >> more) as i16,
-        b: ((b + half) >> more) as i16,
+        w: (1 << 14 >> s.clamp(0, 31)) as i16,
+        k: rounded.next().unwrap_or(0),
+        b: rounded.next().unwrap_or(0),
     }
 }

@@ -11,7 +11,6 @@ use crate::checkpoint::{excerpt, Checkpoint, Tensor};
 use crate::tensors::names::att::TIME_STATE;
 use crate::tensors::{full_name, split_name, turn};
 use anyhow::{anyhow, bail, Result};
-use kinglet::arch::row_place;
 use kinglet::shape::{HeadState, StateFormat, FIXED_BITS};
 use kinglet::Shape;
 use std::path::Path;
@@ -151,6 +150,16 @@ fn store_row(state: &mut HeadState<'_>, format: StateFormat, index: usize, row: 
     for (place, &value) in places.zip(row) {
         let stored = mantissa(value).to_le_bytes();
         bytes[place * width..][..width].copy_from_slice(&stored[..width]);
+    }
+}
+
+/// Where the mantissas of a row of a head of `size` channels lie: the first, and
+/// the way from one to the next. Rows lie in pairs, element by element.
+fn row_place(size: usize, row: usize) -> (usize, usize) {
+    if row | 1 < size {
+        ((row & !1) * size + (row & 1), 2)
+    } else {
+        (row * size, 1)
     }
 }
 

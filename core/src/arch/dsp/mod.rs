@@ -37,7 +37,8 @@
 //! instructions, an int4 product 1.06, group scales included.
 
 use super::shared::rounds::{self, steps_in_rounds};
-use super::{Port, Portable, Quantizer, Scaling};
+use super::shared::state::{self as states, states_in_rounds};
+use super::{Mantissa, Port, Portable, Quantizer, Scaling, Write};
 use crate::shape::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
 use core::arch::naked_asm;
 
@@ -57,6 +58,7 @@ macro_rules! extension {
 }
 
 mod prepare;
+mod state;
 mod steps;
 
 /// Columns for which `256 S` fits in 32 bits: 512 * 127 * 128 < 2^23.
@@ -96,6 +98,7 @@ impl Port for Dsp {
     }
 
     steps_in_rounds!();
+    states_in_rounds!();
 }
 
 /// Sums of `blocks` blocks of int8 rows, span by span; nothing where a slice is too

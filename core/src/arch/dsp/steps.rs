@@ -6,22 +6,35 @@
 //! above them in the same one where registers are short.
 
 use super::Dsp;
-use crate::arch::shared::rounds::Rounds;
+use crate::arch::shared::rounds::{Rounds, Routines};
+use crate::arch::shared::thumb2;
 use crate::arch::Scaling;
 use core::arch::naked_asm;
 
 impl Rounds for Dsp {
-    #[unsafe(naked)]
-    unsafe extern "C" fn scale_rows(
-        _scales: *const i16,
-        _out: *mut i32,
-        _rounds: usize,
-        _factor: i32,
-        _shift: u32,
-    ) {
-        naked_asm!(
-            extension!(),
-            r#"
+    const ROUTINES: Routines = Routines {
+        scale_rows,
+        sum: thumb2::sum,
+        less: thumb2::less,
+        squares,
+        affine,
+        token_shift,
+        positive_max: thumb2::positive_max,
+        relu_squared,
+    };
+}
+
+#[unsafe(naked)]
+unsafe extern "C" fn scale_rows(
+    _scales: *const i16,
+    _out: *mut i32,
+    _rounds: usize,
+    _factor: i32,
+    _shift: u32,
+) {
+    naked_asm!(
+        extension!(),
+        r#"
     push    {{r4-r10, lr}}
     ldr     r4, [sp, #32]
 1:  ldr     r9, [r0], #4
@@ -44,60 +57,15 @@ impl Rounds for Dsp {
     bne     1b
     pop     {{r4-r10, pc}}
 "#
-        )
-    }
+    )
+}
 
-    #[unsafe(naked)]
-    unsafe extern "C" fn sum(_x: *const i32, _rounds: usize) -> i64 {
-        naked_asm!(
-            extension!(),
-            r#"
-    push    {{r4-r7, lr}}
-    mov     r2, r0
-    mov     r3, r1
-    movs    r0, #0
-    movs    r1, #0
-    mov     r12, #1
-1:  ldm     r2!, {{r4-r7}}
-    smlal   r0, r1, r4, r12
-    smlal   r0, r1, r5, r12
-    smlal   r0, r1, r6, r12
-    smlal   r0, r1, r7, r12
-    subs    r3, #1
-    bne     1b
-    pop     {{r4-r7, pc}}
-"#
-        )
-    }
-
-    #[unsafe(naked)]
-    unsafe extern "C" fn less(_x: *const i32, _out: *mut i32, _rounds: usize, _mean: i32) -> u32 {
-        naked_asm!(
-            extension!(),
-            r#"
-    push    {{r4-r8, lr}}
-    mov     r12, #0
-1:  ldm     r0!, {{r4-r7}}
-    .irp    x, r4, r5, r6, r7
-    subs    \x, \x, r3
-    eor     r8, \x, \x, asr #31
-    orr     r12, r12, r8
-    .endr
-    stm     r1!, {{r4-r7}}
-    subs    r2, #1
-    bne     1b
-    mov     r0, r12
-    pop     {{r4-r8, pc}}
-"#
-        )
-    }
-
-    // `x << left >> 15` is the upper half of `x << (left + 1)`.
-    #[unsafe(naked)]
-    unsafe extern "C" fn squares(_x: *const i32, _rounds: usize, _left: u32) -> u64 {
-        naked_asm!(
-            extension!(),
-            r#"
+// `x << left >> 15` is the upper half of `x << (left + 1)`.
+#[unsafe(naked)]
+unsafe extern "C" fn squares(_x: *const i32, _rounds: usize, _left: u32) -> u64 {
+    naked_asm!(
+        extension!(),
+        r#"
     push    {{r4-r7, lr}}
     mov     r3, r0
     mov     r12, r1
@@ -113,22 +81,22 @@ impl Rounds for Dsp {
     bne     1b
     pop     {{r4-r7, pc}}
 "#
-        )
-    }
+    )
+}
 
-    // r3 rounds left, above the places to the right   r4 left   r5 root
-    // r6 bias   r7 2^15   r8-r11 x   r12 a factor   lr two biases
-    #[unsafe(naked)]
-    unsafe extern "C" fn affine(
-        _x: *mut i32,
-        _weight: *const i16,
-        _bias: *const i16,
-        _rounds: usize,
-        _scaling: &Scaling,
-    ) {
-        naked_asm!(
-            extension!(),
-            r#"
+// r3 rounds left, above the places to the right   r4 left   r5 root
+// r6 bias   r7 2^15   r8-r11 x   r12 a factor   lr two biases
+#[unsafe(naked)]
+unsafe extern "C" fn affine(
+    _x: *mut i32,
+    _weight: *const i16,
+    _bias: *const i16,
+    _rounds: usize,
+    _scaling: &Scaling,
+) {
+    naked_asm!(
+        extension!(),
+        r#"
     push    {{r4-r11, lr}}
     ldr     r7, [sp, #36]
     ldm     r7, {{r4-r7}}
@@ -155,23 +123,23 @@ impl Rounds for Dsp {
     bcs     1b
     pop     {{r4-r11, pc}}
 "#
-        )
-    }
+    )
+}
 
-    // r4 rounds left, above the places to the right   r5 the largest magnitude
-    // r6-r9 x   r10 two mixes   r11, r12 previous   lr a magnitude
-    #[unsafe(naked)]
-    unsafe extern "C" fn token_shift(
-        _x: *const i32,
-        _previous: *const i32,
-        _mix: *const i16,
-        _out: *mut i32,
-        _rounds: usize,
-        _right: u32,
-    ) -> u32 {
-        naked_asm!(
-            extension!(),
-            r#"
+// r4 rounds left, above the places to the right   r5 the largest magnitude
+// r6-r9 x   r10 two mixes   r11, r12 previous   lr a magnitude
+#[unsafe(naked)]
+unsafe extern "C" fn token_shift(
+    _x: *const i32,
+    _previous: *const i32,
+    _mix: *const i16,
+    _out: *mut i32,
+    _rounds: usize,
+    _right: u32,
+) -> u32 {
+    naked_asm!(
+        extension!(),
+        r#"
     .macro kinglet_dsp_shift x, previous, half
     subs    \x, \x, \previous
     asr     \previous, \previous, r4
@@ -203,35 +171,14 @@ impl Rounds for Dsp {
     mov     r0, r5
     pop     {{r4-r11, pc}}
 "#
-        )
-    }
+    )
+}
 
-    #[unsafe(naked)]
-    unsafe extern "C" fn positive_max(_x: *const i32, _rounds: usize) -> i32 {
-        naked_asm!(
-            extension!(),
-            r#"
-    push    {{r4-r7, lr}}
-    movs    r2, #0
-1:  ldm     r0!, {{r4-r7}}
-    .irp    x, r4, r5, r6, r7
-    cmp     r2, \x
-    it      lt
-    movlt   r2, \x
-    .endr
-    subs    r1, #1
-    bne     1b
-    mov     r0, r2
-    pop     {{r4-r7, pc}}
-"#
-        )
-    }
-
-    #[unsafe(naked)]
-    unsafe extern "C" fn relu_squared(_x: *mut i32, _rounds: usize, _left: u32) {
-        naked_asm!(
-            extension!(),
-            r#"
+#[unsafe(naked)]
+unsafe extern "C" fn relu_squared(_x: *mut i32, _rounds: usize, _left: u32) {
+    naked_asm!(
+        extension!(),
+        r#"
     push    {{r4-r7, lr}}
 1:  ldm     r0, {{r4-r7}}
     .irp    x, r4, r5, r6, r7
@@ -244,6 +191,5 @@ impl Rounds for Dsp {
     bne     1b
     pop     {{r4-r7, pc}}
 "#
-        )
-    }
+    )
 }

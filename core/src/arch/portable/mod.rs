@@ -117,9 +117,9 @@ impl Port for Portable {
         }
     }
 
-    fn write<M: Mantissa>(mantissas: &mut [M], writes: &[Write], v: &[i16], sa: &[i16]) {
+    fn write<M: Mantissa>(mantissas: &mut [M], writes: &[Write], values: &[[i16; 2]]) {
         let size = writes.len();
-        let new = |m: M, write: Write, (&v, &sa): (&i16, &i16)| {
+        let new = |m: M, write: Write, &[v, sa]: &[i16; 2]| {
             let old = m.load() * i32::from(write.w);
             let added = i32::from(write.k) * i32::from(v) + i32::from(write.b) * i32::from(sa);
             M::store(old.wrapping_add(added))
@@ -127,7 +127,7 @@ impl Port for Portable {
         let mut pairs = mantissas.chunks_exact_mut((2 * size).max(1));
         for (rows, writes) in (&mut pairs).zip(writes.chunks_exact(2)) {
             let &[first, second] = writes else { return };
-            let columns = rows.chunks_exact_mut(2).zip(v.iter().zip(sa));
+            let columns = rows.chunks_exact_mut(2).zip(values);
             for (m, column) in columns {
                 let [m0, m1] = m else { return };
                 *m0 = new(*m0, first, column);
@@ -135,7 +135,7 @@ impl Port for Portable {
             }
         }
         if let Some(&write) = writes.last() {
-            for (m, column) in pairs.into_remainder().iter_mut().zip(v.iter().zip(sa)) {
+            for (m, column) in pairs.into_remainder().iter_mut().zip(values) {
                 *m = new(*m, write, column);
             }
         }

@@ -2,8 +2,12 @@
 
 #[cfg(any(kinglet_armv6m, kinglet_armv7m, kinglet_riscv))]
 pub(super) mod pairs;
-#[cfg(kinglet_dsp)]
+#[cfg(any(kinglet_armv7m, kinglet_dsp, kinglet_riscv))]
 pub(super) mod rounds;
+#[cfg(kinglet_dsp)]
+pub(super) mod state;
+#[cfg(any(kinglet_armv7m, kinglet_dsp))]
+pub(super) mod thumb2;
 #[cfg(any(kinglet_x86, kinglet_neon))]
 pub(super) mod words;
 

@@ -10,92 +10,81 @@ use crate::shape::{Bits, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
 /// Words of a prepared int4 group: the constant, then one per column.
 const GROUP_WORDS: usize = GROUP_COLS + 1;
 
-/// Arranges four columns of an int4 group.
-pub trait Arrange: Fn([u32; 4]) -> [u32; 4] + Copy {}
+/// Columns that are arranged together.
+const STEP: usize = 4;
 
-impl<F: Fn([u32; 4]) -> [u32; 4] + Copy> Arrange for F {}
+/// Quantizes and arranges steps of four columns, of which there is one: `x`, the
+/// words, how many, and [`Quantizer`]. Returns the sum of all columns whose
+/// weights are stored with an offset.
+pub type Prepare = unsafe extern "C" fn(*const i32, *mut u32, usize, &Quantizer) -> i32;
 
-/// Quantizes `x` and arranges it, int4 columns by `arrange`; zeros after the last
-/// column.
-pub fn prepare(
+/// Quantizes `x` and arranges it; zeros after the last column.
+///
+/// # Safety
+/// The routines must read and write no more than the steps.
+pub unsafe fn prepare(
+    [int8, int4]: [Prepare; 2],
     x: &[i32],
     quantizer: Quantizer,
     bits: Bits,
     words: &mut [u32],
-    arrange: impl Arrange,
 ) {
     match bits {
-        Bits::Int8 => prepare_int8(x, quantizer, words),
+        Bits::Int8 => {
+            let Some((constant, words)) = words.split_first_mut() else {
+                return;
+            };
+            let whole = x.len().min(words.len()) / STEP;
+            let tail: [i32; STEP] = padded(x.get(whole * STEP..).unwrap_or_default());
+            let (first, last) = words.split_at_mut(whole * STEP);
+            // SAFETY: the caller's; the slices are as long.
+            let offset =
+                unsafe { steps(int8, x, first, &quantizer) + steps(int8, &tail, last, &quantizer) };
+            *constant = ((offset as u32) << 7).wrapping_neg();
+        }
         Bits::Int4 => {
             let groups = x
                 .chunks(GROUP_COLS)
                 .zip(words.chunks_exact_mut(GROUP_WORDS));
-            groups.for_each(|(x, words)| prepare_group(x, quantizer, words, arrange));
+            for (x, words) in groups {
+                let Some((constant, words)) = words.split_first_mut() else {
+                    return;
+                };
+                let all: [i32; GROUP_COLS];
+                let x = match x.len() {
+                    GROUP_COLS => x,
+                    _ => {
+                        all = padded(x);
+                        &all
+                    }
+                };
+                // SAFETY: the caller's; the slices are as long.
+                let sum = unsafe { steps(int4, x, words, &quantizer) };
+                *constant = ((sum as u32) << 3).wrapping_neg().wrapping_mul(0x0001_0001);
+            }
         }
     }
 }
 
-/// Quantizes `x`, a word per column; zeros after the last.
-#[inline(always)]
-fn quantize(x: &[i32], quantizer: Quantizer, words: &mut [u32]) {
-    let (whole, padding) = words.split_at_mut(x.len().min(words.len()));
-    for (word, &x) in whole.iter_mut().zip(x) {
-        *word = quantizer.of(x) as u32;
+/// As many steps as both slices hold.
+///
+/// # Safety
+/// As for [`prepare`].
+unsafe fn steps(routine: Prepare, x: &[i32], words: &mut [u32], quantizer: &Quantizer) -> i32 {
+    match x.len().min(words.len()) / STEP {
+        0 => 0,
+        // SAFETY: both slices hold the steps, of which there is one.
+        steps => unsafe { routine(x.as_ptr(), words.as_mut_ptr(), steps, quantizer) },
     }
-    padding.fill(0);
 }
 
-/// `y_k = x_k - 256 x_(k-1)` within each four columns; first the constant
-/// that cancels the offset of the stored weights.
-#[inline(never)]
-fn prepare_int8(x: &[i32], quantizer: Quantizer, words: &mut [u32]) {
-    let Some((constant, words)) = words.split_first_mut() else {
-        return;
-    };
-    quantize(x, quantizer, words);
-    let mut offset = 0u32;
-    for step in words.chunks_exact_mut(4) {
-        let &mut [x0, x1, x2, x3] = step else { return };
-        let y = [
-            x0,
-            x1.wrapping_sub(x0 << 8),
-            x2.wrapping_sub(x1 << 8),
-            x3.wrapping_sub(x2 << 8),
-        ];
-        step.copy_from_slice(&y);
-        offset = offset.wrapping_add(x0).wrapping_add(x1).wrapping_add(x2);
+/// Zeros after the last element.
+fn padded<const N: usize>(x: &[i32]) -> [i32; N] {
+    let mut all = [0; N];
+    for (to, &from) in all.iter_mut().zip(x) {
+        *to = from;
     }
-    *constant = (offset << 7).wrapping_neg();
-}
-
-/// `y_k = x_k - 16^k x_0`, in the order y1, y2, y3, y0: the word that meets y0
-/// is needed whole until then.
-#[cfg(any(kinglet_armv6m, kinglet_armv7m))]
-pub fn less_first([x0, x1, x2, x3]: [u32; 4]) -> [u32; 4] {
-    [
-        x1.wrapping_sub(x0 << 4),
-        x2.wrapping_sub(x0 << 8),
-        x3.wrapping_sub(x0 << 12),
-        x0,
-    ]
-}
-
-/// Each four columns as `arrange` has them. First the constant that cancels the
-/// offset of the stored weights, in both halves.
-#[inline(never)]
-fn prepare_group(x: &[i32], quantizer: Quantizer, words: &mut [u32], arrange: impl Arrange) {
-    let Some((constant, words)) = words.split_first_mut() else {
-        return;
-    };
-    quantize(x, quantizer, words);
-    let mut sum = 0u32;
-    for step in words.chunks_exact_mut(4) {
-        let &mut [x0, x1, x2, x3] = step else { return };
-        step.copy_from_slice(&arrange([x0, x1, x2, x3]));
-        sum = sum.wrapping_add(x0).wrapping_add(x1);
-        sum = sum.wrapping_add(x2).wrapping_add(x3);
-    }
-    *constant = (sum << 3).wrapping_neg().wrapping_mul(0x0001_0001);
+    all
 }
 
 /// A routine: weights, prepared words, sums, blocks of rows, and steps (int8)

@@ -10,38 +10,34 @@ const ROUND: usize = 4;
 /// The routines of a port. Each does what the function of [`Port`] with its name
 /// does.
 ///
-/// # Safety
-/// There must be a round, and every pointer must be of `4 rounds` elements; those
-/// to numbers of 16 bits need not be aligned to a word.
+/// They are unsafe to call: there must be a round, and every pointer must be of
+/// `4 rounds` elements; those to numbers of 16 bits need not be aligned to a word.
+pub struct Routines {
+    /// Scales, sums, rounds, `2 max16` and the shift: `scale max16 >> 15` is the
+    /// upper half of a product.
+    pub scale_rows: unsafe extern "C" fn(*const i16, *mut i32, usize, i32, u32),
+    /// `x` and rounds.
+    pub sum: unsafe extern "C" fn(*const i32, usize) -> i64,
+    /// `x`, `out`, rounds and the mean.
+    pub less: unsafe extern "C" fn(*const i32, *mut i32, usize, i32) -> u32,
+    /// `x`, rounds and the places to the left.
+    pub squares: unsafe extern "C" fn(*const i32, usize, u32) -> u64,
+    /// `x`, weights, biases, rounds.
+    pub affine: unsafe extern "C" fn(*mut i32, *const i16, *const i16, usize, &Scaling),
+    /// `x`, `previous`, the mix, `out`, rounds and the places to the right.
+    pub token_shift: Shift,
+    /// `x` and rounds.
+    pub positive_max: unsafe extern "C" fn(*const i32, usize) -> i32,
+    /// `x`, rounds and the places to the left.
+    pub relu_squared: unsafe extern "C" fn(*mut i32, usize, u32),
+}
+
+type Shift = unsafe extern "C" fn(*const i32, *const i32, *const i16, *mut i32, usize, u32) -> u32;
+
+/// A port with such routines.
 pub trait Rounds {
-    /// `factor` is `2 max16`: `scale max16 >> 15` is the product's upper half.
-    unsafe extern "C" fn scale_rows(
-        scales: *const i16,
-        out: *mut i32,
-        rounds: usize,
-        factor: i32,
-        shift: u32,
-    );
-    unsafe extern "C" fn sum(x: *const i32, rounds: usize) -> i64;
-    unsafe extern "C" fn less(x: *const i32, out: *mut i32, rounds: usize, mean: i32) -> u32;
-    unsafe extern "C" fn squares(x: *const i32, rounds: usize, left: u32) -> u64;
-    unsafe extern "C" fn affine(
-        x: *mut i32,
-        weight: *const i16,
-        bias: *const i16,
-        rounds: usize,
-        scaling: &Scaling,
-    );
-    unsafe extern "C" fn token_shift(
-        x: *const i32,
-        previous: *const i32,
-        mix: *const i16,
-        out: *mut i32,
-        rounds: usize,
-        right: u32,
-    ) -> u32;
-    unsafe extern "C" fn positive_max(x: *const i32, rounds: usize) -> i32;
-    unsafe extern "C" fn relu_squared(x: *mut i32, rounds: usize, left: u32);
+    /// They keep to the C calling convention.
+    const ROUTINES: Routines;
 }
 
 /// Defines the steps of [`Port`] by the routines of `Self`.
@@ -101,7 +97,9 @@ pub fn scale_rows<R: Rounds>(scales: &[i16], max16: i32, shift: u32, out: &mut [
     let rounds = scales.len().min(out.len()) / ROUND;
     if rounds > 0 {
         // SAFETY: both slices hold the rounds, of which there is one.
-        unsafe { R::scale_rows(scales.as_ptr(), out.as_mut_ptr(), rounds, max16 << 1, shift) }
+        unsafe {
+            (R::ROUTINES.scale_rows)(scales.as_ptr(), out.as_mut_ptr(), rounds, max16 << 1, shift)
+        }
     }
     Portable::scale_rows(rest(scales, rounds), max16, shift, rest_mut(out, rounds));
 }
@@ -111,7 +109,7 @@ pub fn sum<R: Rounds>(x: &[i32]) -> i64 {
     let whole = match rounds {
         0 => 0,
         // SAFETY: the slice holds the rounds, of which there is one.
-        _ => unsafe { R::sum(x.as_ptr(), rounds) },
+        _ => unsafe { (R::ROUTINES.sum)(x.as_ptr(), rounds) },
     };
     whole + Portable::sum(rest(x, rounds))
 }
@@ -121,7 +119,7 @@ pub fn less<R: Rounds>(x: &[i32], mean: i32, out: &mut [i32]) -> u32 {
     let whole = match rounds {
         0 => 0,
         // SAFETY: both slices hold the rounds, of which there is one.
-        _ => unsafe { R::less(x.as_ptr(), out.as_mut_ptr(), rounds, mean) },
+        _ => unsafe { (R::ROUTINES.less)(x.as_ptr(), out.as_mut_ptr(), rounds, mean) },
     };
     whole | Portable::less(rest(x, rounds), mean, rest_mut(out, rounds))
 }
@@ -131,7 +129,7 @@ pub fn squares<R: Rounds>(x: &[i32], left: u32) -> u64 {
     let whole = match rounds {
         0 => 0,
         // SAFETY: the slice holds the rounds, of which there is one.
-        _ => unsafe { R::squares(x.as_ptr(), rounds, left) },
+        _ => unsafe { (R::ROUTINES.squares)(x.as_ptr(), rounds, left) },
     };
     whole + Portable::squares(rest(x, rounds), left)
 }
@@ -141,7 +139,7 @@ pub fn affine<R: Rounds>(scaling: Scaling, weight: &[i16], bias: &[i16], x: &mut
     if rounds > 0 {
         let (weight, bias) = (weight.as_ptr(), bias.as_ptr());
         // SAFETY: all slices hold the rounds, of which there is one.
-        unsafe { R::affine(x.as_mut_ptr(), weight, bias, rounds, &scaling) }
+        unsafe { (R::ROUTINES.affine)(x.as_mut_ptr(), weight, bias, rounds, &scaling) }
     }
     let (weight, bias) = (rest(weight, rounds), rest(bias, rounds));
     Portable::affine(scaling, weight, bias, rest_mut(x, rounds));
@@ -160,7 +158,7 @@ pub fn token_shift<R: Rounds>(
         // SAFETY: all slices hold the rounds, of which there is one.
         _ => unsafe {
             let (x, previous, mix) = (x.as_ptr(), previous.as_ptr(), mix.as_ptr());
-            R::token_shift(x, previous, mix, out.as_mut_ptr(), rounds, right)
+            (R::ROUTINES.token_shift)(x, previous, mix, out.as_mut_ptr(), rounds, right)
         },
     };
     let (x, previous, mix) = (rest(x, rounds), rest(previous, rounds), rest(mix, rounds));
@@ -178,7 +176,7 @@ pub fn positive_max<R: Rounds>(x: &[i32]) -> i32 {
     let whole = match rounds {
         0 => 0,
         // SAFETY: the slice holds the rounds, of which there is one.
-        _ => unsafe { R::positive_max(x.as_ptr(), rounds) },
+        _ => unsafe { (R::ROUTINES.positive_max)(x.as_ptr(), rounds) },
     };
     whole.max(Portable::positive_max(rest(x, rounds)))
 }
@@ -187,7 +185,7 @@ pub fn relu_squared<R: Rounds>(x: &mut [i32], left: u32) {
     let rounds = x.len() / ROUND;
     if rounds > 0 {
         // SAFETY: the slice holds the rounds, of which there is one.
-        unsafe { R::relu_squared(x.as_mut_ptr(), rounds, left) }
+        unsafe { (R::ROUTINES.relu_squared)(x.as_mut_ptr(), rounds, left) }
     }
     Portable::relu_squared(rest_mut(x, rounds), left);
 }

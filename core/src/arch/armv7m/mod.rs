@@ -22,9 +22,12 @@
 //! in 16 bits, `32 * 8 * 127 < 2^15`, so they come apart again: `SXTH` gives the
 //! lower one; what is left after it is subtracted is `2^16` times the upper one.
 
+mod steps;
+
 use super::shared::pairs::{self, Routine};
+use super::shared::rounds::{self, steps_in_rounds};
 use super::shared::Words;
-use super::{Port, Portable, Quantizer};
+use super::{Port, Portable, Quantizer, Scaling};
 use crate::shape::{Bits, Layout, Matrix};
 use core::arch::global_asm;
 
@@ -38,7 +41,17 @@ impl Port for Armv7m {
     const LAYOUT: Layout = Layout::Pairs;
 
     fn prepare(x: &[i32], quantizer: Quantizer, bits: Bits, words: &mut [u32]) {
-        pairs::prepare(x, quantizer, bits, words, pairs::less_first);
+        // SAFETY: the routines read and write whole steps only, and keep to the C
+        // calling convention.
+        unsafe {
+            pairs::prepare(
+                [steps::prepare_int8, steps::prepare_int4],
+                x,
+                quantizer,
+                bits,
+                words,
+            )
+        }
     }
 
     fn sums(matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
@@ -46,6 +59,8 @@ impl Port for Armv7m {
         // keep to the C calling convention.
         unsafe { pairs::call(kinglet_v7m_int8, kinglet_v7m_int4, matrix, words, sums) }
     }
+
+    steps_in_rounds!();
 }
 
 extern "C" {

@@ -8,6 +8,8 @@
 //! column, whose word is multiplied whole. With loads and loops: about 3.1 and
 //! 2.2 instructions per multiply-add.
 
+mod prepare;
+
 use super::shared::pairs::{self, Routine};
 use super::shared::Words;
 use super::{Port, Portable, Quantizer};
@@ -24,7 +26,20 @@ impl Port for Armv6m {
     const LAYOUT: Layout = Layout::Pairs;
 
     fn prepare(x: &[i32], quantizer: Quantizer, bits: Bits, words: &mut [u32]) {
-        pairs::prepare(x, quantizer, bits, words, pairs::less_first);
+        // SAFETY: the routines read and write whole steps only, and keep to the C
+        // calling convention.
+        unsafe {
+            pairs::prepare(
+                [
+                    prepare::kinglet_v6m_prepare_int8,
+                    prepare::kinglet_v6m_prepare_int4,
+                ],
+                x,
+                quantizer,
+                bits,
+                words,
+            )
+        }
     }
 
     fn sums(matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {

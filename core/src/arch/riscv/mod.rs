@@ -21,9 +21,21 @@
 //! enough for four columns: 14 instructions for eight products, with vector and scales 2.1
 //! per multiply-add. Two sums come apart as on `armv7m`.
 
+/// Naked functions are assembled without the extensions of the target; until
+/// `.option pop`.
+macro_rules! with_multiplication {
+    () => {
+        ".option push\n.option arch, +m"
+    };
+}
+
+mod prepare;
+mod steps;
+
 use super::shared::pairs::{self, Routine};
+use super::shared::rounds::{self, steps_in_rounds};
 use super::shared::Words;
-use super::{Port, Portable, Quantizer};
+use super::{Port, Portable, Quantizer, Scaling};
 use crate::shape::{Bits, Layout, Matrix};
 use core::arch::global_asm;
 
@@ -37,7 +49,20 @@ impl Port for Riscv {
     const LAYOUT: Layout = Layout::Pairs;
 
     fn prepare(x: &[i32], quantizer: Quantizer, bits: Bits, words: &mut [u32]) {
-        pairs::prepare(x, quantizer, bits, words, in_place);
+        // SAFETY: the routines read and write whole steps only, and keep to the C
+        // calling convention.
+        unsafe {
+            pairs::prepare(
+                [
+                    prepare::kinglet_rv_prepare_int8,
+                    prepare::kinglet_rv_prepare_int4,
+                ],
+                x,
+                quantizer,
+                bits,
+                words,
+            )
+        }
     }
 
     fn sums(matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
@@ -45,11 +70,8 @@ impl Port for Riscv {
         // keep to the C calling convention.
         unsafe { pairs::call(kinglet_rv_int8, kinglet_rv_int4, matrix, words, sums) }
     }
-}
 
-/// Four int4 columns, as the products with them are made.
-fn in_place([x0, x1, x2, x3]: [u32; 4]) -> [u32; 4] {
-    [x0, x1, x2 << 24, x3 << 24]
+    steps_in_rounds!();
 }
 
 extern "C" {

@@ -1,0 +1,72 @@
+//! Matrix states for ports that have their reads and writes in assembly:
+//! mantissas of 16 bits, in whole words, and heads of whole rounds. All else is
+//! [`Portable`]'s.
+
+use crate::arch::{Mantissa, Port, Portable, Write};
+
+/// Value channels of a round.
+const ROUND: usize = 8;
+
+/// The routines of a port.
+///
+/// They are unsafe to call: the size is that of a head of whole rounds, and all
+/// pointers are of so many elements; the mantissas are words of two rows.
+pub struct Routines {
+    /// Adds to the sums: mantissas, `c`, sums, size.
+    pub read: unsafe extern "C" fn(*const u32, *const i16, *mut i32, usize),
+    /// Mantissas, what goes into the rows and into the columns, size.
+    pub write: unsafe extern "C" fn(*mut u32, *const Write, *const [i16; 2], usize),
+}
+
+/// A port with such routines.
+pub trait States {
+    /// They keep to the C calling convention.
+    const ROUTINES: Routines;
+}
+
+/// As [`Port::read`].
+pub fn read<S: States, M: Mantissa>(mantissas: &[M], c: &[i16], sums: &mut [i32]) {
+    let size = c.len();
+    match bytemuck::try_cast_slice(mantissas) {
+        Ok(words) if is_whole::<M>(size, words) && sums.len() >= size => {
+            sums.iter_mut().for_each(|sum| *sum = 0);
+            // SAFETY: checked just above.
+            unsafe { (S::ROUTINES.read)(words.as_ptr(), c.as_ptr(), sums.as_mut_ptr(), size) }
+        }
+        _ => Portable::read(mantissas, c, sums),
+    }
+}
+
+/// As [`Port::write`].
+pub fn write<S: States, M: Mantissa>(mantissas: &mut [M], writes: &[Write], values: &[[i16; 2]]) {
+    let size = writes.len();
+    match bytemuck::try_cast_slice_mut(mantissas) {
+        Ok(words) if is_whole::<M>(size, words) && values.len() >= size => {
+            let (writes, values) = (writes.as_ptr(), values.as_ptr());
+            // SAFETY: checked just above.
+            unsafe { (S::ROUTINES.write)(words.as_mut_ptr(), writes, values, size) }
+        }
+        _ => Portable::write(mantissas, writes, values),
+    }
+}
+
+/// Whether these are mantissas of 16 bits, of a head that is not empty and has
+/// whole rounds.
+fn is_whole<M: Mantissa>(size: usize, words: &[u32]) -> bool {
+    let is_round = size > 0 && size.is_multiple_of(ROUND);
+    size_of::<M>() == size_of::<i16>() && is_round && words.len() >= size * size / 2
+}
+
+/// Defines the states of [`Port`] by the routines of `Self`.
+macro_rules! states_in_rounds {
+    () => {
+        fn read<M: Mantissa>(mantissas: &[M], c: &[i16], sums: &mut [i32]) {
+            states::read::<Self, M>(mantissas, c, sums);
+        }
+
+        fn write<M: Mantissa>(mantissas: &mut [M], writes: &[Write], values: &[[i16; 2]]) {
+            states::write::<Self, M>(mantissas, writes, values);
+        }
+    };
+}
+pub(crate) use states_in_rounds;
