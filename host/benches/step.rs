@@ -27,7 +27,7 @@ fn demo_image(weights: Bits) -> ImageFile {
             keys: Bits::Int8,
         },
         layout: Layout::Rows4,
-        state: StateFormat::F32,
+        state: StateFormat::I16,
         gn_eps: DEFAULT_GN_EPS,
         vocabulary: None,
     };
@@ -45,8 +45,8 @@ fn tokens(c: &mut Criterion) {
     for weights in Bits::ALL {
         let file = demo_image(weights);
         let image = file.image();
-        let mut state = vec![0.0; image.shape().state_len()];
-        let mut scratch = vec![0.0; image.shape().scratch_len()];
+        let mut state = vec![0; image.shape().state_len()];
+        let mut scratch = vec![0; image.shape().scratch_len()];
         let mut session = Session::new(&image, &mut state, &mut scratch).expect("the buffers fit");
         let prompt = STORY.iter().cycle().take(PROMPT_TOKENS);
         let prompt: Vec<u32> = prompt.copied().map(u32::from).collect();

@@ -308,13 +308,13 @@ impl Tensor {
         Self { stored, ..self }
     }
 
-    const fn to_base_2(self) -> Self {
+    const fn in_base_2(self) -> Self {
         let times = LOG2_E;
         Self { times, ..self }
     }
 
     /// The argument of a hyperbolic tangent, which is twice that of an exponential.
-    const fn to_tanh(self) -> Self {
+    const fn for_tanh(self) -> Self {
         let times = 2.0 * LOG2_E;
         Self { times, ..self }
     }

@@ -16,20 +16,20 @@ const TIME_MIX: &[Tensor] = &[
     mix(att::TIME_MIX_R, |d| d.mix(0.5 * d.down, 0.0)),
     vector(att::TIME_DECAY, |d| d.ladder(-5.0, 8.0, 0.7 + 1.3 * d.up))
         .stored(Stored::Decay)
-        .to_base_2()
+        .in_base_2()
         .random(Spread::Ladder(-5.0, 6.5)),
     vector(att::TIME_FIRST, |_| ladder(|_, i| 0.3f32.ln() + zigzag(i)))
-        .to_base_2()
+        .in_base_2()
         .random(Spread::Normal(-1.2, 0.3)),
-    square(att::KEY, ZERO).to_base_2(),
+    square(att::KEY, ZERO).in_base_2(),
     square(att::VALUE, |_| Fill::Tall(1.0)),
-    square(att::RECEPTANCE, ZERO).to_base_2(),
+    square(att::RECEPTANCE, ZERO).in_base_2(),
 ];
 
 const CHANNEL_MIX: &[Tensor] = &[
     mix(ffn::TIME_MIX_K, |d| d.mix(d.down, 0.0)),
     mix(ffn::TIME_MIX_R, |d| d.mix(d.down, 0.0)),
     tensor(ffn::KEY, &[Size::Ffn, Size::Embd], |_| Fill::Tall(1.0)),
-    square(ffn::RECEPTANCE, ZERO).to_base_2(),
+    square(ffn::RECEPTANCE, ZERO).in_base_2(),
     tensor(ffn::VALUE, &[Size::Embd, Size::Ffn], ZERO),
 ];

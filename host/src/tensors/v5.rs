@@ -51,7 +51,7 @@ const MIXES: &[Tensor] = &[
 const OF_HEADS: &[Tensor] = &[
     tensor(att::TIME_DECAY, &[Size::Heads], decays)
         .stored(Stored::DecayPerChannel)
-        .to_base_2()
+        .in_base_2()
         .random(Spread::Ladder(-5.0, 6.5)),
     tensor(att::TIME_FIRST, &[Size::Heads], |_| Fill::Constant(-3.0))
         .or_named(att::TIME_FAAAA)
@@ -63,7 +63,7 @@ const OF_HEADS: &[Tensor] = &[
 const OF_CHANNELS: &[Tensor] = &[
     per_head_channel(att::TIME_DECAY, decays)
         .stored(Stored::DecayPerChannel)
-        .to_base_2()
+        .in_base_2()
         .random(Spread::Ladder(-5.0, 6.5)),
     per_head_channel(att::TIME_FAAAA, bonuses)
         .or_named(att::TIME_FIRST)
@@ -77,7 +77,7 @@ const MATRICES: &[Tensor] = &[KEY, VALUE, RECEPTANCE];
 pub(super) const KEY: Tensor = square(att::KEY, |_| Fill::Orthogonal(0.1));
 pub(super) const VALUE: Tensor = square(att::VALUE, |_| Fill::Orthogonal(1.0));
 pub(super) const RECEPTANCE: Tensor = square(att::RECEPTANCE, |_| Fill::Orthogonal(1.0));
-pub(super) const GATE_MATRIX: Tensor = square(att::GATE, |_| Fill::Orthogonal(0.1)).to_base_2();
+pub(super) const GATE_MATRIX: Tensor = square(att::GATE, |_| Fill::Orthogonal(0.1)).in_base_2();
 
 const GATE: &[Tensor] = &[
     mix(att::TIME_MIX_G, |d| d.mix(0.5 * d.down, 0.0)),
@@ -88,7 +88,7 @@ const CHANNEL_MIX: &[Tensor] = &[
     mix(ffn::TIME_MIX_K, |d| d.mix(d.down, 0.0)),
     mix(ffn::TIME_MIX_R, |d| d.mix(d.down, 0.0)),
     FFN_KEY,
-    square(ffn::RECEPTANCE, ZERO).to_base_2(),
+    square(ffn::RECEPTANCE, ZERO).in_base_2(),
     FFN_VALUE,
 ];
 pub(super) const FFN_KEY: Tensor = tensor(ffn::KEY, &[Size::Ffn, Size::Embd], |_| {

@@ -44,7 +44,7 @@ const TIME_MIX: &[Tensor] = &[
         ZERO,
     )
     .stored(Stored::Transposed)
-    .to_tanh()
+    .for_tanh()
     .random(Spread::Scaled(0.6, 0)),
     tensor(
         att::TIME_MAA_W2,
@@ -61,18 +61,18 @@ const TIME_MIX: &[Tensor] = &[
     .random(Spread::Scaled(0.6, 1)),
     tensor(att::TIME_DECAY_W1, &[Size::Embd, Size::Rank(DECAY)], ZERO)
         .stored(Stored::Transposed)
-        .to_tanh()
+        .for_tanh()
         .random(Spread::Scaled(1.0, 0)),
     tensor(att::TIME_DECAY_W2, &[Size::Rank(DECAY), Size::Embd], |_| {
         Fill::Flat(0.01)
     })
     .stored(Stored::Transposed)
-    .to_base_2()
+    .in_base_2()
     .random(Spread::Scaled(1.0, 0)),
     Tensor {
         // log2(log2(e)): a decay is 2^-2^this.
         plus: 0.528_766_373_1,
-        ..vector(att::TIME_DECAY, decays).to_base_2()
+        ..vector(att::TIME_DECAY, decays).in_base_2()
     }
     .random(Spread::Ladder(-5.0, 6.5)),
     per_head_channel(att::TIME_FAAAA, bonuses)
@@ -88,6 +88,6 @@ const CHANNEL_MIX: &[Tensor] = &[
     mix_previous(ffn::TIME_MAA_K, |d| d.mix_previous(d.down.powi(3))),
     mix_previous(ffn::TIME_MAA_R, |d| d.mix_previous(d.down.powi(3))),
     FFN_KEY,
-    square(ffn::RECEPTANCE, ZERO).to_base_2(),
+    square(ffn::RECEPTANCE, ZERO).in_base_2(),
     FFN_VALUE,
 ];

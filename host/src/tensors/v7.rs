@@ -59,30 +59,30 @@ const TIME_MIX: &[Tensor] = &[
         let (power, head_size) = (1.0 + d.up.powf(0.3), d.head_size);
         ladder(move |share, i| -5.5 + 6.0 * share.powf(power) + 2.5 * in_head(i, head_size))
     })
-    .to_base_2()
+    .in_base_2()
     .random(Spread::Ladder(-5.0, 6.0)),
     vector(att::A[0], |d| {
         let head_size = d.head_size;
         ladder(move |share, i| -0.39 + 0.4 * share + 0.3 * in_head(i, head_size))
     })
-    .to_base_2()
+    .in_base_2()
     .random(Spread::Normal(0.0, 0.5)),
     vector(att::K_K, |_| ladder(|share, _| 0.76 - 0.1 * share)).random(Spread::Normal(0.85, 0.15)),
     vector(att::K_A, |_| Fill::Constant(1.02)).random(Spread::Normal(1.0, 0.15)),
-    first(att::W[1], &[Size::Embd, Size::Rank(DECAY)]).to_tanh(),
-    second(att::W[2], &[Size::Rank(DECAY), Size::Embd]).to_base_2(),
+    first(att::W[1], &[Size::Embd, Size::Rank(DECAY)]).for_tanh(),
+    second(att::W[2], &[Size::Rank(DECAY), Size::Embd]).in_base_2(),
     first(att::A[1], &[Size::Embd, Size::Rank(RATE)]),
-    second(att::A[2], &[Size::Rank(RATE), Size::Embd]).to_base_2(),
-    first(att::G[0], &[Size::Embd, Size::Rank(GATE)]).to_base_2(),
+    second(att::A[2], &[Size::Rank(RATE), Size::Embd]).in_base_2(),
+    first(att::G[0], &[Size::Embd, Size::Rank(GATE)]).in_base_2(),
     // The gate after it has no bias: its mean is zero.
     second(att::G[1], &[Size::Rank(GATE), Size::Embd]).random(Spread::Scaled(2.0, 0)),
     // The other layers' values are mixed with the first layer's.
     first(att::V[1], &[Size::Embd, Size::Rank(RESIDUAL)]).after_first_layer(),
     second(att::V[2], &[Size::Rank(RESIDUAL), Size::Embd])
-        .to_base_2()
+        .in_base_2()
         .after_first_layer(),
     vector(att::V[0], |_| ladder(|share, _| 0.93 - 0.4 * share))
-        .to_base_2()
+        .in_base_2()
         .random(Spread::Normal(0.0, 0.5))
         .after_first_layer(),
     per_head_channel(att::R_K, |_| Fill::Constant(-0.04)).random(Spread::Normal(0.0, 0.3)),
