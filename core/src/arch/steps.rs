@@ -108,12 +108,8 @@ fn norm(x: View<'_>, epsilon: Epsilon, affine: [Factors<'_>; 2], exp: i32, out: 
     let root = inverse_root(square);
     // 1 / sqrt(mean) = root 2^(-31 - half): a factor of 16 bits.
     let mulq_exp = weight.exp - half - 14;
-    let scaling = Scaling {
-        left,
-        root: root as i32,
-        right: (exp - mulq_exp).clamp(0, 31) as u32,
-        bias: Shift::by(bias.exp - exp),
-    };
+    let right = (exp - mulq_exp).clamp(0, 31) as u32;
+    let scaling = Scaling::new(left, root as i32, right, bias.exp - exp);
     Native::affine(scaling, weight.m, bias.m, out);
 }
 
@@ -151,6 +147,18 @@ pub struct Scaling {
     pub root: i32,
     pub right: u32,
     pub(crate) bias: Shift,
+}
+
+impl Scaling {
+    /// With the places that a bias is shifted by to the left.
+    pub fn new(left: u32, root: i32, right: u32, bias: i32) -> Self {
+        Self {
+            left,
+            root,
+            right,
+            bias: Shift::by(bias),
+        }
+    }
 }
 
 /// The mean of numbers of this sum, whose count has this reciprocal, in units
