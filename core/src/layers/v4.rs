@@ -164,7 +164,7 @@ type Channel<'a> = (
 /// `a + (v - a) sigmoid(d)`, computed from the nearer of both: the smaller share
 /// keeps its precision, however small it is. Rounded, since a
 /// floor would make slow channels drift.
-#[inline(always)]
+#[cfg_attr(kinglet_fast, inline(always))]
 fn leaned(a: i32, v: i32, d: i32) -> i32 {
     let (near, far) = if d < 0 { (a, v) } else { (v, a) };
     let power = exp2(d.unsigned_abs());

@@ -24,7 +24,7 @@ pub(crate) struct Power {
 }
 
 /// `2^-x`, with `x` in Q22.
-#[inline(always)]
+#[cfg_attr(kinglet_fast, inline(always))]
 pub(crate) fn exp2(x: u32) -> Power {
     let at = POWERS.get((x >> (PLACES - 5) & 31) as usize);
     // The fraction of a step in 16 bits.
@@ -41,38 +41,38 @@ pub(crate) fn exp2(x: u32) -> Power {
 
 impl Power {
     /// The fraction alone, in Q16, rounded.
-    #[inline(always)]
+    #[cfg_attr(kinglet_fast, inline(always))]
     fn factor(self) -> u32 {
         (self.fraction + (1 << 13)) >> 14
     }
 
     /// In Q15, below 1.
-    #[inline(always)]
+    #[cfg_attr(kinglet_fast, inline(always))]
     pub(crate) fn q15(self) -> u32 {
         (self.fraction >> self.halvings >> 15).min(32_767)
     }
 
     /// In Q16, rounded.
-    #[inline(always)]
+    #[cfg_attr(kinglet_fast, inline(always))]
     pub(crate) fn q16(self) -> u32 {
         ((self.fraction >> self.halvings) + (1 << 13)) >> 14
     }
 
     /// `1 / (1 + p)` in Q15, below 1.
-    #[inline(always)]
+    #[cfg_attr(kinglet_fast, inline(always))]
     pub(crate) fn rest(self) -> u32 {
         ((1 << 20) + 16 - along(&SHARES, self.q16())) >> 5
     }
 
     /// `p / (1 + p)` as a factor in Q15 and halvings of it.
-    #[inline(always)]
+    #[cfg_attr(kinglet_fast, inline(always))]
     pub(crate) fn share(self) -> i32 {
         (self.factor().wrapping_mul(self.rest()) >> 16) as i32
     }
 }
 
 /// The logistic function of `x`, `1 / (1 + 2^-x)`, in Q31, always below 1.
-#[inline(always)]
+#[cfg_attr(kinglet_fast, inline(always))]
 pub(crate) fn sigmoid(x: i32) -> u32 {
     let power = exp2(x.unsigned_abs());
     let rest = power.rest();
@@ -85,7 +85,7 @@ pub(crate) fn sigmoid(x: i32) -> u32 {
 
 /// The hyperbolic tangent `(1 - 2^-x) / (1 + 2^-x)`, in Q29. `x` is twice the
 /// usual argument, to base 2.
-#[inline(always)]
+#[cfg_attr(kinglet_fast, inline(always))]
 pub(crate) fn tanh(x: i32) -> i32 {
     let power = exp2(x.unsigned_abs());
     let less = (1 << 30) - (power.fraction >> power.halvings) as i32;
@@ -99,14 +99,14 @@ pub(crate) fn tanh(x: i32) -> i32 {
 
 /// `log2(1 + p)` in Q22, for a power `p`. However small `p` is, its part of the
 /// result keeps its precision, and is rounded: floors would add up.
-#[inline(always)]
+#[cfg_attr(kinglet_fast, inline(always))]
 pub(crate) fn log2_of_sum(power: Power) -> i32 {
     let product = power.factor().wrapping_mul(log2_ratio(power.q16()));
     (((product >> 8 >> power.halvings) + 1) >> 1) as i32
 }
 
 /// `log2(1 + x) / x` in Q15, of a number in Q16 from 0 to 1.
-#[inline(always)]
+#[cfg_attr(kinglet_fast, inline(always))]
 fn log2_ratio(x: u32) -> u32 {
     (LOG2_E_Q20 + 16 - along(&LOGARITHMS, x)) >> 5
 }
@@ -121,7 +121,7 @@ pub(crate) fn log2(x: u64) -> u32 {
 /// `floor(a / b)`, in a fixed number of instructions; `b` is not 0.
 ///
 /// `quotient_bits` bounds the result.
-#[inline(always)]
+#[cfg_attr(kinglet_fast, inline(always))]
 pub(crate) fn divide(a: u32, b: u32, quotient_bits: u32) -> u32 {
     if !cfg!(kinglet_armv6m) {
         return a.checked_div(b).unwrap_or(0);
@@ -138,7 +138,7 @@ pub(crate) fn divide(a: u32, b: u32, quotient_bits: u32) -> u32 {
 
 /// `2^31 / sqrt(x)` for `x` from 2^30 up: between 2^15 and 2^16, in a fixed number
 /// of instructions.
-#[inline(always)]
+#[cfg_attr(kinglet_fast, inline(always))]
 pub(crate) fn inverse_root(x: u32) -> u32 {
     let (mut root, mut bit) = (0u32, 1u32 << 15);
     while bit > 0 {

@@ -165,7 +165,7 @@ pub(super) static LOGARITHMS: Chords = {
 };
 
 /// The function at `x`, Q16 from 0 to 2^16, in Q20.
-#[inline(always)]
+#[cfg_attr(kinglet_fast, inline(always))]
 pub(super) fn along(table: &Chords, x: u32) -> u32 {
     let step = 16 - CHORDS.trailing_zeros();
     let chord = table.get((x >> step) as usize).copied().unwrap_or(0);
