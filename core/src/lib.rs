@@ -23,8 +23,8 @@
 //! let image = Image::new(bytes)?;
 //! // On a board these are two `static` arrays: their lengths can be computed
 //! // at compile time, from `Header::parse(bytes)`.
-//! let mut state = vec![0.0; image.shape().state_len()];
-//! let mut scratch = vec![0.0; image.shape().scratch_len()];
+//! let mut state = vec![0; image.shape().state_len()];
+//! let mut scratch = vec![0; image.shape().scratch_len()];
 //! let mut session = Session::new(&image, &mut state, &mut scratch)?;
 //! let mut sampler = Sampler::new(Sampling::greedy(), 0);
 //!
@@ -54,8 +54,8 @@
 //!     Ok(header) => header.shape,
 //!     Err(_) => panic!("not an image for this build"), // a compile error
 //! };
-//! let mut state = [0.0; SHAPE.state_len()];
-//! let mut scratch = [0.0; SHAPE.scratch_len_in_blocks()];
+//! let mut state = [0; SHAPE.state_len()];
+//! let mut scratch = [0; SHAPE.scratch_len_in_blocks()];
 //! let image = Image::new(BYTES)?;
 //! let session = Session::new(&image, &mut state, &mut scratch)?;
 //! # assert_eq!(session.state().len(), SHAPE.state_len());

@@ -32,14 +32,13 @@ fn three_hundred_tokens_are_the_same() {
     let image = image();
     let shape = image.shape();
     for settings in SETTINGS {
-        let (mut state, mut scratch) =
-            (vec![0.0; shape.state_len()], vec![0.0; shape.scratch_len()]);
+        let (mut state, mut scratch) = (vec![0; shape.state_len()], vec![0; shape.scratch_len()]);
         let mut whole = Session::new(&image, &mut state, &mut scratch).unwrap();
         let mut sampler = Sampler::new(settings, 3);
-        // No float more than promised.
+        // No word more than promised.
         let (mut state, mut scratch) = (
-            vec![f32::NAN; shape.state_len()],
-            vec![f32::NAN; shape.scratch_len_in_blocks()],
+            vec![i32::MIN; shape.state_len()],
+            vec![i32::MIN; shape.scratch_len_in_blocks()],
         );
         let mut blocks = Session::new(&image, &mut state, &mut scratch).unwrap();
         let mut block_sampler = Sampler::<64>::with_room(settings, 3);
@@ -57,11 +56,11 @@ fn three_hundred_tokens_are_the_same() {
 fn blocks_hold_the_logits_in_order() {
     let image = image();
     let shape = image.shape();
-    let (mut state, mut scratch) = (vec![0.0; shape.state_len()], vec![0.0; shape.scratch_len()]);
+    let (mut state, mut scratch) = (vec![0; shape.state_len()], vec![0; shape.scratch_len()]);
     let mut whole = Session::new(&image, &mut state, &mut scratch).unwrap();
     let (mut state, mut scratch) = (
-        vec![0.0; shape.state_len()],
-        vec![0.0; shape.scratch_len_in_blocks()],
+        vec![0; shape.state_len()],
+        vec![0; shape.scratch_len_in_blocks()],
     );
     let mut session = Session::new(&image, &mut state, &mut scratch).unwrap();
     for token in [0, 97, 5] {
@@ -85,7 +84,7 @@ fn blocks_hold_the_logits_in_order() {
 fn a_sampler_for_blocks_works_on_an_ordinary_session() {
     let image = image();
     let shape = image.shape();
-    let (mut state, mut scratch) = (vec![0.0; shape.state_len()], vec![0.0; shape.scratch_len()]);
+    let (mut state, mut scratch) = (vec![0; shape.state_len()], vec![0; shape.scratch_len()]);
     let mut session = Session::new(&image, &mut state, &mut scratch).unwrap();
     let mut draw = |in_blocks: bool| -> Vec<u32> {
         session.reset();
@@ -111,8 +110,8 @@ fn a_sampler_for_blocks_works_on_an_ordinary_session() {
 fn errors_are_those_of_the_ordinary_session() {
     let image = image();
     let len = image.shape().scratch_len_in_blocks();
-    let mut state = vec![0.0; image.shape().state_len()];
-    let mut scratch = vec![0.0; len];
+    let mut state = vec![0; image.shape().state_len()];
+    let mut scratch = vec![0; len];
     let short = Session::new(&image, &mut state, &mut scratch[1..]);
     assert_eq!(short.unwrap_err(), BufferError::Scratch(len));
     let mut session = Session::new(&image, &mut state, &mut scratch).unwrap();

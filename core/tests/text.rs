@@ -27,8 +27,8 @@ fn say(
     mut text: Text<'_, '_>,
 ) -> Result<(String, End, u32), Error> {
     let image = image();
-    let mut state = vec![0.0; image.shape().state_len()];
-    let mut scratch = vec![f32::NAN; scratch_len];
+    let mut state = vec![0; image.shape().state_len()];
+    let mut scratch = vec![i32::MIN; scratch_len];
     let mut session = Session::new(&image, &mut state, &mut scratch)?;
     for token in text.prompt(b"A bird") {
         session.feed(&[token?])?;
@@ -83,7 +83,7 @@ fn text_is_the_same_at_once_in_blocks_and_in_slices() {
         assert_eq!(say(blocks, &mut sampler, text()), Ok(expected.clone()));
         // The text holds no session: it does not matter who takes the steps.
         let mut sampler = Sampler::<40>::with_room(settings, 3);
-        let (mut state, mut scratch) = (vec![0.0; shape.state_len()], vec![0.0; blocks]);
+        let (mut state, mut scratch) = (vec![0; shape.state_len()], vec![0; blocks]);
         let mut session = Session::new(&image, &mut state, &mut scratch).unwrap();
         let (mut text, mut said) = (text(), String::new());
         for token in text.prompt(b"A bird") {
@@ -154,7 +154,7 @@ fn an_answer_is_the_likeliest_of_all_blocks() {
     let image = image();
     let shape = image.shape();
     let answer = |len| {
-        let (mut state, mut scratch) = (vec![0.0; shape.state_len()], vec![0.0; len]);
+        let (mut state, mut scratch) = (vec![0; shape.state_len()], vec![0; len]);
         let mut session = Session::new(&image, &mut state, &mut scratch).unwrap();
         let mut answer = Answer::new();
         let class = session.choose(97, &mut answer).unwrap();

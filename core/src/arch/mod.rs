@@ -42,6 +42,8 @@ mod riscv;
 mod x86;
 
 // The interface.
+#[cfg(test)]
+mod bounds;
 mod product;
 mod shared;
 mod state;
@@ -49,10 +51,12 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use product::{prepare, product_exp, Scale, Serial};
 pub use product::{matvec, sums, Executor, Prepared};
-pub(crate) use state::{advance, reset as reset_rows, Head, Inputs as HeadInputs, Room, LEAST_DECAY};
-pub(crate) use steps::{group_norm, layer_norm, Epsilon, relu_squared, token_shift, unit_length};
+pub(crate) use product::{prepare, product_exp, Scale, Serial};
+pub(crate) use state::{
+    advance, reset as reset_rows, Head, Inputs as HeadInputs, Room, LEAST_DECAY,
+};
+pub(crate) use steps::{group_norm, layer_norm, relu_squared, token_shift, unit_length, Epsilon};
 
 // For the self-test and the counts of `firmware/bench`, not for users.
 #[doc(hidden)]
@@ -146,13 +150,7 @@ pub trait Port {
 
     /// `out = (previous >> right) + 4 mulq(x - previous, mix)`, and the largest
     /// magnitude of the result. All slices are `[C]`.
-    fn token_shift(
-        x: &[i32],
-        previous: &[i32],
-        mix: &[i16],
-        right: u32,
-        out: &mut [i32],
-    ) -> u32 {
+    fn token_shift(x: &[i32], previous: &[i32], mix: &[i16], right: u32, out: &mut [i32]) -> u32 {
         Self::Base::token_shift(x, previous, mix, right, out)
     }
 

@@ -29,7 +29,7 @@ use crate::shape::{prepared_words, Layout, Matrix};
 pub struct Quantizer {
     /// Brings the largest magnitude to 31 bits.
     pub left: u32,
-    /// `127 2^22 / max16`; 16 bits and a sign where a value is not 0.
+    /// `127 2^22 / max16`: 15 bits.
     pub inverse: i32,
 }
 
@@ -40,7 +40,8 @@ impl Quantizer {
     pub fn up_to(max: u32) -> (Self, i32) {
         // At 2^31 it would have no sign left.
         let left = (max | 1).leading_zeros().max(1) - 1;
-        let max16 = (max << left >> 16) + 1;
+        // One more, for what is rounded off, and as the magnitude of -x is x - 1.
+        let max16 = (max << left >> 16) + (1 << left >> 16).max(1);
         let inverse = divide(127 << 22, max16, 30) as i32;
         (Self { left, inverse }, max16 as i32)
     }

@@ -208,7 +208,12 @@ pub(crate) fn advance<M: Mantissa>(
     if inputs.delta.is_none() {
         r_exp = coefficients(inputs.r, old, r);
     }
-    for ((lam, bound), &w) in head.lam.iter_mut().zip(head.bounds.iter_mut()).zip(inputs.w) {
+    for ((lam, bound), &w) in head
+        .lam
+        .iter_mut()
+        .zip(head.bounds.iter_mut())
+        .zip(inputs.w)
+    {
         *lam = lam.wrapping_add(w).max(LOWEST);
         let fraction = 2 * exp2(((1 << 22) - (*lam & FRACTION)) as u32).q15();
         *bound = (fraction.min(0xffff) << 16) as i32 | *bound & 0xffff;
@@ -229,7 +234,9 @@ pub(crate) fn advance<M: Mantissa>(
     let keys = inputs.k.m.iter().zip(writes.iter_mut());
     let b = inputs.delta.map(|(_, b, _)| b);
     for (j, ((lam, bound), (&k, write))) in rows.zip(keys).enumerate() {
-        let of_b = b.map_or((0, 0), |b| (b.m.get(j).copied().unwrap_or(0), b.exp + sa_exp));
+        let of_b = b.map_or((0, 0), |b| {
+            (b.m.get(j).copied().unwrap_or(0), b.exp + sa_exp)
+        });
         *write = plan::<M>(lam, bound, [(k, inputs.k.exp + v_exp), of_b]);
     }
     Native::write(head.mantissas, writes, v, sa);
@@ -237,7 +244,11 @@ pub(crate) fn advance<M: Mantissa>(
     let exps = [
         r_exp,
         inputs.of_v.exp + v_exp,
-        if inputs.delta.is_some() { of_sa.exp + sa_exp } else { i32::MIN / 2 },
+        if inputs.delta.is_some() {
+            of_sa.exp + sa_exp
+        } else {
+            i32::MIN / 2
+        },
     ];
     // Each has 31 bits.
     let exp = exps[0].max(exps[1]).max(exps[2]) + 4;

@@ -2,9 +2,7 @@
 //! length; otherwise the shortest decides.
 
 use super::{Native, Port};
-use crate::number::{
-    divide, inverse_root, magnitude, mulq, Factors, Peak, Shift, Vector, View,
-};
+use crate::number::{divide, inverse_root, magnitude, mulq, Factors, Peak, Shift, Vector, View};
 use crate::pieces::{pieces, pieces_mut};
 
 /// An epsilon that is added to a variance, `m 2^exp`, with `m` of 16 bits.
@@ -88,12 +86,13 @@ fn norm(x: View<'_>, epsilon: Epsilon, affine: [Factors<'_>; 2], exp: i32, out: 
     // Both in units of squares: 2^(2 (exp + 15 - left)).
     let epsilon_places = epsilon.exp - 2 * (x.exp + 15 - left as i32);
     let epsilon = u64::from(epsilon.m) * u64::from(channels);
-    let epsilon = match epsilon_places {
-        // Of 29 bits.
-        0.. => epsilon << epsilon_places.min(34),
-        _ => epsilon >> (-epsilon_places).min(63),
+    // An epsilon has 29 bits: where it would leave 63, both give up pairs of places.
+    let pairs = ((epsilon_places - 33).max(0) / 2) as u32;
+    let epsilon = match epsilon_places - 2 * pairs as i32 {
+        places @ 0.. => epsilon << places,
+        places => epsilon >> (-places).min(63),
     };
-    let sum = (squares + epsilon).max(1);
+    let sum = ((squares >> (2 * pairs).min(63)) + epsilon).max(1);
     // The mean of the squares is `top 2^shift / 2^31`, with 2^30 and more for
     // `top` once the channels are divided out.
     let zeros = sum.leading_zeros();
@@ -106,12 +105,17 @@ fn norm(x: View<'_>, epsilon: Epsilon, affine: [Factors<'_>; 2], exp: i32, out: 
     // An even power of two has a root.
     let odd = shift & 1;
     let square = (product >> 32 >> odd) as u32;
-    let half = (shift + odd) / 2;
+    let half = (shift + odd) / 2 + pairs as i32;
     let root = inverse_root(square);
     // 1 / sqrt(mean) = root 2^(-31 - half): a factor of 16 bits.
     let mulq_exp = weight.exp - half - 14;
-    let right = (exp - mulq_exp).clamp(0, 31) as u32;
-    let scaling = Scaling::new(left, root as i32, right, bias.exp - exp);
+    let scaling = Scaling {
+        left,
+        root: root as i32,
+        right: (exp - mulq_exp).clamp(0, 31) as u32,
+        // 12 places more at most: see `norm_exp`.
+        bias: 1 << (16 + bias.exp - exp).clamp(0, 28),
+    };
     Native::affine(scaling, weight.m, bias.m, out);
 }
 
@@ -141,26 +145,18 @@ pub(crate) fn unit_length(size: usize, x: &mut [i32]) -> i32 {
 const UNIT_EXP: i32 = -28;
 
 /// How differences from the mean become a norm's output:
-/// `mulq(d << left, (root w + 2^15) >> 16) >> right + bias`.
+/// `mulq(d << left, (root w + 2^15) >> 16) >> right + mulq(bias, b)`.
+///
+/// `|d << left|` is below 2^30, `root` from 2^15 to 2^16, `right` at most 31, and
+/// `bias` a power of two, 2^28 at most.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub struct Scaling {
     pub left: u32,
     pub root: i32,
     pub right: u32,
-    pub(crate) bias: Shift,
-}
-
-impl Scaling {
-    /// With the places that a bias is shifted by to the left.
-    pub fn new(left: u32, root: i32, right: u32, bias: i32) -> Self {
-        Self {
-            left,
-            root,
-            right,
-            bias: Shift::by(bias),
-        }
-    }
+    pub bias: i32,
 }
 
 /// The mean of numbers of this sum, whose count has this reciprocal, in units

@@ -29,9 +29,6 @@ pub(crate) trait Pace {
     /// `Infallible` where it cannot, so that the check costs nothing.
     type Break;
 
-    /// Whether each part is done at once.
-    const WHOLE: bool;
-
     /// An element-wise part.
     fn part(&mut self, work: impl FnOnce()) -> Result<(), Self::Break>;
 
@@ -67,7 +64,6 @@ pub(crate) struct Whole<'e>(pub &'e dyn Executor);
 
 impl Pace for Whole<'_> {
     type Break = Infallible;
-    const WHOLE: bool = true;
 
     #[inline(always)]
     fn part(&mut self, work: impl FnOnce()) -> Result<(), Infallible> {
@@ -243,7 +239,11 @@ impl<'p, 'e> Slice<'p, 'e> {
         out: &mut Vector<'_>,
     ) -> Result<Peak, Pause> {
         if self.is_due()? {
-            let out = out.m().get_mut(self.position.rows_done()..).unwrap_or_default();
+            out.set_exp(self.position.product_exp(matrix));
+            let out = out
+                .m()
+                .get_mut(self.position.rows_done()..)
+                .unwrap_or_default();
             let weights = self.weights;
             let (_, more) = self
                 .position
@@ -258,7 +258,6 @@ impl<'p, 'e> Slice<'p, 'e> {
 
 impl Pace for Slice<'_, '_> {
     type Break = Pause;
-    const WHOLE: bool = false;
 
     #[inline]
     fn part(&mut self, work: impl FnOnce()) -> Result<(), Pause> {

@@ -106,8 +106,7 @@ fn time_mix<P: Pace>(
     pace.part(|| decay(&mut w, base))?;
     for out in [&mut k, &mut v] {
         let mix = shift_mix(parts, next(), product, pace, &mut m)?;
-        let shift =
-            |tmp: &mut [i32]| token_shift_less(xx.view(), state.att_x, mix, m.view(), tmp);
+        let shift = |tmp: &mut [i32]| token_shift_less(xx.view(), state.att_x, mix, m.view(), tmp);
         pace.product(product, &parts.keys(Embd, Embd), tmp, shift, out)?;
     }
     let mix = shift_mix(parts, next(), product, pace, &mut m)?;

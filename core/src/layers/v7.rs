@@ -143,7 +143,9 @@ fn time_mix<P: Pace>(
         b: a.first(channels),
         kk: kk.first(channels),
     };
-    let (of_y, of_bonus) = exps.split_at_mut_checked(shape.n_head as usize).unwrap_or_default();
+    let (of_y, of_bonus) = exps
+        .split_at_mut_checked(shape.n_head as usize)
+        .unwrap_or_default();
     heads(shape, state, &inputs, hidden, (tmp, of_y), pace)?;
     let affine = [parts.factors(Embd), parts.factors(Embd)];
     // From here on kk and w are free to be reused.

@@ -12,15 +12,16 @@
 //! | Q22 | 2^-22 | logarithms to base 2, arguments of functions |
 //! | Q15, Q29 ... | 2^-15, 2^-29 ... | results between -1 and 1 |
 
+#[cfg(test)]
+mod bounds;
 mod functions;
 mod product;
 mod tables;
 mod vector;
 
-pub(crate) use functions::{
-    divide, exp2, inverse_root, log2, log2_of_sum, sigmoid,
-};
+pub(crate) use functions::{divide, exp2, inverse_root, log2, sigmoid, Share};
 pub(crate) use product::{magnitude, mulh, mulq, Shift};
 pub(crate) use vector::{
-    add, add_gated, apply, copy, dot, multiply, multiply_silu, times, token_shift_less, Factors, Function, Number, Peak, Residual, ToFixed, Vector, View,
+    add, add_gated, apply, copy, dot, multiply, multiply_silu, shares, times, token_shift_less,
+    Factors, Function, Number, Peak, Residual, ToFixed, Vector, View,
 };

@@ -29,9 +29,7 @@ fn by_halves(a: i32, b: i32) -> i32 {
     let (b_low, b_high) = ((b & 0xffff) as u32, b >> 16);
     let low = a_low.wrapping_mul(b_low) >> 16;
     // Less than 2^31 in magnitude: 2^15 x (2^16 - 1), and less than 2^16 more.
-    let middle = a_high
-        .wrapping_mul(b_low as i32)
-        .wrapping_add(low as i32);
+    let middle = a_high.wrapping_mul(b_low as i32).wrapping_add(low as i32);
     let other = (a_low as i32).wrapping_mul(b_high);
     let carry = ((middle & 0xffff) + (other & 0xffff)) >> 16;
     a_high
@@ -84,7 +82,17 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const EXTREMES: [i32; 9] = [0, 1, -1, i32::MAX, i32::MIN, 0xffff, 0x1_0000, -0x1_0000, 1 << 30];
+    const EXTREMES: [i32; 9] = [
+        0,
+        1,
+        -1,
+        i32::MAX,
+        i32::MIN,
+        0xffff,
+        0x1_0000,
+        -0x1_0000,
+        1 << 30,
+    ];
 
     fn any_word() -> impl Strategy<Value = i32> {
         prop_oneof![any::<i32>(), proptest::sample::select(&EXTREMES[..])]

@@ -77,71 +77,70 @@ pub(super) static POWERS: [Parabola; 32] = {
     table
 };
 
-/// Places of a chord's `base`, and of its `slope` for a whole step.
-const BASE_PLACES: u32 = 17;
-const SLOPE_PLACES: u32 = 20;
+/// Steps of the shares in which an argument grows by one.
+pub(super) const SHARE_STEPS: usize = 16;
 
-/// Bits of a chord's `slope`, below its `base`.
-const SLOPE_BITS: u32 = 14;
+/// Growths by one that the shares' table has: in later ones nothing changes.
+pub(super) const SHARE_OCTAVES: usize = 16;
 
-/// Steps from 0 to 1.
-const CHORDS: usize = 128;
+/// What a function is at the start of a step in Q16, in the upper half, and how
+/// much it falls within it, in Q20. The word is the start, without a correction.
+type Chord = u32;
 
-/// A rising function on [0, 1] by chords: `base << 14 | slope` in a word.
-pub(super) type Chords = [u32; CHORDS + 1];
-
-/// The chords of a function that is given at the nodes. They are lifted by half
-/// of what the curve lies above its chord, so that the error is on both sides;
-/// but at 0 it is what `start` says, in Q20.
-const fn chords(at: [u128; CHORDS + 1], start: u128) -> Chords {
-    let mut lifted = [start << (PLACES - SLOPE_PLACES); CHORDS + 1];
-    let mut i = 1;
-    while i <= CHORDS {
-        let middle = if i < CHORDS { i } else { CHORDS - 1 };
-        let bulge = (2 * at[middle] - at[middle - 1] - at[middle + 1]) / 8;
-        lifted[i] = at[i] + bulge / 2;
-        i += 1;
-    }
-    let mut table = [0; CHORDS + 1];
+/// `2^n / (1 + 2^x)` and `2^n log2(1 + 2^-x) / 2` for `x` from 0 to 16, with `n` its
+/// whole part, by chords.
+pub(super) static SHARES: [[Chord; 2]; SHARE_STEPS * SHARE_OCTAVES] = {
+    let mut table = [[0; 2]; SHARE_STEPS * SHARE_OCTAVES];
     let mut i = 0;
-    while i <= CHORDS {
-        let base = rounded(lifted[i], BASE_PLACES) as u32;
-        let slope = if i < CHORDS {
-            rounded(lifted[i + 1] - lifted[i], SLOPE_PLACES) as u32
-        } else {
-            0
-        };
-        table[i] = base << SLOPE_BITS | slope;
+    while i < table.len() {
+        // The last octave stands for those that follow, where 1 + p is 1.
+        let octave = i / SHARE_STEPS;
+        let tail = octave + 1 == SHARE_OCTAVES;
+        let start = shares(4 * i, octave, tail);
+        let middle = shares(4 * i + 2, octave, tail);
+        let end = shares(4 * i + 4, octave, tail);
+        table[i] = [
+            chord(start[0], middle[0], end[0]),
+            chord(start[1] / 2, middle[1] / 2, end[1] / 2),
+        ];
         i += 1;
     }
     table
+};
+
+/// `2^octave / (1 + 2^x)` and `2^octave log2(1 + 2^-x)` at `x = i / 64`.
+const fn shares(i: usize, octave: usize, tail: bool) -> [u128; 2] {
+    let (whole, part) = (i / 64, i % 64);
+    // 2^(octave - x).
+    let power = power(part as u32) >> (whole - octave);
+    if tail {
+        return [power, power * LOG2_E >> PLACES];
+    }
+    let small = power >> octave;
+    [
+        (power << PLACES) / (ONE + small),
+        logarithm(ONE + small) << octave,
+    ]
 }
 
-/// `x / (1 + x)`.
-pub(super) static SHARES: Chords = {
-    let mut at = [0; CHORDS + 1];
-    let mut i = 0;
-    while i <= CHORDS {
-        at[i] = ((i as u128) << PLACES) / (CHORDS + i) as u128;
-        i += 1;
-    }
-    // So that 1 less a share, rounded, is below 1 in Q15.
-    chords(at, 24)
-};
+/// A chord from the function at both ends of a step and in its middle, lowered by
+/// half of what it lies above the curve: the error is on both sides.
+const fn chord(start: u128, middle: u128, end: u128) -> Chord {
+    let sag = (start + end - 2 * middle) / 4;
+    let slope = rounded(start - end, 20);
+    let base = rounded(start - sag - (slope << (PLACES - 32)), 16);
+    (base << 16 | slope) as u32
+}
 
 /// `log2(e)`.
 const LOG2_E: u128 = 1_663_314_137_230_540_311;
 
-/// `log2(e)` in Q20.
-pub(super) const LOG2_E_Q20: u32 = rounded(LOG2_E, SLOPE_PLACES) as u32;
-
-/// `log2(1 + x)` for `x = i / CHORDS`: one binary digit after the other, by squaring.
-const fn logarithm(i: usize) -> u128 {
-    if i == CHORDS {
+/// `log2(x)` for `x` from 1 to 2: one binary digit after the other, by squaring.
+const fn logarithm(mut x: u128) -> u128 {
+    let (mut result, mut digit) = (0, PLACES);
+    if x == 2 * ONE {
         return ONE;
     }
-    let mut x = (((CHORDS + i) as u128) << PLACES) / CHORDS as u128;
-    let (mut result, mut digit) = (0, PLACES);
     while digit > 0 {
         digit -= 1;
         x = (x * x) >> PLACES;
@@ -151,25 +150,4 @@ const fn logarithm(i: usize) -> u128 {
         }
     }
     result
-}
-
-/// `log2(e) - log2(1 + x) / x`, which is 0 at 0.
-pub(super) static LOGARITHMS: Chords = {
-    let mut at = [0; CHORDS + 1];
-    let mut i = 1;
-    while i <= CHORDS {
-        at[i] = LOG2_E - logarithm(i) * CHORDS as u128 / i as u128;
-        i += 1;
-    }
-    chords(at, 8)
-};
-
-/// The function at `x`, Q16 from 0 to 2^16, in Q20.
-#[cfg_attr(kinglet_fast, inline(always))]
-pub(super) fn along(table: &Chords, x: u32) -> u32 {
-    let step = 16 - CHORDS.trailing_zeros();
-    let chord = table.get((x >> step) as usize).copied().unwrap_or(0);
-    let (base, slope) = (chord >> SLOPE_BITS, chord & ((1 << SLOPE_BITS) - 1));
-    let t = x & ((1 << step) - 1);
-    (base << (SLOPE_PLACES - BASE_PLACES)) + ((slope * t) >> step)
 }

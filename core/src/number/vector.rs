@@ -2,7 +2,7 @@
 //! versions share. All slices of a step have one length; otherwise the shortest
 //! decides.
 
-use super::functions::{sigmoid, tanh, PLACES};
+use super::functions::{sigmoid, sigmoid_q15, tanh, PLACES};
 use super::product::{magnitude, mulh, mulq, Shift};
 
 /// Mantissas of a vector are below 2^29 in magnitude, so that a sum or a
@@ -135,25 +135,26 @@ impl Residual<'_> {
         }
     }
 
-    /// The power of two of the sum with a vector of the power `exp`, and the
-    /// shifts that bring both to it.
-    fn align(&self, exp: i32) -> (i32, [Shift; 2]) {
+    /// The power of two of the sum with a vector of the power `exp`, the shift that
+    /// brings the stream to it, and the places by which the vector goes to the
+    /// right.
+    fn align(&self, exp: i32) -> (i32, Shift, u32) {
         let own = self.0.first().copied().unwrap_or(0);
         let bits = bits_of(self.0.get(1).copied().unwrap_or(0) as u32);
         // An empty vector has no part in it.
         let top = if bits == 0 { exp } else { own + bits - BITS };
         let sum = top.max(exp) + 1;
-        (sum, [own - sum, exp - sum].map(Shift::by))
+        (sum, Shift::by(own - sum), (sum - exp).min(31) as u32)
     }
 }
 
 /// `x += y`.
 #[cfg_attr(kinglet_fast, inline(never))]
 pub(crate) fn add(x: &mut Residual<'_>, y: View<'_>) {
-    let (exp, [of_x, of_y]) = x.align(y.exp);
+    let (exp, of_x, right) = x.align(y.exp);
     let mut bits = 0;
     for (x, &y) in x.m().iter_mut().zip(y.m) {
-        *x = of_x.of(*x).wrapping_add(of_y.of(y));
+        *x = of_x.of(*x).wrapping_add(y >> right);
         bits |= magnitude(*x);
     }
     x.set(exp, bits);
@@ -163,12 +164,12 @@ pub(crate) fn add(x: &mut Residual<'_>, y: View<'_>) {
 // As a separate function it keeps its constants in registers.
 #[cfg_attr(kinglet_fast, inline(never))]
 pub(crate) fn add_gated(x: &mut Residual<'_>, gate: View<'_>, y: View<'_>) {
-    let (exp, [of_x, of_y]) = x.align(y.exp);
+    let (exp, of_x, right) = x.align(y.exp);
     let to_fixed = ToFixed::from(gate.exp);
     let mut bits = 0;
     for (x, (&gate, &y)) in x.m().iter_mut().zip(gate.m.iter().zip(y.m)) {
-        let share = (sigmoid(to_fixed.of(gate)) >> 16) as i32;
-        *x = of_x.of(*x).wrapping_add(of_y.of(mulq(y << 1, share)));
+        let share = to_fixed.sigmoid(gate);
+        *x = of_x.of(*x).wrapping_add(mulq(y << 1, share) >> right);
         bits |= magnitude(*x);
     }
     x.set(exp, bits);
@@ -198,6 +199,13 @@ impl ToFixed {
         }
     }
 
+    /// The logistic function of the number, in Q15: a factor of 16 bits.
+    #[inline(always)]
+    pub(crate) fn sigmoid(self, x: i32) -> i32 {
+        let size = (x.wrapping_abs()).min(self.limit);
+        sigmoid_q15(self.shift.of(size) as u32, x)
+    }
+
     /// The number.
     #[inline(always)]
     pub(crate) fn of(self, x: i32) -> i32 {
@@ -220,7 +228,9 @@ pub(crate) fn max_of(x: &[i32]) -> u32 {
 /// `sum_i a[i] b[i]`, of 16 bits.
 pub(crate) fn dot(a: View<'_>, b: View<'_>) -> Number {
     let products = a.m.iter().zip(b.m);
-    let sum = products.fold(0i64, |sum, (&a, &b)| sum + (i64::from(a) * i64::from(b) >> 16));
+    let sum = products.fold(0i64, |sum, (&a, &b)| {
+        sum + (i64::from(a) * i64::from(b) >> 16)
+    });
     Number::of(sum, a.exp + b.exp + 16)
 }
 
@@ -277,13 +287,22 @@ pub(crate) fn multiply_silu(x: View<'_>, gate: View<'_>, out: &mut [i32]) -> Pea
     let to_fixed = ToFixed::from(gate.exp);
     let mut max = 0;
     for (out, (&x, &gate)) in out.iter_mut().zip(x.m.iter().zip(gate.m)) {
-        let share = (sigmoid(to_fixed.of(gate)) >> 16) as i32;
+        let share = to_fixed.sigmoid(gate);
         *out = mulh(x << 2, mulq(gate << 1, share));
         max = magnitude(*out).max(max);
     }
     Peak {
         max,
         exp: x.exp + gate.exp + 30,
+    }
+}
+
+/// `out = sigmoid(gate)` as factors in Q15; the gate is to base 2.
+#[cfg_attr(kinglet_fast, inline(never))]
+pub(crate) fn shares(gate: View<'_>, out: &mut [i32]) {
+    let to_fixed = ToFixed::from(gate.exp);
+    for (out, &gate) in out.iter_mut().zip(gate.m) {
+        *out = to_fixed.sigmoid(gate);
     }
 }
 
@@ -305,7 +324,9 @@ pub(crate) fn apply(x: &mut [i32], exp: i32, function: Function) -> Peak {
     let to_fixed = ToFixed::from(exp);
     match function {
         Function::Identity => return Peak::of(View { m: x, exp }),
-        Function::Sigmoid => x.iter_mut().for_each(|x| *x = (sigmoid(to_fixed.of(*x)) >> 2) as i32),
+        Function::Sigmoid => x
+            .iter_mut()
+            .for_each(|x| *x = (sigmoid(to_fixed.of(*x)) >> 2) as i32),
         Function::Tanh => x.iter_mut().for_each(|x| *x = tanh(to_fixed.of(*x))),
     }
     Peak::of(View { m: x, exp: -29 })

@@ -414,13 +414,14 @@ impl<'i, 'b> Session<'i, 'b> {
     fn head(&mut self, at: usize) -> Head<'_> {
         let shape = self.image.shape();
         let Work {
-            x,
-            mut xx,
-            product,
-            ..
+            x, mut xx, product, ..
         } = Work::split(shape, self.quantized, self.work);
         let mut parts = self.image.parts_from(at);
-        layer_norm(x.view(), [parts.factors(Embd), parts.factors(Embd)], &mut xx);
+        layer_norm(
+            x.view(),
+            [parts.factors(Embd), parts.factors(Embd)],
+            &mut xx,
+        );
         let matrix = parts.head(Output, Embd);
         let x = xx.first(shape.n_embd as usize);
         Head {

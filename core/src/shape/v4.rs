@@ -1,6 +1,6 @@
 //! RWKV-4 "Dove": the parts of a layer, its state, and the vectors of its time mix.
 
-use super::parts::{mix, fixed, square, Part, Sections, FFN, NORM_1, NORM_2, OUTPUT};
+use super::parts::{fixed, mix, square, Part, Sections, FFN, NORM_1, NORM_2, OUTPUT};
 use super::vectors::vectors;
 
 /// A layer, in order of use.

@@ -1,7 +1,7 @@
 //! RWKV-5 "Eagle": the parts of a layer, and the vectors of its time mix.
 
 use super::parts::{
-    factors, mix, keys, fixed, square, Part, Sections, FFN, GROUP_NORM, NORM_1, NORM_2, OUTPUT,
+    factors, fixed, keys, mix, square, Part, Sections, FFN, GROUP_NORM, NORM_1, NORM_2, OUTPUT,
 };
 use super::vectors::vectors;
 

@@ -3,7 +3,7 @@
 use super::parts::Dim::{DecayRank, Embd, Ffn, GateRank, RateRank, ValueRank};
 use super::parts::Kind::{LowRank, Matrix};
 use super::parts::{
-    factors, mix, keys, part, fixed, square, Part, Sections, GROUP_NORM, NORM_1, NORM_2, OUTPUT,
+    factors, fixed, keys, mix, part, square, Part, Sections, GROUP_NORM, NORM_1, NORM_2, OUTPUT,
 };
 use super::vectors::{max, vectors};
 

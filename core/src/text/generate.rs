@@ -70,8 +70,8 @@ from!(crate::UnknownState => State);
 #[doc = concat!("# let bytes = kinglet::include_image!(\"", env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny.kgl\");")]
 /// # use kinglet::{End, Image, Sampler, Sampling, Session, Text};
 /// # let image = Image::new(bytes)?;
-/// # let mut state = vec![0.0; image.shape().state_len()];
-/// # let mut scratch = vec![0.0; image.shape().scratch_len()];
+/// # let mut state = vec![0; image.shape().state_len()];
+/// # let mut scratch = vec![0; image.shape().scratch_len()];
 /// # let mut session = Session::new(&image, &mut state, &mut scratch)?;
 /// # let mut sampler = Sampler::new(Sampling::greedy(), 0);
 /// let mut text = Text::new(&image, 100)?.until(&[b"\n", b"The end"]);

@@ -7,8 +7,8 @@
 mod answer;
 mod generate;
 mod sample;
-mod stop;
 mod softmax;
+mod stop;
 mod surprise;
 mod utf8;
 mod writer;

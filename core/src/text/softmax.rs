@@ -51,7 +51,7 @@ impl Softmax {
         // alike.
         match (self.sum >> 12) as u32 {
             0 => 0,
-            sum => divide((u64::from(ONE) << 4) as u32 + (sum >> 1) , sum, 17).min(1 << 16),
+            sum => divide((u64::from(ONE) << 4) as u32 + (sum >> 1), sum, 17).min(1 << 16),
         }
     }
 

@@ -46,7 +46,10 @@ mod tests {
             for token in 0..256 {
                 let found = f64::from(bits(&logits, token)) / 65536.0;
                 let exact = exact(&logits, token as usize);
-                assert!((found - exact).abs() < 6e-5 + 1e-5 * exact, "{places} {token}: {found} {exact}");
+                assert!(
+                    (found - exact).abs() < 6e-5 + 1e-5 * exact,
+                    "{places} {token}: {found} {exact}"
+                );
             }
         }
     }

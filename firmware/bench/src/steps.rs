@@ -46,10 +46,12 @@ pub fn check(room: &mut Room) -> bool {
 
 /// That of differences of numbers of so many bits.
 fn scaling(bits: u32, random: &mut Random) -> Scaling {
-    let root = (1 << 15) | (random.next() >> 17) as i32;
-    let right = (random.next() >> 8) % 32;
-    let bias = (random.next() >> 8) % 40;
-    Scaling::new(29 - bits, root, right, bias as i32 - 27)
+    Scaling {
+        left: 29 - bits,
+        root: (1 << 15) | (random.next() >> 17) as i32,
+        right: (random.next() >> 8) % 32,
+        bias: 1 << ((random.next() >> 8) % 29),
+    }
 }
 
 /// All results of `P`.

@@ -36,9 +36,8 @@
 //! the registers. With loads and loops an int8 product takes about 0.9
 //! instructions, an int4 product 1.06, group scales included.
 
-mod prepare;
-
-use super::{Port, Portable, Quantizer};
+use super::shared::rounds::{self, steps_in_rounds};
+use super::{Port, Portable, Quantizer, Scaling};
 use crate::shape::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
 use core::arch::naked_asm;
 
@@ -56,6 +55,9 @@ macro_rules! extension {
         ".syntax unified"
     };
 }
+
+mod prepare;
+mod steps;
 
 /// Columns for which `256 S` fits in 32 bits: 512 * 127 * 128 < 2^23.
 const SPAN_COLS: usize = crate::shape::formats::DSP_SPAN_COLS;
@@ -78,27 +80,8 @@ impl Port for Dsp {
 
     const LAYOUT: Layout = Layout::Rows4;
 
-    // The chunks are not zipped: that would divide by their lengths, and built
-    // for size the division links a panic.
     fn prepare(x: &[i32], quantizer: Quantizer, bits: Bits, words: &mut [u32]) {
-        match bits {
-            Bits::Int8 => {
-                let mut words = words.chunks_mut(SPAN_WORDS);
-                for x in x.chunks(SPAN_COLS) {
-                    prepare::span(x, quantizer, words.next().unwrap_or_default());
-                }
-            }
-            Bits::Int4 => {
-                let (groups, tail) = x.as_chunks::<GROUP_COLS>();
-                let mut words = words.as_chunks_mut::<GROUP_WORDS>().0.iter_mut();
-                for (x, words) in groups.iter().zip(&mut words) {
-                    prepare::group(x, quantizer, words);
-                }
-                if let (false, Some(words)) = (tail.is_empty(), words.next()) {
-                    prepare::group(tail, quantizer, words);
-                }
-            }
-        }
+        prepare::prepare(x, quantizer, bits, words);
     }
 
     fn sums(matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
@@ -111,6 +94,8 @@ impl Port for Dsp {
             Bits::Int4 => int4_sums(matrix, blocks, words, sums),
         }
     }
+
+    steps_in_rounds!();
 }
 
 /// Sums of `blocks` blocks of int8 rows, span by span; nothing where a slice is too

@@ -1,53 +1,194 @@
-//! Quantizing an activation vector for `SMLAD`.
+//! Quantizing an activation vector for `SMLAD`: about five instructions a column.
+//!
+//! A column is `SMLATT(x << left, inverse, 2^21)`, whose upper ten bits are the
+//! quantized number. `PKHTB` puts two of them into a word of lanes, from which
+//! a shift, a mask and a subtraction make those that the products take.
 
+use super::{GROUP_WORDS, SPAN_COLS, SPAN_WORDS, STEP_COLS};
 use crate::arch::Quantizer;
+use crate::shape::{Bits, GROUP_COLS};
+use core::arch::naked_asm;
 
-/// Two lanes of a word.
-#[inline(always)]
-fn lanes(low: i32, high: i32) -> u32 {
-    (low as u32 & 0xffff) | (high as u32) << 16
+/// A quantizer in a word: the inverse above the shift.
+fn packed(quantizer: Quantizer) -> u32 {
+    (quantizer.inverse as u32) << 16 | quantizer.left & 31
 }
 
-/// Quantizes up to `N` values, zeros after the last.
-#[inline(always)]
-fn quantized<const N: usize>(x: &[i32], quantizer: Quantizer) -> [i32; N] {
-    let mut q = [0; N];
-    for (q, &x) in q.iter_mut().zip(x) {
-        *q = quantizer.of(x);
+/// Prepares a vector; nothing where `words` are too few.
+// The chunks are not zipped: that would divide by their lengths, and built
+// for size the division links a panic.
+pub(super) fn prepare(x: &[i32], quantizer: Quantizer, bits: Bits, words: &mut [u32]) {
+    match bits {
+        Bits::Int8 => {
+            let mut words = words.chunks_mut(SPAN_WORDS);
+            for x in x.chunks(SPAN_COLS) {
+                span(x, quantizer, words.next().unwrap_or_default());
+            }
+        }
+        Bits::Int4 => {
+            let (groups, tail) = x.as_chunks::<GROUP_COLS>();
+            let (room, _) = words.as_chunks_mut::<GROUP_WORDS>();
+            let len = groups.len().min(room.len());
+            if len > 0 {
+                // SAFETY: there are as many whole groups in both slices, at
+                // least one. The routine keeps to the C calling convention.
+                unsafe { group_routine(groups.as_ptr(), room.as_mut_ptr(), packed(quantizer), len) }
+            }
+            if let (false, Some(words)) = (tail.is_empty(), room.get_mut(groups.len())) {
+                let tail: [i32; GROUP_COLS] = padded(tail);
+                // SAFETY: one group each.
+                unsafe { group_routine(&tail, words, packed(quantizer), 1) }
+            }
+        }
     }
-    q
 }
 
-/// Prepares a span of int8 columns.
-pub(super) fn span(x: &[i32], quantizer: Quantizer, words: &mut [u32]) {
+/// A span of int8 columns.
+fn span(x: &[i32], quantizer: Quantizer, words: &mut [u32]) {
     let Some((constant, steps)) = words.split_first_mut() else {
         return;
     };
+    let (whole, tail) = x.as_chunks::<STEP_COLS>();
+    let (room, _) = steps.as_chunks_mut::<2>();
+    let len = whole.len().min(room.len());
     let mut even = 0;
-    for (x, step) in x.chunks(4).zip(steps.chunks_exact_mut(2)) {
-        let [x0, x1, x2, x3] = quantized(x, quantizer);
-        step.copy_from_slice(&[lanes(x1, x3), lanes(256 * x0 - x1, 256 * x2 - x3)]);
-        even += x0 + x2;
+    if len > 0 {
+        // SAFETY: there are as many steps in both slices, at least one. The routine
+        // keeps to the C calling convention.
+        even += unsafe { span_routine(whole.as_ptr(), room.as_mut_ptr(), packed(quantizer), len) };
+    }
+    if let (false, Some(step)) = (tail.is_empty(), room.get_mut(whole.len())) {
+        let tail: [i32; STEP_COLS] = padded(tail);
+        // SAFETY: one step each.
+        even += unsafe { span_routine(&tail, step, packed(quantizer), 1) };
     }
     *constant = (-32768 * even) as u32;
 }
 
-/// Prepares a group of int4 columns.
-pub(super) fn group(x: &[i32], quantizer: Quantizer, words: &mut [u32]) {
-    let Some((constant, steps)) = words.split_first_mut() else {
-        return;
-    };
-    steps.fill(0);
-    let mut offset = 0;
-    for (x, step) in x.chunks(8).zip(steps.chunks_exact_mut(4)) {
-        let [a0, a1, a2, a3, b0, b1, b2, b3] = quantized(x, quantizer);
-        step.copy_from_slice(&[
-            lanes(a3, b3),
-            lanes(16 * a0 - a1, 16 * b0 - b1),
-            lanes(16 * a2 - a3, 16 * b2 - b3),
-            lanes(256 * a1 - a3, 256 * b1 - b3),
-        ]);
-        offset += a0 + a1 + a2 + b0 + b1 + b2;
+/// Zeros after the last element.
+fn padded<const N: usize>(x: &[i32]) -> [i32; N] {
+    let mut all = [0; N];
+    for (to, &from) in all.iter_mut().zip(x) {
+        *to = from;
     }
-    *constant = (-4096 * 8 * offset) as u32;
+    all
+}
+
+/// Prepares `groups` groups of int4 columns, at least one.
+///
+/// # Safety
+/// Both pointers must be of as many groups.
+///
+/// # Registers
+/// ```text
+/// r0 x   r1 words   r2 quantizer   r3 groups left   r4 2^21
+/// r5, r6 masks   r7 lanes of the sum   r8-r12, lr columns and lanes
+/// ```
+#[unsafe(naked)]
+unsafe extern "C" fn group_routine(
+    x: *const [i32; GROUP_COLS],
+    words: *mut [u32; GROUP_WORDS],
+    quantizer: u32,
+    groups: usize,
+) {
+    naked_asm!(
+        extension!(),
+        r#"
+    // Lanes of two columns, into \a.
+    .macro kinglet_dsp_lanes a, b
+        lsls    \a, \a, r2
+        lsls    \b, \b, r2
+        smlatt  \a, \a, r2, r4
+        smlatt  \b, \b, r2, r4
+        asrs    \b, \b, #6
+        pkhtb   \a, \b, \a, asr #22
+    .endm
+
+    push    {{r4-r11, lr}}
+    mov     r4, #0x00200000
+    mvn     r5, #0x000F000F
+    mov     r6, #0xFF00FF00
+1:  movs    r7, #0
+    .rept 4
+    // Columns 2 and 3 of both halves, then 0 and 1.
+    ldrd    r9, r8, [r0, #8]
+    ldrd    r11, r10, [r0, #24]
+    kinglet_dsp_lanes r8, r10
+    kinglet_dsp_lanes r9, r11
+    sadd16  r7, r7, r9
+    and     r9, r5, r9, lsl #4
+    ssub16  r9, r9, r8
+    ldrd    r12, lr, [r0, #16]
+    ldrd    r10, r11, [r0], #32
+    kinglet_dsp_lanes r11, lr
+    kinglet_dsp_lanes r10, r12
+    sadd16  r7, r7, r11
+    sadd16  r7, r7, r10
+    and     r12, r6, r11, lsl #8
+    and     r10, r5, r10, lsl #4
+    ssub16  r12, r12, r8
+    ssub16  r10, r10, r11
+    strd    r9, r12, [r1, #12]
+    strd    r8, r10, [r1, #4]
+    adds    r1, #16
+    .endr
+    // The constant: -4096 * 8 times the sum of both lanes.
+    sxth    r8, r7
+    add     r8, r8, r7, asr #16
+    rsbs    r8, r8, #0
+    lsls    r8, r8, #15
+    str     r8, [r1, #-64]
+    adds    r1, #4
+    subs    r3, #1
+    bne     1b
+    pop     {{r4-r11, pc}}
+"#
+    )
+}
+
+/// Prepares `steps` steps of int8 columns, at least one and at most a span; returns
+/// the sum of the even columns.
+///
+/// # Safety
+/// Both pointers must be of as many steps.
+///
+/// # Registers
+/// ```text
+/// r0 x   r1 words   r2 quantizer   r3 steps left   r4 2^21
+/// r5 mask   r6 lanes of the sum   r8-r11 columns and lanes
+/// ```
+#[unsafe(naked)]
+unsafe extern "C" fn span_routine(
+    x: *const [i32; STEP_COLS],
+    words: *mut [u32; 2],
+    quantizer: u32,
+    steps: usize,
+) -> i32 {
+    naked_asm!(
+        extension!(),
+        r#"
+    push    {{r4-r11, lr}}
+    mov     r4, #0x00200000
+    mov     r5, #0xFF00FF00
+    movs    r6, #0
+1:  ldm     r0!, {{r8-r11}}
+    .irp    x, r8, r9, r10, r11
+    lsls    \x, \x, r2
+    smlatt  \x, \x, r2, r4
+    .endr
+    asrs    r10, r10, #6
+    asrs    r11, r11, #6
+    pkhtb   r8, r10, r8, asr #22
+    pkhtb   r9, r11, r9, asr #22
+    sadd16  r6, r6, r8
+    and     r8, r5, r8, lsl #8
+    ssub16  r8, r8, r9
+    strd    r9, r8, [r1], #8
+    subs    r3, #1
+    bne     1b
+    sxth    r0, r6
+    add     r0, r0, r6, asr #16
+    pop     {{r4-r11, pc}}
+"#
+    )
 }

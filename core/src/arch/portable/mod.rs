@@ -83,17 +83,11 @@ impl Port for Portable {
         for (x, (&w, &b)) in x.iter_mut().zip(weight.iter().zip(bias)) {
             let factor = scaling.root.wrapping_mul(w.into()).wrapping_add(1 << 15) >> 16;
             let product = mulq(*x << scaling.left, factor) >> scaling.right;
-            *x = product.wrapping_add(scaling.bias.of(b.into()));
+            *x = product.wrapping_add(mulq(scaling.bias, b.into()));
         }
     }
 
-    fn token_shift(
-        x: &[i32],
-        previous: &[i32],
-        mix: &[i16],
-        right: u32,
-        out: &mut [i32],
-    ) -> u32 {
+    fn token_shift(x: &[i32], previous: &[i32], mix: &[i16], right: u32, out: &mut [i32]) -> u32 {
         let mut max = 0;
         let inputs = x.iter().zip(previous).zip(mix);
         for (out, ((&x, &previous), &mix)) in out.iter_mut().zip(inputs) {

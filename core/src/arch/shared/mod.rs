@@ -2,6 +2,8 @@
 
 #[cfg(any(kinglet_armv6m, kinglet_armv7m, kinglet_riscv))]
 pub(super) mod pairs;
+#[cfg(kinglet_dsp)]
+pub(super) mod rounds;
 #[cfg(any(kinglet_x86, kinglet_neon))]
 pub(super) mod words;
 

@@ -83,12 +83,7 @@ pub fn less_first([x0, x1, x2, x3]: [u32; 4]) -> [u32; 4] {
 /// Each four columns as `arrange` has them. First the constant that cancels the
 /// offset of the stored weights, in both halves.
 #[inline(never)]
-fn prepare_group(
-    x: &[i32],
-    quantizer: Quantizer,
-    words: &mut [u32],
-    arrange: impl Arrange,
-) {
+fn prepare_group(x: &[i32], quantizer: Quantizer, words: &mut [u32], arrange: impl Arrange) {
     let Some((constant, words)) = words.split_first_mut() else {
         return;
     };

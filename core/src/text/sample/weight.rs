@@ -94,7 +94,10 @@ mod tests {
                 let exact = (-x).exp();
                 let weight = f64::from(scale.weight(difference)) / f64::from(ONE);
                 let error = (weight - exact).abs();
-                assert!(error <= 1.3e-3 * exact + 2e-7, "{temperature} {difference} {weight} {exact}");
+                assert!(
+                    error <= 1.3e-3 * exact + 2e-7,
+                    "{temperature} {difference} {weight} {exact}"
+                );
             }
         }
     }
