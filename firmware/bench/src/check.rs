@@ -116,7 +116,8 @@ fn extremes(room: &mut Room, bits: Bits) -> bool {
                 room.fill_group_scales(words, u32::MAX);
             }
             for x in [1, -1] {
-                room.x[..cols].fill(x);
+                // Of so many bits that what is rounded off matters to none.
+                room.x[..cols].fill(x << 20);
                 let sum = room.agrees(bits, 4, cols).map(i64::from);
                 score.count(sum == Some(known_sum(bits, largest, cols, x.into())));
                 // The signs of neighbours differ: what cancels in the sum
