@@ -41,8 +41,8 @@
 //!
 //! # Memory
 //! The flash holds the image, which is read where it lies. RAM holds two
-//! slices of `f32` of the caller: the state, [`Shape::state_len`] floats, and
-//! the scratch, [`Shape::scratch_len`] floats or, where the logits are
+//! slices of `i32` of the caller: the state, [`Shape::state_len`] words, and
+//! the scratch, [`Shape::scratch_len`] words or, where the logits are
 //! computed block by block, [`Shape::scratch_len_in_blocks`]. Nothing else
 //! grows with the model. All lengths are known at compile time:
 //!

@@ -1,9 +1,7 @@
 //! Products of a matrix and a vector on this workstation: `cargo bench`.
 
 use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion, Throughput};
-use half::bf16;
-use kinglet::arch::{matvec, prepare};
-use kinglet::number::AbsMax;
+use kinglet::arch::{matvec, prepare, Peak};
 use kinglet::shape::prepared_words;
 use kinglet::shape::{matrix_weight_bytes, Bits, Layout, Matrix};
 use kinglet::Pcg32;
@@ -17,19 +15,19 @@ fn products(c: &mut Criterion) {
             let mut rng = Pcg32::new(1);
             let words = matrix_weight_bytes(layout, bits, rows, cols) as usize / 4;
             let weights: Vec<u32> = (0..words).map(|_| rng.next_u32()).collect();
-            let scales = vec![bf16::from_f32(0.01); rows];
+            let scales = vec![20_000; rows];
             let matrix = Matrix::new(layout, bits, [rows, cols], &weights, &scales);
-            let x: Vec<f32> = (0..cols).map(|_| rng.next_f32() - 0.5).collect();
-            let mut max = AbsMax::default();
-            x.iter().for_each(|&x| max.see(x));
+            let x: Vec<i32> = (0..cols).map(|_| rng.next_u32() as i32 >> 3).collect();
+            let max = x.iter().map(|x| x.unsigned_abs()).max().unwrap_or(0);
+            let peak = Peak { max, exp: 0 };
             let mut words = vec![0; prepared_words(layout, bits, cols)];
-            let mut out = vec![0.0; rows];
+            let mut out = vec![0; rows];
             group.throughput(Throughput::Elements((rows * cols) as u64));
             group.bench_function(
                 BenchmarkId::new(bits.name(), format!("{rows}x{cols}")),
                 |b| {
                     b.iter(|| {
-                        let x = prepare(black_box(&x), max, &matrix, &mut words);
+                        let x = prepare(black_box(&x), peak, &matrix, &mut words);
                         matvec(&matrix, &x, &mut out);
                         black_box(&mut out);
                     });

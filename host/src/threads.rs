@@ -36,9 +36,7 @@ fn share(threads: usize, matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [i32])
 #[cfg(test)]
 mod tests {
     use super::*;
-    use half::bf16;
-    use kinglet::arch::prepare;
-    use kinglet::number::AbsMax;
+    use kinglet::arch::{prepare, Peak};
     use kinglet::shape::prepared_words;
     use kinglet::shape::{matrix_weight_bytes, Bits, Layout};
     use kinglet::Pcg32;
@@ -51,19 +49,18 @@ mod tests {
             let words = matrix_weight_bytes(layout, bits, rows, cols) as usize / 4;
             assert!(4 * words > WORTH_SHARING_BYTES);
             let weights: Vec<u32> = (0..words).map(|_| rng.next_u32()).collect();
-            let scales: Vec<bf16> = (0..rows.next_multiple_of(4))
-                .map(|_| bf16::from_f32(rng.next_f32()))
+            let scales: Vec<i16> = (0..rows.next_multiple_of(4))
+                .map(|_| rng.next_u32() as i16)
                 .collect();
             let matrix = Matrix::new(layout, bits, [rows, cols], &weights, &scales);
-            let x: Vec<f32> = (0..cols).map(|_| rng.next_f32() - 0.5).collect();
-            let mut max = AbsMax::default();
-            x.iter().for_each(|&x| max.see(x));
+            let x: Vec<i32> = (0..cols).map(|_| rng.next_u32() as i32 >> 3).collect();
+            let max = x.iter().map(|x| x.unsigned_abs()).max().unwrap_or(0);
             let mut words = vec![0; prepared_words(layout, bits, cols)];
-            let x = prepare(&x, max, &matrix, &mut words);
-            let mut alone = vec![0.0; scales.len()];
+            let x = prepare(&x, Peak { max, exp: 0 }, &matrix, &mut words);
+            let mut alone = vec![0; scales.len()];
             matvec(&matrix, &x, &mut alone);
             for threads in [1, 2, 3, 7] {
-                let mut shared = vec![0.0; scales.len()];
+                let mut shared = vec![0; scales.len()];
                 Threads(threads).matvec(&matrix, &x, &mut shared);
                 assert_eq!(shared[..rows], alone[..rows], "{threads} threads");
             }

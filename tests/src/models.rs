@@ -29,9 +29,9 @@ pub fn kinds() -> Vec<Kind> {
     for version in Version::ALL {
         let has_heads = version.recurrence().has_heads();
         for weights in (0..=u8::MAX).filter_map(Bits::from_count) {
-            let states = (0..=u8::MAX).filter_map(StateFormat::from_number);
             // Only a matrix state has formats.
-            let states = states.filter(|&state| has_heads || state == StateFormat::F32);
+            let states = StateFormat::ALL.into_iter();
+            let states = states.filter(|&state| has_heads || state == StateFormat::I16);
             kinds.extend(states.map(|state| Kind {
                 version,
                 weights,

@@ -40,7 +40,7 @@ fn manual() -> String {
         "use kinglet::{{Image, Sampler, Sampling, Session, Text}};\n{items}\n\
          struct Uart;\n\
          impl Uart {{ fn write(&mut self, text: &str) {{ print!(\"{{text}}\") }} }}\n\
-         fn run(state: &'static mut [f32], scratch: &'static mut [f32], mut uart: Uart) \
+         fn run(state: &'static mut [i32], scratch: &'static mut [i32], mut uart: Uart) \
          -> Result<(), kinglet::Error> {{\n{body}\nOk(()) }}\n\
          fn main() {{ unsafe {{ run(&mut *&raw mut STATE, &mut *&raw mut SCRATCH, Uart) }}.unwrap() }}\n"
     )

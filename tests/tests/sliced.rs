@@ -11,17 +11,17 @@ const TOKENS: [u32; 6] = [0, 97, 130, 5, 64, 97];
 /// From one block of rows to whole products.
 const SLICES: [usize; 4] = [1, 300, 1000, usize::MAX];
 
-fn buffers(image: &Image<'_>) -> (Vec<f32>, Vec<f32>) {
+fn buffers(image: &Image<'_>) -> (Vec<i32>, Vec<i32>) {
     let shape = image.shape();
     // Their first contents do not matter.
-    let state = vec![f32::NAN; shape.state_len()];
-    (state, vec![f32::NAN; shape.scratch_len()])
+    let state = vec![i32::MIN; shape.state_len()];
+    (state, vec![i32::MIN; shape.scratch_len()])
 }
 
 /// A session that continues from the state in the buffers.
 fn resume<'i, 'b>(
     image: &Image<'i>,
-    (state, scratch): &'b mut (Vec<f32>, Vec<f32>),
+    (state, scratch): &'b mut (Vec<i32>, Vec<i32>),
 ) -> Session<'i, 'b> {
     Session::resume(image, state, scratch).unwrap()
 }
@@ -29,7 +29,7 @@ fn resume<'i, 'b>(
 /// A session at an empty text.
 fn session<'i, 'b>(
     image: &Image<'i>,
-    (state, scratch): &'b mut (Vec<f32>, Vec<f32>),
+    (state, scratch): &'b mut (Vec<i32>, Vec<i32>),
 ) -> Session<'i, 'b> {
     Session::new(image, state, scratch).unwrap()
 }

@@ -40,7 +40,6 @@ fn the_engine_is_built_for_every_core_as_the_table_says() {
             let has = cfgs.contains(&format!("kinglet_{layout}"));
             assert_eq!(has, *layout == core.layout, "{}: {layout}", core.name);
         }
-        assert_eq!(cfgs.contains("kinglet_fpu"), core.has_fpu, "{}", core.name);
     }
     // Code that is not the same is not built with the same options.
     for (a, b) in CORES.iter().flat_map(|a| CORES.iter().map(move |b| (a, b))) {

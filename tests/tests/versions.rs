@@ -2,7 +2,7 @@
 //! refused, and with which words. Golden data are elsewhere: `golden.rs`.
 
 use kinglet_host::model::Version;
-use kinglet_tests::{fails, failure, folder, json, quantize, run, stdout, synth};
+use kinglet_tests::{fails, failure, folder, json, quantize, run, says, stdout, synth};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -60,7 +60,7 @@ fn every_version_is_named_packed_and_run() {
 }
 
 #[test]
-fn half_floats_halve_the_matrices_and_are_warned_of() {
+fn states_of_8_bits_halve_the_matrices_and_are_warned_of() {
     let folder = folder();
     let path = checkpoint(folder.path(), "v7");
     let image = folder.path().join("model.kgl");
@@ -72,20 +72,37 @@ fn half_floats_halve_the_matrices_and_are_warned_of() {
         let errors = String::from_utf8(output.stderr).unwrap();
         (report["state_bytes"].as_u64().unwrap(), errors)
     };
-    // Two layers of att_x and ffn_x, and of 4 heads of 8 x 8.
-    let [f32, f16] = [2 * 4 * (2 * 32 + 4 * 64), 2 * (4 * 2 * 32 + 2 * 4 * 64)];
-    assert_eq!(pack(&path, "f32"), (f32, String::new()));
-    assert_eq!(pack(&path, "f16"), (f16, String::new()));
+    // Two layers of att_x and ffn_x, a phase, scales and bounds, 4 heads of 8 x 8.
+    let bytes = |element: u64| 2 * (4 * (4 * 32 + 1) + element * 4 * 64);
+    assert_eq!(pack(&path, "i16"), (bytes(2), String::new()));
+    let (narrow, errors) = pack(&path, "i8");
+    assert_eq!(narrow, bytes(1));
+    says(&errors, "note: a state of 8 bits costs quality");
+    says(&errors, "(less than 1/64 per token)");
     let slow = edited(&path, "slow.safetensors", |header, data| {
         let offsets = &header["blocks.0.att.w0"]["data_offsets"];
         let first = offsets[0].as_u64().unwrap() as usize;
-        // -9 as a half float: a decay of 0.99993.
-        data[first..first + 2].copy_from_slice(&0xc880u16.to_le_bytes());
+        // -10 as a half float: a decay of 0.99997.
+        data[first..first + 2].copy_from_slice(&0xc900u16.to_le_bytes());
     });
-    assert!(pack(&slow, "f16").1.contains("1 of 64 decays"));
+    let errors = pack(&slow, "i16").1;
+    says(&errors, "1 of 64 decays");
+    says(&errors, "(less than 1/16384 per token)");
     let v4 = checkpoint(folder.path(), "v4");
-    let options = "--weights int4 --state f16";
-    fails(("quantize", &v4, "-o", &image, options), 1, "--state f32");
+    let pack = |state| {
+        (
+            "quantize",
+            &v4,
+            "-o",
+            &image,
+            "--weights int4 --state",
+            state,
+        )
+    };
+    fails(pack("i8"), 1, "leave out --state");
+    for float in ["f32", "f16"] {
+        fails(pack(float), 2, "states are integers: leave out --state");
+    }
 }
 
 #[test]

@@ -51,14 +51,16 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
-pub use product::{matvec, sums, Executor, Prepared};
-pub(crate) use product::{prepare, product_exp, Scale, Serial};
+pub(crate) use product::{product_exp, Scale, Serial};
+pub use product::{matvec, prepare, sums, Executor, Prepared};
 pub(crate) use state::{
     advance, reset as reset_rows, Head, Inputs as HeadInputs, Room, LEAST_DECAY,
 };
 pub(crate) use steps::{group_norm, layer_norm, relu_squared, token_shift, unit_length, Epsilon};
 
 // For the self-test and the counts of `firmware/bench`, not for users.
+#[doc(hidden)]
+pub use crate::number::Peak;
 #[doc(hidden)]
 pub use portable::Portable;
 #[doc(hidden)]

@@ -97,7 +97,7 @@ impl<'a> Prepared<'a> {
 ///
 /// `peak` is the largest magnitude of `x`, which the step that computed
 /// `x` returned.
-pub(crate) fn prepare<'a>(
+pub fn prepare<'a>(
     x: &[i32],
     peak: Peak,
     matrix: &Matrix<'_>,

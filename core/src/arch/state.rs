@@ -380,7 +380,7 @@ fn plan<M: Mantissa, const N: usize>(
     let more = (17 - sum.leading_zeros() as i32).clamp(0, 31);
     let half = (1 << more) >> 1;
     let s = raised + more;
-    *lam += s << 22;
+    *lam = lam.wrapping_add(s << 22);
     let top = ((sum >> more) + M::SLACK).min(32_767);
     *bound = *bound & !0xffff | top as i32;
     let mut rounded = terms.iter().map(|&m| ((m + half) >> more) as i16);

@@ -2,7 +2,7 @@
 //! length; otherwise the shortest decides.
 
 use super::{Native, Port};
-use crate::number::{divide, inverse_root, magnitude, mulq, Factors, Peak, Shift, Vector, View};
+use crate::number::{exp_in, divide, inverse_root, magnitude, mulq, Factors, Peak, Shift, Vector, View};
 use crate::pieces::{pieces, pieces_mut};
 
 /// An epsilon that is added to a variance, `m 2^exp`, with `m` of 16 bits.
@@ -58,10 +58,10 @@ pub(crate) fn group_norm(
     let size = x.len().checked_div(exps.len()).unwrap_or(0);
     let exp = norm_exp(size, [weight, bias]);
     let affine = pieces(weight.m, size).zip(pieces(bias.m, size));
-    let groups = pieces(x, size).zip(exps).zip(pieces_mut(out.m(), size));
-    for (((m, &x_exp), out), (w, b)) in groups.zip(affine) {
+    let groups = pieces(x, size).zip(exps.chunks(1)).zip(pieces_mut(out.m(), size));
+    for (((m, x_exp), out), (w, b)) in groups.zip(affine) {
         let affine = [Factors { m: w, ..weight }, Factors { m: b, ..bias }];
-        norm(View { m, exp: x_exp }, epsilon, affine, exp, out);
+        norm(View { m, exp: exp_in(x_exp) }, epsilon, affine, exp, out);
     }
     out.set_exp(exp);
 }

@@ -265,7 +265,7 @@ fn int4_vnni(weights: &[u32], words: &[u32]) -> [i32; BLOCK_ROWS] {
         let even = _mm512_and_si512(u, low);
         let odd = _mm512_and_si512(_mm512_srli_epi16::<4>(u), low);
         // The offset of the whole group goes into the lanes of one step.
-        let offset = -8 * words[8] as i32;
+        let offset = (words[8] as i32).wrapping_mul(-8);
         let sum = _mm512_maskz_set1_epi32(0x000f, offset);
         let sum = _mm512_dpbusd_epi32(sum, even, spread(load4(words)));
         let sum = _mm512_dpbusd_epi32(sum, odd, spread(load4(&words[4..])));
@@ -305,7 +305,7 @@ fn int4_avx2(weights: &[u32], words: &[u32]) -> [i32; BLOCK_ROWS] {
             _mm256_castsi256_si128(sum),
             _mm256_extracti128_si256::<1>(sum),
         );
-        let sum = _mm_sub_epi32(sum, _mm_set1_epi32(8 * words[8] as i32));
+        let sum = _mm_sub_epi32(sum, _mm_set1_epi32((words[8] << 3) as i32));
         let scales = _mm_cvtepu8_epi32(_mm_cvtsi32_si128(weights[16] as i32));
         total = _mm_add_epi32(total, _mm_mullo_epi32(sum, scales));
     }

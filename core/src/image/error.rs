@@ -35,9 +35,9 @@ pub enum ImageError {
     Field(u8),
     /// The lengths of the sections disagree with the dimensions.
     Size,
-    /// A vector or a scale of the part that begins at this byte of the image is
-    /// not finite.
-    NotFinite(u32),
+    /// A number of the part that begins at this byte of the image is out of its
+    /// range: see [`EXPS`](crate::shape::EXPS).
+    Range(u32),
     /// A tokenizer of this kind needs another build: 2 is the feature `trie`.
     TokenizerKind(u8),
     /// The vocabulary is damaged, as this byte shows.
@@ -68,7 +68,7 @@ impl core::fmt::Display for ImageError {
             Self::Layout(found) => write!(f, "weight layout {found} is not one that this build runs: pack the image for this core"),
             Self::Field(at) => write!(f, "the header field at byte {at} is out of range"),
             Self::Size => f.write_str("the sections do not have the size their dimensions need"),
-            Self::NotFinite(at) => write!(f, "the part at byte {at} has a value that is not finite"),
+            Self::Range(at) => write!(f, "the part at byte {at} has a number that is out of its range"),
             Self::TokenizerKind(found) => write!(
                 f,
                 "tokenizer kind {found} is not one that this build has: 2 needs the feature `trie`"

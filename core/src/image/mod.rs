@@ -32,6 +32,7 @@ pub use error::ImageError;
 pub use header::{Header, Span, TokenizerKind, CRC_OFFSET, FORMAT_VERSION, HEADER_BYTES, MAGIC};
 #[cfg(feature = "metadata")]
 pub use metadata::Metadata;
+pub use crate::number::Factors;
 pub use reader::Parts;
 #[cfg(feature = "states")]
 pub use states::{
@@ -39,7 +40,7 @@ pub use states::{
     STATE_NAME_BYTES,
 };
 
-use crate::shape::{parts_bytes, Shape, ALIGN, BEFORE_LAYERS};
+use crate::shape::{parts_bytes, Shape, AFTER_LAYERS, ALIGN, BEFORE_LAYERS};
 use crate::tokenizer::Tokenizer;
 #[cfg(feature = "trie")]
 use crate::tokenizer::{Trie, TrieFault};
@@ -62,7 +63,7 @@ impl<'a> Image<'a> {
     /// # Errors
     /// [`ImageError`] says what is wrong; hostile bytes never cause a panic.
     /// The first error in this order: those of [`Header::parse`], `Truncated`,
-    /// `Misaligned`, those of the vocabulary, `NotFinite`, `States`.
+    /// `Misaligned`, those of the vocabulary, `Range`, `States`.
     pub fn new(bytes: &'a [u8]) -> Result<Self, ImageError> {
         let header = Header::parse(bytes)?;
         let expected = u64::from(header.image_bytes);
@@ -82,6 +83,7 @@ impl<'a> Image<'a> {
             header,
             tokenizer: tokenizer(bytes, &header)?,
         };
+        image.check_ranges()?;
         #[cfg(feature = "states")]
         if header.states.bytes > 0 {
             let at = |at: usize| ImageError::States(header.states.offset.saturating_add(at as u32));
@@ -177,6 +179,21 @@ impl<'a> Image<'a> {
 
     fn parts_at(&self, offset: u64) -> Parts<'_> {
         self.parts_from(HEADER_BYTES + offset as usize)
+    }
+
+    /// No power of two, shift or fixed-point number may be out of its range: the
+    /// arithmetic relies on these. Weights and scales may have any bits.
+    fn check_ranges(&self) -> Result<(), ImageError> {
+        let at = |rest: usize| ImageError::Range((self.bytes.len() - rest) as u32);
+        let mut parts = self.before_layers();
+        parts.check_ranges(BEFORE_LAYERS).map_err(at)?;
+        for index in 0..self.header.shape.n_layer {
+            let mut parts = self.layer(index);
+            for section in self.header.shape.layer_parts(index) {
+                parts.check_ranges(section).map_err(at)?;
+            }
+        }
+        self.after_layers().check_ranges(AFTER_LAYERS).map_err(at)
     }
 }
 

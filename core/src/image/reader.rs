@@ -1,9 +1,11 @@
 //! A cursor over the parts of an image: yields vectors and matrices in the
 //! order in which they are stored.
 
-use crate::number::Factors;
+use crate::number::{magnitude, Factors};
 use crate::shape::parts::{factors_bytes, fixed_bytes, matrix_bytes};
-use crate::shape::{round_up, Bits, Dim, Kind, Matrix, Shape, Table, BLOCK_ROWS};
+use crate::shape::{
+    round_up, Bits, Dim, Kind, Matrix, Part, Shape, Table, BLOCK_ROWS, EXPS, FIXED_LIMIT, MOST_SHIFT,
+};
 
 /// Yields the parts of a section one after the other.
 ///
@@ -32,7 +34,7 @@ impl<'a> Parts<'a> {
 
     /// The next part, a vector `[dim]` of factors.
     #[inline(never)]
-    pub(crate) fn factors(&mut self, dim: Dim) -> Factors<'a> {
+    pub fn factors(&mut self, dim: Dim) -> Factors<'a> {
         let len = self.shape.dim(dim);
         let words: &[i16] = cast(self.take_bytes(factors_bytes(len)));
         let (m, rest) = words.split_at_checked(len).unwrap_or_default();
@@ -108,7 +110,8 @@ impl<'a> Parts<'a> {
             weights,
             scales,
             exp: exp.into(),
-            shift: shift as u32 & 31,
+            // One more is refused.
+            shift: (shift as u16 as u32).min(MOST_SHIFT + 1),
         }
     }
 
@@ -125,6 +128,35 @@ impl<'a> Parts<'a> {
             .unwrap_or((&[], &[]));
         self.rest = rest;
         taken
+    }
+
+    /// Looks for numbers that are out of their range.
+    ///
+    /// # Errors
+    /// The number of bytes from the part with such a number to the end.
+    pub(super) fn check_ranges(&mut self, parts: &[Part]) -> Result<(), usize> {
+        for part in parts {
+            let before = self.rest.len();
+            let (exp, is_good) = match part.kind {
+                Kind::Factors(dim) | Kind::Mix(dim) => (self.factors(dim).exp, true),
+                Kind::Fixed(dim) => {
+                    let mut numbers = self.fixed(dim).iter();
+                    (0, numbers.all(|&x| magnitude(x) < FIXED_LIMIT))
+                }
+                Kind::Table(rows, cols) => (self.table(rows, cols).exp, true),
+                Kind::Matrix(rows, cols)
+                | Kind::Keys(rows, cols)
+                | Kind::LowRank(rows, cols)
+                | Kind::Head(rows, cols) => {
+                    let matrix = self.blocked(part.kind, rows, cols);
+                    (matrix.exp, matrix.shift <= MOST_SHIFT)
+                }
+            };
+            if !is_good || !EXPS.contains(&exp) {
+                return Err(before);
+            }
+        }
+        Ok(())
     }
 }
 

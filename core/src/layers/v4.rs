@@ -144,19 +144,19 @@ fn weighted_average(
     let mut max = 0;
     for ((out, (a, l)), ((&k, &v), (&w, &u))) in out.iter_mut().zip(state).zip(inputs) {
         let (k, v) = (of_k.of(k), of_v.of(v));
-        let difference = k + u - *l;
+        let difference = k.wrapping_add(u).wrapping_sub(*l);
         let wkv = leaned(*a, v, difference, Share::of(difference.unsigned_abs()), 0);
         // A factor of 16 bits.
         *out = mulq(wkv << 1, (*out as i16).into());
         max = magnitude(*out).max(max);
 
-        let decayed = *l + w;
-        let difference = k - decayed;
+        let decayed = l.wrapping_add(w);
+        let difference = k.wrapping_sub(decayed);
         let smaller = Share::of(difference.unsigned_abs());
         // A floor would make slow channels drift.
         let half = (1 << smaller.halvings) >> 1;
         *a = leaned(*a, v, difference, smaller, half);
-        *l = k.max(decayed) + smaller.logarithm();
+        *l = k.max(decayed).wrapping_add(smaller.logarithm());
     }
     max
 }
@@ -172,7 +172,7 @@ fn leaned(a: i32, v: i32, d: i32, smaller: Share, more: i32) -> i32 {
     let near = v.wrapping_sub(step & a_is_near);
     let to_far = (step ^ !a_is_near).wrapping_sub(!a_is_near);
     let part = mulq(to_far << 1, smaller.factor());
-    near + ((part + more) >> smaller.halvings)
+    near.wrapping_add(part.wrapping_add(more) >> smaller.halvings)
 }
 
 #[cfg(test)]

@@ -198,7 +198,7 @@ fn lean(v: &mut Vector<'_>, v_first: View<'_>, s: View<'_>, v0: &[i32]) {
     for (v, (&first, (&s, &v0))) in v.m().iter_mut().zip(inputs) {
         let (own, first) = (of_v.of(*v), of_first.of(first));
         let share = (sigmoid(to_fixed.of(s).wrapping_add(v0)) >> 16) as i32;
-        *v = own + mulq((first - own) << 1, share);
+        *v = own.wrapping_add(mulq(first.wrapping_sub(own) << 1, share));
     }
     v.set_exp(exp);
 }
@@ -240,7 +240,7 @@ fn learn(
         let less = of_less.of((rate - (1 << 15)) * i32::from(k_a) >> 16);
         *k = mulq(*k, ((1 << 14) + less).clamp(-32_767, 32_767));
         *a = mulq(*kk << 1, rate);
-        *kk = -*kk;
+        *kk = kk.wrapping_neg();
     }
     a.set_exp(kk.exp());
     k.set_exp(k.exp() + 2);
@@ -298,7 +298,7 @@ fn add_bonus(
     for ((y, v), (&e, &bonus)) in heads.zip(exps.iter().zip(bonuses.iter())) {
         let of_v = Shift::by(e - exp);
         for (y, &v) in y.iter_mut().zip(v) {
-            *y = of_y.of(*y) + of_v.of(mulq(v, bonus));
+            *y = of_y.of(*y).wrapping_add(of_v.of(mulq(v, bonus)));
         }
     }
     y.set_exp(exp);

@@ -22,6 +22,7 @@ mod vector;
 pub(crate) use functions::{divide, exp2, inverse_root, log2, sigmoid, Share};
 pub(crate) use product::{magnitude, mulh, mulq, Shift};
 pub(crate) use vector::{
-    add, add_gated, apply, copy, dot, multiply, multiply_silu, shares, times, token_shift_less,
-    Factors, Function, Number, Peak, Residual, ToFixed, Vector, View,
+    add, add_gated, apply, copy, dot, exp_in, multiply, multiply_silu, shares, times, token_shift_less,
+    Function, Number, Residual, ToFixed, Vector, View,
 };
+pub use vector::{Factors, Peak};

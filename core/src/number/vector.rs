@@ -17,16 +17,23 @@ fn bits_of(x: u32) -> i32 {
 
 /// Factors of a vector's elements, `m[i] 2^exp`, as an image stores them.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Factors<'i> {
+pub struct Factors<'i> {
     /// Mantissas.
     pub m: &'i [i16],
     /// The power of two.
     pub exp: i32,
 }
 
+/// The power of two in front of a buffer. In a state that is not the model's it is
+/// any number, and between two slices of a step, too; sums of these fit.
+pub(crate) fn exp_in(buffer: &[i32]) -> i32 {
+    let word = buffer.first().copied().unwrap_or(0);
+    word.clamp(-(1 << 16), 1 << 16)
+}
+
 /// The largest magnitude of a vector, and its power of two.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Peak {
+pub struct Peak {
     /// The largest `|m|`.
     pub max: u32,
     /// The power of two.
@@ -78,7 +85,7 @@ pub(crate) struct Vector<'b>(pub &'b mut [i32]);
 impl Vector<'_> {
     /// The power of two.
     pub(crate) fn exp(&self) -> i32 {
-        self.0.first().copied().unwrap_or(0)
+        exp_in(self.0)
     }
 
     /// Sets the power of two.
@@ -124,7 +131,7 @@ impl Residual<'_> {
     pub(crate) fn view(&self) -> View<'_> {
         View {
             m: self.0.get(Self::WORDS..).unwrap_or_default(),
-            exp: self.0.first().copied().unwrap_or(0),
+            exp: exp_in(self.0),
         }
     }
 
@@ -139,7 +146,7 @@ impl Residual<'_> {
     /// brings the stream to it, and the places by which the vector goes to the
     /// right.
     fn align(&self, exp: i32) -> (i32, Shift, u32) {
-        let own = self.0.first().copied().unwrap_or(0);
+        let own = exp_in(self.0);
         let bits = bits_of(self.0.get(1).copied().unwrap_or(0) as u32);
         // An empty vector has no part in it.
         let top = if bits == 0 { exp } else { own + bits - BITS };
@@ -348,9 +355,9 @@ pub(crate) fn token_shift_less(
     let mut max = 0;
     let inputs = x.m.iter().zip(previous).zip(mix.m.iter().zip(less.m));
     for (out, ((&x, &previous), (&mix, &less))) in out.iter_mut().zip(inputs) {
-        let mix = of_mix.of(mix.into()) - to_fixed.of(less);
+        let mix = of_mix.of(mix.into()).wrapping_sub(to_fixed.of(less));
         let part = mulh(x.wrapping_sub(previous) << 1, mix);
-        *out = (previous >> 4) + part;
+        *out = (previous >> 4).wrapping_add(part);
         max = magnitude(*out).max(max);
     }
     Peak {

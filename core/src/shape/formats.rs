@@ -112,6 +112,17 @@ pub enum StateFormat {
 }
 
 impl StateFormat {
+    /// All of them, the widest first.
+    pub const ALL: [Self; 2] = [StateFormat::I16, StateFormat::I8];
+
+    /// As options and tables call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            StateFormat::I16 => "i16",
+            StateFormat::I8 => "i8",
+        }
+    }
+
     /// From the number that the image stores.
     pub const fn from_number(number: u8) -> Option<Self> {
         match number {

@@ -20,8 +20,11 @@ pub use layout::Layout;
 pub use matrix::{Matrix, Table};
 pub use parts::{
     parts_bytes, sections_bytes, Dim, Kind, Part, Sections, AFTER_LAYERS, ALIGN, BEFORE_LAYERS,
-    FIXED_BITS,
+    EXPS, FIXED_BITS, FIXED_LIMIT, MOST_SHIFT,
 };
+// For the packer of tuned states, not for users.
+#[doc(hidden)]
+pub use vectors::HeadState;
 pub use version::Version;
 
 /// The most layers a model may have.
@@ -49,7 +52,7 @@ pub struct Shape {
     /// Bits of the key and value matrices, whose products enter a matrix
     /// state; as `weight_bits` where the version has none.
     pub key_bits: Bits,
-    /// Number format of the matrix state; `F32` where the version has none.
+    /// Number format of the matrix state; `I16` where the version has none.
     pub state: StateFormat,
     /// Layers, L.
     /// 1 to [`MAX_LAYERS`].
@@ -138,7 +141,7 @@ impl Shape {
         }
     }
 
-    /// Floats of the other vectors of the time mix of RWKV-5 to 7.
+    /// Words of the other vectors of the time mix of RWKV-5 to 7.
     const fn mix_len(&self) -> usize {
         match self.version {
             Version::V4 | Version::V5 | Version::V52 => v5::Mix::len(self),
@@ -147,7 +150,7 @@ impl Shape {
         }
     }
 
-    /// Floats that pass from layer to layer: the values of RWKV-7's first
+    /// Words that pass from layer to layer: the values of RWKV-7's first
     /// layer.
     const fn kept_len(&self) -> usize {
         match self.version {

@@ -17,6 +17,17 @@ pub const ALIGN: usize = 16;
 /// Binary places of a fixed-point part.
 pub const FIXED_BITS: u32 = 22;
 
+/// The numbers of a fixed-point part are below this in magnitude: sums fit.
+pub const FIXED_LIMIT: u32 = 1 << 29;
+
+/// The powers of two of factors, tables and matrices. All floats fit that a
+/// checkpoint is likely to hold; and no sum of the powers of a step leaves the
+/// nine bits that the logarithm of a state's scale has.
+pub const EXPS: core::ops::RangeInclusive<i32> = -200..=64;
+
+/// The most places that the sums of a matrix are shifted by.
+pub const MOST_SHIFT: u32 = 29;
+
 /// A dimension of the model.
 /// [`Shape::dim`] gives its size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

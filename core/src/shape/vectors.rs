@@ -27,21 +27,22 @@ macro_rules! vectors {
         }
     ) => {
         $(#[$about])*
+        #[derive(Debug)]
         #[allow(dead_code)]
-        pub(crate) struct $name<'b> {
+        pub struct $name<'b> {
             $($(#[$meaning])* pub $vector: &'b mut [i32],)*
         }
 
         #[allow(dead_code)]
         impl<'b> $name<'b> {
             /// Words of all vectors.
-            pub(crate) const fn len($shape: &$crate::shape::Shape) -> usize {
+            pub const fn len($shape: &$crate::shape::Shape) -> usize {
                 0 $(+ $len)*
             }
 
             /// Divides a buffer of that length. In a shorter one the last
             /// vectors are shorter.
-            pub(crate) fn split($shape: &$crate::shape::Shape, buffer: &'b mut [i32]) -> Self {
+            pub fn split($shape: &$crate::shape::Shape, buffer: &'b mut [i32]) -> Self {
                 let mut rest = buffer;
                 $(let $vector = $crate::shape::vectors::take(&mut rest, $len);)*
                 let _ = rest;
@@ -75,9 +76,8 @@ impl Shape {
     /// Words that the state takes: pass a buffer of this length to
     /// [`crate::Session::new`].
     ///
-    /// RWKV-4: `5 L C`. RWKV-5 to 7: `L (2 C + C N)` with single words in the
-    /// matrices, `L (2 C + C N / 2)` with half words, rounded up in each
-    /// layer.
+    /// RWKV-4: `L (4 C + 1)`. RWKV-5 to 7: `L (4 C + 1 + C N / 2)` with states of
+    /// 16 bits, `L (4 C + 1 + C N / 4)` with 8, rounded up in each layer.
     pub const fn state_len(&self) -> usize {
         self.n_layer as usize * self.layer_state_len()
     }

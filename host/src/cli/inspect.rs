@@ -10,7 +10,7 @@ use crate::pack::stored_parts;
 use anyhow::Result;
 use checkpoint::CheckpointReport;
 use kinglet::image::{Header, TokenizerKind};
-use kinglet::shape::{Kind, Layout, Shape, StateFormat};
+use kinglet::shape::{Kind, Layout, Shape};
 use kinglet::tokenizer::Trie;
 use kinglet::Image;
 use kinglet_targets::CORES;
@@ -105,10 +105,7 @@ impl HeadsReport {
             head_size: shape.head_size(),
             ranks: shape.ranks,
             key_bits: shape.key_bits.count(),
-            state: match shape.state {
-                StateFormat::I16 => "i16",
-                StateFormat::I8 => "i8",
-            },
+            state: shape.state.name(),
             gn_eps: shape.gn_eps,
         })
     }

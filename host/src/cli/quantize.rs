@@ -8,7 +8,7 @@ use super::table::{thousands, Table};
 use super::{bad_use, complain};
 use crate::checkpoint::Checkpoint;
 use crate::model::Model;
-use crate::pack::{pack_to, slow_decays, Formats, Options, PartReport};
+use crate::pack::{least_loss, pack_to, slow_decays, Formats, Options, PartReport};
 use crate::plan;
 use crate::quantize::Precision;
 use crate::reference::DEFAULT_GN_EPS;
@@ -59,8 +59,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     boards: Option<PathBuf>,
     /// Number format of the matrix state of RWKV-5 to 7
-    #[arg(long, value_enum, default_value = "f32")]
-    state: State,
+    #[arg(long, value_parser = state_parser(), default_value = StateFormat::I16.name())]
+    state: StateFormat,
     /// Epsilon of the group norm of RWKV-5 to 7 [default: 64e-5]
     #[arg(long, value_name = "EPS", value_parser = gn_eps)]
     gn_eps: Option<f32>,
@@ -79,23 +79,23 @@ pub struct Args {
     json: bool,
 }
 
-/// Number formats of the state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum State {
-    /// Four bytes an element
-    I16,
-    /// Two bytes an element
-    I8,
+/// Accepts the names of the state's formats.
+fn state_parser() -> impl TypedValueParser<Value = StateFormat> {
+    let help = |state| match state {
+        StateFormat::I16 => "Two bytes an element",
+        StateFormat::I8 => "One byte an element: half the RAM, and a coarser memory",
+    };
+    let values = StateFormat::ALL.map(|state| PossibleValue::new(state.name()).help(help(state)));
+    let floats = FLOATS.map(|name| PossibleValue::new(name).hide(true));
+    PossibleValuesParser::new(values.into_iter().chain(floats)).try_map(|name| {
+        let mut states = StateFormat::ALL.into_iter();
+        let message = "states are integers: leave out --state, or take `i8` for half the RAM";
+        states.find(|state| state.name() == name).ok_or(message)
+    })
 }
 
-impl From<State> for StateFormat {
-    fn from(state: State) -> Self {
-        match state {
-            State::I16 => StateFormat::I16,
-            State::I8 => StateFormat::I8,
-        }
-    }
-}
+/// What other programs' states are.
+const FLOATS: [&str; 3] = ["f32", "f16", "bf16"];
 
 /// Accepts the names of the table of cores. Any image computes the same,
 /// everywhere; the workstation runs them all.
@@ -170,7 +170,7 @@ pub fn run(args: &Args) -> Result<()> {
             keys: args.precisions.keys.map_or(Bits::Int8, Bits::from),
         },
         layout: args.layout(board.as_ref())?,
-        state: args.state.into(),
+        state: args.state,
         gn_eps: args.gn_eps.unwrap_or(DEFAULT_GN_EPS),
         vocabulary: vocabulary.as_ref(),
     };
@@ -189,8 +189,8 @@ pub fn run(args: &Args) -> Result<()> {
         Ok((parts, u64::from(header.image_bytes)))
     })?;
     bar.finish_and_clear();
-    if args.state == State::I8 {
-        warn_of_slow_decays(&model)?;
+    if model.dimensions().heads > 0 {
+        warn_of_coarse_state(&model, args.state)?;
     }
     warn_of_lacking_tokens(model.dimensions().vocab, vocabulary.as_ref());
     report(args, &parts, image_bytes, &options)?;
@@ -230,14 +230,19 @@ fn header(file: &mut File) -> Result<Header> {
     Ok(Header::parse(&bytes)?)
 }
 
-/// Warns of decays too slow for half floats: a product that is within half a
-/// unit of the last place rounds back.
-fn warn_of_slow_decays(model: &Model) -> Result<()> {
-    let (slow, all) = slow_decays(model)?;
-    if slow > 0 {
+/// Says what a state of few bits costs, and warns of decays that are too slow for it.
+fn warn_of_coarse_state(model: &Model, state: StateFormat) -> Result<()> {
+    if state == StateFormat::I8 {
         complain(format_args!(
-            "warning: {slow} of {all} decays are slower than half floats can follow (less than 1/2048 per token): \
-             with --state f16 the model forgets too little there; compare with `kinglet eval --reset 0 --reference`"
+            "note: a state of 8 bits costs quality: compare with `kinglet eval --reset 0 --reference`"
+        ));
+    }
+    let (slow, all) = slow_decays(model, state)?;
+    if slow > 0 {
+        let (name, tokens) = (state.name(), 1.0 / least_loss(state));
+        complain(format_args!(
+            "warning: {slow} of {all} decays are slower than a state of `{name}` follows well (less than 1/{tokens} per token): \
+             what the model should remember for longer loses precision; compare with `kinglet eval --reset 0 --reference`"
         ));
     }
     Ok(())

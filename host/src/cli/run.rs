@@ -138,7 +138,10 @@ fn label(args: &Args, engine: &Engine, mut runner: Runner<'_>, prompt: &[u32]) -
 /// Logits in the engine's units.
 fn fixed(logits: &[f32]) -> Vec<i32> {
     let one = (1 << kinglet::LOGIT_BITS) as f32;
-    logits.iter().map(|logit| (logit * one).round() as i32).collect()
+    logits
+        .iter()
+        .map(|logit| (logit * one).round() as i32)
+        .collect()
 }
 
 fn hash(logits: &[f32]) -> String {

@@ -142,7 +142,6 @@ fn int4_table(q: &Quantized) -> Vec<u8> {
 mod tests {
     use super::*;
     use crate::quantize::quantize;
-    use half::bf16;
     use kinglet::arch::{Port, Portable};
     use kinglet::shape::matrix_weight_bytes;
     use kinglet::shape::Matrix;
@@ -174,7 +173,7 @@ mod tests {
         assert_eq!(bytes.len() as u64, expected);
         let word = |b: &[u8]| u32::from_le_bytes([b[0], b[1], b[2], b[3]]);
         let weights: Vec<u32> = bytes.chunks_exact(4).map(word).collect();
-        let scales = vec![bf16::ONE; q.rows.next_multiple_of(BLOCK_ROWS)];
+        let scales = vec![1; q.rows.next_multiple_of(BLOCK_ROWS)];
         let matrix = Matrix::new(layout, q.bits, [q.rows, q.cols], &weights, &scales);
         let mut columns: Vec<u8> = x.iter().map(|&x| x as u8).collect();
         columns.resize(q.cols.next_multiple_of(GROUP_COLS), 0);

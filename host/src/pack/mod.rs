@@ -2,7 +2,7 @@
 //! `kinglet::Image` reads it.
 
 mod decays;
-mod integers;
+pub(crate) mod integers;
 mod layouts;
 mod shape;
 mod sink;
@@ -12,13 +12,13 @@ use crate::model::Model;
 use crate::prime::write_states;
 use crate::quantize::{quantize, Deviation, Quantized};
 use crate::tokenizer::Vocabulary;
-use anyhow::{anyhow, bail, ensure, Result};
-pub use decays::slow_decays;
-use integers::{factors, fixed, matrix_scales, mix, Factors, FIXED_ONE};
+use anyhow::{anyhow, ensure, Result};
+pub use decays::{least_loss, slow_decays};
+use integers::{factors, fixed, matrix_scales, scale_times, vector, FIXED_ONE};
 pub(crate) use shape::{shape, stored_parts};
 
 use kinglet::image::{states_bytes, Header, Metadata, NamedState, Span, START_STATE};
-use kinglet::shape::{Bits, Kind, Layout, Part, StateFormat, BLOCK_ROWS};
+use kinglet::shape::{Bits, Kind, Layout, Part, StateFormat, BLOCK_ROWS, EXPS};
 use kinglet::Shape;
 use shape::tokenizer_kind;
 use sink::Sink;
@@ -53,7 +53,7 @@ pub struct Options<'v> {
     pub formats: Formats,
     /// The family of cores that the image is for.
     pub layout: Layout,
-    /// Number format of the matrix state; RWKV-4 has none and takes `F32`.
+    /// Number format of the matrix state; RWKV-4 has none and takes `I16`.
     pub state: StateFormat,
     /// Epsilon of the group norm; RWKV-4 has none.
     pub gn_eps: f32,
@@ -250,21 +250,13 @@ impl<W: Read + Write + Seek> Writer<'_, '_, W> {
 
     fn write_factors(&mut self, layer: Option<usize>, part: &Part) -> Result<f64> {
         let values = self.source.vector(layer, part)?;
-        if let Some(value) = values.iter().find(|value| !value.is_finite()) {
-            let name = self.source.name(layer, part);
-            bail!("the tensor `{name}` holds {value}, which is no number");
-        }
         let times = self.source.times(layer, part);
-        let factors = match part.kind {
-            Kind::Mix(_) => mix(&values),
-            _ => factors(&values, times),
-        };
-        let words = factors.m.iter().copied().chain([factors.exp as i16]);
-        self.push(words.flat_map(i16::to_le_bytes))?;
+        let factors = vector(part.kind, &values, times);
+        self.check_exp(layer, part, factors.exp)?;
+        self.push(factors.words().flat_map(i16::to_le_bytes))?;
         let mut deviation = Deviation::default();
-        for (&value, &m) in values.iter().zip(&factors.m) {
-            let stored = f64::from(m) * f64::from(factors.exp).exp2() / times;
-            deviation.add(value, stored as f32);
+        for (&value, stored) in values.iter().zip(factors.values(times)) {
+            deviation.add(value, stored);
         }
         Ok(deviation.relative())
     }
@@ -277,7 +269,10 @@ impl<W: Read + Write + Seek> Writer<'_, '_, W> {
         let mut bytes = Vec::new();
         for value in values {
             let fixed = fixed(f64::from(value) * times + plus);
-            deviation.add(value, ((f64::from(fixed) / FIXED_ONE - plus) / times) as f32);
+            deviation.add(
+                value,
+                ((f64::from(fixed) / FIXED_ONE - plus) / times) as f32,
+            );
             bytes.extend(fixed.to_le_bytes());
         }
         self.push(bytes)?;
@@ -307,18 +302,28 @@ impl<W: Read + Write + Seek> Writer<'_, '_, W> {
             let q = quantize(&values, chunk.len(), cols, bits);
             q.deviation(&values, &mut deviation);
             self.out.write(&arrange(&q, self.shape.layout))?;
-            scales.extend(q.scales.iter().map(|scale| scale.to_f32()));
+            scales.extend_from_slice(&q.scales);
             largest_sum = largest_sum.max(q.largest_sum());
         }
         self.out.pad()?;
-        let times = self.source.times(layer, part);
-        let scales = if is_table {
-            let Factors { m, exp } = factors(&scales, times);
-            m.into_iter().chain([exp as i16]).collect()
-        } else {
-            matrix_scales(scales, times, largest_sum)
+        let times = scale_times(part.kind, self.source.times(layer, part));
+        let scales = factors(&scales, times);
+        let (scales, shift) = match is_table {
+            true => (scales, None),
+            false => matrix_scales(scales, largest_sum),
         };
-        self.push(scales.into_iter().flat_map(i16::to_le_bytes))?;
+        self.check_exp(layer, part, scales.exp)?;
+        self.push(scales.words().chain(shift).flat_map(i16::to_le_bytes))?;
         Ok(deviation.relative())
+    }
+
+    /// Refuses what an image has no power of two for.
+    fn check_exp(&self, layer: Option<usize>, part: &Part, exp: i32) -> Result<()> {
+        ensure!(
+            EXPS.contains(&exp),
+            "the tensor `{}` holds numbers that are too large for an image (beyond 2^40): was its training stable?",
+            self.source.name(layer, part)
+        );
+        Ok(())
     }
 }

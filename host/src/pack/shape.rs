@@ -59,9 +59,7 @@ pub(crate) fn shape(
     let version = version.recurrence();
     let formats = options.formats;
     if !version.has_heads() && options.state != StateFormat::I16 {
-        bail!(
-            "the state of RWKV-4 has no matrices: pack it with --state i16"
-        );
+        bail!("the state of RWKV-4 has no matrices: leave out --state");
     }
     let mut ranks = [0; 4];
     for (to, rank) in ranks.iter_mut().zip(dimensions.ranks) {

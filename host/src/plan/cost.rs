@@ -62,8 +62,8 @@ pub const TERMS: [&str; 9] = [
     "layer_channel",
     "layer_hidden",
     "layer_rank",
-    "layer_state_f32",
-    "layer_state_f16",
+    "layer_state_i16",
+    "layer_state_i8",
     "channel",
     "vocab",
     "token",
@@ -75,7 +75,7 @@ pub fn terms(shape: &Shape) -> [f64; TERMS.len()] {
     let channels = f64::from(shape.n_embd);
     let ranks: u32 = shape.ranks.iter().map(|&rank| u32::from(rank)).sum();
     let state = layers * channels * shape.head_size() as f64;
-    let (f32, f16) = match shape.state {
+    let (i16, i8) = match shape.state {
         StateFormat::I16 => (state, 0.0),
         StateFormat::I8 => (0.0, state),
     };
@@ -84,8 +84,8 @@ pub fn terms(shape: &Shape) -> [f64; TERMS.len()] {
         layers * channels,
         layers * f64::from(shape.n_ffn),
         layers * f64::from(ranks),
-        f32,
-        f16,
+        i16,
+        i8,
         channels,
         f64::from(shape.outputs()),
         1.0,

@@ -19,17 +19,18 @@ const TRIALS: usize = 48;
 /// Quantizes `row` `[cols]` into `q` and `group_scales`; returns the row's
 /// scale.
 #[inline(always)]
-pub(super) fn row(row: &[f32], q: &mut [i8], group_scales: &mut [u8]) -> bf16 {
+pub(super) fn row(row: &[f32], q: &mut [i8], group_scales: &mut [u8]) -> f32 {
     let coarsest = row.chunks(GROUP_COLS).map(best_step).fold(0.0f32, f32::max);
-    // Rounded up, so that the coarsest group's scale does not exceed 255.
-    let scale = bf16::from_f32(coarsest / 255.0 * 1.004);
+    let most = most_group_scale(group_scales.len());
+    // Rounded up, so that the coarsest group's scale does not exceed the most.
+    let scale = bf16::from_f32(coarsest / most * 1.004).to_f32();
     let groups = row
         .chunks(GROUP_COLS)
         .zip(q.chunks_mut(GROUP_COLS))
         .zip(group_scales);
     for ((group, q), group_scale) in groups {
-        *group_scale = best_group_scale(group, scale.to_f32());
-        let step = f32::from(*group_scale) * scale.to_f32();
+        *group_scale = best_group_scale(group, scale, most);
+        let step = f32::from(*group_scale) * scale;
         for (q, &w) in q.iter_mut().zip(group) {
             *q = nearest(w, inverse(step)) as i8;
         }
@@ -73,11 +74,19 @@ fn best_step(group: &[f32]) -> f32 {
     .unwrap_or(0.0)
 }
 
+/// The largest scale of a group: the sum of a long row with a quantized vector
+/// takes 30 bits, too.
+fn most_group_scale(groups: usize) -> f32 {
+    // 32 weights of 8 by values of 127.
+    let group_sum = GROUP_COLS * 8 * 127;
+    (((1 << 30) - 1) / (groups * group_sum)).min(255) as f32
+}
+
 /// The best integer scale of a group under the row's scale.
 #[inline(always)]
-fn best_group_scale(group: &[f32], scale: f32) -> u8 {
+fn best_group_scale(group: &[f32], scale: f32, most: f32) -> u8 {
     let max = magnitude(group);
-    let bound = |share: f32| (max * share * inverse(scale)).clamp(0.0, 255.0);
+    let bound = |share: f32| (max * share * inverse(scale)).clamp(0.0, most);
     // A group far below the row's largest may be best at zero.
     let candidates = bound(FINEST).floor() as u8..=bound(COARSEST).ceil() as u8;
     least(

@@ -12,10 +12,10 @@ const LEAST_SHARE: f32 = 0.7;
 
 /// Quantizes `row` `[cols]` into `q` and returns the scale.
 #[inline(always)]
-pub(super) fn row(row: &[f32], q: &mut [i8]) -> bf16 {
+pub(super) fn row(row: &[f32], q: &mut [i8]) -> f32 {
     let max = row.iter().fold(0.0f32, |m, w| m.max(w.abs()));
     let scale = best_scale(row, max);
-    let inverse = inverse(scale.to_f32());
+    let inverse = inverse(scale);
     for (q, w) in q.iter_mut().zip(row) {
         *q = round(w * inverse).clamp(-MAX, MAX) as i8;
     }
@@ -24,7 +24,7 @@ pub(super) fn row(row: &[f32], q: &mut [i8]) -> bf16 {
 
 /// Tries every bfloat16 from the first that clips nothing downwards.
 #[inline(always)]
-fn best_scale(row: &[f32], max: f32) -> bf16 {
+fn best_scale(row: &[f32], max: f32) -> f32 {
     let first = bf16::from_f32(max / MAX * 1.004);
     let candidates = (1..=first.to_bits()).rev().map(bf16::from_bits);
     let candidates = candidates.take_while(|scale| scale.to_f32() >= LEAST_SHARE * max / MAX);
@@ -34,6 +34,7 @@ fn best_scale(row: &[f32], max: f32) -> bf16 {
         |scale| squared_error(row, scale.to_f32(), max),
     )
     .unwrap_or(first)
+    .to_f32()
 }
 
 /// The squared error of the row under `scale`, in units of `max` squared: so

@@ -7,7 +7,6 @@ mod int4;
 mod int8;
 
 use crate::simd::wide;
-use half::bf16;
 use kinglet::shape::{Bits, GROUP_COLS};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -44,8 +43,8 @@ pub struct Quantized {
     pub weights: Vec<i8>,
     /// `[rows, ceil(cols / 32)]`; empty for int8.
     pub group_scales: Vec<u8>,
-    /// `[rows]`.
-    pub scales: Vec<bf16>,
+    /// `[rows]`, of the 8 bits of a bfloat16.
+    pub scales: Vec<f32>,
 }
 
 /// Adding and taking away this rounds to the nearest integer, as core does.
@@ -91,7 +90,7 @@ pub fn quantize(data: &[f32], rows: usize, cols: usize, bits: Bits) -> Quantized
         bits,
         weights: vec![0; rows * cols],
         group_scales: vec![0; rows * groups],
-        scales: vec![bf16::ZERO; rows],
+        scales: vec![0.0; rows],
     };
     let scales = out.scales.par_iter_mut();
     let rows = data
@@ -123,7 +122,7 @@ impl Quantized {
         let rows = out.par_chunks_exact_mut(self.cols).enumerate();
         rows.for_each(|(row, out)| {
             let weights = &self.weights[row * self.cols..][..self.cols];
-            let scale = self.scales[row].to_f32();
+            let scale = self.scales[row];
             match self.bits {
                 Bits::Int8 => out
                     .iter_mut()
@@ -143,7 +142,8 @@ impl Quantized {
         });
     }
 
-    /// The largest magnitude that the sum of a row with a quantized vector can have.
+    /// The largest magnitude that the sum of a row with a quantized vector can have;
+    /// less than 2^30.
     pub fn largest_sum(&self) -> u64 {
         let groups = self.bits.groups(self.cols);
         let rows = self.weights.chunks_exact(self.cols).enumerate();
@@ -154,7 +154,11 @@ impl Quantized {
                     Bits::Int8 => 1,
                     Bits::Int4 => u64::from(self.group_scales[row * groups + group]),
                 };
-                scale * weights.iter().map(|w| u64::from(w.unsigned_abs())).sum::<u64>()
+                scale
+                    * weights
+                        .iter()
+                        .map(|w| u64::from(w.unsigned_abs()))
+                        .sum::<u64>()
             });
             127 * group_sums.sum::<u64>()
         };
@@ -198,6 +202,8 @@ impl Deviation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use half::bf16;
+    use kinglet::shape::MAX_COLS;
     use proptest::prelude::*;
 
     fn values(q: &Quantized) -> Vec<f32> {
@@ -241,6 +247,17 @@ mod tests {
             prop_assert!(squared(&quantize(&data, 1, 64, Bits::Int8)) <= plain(127.0) * 1.0001);
             let coarse = (0.01 * max).powi(2);
             prop_assert!(squared(&quantize(&data, 1, 64, Bits::Int4)) <= plain(7.0) * 1.1 + coarse);
+        }
+    }
+
+    #[test]
+    fn sums_are_bounded() {
+        for bits in Bits::ALL {
+            for cols in [40, MAX_COLS / 2, MAX_COLS] {
+                let q = quantize(&vec![-1.0; 2 * cols], 2, cols, bits);
+                assert!(q.largest_sum() < 1 << 30, "{bits:?} {cols}");
+                assert!((values(&q)[1] + 1.0).abs() < 0.02);
+            }
         }
     }
 

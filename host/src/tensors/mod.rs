@@ -21,10 +21,10 @@ mod v6;
 mod v7;
 
 pub use gpt::GPT;
-use std::f64::consts::LOG2_E;
 pub use initial::{Depth, Fill};
 pub use random::Spread;
 pub use sizes::{Dimensions, Size};
+use std::f64::consts::LOG2_E;
 pub use stored::Stored;
 pub(crate) use stored::{complement, turn};
 

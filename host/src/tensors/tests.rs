@@ -47,7 +47,7 @@ fn parts_are_those_of_the_tensors() {
                 shape.reverse();
             }
             match part.kind {
-                Kind::Half(_) | Kind::Single(_) => {
+                Kind::Factors(_) | Kind::Mix(_) | Kind::Fixed(_) => {
                     let repeated = matches!(
                         tensor.stored,
                         Stored::DecayPerChannel | Stored::BonusPerChannel

@@ -14,7 +14,14 @@ pub(super) const TABLE: Table = Table {
         published: |channels, _| [channels.min(64), channels.min(32), 0, 0],
         trained: |channels, _| [share(channels, 4), share(channels, 8), 0, 0],
     },
-    ..rwkv(&[NORM_1, TIME_MIX, HEAD_NORM, GATED_OUTPUT, NORM_2, CHANNEL_MIX])
+    ..rwkv(&[
+        NORM_1,
+        TIME_MIX,
+        HEAD_NORM,
+        GATED_OUTPUT,
+        NORM_2,
+        CHANNEL_MIX,
+    ])
 };
 
 /// Ranks of the decay and of the token shift.

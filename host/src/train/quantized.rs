@@ -3,13 +3,13 @@
 //! the packer will write, the optimizer moves what it was rounded from.
 
 use super::arch::{Arch, Network};
+use crate::pack::integers::{factors, scale_times, vector};
 use crate::pack::{shape, stored_parts, Formats, Options};
 use crate::quantize::quantize;
 use crate::reference::Norm;
 use crate::tensors::names::{EMB, LN0};
 use crate::tensors::{complement, table, turn, Stored};
-use half::f16;
-use kinglet::shape::{Bits, Kind};
+use kinglet::shape::{Bits, Dim, Kind};
 
 /// `weights` as the image will hold them; after them the embedding's rows,
 /// normalized and rounded.
@@ -29,16 +29,23 @@ pub fn device_weights(network: &Network, weights: &[f32], formats: &Formats) -> 
         let (tensor, index) = table(version).of_part(layer.is_some(), part.name);
         let entry = layout.entry(layer, tensor.name);
         let values = &mut seen[entry.range()];
+        let rows_of = |kind: Kind| Rows {
+            bits: kind.bits(&shape),
+            times: scale_times(kind, tensor.times),
+        };
         match (part.kind, tensor.stored) {
+            // Of 2^-23: far below what a training notices.
             (Kind::Fixed(_), _) => {}
-            (Kind::Factors(_) | Kind::Mix(_), Stored::Complement) => {
-                let rounded = |x: f32| complement(half(complement(x)));
-                values.iter_mut().for_each(|x| *x = rounded(*x));
+            (kind @ (Kind::Factors(_) | Kind::Mix(_)), stored) => {
+                let is_complement = stored == Stored::Complement;
+                let turn = |x: &mut f32| *x = if is_complement { complement(*x) } else { *x };
+                values.iter_mut().for_each(turn);
+                round_vector(kind, values, tensor.times);
+                values.iter_mut().for_each(turn);
             }
-            (Kind::Factors(_) | Kind::Mix(_), _) => values.iter_mut().for_each(|x| *x = half(*x)),
             (kind, Stored::Normalized) => {
                 rows = embedding(network, weights);
-                round(&mut rows, network.dimensions.embd, kind.bits(&shape));
+                rows_of(kind).round(&mut rows, network.dimensions.embd);
             }
             (kind, stored) => {
                 let [.., first, last] = *entry.shape else {
@@ -46,12 +53,11 @@ pub fn device_weights(network: &Network, weights: &[f32], formats: &Formats) -> 
                 };
                 let own = index.map_or(0, |index| index * first * last);
                 let values = &mut values[own..own + first * last];
-                let bits = kind.bits(&shape);
                 match stored {
-                    Stored::Plain => round(values, last, bits),
+                    Stored::Plain => rows_of(kind).round(values, last),
                     _ => {
                         let mut turned = turn(values, last);
-                        round(&mut turned, first, bits);
+                        rows_of(kind).round(&mut turned, first);
                         values.copy_from_slice(&turn(&turned, first));
                     }
                 }
@@ -62,19 +68,34 @@ pub fn device_weights(network: &Network, weights: &[f32], formats: &Formats) -> 
     // the gradients use that norm rounded as the other norms are.
     for name in LN0 {
         let range = layout.entry(None, name).range();
-        seen[range].iter_mut().for_each(|x| *x = half(*x));
+        round_vector(Kind::Factors(Dim::Embd), &mut seen[range], 1.0);
     }
     seen.extend(rows);
     seen
 }
 
-fn half(x: f32) -> f32 {
-    f16::from_f32(x).to_f32()
+/// Rounds a vector, whose values are multiplied by `times`.
+fn round_vector(kind: Kind, values: &mut [f32], times: f64) {
+    let stored = vector(kind, values, times);
+    let pairs = values.iter_mut().zip(stored.values(times));
+    pairs.for_each(|(value, stored)| *value = stored);
 }
 
-/// Rounds a matrix of rows of `cols`.
-fn round(values: &mut [f32], cols: usize, bits: Bits) {
-    quantize(values, values.len() / cols, cols, bits).values(values);
+/// How the rows of a matrix are stored.
+struct Rows {
+    bits: Bits,
+    /// What their scales are multiplied by.
+    times: f64,
+}
+
+impl Rows {
+    /// Rounds a matrix of rows of `cols`.
+    fn round(&self, values: &mut [f32], cols: usize) {
+        let mut q = quantize(values, values.len() / cols, cols, self.bits);
+        let scales = factors(&q.scales, self.times);
+        q.scales = scales.values(self.times).collect();
+        q.values(values);
+    }
 }
 
 /// The embedding `[V, C]` with ln0 applied, as the packer computes it.

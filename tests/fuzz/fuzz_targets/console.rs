@@ -70,7 +70,7 @@ fuzz_target!(|typed: &[u8]| {
         typed: &typed,
         printed: Vec::new(),
     };
-    let mut arena = vec![0.0; 1000];
+    let mut arena = vec![0; 1000];
     converse(
         &mut stream,
         &mut Bench,

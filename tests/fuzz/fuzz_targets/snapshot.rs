@@ -49,11 +49,11 @@ fuzz_target!(|bytes: &[u8]| {
     let mut flash = bytes.to_vec();
     flash.resize(region as usize, 0xff);
     let mut snapshots = Snapshots::new(Flash(flash), 0..region).expect("whole sectors");
-    let mut state = vec![0.5; image.shape().state_len()];
+    let mut state = vec![5; image.shape().state_len()];
     let _ = snapshots.restore(&image, &mut state);
-    state.fill(0.25);
+    state.fill(7);
     snapshots.save(&image, &state, 7).expect("it is never worn");
-    state.fill(0.0);
+    state.fill(0);
     let restored = snapshots.restore(&image, &mut state).expect("it was saved");
-    assert!(restored.tokens == 7 && state.iter().all(|&value| value == 0.25));
+    assert!(restored.tokens == 7 && state.iter().all(|&value| value == 7));
 });

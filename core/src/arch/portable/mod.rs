@@ -74,7 +74,7 @@ impl Port for Portable {
     fn squares(x: &[i32], left: u32) -> u64 {
         let squares = x.iter().map(|&x| {
             let x = x << left >> 15;
-            (x * x) as u32
+            x.wrapping_mul(x) as u32
         });
         squares.fold(0, |sum, square| sum + u64::from(square))
     }

@@ -17,27 +17,17 @@ impl<F: Real> Backward<F> for Through {
 
 impl<F: Real> Tape<'_, F> {
     /// Each row rounded to 8 bits under one scale, its largest magnitude
-    /// being 127: what the products of the engine read.
+    /// being 127: what the products of the engine read. These round first to 15 bits,
+    /// which moves few values to another step.
     pub fn round_rows(&mut self, x: Var) -> Var {
         let cols = self.cols(x);
         let mut y = self.pool.take(self.value(x).len());
         let rows = self.value(x).chunks_exact(cols);
-        let steps = F::of(127.0);
-        let magic = F::of(12_582_912.0);
         wide(
             #[inline(always)]
             || {
-                for (x, y) in rows.zip(y.chunks_exact_mut(cols)) {
-                    let max = x.iter().fold(F::zero(), |m, x| m.max(x.abs()));
-                    if max <= F::zero() {
-                        y.fill(F::zero());
-                        continue;
-                    }
-                    let (up, down) = (steps / max, max / steps);
-                    for c in 0..cols {
-                        y[c] = ((x[c] * up + magic) - magic) * down;
-                    }
-                }
+                let pairs = rows.zip(y.chunks_exact_mut(cols));
+                pairs.for_each(|(x, y)| round_row(x, y));
             },
         );
         self.push(cols, y, Through { x })
@@ -53,5 +43,57 @@ impl<F: Real> Tape<'_, F> {
             y.copy_from_slice(&rows[token as usize * cols..][..cols]);
         }
         self.push(cols, y, Through { x })
+    }
+}
+
+/// Rounds a row of a vector.
+#[inline(always)]
+fn round_row<F: Real>(x: &[F], y: &mut [F]) {
+    let (steps, magic) = (F::of(127.0), F::of(12_582_912.0));
+    let max = x.iter().fold(F::zero(), |m, x| m.max(x.abs()));
+    if max <= F::zero() {
+        y.fill(F::zero());
+        return;
+    }
+    let (up, down) = (steps / max, max / steps);
+    for (y, &x) in y.iter_mut().zip(x) {
+        *y = ((x * up + magic) - magic) * down;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kinglet::arch::{prepare, Peak};
+    use kinglet::shape::{prepared_words, Bits, Layout, Matrix};
+    use kinglet::Pcg32;
+
+    /// The steps are those that the engine takes, but where a value is almost
+    /// between two of them.
+    #[test]
+    fn rows_are_rounded_as_the_engine_does() {
+        // A layout of other cores: its vectors are bytes, column by column.
+        let (layout, bits, cols) = (Layout::Lanes16, Bits::Int8, 4096);
+        let matrix = Matrix::new(layout, bits, [4, cols], &[], &[]);
+        let mut words = vec![0; prepared_words(layout, bits, cols)];
+        let mut random = Pcg32::new(1);
+        for shift in [3, 12] {
+            let x: Vec<i32> = (0..cols)
+                .map(|_| random.next_u32() as i32 >> shift)
+                .collect();
+            let max = x.iter().map(|x| x.unsigned_abs()).max().unwrap();
+            prepare(&x, Peak { max, exp: 0 }, &matrix, &mut words);
+            let engine: &[i8] = bytemuck::cast_slice(&words);
+            let x: Vec<f64> = x.into_iter().map(f64::from).collect();
+            let mut y = vec![0.0; cols];
+            round_row(&x, &mut y);
+            for ((x, y), &engine) in x.iter().zip(y).zip(engine) {
+                let step = 127.0 / f64::from(max);
+                let between = (x * step - 0.5).rem_euclid(1.0);
+                if (1.0 / 64.0..63.0 / 64.0).contains(&between) {
+                    assert_eq!((y * step).round(), f64::from(engine), "{x} of {max}");
+                }
+            }
+        }
     }
 }

@@ -1,0 +1,217 @@
+//! Images with any bits in their weights, and buffers of any bits: what passes the
+//! checks runs to its end. In this build an overflow would be a panic.
+
+use kinglet::image::{ImageError, HEADER_BYTES};
+use kinglet::shape::{
+    Kind, Layout, Part, Shape, AFTER_LAYERS, BEFORE_LAYERS, BLOCK_ROWS, EXPS, FIXED_LIMIT,
+    MOST_SHIFT,
+};
+use kinglet::{Image, Pcg32, Session};
+use kinglet_tests::models::{kinds, VOCAB};
+use std::ops::Range;
+
+/// The parts of an image, each with its first byte.
+fn parts(shape: &Shape) -> Vec<(usize, Part)> {
+    let layers = (0..shape.n_layer).flat_map(|layer| shape.layer_parts(layer).iter().copied());
+    let layers = layers.flatten();
+    let mut at = HEADER_BYTES;
+    let placed = BEFORE_LAYERS.iter().chain(layers).chain(AFTER_LAYERS);
+    let placed = placed.map(|&part| {
+        let start = at;
+        let (weights, scales) = part.kind.bytes(shape);
+        at += (weights + scales) as usize;
+        (start, part)
+    });
+    placed.collect()
+}
+
+/// Where the numbers of a part are that have a range.
+struct Ranged {
+    exp: Option<usize>,
+    shift: Option<usize>,
+    fixed: Range<usize>,
+}
+
+fn ranged(shape: &Shape, (start, part): (usize, Part)) -> Ranged {
+    let scales = start + part.kind.bytes(shape).0 as usize;
+    let none = Ranged {
+        exp: None,
+        shift: None,
+        fixed: 0..0,
+    };
+    match part.kind {
+        Kind::Factors(dim) | Kind::Mix(dim) => Ranged {
+            exp: Some(start + 2 * shape.dim(dim)),
+            ..none
+        },
+        Kind::Fixed(dim) => Ranged {
+            fixed: start..start + 4 * shape.dim(dim),
+            ..none
+        },
+        Kind::Table(rows, _) => Ranged {
+            exp: Some(scales + 2 * shape.dim(rows)),
+            ..none
+        },
+        Kind::Matrix(rows, _)
+        | Kind::Keys(rows, _)
+        | Kind::LowRank(rows, _)
+        | Kind::Head(rows, _) => {
+            let exp = scales + 2 * shape.dim(rows).next_multiple_of(BLOCK_ROWS);
+            Ranged {
+                exp: Some(exp),
+                shift: Some(exp + 2),
+                ..none
+            }
+        }
+    }
+}
+
+/// An image file's bytes, aligned.
+struct Bytes(Vec<u128>, usize);
+
+impl Bytes {
+    fn of(bytes: &[u8]) -> Self {
+        let mut words = vec![0; bytes.len().div_ceil(16)];
+        bytemuck::cast_slice_mut(&mut words)[..bytes.len()].copy_from_slice(bytes);
+        Self(words, bytes.len())
+    }
+
+    fn bytes(&mut self) -> &mut [u8] {
+        &mut bytemuck::cast_slice_mut(&mut self.0)[..self.1]
+    }
+}
+
+/// Numbers that overflow first.
+const EXTREMES: [u32; 6] = [
+    0,
+    0x7fff_7fff,
+    0x8000_8000,
+    0x7fff_ffff,
+    0x8000_0000,
+    u32::MAX,
+];
+
+/// An extreme number, or any.
+fn any_word(random: &mut Pcg32) -> u32 {
+    let at = random.next_u32() as usize % (2 * EXTREMES.len());
+    EXTREMES
+        .get(at)
+        .copied()
+        .unwrap_or_else(|| random.next_u32())
+}
+
+/// A number of a range, its ends as often as what is between.
+fn within(random: &mut Pcg32, least: i32, most: i32) -> i16 {
+    let between = least + (random.next_u32() % (most - least + 1) as u32) as i32;
+    [least, most, between, between][random.next_u32() as usize % 4] as i16
+}
+
+/// Any weights, one of `share` words changed, and in some images any powers of two.
+fn change(bytes: &mut [u8], shape: &Shape, share: u32, random: &mut Pcg32) {
+    let good = bytes.to_vec();
+    let end = HEADER_BYTES + shape.weights_bytes() as usize;
+    for word in bytes[HEADER_BYTES..end].chunks_exact_mut(4) {
+        if random.next_u32().is_multiple_of(share) {
+            word.copy_from_slice(&any_word(random).to_le_bytes());
+        }
+    }
+    let any_exps = random.next_u32().is_multiple_of(2);
+    for part in parts(shape) {
+        let Ranged { exp, shift, fixed } = ranged(shape, part);
+        for (at, least, most) in exp
+            .map(|at| (at, *EXPS.start(), *EXPS.end()))
+            .into_iter()
+            .chain(shift.map(|at| (at, 0, MOST_SHIFT as i32)))
+        {
+            let stored = within(random, least, most).to_le_bytes();
+            let kept = [good[at], good[at + 1]];
+            bytes[at..at + 2].copy_from_slice(if any_exps { &stored } else { &kept });
+        }
+        for number in bytes[fixed].chunks_exact_mut(4) {
+            let word = i32::from_le_bytes(number.try_into().expect("four bytes"));
+            let most = FIXED_LIMIT as i32 - 1;
+            number.copy_from_slice(&word.clamp(-most, most).to_le_bytes());
+        }
+    }
+}
+
+/// Reads some tokens from an empty text on, or from any state.
+fn run(image: &Image<'_>, from_any_state: bool, random: &mut Pcg32) {
+    let mut state = vec![0; image.shape().state_len()];
+    let mut scratch: Vec<i32> = vec![0; image.shape().scratch_len()];
+    scratch.fill_with(|| any_word(random) as i32);
+    Session::new(image, &mut state, &mut scratch).expect("the buffers fit");
+    if from_any_state {
+        state.fill_with(|| any_word(random) as i32);
+    }
+    let mut session = Session::resume(image, &mut state, &mut scratch).expect("the buffers fit");
+    for _ in 0..20 {
+        let token = random.next_u32() % VOCAB as u32;
+        session.step(token).expect("a token of the vocabulary");
+    }
+    // Between two slices of a step, too, the buffers are the caller's.
+    let mut step = session.begin(0).expect("a token of the vocabulary");
+    while session.advance(&mut step, 1000) {
+        if from_any_state {
+            let scramble = |word: &mut i32| {
+                if random.next_u32().is_multiple_of(3) {
+                    *word = any_word(random) as i32;
+                }
+            };
+            scratch.iter_mut().for_each(scramble);
+            session = Session::resume(image, &mut state, &mut scratch).expect("the buffers fit");
+        }
+    }
+}
+
+#[test]
+fn any_weights_and_buffers_run() {
+    let mut random = Pcg32::new(1);
+    for kind in kinds() {
+        let file = kind.image(Layout::Rows4);
+        let shape = *file.image().shape();
+        for round in 0..200 {
+            let mut bytes = Bytes::of(file.image().bytes());
+            let share = [1, 3, 100, 10_000][round % 4];
+            change(bytes.bytes(), &shape, share, &mut random);
+            let image = Image::new(bytes.bytes()).expect("its numbers are in their ranges");
+            run(&image, round % 3 == 0, &mut random);
+        }
+    }
+}
+
+#[test]
+fn numbers_out_of_their_range_are_refused_with_their_part() {
+    for kind in kinds() {
+        let file = kind.image(Layout::Rows4);
+        let shape = *file.image().shape();
+        let mut bytes = Bytes::of(file.image().bytes());
+        for part in parts(&shape) {
+            let Ranged { exp, shift, fixed } = ranged(&shape, part);
+            let exps = [EXPS.end() + 1, EXPS.start() - 1, 32_767, -32_768];
+            let shifts = [MOST_SHIFT as i32 + 1, -1, 32];
+            let limit = FIXED_LIMIT as i32;
+            let numbers = [limit, -limit - 1, i32::MIN];
+            let changes = exp.into_iter().flat_map(|at| exps.map(|x| (at, x, 2)));
+            let changes =
+                changes.chain(shift.into_iter().flat_map(|at| shifts.map(|x| (at, x, 2))));
+            let ends = [fixed.start, fixed.end.max(4) - 4];
+            let ends = ends.into_iter().filter(|_| !fixed.is_empty());
+            let changes = changes.chain(ends.flat_map(|at| numbers.map(|x| (at, x, 4))));
+            for (at, number, width) in changes {
+                let good = bytes.bytes()[at..at + width].to_vec();
+                bytes.bytes()[at..at + width].copy_from_slice(&number.to_le_bytes()[..width]);
+                let error = Image::new(bytes.bytes())
+                    .map(|_| ())
+                    .expect_err("out of range");
+                assert_eq!(
+                    error,
+                    ImageError::Range(part.0 as u32),
+                    "{kind:?} {:?}",
+                    part.1
+                );
+                bytes.bytes()[at..at + width].copy_from_slice(&good);
+            }
+        }
+    }
+}
