@@ -12,8 +12,8 @@ extern const uint8_t image_end[];
 #define TOO_LONG ((size_t)-1)
 
 /* An image has room here, too. */
-static float memory[256 * 1024];
-static float first[1024];
+static int32_t memory[256 * 1024];
+static int32_t first[1024];
 static uint32_t tokens[64];
 static uint8_t text[KGL_TOKEN_BYTES];
 
@@ -44,7 +44,7 @@ static void check(const char *what, bool holds) {
 /* The same address and some bytes more. */
 static void *shifted(const void *pointer, size_t bytes) { return (void *)((uintptr_t)pointer + bytes); }
 
-static float *scratch(void) { return memory + info.state_bytes / sizeof *memory; }
+static int32_t *scratch(void) { return memory + info.state_bytes / sizeof *memory; }
 
 /* A place inside a session and all that belongs to it. */
 #define OBJECTS 4
@@ -101,7 +101,7 @@ static void sessions(void) {
 }
 
 static void steps(void) {
-    float *logits;
+    int32_t *logits;
     size_t count;
     const uint32_t unknown[2] = { 0, info.n_vocab };
     expect("step without session", kgl_step(NULL, 0, &logits, &count), KGL_ERROR_NULL);
@@ -116,7 +116,7 @@ static void steps(void) {
     expect("feed of nothing", kgl_feed(&session, unknown, 0), KGL_OK);
     expect("reset of zeros", kgl_reset(&zeros), KGL_ERROR_NOT_READY);
     for (size_t i = 0; i < OBJECTS; i++) {
-        float **const inside = object(i);
+        int32_t **const inside = object(i);
         expect("logits inside", kgl_step(&session, 0, inside, &count), KGL_ERROR_OVERLAP);
         expect("count inside", kgl_step(&session, 0, &logits, (size_t *)inside), KGL_ERROR_OVERLAP);
         expect("tokens inside", kgl_feed(&session, (uint32_t *)inside, 1), KGL_ERROR_OVERLAP);
@@ -130,7 +130,7 @@ static void steps(void) {
 
 static void samplers(void) {
     const kgl_sampling greedy = { .top_p = 1.0f, .repetition_penalty = 1.0f };
-    float logits[3] = { 1.0f, 3.0f, 2.0f };
+    int32_t logits[3] = { 1, 3, 2 };
     uint32_t token = 9;
     expect("no settings", kgl_sampler_init(&sampler, NULL), KGL_ERROR_NULL);
     expect("no sampler", kgl_sampler_init(NULL, &greedy), KGL_ERROR_NULL);
@@ -140,7 +140,7 @@ static void samplers(void) {
     expect("choice to nowhere", kgl_choose(&sampler, logits, 3, NULL), KGL_ERROR_NULL);
     expect("choice into itself", kgl_choose(&sampler, logits, 3, (uint32_t *)shifted(&sampler, 8)), KGL_ERROR_OVERLAP);
     expect("choice into logits", kgl_choose(&sampler, logits, 3, (uint32_t *)&logits[2]), KGL_ERROR_OVERLAP);
-    expect("choice from itself", kgl_choose(&sampler, (float *)&sampler, 3, &token), KGL_ERROR_OVERLAP);
+    expect("choice from itself", kgl_choose(&sampler, (int32_t *)&sampler, 3, &token), KGL_ERROR_OVERLAP);
     check("untouched", token == 9);
     expect("choice", kgl_choose(&sampler, logits, 3, &token), KGL_OK);
     check("the largest", token == 1);
@@ -176,11 +176,10 @@ static void texts(void) {
     check("its byte", count == 1 && text[0] == 'a');
 }
 
-/* Whether two arrays have the same bits. */
-static bool same(const float *one, const float *other, size_t count) {
-    const uint32_t *a = (const uint32_t *)one, *b = (const uint32_t *)other;
+/* Whether two arrays have the same logits. */
+static bool same(const int32_t *one, const int32_t *other, size_t count) {
     for (size_t i = 0; i < count; i++) {
-        if (a[i] != b[i]) {
+        if (one[i] != other[i]) {
             return false;
         }
     }
@@ -201,7 +200,7 @@ static uint32_t read_sliced(uint32_t token, int with_logits, size_t max_weights)
 }
 
 static void slices(void) {
-    float *logits = NULL;
+    int32_t *logits = NULL;
     size_t count = 0, n_tokens = 0;
     int more = 9;
     expect("encode", kgl_encode(&session, prompt, sizeof prompt - 1, tokens, 64, &n_tokens), KGL_OK);
@@ -242,7 +241,7 @@ static void slices(void) {
 
 static void states(void) {
     const uint8_t *start = (const uint8_t *)"start";
-    float *logits;
+    int32_t *logits;
     size_t count;
     uint32_t token = 9999;
     expect("no name", kgl_start_from(&session, NULL, 5, &token), KGL_ERROR_NULL);

@@ -54,7 +54,7 @@ mod tests;
 pub(crate) use product::{product_exp, Scale, Serial};
 pub use product::{matvec, prepare, sums, Executor, Prepared};
 pub(crate) use state::{
-    advance, reset as reset_rows, Head, Inputs as HeadInputs, Mantissa, Room, LEAST_DECAY,
+    advance, reset as reset_rows, Head, Inputs as HeadInputs, Room, LEAST_DECAY,
 };
 pub(crate) use steps::{group_norm, layer_norm, relu_squared, token_shift, unit_length, Epsilon};
 
@@ -66,7 +66,7 @@ pub use portable::Portable;
 #[doc(hidden)]
 pub use product::Quantizer;
 #[doc(hidden)]
-pub use state::Write;
+pub use state::{Mantissa, Write};
 #[doc(hidden)]
 pub use steps::Scaling;
 

@@ -35,6 +35,18 @@ pub struct Quantizer {
 }
 
 impl Quantizer {
+    /// Of a vector whose largest magnitude this is; and the `max16` of its
+    /// scale.
+    #[inline(always)]
+    pub fn up_to(max: u32) -> (Self, i32) {
+        // At 2^31 it would have no sign left.
+        let left = (max | 1).leading_zeros().max(1) - 1;
+        // One more, for what is rounded off, and as the magnitude of -x is x - 1.
+        let max16 = (max << left >> 16) + (1 << left >> 16).max(1);
+        let inverse = divide(127 << 22, max16, 30) as i32;
+        (Self { left, inverse }, max16 as i32)
+    }
+
     /// A vector's element in 8 bits, at most 127 in magnitude.
     #[inline(always)]
     pub fn of(self, x: i32) -> i32 {
@@ -91,12 +103,7 @@ pub fn prepare<'a>(
     matrix: &Matrix<'_>,
     words: &'a mut [u32],
 ) -> Prepared<'a> {
-    // At 2^31 it would have no sign left.
-    let left = (peak.max | 1).leading_zeros().max(1) - 1;
-    // One more, for what is rounded off, and as the magnitude of -x is x - 1.
-    let max16 = (peak.max << left >> 16) + (1 << left >> 16).max(1);
-    let inverse = divide(127 << 22, max16, 30) as i32;
-    let quantizer = Quantizer { left, inverse };
+    let (quantizer, max16) = Quantizer::up_to(peak.max);
     let len = prepared_words(matrix.layout, matrix.bits, matrix.cols);
     let words = words.get_mut(..len).unwrap_or_default();
     if is_native(matrix.layout) {
@@ -105,8 +112,8 @@ pub fn prepare<'a>(
         Portable::prepare(x, quantizer, matrix.bits, words);
     }
     let scale = Scale {
-        max16: max16 as i32,
-        exp: peak.exp + 16 - left as i32,
+        max16,
+        exp: peak.exp + 16 - quantizer.left as i32,
     };
     Prepared { words, scale }
 }

@@ -14,6 +14,8 @@ pub(crate) struct Epsilon {
 
 impl Epsilon {
     /// From a positive float, by integers.
+    // Inlined, so that no register of a floating-point unit passes it on.
+    #[inline(always)]
     pub(crate) fn from_f32(epsilon: f32) -> Self {
         let bits = epsilon.to_bits();
         Self {

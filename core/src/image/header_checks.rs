@@ -23,7 +23,9 @@ impl Header {
         }
         // An epsilon that vanishes beside the variance would divide 0 by 0
         // where all inputs are equal.
-        if shape.gn_eps >= 1e-12 && shape.gn_eps <= 1.0 {
+        // Bits are ordered as positive floats are.
+        let bits = shape.gn_eps.to_bits();
+        if bits >= 1e-12f32.to_bits() && bits <= 1f32.to_bits() {
             None
         } else {
             Some(48)

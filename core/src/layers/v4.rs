@@ -164,7 +164,7 @@ fn weighted_average(
 /// `a + (v - a) sigmoid(d)`, computed from the nearer of both: the smaller share,
 /// that of `2^-|d|`, keeps its precision, however small it is. Its part is rounded
 /// down, after `more` was added, in units of the share.
-#[inline(always)]
+#[cfg_attr(kinglet_fast, inline(always))]
 fn leaned(a: i32, v: i32, d: i32, smaller: Share, more: i32) -> i32 {
     let a_is_near = d >> 31;
     // From the nearer to the other, without a branch.

@@ -22,7 +22,7 @@ pub(crate) struct Power {
 }
 
 /// `2^-x`, with `x` in Q22.
-#[inline(always)]
+#[cfg_attr(kinglet_fast, inline(always))]
 pub(crate) fn exp2(x: u32) -> Power {
     let at = POWERS.get((x >> (PLACES - 5) & 31) as usize);
     // The fraction of a step in 16 bits.
@@ -39,7 +39,7 @@ pub(crate) fn exp2(x: u32) -> Power {
 
 impl Power {
     /// In Q15, below 1.
-    #[inline(always)]
+    #[cfg_attr(kinglet_fast, inline(always))]
     pub(crate) fn q15(self) -> u32 {
         (self.fraction >> self.halvings >> 15).min(32_767)
     }
@@ -59,7 +59,7 @@ pub(crate) struct Share {
 
 impl Share {
     /// Of the power `2^-x`, with `x` in Q22, below 2^31.
-    #[inline(always)]
+    #[cfg_attr(kinglet_fast, inline(always))]
     pub(crate) fn of(x: u32) -> Self {
         // What is smaller counts as 2^-31.
         let x = (x as i32).clamp(0, (32 << PLACES) - 1) as u32;
@@ -78,21 +78,21 @@ impl Share {
     }
 
     /// The power's share as a factor in Q15, and halvings of it.
-    #[inline(always)]
+    #[cfg_attr(kinglet_fast, inline(always))]
     pub(crate) fn factor(self) -> i32 {
         (self.of_power >> 17) as i32
     }
 
     /// `log2(1 + 2^-x)` in Q22. However small it is, it is rounded: floors would
     /// add up.
-    #[inline(always)]
+    #[cfg_attr(kinglet_fast, inline(always))]
     pub(crate) fn logarithm(self) -> i32 {
         (((self.logarithm >> 8 >> self.halvings) + 1) >> 1) as i32
     }
 }
 
 /// The logistic function of `x`, `1 / (1 + 2^-x)`, in Q31, always below 1.
-#[inline(always)]
+#[cfg_attr(kinglet_fast, inline(always))]
 pub(crate) fn sigmoid(x: i32) -> u32 {
     let share = Share::of(x.unsigned_abs());
     let small = share.of_power >> 1 >> share.halvings;
@@ -101,7 +101,7 @@ pub(crate) fn sigmoid(x: i32) -> u32 {
 
 /// The same in Q15, a factor of 16 bits, of a number with this size; `sign` is
 /// negative where the number is.
-#[inline(always)]
+#[cfg_attr(kinglet_fast, inline(always))]
 pub(crate) fn sigmoid_q15(size: u32, sign: i32) -> i32 {
     let share = Share::of(size);
     let small = share.of_power >> 17 >> share.halvings;
@@ -110,7 +110,7 @@ pub(crate) fn sigmoid_q15(size: u32, sign: i32) -> i32 {
 
 /// The hyperbolic tangent `(1 - 2^-x) / (1 + 2^-x)`, in Q29. `x` is twice the
 /// usual argument, to base 2.
-#[inline(always)]
+#[cfg_attr(kinglet_fast, inline(always))]
 pub(crate) fn tanh(x: i32) -> i32 {
     let size = x.unsigned_abs();
     let power = exp2(size);
@@ -138,7 +138,7 @@ pub(crate) fn log2(x: u64) -> u32 {
 /// `floor(a / b)`, in a fixed number of instructions; `b` is not 0.
 ///
 /// `quotient_bits` bounds the result.
-#[inline(always)]
+#[cfg_attr(kinglet_fast, inline(always))]
 pub(crate) fn divide(a: u32, b: u32, quotient_bits: u32) -> u32 {
     if !cfg!(kinglet_armv6m) {
         return a.checked_div(b).unwrap_or(0);
@@ -155,7 +155,7 @@ pub(crate) fn divide(a: u32, b: u32, quotient_bits: u32) -> u32 {
 
 /// `2^31 / sqrt(x)` for `x` from 2^30 up: between 2^15 and 2^16, in a fixed number
 /// of instructions.
-#[inline(always)]
+#[cfg_attr(kinglet_fast, inline(always))]
 pub(crate) fn inverse_root(x: u32) -> u32 {
     let (mut root, mut bit) = (0u32, 1u32 << 15);
     while bit > 0 {

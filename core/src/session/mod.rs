@@ -459,6 +459,7 @@ pub(crate) fn to_logits(rows: &mut [i32], exp: i32) {
 pub const LOGIT_BITS: u32 = 16;
 
 /// A logit as a float.
+#[inline]
 pub fn logit_to_f32(logit: i32) -> f32 {
     logit as f32 * (1.0 / (1 << LOGIT_BITS) as f32)
 }

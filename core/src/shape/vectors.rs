@@ -58,7 +58,8 @@ pub(super) use vectors;
 pub(crate) fn take<'b>(rest: &mut &'b mut [i32], len: usize) -> &'b mut [i32] {
     let buffer = core::mem::take(rest);
     let len = len.min(buffer.len());
-    let (taken, after) = buffer.split_at_mut(len);
+    // Optimizing for size, the compiler loses the fact that it is no longer.
+    let (taken, after) = buffer.split_at_mut_checked(len).unwrap_or_default();
     *rest = after;
     taken
 }

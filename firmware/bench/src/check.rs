@@ -4,7 +4,7 @@
 use crate::random::Random;
 use crate::room::{weight_words, Room, LAYOUT, MAX_COLS};
 use core::fmt::Write as _;
-use half::bf16;
+use kinglet::arch::{Native, Port, Portable};
 use kinglet::shape::Bits;
 use kinglet_machine::say;
 use kinglet_protocol::Measure;
@@ -15,7 +15,7 @@ pub fn run(room: &mut Room) -> bool {
     for bits in Bits::ALL {
         right &= tails(room, bits) & random(room, bits) & extremes(room, bits);
     }
-    right & values(room)
+    right & rows(room)
 }
 
 /// Products compared, and how many were wrong.
@@ -52,7 +52,7 @@ fn tails(room: &mut Room, bits: Bits) -> bool {
     let mut score = Score::default();
     let mut random = Random::new(1);
     room.fill_weights(weight_words(bits, 12, 96), &mut random);
-    room.fill_x(70, &mut random);
+    room.fill_x(70, 29, &mut random);
     for rows in 1..=9 {
         for cols in 1..=70 {
             let right = room.agrees(bits, rows, cols).is_some();
@@ -74,7 +74,8 @@ fn random(room: &mut Room, bits: Bits) -> bool {
             }
             let words = weight_words(bits, rows, cols);
             room.fill_weights(words, &mut random);
-            room.fill_x(cols, &mut random);
+            // Of many bits and of few.
+            room.fill_x(cols, 1 + cols as u32 % 29, &mut random);
             let right = room.agrees(bits, rows, cols).is_some();
             score.count(right);
             if has_groups(bits) {
@@ -115,9 +116,10 @@ fn extremes(room: &mut Room, bits: Bits) -> bool {
                 room.fill_group_scales(words, u32::MAX);
             }
             for x in [1, -1] {
-                room.x[..cols].fill(x as f32);
+                // Of so many bits that what is rounded off matters to none.
+                room.x[..cols].fill(x << 20);
                 let sum = room.agrees(bits, 4, cols).map(i64::from);
-                score.count(sum == Some(known_sum(bits, largest, cols, x)));
+                score.count(sum == Some(known_sum(bits, largest, cols, x.into())));
                 // The signs of neighbours differ: what cancels in the sum
                 // must not overflow on the way.
                 room.x[..cols].iter_mut().step_by(2).for_each(|x| *x = -*x);
@@ -129,33 +131,24 @@ fn extremes(room: &mut Room, bits: Bits) -> bool {
     score.tell_of(bits, "extremes")
 }
 
-/// Quantization and scaling, which some cores do in integers or vectors,
-/// against float operations: with values halfway between integers, and scales
-/// of which the products are ordinary, subnormal, infinite.
-fn values(room: &mut Room) -> bool {
+/// Values from sums: scales, shifts and sums up to their limits.
+fn rows(room: &mut Room) -> bool {
     let mut score = Score::default();
     let mut random = Random::new(4);
-    for round in 0..2000 {
-        let bits = Bits::ALL[round % Bits::ALL.len()];
-        let words = weight_words(bits, 64, 8);
-        room.fill_weights(words, &mut random);
-        let unit = f32::from_bits([127, 127, 100, 150, 21, 240][round % 6] << 23);
-        for x in &mut room.x[..8] {
-            let half = (random.next() >> 8) % 254;
-            let near = (half as f32 * 0.5 * unit).to_bits() + (random.next() >> 16) % 3;
-            let sign = random.next() & 1 << 31;
-            *x = f32::from_bits(sign | near.saturating_sub(1));
+    for round in 0..500 {
+        let (shift, max16) = (round % 16, 1 + (random.next() >> 17) as i32);
+        for (sum, expected) in room.sums.iter_mut().zip(&mut room.expected).take(64) {
+            *sum = random.of_bits(30 - shift);
+            *expected = *sum;
         }
-        // So that the factor is exact and halves stay halves, or not.
-        room.x[round % 8] = [127.0, 126.3][round / 6 % 2] * unit;
-        for scale in &mut room.scales[..64] {
-            let bits = random.next();
-            let exponent = [bits >> 8, 120, 1, 240][bits as usize >> 20 & 3] % 255;
-            *scale = bf16::from_bits((bits & 0x807f | exponent << 7) as u16);
-        }
-        score.count(room.values_agree(bits, 64, 8));
+        room.halves[..64].fill_with(|| random.of_bits(15) as i16);
+        let rows = 4 * (1 + round as usize % 16);
+        let scales = &room.halves[..rows];
+        Native::scale_rows(scales, max16, shift, &mut room.sums[..rows]);
+        Portable::scale_rows(scales, max16, shift, &mut room.expected[..rows]);
+        score.count(room.sums[..rows] == room.expected[..rows]);
     }
-    score.tell("values")
+    score.tell("rows")
 }
 
 /// The sum where all weights are the same and all activations `127 x`.

@@ -1,12 +1,10 @@
 //! Instructions of matrix x vector products.
 
 use crate::random::Random;
-use crate::room::{abs_max, weight_words, Room, LAYOUT};
+use crate::room::{matrix, quantizer, Room, LAYOUT};
 use core::hint::black_box;
-use half::bf16;
-use kinglet::arch;
-use kinglet::shape::Bits;
-use kinglet::shape::Matrix;
+use kinglet::arch::{Native, Port};
+use kinglet::shape::{prepared_words, Bits};
 use kinglet_machine::{say, since, ticks};
 use kinglet_protocol::{Measure, MODEL_SHAPES, SHAPES};
 
@@ -36,8 +34,8 @@ pub fn run(room: &mut Room, counter: &Counter) {
     let words = room.weights.len();
     let cols = room.x.len();
     room.fill_weights(words, &mut random);
-    room.fill_x(cols, &mut random);
-    room.scales.fill(bf16::ONE);
+    room.fill_x(cols, 29, &mut random);
+    room.halves.fill(1 << 14);
     for bits in Bits::ALL {
         for &(rows, cols) in SHAPES.iter().chain(&MODEL_SHAPES) {
             if room.holds(bits, rows as usize, cols as usize) {
@@ -47,29 +45,21 @@ pub fn run(room: &mut Room, counter: &Counter) {
     }
 }
 
+/// The largest magnitude of a vector, in 15 bits.
+const MAX16: i32 = 30_000;
+
 fn count(room: &mut Room, bits: Bits, (rows, cols): (u32, u32), counter: &Counter) {
     let (m, n) = (rows as usize, cols as usize);
-    let matrix = Matrix::new(
-        LAYOUT,
-        bits,
-        [m, n],
-        black_box(&room.weights[..weight_words(bits, m, n)]),
-        &room.scales[..m],
-    );
+    let matrix = matrix(bits, [m, n], black_box(&room.weights));
     let x = &room.x[..n];
-    let max = abs_max(x);
-    let words = &mut room.words;
-    let prepare = counter.count(&mut || {
-        black_box(arch::prepare(x, max, &matrix, words));
-    });
-    let prepared = arch::prepare(x, max, &matrix, words);
-    let sums = counter.count(&mut || {
-        arch::sums(&matrix, &prepared, &mut room.sums[..m]);
-        black_box(&room.sums);
-    });
-    let scaled = counter.count(&mut || {
-        arch::matvec(&matrix, &prepared, &mut room.y[..m]);
-        black_box(&room.y);
+    let quantizer = quantizer(x);
+    let words = &mut room.words[..prepared_words(LAYOUT, bits, n)];
+    let prepare = counter.count(&mut || Native::prepare(x, quantizer, bits, black_box(words)));
+    let out = &mut room.sums[..m];
+    let sums = counter.count(&mut || Native::sums(&matrix, words, black_box(out)));
+    let scales = &room.halves[..m];
+    let scaled = sums + counter.count(&mut || {
+        Native::scale_rows(black_box(scales), MAX16, 1, black_box(out));
     });
     say!(
         "{}",

@@ -16,9 +16,16 @@ impl Random {
         self.0 ^= self.0 << 5;
         self.0
     }
-}
 
-/// A number between `-limit` and `limit`.
-pub fn between(limit: f32, random: &mut Random) -> f32 {
-    random.next() as i32 as f32 * (limit / (1u32 << 31) as f32)
+    /// A number of at most `bits` bits and a sign: about as often of few bits as
+    /// of many, and one in eight is the largest or the smallest.
+    pub fn of_bits(&mut self, bits: u32) -> i32 {
+        let most = (1 << bits) - 1;
+        let places = 31 - bits + (self.next() >> 8) % bits;
+        match self.next() >> 20 & 15 {
+            0 => most,
+            1 => -most,
+            _ => (self.next() as i32 >> places).clamp(-most, most),
+        }
+    }
 }

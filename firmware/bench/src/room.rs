@@ -1,9 +1,7 @@
 //! All memory that the bench works in, and the products that it computes.
 
 use crate::random::Random;
-use half::{bf16, f16};
-use kinglet::arch::{self, Native, Port, Portable};
-use kinglet::number::AbsMax;
+use kinglet::arch::{Native, Port, Portable, Quantizer};
 use kinglet::shape::{matrix_weight_bytes, prepared_words, Bits, Layout, Matrix, GROUP_BYTES};
 use kinglet_machine::MACHINE;
 
@@ -40,11 +38,9 @@ pub struct Room {
     /// Any bits are weights, in every layout.
     pub weights: [u32; WEIGHT_WORDS],
     /// The vector.
-    pub x: [f32; MAX_COLS],
-    /// The scales of rows.
-    pub scales: [bf16; MAX_ROWS],
-    /// Weights and biases of a norm.
-    pub halves: [f16; MAX_ROWS],
+    pub x: [i32; MAX_COLS],
+    /// The scales of rows, and other numbers of 16 bits.
+    pub halves: [i16; MAX_ROWS],
     /// The prepared vector.
     pub words: [u32; PREPARED_WORDS],
     /// The vector as the portable kernels want it.
@@ -52,9 +48,7 @@ pub struct Room {
     /// Results of the kernels.
     pub sums: [i32; MAX_ROWS],
     /// Results of the portable kernels.
-    expected: [i32; MAX_ROWS],
-    /// Results with scales.
-    pub y: [f32; MAX_ROWS],
+    pub expected: [i32; MAX_ROWS],
 }
 
 /// Words of the weights of a matrix.
@@ -62,11 +56,16 @@ pub fn weight_words(bits: Bits, rows: usize, cols: usize) -> usize {
     matrix_weight_bytes(LAYOUT, bits, rows, cols) as usize / 4
 }
 
-/// The largest absolute value.
-pub fn abs_max(x: &[f32]) -> AbsMax {
-    let mut max = AbsMax::default();
-    x.iter().for_each(|&x| max.see(x));
-    max
+/// How a vector is quantized.
+pub fn quantizer(x: &[i32]) -> Quantizer {
+    let max = x.iter().fold(0, |max, x| x.unsigned_abs().max(max));
+    Quantizer::up_to(max).0
+}
+
+/// A matrix `[rows, cols]` of weights, without scales.
+pub fn matrix(bits: Bits, [rows, cols]: [usize; 2], weights: &[u32]) -> Matrix<'_> {
+    let weights = &weights[..weight_words(bits, rows, cols)];
+    Matrix::new(LAYOUT, bits, [rows, cols], weights, &[])
 }
 
 impl Room {
@@ -74,14 +73,12 @@ impl Room {
     pub const fn new() -> Self {
         Self {
             weights: [0; WEIGHT_WORDS],
-            x: [0.0; MAX_COLS],
-            scales: [bf16::ZERO; MAX_ROWS],
-            halves: [f16::ZERO; MAX_ROWS],
+            x: [0; MAX_COLS],
+            halves: [0; MAX_ROWS],
             words: [0; PREPARED_WORDS],
             plain: [0; MAX_COLS / 4],
             sums: [0; MAX_ROWS],
             expected: [0; MAX_ROWS],
-            y: [0.0; MAX_ROWS],
         }
     }
 
@@ -106,63 +103,30 @@ impl Room {
         }
     }
 
-    /// Fills the vector at random.
-    pub fn fill_x(&mut self, cols: usize, random: &mut Random) {
+    /// Fills the vector at random with numbers of at most so many bits.
+    pub fn fill_x(&mut self, cols: usize, bits: u32, random: &mut Random) {
         let x = self.x.iter_mut().take(cols);
-        x.for_each(|x| *x = (random.next() as i32 >> 8) as f32);
+        x.for_each(|x| *x = random.of_bits(bits));
     }
 
-    /// Multiplies with both kernels and compares; returns the first sum if
-    /// all are the same.
+    /// Quantizes and multiplies with both kernels and compares; returns the first
+    /// sum if all are the same.
     pub fn agrees(&mut self, bits: Bits, rows: usize, cols: usize) -> Option<i32> {
         let x = &self.x[..cols];
-        let max = abs_max(x);
-        let matrix = Matrix::new(
-            LAYOUT,
-            bits,
-            [rows, cols],
-            &self.weights[..weight_words(bits, rows, cols)],
-            &[],
-        );
+        let quantizer = quantizer(x);
+        let matrix = matrix(bits, [rows, cols], &self.weights);
         // Whole blocks of rows, whole words and groups of columns.
         let (padded_rows, padded_cols) = (rows.next_multiple_of(4), cols.next_multiple_of(32));
         let (sums, expected) = (
             &mut self.sums[..padded_rows],
             &mut self.expected[..padded_rows],
         );
-        let prepared = arch::prepare(x, max, &matrix, &mut self.words);
-        arch::sums(&matrix, &prepared, sums);
+        let words = &mut self.words[..prepared_words(LAYOUT, bits, cols)];
+        Native::prepare(x, quantizer, bits, words);
+        Native::sums(&matrix, words, sums);
         let plain = &mut self.plain[..padded_cols / 4];
-        Portable::prepare(x, 127.0 / max.get(), bits, plain);
+        Portable::prepare(x, quantizer, bits, plain);
         Portable::sums(&matrix, plain, expected);
         (sums[..rows] == expected[..rows]).then_some(sums[0])
-    }
-
-    /// Quantizes, multiplies and scales, and compares with float operations:
-    /// `round(x * 127 / max)` and `sum * scale * (max / 127)`.
-    pub fn values_agree(&mut self, bits: Bits, rows: usize, cols: usize) -> bool {
-        let sums_agree = self.agrees(bits, rows, cols).is_some();
-        let x = &self.x[..cols];
-        let max = abs_max(x);
-        // Adding 1.5 * 2^23 leaves the integer in the low bits.
-        let rounded = |x: f32| (x * (127.0 / max.get()) + 12_582_912.0).to_bits() as u8;
-        let columns = self.plain.iter().flat_map(|word| word.to_le_bytes());
-        let columns_agree = columns.zip(x).all(|(column, &x)| column == rounded(x));
-        let matrix = Matrix::new(
-            LAYOUT,
-            bits,
-            [rows, cols],
-            &self.weights[..weight_words(bits, rows, cols)],
-            &self.scales[..rows],
-        );
-        let prepared = arch::prepare(x, max, &matrix, &mut self.words);
-        let y = &mut self.y[..rows];
-        arch::matvec(&matrix, &prepared, y);
-        let x_scale = max.get() * (1.0 / 127.0);
-        let value = |sum: i32, scale: bf16| sum as f32 * f32::from(scale) * x_scale;
-        let mut sums_and_scales = self.sums.iter().zip(&self.scales).zip(y);
-        let y_agrees =
-            sums_and_scales.all(|((&sum, &scale), y)| y.to_bits() == value(sum, scale).to_bits());
-        sums_agree && columns_agree && y_agrees
     }
 }

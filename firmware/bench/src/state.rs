@@ -1,13 +1,12 @@
-//! The steps of matrix states: checked against their portable twins, and
+//! Reads and writes of matrix states: checked against their portable twins, and
 //! counted.
 
 use crate::check::Score;
 use crate::count::Counter;
-use crate::random::{between, Random};
+use crate::random::Random;
 use crate::room::Room;
 use core::hint::black_box;
-use half::f16;
-use kinglet::arch::{Bonus, Cell, Delta, Native, Port, Portable};
+use kinglet::arch::{Mantissa, Native, Port, Portable, Write};
 use kinglet_machine::say;
 use kinglet_protocol::Measure;
 
@@ -15,133 +14,127 @@ use kinglet_protocol::Measure;
 /// published models have heads of 64.
 const MOST: usize = 64;
 
-/// Vectors of a head that a step reads.
-const VECTORS: usize = 6;
-
-/// Whether all steps compute what their twins compute.
+/// Whether all reads and writes compute what their twins compute.
 pub fn check(room: &mut Room) -> bool {
-    check_cells::<f32>(room, "state-f32") & check_cells::<f16>(room, "state-f16")
+    check_of::<i16>(room, "state-i16") & check_of::<i8>(room, "state-i8")
 }
 
-fn check_cells<S: Cell>(room: &mut Room, name: &str) -> bool {
+fn check_of<M: Mantissa>(room: &mut Room, name: &str) -> bool {
     let mut score = Score::default();
     let mut random = Random::new(7);
     for size in (1..=18).chain([24, 40, 62, 64]) {
-        if let Some(mut head) = Head::<S>::new(room, size, &mut random) {
-            score.count(head.agrees(false));
-            score.count(head.agrees(true));
+        for _ in 0..4 {
+            if let Some(mut head) = Head::<M>::new(room, size, &mut random) {
+                score.count(head.agrees());
+            }
         }
     }
     score.tell(name)
 }
 
-/// Counts both steps for a head of 64 channels.
+/// Counts both for a head of 64 channels.
 pub fn count(room: &mut Room, counter: &Counter) {
-    count_cells::<f32>(room, counter, 32);
-    count_cells::<f16>(room, counter, 16);
+    count_of::<i16>(room, counter);
+    count_of::<i8>(room, counter);
 }
 
-fn count_cells<S: Cell>(room: &mut Room, counter: &Counter, bits: u32) {
-    let Some(mut head) = Head::<S>::new(room, MOST, &mut Random::new(8)) else {
+fn count_of<M: Mantissa>(room: &mut Room, counter: &Counter) {
+    let Some(mut head) = Head::<M>::new(room, MOST, &mut Random::new(8)) else {
         return;
     };
-    let bonus = counter.count(&mut || head.step(false));
-    let delta = counter.count(&mut || head.step(true));
+    let read = counter.count(&mut || head.read());
+    let write = counter.count(&mut || head.write());
     let line = Measure::State {
-        bits,
+        bits: 8 * size_of::<M>() as u32,
         elements: (MOST * MOST) as u32,
-        bonus,
-        delta,
+        read,
+        write,
     };
     say!("{line}");
 }
 
 /// A head at work, and its twin.
-struct Head<'r, S> {
-    size: usize,
-    state: [&'r mut [S]; 2],
-    inputs: &'r [f32],
-    /// What is read, and scratch.
-    out: [[&'r mut [f32]; 2]; 2],
+struct Head<'r, M> {
+    mantissas: [&'r mut [M]; 2],
+    /// Coefficients of a read.
+    c: &'r [i16],
+    v: &'r [i16],
+    sa: &'r [i16],
+    writes: [Write; MOST],
+    /// What is read.
+    sums: [&'r mut [i32]; 2],
 }
 
-impl<'r, S: Cell> Head<'r, S> {
+impl<'r, M: Mantissa> Head<'r, M> {
     /// A head with a random state and inputs; `None` where there is no room.
     fn new(room: &'r mut Room, size: usize, random: &mut Random) -> Option<Self> {
-        let inputs = room.x.get_mut(..VECTORS * size)?;
-        inputs.fill_with(|| between(1.0, random));
-        let cells: &mut [S] = bytemuck::cast_slice_mut(&mut room.weights);
-        let (state, twin) = cells.get_mut(..2 * size * size)?.split_at_mut(size * size);
-        state.fill_with(|| S::store(between(4.0, random)));
-        twin.copy_from_slice(state);
-        let (one, other) = room.y.get_mut(..4 * size)?.split_at_mut(2 * size);
-        let ((y, sa), (twin_y, twin_sa)) = (one.split_at_mut(size), other.split_at_mut(size));
+        let halves: &mut [i16] = bytemuck::cast_slice_mut(&mut room.x);
+        let (c, rest) = halves.get_mut(..3 * size)?.split_at_mut(size);
+        fill_coefficients(c, random);
+        rest.fill_with(|| random.of_bits(15) as i16);
+        let (v, sa) = rest.split_at(size);
+        let cells: &mut [M] = bytemuck::cast_slice_mut(&mut room.weights);
+        let cells = cells.get_mut(..2 * size * size)?;
+        let (mantissas, twin) = cells.split_at_mut(size * size);
+        // Values of 16 bits, up to 32,767 in magnitude.
+        mantissas.fill_with(|| M::store(random.of_bits(15) << 14));
+        twin.copy_from_slice(mantissas);
+        let mut writes = [Write::default(); MOST];
+        writes.iter_mut().for_each(|write| *write = planned(random));
         Some(Self {
-            size,
-            state: [state, twin],
-            inputs,
-            out: [[y, sa], [twin_y, twin_sa]],
+            mantissas: [mantissas, twin],
+            c,
+            v,
+            sa,
+            writes,
+            sums: [room.sums.get_mut(..size)?, room.expected.get_mut(..size)?],
         })
     }
 
-    /// Both take a step: whether states and results have the same bits.
-    #[allow(unsafe_code)]
-    fn agrees(&mut self, delta: bool) -> bool {
-        self.step(delta);
-        let Self {
-            state: [state, twin],
-            out: [[y, _], [twin_y, twin_sa]],
-            ..
-        } = self;
-        // SAFETY: as for `step`.
-        unsafe {
-            if delta {
-                Portable::delta(twin, &delta_head(self.inputs, self.size), twin_y, twin_sa);
-            } else {
-                Portable::bonus(twin, &bonus_head(self.inputs, self.size), twin_y);
-            }
-        }
-        let same_bits = |(a, b): (&f32, &f32)| a.to_bits() == b.to_bits();
-        bytemuck::cast_slice::<S, u16>(state) == bytemuck::cast_slice::<S, u16>(twin)
-            && y.iter().zip(twin_y.iter()).all(same_bits)
+    /// Both read and write: whether states and sums have the same bits.
+    fn agrees(&mut self) -> bool {
+        self.read();
+        self.write();
+        let (size, writes) = (self.c.len(), &self.writes);
+        let [mantissas, twin] = &mut self.mantissas;
+        let [sums, expected] = &mut self.sums;
+        Portable::read(twin, self.c, expected);
+        Portable::write(twin, &writes[..size], self.v, self.sa);
+        bytemuck::cast_slice::<M, u8>(mantissas) == bytemuck::cast_slice::<M, u8>(twin)
+            && sums == expected
     }
 
-    #[allow(unsafe_code)]
-    fn step(&mut self, with_delta: bool) {
-        let (state, [y, sa]) = (black_box(&mut *self.state[0]), &mut self.out[0]);
-        // SAFETY: at most `MOST` channels; the states lie one after the other in
-        // an array of words, so that those of an even number begin with a word.
-        unsafe {
-            if with_delta {
-                Native::delta(state, &delta_head(self.inputs, self.size), y, sa);
-            } else {
-                Native::bonus(state, &bonus_head(self.inputs, self.size), y);
-            }
-        }
-        black_box(y);
+    fn read(&mut self) {
+        Native::read(black_box(self.mantissas[0]), self.c, self.sums[0]);
+        black_box(&mut self.sums);
+    }
+
+    fn write(&mut self) {
+        let writes = &self.writes[..self.c.len()];
+        Native::write(black_box(self.mantissas[0]), writes, self.v, self.sa);
     }
 }
 
-fn bonus_head(inputs: &[f32], size: usize) -> Bonus<'_> {
-    let vector = |i| &inputs[i * size..][..size];
-    Bonus {
-        r: vector(0),
-        k: vector(1),
-        v: vector(2),
-        w: vector(3),
-        bonus: inputs[4 * size],
+/// Coefficients whose magnitudes add up to 65,535 at most, and each is at most
+/// 32,767.
+fn fill_coefficients(c: &mut [i16], random: &mut Random) {
+    let mut left = 65_535;
+    for c in c {
+        let x = random.of_bits(15).clamp(-left, left);
+        left -= x.abs();
+        *c = x as i16;
     }
 }
 
-fn delta_head(inputs: &[f32], size: usize) -> Delta<'_> {
-    let vector = |i| &inputs[i * size..][..size];
-    Delta {
-        read: vector(0),
-        wr: vector(1),
-        w: vector(2),
-        b: vector(3),
-        k: vector(4),
-        v: vector(5),
-        br_kr: [inputs[0], inputs[size]],
+/// A row's part in a write that keeps the mantissas in their range.
+fn planned(random: &mut Random) -> Write {
+    let places = random.next() >> 8 & 15;
+    // What is left of 32,767 halves of a unit, for both products.
+    let most = (32_767 - (32_767 >> places)) / 4 - 64;
+    let mut next = || random.of_bits(14).clamp(-most.max(0), most.max(0)) as i16;
+    Write {
+        w: 1 << 14 >> places,
+        k: next(),
+        b: next(),
     }
 }

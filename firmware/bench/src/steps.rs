@@ -1,69 +1,80 @@
-//! Instructions of what else a token takes: a layer norm, and its choice.
+//! A port's answers beside products and states, against `Portable`: the same
+//! bits for every length and alignment.
 
-use crate::count::Counter;
-use crate::random::{between, Random};
-use crate::room::{Room, MAX_ROWS};
-use core::hint::black_box;
-use half::f16;
-use kinglet::arch::{Native, Port};
-use kinglet::{Sampler, Sampling};
-use kinglet_machine::say;
-use kinglet_protocol::{Measure, MODEL_CHANNELS, MODEL_VOCABS};
+use crate::check::Score;
+use crate::random::Random;
+use crate::room::Room;
+use kinglet::arch::{Native, Port, Portable, Scaling};
 
-/// Settings with which tokens are drawn.
-const DRAWN: Sampling = Sampling {
-    temperature: 0.8,
-    top_k: 0,
-    top_p: 0.9,
-    repetition_penalty: 1.0,
-};
+/// The longest vector that is checked.
+const MOST: usize = 40;
 
-/// Counts all lengths that there is room for.
-pub fn run(room: &mut Room, counter: &Counter) {
-    let mut random = Random::new(5);
-    for channels in MODEL_CHANNELS {
-        if channels as usize <= MAX_ROWS {
-            norm(room, channels, &mut random, counter);
-        }
+/// Vectors, each shorter than [`MOST`], and numbers.
+struct Inputs<'a> {
+    x: &'a [i32],
+    previous: &'a [i32],
+    weight: &'a [i16],
+    bias: &'a [i16],
+    mean: i32,
+    scaling: Scaling,
+    right: u32,
+}
+
+/// Whether all answers are those of `Portable`.
+pub fn check(room: &mut Room) -> bool {
+    let mut score = Score::default();
+    let mut random = Random::new(9);
+    for round in 0..16 * MOST {
+        let (len, offset) = (round % MOST, round / MOST % 4);
+        let bits = 1 + (random.next() >> 8) % 28;
+        room.fill_x(2 * MOST, bits, &mut random);
+        room.halves[..64].fill_with(|| random.of_bits(15) as i16);
+        let inputs = Inputs {
+            x: &room.x[..len],
+            previous: &room.x[MOST..MOST + len],
+            // Four places: two of them are no place for a word.
+            weight: &room.halves[offset..offset + len],
+            bias: &room.halves[offset / 2..offset / 2 + len],
+            mean: random.of_bits(bits),
+            scaling: scaling(bits, &mut random),
+            right: (random.next() >> 8) % 32,
+        };
+        score.count(answers::<Native>(&inputs) == answers::<Portable>(&inputs));
     }
-    for vocab in MODEL_VOCABS {
-        if vocab as usize <= MAX_ROWS {
-            sample(room, vocab, counter);
-        }
+    score.tell("steps")
+}
+
+/// That of differences of numbers of so many bits.
+fn scaling(bits: u32, random: &mut Random) -> Scaling {
+    Scaling {
+        left: 29 - bits,
+        root: (1 << 15) | (random.next() >> 17) as i32,
+        right: (random.next() >> 8) % 32,
+        bias: 1 << ((random.next() >> 8) % 29),
     }
 }
 
-fn norm(room: &mut Room, channels: u32, random: &mut Random, counter: &Counter) {
-    let n = channels as usize;
-    room.x[..n].fill_with(|| between(2.0, random));
-    room.halves[..n].fill_with(|| f16::from_f32(1.0 + between(0.5, random)));
-    let (x, halves) = (black_box(&room.x[..n]), black_box(&room.halves[..n]));
-    let instructions = counter.count(&mut || {
-        Native::norm(x, 1e-5, halves, halves, &mut room.y[..n]);
-        black_box(&room.y);
-    });
-    let line = Measure::Norm {
-        channels,
-        instructions,
-    };
-    say!("{line}");
-}
-
-fn sample(room: &mut Room, vocab: u32, counter: &Counter) {
-    let mut count = |settings| {
-        // The same logits for both: a sampler uses them up.
-        let mut random = Random::new(6);
-        let logits = &mut room.y[..vocab as usize];
-        logits.fill_with(|| between(8.0, &mut random));
-        let mut sampler = Sampler::new(black_box(settings), 0);
-        counter.count(&mut || {
-            black_box(sampler.sample(black_box(logits)));
-        })
-    };
-    let line = Measure::Sample {
-        vocab,
-        greedy: count(Sampling::greedy()),
-        drawn: count(DRAWN),
-    };
-    say!("{line}");
+/// All results of `P`.
+fn answers<P: Port>(inputs: &Inputs<'_>) -> ([[i32; MOST]; 4], [u64; 4]) {
+    let Inputs {
+        x,
+        previous,
+        weight,
+        bias,
+        ..
+    } = *inputs;
+    let mut found = [[0; MOST]; 4];
+    let [less, norm, shifted, squared] = found.each_mut().map(|out| &mut out[..x.len()]);
+    let bits = P::less(x, inputs.mean, less);
+    norm.copy_from_slice(less);
+    // The largest takes 31 bits with its sign.
+    let left = bits.leading_zeros().saturating_sub(2).min(30);
+    let squares = P::squares(less, left);
+    P::affine(inputs.scaling, weight, bias, norm);
+    let max = P::token_shift(x, previous, weight, inputs.right, shifted);
+    squared.copy_from_slice(x);
+    let positive = P::positive_max(x);
+    P::relu_squared(squared, (positive as u32 | 1).leading_zeros() - 1);
+    let sum = P::sum(x) as u64;
+    (found, [sum, bits.into(), squares, u64::from(max) << 32 | positive as u64])
 }

@@ -25,7 +25,7 @@ extern const uint8_t image[];
 extern const uint8_t image_end[];
 
 /* Memory for state and scratch, the most that a model may need. */
-static float memory[64 * 1024];
+static int32_t memory[64 * 1024];
 
 static const uint8_t prompt[] = PROMPT;
 /* A text has no more tokens than bytes. */
@@ -72,7 +72,7 @@ static int print_token(uint32_t token) {
 
 static int generate(uint32_t token) {
     for (int i = 0; i < TOKENS; i++) {
-        float *logits;
+        int32_t *logits;
         size_t n_logits;
         int status = kgl_step(&session, token, &logits, &n_logits);
         if (status == KGL_OK) {
@@ -89,7 +89,7 @@ static int generate(uint32_t token) {
 }
 
 static int classify(uint32_t token) {
-    float *logits;
+    int32_t *logits;
     size_t n_logits;
     kgl_class answer;
     int status = kgl_step(&session, token, &logits, &n_logits);
@@ -120,7 +120,7 @@ int main(void) {
         board_print("the model needs more memory than main.c gives it\n");
         return 1;
     }
-    float *scratch = memory + info.state_bytes / sizeof *memory;
+    int32_t *scratch = memory + info.state_bytes / sizeof *memory;
     if (failed(kgl_session_init(&session, image, image_bytes, memory, info.state_bytes, scratch,
                                 info.scratch_bytes)) ||
         failed(kgl_sampler_init(&sampler, &sampling)) || failed(read_prompt(&last))) {

@@ -14,6 +14,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// Binary places of a logit: a logit is an integer in units of 2^-16.
+#define KGL_LOGIT_BITS 16
+
 // The length of a session.
 #define KGL_SESSION_WORDS 32
 
@@ -174,9 +177,9 @@ int kgl_image_check(const uint8_t *image, size_t image_bytes, struct kgl_info *i
 int kgl_session_init(struct kgl_session *session,
                      const uint8_t *image,
                      size_t image_bytes,
-                     float *state,
+                     int32_t *state,
                      size_t state_bytes,
-                     float *scratch,
+                     int32_t *scratch,
                      size_t scratch_bytes);
 
 // Forgets everything, and a step that is under way: the text is empty again.
@@ -208,12 +211,13 @@ int kgl_feed(struct kgl_session *session, const uint32_t *tokens, size_t n_token
 
 // Reads one token and computes the logits of the next one, or of the classes.
 //
-// `logits` becomes a pointer to them and `n_logits` their number. They lie in
-// the scratch: they may be changed, and are gone with the next call.
+// `logits` becomes a pointer to them and `n_logits` their number. They are
+// integers of `KGL_LOGIT_BITS` binary places, and lie in the scratch: they may
+// be changed, and are gone with the next call.
 //
 // The caller promises:
 // `session` is initialized, or zeros; `logits` and `n_logits` may be written.
-int kgl_step(struct kgl_session *session, uint32_t token, float **logits, size_t *n_logits);
+int kgl_step(struct kgl_session *session, uint32_t token, int32_t **logits, size_t *n_logits);
 
 // Begins to read a token in slices; call `kgl_advance` until it is done.
 //
@@ -240,7 +244,7 @@ int kgl_advance(struct kgl_session *session, size_t max_weights, int *more);
 //
 // The caller promises:
 // `session` is initialized, or zeros; `logits` and `n_logits` may be written.
-int kgl_logits(struct kgl_session *session, float **logits, size_t *n_logits);
+int kgl_logits(struct kgl_session *session, int32_t **logits, size_t *n_logits);
 
 // Initializes a sampler; also restarts it from its seed.
 //
@@ -254,7 +258,7 @@ int kgl_sampler_init(struct kgl_sampler *sampler, const struct kgl_sampling *set
 // The caller promises:
 // `sampler` is initialized, or zeros; `logits` has `n_logits` values; `token`
 // may be written.
-int kgl_choose(struct kgl_sampler *sampler, float *logits, size_t n_logits, uint32_t *token);
+int kgl_choose(struct kgl_sampler *sampler, int32_t *logits, size_t n_logits, uint32_t *token);
 
 // Cuts a text into tokens. A text has no more tokens than bytes.
 //
@@ -294,7 +298,7 @@ int kgl_decode(const struct kgl_session *session,
 // `session` is initialized, or zeros; `logits` has `n_logits` values; `answer`
 // may be written.
 int kgl_answer(const struct kgl_session *session,
-               const float *logits,
+               const int32_t *logits,
                size_t n_logits,
                struct kgl_class *answer);
 

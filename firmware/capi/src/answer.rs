@@ -30,7 +30,7 @@ pub struct kgl_class {
 #[no_mangle]
 pub unsafe extern "C" fn kgl_answer(
     session: *const kgl_session,
-    logits: *const f32,
+    logits: *const i32,
     n_logits: usize,
     answer: *mut kgl_class,
 ) -> c_int {

@@ -24,7 +24,8 @@ pub use answer::{kgl_answer, kgl_class};
 pub use image::{kgl_image_check, kgl_info};
 pub use sampler::{kgl_choose, kgl_sampler, kgl_sampler_init, kgl_sampling, KGL_SAMPLER_WORDS};
 pub use session::{
-    kgl_feed, kgl_reset, kgl_session, kgl_session_init, kgl_start_from, kgl_step, KGL_SESSION_WORDS,
+    kgl_feed, kgl_reset, kgl_session, kgl_session_init, kgl_start_from, kgl_step, KGL_LOGIT_BITS,
+    KGL_SESSION_WORDS,
 };
 pub use slices::{kgl_advance, kgl_begin, kgl_logits};
 pub use status::{kgl_error_text, kgl_status};

@@ -88,7 +88,7 @@ pub unsafe extern "C" fn kgl_sampler_init(
 #[no_mangle]
 pub unsafe extern "C" fn kgl_choose(
     sampler: *mut kgl_sampler,
-    logits: *mut f32,
+    logits: *mut i32,
     n_logits: usize,
     token: *mut u32,
 ) -> c_int {

@@ -5,6 +5,11 @@ use crate::memory::{disjoint, slice, slice_mut, Out, Span};
 use core::ffi::c_int;
 use kinglet::{Image, Session, Step};
 
+/// Binary places of a logit: a logit is an integer in units of 2^-16.
+pub const KGL_LOGIT_BITS: u32 = 16;
+
+const _: () = assert!(KGL_LOGIT_BITS == kinglet::LOGIT_BITS);
+
 /// The length of a session.
 pub const KGL_SESSION_WORDS: usize = 32;
 
@@ -26,9 +31,9 @@ pub(crate) struct Held {
     mark: u32,
     /// Its bytes live as long as the session, which C promises.
     pub(crate) image: Image<'static>,
-    state: *mut f32,
+    state: *mut i32,
     state_len: usize,
-    scratch: *mut f32,
+    scratch: *mut i32,
     scratch_len: usize,
     /// How far a step in slices is.
     pub(crate) step: Step,
@@ -125,9 +130,9 @@ pub unsafe extern "C" fn kgl_session_init(
     session: *mut kgl_session,
     image: *const u8,
     image_bytes: usize,
-    state: *mut f32,
+    state: *mut i32,
     state_bytes: usize,
-    scratch: *mut f32,
+    scratch: *mut i32,
     scratch_bytes: usize,
 ) -> c_int {
     let (state_len, scratch_len) = (state_bytes / 4, scratch_bytes / 4);
@@ -242,8 +247,9 @@ pub unsafe extern "C" fn kgl_feed(
 
 /// Reads one token and computes the logits of the next one, or of the classes.
 ///
-/// `logits` becomes a pointer to them and `n_logits` their number. They lie in
-/// the scratch: they may be changed, and are gone with the next call.
+/// `logits` becomes a pointer to them and `n_logits` their number. They are
+/// integers of `KGL_LOGIT_BITS` binary places, and lie in the scratch: they may
+/// be changed, and are gone with the next call.
 ///
 /// # Safety
 /// `session` is initialized, or zeros; `logits` and `n_logits` may be written.
@@ -251,7 +257,7 @@ pub unsafe extern "C" fn kgl_feed(
 pub unsafe extern "C" fn kgl_step(
     session: *mut kgl_session,
     token: u32,
-    logits: *mut *mut f32,
+    logits: *mut *mut i32,
     n_logits: *mut usize,
 ) -> c_int {
     let step = || {

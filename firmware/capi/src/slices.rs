@@ -91,7 +91,7 @@ pub unsafe extern "C" fn kgl_advance(
 #[no_mangle]
 pub unsafe extern "C" fn kgl_logits(
     session: *mut kgl_session,
-    logits: *mut *mut f32,
+    logits: *mut *mut i32,
     n_logits: *mut usize,
 ) -> c_int {
     let find = || {

@@ -1,6 +1,6 @@
 //! Links the program with a model, a stream of samples and a threshold:
 //! `KINGLET_IMAGE` and `KINGLET_SAMPLES` are absolute paths of files,
-//! `KINGLET_THRESHOLD` is in bits per sample. `kinglet-machine` chooses the
+//! `KINGLET_THRESHOLD` is in bits per sample, in units of 2^-16. `kinglet-machine` chooses the
 //! machine.
 
 use std::path::{Path, PathBuf};
@@ -34,8 +34,8 @@ fn copy(name: &str, to: &Path) -> Result<(), String> {
 
 fn threshold(to: &Path) -> Result<(), String> {
     let text = variable("KINGLET_THRESHOLD")?;
-    let bits: f32 = text
+    let bits: u32 = text
         .parse()
-        .map_err(|_| format!("KINGLET_THRESHOLD is no number: {text}"))?;
-    fs::write(to, format!("{bits:?}_f32")).map_err(|error| format!("cannot write: {error}"))
+        .map_err(|_| format!("KINGLET_THRESHOLD is no whole number: {text}"))?;
+    fs::write(to, format!("{bits}")).map_err(|error| format!("cannot write: {error}"))
 }

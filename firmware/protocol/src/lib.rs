@@ -13,7 +13,7 @@ mod measure;
 mod request;
 
 pub use line::Line;
-pub use measure::{Measure, MODEL_CHANNELS, MODEL_SHAPES, MODEL_VOCABS, SHAPES};
+pub use measure::{Measure, MODEL_SHAPES, MODEL_VOCABS, SHAPES};
 pub use request::{Name, Request, BODY_MAX, FRAME_START};
 
 /// The version of requests and answers. The firmware names it in

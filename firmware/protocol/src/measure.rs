@@ -18,9 +18,6 @@ pub const SHAPES: [(u32, u32); 6] = [
 pub const MODEL_SHAPES: [(u32, u32); 5] =
     [(256, 128), (192, 192), (768, 192), (192, 768), (512, 192)];
 
-/// Channels of these models: the lengths of their layer norms.
-pub const MODEL_CHANNELS: [u32; 2] = [128, 192];
-
 /// Vocabularies of these models: the lengths of their logits.
 pub const MODEL_VOCABS: [u32; 2] = [256, 512];
 
@@ -91,13 +88,6 @@ measures! {
         /// Instructions of preparing the vector.
         prepare: u64,
     }
-    /// Instructions of a layer norm.
-    "norm" Norm {
-        /// The length of its vector.
-        channels: u32,
-        /// Instructions.
-        instructions: u64,
-    }
     /// Instructions of choosing a token.
     "sample" Sample {
         /// How many logits there are.
@@ -107,16 +97,16 @@ measures! {
         /// Instructions of drawing one, with temperature and top-p.
         drawn: u64,
     }
-    /// Instructions of a step of a matrix state, one head.
+    /// Instructions of a matrix state, one head.
     "state" State {
-        /// Bits of an element: 32 or 16.
+        /// Bits of an element: 16 or 8.
         bits: u32,
         /// Elements of the state.
         elements: u32,
-        /// Instructions of RWKV-5's and 6's step.
-        bonus: u64,
-        /// Instructions of RWKV-7's step.
-        delta: u64,
+        /// Instructions of a read: RWKV-5 and 6 read once, RWKV-7 twice.
+        read: u64,
+        /// Instructions of a write.
+        write: u64,
     }
 }
 
@@ -165,10 +155,6 @@ mod tests {
             cases: 630,
             wrong: 0,
         };
-        let norm = Measure::Norm {
-            channels: 128,
-            instructions: u64::MAX,
-        };
         let sample = Measure::Sample {
             vocab: 256,
             greedy: 1,
@@ -177,10 +163,10 @@ mod tests {
         let state = Measure::State {
             bits: 16,
             elements: 4096,
-            bonus: 1,
-            delta: 2,
+            read: 1,
+            write: u64::MAX,
         };
-        for line in [check, kernel, norm, sample, state, Measure::Done] {
+        for line in [check, kernel, sample, state, Measure::Done] {
             assert_eq!(Measure::parse(&line.to_string()), Some(line));
         }
     }
@@ -192,9 +178,8 @@ mod tests {
             "panicked",
             "check a 1",
             "kernel 8 1 2 3 4 5 6",
-            "norm 128",
             "sample 256 1 2 3",
-            "state 32 4096 1",
+            "state 16 4096 1",
             "done 1",
         ] {
             assert_eq!(Measure::parse(text), None, "{text}");

@@ -38,9 +38,9 @@ mod linked {
         Err(_) => panic!("KINGLET_IMAGE has a damaged header"),
     };
 
-    /// Floats of the state.
+    /// Words of the state.
     pub const STATE_LEN: usize = HEADER.shape.state_len();
-    /// Floats of the scratch.
+    /// Words of the scratch.
     pub const SCRATCH_LEN: usize = HEADER.shape.scratch_len();
 
     /// The image, and the buffers as they are given.

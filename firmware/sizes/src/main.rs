@@ -35,7 +35,7 @@ fn bytes(index: usize) -> &'static [u8] {
 }
 
 #[cfg(feature = "kinglet")]
-fn floats(index: usize) -> &'static mut [i32] {
+fn words(index: usize) -> &'static mut [i32] {
     let (start, len) = place(index);
     // SAFETY: who fills in `PLACES` names memory that is there, and each
     // place is asked for once.
@@ -51,7 +51,7 @@ fn put(byte: u8) {
 /// compiler merges into the caller still belongs to one room.
 #[cfg(feature = "kinglet")]
 mod rooms {
-    use super::{bytes, floats, place, put};
+    use super::{bytes, words, place, put};
     use kinglet::{Image, Sampler, Sampling, Session, Tokenizer, START_TOKEN};
 
     #[inline(never)]
@@ -63,7 +63,7 @@ mod rooms {
 
     #[inline(never)]
     fn session(image: &Image<'static>) -> Option<Session<'static, 'static>> {
-        Session::new(image, floats(1), floats(2)).ok()
+        Session::new(image, words(1), words(2)).ok()
     }
 
     #[inline(never)]

@@ -38,8 +38,8 @@ const SHAPES: [Shape; 9] = [
     (4, 160, 640, 64, 32),
 ];
 
-/// Versions whose state is measured in half floats too.
-const HALF_SHAPES: [usize; 3] = [1, 3, 5];
+/// Shapes whose state is measured with 8 bits too.
+const SMALL_SHAPES: [usize; 3] = [1, 3, 5];
 
 /// Measures all cores with different code, or those of `machines`; prints
 /// `cores.toml`.
@@ -70,7 +70,7 @@ fn measure(kinglet: &Path, machine: &'static Machine) -> Result<CoreCosts> {
         rest: BTreeMap::new(),
     };
     for bits in Bits::ALL {
-        let counted = kernels.products.iter();
+        let counted = kernels.iter();
         let counted = counted.filter(|cost| cost.bits == u32::from(bits.count()));
         let products = products(core, bits, &counted.copied().collect::<Vec<_>>())?;
         costs.products.insert(bits.name().to_owned(), products);
@@ -125,11 +125,11 @@ fn rest(
     costs: &CoreCosts,
 ) -> Result<BTreeMap<String, f64>> {
     let core = machine.core;
-    let halves = HALF_SHAPES.iter().map(|&index| (index, "f16"));
-    let halves = halves.filter(|_| version.recurrence().has_heads());
+    let small = SMALL_SHAPES.iter().map(|&index| (index, "i8"));
+    let small = small.filter(|_| version.recurrence().has_heads());
     let name = version.to_possible_value();
     let name = name.as_ref().map_or("", |value| value.get_name());
-    let models = (0..SHAPES.len()).map(|index| (index, "f32")).chain(halves);
+    let models = (0..SHAPES.len()).map(|index| (index, "i16")).chain(small);
     let mut rows = Vec::new();
     let mut whole = Vec::new();
     for (index, state) in models {
@@ -192,7 +192,8 @@ fn image(kinglet: &Path, core: &Core, version: &str, index: usize, state: &str) 
     Ok(image)
 }
 
-fn shape(image: &Path) -> Result<kinglet::Shape> {
+/// The shape of an image.
+pub fn shape(image: &Path) -> Result<kinglet::Shape> {
     let failed = || format!("cannot read {}", image.display());
     let mut bytes = [0; HEADER_BYTES];
     let mut file = File::open(image).with_context(failed)?;

@@ -1,6 +1,5 @@
 //! The figures that got worse since an earlier run.
 
-use super::parts::Parts;
 use super::Results;
 use anyhow::{Context, Result};
 use std::collections::BTreeMap;
@@ -74,10 +73,6 @@ fn figures(results: &Results) -> BTreeMap<String, Figure> {
         insert("preparation", kernel.prepare_per_column, cols);
     }
     let mut insert = |name, instructions| figures.insert(name, Figure::count(instructions));
-    for norm in &results.norms {
-        let name = format!("{} layer norm of {}", norm.machine, norm.channels);
-        insert(name, norm.instructions);
-    }
     for sample in &results.sampling {
         let name = format!("{} sampling of {}", sample.machine, sample.vocab);
         insert(format!("{name}, greedy"), sample.greedy);
@@ -93,10 +88,11 @@ fn figures(results: &Results) -> BTreeMap<String, Figure> {
         );
     }
     for tokens in &results.tokens {
-        let name = format!("{} {} {}", tokens.machine, tokens.model, tokens.weights);
+        let (model, weights, state) = (&tokens.model, &tokens.weights, &tokens.state);
+        let name = format!("{} {model} {weights} {state}", tokens.machine);
         insert(format!("{name}, token"), tokens.instructions_per_token);
-        for (part, count) in tokens.parts.iter().flat_map(Parts::named) {
-            insert(format!("{name}, {part}"), count);
+        for (part, count) in tokens.parts.named() {
+            insert(format!("{name}, {}", part.name()), count);
         }
     }
     figures

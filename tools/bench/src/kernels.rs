@@ -8,7 +8,6 @@ use kinglet_workshop::elf::symbols;
 use kinglet_workshop::emulator::Emulator;
 use kinglet_workshop::firmware::build_program;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::path::Path;
 
 /// What a matrix x vector product costs.
@@ -22,15 +21,6 @@ pub struct Kernel {
     pub instructions_per_mac: f64,
     pub instructions_per_mac_scaled: f64,
     pub prepare_per_column: f64,
-}
-
-/// What a layer norm costs.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Norm {
-    pub core: String,
-    pub machine: String,
-    pub channels: u32,
-    pub instructions: u64,
 }
 
 /// What choosing a token costs.
@@ -49,8 +39,8 @@ pub struct State {
     pub core: String,
     pub machine: String,
     pub state: String,
-    pub rwkv56_per_element: f64,
-    pub rwkv7_per_element: f64,
+    pub read_per_element: f64,
+    pub write_per_element: f64,
 }
 
 /// What a kernel takes of flash.
@@ -75,20 +65,9 @@ pub struct Cost {
     pub prepare: u64,
 }
 
-/// All that the parts of a token are computed from.
-#[derive(Clone, Debug, Default)]
-pub struct Costs {
-    /// Products.
-    pub products: Vec<Cost>,
-    /// Instructions of a norm, by its channels.
-    pub norms: BTreeMap<u32, u64>,
-    /// Instructions of choosing the likeliest token, by the vocabulary.
-    pub greedy: BTreeMap<u32, u64>,
-}
-
 /// Runs the bench firmware; adds what it says to the results and returns
-/// the costs of all its shapes.
-pub fn measure(machine: &'static Machine, results: &mut Results) -> Result<Costs> {
+/// the costs of all its products.
+pub fn measure(machine: &'static Machine, results: &mut Results) -> Result<Vec<Cost>> {
     let elf = build_program(machine, "bench", &[])?;
     results.code.extend(code(machine, &elf)?);
     let emulator = Emulator {
@@ -97,7 +76,7 @@ pub fn measure(machine: &'static Machine, results: &mut Results) -> Result<Costs
         images: Vec::new(),
     };
     let (lines, _) = emulator.listen()?;
-    let mut costs = Costs::default();
+    let mut costs = Vec::new();
     for line in &lines {
         match Measure::parse(line) {
             Some(Measure::Check { name, cases, wrong }) => results.checks.push(Check {
@@ -120,7 +99,7 @@ pub fn rounded(value: f64) -> f64 {
 }
 
 /// Adds what was counted to the costs, and to the results what is one.
-fn note(machine: &Machine, measure: Measure<'_>, costs: &mut Costs, results: &mut Results) {
+fn note(machine: &Machine, measure: Measure<'_>, costs: &mut Vec<Cost>, results: &mut Results) {
     let (core, name) = (machine.core.title.to_owned(), machine.name.to_owned());
     match measure {
         Measure::Kernel {
@@ -131,7 +110,7 @@ fn note(machine: &Machine, measure: Measure<'_>, costs: &mut Costs, results: &mu
             scaled,
             prepare,
         } => {
-            costs.products.push(Cost {
+            costs.push(Cost {
                 bits,
                 shape: (rows, cols),
                 scaled,
@@ -151,47 +130,32 @@ fn note(machine: &Machine, measure: Measure<'_>, costs: &mut Costs, results: &mu
             let compared = SHAPES.contains(&(rows, cols));
             results.kernels.extend(compared.then_some(kernel));
         }
-        Measure::Norm {
-            channels,
-            instructions,
-        } => {
-            costs.norms.insert(channels, instructions);
-            results.norms.push(Norm {
-                core,
-                machine: name,
-                channels,
-                instructions,
-            });
-        }
         Measure::State {
             bits,
             elements,
-            bonus,
-            delta,
+            read,
+            write,
         } => {
             let per_element = |count: u64| rounded(count as f64 / f64::from(elements));
             results.states.push(State {
                 core,
                 machine: name,
-                state: format!("f{bits}"),
-                rwkv56_per_element: per_element(bonus),
-                rwkv7_per_element: per_element(delta),
+                state: format!("i{bits}"),
+                read_per_element: per_element(read),
+                write_per_element: per_element(write),
             });
         }
         Measure::Sample {
             vocab,
             greedy,
             drawn,
-        } => {
-            costs.greedy.insert(vocab, greedy);
-            results.sampling.push(Sample {
-                core,
-                machine: name,
-                vocab,
-                greedy,
-                drawn,
-            });
-        }
+        } => results.sampling.push(Sample {
+            core,
+            machine: name,
+            vocab,
+            greedy,
+            drawn,
+        }),
         // They have been dealt with.
         Measure::Check { .. } | Measure::Done => {}
     }
@@ -204,7 +168,7 @@ fn code(machine: &Machine, elf: &Path) -> Result<Vec<KernelCode>> {
     let has_own = symbols.iter().any(|symbol| is_of_port(&symbol.name));
     let kernels = symbols.into_iter().filter(|symbol| {
         let name = &symbol.name;
-        let twin = name.contains("arch::portable") && !name.contains("portable::state");
+        let twin = name.contains("arch::portable");
         is_assembly(name) || (name.contains("kinglet::arch::") && !(has_own && twin))
     });
     Ok(kernels
@@ -222,8 +186,7 @@ fn is_of_port(name: &str) -> bool {
     let others = ["portable", "shared", "product", "steps"];
     let is_rust =
         name.contains("kinglet::arch::") && !others.iter().any(|file| name.contains(file));
-    // Scaling rows on the FPU is no product.
-    is_rust || is_assembly(name) && !name.starts_with("kinglet_fpu_")
+    is_rust || is_assembly(name)
 }
 
 /// The names of routines in global assembly have no path.

@@ -6,12 +6,13 @@ mod fit;
 mod kernels;
 mod markdown;
 mod parts;
+mod profile;
 mod slices;
 mod tokens;
 
 use anyhow::{bail, Context, Result};
 use clap::Parser;
-use kernels::{Kernel, KernelCode, Norm, Sample, State};
+use kernels::{Kernel, KernelCode, Sample, State};
 use kinglet_targets::{Machine, MACHINES};
 use kinglet_workshop::prompt::machine_parser;
 use kinglet_workshop::setup::ensure_qemu;
@@ -26,8 +27,10 @@ use tokens::Tokens;
 ///
 /// On each machine a firmware first checks the kernels against their portable
 /// twins, then counts them; a wrong sum is exit code 1. Tokens are those of the
-/// demo model and of a random one of about 2 M parameters. Instructions are
-/// not cycles: QEMU models neither pipeline nor flash.
+/// demo model, of a random one of about 2 M parameters, and of small random ones of
+/// the versions with a matrix state; each instruction of a token is traced, and put
+/// into one of its parts. Instructions are not cycles: QEMU models neither pipeline
+/// nor flash.
 #[derive(Debug, clap::Parser)]
 #[command(
     name = "cargo xtask bench",
@@ -58,20 +61,20 @@ struct Args {
     /// kernels: a list of {core, machine, weights, rows, cols,
     /// instructions_per_mac (the integer sums, a whole call),
     /// instructions_per_mac_scaled (with the scales of the rows),
-    /// prepare_per_column}. norms: a list of {core, machine, channels,
-    /// instructions}. states: a list of {core, machine, state,
-    /// rwkv56_per_element, rwkv7_per_element} (instructions, a head of 64
+    /// prepare_per_column}. states: a list of {core, machine, state,
+    /// read_per_element, write_per_element} (instructions, a head of 64
     /// channels). sampling: a list of {core, machine, vocab, greedy, drawn
     /// (temperature 0.8, top-p 0.9)}. tokens: a list of {core, machine, model,
-    /// weights, instructions_per_token, matrix_macs, instructions_per_mac,
-    /// instructions_per_parameter, matrix_instructions, prepare_instructions,
-    /// other_instructions, parts}; parts, whose sum is the token: {products
-    /// (of the layers), elementwise (all that the others are not), norms,
-    /// quantization, head (product and quantization), sampling}. slices: a
-    /// list of {core, machine, model, weights, slice_weights (at most),
-    /// slice_instructions (at most), instructions_per_token}. checks: a
-    /// list of {machine, name, cases, wrong}. code: a list of {core, machine,
-    /// symbol, bytes}.
+    /// version, weights, state, instructions_per_token, matrix_macs,
+    /// instructions_per_mac, instructions_per_parameter, recurrence_per_element
+    /// (of a matrix state, everything included), parts}; parts, whose sum is the
+    /// token: {products (of the layers), quantization (of their vectors), norms,
+    /// token_shift, recurrence, functions (gates, activation functions),
+    /// residual (and embedding), head (product and quantization), sampling,
+    /// control (the code between)}. slices: a list of {core, machine, model,
+    /// weights, slice_weights (at most), slice_instructions (at most),
+    /// instructions_per_token}. checks: a list of {machine, name, cases, wrong}.
+    /// code: a list of {core, machine, symbol, bytes}.
     #[arg(long)]
     json: bool,
     /// Print what got worse by more than 0.5 % since an earlier --json; exit code 1 if anything did
@@ -93,8 +96,6 @@ struct Check {
 struct Results {
     checks: Vec<Check>,
     kernels: Vec<Kernel>,
-    #[serde(default)]
-    norms: Vec<Norm>,
     #[serde(default)]
     states: Vec<State>,
     #[serde(default)]
@@ -144,11 +145,11 @@ fn run(args: &Args) -> Result<()> {
 
 fn measure(machine: &'static Machine, with_tokens: bool, results: &mut Results) -> Result<()> {
     eprintln!("==> {} on {}: kernels", machine.core.title, machine.name);
-    let measured = kernels::measure(machine, results)?;
+    kernels::measure(machine, results)?;
     // Where no image can be loaded there is no room for such models.
     if with_tokens && machine.spare.bytes > 0 {
         eprintln!("==> {} on {}: tokens", machine.core.title, machine.name);
-        tokens::measure(machine, &measured, results)?;
+        tokens::measure(machine, results)?;
     }
     Ok(())
 }
@@ -163,7 +164,7 @@ fn conclude(results: &Results, before: Option<&Results>) -> Result<()> {
         wrong,
     } in &wrong
     {
-        eprintln!("{name} on {machine}: {wrong} of {cases} products are wrong");
+        eprintln!("{name} on {machine}: {wrong} of {cases} answers are wrong");
     }
     if !wrong.is_empty() {
         bail!("the kernels are wrong");

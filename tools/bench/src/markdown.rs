@@ -1,6 +1,7 @@
 //! The tables of `docs/performance.md`.
 
-use super::kernels::{Kernel, KernelCode, Norm, Sample, State};
+use super::kernels::{Kernel, KernelCode, Sample, State};
+use super::parts::Part;
 use super::slices::Slices;
 use super::tokens::Tokens;
 use super::Results;
@@ -30,15 +31,13 @@ pub fn markdown(results: &Results) -> String {
         ),
         table(
             &["core", "model", "weights"],
-            &[
-                "products",
-                "element-wise",
-                "norms",
-                "quantization",
-                "head",
-                "sampling",
-            ],
-            results.tokens.iter().filter_map(parts),
+            &Part::ALL.map(title),
+            results.tokens.iter().map(parts),
+        ),
+        table(
+            &["core", "version", "state"],
+            &["a step of the state, per element"],
+            results.tokens.iter().filter_map(recurrence),
         ),
         table(
             &["core", "model", "weights", "weights of a slice"],
@@ -46,13 +45,8 @@ pub fn markdown(results: &Results) -> String {
             results.slices.iter().map(slices),
         ),
         table(
-            &["core", "machine", "channels"],
-            &["instructions of a layer norm"],
-            results.norms.iter().map(norm),
-        ),
-        table(
             &["core", "machine", "state"],
-            &["RWKV-5 and 6, per element", "RWKV-7, per element"],
+            &["a read, per element", "a write, per element"],
             results.states.iter().map(state),
         ),
         table(
@@ -95,22 +89,13 @@ fn kernel(kernel: &Kernel) -> Vec<String> {
     ]
 }
 
-fn norm(norm: &Norm) -> Vec<String> {
-    vec![
-        norm.core.clone(),
-        norm.machine.clone(),
-        norm.channels.to_string(),
-        thousands(norm.instructions),
-    ]
-}
-
 fn state(state: &State) -> Vec<String> {
     vec![
         state.core.clone(),
         state.machine.clone(),
         state.state.clone(),
-        format!("{:.2}", state.rwkv56_per_element),
-        format!("{:.2}", state.rwkv7_per_element),
+        format!("{:.2}", state.read_per_element),
+        format!("{:.2}", state.write_per_element),
     ]
 }
 
@@ -135,11 +120,24 @@ fn token(tokens: &Tokens) -> Vec<String> {
     cells
 }
 
-fn parts(tokens: &Tokens) -> Option<Vec<String>> {
-    let parts = tokens.parts?.named();
+/// A part's name in a table.
+fn title(part: Part) -> &'static str {
+    match part {
+        Part::TokenShift => "token shift",
+        part => part.name(),
+    }
+}
+
+fn parts(tokens: &Tokens) -> Vec<String> {
     let mut cells = names(tokens);
-    cells.extend(parts.map(|(_, part)| thousands(part)));
-    Some(cells)
+    cells.extend(tokens.parts.named().map(|(_, part)| thousands(part)));
+    cells
+}
+
+fn recurrence(tokens: &Tokens) -> Option<Vec<String>> {
+    let per_element = tokens.recurrence_per_element?;
+    let names = [&tokens.core, &tokens.version, &tokens.state].map(String::clone);
+    Some([names.into(), vec![format!("{per_element:.2}")]].concat())
 }
 
 fn slices(slices: &Slices) -> Vec<String> {
@@ -157,7 +155,10 @@ fn names(tokens: &Tokens) -> Vec<String> {
     vec![
         tokens.core.clone(),
         tokens.model.clone(),
-        tokens.weights.clone(),
+        [&*tokens.weights, &tokens.state]
+            .join(" ")
+            .trim_end()
+            .to_owned(),
     ]
 }
 

@@ -1,224 +1,323 @@
-//! The parts of a token: its instructions by kind of work.
+//! The parts of a token: which function does which kind of work.
 
-use super::kernels::Costs;
-use anyhow::{bail, Result};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A kind of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Products of the layers' matrices with vectors, scales included.
+    Products,
+    /// Quantizing and arranging the vectors of the layers' products.
+    Quantization,
+    /// Layer norms and group norms.
+    Norms,
+    /// Mixing a vector with that of the token before, and keeping it.
+    TokenShift,
+    /// RWKV-4's weighted average; the matrix states of RWKV-5 to 7, with all that
+    /// their steps need.
+    Recurrence,
+    /// Gates, and the functions of hidden vectors.
+    Functions,
+    /// The row of the embedding, and the sums of the residual stream.
+    Residual,
+    /// The product that gives the logits, with the quantization of its vector.
+    Head,
+    /// Choosing the token.
+    Sampling,
+    /// The code between these: buffers are divided, parts of the image found.
+    Control,
+}
+
+impl Part {
+    /// All of them, in the order of tables.
+    pub const ALL: [Self; 10] = [
+        Self::Products,
+        Self::Quantization,
+        Self::Norms,
+        Self::TokenShift,
+        Self::Recurrence,
+        Self::Functions,
+        Self::Residual,
+        Self::Head,
+        Self::Sampling,
+        Self::Control,
+    ];
+
+    /// As `--json` calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Products => "products",
+            Self::Quantization => "quantization",
+            Self::Norms => "norms",
+            Self::TokenShift => "token_shift",
+            Self::Recurrence => "recurrence",
+            Self::Functions => "functions",
+            Self::Residual => "residual",
+            Self::Head => "head",
+            Self::Sampling => "sampling",
+            Self::Control => "control",
+        }
+    }
+}
+
+/// The functions of the library that do a kind of work, with all that is inlined in
+/// them, and all that they are inlined in.
+const FUNCTIONS: [(Part, &[&str]); 7] = [
+    (
+        Part::Products,
+        &["matvec", "sums", "scale_rows", "to_logits"],
+    ),
+    (Part::Quantization, &["prepare"]),
+    (Part::Norms, &["layer_norm", "group_norm", "norm"]),
+    (
+        Part::TokenShift,
+        &["token_shift", "token_shift_less", "copy"],
+    ),
+    (
+        Part::Recurrence,
+        &[
+            "weighted_average",
+            "make_room",
+            "heads",
+            "heads_of",
+            "advance",
+            "of_head",
+            "bonus",
+        ],
+    ),
+    (
+        Part::Functions,
+        &[
+            "add_gated",
+            "multiply_silu",
+            "multiply",
+            "apply",
+            "relu_squared",
+            "lean",
+            "decay",
+            "direction",
+            "learn",
+            "add_bonus",
+            "max_of",
+        ],
+    ),
+    (Part::Residual, &["add", "read_row"]),
+];
+
+/// Words that routines in assembly have in their names.
+const ROUTINES: [(Part, &str); 6] = [
+    (Part::Quantization, "prepare"),
+    (Part::Products, "int4"),
+    (Part::Products, "int8"),
+    (Part::Products, "scale"),
+    (Part::Norms, "affine"),
+    (Part::TokenShift, "shift"),
+];
+
+/// Folders and files of the library whose functions all do a kind of work.
+const FILES: [(Part, &str); 6] = [
+    (Part::Sampling, "text/"),
+    (Part::Sampling, "random.rs"),
+    (Part::Control, "session/"),
+    (Part::Control, "layers/"),
+    (Part::Control, "image/"),
+    (Part::Control, "shape/"),
+];
+
+/// A function that an instruction belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// Its name as in the source, possibly with its path and types.
+    pub function: String,
+    /// The file that it is in.
+    pub file: String,
+}
+
+/// Where the library's files are.
+const LIBRARY: &str = "/core/src/";
+
+/// The part of an instruction, by its functions, the outermost first. `None` where
+/// they are the compiler's: it works for who called it.
+///
+/// # Errors
+/// The name of the library's function that belongs to no part.
+pub fn part_of(frames: &[Frame]) -> Result<Option<Part>, String> {
+    let own = |frame: &&Frame| frame.file.contains(LIBRARY) || frame.is_routine();
+    let (named, routine, in_file) = (Frame::named, Frame::routine, Frame::in_file);
+    let rules: [fn(&Frame) -> Option<Part>; 3] = [named, routine, in_file];
+    for rule in rules {
+        if let Some(part) = frames.iter().filter(own).find_map(rule) {
+            return Ok(Some(part));
+        }
+    }
+    match frames.iter().find(own) {
+        Some(frame) => Err(frame.function.clone()),
+        // The firmware itself calls the library.
+        None => {
+            let is_firmware = frames.iter().any(|frame| frame.file.contains("/firmware/"));
+            Ok(is_firmware.then_some(Part::Control))
+        }
+    }
+}
+
+impl Frame {
+    /// Whether it has no source: a routine of the library in assembly.
+    fn is_routine(&self) -> bool {
+        self.file.is_empty() && self.function.contains("kinglet_")
+    }
+
+    /// The part that its name says.
+    fn named(&self) -> Option<Part> {
+        let name = bare(&self.function);
+        let named = FUNCTIONS.iter().find(|(_, names)| names.contains(&name));
+        named.map(|(part, _)| *part)
+    }
+
+    /// The part that a word of its name says, in `arch`.
+    fn routine(&self) -> Option<Part> {
+        if !self.is_routine() && !self.file.contains("/core/src/arch/") {
+            return None;
+        }
+        let words: Vec<_> = bare(&self.function).split('_').collect();
+        let found = ROUTINES.iter().find(|(_, word)| words.contains(word));
+        found.map(|(part, _)| *part)
+    }
+
+    /// The part that its file says.
+    fn in_file(&self) -> Option<Part> {
+        let (_, file) = self.file.split_once(LIBRARY)?;
+        let found = FILES.iter().find(|(_, start)| file.starts_with(start));
+        found.map(|(part, _)| *part)
+    }
+}
+
+/// A function's name without path and types.
+fn bare(function: &str) -> &str {
+    let mut depth = 0;
+    let mut end = function.len();
+    let mut start = 0;
+    for (at, c) in function.char_indices().rev() {
+        match c {
+            '>' => depth += 1,
+            '<' => {
+                depth -= 1;
+                // Types at the end are no part of the name.
+                if depth == 0 && function[at..end].ends_with('>') && at > 0 {
+                    end = at;
+                }
+            }
+            ':' if depth == 0 => {
+                if at + 1 < end {
+                    start = at + 1;
+                    break;
+                }
+                end = at;
+            }
+            _ => {}
+        }
+    }
+    &function[start..end]
+}
 
 /// The instructions of a token by the kind of work; their sum is the token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Parts {
-    /// Products of the layers' matrices with vectors, scales included.
-    pub products: u64,
-    /// What no other part counts: token shift, weighted average, activation
-    /// functions, residuals, embedding.
-    pub elementwise: u64,
-    /// Layer norms.
-    pub norms: u64,
-    /// Quantizing and arranging the vectors of the layers' products.
-    pub quantization: u64,
-    /// The product that gives the logits, and the quantization of its vector.
-    pub head: u64,
-    /// Choosing the likeliest token.
-    pub sampling: u64,
-}
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "BTreeMap<String, u64>", into = "BTreeMap<String, u64>")]
+pub struct Parts([u64; Part::ALL.len()]);
 
 impl Parts {
-    /// All of them, with their names.
-    pub fn named(&self) -> [(&'static str, u64); 6] {
-        [
-            ("products", self.products),
-            ("elementwise", self.elementwise),
-            ("norms", self.norms),
-            ("quantization", self.quantization),
-            ("head", self.head),
-            ("sampling", self.sampling),
-        ]
+    /// Adds instructions to a part.
+    pub fn add(&mut self, part: Part, instructions: u64) {
+        self.0[part as usize] += instructions;
+    }
+
+    /// All of them, in the order of tables.
+    pub fn named(&self) -> impl Iterator<Item = (Part, u64)> {
+        Part::ALL.into_iter().zip(self.0)
+    }
+
+    /// The instructions of a part.
+    pub fn of(&self, part: Part) -> u64 {
+        self.0[part as usize]
+    }
+
+    /// The instructions of all.
+    pub fn sum(&self) -> u64 {
+        self.0.iter().sum()
     }
 }
 
-/// What `kinglet inspect` says about an image.
-#[derive(Debug, Deserialize)]
-pub struct Shape {
-    layers: u32,
-    channels: u32,
-    ffn: u32,
-    vocab: u32,
-    weight_bits: u32,
-    head_bits: u32,
-}
-
-/// Instructions of products, and of preparing their vectors.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Multiplied {
-    pub products: u64,
-    pub quantization: u64,
-}
-
-/// How often a token needs a product; each has its own vector.
-struct Product {
-    times: u64,
-    bits: u32,
-    shape: (u32, u32),
-}
-
-impl Product {
-    fn macs(&self) -> u64 {
-        self.times * u64::from(self.shape.0) * u64::from(self.shape.1)
-    }
-
-    /// Nothing if such a product has not been counted.
-    fn cost(&self, costs: &Costs) -> Option<Multiplied> {
-        let mut costs = costs.products.iter();
-        let cost = costs.find(|cost| (cost.bits, cost.shape) == (self.bits, self.shape))?;
-        Some(Multiplied {
-            products: self.times * cost.scaled,
-            quantization: self.times * cost.prepare,
-        })
+impl From<BTreeMap<String, u64>> for Parts {
+    fn from(named: BTreeMap<String, u64>) -> Self {
+        Self(Part::ALL.map(|part| named.get(part.name()).copied().unwrap_or(0)))
     }
 }
 
-impl Shape {
-    fn layers(&self) -> [Product; 3] {
-        let layers = u64::from(self.layers);
-        let product = |times, shape| Product {
-            times,
-            bits: self.weight_bits,
-            shape,
-        };
-        [
-            // Key, value, receptance and output of the time mix, receptance
-            // of the channel mix.
-            product(5 * layers, (self.channels, self.channels)),
-            product(layers, (self.ffn, self.channels)),
-            product(layers, (self.channels, self.ffn)),
-        ]
-    }
-
-    fn head(&self) -> Product {
-        Product {
-            times: 1,
-            bits: self.head_bits,
-            shape: (self.vocab, self.channels),
-        }
-    }
-
-    /// Multiply-adds of all products of a token.
-    pub fn macs(&self) -> u64 {
-        let layers: u64 = self.layers().iter().map(Product::macs).sum();
-        layers + self.head().macs()
-    }
-
-    /// The instructions of the products of all layers, and of the head's.
-    pub fn multiplied(&self, costs: &Costs) -> Option<(Multiplied, Multiplied)> {
-        let mut all = Multiplied::default();
-        for product in self.layers() {
-            let cost = product.cost(costs)?;
-            all.products += cost.products;
-            all.quantization += cost.quantization;
-        }
-        Some((all, self.head().cost(costs)?))
-    }
-
-    /// The parts of a token that takes `total` instructions; nothing if one of
-    /// them has not been counted.
-    ///
-    /// # Errors
-    /// The parts that were counted are more than the whole.
-    pub fn parts(&self, total: u64, costs: &Costs) -> Result<Option<Parts>> {
-        let Some((layers, head)) = self.multiplied(costs) else {
-            return Ok(None);
-        };
-        let norm = costs.norms.get(&self.channels);
-        let (Some(norm), Some(&sampling)) = (norm, costs.greedy.get(&self.vocab)) else {
-            return Ok(None);
-        };
-        let mut parts = Parts {
-            products: layers.products,
-            elementwise: 0,
-            // Two for each layer, and one in front of the head.
-            norms: (2 * u64::from(self.layers) + 1) * norm,
-            quantization: layers.quantization,
-            head: head.products + head.quantization,
-            sampling,
-        };
-        let counted: u64 = parts.named().iter().map(|(_, part)| part).sum();
-        let Some(rest) = total.checked_sub(counted) else {
-            bail!("a token takes {total} instructions, but its parts {counted}")
-        };
-        parts.elementwise = rest;
-        Ok(Some(parts))
+impl From<Parts> for BTreeMap<String, u64> {
+    fn from(parts: Parts) -> Self {
+        let named = parts.named();
+        named
+            .map(|(part, count)| (part.name().into(), count))
+            .collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::kernels::Cost;
     use super::*;
 
-    const DEMO: Shape = Shape {
-        layers: 4,
-        channels: 128,
-        ffn: 512,
-        vocab: 256,
-        weight_bits: 4,
-        head_bits: 8,
-    };
-
-    fn costs() -> Costs {
-        let cost = |bits, shape, scaled, prepare| Cost {
-            bits,
-            shape,
-            scaled,
-            prepare,
-        };
-        Costs {
-            products: vec![
-                cost(4, (128, 128), 100, 10),
-                cost(8, (128, 128), 1_000_000, 1_000_000),
-                cost(4, (512, 128), 400, 20),
-                cost(4, (128, 512), 500, 30),
-                cost(8, (256, 128), 300, 40),
-            ],
-            norms: [(128, 7)].into(),
-            greedy: [(256, 9)].into(),
+    fn frame(function: &str, file: &str) -> Frame {
+        Frame {
+            function: function.into(),
+            file: file.into(),
         }
     }
 
     #[test]
-    fn products_of_the_demo_model_are_its_matrices() {
-        assert_eq!(DEMO.macs(), 4 * (5 * 128 * 128 + 2 * 128 * 512) + 256 * 128);
+    fn names_are_bare() {
+        for (function, name) in [
+            ("token_shift<kinglet::arch::dsp::Dsp>", "token_shift"),
+            ("kinglet::layers::v4::layer", "layer"),
+            (
+                "<kinglet::arch::Serial as kinglet::arch::Executor>::matvec",
+                "matvec",
+            ),
+            ("<a::B<c::D> as e::F>::g<h::I<j>>", "g"),
+            ("{closure#1}<kinglet::layers::pace::Whole>", "{closure#1}"),
+            ("kinglet_mve_int8", "kinglet_mve_int8"),
+            ("a::b::<c::D>::e", "e"),
+        ] {
+            assert_eq!(bare(function), name, "{function}");
+        }
     }
 
     #[test]
-    fn the_parts_are_the_whole() {
-        let parts = DEMO.parts(10_000, &costs()).unwrap().unwrap();
-        let expected = Parts {
-            products: 4 * (5 * 100 + 400 + 500),
-            elementwise: 10_000 - 5_600 - 63 - 400 - 340 - 9,
-            norms: 9 * 7,
-            quantization: 4 * (5 * 10 + 20 + 30),
-            head: 340,
-            sampling: 9,
+    fn the_outermost_function_that_is_known_counts() {
+        let layer = frame("kinglet::layers::v4::layer", "/k/core/src/layers/v4.rs");
+        let shift = frame("token_shift", "/k/core/src/arch/steps.rs");
+        let product = frame("mulq", "/k/core/src/number/product.rs");
+        let library = frame("next<i32>", "/rustc/1/library/core/src/slice/iter.rs");
+        let part = |frames: &[&Frame]| {
+            let frames: Vec<_> = frames.iter().map(|&frame| frame.clone()).collect();
+            part_of(&frames)
         };
-        assert_eq!(parts, expected);
-        let sum: u64 = parts.named().iter().map(|(_, part)| part).sum();
-        assert_eq!(sum, 10_000);
+        let found = part(&[&layer, &shift, &product, &library]);
+        assert_eq!(found, Ok(Some(Part::TokenShift)));
+        assert_eq!(part(&[&layer, &library]), Ok(Some(Part::Control)));
+        assert_eq!(part(&[&library]), Ok(None));
+        let routine = frame("kinglet_mve_int8", "");
+        assert_eq!(part(&[&routine]), Ok(Some(Part::Products)));
+        // What does some work of its own and has no part is an error.
+        assert_eq!(part(&[&product]), Err("mulq".into()));
     }
 
     #[test]
-    fn no_part_is_negative() {
-        let refusal = DEMO.parts(6_411, &costs()).unwrap_err().to_string();
-        assert!(refusal.contains("6412"), "{refusal}");
-        let parts = DEMO.parts(6_412, &costs()).unwrap().unwrap();
-        assert_eq!(parts.elementwise, 0);
-    }
-
-    #[test]
-    fn what_was_not_counted_is_not_guessed() {
-        let mut costs = costs();
-        costs.norms.clear();
-        assert_eq!(DEMO.parts(10_000, &costs).unwrap(), None);
-        costs.products.pop();
-        assert!(DEMO.multiplied(&costs).is_none());
+    fn parts_add_up() {
+        let mut parts = Parts::default();
+        parts.add(Part::Norms, 3);
+        parts.add(Part::Norms, 4);
+        parts.add(Part::Head, 1);
+        assert_eq!((parts.of(Part::Norms), parts.of(Part::Products)), (7, 0));
+        assert_eq!(parts.sum(), 8);
     }
 }

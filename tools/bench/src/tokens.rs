@@ -1,10 +1,15 @@
 //! Tokens: what a whole step of a model costs, and its parts.
 
-use super::kernels::{rounded, Costs};
-use super::parts::{Parts, Shape};
+use super::coefficients::shape;
+use super::kernels::rounded;
+use super::parts::{Part, Parts};
+use super::profile;
 use super::slices;
 use super::Results;
 use anyhow::{Context, Result};
+use kinglet::shape::StateFormat;
+use kinglet::Shape;
+use kinglet_host::plan::cost::products;
 use kinglet_targets::Machine;
 use kinglet_workshop::emulator::Emulator;
 use kinglet_workshop::prompt::Sampling;
@@ -19,55 +24,72 @@ const TOKENS: u32 = 7;
 /// The model whose slices are counted too.
 const DEMO: &str = "stories";
 
+/// A random model of RWKV-4, about twice as large.
+const LARGER: &str = "synthetic-4x192";
+
+/// Versions whose matrix state is counted, by the names of `kinglet synth`.
+const WITH_STATE: [&str; 3] = ["v5", "v6", "v7"];
+
 /// What a token costs.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Tokens {
     pub core: String,
     pub machine: String,
     pub model: String,
+    #[serde(default)]
+    pub version: String,
     pub weights: String,
+    /// Format of the matrix state; empty where the version has none.
+    #[serde(default)]
+    pub state: String,
     pub instructions_per_token: u64,
     pub matrix_macs: u64,
     pub instructions_per_mac: f64,
     /// Parameters; a token reads only one row of the embedding.
     #[serde(default)]
     pub instructions_per_parameter: Option<f64>,
-    /// Products of matrices with vectors, from the counts of the kernels; the
-    /// head's among them.
-    pub matrix_instructions: Option<u64>,
-    /// Quantizing and arranging vectors, likewise.
-    pub prepare_instructions: Option<u64>,
-    /// All else: norms, element-wise work, embedding, sampling.
-    pub other_instructions: Option<u64>,
-    /// All of the token, split further.
+    /// Everything of a matrix state's step.
     #[serde(default)]
-    pub parts: Option<Parts>,
+    pub recurrence_per_element: Option<f64>,
+    /// All of the token, divided.
+    pub parts: Parts,
 }
 
 /// A checkpoint that images are packed from.
 struct Model {
-    name: &'static str,
+    name: String,
     checkpoint: PathBuf,
-    parameters: u64,
+    /// Weights and states of its images.
+    formats: &'static [[&'static str; 2]],
 }
 
 /// Runs all models on a machine.
-pub fn measure(machine: &'static Machine, costs: &Costs, results: &mut Results) -> Result<()> {
+pub fn measure(machine: &'static Machine, results: &mut Results) -> Result<()> {
     let kinglet = build_kinglet()?;
     let folder = work_folder("bench")?;
     for model in models(&kinglet, &folder)? {
-        for weights in ["int4", "int8"] {
+        let inspected = inspect(&kinglet, &model.checkpoint)?;
+        let parameters = inspected["parameters"].as_u64();
+        let parameters = parameters.context("a checkpoint without parameters")?;
+        for &[weights, state] in model.formats {
             let target = machine.core.name;
-            let image = folder.join(format!("{}-{weights}-{target}.kgl", model.name));
-            pack(&kinglet, &model.checkpoint, &image, weights, target)?;
+            let image = folder.join(format!("{}-{weights}-{state}-{target}.kgl", model.name));
+            pack(
+                &kinglet,
+                &model.checkpoint,
+                &image,
+                [weights, state, target],
+            )?;
             if model.name == DEMO {
-                slices::measure(machine, [model.name, weights], &image, results)?;
+                slices::measure(machine, [&model.name, weights], &image, results)?;
             }
-            let shape: Shape = serde_json::from_value(inspect(&kinglet, &image)?)?;
-            let total = run(machine, &image)?;
-            let tokens = divided(machine, &model, total, &shape, costs)?;
+            let tokens = traced(machine, &image)?;
             results.tokens.push(Tokens {
+                model: model.name.clone(),
                 weights: weights.into(),
+                instructions_per_parameter: Some(rounded(
+                    tokens.instructions_per_token as f64 / parameters as f64,
+                )),
                 ..tokens
             });
         }
@@ -75,57 +97,75 @@ pub fn measure(machine: &'static Machine, costs: &Costs, results: &mut Results) 
     Ok(())
 }
 
-/// A token of `total` instructions, divided by what it does.
-fn divided(
-    machine: &Machine,
-    model: &Model,
-    total: u64,
-    shape: &Shape,
-    costs: &Costs,
-) -> Result<Tokens> {
-    let multiplied = shape.multiplied(costs).map(|(layers, head)| {
-        let products = layers.products + head.products;
-        (products, layers.quantization + head.quantization)
-    });
-    let other = |(matrix, prepare)| total.saturating_sub(matrix + prepare);
-    let macs = shape.macs();
+/// A token of an image, divided by what it does.
+fn traced(machine: &'static Machine, image: &Path) -> Result<Tokens> {
+    let shape = shape(image)?;
+    let parts = profile::token(machine, image)?;
+    let total = parts.sum();
+    let macs = products(&shape)
+        .map(|product| (product.rows * product.cols) as u64)
+        .sum();
+    let elements = elements(&shape);
+    let per_element = |elements: u64| rounded(parts.of(Part::Recurrence) as f64 / elements as f64);
+    let state = match shape.state {
+        _ if elements == 0 => "",
+        StateFormat::I16 => "i16",
+        StateFormat::I8 => "i8",
+    };
     Ok(Tokens {
         core: machine.core.title.into(),
         machine: machine.name.into(),
-        model: model.name.into(),
+        model: String::new(),
+        version: shape.version.to_string(),
         weights: String::new(),
+        state: state.into(),
         instructions_per_token: total,
         matrix_macs: macs,
         instructions_per_mac: rounded(total as f64 / macs as f64),
-        instructions_per_parameter: Some(rounded(total as f64 / model.parameters as f64)),
-        matrix_instructions: multiplied.map(|(matrix, _)| matrix),
-        prepare_instructions: multiplied.map(|(_, prepare)| prepare),
-        other_instructions: multiplied.map(other),
-        parts: shape.parts(total, costs)?,
+        instructions_per_parameter: None,
+        recurrence_per_element: (elements > 0).then(|| per_element(elements)),
+        parts,
     })
 }
 
-/// The demo model, and a random one that is about twice as large.
-fn models(kinglet: &Path, folder: &Path) -> Result<[Model; 2]> {
-    let synthetic = folder.join("synthetic.safetensors");
-    output(
-        Command::new(kinglet)
-            .args(["synth", "--layers", "4", "--channels", "192"])
-            .args(["--vocab", "512", "-o"])
-            .arg(&synthetic),
-    )?;
-    let model = |name, checkpoint: PathBuf| {
-        let parameters = inspect(kinglet, &checkpoint)?["parameters"]
-            .as_u64()
-            .context("a checkpoint without parameters")?;
+/// Elements of the matrix states of all layers.
+fn elements(shape: &Shape) -> u64 {
+    let channels = u64::from(shape.n_layer) * u64::from(shape.n_embd);
+    match shape.version.has_heads() {
+        true => channels * shape.head_size() as u64,
+        false => 0,
+    }
+}
+
+/// The demo model, and random ones.
+fn models(kinglet: &Path, folder: &Path) -> Result<Vec<Model>> {
+    let synth = |name: String, options: &[&str], formats| {
+        let checkpoint = folder.join(format!("{name}.safetensors"));
+        let mut synth = Command::new(kinglet);
+        synth.arg("synth").args(options).arg("-o").arg(&checkpoint);
+        output(&mut synth)?;
         anyhow::Ok(Model {
             name,
             checkpoint,
-            parameters,
+            formats,
         })
     };
-    let demo = root().join("models/stories.safetensors");
-    Ok([model(DEMO, demo)?, model("synthetic-4x192", synthetic)?])
+    let widths: &[_] = &[["int4", "i16"], ["int8", "i16"]];
+    let mut models = vec![Model {
+        name: DEMO.into(),
+        checkpoint: root().join("models/stories.safetensors"),
+        formats: widths,
+    }];
+    let options = ["--layers", "4", "--channels", "192", "--vocab", "512"];
+    models.push(synth(LARGER.into(), &options, widths)?);
+    for version in WITH_STATE {
+        let options = ["--version", version, "--layers", "2", "--channels", "128"];
+        let more = ["--head-size", "64", "--vocab", "256"];
+        let name = format!("synthetic-{version}-2x128");
+        let states: &[_] = &[["int4", "i16"], ["int4", "i8"]];
+        models.push(synth(name, &[&options[..], &more].concat(), states)?);
+    }
+    Ok(models)
 }
 
 /// What `kinglet inspect` says.
@@ -134,14 +174,12 @@ fn inspect(kinglet: &Path, file: &Path) -> Result<serde_json::Value> {
     Ok(serde_json::from_str(&inspected)?)
 }
 
-fn pack(kinglet: &Path, from: &Path, to: &Path, weights: &str, target: &str) -> Result<()> {
-    output(
-        Command::new(kinglet)
-            .arg("quantize")
-            .arg(from)
-            .args(["--weights", weights, "--target", target, "-o"])
-            .arg(to),
-    )?;
+/// Packs a checkpoint with these weights, this state, for this core.
+fn pack(kinglet: &Path, from: &Path, to: &Path, [weights, state, core]: [&str; 3]) -> Result<()> {
+    let mut quantize = Command::new(kinglet);
+    quantize.arg("quantize").arg(from);
+    quantize.args(["--weights", weights, "--state", state, "--target", core]);
+    output(quantize.arg("-o").arg(to))?;
     Ok(())
 }
 

@@ -12,11 +12,22 @@ use std::path::Path;
 pub struct Symbol {
     /// Its name as in the source.
     pub name: String,
+    /// Where it is.
+    pub address: u64,
     /// Bytes of flash.
     pub bytes: u64,
 }
 
-/// All functions and constants that have a name and take flash.
+/// The bytes of a section; none where the file has no such section.
+pub fn section<'e>(elf: &'e [u8], name: &str) -> Result<&'e [u8]> {
+    let file = object::File::parse(elf)?;
+    match file.section_by_name(name) {
+        Some(section) => Ok(section.data()?),
+        None => Ok(&[]),
+    }
+}
+
+/// All functions and constants that have a name and take flash, by address.
 pub fn symbols(path: &Path) -> Result<Vec<Symbol>> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     let file = object::File::parse(&*bytes)
@@ -32,8 +43,14 @@ pub fn symbols(path: &Path) -> Result<Vec<Symbol>> {
         };
         if sh_flags.contains(SHF_ALLOC) && sh_type != SHT_NOBITS {
             let name = format!("{:#}", rustc_demangle::demangle(symbol.name()?));
-            let bytes = symbol.size();
-            places.insert(symbol.address() & !1, Symbol { name, bytes });
+            // Functions of Thumb code have odd ones.
+            let (address, bytes) = (symbol.address() & !1, symbol.size());
+            let symbol = Symbol {
+                name,
+                address,
+                bytes,
+            };
+            places.insert(address, symbol);
         }
     }
     Ok(places.into_values().collect())

@@ -182,6 +182,33 @@ impl Emulator {
         answers.into_iter().next().context("there is no answer")
     }
 
+    /// As [`Emulator::ask`] without a prompt; `see` gets each line of QEMU's log of the
+    /// code that it translates and runs in these ranges of addresses.
+    pub fn trace(
+        &self,
+        ranges: &str,
+        request: &Request,
+        see: &mut dyn FnMut(&str),
+    ) -> Result<Answer> {
+        let mut command = self.command();
+        command.args(["-d", "in_asm,exec,nochain", "-dfilter", ranges]);
+        let mut running = Running::start(piped(&mut command).stdin(Stdio::piped()))?;
+        running.send(&[(*request, Vec::new())])?;
+        let log = running.0.stderr.take().context("QEMU has no log")?;
+        let mut dialogue = Dialogue::default();
+        let heard = thread::scope(|scope| {
+            let hear = || running.hear(|line| dialogue.hear(&line, &mut |_| Ok(())));
+            let hearing = scope.spawn(hear);
+            let lines = BufReader::new(log).lines();
+            lines.map_while(Result::ok).for_each(|line| see(&line));
+            hearing.join()
+        });
+        let heard = heard.map_err(|_| anyhow!("the reader of the UART gave up"))??;
+        let (status, complaints) = heard.with_context(silent)?;
+        let answers = dialogue.end(1, status, &complaints)?;
+        answers.into_iter().next().context("there is no answer")
+    }
+
     /// Sends requests with their prompts, all to one start of the firmware;
     /// returns an answer to each.
     pub fn ask_in_turn(

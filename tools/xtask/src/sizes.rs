@@ -18,10 +18,9 @@ const CORES: [&str; 3] = ["m4", "m0", "rv32"];
 /// The rooms of the library, by the first of these that a symbol's name
 /// holds. The program itself is split into functions that stand for rooms,
 /// because the compiler merges the library into them.
-const ROOMS: [(&str, &str); 15] = [
+const ROOMS: [(&str, &str); 14] = [
     ("kinglet::arch", ARCH),
     ("kinglet::number", "number"),
-    ("micromath", "number"),
     ("kinglet::image", "image"),
     ("kinglet::scratch", "image"),
     ("kinglet_sizes::rooms::image", "image"),
@@ -39,8 +38,7 @@ const ROOMS: [(&str, &str); 15] = [
 /// Functions of the library's module, and routines in assembly.
 const ARCH: &str = "arch";
 
-/// The compiler's own routines: memory copies, divisions, and floats
-/// where the core has none.
+/// The compiler's own routines: memory copies, divisions, products of 64 bits.
 const COMPILER: &str = "compiler's";
 
 /// Show the flash that Kinglet takes in a firmware

@@ -233,7 +233,7 @@ fn firmware_clippy(machine: &Machine, image: Option<PathBuf>) -> Command {
         // Any bytes will do for samples: nothing runs here.
         Some(image) => clippy
             .env("KINGLET_SAMPLES", &image)
-            .env("KINGLET_THRESHOLD", "1.0")
+            .env("KINGLET_THRESHOLD", "65536")
             .env("KINGLET_IMAGE", image),
         None => clippy.args(["--exclude", "kinglet-sensor"]),
     };

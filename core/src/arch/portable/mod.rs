@@ -13,6 +13,7 @@ mod rows4;
 
 use super::{Mantissa, Port, Quantizer, Scaling, Write};
 use crate::number::{magnitude, mulq};
+use crate::pieces::{pieces, pieces_mut};
 use crate::shape::{
     matrix_weight_bytes, Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS,
 };
@@ -100,9 +101,7 @@ impl Port for Portable {
     fn read<M: Mantissa>(mantissas: &[M], c: &[i16], sums: &mut [i32]) {
         let size = c.len();
         sums.iter_mut().for_each(|sum| *sum = 0);
-        let pairs = mantissas.chunks_exact((2 * size).max(1));
-        let last = pairs.remainder();
-        for (rows, c) in pairs.zip(c.chunks_exact(2)) {
+        for (rows, c) in pieces(mantissas, 2 * size).zip(c.chunks_exact(2)) {
             let &[c0, c1] = c else { return };
             for (sum, m) in sums.iter_mut().zip(rows.chunks_exact(2)) {
                 let &[m0, m1] = m else { return };
@@ -110,7 +109,8 @@ impl Port for Portable {
                 *sum = sum.wrapping_add(products);
             }
         }
-        if let (Some(&c), false) = (c.last(), last.is_empty()) {
+        if let (Some(&c), 1) = (c.last(), size & 1) {
+            let last = mantissas.get((size - 1) * size..).unwrap_or_default();
             for (sum, m) in sums.iter_mut().zip(last) {
                 *sum = sum.wrapping_add(m.load() * i32::from(c));
             }
@@ -124,8 +124,8 @@ impl Port for Portable {
             let added = i32::from(write.k) * i32::from(v) + i32::from(write.b) * i32::from(sa);
             M::store(old.wrapping_add(added))
         };
-        let mut pairs = mantissas.chunks_exact_mut((2 * size).max(1));
-        for (rows, writes) in (&mut pairs).zip(writes.chunks_exact(2)) {
+        let pairs = pieces_mut(mantissas, 2 * size);
+        for (rows, writes) in pairs.zip(writes.chunks_exact(2)) {
             let &[first, second] = writes else { return };
             let columns = rows.chunks_exact_mut(2).zip(values);
             for (m, column) in columns {
@@ -134,8 +134,9 @@ impl Port for Portable {
                 *m1 = new(*m1, second, column);
             }
         }
-        if let Some(&write) = writes.last() {
-            for (m, column) in pairs.into_remainder().iter_mut().zip(values) {
+        if let (Some(&write), 1) = (writes.last(), size & 1) {
+            let last = mantissas.get_mut((size - 1) * size..).unwrap_or_default();
+            for (m, column) in last.iter_mut().zip(values) {
                 *m = new(*m, write, column);
             }
         }

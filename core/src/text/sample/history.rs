@@ -54,14 +54,15 @@ pub(super) struct Penalty {
 
 impl Penalty {
     /// A `penalty` of 1, of 0 or less, or NaN changes nothing.
+    // Inlined, so that no register of a floating-point unit passes it on.
+    #[inline(always)]
     pub(super) fn new(penalty: f32) -> Self {
-        let times = q16(penalty);
-        match times {
+        match q16(penalty.to_bits()) {
             0 => Self {
                 times: 1 << 16,
                 by: 1 << 16,
             },
-            _ => Self {
+            times => Self {
                 times,
                 by: (u32::MAX / times).max(1),
             },
@@ -79,10 +80,9 @@ impl Penalty {
     }
 }
 
-/// A float in units of 2^-16, by integers: rounded down; 0 where it is not
-/// positive, and 2^31 at most.
-pub(super) fn q16(x: f32) -> u32 {
-    let bits = x.to_bits();
+/// A float of these bits in units of 2^-16, by integers: rounded down; 0 where it
+/// is not positive, and 2^31 at most.
+pub(super) fn q16(bits: u32) -> u32 {
     let (exponent, mantissa) = (bits >> 23, 1 << 23 | bits & 0x7f_ffff);
     match exponent {
         // NaN, and negative numbers.

@@ -79,7 +79,7 @@ impl Sampling {
     fn share(&self) -> u32 {
         match self.top_p.to_bits() << 1 > f32::INFINITY.to_bits() << 1 {
             true => 1 << 16,
-            false => q16(self.top_p),
+            false => q16(self.top_p.to_bits()),
         }
     }
 }

@@ -29,8 +29,13 @@ pub(in crate::text) struct Temperature {
 impl Temperature {
     /// From a float that is more than 0. Integers compute it: a core needs no
     /// floating point.
+    // Inlined, so that no register of a floating-point unit passes it on.
+    #[inline(always)]
     pub(in crate::text) fn new(temperature: f32) -> Self {
-        let bits = temperature.to_bits();
+        Self::from_bits(temperature.to_bits())
+    }
+
+    fn from_bits(bits: u32) -> Self {
         let (exponent, mantissa) = (bits >> 23 & 0xff, 1 << 23 | bits & 0x7f_ffff);
         // Infinite: all weights are alike.
         let quotient = match exponent {

@@ -80,8 +80,8 @@ impl Model {
     /// The buffers are freed at every end.
     pub fn answer(&self, prompt: &[u8]) -> Result<Heap, Refusal> {
         let header = self.image.header();
-        let mut state = floats(header.shape.state_len())?;
-        let mut scratch = floats(header.shape.scratch_len())?;
+        let mut state = words(header.shape.state_len())?;
+        let mut scratch = words(header.shape.scratch_len())?;
         self.answer_in(&mut state, &mut scratch, prompt)?;
         Ok(Heap { bytes: heap_used() })
     }
@@ -121,10 +121,10 @@ impl Model {
 }
 
 /// Zeros from the heap.
-fn floats(len: usize) -> Result<Vec<i32>, Refusal> {
-    let mut floats = Vec::new();
+fn words(len: usize) -> Result<Vec<i32>, Refusal> {
+    let mut words = Vec::new();
     let refused = |_| Refusal::Heap(len * size_of::<i32>());
-    floats.try_reserve_exact(len).map_err(refused)?;
-    floats.resize(len, 0.0);
-    Ok(floats)
+    words.try_reserve_exact(len).map_err(refused)?;
+    words.resize(len, 0);
+    Ok(words)
 }

@@ -2,8 +2,8 @@
 //! a whole window something is not normal.
 //!
 //! Prints a line for each window: its number, the mean of its bits per sample
-//! as the bits of the float and as a decimal number, and `alarm` above the
-//! threshold. Then what it took.
+//! in units of 2^-16 and as a decimal number, and `alarm` above the threshold.
+//! Then what it took.
 #![no_std]
 #![no_main]
 #![deny(unsafe_code)]
@@ -21,15 +21,15 @@ const SHAPE: Shape = match Header::parse(IMAGE) {
 /// What a driver of a sensor would deliver, a byte a sample.
 static SAMPLES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/samples.bin"));
 
-/// Bits per sample that a normal window stays below.
-const THRESHOLD: f32 = include!(concat!(env!("OUT_DIR"), "/threshold.rs"));
+/// Bits per sample that a normal window stays below, in units of 2^-16.
+const THRESHOLD: u32 = include!(concat!(env!("OUT_DIR"), "/threshold.rs"));
 
 /// Samples of a window.
 const WINDOW: usize = 64;
 
 // All the RAM that the library takes.
-static mut STATE: [f32; SHAPE.state_len()] = [0.0; SHAPE.state_len()];
-static mut SCRATCH: [f32; SHAPE.scratch_len()] = [0.0; SHAPE.scratch_len()];
+static mut STATE: [i32; SHAPE.state_len()] = [0; SHAPE.state_len()];
+static mut SCRATCH: [i32; SHAPE.scratch_len()] = [0; SHAPE.scratch_len()];
 
 #[entry]
 #[allow(unsafe_code)]
@@ -48,7 +48,7 @@ fn enter() -> ! {
     }
 }
 
-fn watch(state: &mut [f32], scratch: &mut [f32]) -> Result<(), &'static str> {
+fn watch(state: &mut [i32], scratch: &mut [i32]) -> Result<(), &'static str> {
     let image = Image::new(IMAGE).map_err(|_| "the image cannot be used")?;
     let mut session =
         Session::new(&image, state, scratch).map_err(|_| "the buffers are too short")?;
@@ -56,18 +56,18 @@ fn watch(state: &mut [f32], scratch: &mut [f32]) -> Result<(), &'static str> {
     let Some(mut last) = samples.next() else {
         return Err("there are no samples");
     };
-    let (mut window, mut sum, mut count) = (0, 0.0, 0);
+    let (mut window, mut sum, mut count) = (0, 0u64, 0);
     let mut instructions = 0;
     for sample in samples {
         let start = ticks();
         let logits = session.step(last).map_err(|_| "a sample is no token")?;
-        sum += bits(logits, sample);
+        sum += u64::from(bits(logits, sample));
         instructions += since(start);
         last = sample;
         count += 1;
         if count == WINDOW {
-            report(window, sum / WINDOW as f32);
-            (window, sum, count) = (window + 1, 0.0, 0);
+            report(window, (sum / WINDOW as u64) as u32);
+            (window, sum, count) = (window + 1, 0, 0);
         }
     }
     let scored = (SAMPLES.len() - 1) as u64;
@@ -76,9 +76,9 @@ fn watch(state: &mut [f32], scratch: &mut [f32]) -> Result<(), &'static str> {
     Ok(())
 }
 
-fn report(window: usize, mean: f32) {
-    let thousandths = (1000.0 * mean + 0.5) as u32;
-    put!("window {window} {:08x} ", mean.to_bits());
+fn report(window: usize, mean: u32) {
+    let thousandths = (1000 * u64::from(mean) + (1 << 15)) >> 16;
+    put!("window {window} {mean} ");
     put!("{}.{:03}", thousandths / 1000, thousandths % 1000);
     say!("{}", if mean > THRESHOLD { " alarm" } else { "" });
 }

@@ -3,6 +3,7 @@
 
 mod book;
 mod capi;
+mod integers;
 mod loader;
 mod machines;
 mod matrix;

@@ -1,7 +1,7 @@
 //! The firmware that watches a sensor, in QEMU, and how well it does.
 
 use super::process::{anomalous, normal, Fault};
-use super::score::{auc, kinds, model, threshold, Kind, Linear, WINDOW};
+use super::score::{auc, in_bits, kinds, model, threshold, Kind, Linear, WINDOW};
 use super::{seeds, TEST_SAMPLES, TRAIN_SAMPLES};
 use anyhow::{bail, ensure, Context, Result};
 use kinglet_targets::Machine;
@@ -22,7 +22,7 @@ const MODEL: &str = "firmware/examples/sensor/sensor.safetensors";
 /// The machine's output.
 #[derive(Debug, Default)]
 struct Said {
-    windows: Vec<f32>,
+    windows: Vec<u32>,
     alarms: Vec<bool>,
     instructions: u64,
     stack_bytes: u64,
@@ -36,10 +36,10 @@ pub struct Report {
     instructions: u64,
     stack_bytes: u64,
     /// Mean of the normal stream's windows.
-    normal_bits: f32,
-    linear_normal_bits: f32,
-    threshold: f32,
-    /// As the bits of floats, from the machine and from the workstation.
+    normal_bits: f64,
+    linear_normal_bits: f64,
+    threshold: f64,
+    /// In units of 2^-16, from the machine and from the workstation.
     emulated: Vec<u32>,
     workstation: Vec<u32>,
     /// Of each window: a fault's name, `normal` or `edge`.
@@ -79,11 +79,11 @@ pub fn run(machine: &'static Machine, seed: u64) -> Result<Report> {
     let normal_scores = model(&image, &expected)?;
     let limit = threshold(&normal_scores)?;
     let workstation = model(&image, &stream.samples)?;
-    let threshold_bits = format!("{limit:?}");
+    let threshold_units = limit.to_string();
     let variables = [
         ("KINGLET_IMAGE", image.as_os_str()),
         ("KINGLET_SAMPLES", samples.as_os_str()),
-        ("KINGLET_THRESHOLD", OsStr::new(&threshold_bits)),
+        ("KINGLET_THRESHOLD", OsStr::new(&threshold_units)),
     ];
     let elf = build_program(machine, "sensor", &variables)?;
     let said = listen(machine, elf)?;
@@ -93,7 +93,8 @@ pub fn run(machine: &'static Machine, seed: u64) -> Result<Report> {
     let linear_normal = linear.score(&expected).split_off(1);
     let linear_limit = threshold(&linear_normal)?;
     let kinds = kinds(&stream.labels);
-    let ours = Scored::new(&kinds, &said.windows, |at| said.alarms[at]);
+    let all_in_bits = |scores: &[u32]| scores.iter().copied().map(in_bits).collect::<Vec<_>>();
+    let ours = Scored::new(&kinds, &all_in_bits(&said.windows), |at| said.alarms[at]);
     let scores = linear.score(&stream.samples);
     let theirs = Scored::new(&kinds, &scores, |at| scores[at] > linear_limit);
     Ok(Report {
@@ -101,11 +102,11 @@ pub fn run(machine: &'static Machine, seed: u64) -> Result<Report> {
         image_bytes: std::fs::metadata(&image)?.len(),
         instructions: said.instructions,
         stack_bytes: said.stack_bytes,
-        normal_bits: mean(&normal_scores),
+        normal_bits: mean(&all_in_bits(&normal_scores)),
         linear_normal_bits: mean(&linear_normal),
-        threshold: limit,
-        emulated: said.windows.iter().map(|bits| bits.to_bits()).collect(),
-        workstation: workstation.iter().map(|bits| bits.to_bits()).collect(),
+        threshold: in_bits(limit),
+        emulated: said.windows,
+        workstation,
         kinds: kinds.iter().map(|kind| name(*kind)).collect(),
         faults: Fault::ALL.map(|f| found(f, &ours, &theirs)).into(),
         false_alarms: ours.alarms(Kind::Normal),
@@ -147,8 +148,7 @@ impl Said {
         let words: Vec<_> = line.split_whitespace().collect();
         match words[..] {
             ["window", _, bits, _, ..] => {
-                let bits = u32::from_str_radix(bits, 16)?;
-                self.windows.push(f32::from_bits(bits));
+                self.windows.push(bits.parse()?);
                 self.alarms.push(words.last() == Some(&"alarm"));
             }
             ["instructions", count] => self.instructions = count.parse()?,
@@ -160,20 +160,20 @@ impl Said {
 }
 
 /// Windows with what they are, what they score, and whether they alarm.
-struct Scored(Vec<(Kind, f32, bool)>);
+struct Scored(Vec<(Kind, f64, bool)>);
 
 impl Scored {
-    fn new(kinds: &[Kind], scores: &[f32], alarm: impl Fn(usize) -> bool) -> Self {
+    fn new(kinds: &[Kind], scores: &[f64], alarm: impl Fn(usize) -> bool) -> Self {
         let windows = kinds.iter().zip(scores).enumerate();
         Self(windows.map(|(at, (k, s))| (*k, *s, alarm(at))).collect())
     }
 
-    fn of(&self, kind: Kind) -> Vec<f32> {
+    fn of(&self, kind: Kind) -> Vec<f64> {
         let these = self.0.iter().filter(|window| window.0 == kind);
         these.map(|window| window.1).collect()
     }
 
-    fn faulty(&self) -> Vec<f32> {
+    fn faulty(&self) -> Vec<f64> {
         let faults = Fault::ALL.into_iter();
         faults
             .flat_map(|fault| self.of(Kind::Faulty(fault)))
@@ -198,8 +198,8 @@ fn found(fault: Fault, ours: &Scored, theirs: &Scored) -> Found {
     }
 }
 
-fn mean(scores: &[f32]) -> f32 {
-    scores.iter().sum::<f32>() / scores.len() as f32
+fn mean(scores: &[f64]) -> f64 {
+    scores.iter().sum::<f64>() / scores.len() as f64
 }
 
 fn name(kind: Kind) -> &'static str {
@@ -238,7 +238,7 @@ impl Report {
     fn bar(&self, bits: u32) -> char {
         const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
         let span = 2.0 * self.threshold - self.normal_bits;
-        let share = (f32::from_bits(bits) - self.normal_bits) / span;
+        let share = (in_bits(bits) - self.normal_bits) / span;
         BARS[((share * 8.0) as usize).min(7)]
     }
 

@@ -3,6 +3,7 @@
 use super::process::{Fault, FIRST, LEVELS, NORMAL};
 use anyhow::{ensure, Context, Result};
 use kinglet::{bits, Image, Session};
+use std::cmp::Ordering;
 use std::path::Path;
 
 /// Samples of a window; the firmware has the same.
@@ -11,9 +12,9 @@ pub const WINDOW: usize = 64;
 /// Percent of normal windows below the threshold.
 const NORMAL_PERCENT: usize = 99;
 
-/// Mean bits per sample of each window. The first sample is not scored: the
-/// first window begins after it.
-pub fn model(path: &Path, samples: &[u8]) -> Result<Vec<f32>> {
+/// Mean bits per sample of each window, in units of 2^-16. The first sample is not
+/// scored: the first window begins after it.
+pub fn model(path: &Path, samples: &[u8]) -> Result<Vec<u32>> {
     let read = || format!("cannot read the image {}", path.display());
     let file = std::fs::read(path).with_context(read)?;
     // An image is read where it lies, at a multiple of 16.
@@ -22,24 +23,29 @@ pub fn model(path: &Path, samples: &[u8]) -> Result<Vec<f32>> {
     let place = room.get_mut(start..start + file.len()).with_context(read)?;
     place.copy_from_slice(&file);
     let image = Image::new(place).with_context(|| path.display().to_string())?;
-    let mut state = vec![0.0; image.shape().state_len()];
-    let mut scratch = vec![0.0; image.shape().scratch_len()];
+    let mut state = vec![0; image.shape().state_len()];
+    let mut scratch = vec![0; image.shape().scratch_len()];
     let mut session = Session::new(&image, &mut state, &mut scratch)?;
     let pairs: Vec<_> = samples.iter().zip(&samples[1..]).collect();
     let windows = pairs.chunks_exact(WINDOW).map(|window| {
-        let mut sum = 0.0;
+        let mut sum = 0;
         for (&last, &next) in window {
-            sum += bits(session.step(last.into())?, next.into());
+            sum += u64::from(bits(session.step(last.into())?, next.into()));
         }
-        Ok(sum / WINDOW as f32)
+        Ok((sum / WINDOW as u64) as u32)
     });
     windows.collect()
 }
 
+/// Bits from units of 2^-16.
+pub fn in_bits(units: u32) -> f64 {
+    f64::from(units) / 65_536.0
+}
+
 /// The score that `NORMAL_PERCENT` of normal windows stay below.
-pub fn threshold(normal: &[f32]) -> Result<f32> {
+pub fn threshold<T: Copy + PartialOrd>(normal: &[T]) -> Result<T> {
     let mut sorted = normal.to_vec();
-    sorted.sort_by(f32::total_cmp);
+    sorted.sort_by(|a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal));
     let rank = sorted.len() * NORMAL_PERCENT / 100;
     let threshold = sorted.get(rank);
     threshold.copied().context("there is no normal window")
@@ -73,7 +79,7 @@ fn kind(labels: &[u8]) -> Kind {
 
 /// The area under the ROC curve: how often a window of `high` scores above
 /// one of `low`; a tie is half.
-pub fn auc(high: &[f32], low: &[f32]) -> f64 {
+pub fn auc(high: &[f64], low: &[f64]) -> f64 {
     let wins: f64 = high
         .iter()
         .flat_map(|h| low.iter().map(move |l| h.total_cmp(l)))
@@ -118,12 +124,12 @@ impl Linear {
         Ok(Self { weights, variance })
     }
 
-    /// Mean bits per sample of each window, as of [`model`].
-    pub fn score(&self, samples: &[u8]) -> Vec<f32> {
+    /// Mean bits per sample of each window.
+    pub fn score(&self, samples: &[u8]) -> Vec<f64> {
         let bits: Vec<f64> = (1..samples.len())
             .map(|at| self.bits(samples, at))
             .collect();
-        let mean = |window: &[f64]| (window.iter().sum::<f64>() / WINDOW as f64) as f32;
+        let mean = |window: &[f64]| window.iter().sum::<f64>() / WINDOW as f64;
         bits.chunks_exact(WINDOW).map(mean).collect()
     }
 
@@ -196,16 +202,16 @@ mod tests {
 
     #[test]
     fn a_threshold_leaves_one_in_a_hundred() {
-        let normal: Vec<f32> = (0..200).map(|n| n as f32).collect();
-        assert_eq!(threshold(&normal).unwrap(), 198.0);
-        assert!(threshold(&[]).is_err());
+        let normal: Vec<u32> = (0..200).collect();
+        assert_eq!(threshold(&normal).unwrap(), 198);
+        assert!(threshold::<u32>(&[]).is_err());
     }
 
     #[test]
     fn linear_prediction_learns_the_process() {
         let linear = Linear::learn(&process::normal(50_000, 1)).unwrap();
         let scores = linear.score(&process::normal(10_000, 2));
-        let mean = scores[1..].iter().sum::<f32>() / (scores.len() - 1) as f32;
+        let mean = scores[1..].iter().sum::<f64>() / (scores.len() - 1) as f64;
         // Bits of a level at random: 6.
         assert!((2.0..3.5).contains(&mean), "{mean}");
     }
