@@ -109,13 +109,14 @@ const FUNCTIONS: [(Part, &[&str]); 7] = [
     (Part::Residual, &["add", "read_row"]),
 ];
 
-/// Words that routines in assembly have in their names or paths.
-const ROUTINES: [(Part, &[&str]); 5] = [
+/// Words that what a port defines, and routines in assembly, have in their names or paths.
+const ROUTINES: [(Part, &[&str]); 6] = [
     (Part::Quantization, &["prepare"]),
     (Part::Products, &["int4", "int8", "scale"]),
     (Part::Norms, &["affine", "less", "squares", "sum"]),
     (Part::TokenShift, &["shift"]),
     (Part::Functions, &["relu", "positive"]),
+    (Part::Recurrence, &["state", "read", "write"]),
 ];
 
 /// Folders and files of the library whose functions all do a kind of work.
@@ -130,6 +131,11 @@ const FILES: [(Part, &str); 8] = [
     (Part::Control, "shape/"),
     // Where the compiler names no line, it names the first file.
     (Part::Control, "lib.rs"),
+];
+
+/// The functions that call for the parts of a layer.
+const LAYERS: [&str; 7] = [
+    "layer", "time_mix", "gated", "plain", "hidden", "value", "low_rank",
 ];
 
 /// A function that an instruction belongs to.
@@ -202,8 +208,12 @@ impl Frame {
         found.map(|(part, _)| *part)
     }
 
-    /// The part that its file says.
+    /// The part that its file says; or that it is a layer's own code, of which a line
+    /// may be from a function that the compiler does not name.
     fn in_file(&self) -> Option<Part> {
+        if LAYERS.contains(&bare(&self.function)) {
+            return Some(Part::Control);
+        }
         let found = FILES.iter().find(|(_, start)| self.in_library(start));
         found.map(|(part, _)| *part)
     }
