@@ -272,7 +272,9 @@ impl Work {
         for &(part, count) in &block.counts {
             self.part = part.or(self.part);
             if let (true, Some(part)) = (is_counted, self.part) {
-                self.after.add(part, count);
+                let of_layer = block.of_layer;
+                let place = if of_layer { &mut self.layers } else { &mut self.after };
+                place.add(part, count);
             }
         }
     }
