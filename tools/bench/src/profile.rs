@@ -273,7 +273,11 @@ impl Work {
             self.part = part.or(self.part);
             if let (true, Some(part)) = (is_counted, self.part) {
                 let of_layer = block.of_layer;
-                let place = if of_layer { &mut self.layers } else { &mut self.after };
+                let place = if of_layer {
+                    &mut self.layers
+                } else {
+                    &mut self.after
+                };
                 place.add(part, count);
             }
         }
