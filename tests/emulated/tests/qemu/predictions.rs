@@ -11,27 +11,27 @@ use std::path::{Path, PathBuf};
 const SHAPES: [[&str; 2]; 6] = [
     [
         "--version v4 --layers 3 --channels 80 --ffn 200 --vocab 300",
-        "f32",
+        "i16",
     ],
     [
         "--version v4 --layers 2 --channels 144 --ffn 576 --vocab 512",
-        "f32",
+        "i16",
     ],
     [
         "--version v5.0 --layers 3 --channels 64 --head-size 32 --ffn 256 --vocab 256",
-        "f32",
+        "i16",
     ],
     [
         "--version v5 --layers 2 --channels 96 --head-size 48 --ffn 336 --vocab 256",
-        "f16",
+        "i8",
     ],
     [
         "--version v6 --layers 3 --channels 96 --head-size 32 --ffn 336 --vocab 400",
-        "f32",
+        "i16",
     ],
     [
         "--version v7 --layers 2 --channels 112 --head-size 16 --ffn 448 --vocab 256",
-        "f32",
+        "i16",
     ],
 ];
 
