@@ -58,9 +58,10 @@ fn count(room: &mut Room, bits: Bits, (rows, cols): (u32, u32), counter: &Counte
     let out = &mut room.sums[..m];
     let sums = counter.count(&mut || Native::sums(&matrix, words, black_box(out)));
     let scales = &room.halves[..m];
-    let scaled = sums + counter.count(&mut || {
-        Native::scale_rows(black_box(scales), MAX16, 1, black_box(out));
-    });
+    let scaled = sums
+        + counter.count(&mut || {
+            Native::scale_rows(black_box(scales), MAX16, 1, black_box(out));
+        });
     say!(
         "{}",
         Measure::Kernel {

@@ -76,5 +76,13 @@ fn answers<P: Port>(inputs: &Inputs<'_>) -> ([[i32; MOST]; 4], [u64; 4]) {
     let positive = P::positive_max(x);
     P::relu_squared(squared, (positive as u32 | 1).leading_zeros() - 1);
     let sum = P::sum(x) as u64;
-    (found, [sum, bits.into(), squares, u64::from(max) << 32 | positive as u64])
+    (
+        found,
+        [
+            sum,
+            bits.into(),
+            squares,
+            u64::from(max) << 32 | positive as u64,
+        ],
+    )
 }

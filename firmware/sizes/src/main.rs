@@ -51,7 +51,7 @@ fn put(byte: u8) {
 /// compiler merges into the caller still belongs to one room.
 #[cfg(feature = "kinglet")]
 mod rooms {
-    use super::{bytes, words, place, put};
+    use super::{bytes, place, put, words};
     use kinglet::{Image, Sampler, Sampling, Session, Tokenizer, START_TOKEN};
 
     #[inline(never)]

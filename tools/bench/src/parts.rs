@@ -84,6 +84,7 @@ const FUNCTIONS: [(Part, &[&str]); 7] = [
             "advance",
             "of_head",
             "bonus",
+            "dot",
         ],
     ),
     (
@@ -100,29 +101,41 @@ const FUNCTIONS: [(Part, &[&str]); 7] = [
             "learn",
             "add_bonus",
             "max_of",
+            "shares",
+            "times",
+            "unit_length",
         ],
     ),
     (Part::Residual, &["add", "read_row"]),
 ];
 
-/// Words that routines in assembly have in their names.
-const ROUTINES: [(Part, &str); 6] = [
-    (Part::Quantization, "prepare"),
-    (Part::Products, "int4"),
-    (Part::Products, "int8"),
-    (Part::Products, "scale"),
-    (Part::Norms, "affine"),
-    (Part::TokenShift, "shift"),
+/// Words that what a port defines, and routines in assembly, have in their names or paths.
+const ROUTINES: [(Part, &[&str]); 6] = [
+    (Part::Quantization, &["prepare"]),
+    (Part::Products, &["int4", "int8", "scale"]),
+    (Part::Norms, &["affine", "less", "squares", "sum"]),
+    (Part::TokenShift, &["shift"]),
+    (Part::Functions, &["relu", "positive"]),
+    (Part::Recurrence, &["state", "read", "write"]),
 ];
 
 /// Folders and files of the library whose functions all do a kind of work.
-const FILES: [(Part, &str); 6] = [
+const FILES: [(Part, &str); 8] = [
     (Part::Sampling, "text/"),
+    // What is called from the steps of a head, or is a routine of it.
+    (Part::Recurrence, "arch/state.rs"),
     (Part::Sampling, "random.rs"),
     (Part::Control, "session/"),
     (Part::Control, "layers/"),
     (Part::Control, "image/"),
     (Part::Control, "shape/"),
+    // Where the compiler names no line, it names the first file.
+    (Part::Control, "lib.rs"),
+];
+
+/// The functions that call for the parts of a layer.
+const LAYERS: [&str; 7] = [
+    "layer", "time_mix", "gated", "plain", "hidden", "value", "low_rank",
 ];
 
 /// A function that an instruction belongs to.
@@ -134,16 +147,17 @@ pub struct Frame {
     pub file: String,
 }
 
-/// Where the library's files are.
+/// Where the library's files are, and where a crate of Rust's own has its files.
 const LIBRARY: &str = "/core/src/";
+const RUSTS_OWN: &str = "/library/core/src/";
 
 /// The part of an instruction, by its functions, the outermost first. `None` where
 /// they are the compiler's: it works for who called it.
 ///
 /// # Errors
-/// The name of the library's function that belongs to no part.
+/// The library's function that belongs to no part, and its file.
 pub fn part_of(frames: &[Frame]) -> Result<Option<Part>, String> {
-    let own = |frame: &&Frame| frame.file.contains(LIBRARY) || frame.is_routine();
+    let own = |frame: &&Frame| frame.in_library("") || frame.is_routine();
     let (named, routine, in_file) = (Frame::named, Frame::routine, Frame::in_file);
     let rules: [fn(&Frame) -> Option<Part>; 3] = [named, routine, in_file];
     for rule in rules {
@@ -152,19 +166,28 @@ pub fn part_of(frames: &[Frame]) -> Result<Option<Part>, String> {
         }
     }
     match frames.iter().find(own) {
-        Some(frame) => Err(frame.function.clone()),
+        Some(frame) => Err(format!("{} ({})", bare(&frame.function), frame.file)),
         // The firmware itself calls the library.
         None => {
-            let is_firmware = frames.iter().any(|frame| frame.file.contains("/firmware/"));
-            Ok(is_firmware.then_some(Part::Control))
+            let is_own = |frame: &Frame| frame.file.contains("/firmware/");
+            Ok(frames.iter().any(is_own).then_some(Part::Control))
         }
     }
 }
 
 impl Frame {
+    /// Whether it is in this folder of the library.
+    pub fn in_library(&self, folder: &str) -> bool {
+        let found = self.file.split_once(LIBRARY);
+        found.is_some_and(|(_, file)| file.starts_with(folder)) && !self.file.contains(RUSTS_OWN)
+    }
+
     /// Whether it has no source: a routine of the library in assembly.
     fn is_routine(&self) -> bool {
-        self.file.is_empty() && self.function.contains("kinglet_")
+        let name = &self.function;
+        let has_path = name.contains("::");
+        let is_named = name.starts_with("kinglet_") && !has_path;
+        self.file.is_empty() && (is_named || name.starts_with("kinglet::arch::"))
     }
 
     /// The part that its name says.
@@ -176,18 +199,22 @@ impl Frame {
 
     /// The part that a word of its name says, in `arch`.
     fn routine(&self) -> Option<Part> {
-        if !self.is_routine() && !self.file.contains("/core/src/arch/") {
+        if !self.is_routine() && !self.in_library("arch/") {
             return None;
         }
-        let words: Vec<_> = bare(&self.function).split('_').collect();
-        let found = ROUTINES.iter().find(|(_, word)| words.contains(word));
+        let words = self.function.split(|c: char| !c.is_ascii_alphanumeric());
+        let has = |known: &[&str]| words.clone().any(|word| known.contains(&word));
+        let found = ROUTINES.iter().find(|(_, known)| has(known));
         found.map(|(part, _)| *part)
     }
 
-    /// The part that its file says.
+    /// The part that its file says; or that it is a layer's own code, of which a line
+    /// may be from a function that the compiler does not name.
     fn in_file(&self) -> Option<Part> {
-        let (_, file) = self.file.split_once(LIBRARY)?;
-        let found = FILES.iter().find(|(_, start)| file.starts_with(start));
+        if LAYERS.contains(&bare(&self.function)) {
+            return Some(Part::Control);
+        }
+        let found = FILES.iter().find(|(_, start)| self.in_library(start));
         found.map(|(part, _)| *part)
     }
 }
@@ -308,7 +335,8 @@ mod tests {
         let routine = frame("kinglet_mve_int8", "");
         assert_eq!(part(&[&routine]), Ok(Some(Part::Products)));
         // What does some work of its own and has no part is an error.
-        assert_eq!(part(&[&product]), Err("mulq".into()));
+        let unknown = "mulq (/k/core/src/number/product.rs)";
+        assert_eq!(part(&[&product]), Err(unknown.into()));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use super::parts::{part_of, Frame, Part, Parts};
 use addr2line::gimli::{EndianSlice, LittleEndian, SectionId};
-use anyhow::{anyhow, ensure, Context, Result};
+use anyhow::{bail, ensure, Context, Result};
 use kinglet_targets::{Core, Machine};
 use kinglet_workshop::elf::{self, Symbol};
 use kinglet_workshop::emulator::Emulator;
@@ -45,6 +45,9 @@ pub fn token(machine: &'static Machine, image: &Path) -> Result<Parts> {
     })?;
     if let Some(error) = wrong {
         return Err(error);
+    }
+    if let Some(function) = trace.work.unknown {
+        bail!("{function} is in no part of a token: put it into one in tools/bench/src/parts.rs");
     }
     let parts = trace.work.tokens.pop().context("no token was traced")?;
     let counted = answer.tokens.last().context("no token was generated")?;
@@ -131,6 +134,8 @@ struct Block {
     reads_timer: bool,
     /// Whether it belongs to a layer.
     of_layer: bool,
+    /// A function of the library that is in no part.
+    unknown: Option<String>,
 }
 
 /// QEMU's log, line by line: blocks as they are translated, then as they run.
@@ -188,12 +193,12 @@ impl<'e> Trace<'e> {
         let mut block = Block::default();
         for address in instructions(self.core, code)? {
             let frames = self.source.frames(address)?;
-            let part = part_of(&frames).map_err(|function| {
-                anyhow!("{function} is in no part of a token: put it into one in tools/bench/src/parts.rs")
-            })?;
+            let part = part_of(&frames).unwrap_or_else(|function| {
+                block.unknown = Some(function);
+                None
+            });
             block.reads_timer |= address == self.timer;
-            let in_layer = |frame: &Frame| frame.file.contains("/core/src/layers/");
-            block.of_layer |= frames.iter().any(in_layer);
+            block.of_layer |= frames.iter().any(|frame| frame.in_library("layers/"));
             match block.counts.last_mut() {
                 Some((last, count)) if *last == part => *count += 1,
                 _ => block.counts.push((part, 1)),
@@ -244,6 +249,8 @@ struct Work {
     after: Parts,
     /// Whole tokens.
     tokens: Vec<Parts>,
+    /// A function of a token that is in no part.
+    unknown: Option<String>,
 }
 
 impl Work {
@@ -259,10 +266,19 @@ impl Work {
                 .named()
                 .for_each(|(part, count)| self.layers.add(part, count));
         }
+        if let (true, Some(function)) = (is_counted, &block.unknown) {
+            self.unknown = Some(function.clone());
+        }
         for &(part, count) in &block.counts {
             self.part = part.or(self.part);
             if let (true, Some(part)) = (is_counted, self.part) {
-                self.after.add(part, count);
+                let of_layer = block.of_layer;
+                let place = if of_layer {
+                    &mut self.layers
+                } else {
+                    &mut self.after
+                };
+                place.add(part, count);
             }
         }
     }
@@ -314,7 +330,7 @@ mod tests {
         let timer = Block {
             counts: vec![(Some(Part::Control), 1)],
             reads_timer: true,
-            of_layer: false,
+            ..Block::default()
         };
         let mut work = Work::default();
         work.run(&timer);
