@@ -39,9 +39,13 @@ fn count(logits: &[i32], least: i32) -> usize {
     logits.iter().filter(|&&logit| logit >= least).count()
 }
 
+/// Weights whose sum fits in 32 bits.
+const SPAN: usize = 128;
+
 /// Draws from the likeliest tokens whose weights together reach `share` of the
 /// whole, in units of 2^-16, and from all that are as likely as the last of
-/// them. `logits` become weights. Returns the index, 0 where there are none.
+/// them. `logits` become weights, `max` is the largest. Returns the index, 0 where
+/// none is more than the least there is.
 ///
 /// A token is drawn from all. If those that are likelier reach the share
 /// already, it is none of the likeliest, and the draw is repeated among those
@@ -55,13 +59,13 @@ pub(super) fn draw_top_p(
     random: &mut Pcg32,
 ) -> usize {
     let mut sum = 0u64;
-    for logit in logits.iter_mut() {
-        let weight = match *logit {
-            i32::MIN => 0,
-            logit => temperature.weight(super::weight::below(max, logit)),
-        };
-        *logit = weight as i32;
-        sum += u64::from(weight);
+    for part in logits.chunks_mut(SPAN) {
+        let of_part = part.iter_mut().fold(0, |sum, logit| {
+            let weight = temperature.weight(super::weight::below(max, *logit));
+            *logit = weight as i32;
+            sum + weight
+        });
+        sum += u64::from(of_part);
     }
     let weights = logits;
     let enough = (sum * u64::from(share)) >> 16;
@@ -79,8 +83,11 @@ pub(super) fn draw_top_p(
 /// The sum of the weights above `floor`.
 #[inline(never)]
 fn sum_above(weights: &[i32], floor: i32) -> u64 {
-    let above = weights.iter().filter(|&&weight| weight > floor);
-    above.fold(0, |sum, &weight| sum + weight as u64)
+    let parts = weights.chunks(SPAN).map(|part| {
+        let above = part.iter().filter(|&&weight| weight > floor);
+        u64::from(above.fold(0, |sum, &weight| sum + weight as u32))
+    });
+    parts.sum()
 }
 
 /// The token at which the sum of the weights above `floor` exceeds `at`, and its

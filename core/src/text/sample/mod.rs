@@ -207,7 +207,10 @@ fn draw_from(
         }
         return;
     }
-    let (_, max) = largest(logits);
+    let max = logits.iter().copied().fold(i32::MIN, i32::max);
+    if max == i32::MIN {
+        return;
+    }
     let at = draw_top_p(logits, max, &temperature, settings.share(), random);
     *draw = Draw::new(tokens.clone().nth(at).unwrap_or(0));
 }
