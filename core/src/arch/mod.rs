@@ -51,8 +51,8 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use product::{product_exp, Scale, Serial};
 pub use product::{matvec, prepare, sums, Executor, Prepared};
+pub(crate) use product::{product_exp, Scale, Serial};
 pub(crate) use state::{
     advance, reset as reset_rows, Head, Inputs as HeadInputs, Room, LEAST_DECAY,
 };

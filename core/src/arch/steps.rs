@@ -2,7 +2,10 @@
 //! length; otherwise the shortest decides.
 
 use super::{Native, Port};
-use crate::number::{exp_in, divide, inverse_root, magnitude, mulq, Factors, Peak, Shift, Vector, View};
+use crate::number::{
+    divide, exp_in, inverse_root, larger, magnitude, mulq, normal, places, smaller, zeros, Factors,
+    Peak, Shift, Vector, View,
+};
 use crate::pieces::{pieces, pieces_mut};
 
 /// An epsilon that is added to a variance, `m 2^exp`, with `m` of 16 bits.
@@ -58,10 +61,21 @@ pub(crate) fn group_norm(
     let size = x.len().checked_div(exps.len()).unwrap_or(0);
     let exp = norm_exp(size, [weight, bias]);
     let affine = pieces(weight.m, size).zip(pieces(bias.m, size));
-    let groups = pieces(x, size).zip(exps.chunks(1)).zip(pieces_mut(out.m(), size));
+    let groups = pieces(x, size)
+        .zip(exps.chunks(1))
+        .zip(pieces_mut(out.m(), size));
     for (((m, x_exp), out), (w, b)) in groups.zip(affine) {
         let affine = [Factors { m: w, ..weight }, Factors { m: b, ..bias }];
-        norm(View { m, exp: exp_in(x_exp) }, epsilon, affine, exp, out);
+        norm(
+            View {
+                m,
+                exp: exp_in(x_exp),
+            },
+            epsilon,
+            affine,
+            exp,
+            out,
+        );
     }
     out.set_exp(exp);
 }
@@ -81,40 +95,27 @@ fn norm(x: View<'_>, epsilon: Epsilon, affine: [Factors<'_>; 2], exp: i32, out: 
     let mean = mean(Native::sum(x.m), inverse, channels);
     let bits = Native::less(x.m, mean, out);
     // The largest difference takes 30 bits.
-    let left = bits.leading_zeros().saturating_sub(2).min(30);
-    let squares = Native::squares(out, left);
+    let left = room_of(bits);
+    let (squares, squares_exp) = normal(Native::squares(out, left));
     // Both in units of squares: 2^(2 (exp + 15 - left)).
-    let epsilon_places = epsilon.exp - 2 * (x.exp + 15 - left as i32);
-    let epsilon = u64::from(epsilon.m) * u64::from(channels);
-    // An epsilon has 29 bits: where it would leave 63, both give up pairs of places.
-    let pairs = ((epsilon_places - 33).max(0) / 2) as u32;
-    let epsilon = match epsilon_places - 2 * pairs as i32 {
-        places @ 0.. => epsilon << places,
-        places => epsilon >> (-places).min(63),
-    };
-    let sum = ((squares >> (2 * pairs).min(63)) + epsilon).max(1);
-    // The mean of the squares is `top 2^shift / 2^31`, with 2^30 and more for
-    // `top` once the channels are divided out.
-    let zeros = sum.leading_zeros();
-    let top = (sum << zeros >> 32) as u32;
-    let product = u64::from(top) * u64::from(inverse);
-    let more = product.leading_zeros();
-    let product = product << more;
-    // sum / C = product 2^(32 - zeros - 31 - more), product of 64 bits.
-    let shift = 1 - zeros as i32 - more as i32 + 32;
-    // An even power of two has a root.
-    let odd = shift & 1;
-    let square = (product >> 32 >> odd) as u32;
-    let half = (shift + odd) / 2 + pairs as i32;
+    let epsilon_exp = epsilon.exp - 2 * (x.exp + 15 - left as i32);
+    let (epsilon, places_of_epsilon) = normal(u64::from(epsilon.m) * u64::from(channels));
+    let epsilon_exp = epsilon_exp + places_of_epsilon;
+
+    let sum_exp = larger(squares_exp, epsilon_exp) + 1;
+    let sum =
+        (squares >> places(sum_exp - squares_exp)) + (epsilon >> places(sum_exp - epsilon_exp));
+    let (mean, mean_exp) = normal(u64::from(sum) * u64::from(inverse));
+    let (square, half) = even(mean, sum_exp + mean_exp - 31);
     let root = inverse_root(square);
     // 1 / sqrt(mean) = root 2^(-31 - half): a factor of 16 bits.
     let mulq_exp = weight.exp - half - 14;
     let scaling = Scaling {
         left,
         root: root as i32,
-        right: (exp - mulq_exp).clamp(0, 31) as u32,
+        right: places(exp - mulq_exp),
         // 12 places more at most: see `norm_exp`.
-        bias: 1 << (16 + bias.exp - exp).clamp(0, 28),
+        bias: 1 << places(16 + bias.exp - exp).min(28),
     };
     Native::affine(scaling, weight.m, bias.m, out);
 }
@@ -124,13 +125,9 @@ fn norm(x: View<'_>, epsilon: Epsilon, affine: [Factors<'_>; 2], exp: i32, out: 
 pub(crate) fn unit_length(size: usize, x: &mut [i32]) -> i32 {
     for x in pieces_mut(x, size) {
         let bits = x.iter().fold(0, |bits, &x| bits | magnitude(x));
-        let left = bits.leading_zeros().saturating_sub(2).min(30);
-        let sum = Native::squares(x, left).max(1);
-        // sum = square 2^(2 half), with 2^30 and more for the square.
-        let shift = 32 - sum.leading_zeros() as i32;
-        let odd = shift & 1;
-        let square = ((sum << sum.leading_zeros()) >> 32) as u32 >> odd;
-        let half = (shift + odd) / 2;
+        let left = room_of(bits);
+        let (square, exp) = normal(Native::squares(x, left));
+        let (square, half) = even(square, exp);
         let root = (inverse_root(square) >> 1) as i32;
         // x 2^-15 root 2^(-30 - half), of which mulq leaves out 2^-16.
         let to_unit = Shift::by(-29 - half - UNIT_EXP);
@@ -139,6 +136,18 @@ pub(crate) fn unit_length(size: usize, x: &mut [i32]) -> i32 {
         }
     }
     UNIT_EXP
+}
+
+/// How far numbers with these bits go to the left to take 30 bits.
+fn room_of(bits: u32) -> u32 {
+    smaller((zeros(bits) - 2).max(0), 29) as u32
+}
+
+/// `x 2^exp` as `square 2^(2 half)`, with 2^30 and more for the square.
+fn even(x: u32, exp: i32) -> (u32, i32) {
+    let odd = exp & 1;
+    // Of nothing the root is that of the least.
+    ((x | 1 << 31) >> odd, (exp + odd) >> 1)
 }
 
 /// The power of two of vectors of length one.
@@ -177,7 +186,7 @@ pub(crate) fn token_shift(
 ) -> Peak {
     // Mixes have 14 places; those of large ones are fewer, and so are those
     // of the result.
-    let right = (mix.exp + 14).clamp(0, 31) as u32;
+    let right = places(mix.exp + 14);
     Peak {
         max: Native::token_shift(x.m, previous, mix.m, right, out),
         exp: x.exp + right as i32,
@@ -189,7 +198,7 @@ pub(crate) fn token_shift(
 pub(crate) fn relu_squared(x: &mut [i32], exp: i32) -> Peak {
     let max = Native::positive_max(x);
     // At 2^31 it would have no sign left.
-    let left = (max as u32 | 1).leading_zeros() - 1;
+    let left = zeros(max as u32 | 1) as u32 - 1;
     Native::relu_squared(x, left);
     let top = (max << left >> 16) as u32;
     Peak {

@@ -25,6 +25,7 @@ mod reader;
 #[cfg(feature = "states")]
 mod states;
 
+pub use crate::number::Factors;
 pub use checksum::image_crc32;
 #[cfg(feature = "snapshot")]
 pub(crate) use checksum::CRC32;
@@ -32,7 +33,6 @@ pub use error::ImageError;
 pub use header::{Header, Span, TokenizerKind, CRC_OFFSET, FORMAT_VERSION, HEADER_BYTES, MAGIC};
 #[cfg(feature = "metadata")]
 pub use metadata::Metadata;
-pub use crate::number::Factors;
 pub use reader::Parts;
 #[cfg(feature = "states")]
 pub use states::{

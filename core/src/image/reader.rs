@@ -4,7 +4,8 @@
 use crate::number::{magnitude, Factors};
 use crate::shape::parts::{factors_bytes, fixed_bytes, matrix_bytes};
 use crate::shape::{
-    round_up, Bits, Dim, Kind, Matrix, Part, Shape, Table, BLOCK_ROWS, EXPS, FIXED_LIMIT, MOST_SHIFT,
+    round_up, Bits, Dim, Kind, Matrix, Part, Shape, Table, BLOCK_ROWS, EXPS, FIXED_LIMIT,
+    MOST_SHIFT,
 };
 
 /// Yields the parts of a section one after the other.

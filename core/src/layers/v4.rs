@@ -32,7 +32,7 @@ use super::work::Work;
 use crate::arch::{layer_norm, token_shift};
 use crate::image::Parts;
 use crate::number::{
-    add, copy, magnitude, mulq, shares, Peak, Share, Shift, ToFixed, Vector, View,
+    add, copy, grown, larger, mulq, places, shares, Peak, Share, Shift, ToFixed, Vector, View,
 };
 use crate::shape::v4::{Mix, State};
 use crate::shape::Dim::Embd;
@@ -118,7 +118,7 @@ fn time_mix<P: Pace>(
 /// Raises the power of two of the averages to that of the values, if it is
 /// lower: an average never leaves the range of its values.
 fn make_room(average: &mut Vector<'_>, exp: i32) {
-    let places = (exp - average.exp()).clamp(0, 31);
+    let places = places(exp - average.exp());
     let half = (1 << places) >> 1;
     for a in average.m() {
         *a = a.wrapping_add(half) >> places;
@@ -148,7 +148,7 @@ fn weighted_average(
         let wkv = leaned(*a, v, difference, Share::of(difference.unsigned_abs()), 0);
         // A factor of 16 bits.
         *out = mulq(wkv << 1, (*out as i16).into());
-        max = magnitude(*out).max(max);
+        max = grown(max, *out);
 
         let decayed = l.wrapping_add(w);
         let difference = k.wrapping_sub(decayed);
@@ -156,7 +156,7 @@ fn weighted_average(
         // A floor would make slow channels drift.
         let half = (1 << smaller.halvings) >> 1;
         *a = leaned(*a, v, difference, smaller, half);
-        *l = k.max(decayed).wrapping_add(smaller.logarithm());
+        *l = larger(k, decayed).wrapping_add(smaller.logarithm());
     }
     max
 }

@@ -29,8 +29,8 @@ use super::work::{Product, Work};
 use crate::arch::{group_norm, layer_norm, token_shift, Epsilon, LEAST_DECAY};
 use crate::image::Parts;
 use crate::number::{
-    add, apply, copy, exp2, multiply_silu, token_shift_less, Factors, Function, Peak, ToFixed,
-    Vector, View,
+    add, apply, copy, exp2, larger, multiply_silu, token_shift_less, Factors, Function, Peak,
+    ToFixed, Vector, View,
 };
 use crate::shape::v6::Mix;
 use crate::shape::vectors::HeadState;
@@ -168,6 +168,6 @@ fn decay(w: &mut Vector<'_>, base: &[i32]) {
         let less = (5 << 22) - to_fixed.of(*w).wrapping_add(base);
         let power = exp2(less.max(0) as u32);
         let speed = (power.fraction >> 3 >> power.halvings) as i32;
-        *w = (-speed).max(LEAST_DECAY);
+        *w = larger(-speed, LEAST_DECAY);
     }
 }

@@ -38,8 +38,8 @@ use super::work::{Product, Work};
 use crate::arch::{group_norm, layer_norm, token_shift, unit_length, Epsilon, HeadInputs};
 use crate::image::Parts;
 use crate::number::{
-    add, apply, copy, dot, mulh, mulq, multiply, sigmoid, times, Factors, Function, Number, Peak,
-    Shift, ToFixed, Vector, View,
+    add, apply, copy, dot, larger, mulh, mulq, multiply, sigmoid, smaller, times, Factors,
+    Function, Number, Peak, Shift, ToFixed, Vector, View,
 };
 use crate::pieces::{pieces, pieces_mut};
 use crate::shape::v7::Mix;
@@ -238,7 +238,7 @@ fn learn(
     for ((a, (k, kk)), (&a0, &k_a)) in a.m().iter_mut().zip(keys).zip(a0.iter().zip(k_a.m)) {
         let rate = (sigmoid(to_fixed.of(*a).wrapping_add(a0)) >> 16) as i32;
         let less = of_less.of((rate - (1 << 15)) * i32::from(k_a) >> 16);
-        *k = mulq(*k, ((1 << 14) + less).clamp(-32_767, 32_767));
+        *k = mulq(*k, larger(smaller((1 << 14) + less, 32_767), -32_767));
         *a = mulq(*kk << 1, rate);
         *kk = kk.wrapping_neg();
     }

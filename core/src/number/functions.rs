@@ -6,6 +6,7 @@
 //! and 7.2e-5 relative beside 1e-6; the logarithm of a sum 6.2e-5; `inverse_root`
 //! 5e-5 relative.
 
+use super::choice::smaller;
 use super::product::mulq;
 use super::tables::{POWERS, SHARES, SHARE_OCTAVES, SHARE_STEPS};
 
@@ -33,7 +34,7 @@ pub(crate) fn exp2(x: u32) -> Power {
     });
     Power {
         fraction,
-        halvings: (x >> PLACES).min(31),
+        halvings: smaller((x >> PLACES) as i32, 31) as u32,
     }
 }
 
@@ -41,7 +42,7 @@ impl Power {
     /// In Q15, below 1.
     #[cfg_attr(kinglet_fast, inline(always))]
     pub(crate) fn q15(self) -> u32 {
-        (self.fraction >> self.halvings >> 15).min(32_767)
+        smaller((self.fraction >> self.halvings >> 15) as i32, 32_767) as u32
     }
 }
 
@@ -62,9 +63,9 @@ impl Share {
     #[cfg_attr(kinglet_fast, inline(always))]
     pub(crate) fn of(x: u32) -> Self {
         // What is smaller counts as 2^-31.
-        let x = (x as i32).clamp(0, (32 << PLACES) - 1) as u32;
+        let x = smaller((x as i32).max(0), (32 << PLACES) - 1) as u32;
         let halvings = x >> PLACES;
-        let octave = (halvings as i32).clamp(0, SHARE_OCTAVES as i32 - 1) as usize;
+        let octave = smaller(halvings as i32, SHARE_OCTAVES as i32 - 1) as usize;
         let step = (x >> (PLACES - SHARE_STEPS.ilog2())) as usize & (SHARE_STEPS - 1);
         let chords = SHARES.get(octave * SHARE_STEPS + step);
         let t = x >> (PLACES - 16) & 0xfff;
@@ -105,7 +106,7 @@ pub(crate) fn sigmoid(x: i32) -> u32 {
 pub(crate) fn sigmoid_q15(size: u32, sign: i32) -> i32 {
     let share = Share::of(size);
     let small = share.of_power >> 17 >> share.halvings;
-    ((small ^ !(sign >> 31) as u32) & 0x7fff) as i32
+    (small ^ 0x7fff) as i32 ^ (sign >> 31 & 0x7fff)
 }
 
 /// The hyperbolic tangent `(1 - 2^-x) / (1 + 2^-x)`, in Q29. `x` is twice the
@@ -115,7 +116,10 @@ pub(crate) fn tanh(x: i32) -> i32 {
     let size = x.unsigned_abs();
     let power = exp2(size);
     let less = (1 << 30) - (power.fraction >> power.halvings) as i32;
-    let y = mulq(less, (sigmoid(size.min(1 << 30) as i32) >> 16) as i32);
+    let y = mulq(
+        less,
+        (sigmoid(smaller((size >> 1) as i32, 1 << 29) << 1) >> 16) as i32,
+    );
     let sign = x >> 31;
     (y ^ sign) - sign
 }
@@ -165,7 +169,7 @@ pub(crate) fn inverse_root(x: u32) -> u32 {
     }
     // To the nearest, where both are rounded down otherwise.
     let root = 2 * root + 1;
-    divide(u32::MAX, root, 17).min(0xffff)
+    smaller(divide(u32::MAX, root, 17) as i32, 0xffff) as u32
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The two products, and shifts.
 
+use super::choice::{larger, places as places_of};
+
 /// `floor(a m / 2^16)`, with `m` a number of 16 bits.
 ///
 /// One instruction where 32 by 16 bits are one (`SMULWB`). A core without a long
@@ -45,6 +47,12 @@ pub(crate) fn magnitude(x: i32) -> u32 {
     (x ^ (x >> 31)) as u32
 }
 
+/// The larger of a magnitude and that of `x`.
+#[inline(always)]
+pub(crate) fn grown(max: u32, x: i32) -> u32 {
+    larger(max as i32, magnitude(x) as i32) as u32
+}
+
 /// A shift by a number of places that is known at run time: to the left, then
 /// to the right, so that no core branches.
 #[derive(Clone, Copy, Debug)]
@@ -59,8 +67,8 @@ impl Shift {
     #[inline(always)]
     pub(crate) fn by(places: i32) -> Self {
         Self {
-            left: places.clamp(0, 31) as u32,
-            right: (-places).clamp(0, 31) as u32,
+            left: places_of(places),
+            right: places_of(-places),
         }
     }
 

@@ -2,8 +2,9 @@
 //! versions share. All slices of a step have one length; otherwise the shortest
 //! decides.
 
+use super::choice::{larger, normal, places, smaller, zeros};
 use super::functions::{sigmoid, sigmoid_q15, tanh, PLACES};
-use super::product::{magnitude, mulh, mulq, Shift};
+use super::product::{grown, magnitude, mulh, mulq, Shift};
 
 /// Mantissas of a vector are below 2^29 in magnitude, so that a sum or a
 /// difference of two fits everywhere.
@@ -12,7 +13,7 @@ pub(crate) const BITS: i32 = 29;
 /// A number's bits.
 #[inline(always)]
 fn bits_of(x: u32) -> i32 {
-    32 - x.leading_zeros() as i32
+    32 - zeros(x)
 }
 
 /// Factors of a vector's elements, `m[i] 2^exp`, as an image stores them.
@@ -149,9 +150,10 @@ impl Residual<'_> {
         let own = exp_in(self.0);
         let bits = bits_of(self.0.get(1).copied().unwrap_or(0) as u32);
         // An empty vector has no part in it.
-        let top = if bits == 0 { exp } else { own + bits - BITS };
-        let sum = top.max(exp) + 1;
-        (sum, Shift::by(own - sum), (sum - exp).min(31) as u32)
+        let none = (bits - 1) >> 31;
+        let top = (own + bits - BITS) & !none | exp & none;
+        let sum = larger(top, exp) + 1;
+        (sum, Shift::by(own - sum), places(sum - exp))
     }
 }
 
@@ -202,21 +204,21 @@ impl ToFixed {
         let places = exp + places as i32;
         Self {
             shift: Shift::by(places),
-            limit: ((1 << BITS) - 1) >> places.clamp(0, BITS),
+            limit: ((1 << BITS) - 1) >> smaller(places.max(0), BITS),
         }
     }
 
     /// The logistic function of the number, in Q15: a factor of 16 bits.
     #[inline(always)]
     pub(crate) fn sigmoid(self, x: i32) -> i32 {
-        let size = (x.wrapping_abs()).min(self.limit);
+        let size = smaller(x.wrapping_abs(), self.limit);
         sigmoid_q15(self.shift.of(size) as u32, x)
     }
 
     /// The number.
     #[inline(always)]
     pub(crate) fn of(self, x: i32) -> i32 {
-        self.shift.of(x.clamp(-self.limit, self.limit))
+        self.shift.of(larger(smaller(x, self.limit), -self.limit))
     }
 }
 
@@ -229,7 +231,7 @@ pub(crate) fn copy(from: &[i32], to: &mut [i32]) {
 
 /// The largest magnitude.
 pub(crate) fn max_of(x: &[i32]) -> u32 {
-    x.iter().fold(0, |max, &x| max.max(magnitude(x)))
+    x.iter().fold(0, |max, &x| grown(max, x))
 }
 
 /// `sum_i a[i] b[i]`, of 16 bits.
@@ -251,15 +253,11 @@ pub(crate) struct Number {
 impl Number {
     /// From more bits.
     fn of(m: i64, exp: i32) -> Self {
-        let bits = 64 - ((m ^ (m >> 63)) as u64).leading_zeros() as i32;
-        let places = bits - 15;
-        let m = match places {
-            0.. => m >> places,
-            _ => m << -places,
-        };
+        let sign = (m >> 63) as i32;
+        let (top, places) = normal(m.unsigned_abs());
         Self {
-            m: m as i32,
-            exp: exp + places,
+            m: ((top >> 17) as i32 ^ sign) - sign,
+            exp: exp + places + 17,
         }
     }
 }
@@ -279,7 +277,7 @@ pub(crate) fn multiply(x: View<'_>, y: View<'_>, out: &mut [i32]) -> Peak {
     let mut max = 0;
     for (out, (&x, &y)) in out.iter_mut().zip(x.m.iter().zip(y.m)) {
         *out = mulh(x << 2, y);
-        max = magnitude(*out).max(max);
+        max = grown(max, *out);
     }
     Peak {
         max,
@@ -296,7 +294,7 @@ pub(crate) fn multiply_silu(x: View<'_>, gate: View<'_>, out: &mut [i32]) -> Pea
     for (out, (&x, &gate)) in out.iter_mut().zip(x.m.iter().zip(gate.m)) {
         let share = to_fixed.sigmoid(gate);
         *out = mulh(x << 2, mulq(gate << 1, share));
-        max = magnitude(*out).max(max);
+        max = grown(max, *out);
     }
     Peak {
         max,
@@ -358,7 +356,7 @@ pub(crate) fn token_shift_less(
         let mix = of_mix.of(mix.into()).wrapping_sub(to_fixed.of(less));
         let part = mulh(x.wrapping_sub(previous) << 1, mix);
         *out = (previous >> 4).wrapping_add(part);
-        max = magnitude(*out).max(max);
+        max = grown(max, *out);
     }
     Peak {
         max,

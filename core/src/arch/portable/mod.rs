@@ -12,7 +12,7 @@ mod pairs;
 mod rows4;
 
 use super::{Mantissa, Port, Quantizer, Scaling, Write};
-use crate::number::{magnitude, mulq};
+use crate::number::{grown, larger, magnitude, mulq};
 use crate::pieces::{pieces, pieces_mut};
 use crate::shape::{
     matrix_weight_bytes, Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS,
@@ -93,7 +93,7 @@ impl Port for Portable {
         for (out, ((&x, &previous), &mix)) in out.iter_mut().zip(inputs) {
             let part = mulq(x.wrapping_sub(previous), mix.into()) << 2;
             *out = (previous >> right).wrapping_add(part);
-            max = magnitude(*out).max(max);
+            max = grown(max, *out);
         }
         max
     }
@@ -143,7 +143,7 @@ impl Port for Portable {
     }
 
     fn positive_max(x: &[i32]) -> i32 {
-        x.iter().fold(0, |max, &x| x.max(max))
+        x.iter().fold(0, |max, &x| larger(max, x))
     }
 
     fn relu_squared(x: &mut [i32], left: u32) {
