@@ -20,7 +20,7 @@
 //! [`MAX_COLS`]: crate::shape::MAX_COLS
 
 use super::{Native, Port, Portable};
-use crate::number::{divide, Peak};
+use crate::number::{divide, larger, zeros, Peak};
 use crate::shape::{prepared_words, Layout, Matrix};
 
 /// How a vector is quantized: `q = (((x << left) >> 16) inverse + 2^21) >> 22`.
@@ -40,7 +40,7 @@ impl Quantizer {
     #[inline(always)]
     pub fn up_to(max: u32) -> (Self, i32) {
         // At 2^31 it would have no sign left.
-        let left = (max | 1).leading_zeros().max(1) - 1;
+        let left = larger(zeros(max | 1), 1) as u32 - 1;
         // One more, for what is rounded off, and as the magnitude of -x is x - 1.
         let max16 = (max << left >> 16) + (1 << left >> 16).max(1);
         let inverse = divide(127 << 22, max16, 30) as i32;

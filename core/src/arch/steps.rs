@@ -3,7 +3,7 @@
 
 use super::{Native, Port};
 use crate::number::{
-    divide, exp_in, inverse_root, larger, magnitude, mulq, normal, places, smaller, zeros, Factors,
+    divide, exp_in, inverse_root, larger, limited, magnitude, mulq, normal, places, zeros, Factors,
     Peak, Shift, Vector, View,
 };
 use crate::pieces::{pieces, pieces_mut};
@@ -140,7 +140,7 @@ pub(crate) fn unit_length(size: usize, x: &mut [i32]) -> i32 {
 
 /// How far numbers with these bits go to the left to take 30 bits.
 fn room_of(bits: u32) -> u32 {
-    smaller((zeros(bits) - 2).max(0), 29) as u32
+    limited(zeros(bits) - 2, 29) as u32
 }
 
 /// `x 2^exp` as `square 2^(2 half)`, with 2^30 and more for the square.

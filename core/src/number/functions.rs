@@ -6,7 +6,7 @@
 //! and 7.2e-5 relative beside 1e-6; the logarithm of a sum 6.2e-5; `inverse_root`
 //! 5e-5 relative.
 
-use super::choice::smaller;
+use super::choice::{limited, opaque, smaller};
 use super::product::mulq;
 use super::tables::{POWERS, SHARES, SHARE_OCTAVES, SHARE_STEPS};
 
@@ -63,9 +63,9 @@ impl Share {
     #[cfg_attr(kinglet_fast, inline(always))]
     pub(crate) fn of(x: u32) -> Self {
         // What is smaller counts as 2^-31.
-        let x = smaller((x as i32).max(0), (32 << PLACES) - 1) as u32;
+        let x = limited(x as i32, (32 << PLACES) - 1) as u32;
         let halvings = x >> PLACES;
-        let octave = smaller(halvings as i32, SHARE_OCTAVES as i32 - 1) as usize;
+        let octave = limited(halvings as i32, SHARE_OCTAVES as i32 - 1) as usize;
         let step = (x >> (PLACES - SHARE_STEPS.ilog2())) as usize & (SHARE_STEPS - 1);
         let chords = SHARES.get(octave * SHARE_STEPS + step);
         let t = x >> (PLACES - 16) & 0xfff;
@@ -97,7 +97,7 @@ impl Share {
 pub(crate) fn sigmoid(x: i32) -> u32 {
     let share = Share::of(x.unsigned_abs());
     let small = share.of_power >> 1 >> share.halvings;
-    (small ^ !(x >> 31) as u32) & (u32::MAX >> 1)
+    (small ^ !opaque(x >> 31) as u32) & (u32::MAX >> 1)
 }
 
 /// The same in Q15, a factor of 16 bits, of a number with this size; `sign` is
@@ -106,7 +106,7 @@ pub(crate) fn sigmoid(x: i32) -> u32 {
 pub(crate) fn sigmoid_q15(size: u32, sign: i32) -> i32 {
     let share = Share::of(size);
     let small = share.of_power >> 17 >> share.halvings;
-    (small ^ 0x7fff) as i32 ^ (sign >> 31 & 0x7fff)
+    (small ^ 0x7fff) as i32 ^ (opaque(sign >> 31) & 0x7fff)
 }
 
 /// The hyperbolic tangent `(1 - 2^-x) / (1 + 2^-x)`, in Q29. `x` is twice the
@@ -139,22 +139,36 @@ pub(crate) fn log2(x: u64) -> u32 {
     ((63 - zeros) << 16) + digits
 }
 
-/// `floor(a / b)`, in a fixed number of instructions; `b` is not 0.
+/// `floor(a / b)`, in a fixed number of instructions, where `b` is not 0 and less
+/// than 2^31.
 ///
 /// `quotient_bits` bounds the result.
 #[cfg_attr(kinglet_fast, inline(always))]
 pub(crate) fn divide(a: u32, b: u32, quotient_bits: u32) -> u32 {
-    if !cfg!(kinglet_armv6m) {
-        return a.checked_div(b).unwrap_or(0);
+    if cfg!(kinglet_armv6m) {
+        return by_digits(a, b, quotient_bits);
     }
-    let (mut rest, mut quotient) = (u64::from(a), 0u32);
-    for bit in (0..quotient_bits).rev() {
-        let part = u64::from(b) << bit;
-        let fits = u32::from(rest >= part);
-        rest -= part & 0u64.wrapping_sub(fits.into());
-        quotient |= fits << bit;
+    a.checked_div(b).unwrap_or(0)
+}
+
+/// [`divide`] without an instruction for it, digit by digit.
+#[inline(always)]
+fn by_digits(a: u32, b: u32, quotient_bits: u32) -> u32 {
+    // The first digits are 0.
+    let (mut rest, mut digits) = match quotient_bits {
+        32.. => (0, a),
+        bits => (a >> bits, a << (32 - bits)),
+    };
+    for _ in 0..quotient_bits {
+        rest = rest << 1 | digits >> 31;
+        let less = opaque((rest.wrapping_sub(b) as i32) >> 31) as u32;
+        rest = rest.wrapping_sub(b & !less);
+        digits = digits << 1 | (!less & 1);
     }
-    quotient
+    match quotient_bits {
+        32.. => digits,
+        bits => digits & ((1 << bits) - 1),
+    }
 }
 
 /// `2^31 / sqrt(x)` for `x` from 2^30 up: between 2^15 and 2^16, in a fixed number
@@ -183,6 +197,18 @@ mod tests {
     /// All arguments of one halving, and others far apart.
     fn arguments() -> impl Iterator<Item = u32> {
         (0..1 << 22).chain((0..1u32 << 31).step_by(3_001))
+    }
+
+    #[test]
+    fn quotients_are_rounded_down() {
+        for b in (1..1u32 << 31).step_by(6_700_417).chain([1, (1 << 31) - 1]) {
+            for a in [0, 1, b - 1, b, b + 1, 2 * b - 1, 127 << 22, u32::MAX] {
+                assert_eq!(by_digits(a, b, 32), a / b, "{a} {b}");
+                if a / b < 1 << 17 {
+                    assert_eq!(by_digits(a, b, 17), a / b, "{a} {b}");
+                }
+            }
+        }
     }
 
     #[test]

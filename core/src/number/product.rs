@@ -79,12 +79,6 @@ impl Shift {
     }
 }
 
-/// `x 2^places`, floored.
-#[inline(always)]
-pub(crate) fn shift(x: i32, places: i32) -> i32 {
-    Shift::by(places).of(x)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,7 +113,7 @@ mod tests {
         #[test]
         fn shifts_are_powers_of_two(x in -1i32 << 15..1 << 15, places in -20i32..=15) {
             let exact = (f64::from(x) * f64::from(places).exp2()).floor();
-            prop_assert_eq!(f64::from(shift(x, places)), exact);
+            prop_assert_eq!(f64::from(Shift::by(places).of(x)), exact);
         }
     }
 }

@@ -2,7 +2,7 @@
 //! versions share. All slices of a step have one length; otherwise the shortest
 //! decides.
 
-use super::choice::{larger, normal, places, smaller, zeros};
+use super::choice::{larger, limited, normal, places, smaller, zeros};
 use super::functions::{sigmoid, sigmoid_q15, tanh, PLACES};
 use super::product::{grown, magnitude, mulh, mulq, Shift};
 
@@ -204,7 +204,7 @@ impl ToFixed {
         let places = exp + places as i32;
         Self {
             shift: Shift::by(places),
-            limit: ((1 << BITS) - 1) >> smaller(places.max(0), BITS),
+            limit: ((1 << BITS) - 1) >> limited(places, BITS),
         }
     }
 

@@ -1,0 +1,130 @@
+//! Choices that take the same instructions whatever the numbers are.
+//!
+//! A core that has neither conditional instructions nor a minimum would branch,
+//! and a token's cost would depend on its values. There a choice is a mask.
+
+/// Whether the core would branch.
+const BRANCHES: bool = cfg!(any(kinglet_armv6m, kinglet_riscv));
+
+/// The number itself, of which the compiler knows nothing where it would find a
+/// choice in what follows, and a branch for it.
+#[inline(always)]
+pub(crate) fn opaque(x: i32) -> i32 {
+    #[cfg(any(kinglet_armv6m, kinglet_riscv))]
+    {
+        let mut x = x;
+        // SAFETY: no instruction at all.
+        #[allow(unsafe_code)]
+        unsafe {
+            core::arch::asm!("/* {x} */", x = inlateout(reg) x, options(pure, nomem, nostack, preserves_flags));
+        }
+        return x;
+    }
+    #[allow(unreachable_code)]
+    x
+}
+
+/// The smaller of two numbers whose difference has 31 bits and a sign.
+#[inline(always)]
+pub(crate) fn smaller(a: i32, b: i32) -> i32 {
+    if BRANCHES {
+        return b.wrapping_sub(positive(b.wrapping_sub(a)));
+    }
+    a.min(b)
+}
+
+/// The larger of two numbers whose difference has 31 bits and a sign.
+#[inline(always)]
+pub(crate) fn larger(a: i32, b: i32) -> i32 {
+    if BRANCHES {
+        return a.wrapping_add(positive(b.wrapping_sub(a)));
+    }
+    a.max(b)
+}
+
+/// The number, or 0 where it is negative.
+#[inline(always)]
+fn positive(x: i32) -> i32 {
+    x & !opaque(x >> 31)
+}
+
+/// The number from 0 to `most` that is the nearest to `x`.
+#[inline(always)]
+pub(crate) fn limited(x: i32, most: i32) -> i32 {
+    if BRANCHES {
+        return smaller(positive(x), most);
+    }
+    x.clamp(0, most)
+}
+
+/// A number of places, 0 to 31: the nearest to `x`.
+#[inline(always)]
+pub(crate) fn places(x: i32) -> u32 {
+    limited(x, 31) as u32
+}
+
+/// The leading zeros of a number.
+#[inline(always)]
+pub(crate) fn zeros(x: u32) -> i32 {
+    if cfg!(kinglet_armv6m) {
+        return by_halves(x);
+    }
+    x.leading_zeros() as i32
+}
+
+/// [`zeros`] without an instruction for it: the compiler's own function branches.
+fn by_halves(mut x: u32) -> i32 {
+    let mut zeros = 0;
+    for step in [16, 8, 4, 2, 1] {
+        // `step` where the upper places are empty.
+        let empty = ((x >> (32 - step)) as i32).wrapping_sub(1) >> 31 & step;
+        zeros += empty;
+        x <<= empty;
+    }
+    zeros + 1 - (x >> 31) as i32
+}
+
+/// The 32 upper bits of a number, from the highest that is set, and their power of
+/// two; 0 stays 0.
+#[inline(always)]
+pub(crate) fn normal(x: u64) -> (u32, i32) {
+    let (high, low) = ((x >> 32) as u32, x as u32);
+    // All ones where the upper half is empty.
+    let empty = (zeros(high) >> 5).wrapping_neg() as u32;
+    let (high, low) = (high | (low & empty), low & !empty);
+    let left = zeros(high) as u32 & 31;
+    let top = high << left | (low >> 1 >> (31 - left));
+    (top, (32 & !empty) as i32 - left as i32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn zeros_are_those_of_the_standard_library(x in any::<u32>(), places in 0u32..32) {
+            let x = x >> places;
+            prop_assert_eq!(by_halves(x), x.leading_zeros() as i32);
+        }
+
+        #[test]
+        fn normal_numbers_are_the_upper_bits(x in any::<u64>(), places in 0u32..64) {
+            let x = x >> places;
+            let (top, exp) = normal(x);
+            let exact = match exp {
+                0.. => x >> exp,
+                _ => x << -exp,
+            };
+            prop_assert_eq!(u64::from(top), exact);
+            prop_assert!(x == 0 || top >> 31 == 1);
+        }
+    }
+
+    #[test]
+    fn nothing_has_no_upper_bits() {
+        assert_eq!(by_halves(0), 32);
+        assert_eq!(normal(0).0, 0);
+    }
+}
