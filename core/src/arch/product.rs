@@ -42,7 +42,7 @@ impl Quantizer {
         // At 2^31 it would have no sign left.
         let left = larger(zeros(max | 1), 1) as u32 - 1;
         // One more, for what is rounded off, and as the magnitude of -x is x - 1.
-        let max16 = (max << left >> 16) + (1 << left >> 16).max(1);
+        let max16 = (max << left >> 16) + larger(1 << left >> 16, 1) as u32;
         let inverse = divide(127 << 22, max16, 30) as i32;
         (Self { left, inverse }, max16 as i32)
     }

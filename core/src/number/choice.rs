@@ -90,7 +90,7 @@ fn by_halves(mut x: u32) -> i32 {
 pub(crate) fn normal(x: u64) -> (u32, i32) {
     let (high, low) = ((x >> 32) as u32, x as u32);
     // All ones where the upper half is empty.
-    let empty = (zeros(high) >> 5).wrapping_neg() as u32;
+    let empty = opaque((zeros(high) >> 5).wrapping_neg()) as u32;
     let (high, low) = (high | (low & empty), low & !empty);
     let left = zeros(high) as u32 & 31;
     let top = high << left | (low >> 1 >> (31 - left));

@@ -2,7 +2,7 @@
 //! versions share. All slices of a step have one length; otherwise the shortest
 //! decides.
 
-use super::choice::{larger, limited, normal, places, smaller, zeros};
+use super::choice::{larger, limited, normal, opaque, places, smaller, zeros};
 use super::functions::{sigmoid, sigmoid_q15, tanh, PLACES};
 use super::product::{grown, magnitude, mulh, mulq, Shift};
 
@@ -150,7 +150,7 @@ impl Residual<'_> {
         let own = exp_in(self.0);
         let bits = bits_of(self.0.get(1).copied().unwrap_or(0) as u32);
         // An empty vector has no part in it.
-        let none = (bits - 1) >> 31;
+        let none = opaque((bits - 1) >> 31);
         let top = (own + bits - BITS) & !none | exp & none;
         let sum = larger(top, exp) + 1;
         (sum, Shift::by(own - sum), places(sum - exp))
