@@ -5,6 +5,9 @@
 //! The ports for Cortex-M are tested in the same way where their instructions
 //! exist: in QEMU, by the self-test of `firmware/bench`.
 
+mod state;
+mod steps;
+
 use super::{Native, Port, Portable, Quantizer};
 use crate::shape::{
     prepared_words, round_up, Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS,
