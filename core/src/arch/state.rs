@@ -19,7 +19,10 @@
 //! `top`, which grows with each step, and is measured every eighth.
 
 use super::{Native, Port};
-use crate::number::{exp2, magnitude, mulq, Number, Shift, View};
+use crate::number::{
+    exp2, grown, larger, limited, magnitude, max_of, mulq, normal, places, smaller, zeros, Number,
+    Shift, View,
+};
 
 /// The least logarithm of a scale: an empty row has it.
 const LOWEST: i32 = -300 << 22;
@@ -75,7 +78,7 @@ impl Mantissa for i8 {
 
     #[inline(always)]
     fn store(x: i32) -> Self {
-        (x.wrapping_add(1 << 21) >> 22).min(127) as i8
+        smaller(x.wrapping_add(1 << 21) >> 22, 127) as i8
     }
 }
 
@@ -243,8 +246,8 @@ pub(crate) fn advance<M: Mantissa>(
 fn add_values(y: &mut [i32], exp: i32, values: &[[i16; 2]], weights: [(i32, i32); 2]) -> i32 {
     let [of_v, of_sa] = weights;
     // Each has 31 bits.
-    let sum = exp.max(of_v.1).max(of_sa.1) + 4;
-    let [by_y, by_v, by_sa] = [exp, of_v.1, of_sa.1].map(|own| (sum - own).clamp(0, 31));
+    let sum = larger(larger(exp, of_v.1), of_sa.1) + 4;
+    let [by_y, by_v, by_sa] = [exp, of_v.1, of_sa.1].map(|own| places(sum - own));
     for (y, &[v, sa]) in y.iter_mut().zip(values) {
         let (v, sa) = (i32::from(v) * of_v.0, i32::from(sa) * of_sa.0);
         *y = (*y >> by_y) + (v >> by_v) + (sa >> by_sa);
@@ -256,9 +259,9 @@ fn add_values(y: &mut [i32], exp: i32, values: &[[i16; 2]], weights: [(i32, i32)
 #[cfg_attr(kinglet_fast, inline(never))]
 fn decay(lam: &mut [i32], bounds: &mut [i32], w: &[i32]) {
     for ((lam, bound), &w) in lam.iter_mut().zip(bounds).zip(w) {
-        *lam = lam.wrapping_add(w).max(LOWEST);
+        *lam = larger(lam.wrapping_add(w), LOWEST);
         let fraction = 2 * exp2(((1 << 22) - (*lam & FRACTION)) as u32).q15();
-        *bound = (fraction.min(0xffff) << 16) as i32 | *bound & 0xffff;
+        *bound = smaller(fraction as i32, 0xffff) << 16 | *bound & 0xffff;
     }
 }
 
@@ -278,20 +281,20 @@ fn coefficients(
     out: &mut [i16],
 ) -> i32 {
     // In units of the largest scale.
-    let most = lam.iter().fold(i32::MIN, |most, &lam| most.max(lam)) >> 22;
+    let most = lam.iter().fold(LOWEST, |most, &lam| larger(most, lam)) >> 22;
     let (mut sum, mut max) = (0u64, 0);
     let rows = x.m.iter().zip(lam).zip(bounds);
     for (scaled, ((&x, &lam), &bound)) in scaled.iter_mut().zip(rows) {
         // A fraction from 1 to 2 is a factor of 17 bits: half of it.
         let fraction = (bound as u32 >> 17) as i32;
-        *scaled = mulq(x, fraction) >> (most - (lam >> 22)).clamp(0, 31);
-        let c = magnitude(*scaled);
-        sum += u64::from(c);
-        max = c.max(max);
+        *scaled = mulq(x, fraction) >> places(most - (lam >> 22));
+        sum += u64::from(magnitude(*scaled));
+        max = grown(max, *scaled);
     }
     let rows = out.len() as u64;
-    let places = (64 - sum.leading_zeros()).saturating_sub(16);
-    let is_over = (sum >> places) + rows > 65_535 || (max >> places) + 1 > 32_767;
+    // The sum in 16 bits.
+    let places = limited(normal(sum).1 + 16, 31) as u32;
+    let is_over = ((sum >> places) + rows > 65_535) | ((max >> places) + 1 > 32_767);
     let places = places + u32::from(is_over);
     let half = (1 << places) >> 1;
     for (out, &c) in out.iter_mut().zip(scaled.iter()) {
@@ -304,13 +307,12 @@ fn coefficients(
 /// A vector in 16 bits, rounded, into one of two places; its power of two.
 #[cfg_attr(kinglet_fast, inline(never))]
 fn to_16_bits(x: View<'_>, out: &mut [[i16; 2]], place: fn(&mut [i16; 2]) -> &mut i16) -> i32 {
-    let max = x.m.iter().fold(0, |max, &x| magnitude(x).max(max));
-    let places = 17 - max.leading_zeros() as i32;
-    let (half, shift) = ((1 << places.max(0)) >> 1, Shift::by(-places));
+    let more = 17 - zeros(max_of(x.m));
+    let (half, shift) = ((1 << places(more)) >> 1, Shift::by(-more));
     for (out, &x) in out.iter_mut().zip(x.m) {
-        *place(out) = shift.of(x.wrapping_add(half)).min(32_767) as i16;
+        *place(out) = smaller(shift.of(x.wrapping_add(half)), 32_767) as i16;
     }
-    x.exp + places
+    x.exp + more
 }
 
 /// The largest magnitude of a row, and a little more: rows lie in pairs, element by
@@ -335,7 +337,7 @@ fn top_of<M: Mantissa>(mantissas: &[M], size: usize, row: usize) -> u32 {
         .iter()
         .fold(bits, |bits, m| m.load() ^ m.load() >> 31 | bits);
     // A number with the bits of all is a bound. The magnitude of -x is x - 1.
-    (bits as u32 + 1).min(32_767)
+    smaller(bits + 1, 32_767) as u32
 }
 
 /// The parts of all rows in the write, and their new scales and bounds.
@@ -363,29 +365,31 @@ fn plan<M: Mantissa, const N: usize>(
     products: [(i32, i32); N],
 ) -> Write {
     let inverse = exp2((*lam & FRACTION) as u32).q15() as i32;
-    let places = *lam >> 22;
+    let own = *lam >> 22;
     // In the row's units, times 2^14; mulq by 15 places leaves out one.
     let terms = products.map(|(m, exp)| {
         let m = mulq(m, inverse);
         // Of 28 bits, so that the power of two says how large it is; nothing is small.
-        let left = (magnitude(m).leading_zeros() as i32 - 4).clamp(0, 31);
-        let none = if m == 0 { 1 << 20 } else { 0 };
-        (m << left, exp + 15 - places - left - none)
+        let left = limited(zeros(magnitude(m)) - 4, 31);
+        let none = zeros(m as u32) >> 5 << 20;
+        (m << left, exp + 15 - own - left - none)
     });
-    let raised = terms.iter().fold(0, |raised, &(_, exp)| exp.max(raised));
-    let terms = terms.map(|(m, exp)| m >> (raised - exp).clamp(0, 31));
+    let raised = terms
+        .iter()
+        .fold(0, |raised, &(_, exp)| larger(raised, exp));
+    let terms = terms.map(|(m, exp)| m >> places(raised - exp));
     let magnitudes = terms.iter().fold(0, |sum, &m| sum + magnitude(m));
-    let top = (*bound as u32 & 0xffff) >> raised.clamp(0, 31);
+    let top = (*bound as u32 & 0xffff) >> places(raised);
     let sum = top + M::SLACK + 2 * magnitudes + 6;
-    let more = (17 - sum.leading_zeros() as i32).clamp(0, 31);
+    let more = limited(17 - zeros(sum), 31);
     let half = (1 << more) >> 1;
     let s = raised + more;
     *lam = lam.wrapping_add(s << 22);
-    let top = ((sum >> more) + M::SLACK).min(32_767);
-    *bound = *bound & !0xffff | top as i32;
+    let top = smaller(((sum >> more) + M::SLACK) as i32, 32_767);
+    *bound = *bound & !0xffff | top;
     let mut rounded = terms.iter().map(|&m| ((m + half) >> more) as i16);
     Write {
-        w: (1 << 14 >> s.clamp(0, 31)) as i16,
+        w: (1 << 14 >> places(s)) as i16,
         k: rounded.next().unwrap_or(0),
         b: rounded.next().unwrap_or(0),
     }

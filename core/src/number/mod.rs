@@ -24,7 +24,7 @@ pub(crate) use choice::{larger, limited, normal, places, smaller, zeros};
 pub(crate) use functions::{divide, exp2, inverse_root, log2, sigmoid, Share};
 pub(crate) use product::{grown, magnitude, mulh, mulq, Shift};
 pub(crate) use vector::{
-    add, add_gated, apply, copy, dot, exp_in, multiply, multiply_silu, shares, times,
+    add, add_gated, apply, copy, dot, exp_in, max_of, multiply, multiply_silu, shares, times,
     token_shift_less, Function, Number, Residual, ToFixed, Vector, View,
 };
 pub use vector::{Factors, Peak};

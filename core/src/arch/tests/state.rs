@@ -32,7 +32,9 @@ fn check<M: Mantissa + PartialEq + core::fmt::Debug>(mantissa: fn(i16) -> M) {
     let mut rng = Pcg32::new(5);
     for size in sizes() {
         // Words, so that mantissas begin with one.
-        let mut mantissas: Vec<M> = (0..size * size).map(|_| mantissa(half(&mut rng) / 2)).collect();
+        let mut mantissas: Vec<M> = (0..size * size)
+            .map(|_| mantissa(half(&mut rng) / 2))
+            .collect();
         // The sum of their magnitudes is 65,535 at most.
         let c: Vec<i16> = (0..size).map(|_| half(&mut rng) / size as i16).collect();
         let sum = |i: usize| -> i64 {
@@ -53,7 +55,9 @@ fn check<M: Mantissa + PartialEq + core::fmt::Debug>(mantissa: fn(i16) -> M) {
             b: half(&mut rng) / 8,
         };
         let writes: Vec<Write> = (0..size).map(|_| write()).collect();
-        let values: Vec<[i16; 2]> = (0..size).map(|_| [half(&mut rng), half(&mut rng)]).collect();
+        let values: Vec<[i16; 2]> = (0..size)
+            .map(|_| [half(&mut rng), half(&mut rng)])
+            .collect();
         let mut twin = mantissas.clone();
         let mut expected = mantissas.clone();
         for j in 0..size {

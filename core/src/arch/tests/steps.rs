@@ -38,7 +38,13 @@ fn for_all(mut test: impl FnMut(&[i32], &[i32], &[i16], &[i16], &mut Pcg32)) {
             let bits = 1 + rng.next_u32() % 29;
             let (x, other) = (words(bits, len, &mut rng), words(bits, len, &mut rng));
             let (a, b) = (halves(len + 4, &mut rng), halves(len + 4, &mut rng));
-            test(&x, &other, &a[offset..][..len], &b[offset / 2..][..len], &mut rng);
+            test(
+                &x,
+                &other,
+                &a[offset..][..len],
+                &b[offset / 2..][..len],
+                &mut rng,
+            );
         }
     }
 }
@@ -114,7 +120,10 @@ fn token_shifts_are_those_of_the_definition() {
         assert_eq!(Native::token_shift(x, previous, mix, right, &mut out), max);
         assert_eq!(out, expected);
         out.fill(1);
-        assert_eq!(Portable::token_shift(x, previous, mix, right, &mut out), max);
+        assert_eq!(
+            Portable::token_shift(x, previous, mix, right, &mut out),
+            max
+        );
         assert_eq!(out, expected);
     });
 }
@@ -123,7 +132,10 @@ fn token_shifts_are_those_of_the_definition() {
 fn hidden_values_are_those_of_the_definition() {
     for_all(|x, _, _, _, _| {
         let max = x.iter().copied().max().unwrap_or(0).max(0);
-        assert_eq!((Native::positive_max(x), Portable::positive_max(x)), (max, max));
+        assert_eq!(
+            (Native::positive_max(x), Portable::positive_max(x)),
+            (max, max)
+        );
         let left = (max as u32 | 1).leading_zeros() - 1;
         let square = |&x: &i32| (i64::from(x.max(0)) << left >> 16).pow(2) as i32;
         let expected: Vec<_> = x.iter().map(square).collect();
