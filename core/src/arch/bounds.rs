@@ -254,7 +254,7 @@ impl<M: Mantissa> Pair<M> {
         );
         let at = |x: &[i32], j: usize| value(x[j], -26);
         let mut errors = [0.0; 2];
-        for i in 0..SIZE {
+        for (i, &found) in y.iter().enumerate() {
             let column = |f: &dyn Fn(usize) -> f64| (0..SIZE).map(f).sum::<f64>();
             let old: Vec<f64> = (0..SIZE).map(|j| self.exact[j * SIZE + i]).collect();
             let s = |j: usize| old[j];
@@ -267,7 +267,7 @@ impl<M: Mantissa> Pair<M> {
                 0.0
             };
             let exact = read + value(of_v.m, of_v.exp) * at(&v, i) + removed;
-            errors[0] += (value(y[i], exp) - exact).powi(2);
+            errors[0] += (value(found, exp) - exact).powi(2);
             errors[1] += exact.powi(2);
             for j in 0..SIZE {
                 let removed = if delta { at(&b, j) * sa } else { 0.0 };

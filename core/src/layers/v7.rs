@@ -237,7 +237,7 @@ fn learn(
     let keys = k.m().iter_mut().zip(kk.m().iter_mut());
     for ((a, (k, kk)), (&a0, &k_a)) in a.m().iter_mut().zip(keys).zip(a0.iter().zip(k_a.m)) {
         let rate = (sigmoid(to_fixed.of(*a).wrapping_add(a0)) >> 16) as i32;
-        let less = of_less.of((rate - (1 << 15)) * i32::from(k_a) >> 16);
+        let less = of_less.of(((rate - (1 << 15)) * i32::from(k_a)) >> 16);
         *k = mulq(*k, larger(smaller((1 << 14) + less, 32_767), -32_767));
         *a = mulq(*kk << 1, rate);
         *kk = kk.wrapping_neg();

@@ -29,7 +29,7 @@ pub(crate) fn exp2(x: u32) -> Power {
     // The fraction of a step in 16 bits.
     let t = x >> (PLACES - 21) & 0xffff;
     let fraction = at.map_or(0, |piece| {
-        let slope = u32::from(piece.slope).wrapping_sub(u32::from(piece.curve) * t >> 16);
+        let slope = u32::from(piece.slope).wrapping_sub((u32::from(piece.curve) * t) >> 16);
         piece.base.wrapping_sub(slope.wrapping_mul(t) >> 7)
     });
     Power {

@@ -103,10 +103,10 @@ mod tests {
     proptest! {
         #[test]
         fn products_are_the_floor_of_the_exact_ones(a in any_word(), b in any_word(), m in any::<i16>()) {
-            let exact = i64::from(a) * i64::from(b) >> 32;
+            let exact = (i64::from(a) * i64::from(b)) >> 32;
             prop_assert_eq!(i64::from(mulh(a, b)), exact);
             prop_assert_eq!(i64::from(by_halves(a, b)), exact);
-            let exact = i64::from(a) * i64::from(m) >> 16;
+            let exact = (i64::from(a) * i64::from(m)) >> 16;
             prop_assert_eq!(i64::from(mulq(a, m.into())), exact);
         }
 

@@ -114,7 +114,7 @@ const fn shares(i: usize, octave: usize, tail: bool) -> [u128; 2] {
     // 2^(octave - x).
     let power = power(part as u32) >> (whole - octave);
     if tail {
-        return [power, power * LOG2_E >> PLACES];
+        return [power, (power * LOG2_E) >> PLACES];
     }
     let small = power >> octave;
     [

@@ -238,7 +238,7 @@ pub(crate) fn max_of(x: &[i32]) -> u32 {
 pub(crate) fn dot(a: View<'_>, b: View<'_>) -> Number {
     let products = a.m.iter().zip(b.m);
     let sum = products.fold(0i64, |sum, (&a, &b)| {
-        sum + (i64::from(a) * i64::from(b) >> 16)
+        sum + ((i64::from(a) * i64::from(b)) >> 16)
     });
     Number::of(sum, a.exp + b.exp + 16)
 }

@@ -35,7 +35,7 @@ impl Softmax {
         for (i, &logit) in logits.iter().enumerate() {
             if self.sum == 0 || logit > self.max {
                 let share = u64::from(scale.weight(below(logit, self.max)));
-                self.sum = ((self.sum >> 8) * share >> 16) + u64::from(ONE);
+                self.sum = (((self.sum >> 8) * share) >> 16) + u64::from(ONE);
                 self.max = logit;
                 largest = Some(i);
             } else {
@@ -57,7 +57,7 @@ impl Softmax {
 
     /// `-log2` of the share of a logit, in units of 2^-16.
     pub(super) fn bits(&self, logit: i32) -> u32 {
-        let less = u64::from(below(self.max, logit)) * LOG2_E >> 16;
+        let less = (u64::from(below(self.max, logit)) * LOG2_E) >> 16;
         let bits = i64::from(log2(self.sum)) - (24 << 16) + less as i64;
         bits.clamp(0, u32::MAX.into()) as u32
     }

@@ -58,8 +58,8 @@ struct Head<'r, M> {
     mantissas: [&'r mut [M]; 2],
     /// Coefficients of a read.
     c: &'r [i16],
-    v: &'r [i16],
-    sa: &'r [i16],
+    /// `v` and `sa`.
+    values: &'r [[i16; 2]],
     writes: [Write; MOST],
     /// What is read.
     sums: [&'r mut [i32]; 2],
@@ -72,7 +72,7 @@ impl<'r, M: Mantissa> Head<'r, M> {
         let (c, rest) = halves.get_mut(..3 * size)?.split_at_mut(size);
         fill_coefficients(c, random);
         rest.fill_with(|| random.of_bits(15) as i16);
-        let (v, sa) = rest.split_at(size);
+        let values = bytemuck::cast_slice(rest);
         let cells: &mut [M] = bytemuck::cast_slice_mut(&mut room.weights);
         let cells = cells.get_mut(..2 * size * size)?;
         let (mantissas, twin) = cells.split_at_mut(size * size);
@@ -84,8 +84,7 @@ impl<'r, M: Mantissa> Head<'r, M> {
         Some(Self {
             mantissas: [mantissas, twin],
             c,
-            v,
-            sa,
+            values,
             writes,
             sums: [room.sums.get_mut(..size)?, room.expected.get_mut(..size)?],
         })
@@ -99,7 +98,7 @@ impl<'r, M: Mantissa> Head<'r, M> {
         let [mantissas, twin] = &mut self.mantissas;
         let [sums, expected] = &mut self.sums;
         Portable::read(twin, self.c, expected);
-        Portable::write(twin, &writes[..size], self.v, self.sa);
+        Portable::write(twin, &writes[..size], self.values);
         bytemuck::cast_slice::<M, u8>(mantissas) == bytemuck::cast_slice::<M, u8>(twin)
             && sums == expected
     }
@@ -111,7 +110,7 @@ impl<'r, M: Mantissa> Head<'r, M> {
 
     fn write(&mut self) {
         let writes = &self.writes[..self.c.len()];
-        Native::write(black_box(self.mantissas[0]), writes, self.v, self.sa);
+        Native::write(black_box(self.mantissas[0]), writes, self.values);
     }
 }
 

@@ -54,7 +54,7 @@ impl Port for Portable {
 
     fn scale_rows(scales: &[i16], max16: i32, shift: u32, out: &mut [i32]) {
         for (out, &scale) in out.iter_mut().zip(scales) {
-            *out = mulq(*out << shift, i32::from(scale) * max16 >> 15);
+            *out = mulq(*out << shift, (i32::from(scale) * max16) >> 15);
         }
     }
 

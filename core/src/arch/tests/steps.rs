@@ -87,7 +87,7 @@ fn norms_are_those_of_the_definition() {
     for_all(|x, _, weight, bias, rng| {
         let scaling = Scaling {
             left: left_of(x.iter().fold(0, |bits, &x| bits | magnitude(x))),
-            root: (1 << 15 | rng.next_u32() % (1 << 15)) as i32,
+            root: ((1 << 15) | (rng.next_u32() % (1 << 15))) as i32,
             right: rng.next_u32() % 32,
             bias: 1 << (rng.next_u32() % 29),
         };

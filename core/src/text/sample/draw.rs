@@ -93,5 +93,5 @@ const LARGEST: u64 = 1 << 47;
 
 /// `x share`, with a share of at most [`ONE`].
 fn scaled(x: u64, share: u32) -> u64 {
-    (x >> 8) * u64::from(share) >> 16
+    ((x >> 8) * u64::from(share)) >> 16
 }

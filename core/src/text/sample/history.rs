@@ -75,7 +75,7 @@ impl Penalty {
 
     fn of(self, logit: i32) -> i32 {
         let factor = if logit > 0 { self.by } else { self.times };
-        let product = i64::from(logit) * i64::from(factor) >> 16;
+        let product = (i64::from(logit) * i64::from(factor)) >> 16;
         product.clamp(i32::MIN.into(), i32::MAX.into()) as i32
     }
 }
@@ -91,6 +91,6 @@ pub(super) fn q16(bits: u32) -> u32 {
         // 2^15 and more.
         142.. => 1 << 31,
         134.. => mantissa << (exponent - 134),
-        _ => (mantissa as u32).wrapping_shr((134 - exponent).min(31)),
+        _ => mantissa.wrapping_shr((134 - exponent).min(31)),
     }
 }

@@ -47,7 +47,7 @@ impl Temperature {
         // 24 halvings, where nothing is left of a weight.
         let most = match factor {
             0 => 1 << 30,
-            _ if places >= 0 => (PLACES << 22) / factor >> places.min(31),
+            _ if places >= 0 => ((PLACES << 22) / factor) >> places.min(31),
             _ => {
                 let most = u64::from((PLACES << 22) / factor) << (-places).min(31);
                 most.min(1 << 30) as u32
