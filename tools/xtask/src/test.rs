@@ -40,7 +40,7 @@ const EMULATED: &str = "kinglet-emulated";
 const LOGGING_BOARD: &str = "stm32f405";
 
 /// Seconds in which all fuzz targets run, each for its share.
-const FUZZ_SECONDS: usize = 84;
+const FUZZ_SECONDS: usize = 150;
 
 /// A small image that is in the repository.
 const TINY_IMAGE: &str = "core/tests/data/tiny.kgl";
