@@ -125,7 +125,7 @@ fn check_model(metadata: &BTreeMap<String, String>) -> Result<(), Problem> {
             "does not say which architecture its model has (`{ARCHITECTURE}`): convert it again"
         )));
     };
-    if !ARCHITECTURES.contains(&&**architecture) {
+    if !ARCHITECTURES.contains(&architecture.as_str()) {
         return Err(problem(format!(
             "holds a model of the architecture `{}`, but of GGUF files RWKV-6 and 7 are read (`rwkv6`, `rwkv7`): take a \
              model of these",
