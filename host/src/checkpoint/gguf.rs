@@ -120,8 +120,12 @@ fn problem(text: impl Into<String>) -> Problem {
 
 /// The file holds a whole model of an architecture that is read.
 fn check_model(metadata: &BTreeMap<String, String>) -> Result<(), Problem> {
-    let architecture = metadata.get(ARCHITECTURE).map_or("", |name| name);
-    if !ARCHITECTURES.contains(&architecture) {
+    let Some(architecture) = metadata.get(ARCHITECTURE) else {
+        return Err(problem(format!(
+            "does not say which architecture its model has (`{ARCHITECTURE}`): convert it again"
+        )));
+    };
+    if !ARCHITECTURES.contains(&architecture.as_str()) {
         return Err(problem(format!(
             "holds a model of the architecture `{}`, but of GGUF files RWKV-6 and 7 are read (`rwkv6`, `rwkv7`): take a \
              model of these",

@@ -94,7 +94,10 @@ fn each_refusal_says_why() {
             Gguf::new("rwkv6qwen2").bytes(),
             "the architecture `rwkv6qwen2`",
         ),
-        (Gguf::default().bytes(), "the architecture ``"),
+        (
+            Gguf::default().bytes(),
+            "does not say which architecture its model has (`general.architecture`)",
+        ),
         (
             seven().value("split.count", 2, &[3, 0]).bytes(),
             "one of 3 parts of a model: join",
