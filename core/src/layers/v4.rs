@@ -195,7 +195,7 @@ mod tests {
             let error = f64::from(leaned(a, v, d, smaller, half)) - exact;
             // Of the smaller share, and half a unit of rounding.
             let small = share.min(1.0 - share) * (f64::from(v) - f64::from(a)).abs();
-            prop_assert!(error.abs() <= 1.6e-4 * small + 1.5, "{error} of {small}");
+            prop_assert!(error.abs() <= 7.2e-4 * small + 1.5, "{error} of {small}");
         }
     }
 

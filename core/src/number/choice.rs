@@ -8,7 +8,7 @@ const BRANCHES: bool = cfg!(any(kinglet_armv6m, kinglet_riscv));
 
 /// The number itself, of which the compiler knows nothing where it would find a
 /// choice in what follows, and a branch for it.
-#[inline(always)]
+#[cfg_attr(kinglet_fast, inline(always))]
 pub(crate) fn opaque(x: i32) -> i32 {
     #[cfg(any(kinglet_armv6m, kinglet_riscv))]
     {
@@ -25,7 +25,7 @@ pub(crate) fn opaque(x: i32) -> i32 {
 }
 
 /// The smaller of two numbers whose difference has 31 bits and a sign.
-#[inline(always)]
+#[cfg_attr(kinglet_fast, inline(always))]
 pub(crate) fn smaller(a: i32, b: i32) -> i32 {
     if BRANCHES {
         return b.wrapping_sub(positive(b.wrapping_sub(a)));
@@ -34,7 +34,7 @@ pub(crate) fn smaller(a: i32, b: i32) -> i32 {
 }
 
 /// The larger of two numbers whose difference has 31 bits and a sign.
-#[inline(always)]
+#[cfg_attr(kinglet_fast, inline(always))]
 pub(crate) fn larger(a: i32, b: i32) -> i32 {
     if BRANCHES {
         return a.wrapping_add(positive(b.wrapping_sub(a)));
@@ -43,13 +43,13 @@ pub(crate) fn larger(a: i32, b: i32) -> i32 {
 }
 
 /// The number, or 0 where it is negative.
-#[inline(always)]
+#[cfg_attr(kinglet_fast, inline(always))]
 fn positive(x: i32) -> i32 {
     x & !opaque(x >> 31)
 }
 
 /// The number from 0 to `most` that is the nearest to `x`.
-#[inline(always)]
+#[cfg_attr(kinglet_fast, inline(always))]
 pub(crate) fn limited(x: i32, most: i32) -> i32 {
     if BRANCHES {
         return smaller(positive(x), most);
@@ -58,13 +58,13 @@ pub(crate) fn limited(x: i32, most: i32) -> i32 {
 }
 
 /// A number of places, 0 to 31: the nearest to `x`.
-#[inline(always)]
+#[cfg_attr(kinglet_fast, inline(always))]
 pub(crate) fn places(x: i32) -> u32 {
     limited(x, 31) as u32
 }
 
 /// The leading zeros of a number.
-#[inline(always)]
+#[cfg_attr(kinglet_fast, inline(always))]
 pub(crate) fn zeros(x: u32) -> i32 {
     if cfg!(kinglet_armv6m) {
         return by_halves(x);
@@ -86,7 +86,7 @@ fn by_halves(mut x: u32) -> i32 {
 
 /// The 32 upper bits of a number, from the highest that is set, and their power of
 /// two; 0 stays 0.
-#[inline(always)]
+#[cfg_attr(kinglet_fast, inline(always))]
 pub(crate) fn normal(x: u64) -> (u32, i32) {
     let (high, low) = ((x >> 32) as u32, x as u32);
     // All ones where the upper half is empty.

@@ -6,7 +6,7 @@ use super::choice::{larger, places as places_of};
 ///
 /// One instruction where 32 by 16 bits are one (`SMULWB`). A core without a long
 /// product, and the vectors of a compiler, take the halves of `a` in turn.
-#[inline(always)]
+#[cfg_attr(kinglet_fast, inline(always))]
 pub(crate) fn mulq(a: i32, m: i32) -> i32 {
     if cfg!(any(kinglet_armv6m, kinglet_x86, kinglet_neon)) {
         let low = (a & 0xffff).wrapping_mul(m) >> 16;
@@ -16,7 +16,7 @@ pub(crate) fn mulq(a: i32, m: i32) -> i32 {
 }
 
 /// `floor(a b / 2^32)`.
-#[inline(always)]
+#[cfg_attr(kinglet_fast, inline(always))]
 pub(crate) fn mulh(a: i32, b: i32) -> i32 {
     if cfg!(kinglet_armv6m) {
         return by_halves(a, b);
@@ -25,7 +25,7 @@ pub(crate) fn mulh(a: i32, b: i32) -> i32 {
 }
 
 /// [`mulh`] from products of 16 bits.
-#[inline(always)]
+#[cfg_attr(kinglet_fast, inline(always))]
 fn by_halves(a: i32, b: i32) -> i32 {
     let (a_low, a_high) = ((a & 0xffff) as u32, a >> 16);
     let (b_low, b_high) = ((b & 0xffff) as u32, b >> 16);
@@ -42,13 +42,13 @@ fn by_halves(a: i32, b: i32) -> i32 {
 }
 
 /// A number that has the bits of `|x|` and cannot overflow: `x` or `-x - 1`.
-#[inline(always)]
+#[cfg_attr(kinglet_fast, inline(always))]
 pub(crate) fn magnitude(x: i32) -> u32 {
     (x ^ (x >> 31)) as u32
 }
 
 /// The larger of a magnitude and that of `x`.
-#[inline(always)]
+#[cfg_attr(kinglet_fast, inline(always))]
 pub(crate) fn grown(max: u32, x: i32) -> u32 {
     larger(max as i32, magnitude(x) as i32) as u32
 }
@@ -64,7 +64,7 @@ pub(crate) struct Shift {
 impl Shift {
     /// By `places` to the left where that is positive, to the right where it is
     /// negative; 31 at most.
-    #[inline(always)]
+    #[cfg_attr(kinglet_fast, inline(always))]
     pub(crate) fn by(places: i32) -> Self {
         Self {
             left: places_of(places),
@@ -73,7 +73,7 @@ impl Shift {
     }
 
     /// The shifted number; bits shifted out to the right are dropped.
-    #[inline(always)]
+    #[cfg_attr(kinglet_fast, inline(always))]
     pub(crate) fn of(self, x: i32) -> i32 {
         x.wrapping_shl(self.left).wrapping_shr(self.right)
     }

@@ -78,31 +78,41 @@ pub(super) static POWERS: [Parabola; 32] = {
 };
 
 /// Steps of the shares in which an argument grows by one.
-pub(super) const SHARE_STEPS: usize = 16;
+pub(super) const SHARE_STEPS: usize = 8;
 
-/// Growths by one that the shares' table has: in later ones nothing changes.
-pub(super) const SHARE_OCTAVES: usize = 16;
+/// Growths by one that the shares' table has: in later ones next to nothing changes.
+pub(super) const SHARE_OCTAVES: usize = 12;
 
-/// What a function is at the start of a step in Q16, in the upper half, and how
-/// much it falls within it, in Q20. The word is the start, without a correction.
-type Chord = u32;
+/// A step of two functions of `x`, with `n` the whole part of `x`.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub(super) struct Step {
+    /// `2^n / (1 + 2^x)` by a chord: its start in Q16, in the upper half, and how much
+    /// it falls, in Q19. The word is the start, without a correction.
+    pub share: u32,
+    /// `2^n log2(1 + 2^-x)` at the start, Q31. Its derivative is minus the share.
+    pub logarithm: u32,
+}
 
-/// `2^n / (1 + 2^x)` and `2^n log2(1 + 2^-x) / 2` for `x` from 0 to 16, with `n` its
-/// whole part, by chords.
-pub(super) static SHARES: [[Chord; 2]; SHARE_STEPS * SHARE_OCTAVES] = {
-    let mut table = [[0; 2]; SHARE_STEPS * SHARE_OCTAVES];
+/// The steps for `x` from 0 on.
+pub(super) static SHARES: [Step; SHARE_STEPS * SHARE_OCTAVES] = {
+    let mut table = [Step {
+        share: 0,
+        logarithm: 0,
+    }; SHARE_STEPS * SHARE_OCTAVES];
     let mut i = 0;
     while i < table.len() {
-        // The last octave stands for those that follow, where 1 + p is 1.
+        // The last octave stands for those that follow, where half of what p still
+        // changes is missing or too much.
         let octave = i / SHARE_STEPS;
         let tail = octave + 1 == SHARE_OCTAVES;
-        let start = shares(4 * i, octave, tail);
-        let middle = shares(4 * i + 2, octave, tail);
-        let end = shares(4 * i + 4, octave, tail);
-        table[i] = [
-            chord(start[0], middle[0], end[0]),
-            chord(start[1] / 2, middle[1] / 2, end[1] / 2),
-        ];
+        let start = shares(8 * i, octave, tail);
+        let middle = shares(8 * i + 4, octave, tail);
+        let end = shares(8 * i + 8, octave, tail);
+        table[i] = Step {
+            share: chord(start[0], middle[0], end[0]),
+            logarithm: rounded(start[1] / 2, 32) as u32,
+        };
         i += 1;
     }
     table
@@ -113,10 +123,11 @@ const fn shares(i: usize, octave: usize, tail: bool) -> [u128; 2] {
     let (whole, part) = (i / 64, i % 64);
     // 2^(octave - x).
     let power = power(part as u32) >> (whole - octave);
+    let small = power >> octave;
     if tail {
+        let power = (power << PLACES) / (ONE + small / 2);
         return [power, (power * LOG2_E) >> PLACES];
     }
-    let small = power >> octave;
     [
         (power << PLACES) / (ONE + small),
         logarithm(ONE + small) << octave,
@@ -125,9 +136,9 @@ const fn shares(i: usize, octave: usize, tail: bool) -> [u128; 2] {
 
 /// A chord from the function at both ends of a step and in its middle, lowered by
 /// half of what it lies above the curve: the error is on both sides.
-const fn chord(start: u128, middle: u128, end: u128) -> Chord {
+const fn chord(start: u128, middle: u128, end: u128) -> u32 {
     let sag = (start + end - 2 * middle) / 4;
-    let slope = rounded(start - end, 20);
+    let slope = rounded(start - end, 19);
     let base = rounded(start - sag - (slope << (PLACES - 32)), 16);
     (base << 16 | slope) as u32
 }

@@ -11,7 +11,7 @@ use super::product::{grown, magnitude, mulh, mulq, Shift};
 pub(crate) const BITS: i32 = 29;
 
 /// A number's bits.
-#[inline(always)]
+#[cfg_attr(kinglet_fast, inline(always))]
 fn bits_of(x: u32) -> i32 {
     32 - zeros(x)
 }
@@ -27,6 +27,7 @@ pub struct Factors<'i> {
 
 /// The power of two in front of a buffer. In a state that is not the model's it is
 /// any number, and between two slices of a step, too; sums of these fit.
+#[cfg_attr(not(kinglet_fast), inline(never))]
 pub(crate) fn exp_in(buffer: &[i32]) -> i32 {
     let word = buffer.first().copied().unwrap_or(0);
     word.clamp(-(1 << 16), 1 << 16)
@@ -193,13 +194,13 @@ pub(crate) struct ToFixed {
 
 impl ToFixed {
     /// From this power of two to Q22.
-    #[inline(always)]
+    #[cfg_attr(kinglet_fast, inline(always))]
     pub(crate) fn from(exp: i32) -> Self {
         Self::to(PLACES, exp)
     }
 
     /// From the power of two `exp` to this number of binary places.
-    #[inline(always)]
+    #[cfg_attr(kinglet_fast, inline(always))]
     pub(crate) fn to(places: u32, exp: i32) -> Self {
         let places = exp + places as i32;
         Self {
@@ -209,14 +210,14 @@ impl ToFixed {
     }
 
     /// The logistic function of the number, in Q15: a factor of 16 bits.
-    #[inline(always)]
+    #[cfg_attr(kinglet_fast, inline(always))]
     pub(crate) fn sigmoid(self, x: i32) -> i32 {
         let size = smaller(x.wrapping_abs(), self.limit);
         sigmoid_q15(self.shift.of(size) as u32, x)
     }
 
     /// The number.
-    #[inline(always)]
+    #[cfg_attr(kinglet_fast, inline(always))]
     pub(crate) fn of(self, x: i32) -> i32 {
         self.shift.of(larger(smaller(x, self.limit), -self.limit))
     }

@@ -138,6 +138,7 @@ kinglet_v6m_int8:
     mov     r9, r2
     mov     r10, r2
     mov     r11, r2
+    .if {fast}
     cmp     r1, r12
     bne     2f
     b       3f
@@ -148,6 +149,7 @@ kinglet_v6m_int8:
     cmp     r1, r12
     beq     3f
     b       2b
+    .endif
 3:  ldr     r4, [sp, #16]
     mov     r12, r4
 4:  cmp     r1, r12
@@ -172,7 +174,7 @@ kinglet_v6m_int8:
     // Registers: r0 weights  r1 mask  r2 words  r3 weights of rows 0 and 1
     //   r5 of rows 2 and 3  r4, r7 activations  r6 scratch
     //   r8, r9 sums of a group  r10-r12, lr sums of four rows
-    // Stack: [0] words  [4] sums  [8] blocks left  [12] end of words
+    // Stack: [0] words  [4] sums  [8] blocks left  [12] end of words  [16] of a group
     .macro kinglet_v6m_int4_nibble y, shift
         lsrs    r6, r3, #\shift
         ands    r6, r1
@@ -224,9 +226,19 @@ kinglet_v6m_int4:
 2:  ldm     r2!, {{r6}}
     mov     r8, r6
     mov     r9, r6
+    .if {fast}
     .rept 8
     kinglet_v6m_int4_step
     .endr
+    .else
+    mov     r6, r2
+    adds    r6, #128
+    str     r6, [sp, #16]
+5:  kinglet_v6m_int4_step
+    ldr     r6, [sp, #16]
+    cmp     r2, r6
+    bne     5b
+    .endif
     // Two sums out of each word, times their scales.
     ldm     r0!, {{r3}}
     mov     r4, r8
@@ -269,5 +281,7 @@ kinglet_v6m_int4:
     b       1b
 4:  kinglet_v6m_restore
     .size kinglet_v6m_int4, . - kinglet_v6m_int4
-"#
+"#,
+    // Built for size, they have a step once.
+    fast = const cfg!(kinglet_fast) as u8,
 );

@@ -59,6 +59,7 @@ macro_rules! extension {
 
 mod prepare;
 mod state;
+#[cfg(kinglet_fast)]
 mod steps;
 
 /// Columns for which `256 S` fits in 32 bits: 512 * 127 * 128 < 2^23.
@@ -72,6 +73,10 @@ const SPAN_WORDS: usize = 1 + SPAN_COLS / 2;
 
 /// Words of a prepared int4 group: the constant, then two per four columns.
 const GROUP_WORDS: usize = 1 + GROUP_COLS / 2;
+
+/// Steps that the int8 routine has one after the other, and groups that the int4
+/// routine has: powers of two, and of the steps at least two.
+const ROUND: [usize; 2] = if cfg!(kinglet_fast) { [16, 4] } else { [2, 1] };
 
 /// Cortex-M4, M7, M33.
 #[derive(Debug)]
@@ -97,6 +102,7 @@ impl Port for Dsp {
         }
     }
 
+    #[cfg(kinglet_fast)]
     steps_in_rounds!();
     states_in_rounds!();
 }
@@ -185,7 +191,7 @@ struct Int8Call {
 ///   [0] words  [4] rounds  [8] the constant, four times  [24] entry
 ///   [28] sums  [32] blocks left  [36] bytes to skip  [40] add
 /// ```
-/// A round is 16 steps; the first enters it so that the last ends with it. SMLAD
+/// A round is [`ROUND`] steps; the first enters it so that the last ends with it. SMLAD
 /// and UXTB16 alternate: a Cortex-M7 can issue them together.
 #[unsafe(naked)]
 unsafe extern "C" fn int8_routine(
@@ -222,14 +228,14 @@ unsafe extern "C" fn int8_routine(
     strd    r2, r3, [sp, #28]
     strd    r5, r6, [sp, #36]
     subs    r4, #1
-    and     r5, r4, #15
-    lsrs    r4, r4, #4
+    and     r5, r4, #{steps} - 1
+    lsrs    r4, r4, #{steps_log2}
     adds    r5, #1
     adds    r4, #1
     adr.w   r6, 3f
     adr.w   r7, 2f
     sub     r7, r6, r7
-    lsrs    r7, r7, #4
+    lsrs    r7, r7, #{steps_log2}
     mls     r6, r5, r7, r6
     orr     r6, r6, #1
     ldr     r5, [r1], #4
@@ -240,7 +246,7 @@ unsafe extern "C" fn int8_routine(
 1:  ldm.w   sp, {{r1, r2, r4-r7, pc}}
     .balign 4
 2:
-    .rept 16
+    .rept {steps}
     kinglet_dsp_int8_step
     .endr
 3:  subs    r2, #1
@@ -265,7 +271,9 @@ unsafe extern "C" fn int8_routine(
     add     r6, r3
     add     r7, r12
     b       4b
-"#
+"#,
+        steps = const ROUND[0],
+        steps_log2 = const ROUND[0].ilog2(),
     )
 }
 
@@ -284,7 +292,7 @@ unsafe extern "C" fn int8_routine(
 ///   [0] sums of four rows  [16] sums  [20] blocks left  [24] words  [28] entry
 ///   [32] end of the words
 /// ```
-/// A round is four groups; the first enters it so that the last ends with it.
+/// A round is [`ROUND`] groups; the first enters it so that the last ends with it.
 /// Another instruction separates a shifted AND from the SMLAD that needs it: a
 /// Cortex-M33 would stall.
 #[unsafe(naked)]
@@ -364,12 +372,12 @@ unsafe extern "C" fn int4_routine(
     add     r5, r1, r5, lsl #2
     str     r5, [sp, #32]
     subs    r4, #1
-    and     r4, r4, #3
+    and     r4, r4, #{groups} - 1
     adds    r4, #1
     adr.w   r6, 3f
     adr.w   r7, 2f
-    sub     r7, r6, r7
-    lsrs    r7, r7, #2
+    adr.w   r8, 4f
+    subs    r7, r8, r7
     mls     r6, r4, r7, r6
     orr     r6, r6, #1
     strd    r1, r6, [sp, #24]
@@ -381,7 +389,9 @@ unsafe extern "C" fn int4_routine(
     ldr     pc, [sp, #28]
     .balign 4
 2:
-    .rept 4
+    kinglet_dsp_int4_group
+4:
+    .rept {groups} - 1
     kinglet_dsp_int4_group
     .endr
 3:  ldr     r3, [sp, #32]
@@ -394,6 +404,7 @@ unsafe extern "C" fn int4_routine(
     bne     1b
     add     sp, #36
     pop     {{r4-r11, pc}}
-"#
+"#,
+        groups = const ROUND[1],
     )
 }

@@ -74,14 +74,15 @@ fn padded<const N: usize>(x: &[i32]) -> [i32; N] {
     all
 }
 
-/// Prepares `groups` groups of int4 columns, at least one.
+/// Prepares `groups` groups of int4 columns, at least one: built for size, a quarter
+/// after the other.
 ///
 /// # Safety
 /// Both pointers must be of as many groups.
 ///
 /// # Registers
 /// ```text
-/// r0 x   r1 words   r2 quantizer   r3 groups left   r4 2^21
+/// r0 x   r1 words   r2 quantizer   r3 quarters of groups left   r4 2^21
 /// r5, r6 masks   r7 lanes of the sum   r8-r12, lr columns and lanes
 /// ```
 #[unsafe(naked)]
@@ -108,8 +109,10 @@ unsafe extern "C" fn group_routine(
     mov     r4, #0x00200000
     mvn     r5, #0x000F000F
     mov     r6, #0xFF00FF00
+    lsls    r3, r3, #2
 1:  movs    r7, #0
-    .rept 4
+2:
+    .rept {quarters}
     // Columns 2 and 3 of both halves, then 0 and 1.
     ldrd    r9, r8, [r0, #8]
     ldrd    r11, r10, [r0, #24]
@@ -132,6 +135,11 @@ unsafe extern "C" fn group_routine(
     strd    r8, r10, [r1, #4]
     adds    r1, #16
     .endr
+    .if {quarters} == 1
+    subs    r3, #1
+    tst     r3, #3
+    bne     2b
+    .endif
     // The constant: -4096 * 8 times the sum of both lanes.
     sxth    r8, r7
     add     r8, r8, r7, asr #16
@@ -139,10 +147,15 @@ unsafe extern "C" fn group_routine(
     lsls    r8, r8, #15
     str     r8, [r1, #-64]
     adds    r1, #4
-    subs    r3, #1
+    .if {quarters} == 1
+    cmp     r3, #0
+    .else
+    subs    r3, #4
+    .endif
     bne     1b
     pop     {{r4-r11, pc}}
-"#
+"#,
+        quarters = const if cfg!(kinglet_fast) { 4 } else { 1 },
     )
 }
 
