@@ -178,6 +178,7 @@ fn mean(sum: i64, inverse: u32, channels: u32) -> i32 {
 
 /// Token shift: `out = previous + (x - previous) mix`, and its largest
 /// magnitude. All are `[C]`; `x` and `previous` have one power of two.
+#[inline(never)]
 pub(crate) fn token_shift(
     x: View<'_>,
     previous: &[i32],

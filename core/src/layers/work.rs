@@ -49,6 +49,7 @@ impl<'q> Product<'q> {
     /// `out = matrix x vector`. `x` may be longer than the matrix has columns;
     /// `peak` is the largest magnitude in these, and `out` holds whole
     /// blocks of four rows.
+    #[inline(never)]
     pub(crate) fn of(
         &mut self,
         matrix: &Matrix<'_>,

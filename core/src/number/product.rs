@@ -64,7 +64,7 @@ pub(crate) struct Shift {
 impl Shift {
     /// By `places` to the left where that is positive, to the right where it is
     /// negative; 31 at most.
-    #[cfg_attr(kinglet_fast, inline(always))]
+    #[inline(never)]
     pub(crate) fn by(places: i32) -> Self {
         Self {
             left: places_of(places),

@@ -25,12 +25,11 @@ pub struct Factors<'i> {
     pub exp: i32,
 }
 
-/// The power of two in front of a buffer. In a state that is not the model's it is
-/// any number, and between two slices of a step, too; sums of these fit.
-#[cfg_attr(not(kinglet_fast), inline(never))]
+/// The power of two in front of a buffer, of 16 bits. In a state that is not the
+/// model's it is any number, and between two slices of a step, too; sums of these
+/// fit.
 pub(crate) fn exp_in(buffer: &[i32]) -> i32 {
-    let word = buffer.first().copied().unwrap_or(0);
-    word.clamp(-(1 << 16), 1 << 16)
+    buffer.first().map_or(0, |&word| word as i16 as i32)
 }
 
 /// The largest magnitude of a vector, and its power of two.
@@ -194,13 +193,12 @@ pub(crate) struct ToFixed {
 
 impl ToFixed {
     /// From this power of two to Q22.
-    #[cfg_attr(kinglet_fast, inline(always))]
     pub(crate) fn from(exp: i32) -> Self {
         Self::to(PLACES, exp)
     }
 
     /// From the power of two `exp` to this number of binary places.
-    #[cfg_attr(kinglet_fast, inline(always))]
+    #[inline(never)]
     pub(crate) fn to(places: u32, exp: i32) -> Self {
         let places = exp + places as i32;
         Self {
