@@ -89,7 +89,7 @@ type Chord = u32;
 
 /// `2^n / (1 + 2^x)` and `2^n log2(1 + 2^-x) / 2` for `x` from 0 to 16, with `n` its
 /// whole part, by chords.
-pub(super) static SHARES: [[Chord; 2]; SHARE_STEPS * SHARE_OCTAVES] = {
+pub(crate) static SHARES: [[Chord; 2]; SHARE_STEPS * SHARE_OCTAVES] = {
     let mut table = [[0; 2]; SHARE_STEPS * SHARE_OCTAVES];
     let mut i = 0;
     while i < table.len() {
