@@ -16,7 +16,7 @@
 //! | `armv6m` | Cortex-M0, M0+ | `pairs` | `MULS`, 32 bits | `soft` |
 //! | `armv7m` | Cortex-M3 | `pairs` | `MLA`, 32 bits | `soft` |
 //! | `dsp` | Cortex-M4, M7, M33 | `rows4` | `SMLAD`, two of 16 bits | `fpu` or `soft` |
-//! | `mve` | Cortex-M55 | `lanes16` | `VMLADAVA`, 16 of 8 bits | `fpu` |
+//! | `mve` | Cortex-M55 | `lanes16` | `VMLADAVA`, 16 of 8 bits | `portable` |
 //! | `neon` | AArch64 | `rows4` | `SDOT`, or `SMULL` | `portable` |
 //! | `riscv` | RV32IM, also with A and C | `pairs` | `MUL` and `MULH`, 32 bits | `portable` |
 //! | `x86` | x86-64 | `rows4` | `VPDPBUSD`, `VPMADDWD` or `VPMADDUBSW` | `portable` |
@@ -171,6 +171,32 @@ pub trait Port {
     /// `values` are `v` and `sa`.
     fn write<M: Mantissa>(mantissas: &mut [M], writes: &[Write], values: &[[i16; 2]]) {
         Self::Base::write(mantissas, writes, values);
+    }
+
+    /// `out = sigmoid(gate 2^places)` as factors in Q15, with arguments in Q22, to
+    /// base 2. Both are `[C]`.
+    fn shares(gate: &[i32], places: i32, out: &mut [i32]) {
+        Self::Base::shares(gate, places, out);
+    }
+
+    /// `x = x 2^of_x + sigmoid(gate 2^of_gate) y >> right`, and a number with the bits
+    /// of all magnitudes. Inputs are `gate` and `y`; all slices are `[C]`.
+    fn add_gated(x: &mut [i32], inputs: [&[i32]; 2], places: [i32; 2], right: u32) -> u32 {
+        Self::Base::add_gated(x, inputs, places, right)
+    }
+
+    /// RWKV-4's weighted average: `out = out wkv`, with factors in Q15 for `out`, and
+    /// the largest magnitude of the result; the state, averages and logarithms of their
+    /// weights, advances by a token. `fixed` are `w` and `u`, `inputs` `k` and `v`
+    /// with the places that bring them to Q22 and to the averages. All are `[C]`.
+    fn average(
+        state: [&mut [i32]; 2],
+        fixed: [&[i32]; 2],
+        inputs: [&[i32]; 2],
+        places: [i32; 2],
+        out: &mut [i32],
+    ) -> u32 {
+        Self::Base::average(state, fixed, inputs, places, out)
     }
 
     /// `x = (max(x, 0) << left >> 16)^2`.

@@ -29,11 +29,9 @@
 use super::channel_mix;
 use super::pace::Pace;
 use super::work::Work;
-use crate::arch::{layer_norm, token_shift};
+use crate::arch::{layer_norm, token_shift, Native, Port};
 use crate::image::Parts;
-use crate::number::{
-    add, copy, grown, larger, mulq, places, shares, Peak, Share, Shift, ToFixed, Vector, View,
-};
+use crate::number::{add, copy, places, shares, Peak, Vector, View, PLACES};
 use crate::shape::v4::{Mix, State};
 use crate::shape::Dim::Embd;
 use crate::shape::Shape;
@@ -119,7 +117,7 @@ fn time_mix<P: Pace>(
 /// lower: an average never leaves the range of its values.
 fn make_room(average: &mut Vector<'_>, exp: i32) {
     let places = places(exp - average.exp());
-    let half = (1 << places) >> 1;
+    let half = (1u32 << places >> 1) as i32;
     for a in average.m() {
         *a = a.wrapping_add(half) >> places;
     }
@@ -131,73 +129,21 @@ fn make_room(average: &mut Vector<'_>, exp: i32) {
 // As a separate function it keeps its constants in registers.
 #[cfg_attr(kinglet_fast, inline(never))]
 fn weighted_average(
-    [average, weight]: [&mut [i32]; 2],
+    state: [&mut [i32]; 2],
     exp: i32,
-    [w, u]: [&[i32]; 2],
+    fixed: [&[i32]; 2],
     [k, v]: [View<'_>; 2],
     out: &mut [i32],
 ) -> u32 {
-    let of_v = Shift::by(v.exp - exp);
-    let of_k = ToFixed::from(k.exp);
-    let inputs = k.m.iter().zip(v.m).zip(w.iter().zip(u));
-    let state = average.iter_mut().zip(weight);
-    let mut max = 0;
-    for ((out, (a, l)), ((&k, &v), (&w, &u))) in out.iter_mut().zip(state).zip(inputs) {
-        let (k, v) = (of_k.of(k), of_v.of(v));
-        let difference = k.wrapping_add(u).wrapping_sub(*l);
-        let wkv = leaned(*a, v, difference, Share::of(difference.unsigned_abs()), 0);
-        // A factor of 16 bits.
-        *out = mulq(wkv << 1, (*out as i16).into());
-        max = grown(max, *out);
-
-        let decayed = l.wrapping_add(w);
-        let difference = k.wrapping_sub(decayed);
-        let smaller = Share::of(difference.unsigned_abs());
-        // A floor would make slow channels drift.
-        let half = (1 << smaller.halvings) >> 1;
-        *a = leaned(*a, v, difference, smaller, half);
-        *l = larger(k, decayed).wrapping_add(smaller.logarithm());
-    }
-    max
-}
-
-/// `a + (v - a) sigmoid(d)`, computed from the nearer of both: the smaller share,
-/// that of `2^-|d|`, keeps its precision, however small it is. Its part is rounded
-/// down, after `more` was added, in units of the share.
-#[cfg_attr(kinglet_fast, inline(always))]
-fn leaned(a: i32, v: i32, d: i32, smaller: Share, more: i32) -> i32 {
-    let a_is_near = d >> 31;
-    // From the nearer to the other, without a branch.
-    let step = v.wrapping_sub(a);
-    let near = v.wrapping_sub(step & a_is_near);
-    let to_far = (step ^ !a_is_near).wrapping_sub(!a_is_near);
-    let part = mulq(to_far << 1, smaller.factor());
-    near.wrapping_add(part.wrapping_add(more) >> smaller.halvings)
+    let places = [k.exp + PLACES as i32, v.exp - exp];
+    Native::average(state, fixed, [k.m, v.m], places, out)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
     use std::vec;
     use std::vec::Vec;
-
-    proptest! {
-        #[test]
-        fn an_average_leans_by_the_logistic_function(
-            a in -1i32 << 28..1 << 28, v in -1i32 << 28..1 << 28, d in -1i32 << 30..1 << 30
-        ) {
-            let d = d >> (d & 7);
-            let share = 1.0 / (1.0 + (-f64::from(d) / f64::from(1 << 22)).exp2());
-            let exact = f64::from(a) + (f64::from(v) - f64::from(a)) * share;
-            let smaller = Share::of(d.unsigned_abs());
-            let half = (1 << smaller.halvings) >> 1;
-            let error = f64::from(leaned(a, v, d, smaller, half)) - exact;
-            // Of the smaller share, and half a unit of rounding.
-            let small = share.min(1.0 - share) * (f64::from(v) - f64::from(a)).abs();
-            prop_assert!(error.abs() <= 7.2e-4 * small + 1.5, "{error} of {small}");
-        }
-    }
 
     /// Over 100,000 tokens, with decays from a half in 10,000 tokens to a half in
     /// one: the error of an average stays a small part of its values' range.

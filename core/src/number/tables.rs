@@ -95,7 +95,7 @@ pub(super) struct Step {
 }
 
 /// The steps for `x` from 0 on.
-pub(super) static SHARES: [Step; SHARE_STEPS * SHARE_OCTAVES] = {
+pub(crate) static SHARES: [Step; SHARE_STEPS * SHARE_OCTAVES] = {
     let mut table = [Step {
         share: 0,
         logarithm: 0,

@@ -5,6 +5,7 @@
 use super::choice::{larger, limited, normal, opaque, places, smaller, zeros};
 use super::functions::{sigmoid, sigmoid_q15, tanh, PLACES};
 use super::product::{grown, magnitude, mulh, mulq, Shift};
+use crate::arch::{Native, Port};
 
 /// Mantissas of a vector are below 2^29 in magnitude, so that a sum or a
 /// difference of two fits everywhere.
@@ -174,13 +175,8 @@ pub(crate) fn add(x: &mut Residual<'_>, y: View<'_>) {
 #[cfg_attr(kinglet_fast, inline(never))]
 pub(crate) fn add_gated(x: &mut Residual<'_>, gate: View<'_>, y: View<'_>) {
     let (exp, of_x, right) = x.align(y.exp);
-    let to_fixed = ToFixed::from(gate.exp);
-    let mut bits = 0;
-    for (x, (&gate, &y)) in x.m().iter_mut().zip(gate.m.iter().zip(y.m)) {
-        let share = to_fixed.sigmoid(gate);
-        *x = of_x.of(*x).wrapping_add(mulq(y << 1, share) >> right);
-        bits |= magnitude(*x);
-    }
+    let places = [gate.exp + PLACES as i32, of_x.places()];
+    let bits = Native::add_gated(x.m(), [gate.m, y.m], places, right);
     x.set(exp, bits);
 }
 
@@ -200,7 +196,12 @@ impl ToFixed {
     /// From the power of two `exp` to this number of binary places.
     #[inline(never)]
     pub(crate) fn to(places: u32, exp: i32) -> Self {
-        let places = exp + places as i32;
+        Self::by(exp + places as i32)
+    }
+
+    /// By this number of places to the left.
+    #[inline(always)]
+    pub(crate) fn by(places: i32) -> Self {
         Self {
             shift: Shift::by(places),
             limit: ((1 << BITS) - 1) >> limited(places, BITS),
@@ -304,10 +305,7 @@ pub(crate) fn multiply_silu(x: View<'_>, gate: View<'_>, out: &mut [i32]) -> Pea
 /// `out = sigmoid(gate)` as factors in Q15; the gate is to base 2.
 #[cfg_attr(kinglet_fast, inline(never))]
 pub(crate) fn shares(gate: View<'_>, out: &mut [i32]) {
-    let to_fixed = ToFixed::from(gate.exp);
-    for (out, &gate) in out.iter_mut().zip(gate.m) {
-        *out = to_fixed.sigmoid(gate);
-    }
+    Native::shares(gate.m, gate.exp + PLACES as i32, out);
 }
 
 /// The functions of a hidden vector.

@@ -40,8 +40,31 @@ pub fn check(room: &mut Room) -> bool {
             right: (random.next() >> 8) % 32,
         };
         score.count(answers::<Native>(&inputs) == answers::<Portable>(&inputs));
+        let places = [0; 3].map(|_| (random.next() >> 8) as i32 % 60 - 30);
+        score.count(gated::<Native>(&inputs, places) == gated::<Portable>(&inputs, places));
     }
     score.tell("steps")
+}
+
+/// All results of `P` that have the logistic function in them, for these places of
+/// arguments and of other vectors.
+fn gated<P: Port>(inputs: &Inputs<'_>, [of_k, of_v, of_x]: [i32; 3]) -> ([[i32; MOST]; 4], u64) {
+    let Inputs { x, previous, .. } = *inputs;
+    let mut found = [[0; MOST]; 4];
+    let [out, sum, average, weight] = found.each_mut().map(|out| &mut out[..x.len()]);
+    sum.copy_from_slice(previous);
+    // To the right only, and by one place: sums of two are below 2^30.
+    let places = [of_k, -of_x.abs() - 1];
+    let bits = P::add_gated(sum, [x, previous], places, inputs.right.max(1));
+    P::shares(x, of_k, out);
+    average.copy_from_slice(previous);
+    weight.copy_from_slice(x);
+    let state = [average, weight];
+    // Decays are at most 0, averages lie among the values, and logarithms are below
+    // 2^30.
+    let of_v = -of_v.abs();
+    let max = P::average(state, [previous, x], [x, previous], [of_k, of_v], out);
+    (found, u64::from(bits) << 32 | u64::from(max))
 }
 
 /// That of differences of numbers of so many bits.

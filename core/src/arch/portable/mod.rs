@@ -4,6 +4,7 @@
 //! Sums wrap and never overflow in an image that was checked; floats follow the
 //! rules of [`number`].
 
+mod gates;
 #[cfg(kinglet_lanes16)]
 mod lanes16;
 #[cfg(kinglet_pairs)]
@@ -140,6 +141,24 @@ impl Port for Portable {
                 *m = new(*m, write, column);
             }
         }
+    }
+
+    fn shares(gate: &[i32], places: i32, out: &mut [i32]) {
+        gates::shares(gate, places, out);
+    }
+
+    fn add_gated(x: &mut [i32], inputs: [&[i32]; 2], places: [i32; 2], right: u32) -> u32 {
+        gates::add_gated(x, inputs, places, right)
+    }
+
+    fn average(
+        state: [&mut [i32]; 2],
+        fixed: [&[i32]; 2],
+        inputs: [&[i32]; 2],
+        places: [i32; 2],
+        out: &mut [i32],
+    ) -> u32 {
+        gates::average(state, fixed, inputs, places, out)
     }
 
     fn positive_max(x: &[i32]) -> i32 {

@@ -2,7 +2,7 @@
 
 #[cfg(any(kinglet_armv6m, kinglet_armv7m, kinglet_riscv))]
 pub(super) mod pairs;
-#[cfg(any(kinglet_armv7m, kinglet_dsp, kinglet_riscv))]
+#[cfg(any(kinglet_armv7m, kinglet_dsp, kinglet_mve, kinglet_riscv))]
 pub(super) mod rounds;
 #[cfg(kinglet_dsp)]
 pub(super) mod state;

@@ -1,17 +1,14 @@
 //! The steps beside products, for ports that have them in assembly: routines
-//! take whole rounds of four elements, and what is left after the last is
-//! [`Portable`]'s.
+//! take whole rounds, of four elements where a port does not say otherwise, and what
+//! is left after the last is [`Portable`]'s.
 
 use crate::arch::{Port, Portable, Scaling};
-
-/// Elements of a round.
-const ROUND: usize = 4;
 
 /// The routines of a port. Each does what the function of [`Port`] with its name
 /// does.
 ///
 /// They are unsafe to call: there must be a round, and every pointer must be of
-/// `4 rounds` elements; those to numbers of 16 bits need not be aligned to a word.
+/// whole rounds; those to numbers of 16 bits need not be aligned to a word.
 pub struct Routines {
     /// Scales, sums, rounds, `2 max16` and the shift: `scale max16 >> 15` is the
     /// upper half of a product.
@@ -36,6 +33,9 @@ type Shift = unsafe extern "C" fn(*const i32, *const i32, *const i16, *mut i32, 
 
 /// A port with such routines.
 pub trait Rounds {
+    /// Elements of a round.
+    const ROUND: usize = 4;
+
     /// They keep to the C calling convention.
     const ROUTINES: Routines;
 }
@@ -85,64 +85,75 @@ macro_rules! steps_in_rounds {
 pub(crate) use steps_in_rounds;
 
 /// What whole rounds leave.
-fn rest<T>(slice: &[T], rounds: usize) -> &[T] {
-    slice.get(rounds * ROUND..).unwrap_or_default()
+fn rest<R: Rounds, T>(slice: &[T], rounds: usize) -> &[T] {
+    match R::ROUND {
+        1 => &[],
+        round => slice.get(rounds * round..).unwrap_or_default(),
+    }
 }
 
-fn rest_mut<T>(slice: &mut [T], rounds: usize) -> &mut [T] {
-    slice.get_mut(rounds * ROUND..).unwrap_or_default()
+fn rest_mut<R: Rounds, T>(slice: &mut [T], rounds: usize) -> &mut [T] {
+    match R::ROUND {
+        1 => &mut [],
+        round => slice.get_mut(rounds * round..).unwrap_or_default(),
+    }
 }
 
 pub fn scale_rows<R: Rounds>(scales: &[i16], max16: i32, shift: u32, out: &mut [i32]) {
-    let rounds = scales.len().min(out.len()) / ROUND;
+    let rounds = scales.len().min(out.len()) / R::ROUND;
     if rounds > 0 {
         // SAFETY: both slices hold the rounds, of which there is one.
         unsafe {
             (R::ROUTINES.scale_rows)(scales.as_ptr(), out.as_mut_ptr(), rounds, max16 << 1, shift)
         }
     }
-    Portable::scale_rows(rest(scales, rounds), max16, shift, rest_mut(out, rounds));
+    Portable::scale_rows(
+        rest::<R, _>(scales, rounds),
+        max16,
+        shift,
+        rest_mut::<R, _>(out, rounds),
+    );
 }
 
 pub fn sum<R: Rounds>(x: &[i32]) -> i64 {
-    let rounds = x.len() / ROUND;
+    let rounds = x.len() / R::ROUND;
     let whole = match rounds {
         0 => 0,
         // SAFETY: the slice holds the rounds, of which there is one.
         _ => unsafe { (R::ROUTINES.sum)(x.as_ptr(), rounds) },
     };
-    whole + Portable::sum(rest(x, rounds))
+    whole + Portable::sum(rest::<R, _>(x, rounds))
 }
 
 pub fn less<R: Rounds>(x: &[i32], mean: i32, out: &mut [i32]) -> u32 {
-    let rounds = x.len().min(out.len()) / ROUND;
+    let rounds = x.len().min(out.len()) / R::ROUND;
     let whole = match rounds {
         0 => 0,
         // SAFETY: both slices hold the rounds, of which there is one.
         _ => unsafe { (R::ROUTINES.less)(x.as_ptr(), out.as_mut_ptr(), rounds, mean) },
     };
-    whole | Portable::less(rest(x, rounds), mean, rest_mut(out, rounds))
+    whole | Portable::less(rest::<R, _>(x, rounds), mean, rest_mut::<R, _>(out, rounds))
 }
 
 pub fn squares<R: Rounds>(x: &[i32], left: u32) -> u64 {
-    let rounds = x.len() / ROUND;
+    let rounds = x.len() / R::ROUND;
     let whole = match rounds {
         0 => 0,
         // SAFETY: the slice holds the rounds, of which there is one.
         _ => unsafe { (R::ROUTINES.squares)(x.as_ptr(), rounds, left) },
     };
-    whole + Portable::squares(rest(x, rounds), left)
+    whole + Portable::squares(rest::<R, _>(x, rounds), left)
 }
 
 pub fn affine<R: Rounds>(scaling: Scaling, weight: &[i16], bias: &[i16], x: &mut [i32]) {
-    let rounds = x.len().min(weight.len()).min(bias.len()) / ROUND;
+    let rounds = x.len().min(weight.len()).min(bias.len()) / R::ROUND;
     if rounds > 0 {
         let (weight, bias) = (weight.as_ptr(), bias.as_ptr());
         // SAFETY: all slices hold the rounds, of which there is one.
         unsafe { (R::ROUTINES.affine)(x.as_mut_ptr(), weight, bias, rounds, &scaling) }
     }
-    let (weight, bias) = (rest(weight, rounds), rest(bias, rounds));
-    Portable::affine(scaling, weight, bias, rest_mut(x, rounds));
+    let (weight, bias) = (rest::<R, _>(weight, rounds), rest::<R, _>(bias, rounds));
+    Portable::affine(scaling, weight, bias, rest_mut::<R, _>(x, rounds));
 }
 
 pub fn token_shift<R: Rounds>(
@@ -152,7 +163,7 @@ pub fn token_shift<R: Rounds>(
     right: u32,
     out: &mut [i32],
 ) -> u32 {
-    let rounds = x.len().min(previous.len()).min(mix.len()).min(out.len()) / ROUND;
+    let rounds = x.len().min(previous.len()).min(mix.len()).min(out.len()) / R::ROUND;
     let whole = match rounds {
         0 => 0,
         // SAFETY: all slices hold the rounds, of which there is one.
@@ -161,31 +172,35 @@ pub fn token_shift<R: Rounds>(
             (R::ROUTINES.token_shift)(x, previous, mix, out.as_mut_ptr(), rounds, right)
         },
     };
-    let (x, previous, mix) = (rest(x, rounds), rest(previous, rounds), rest(mix, rounds));
+    let (x, previous, mix) = (
+        rest::<R, _>(x, rounds),
+        rest::<R, _>(previous, rounds),
+        rest::<R, _>(mix, rounds),
+    );
     whole.max(Portable::token_shift(
         x,
         previous,
         mix,
         right,
-        rest_mut(out, rounds),
+        rest_mut::<R, _>(out, rounds),
     ))
 }
 
 pub fn positive_max<R: Rounds>(x: &[i32]) -> i32 {
-    let rounds = x.len() / ROUND;
+    let rounds = x.len() / R::ROUND;
     let whole = match rounds {
         0 => 0,
         // SAFETY: the slice holds the rounds, of which there is one.
         _ => unsafe { (R::ROUTINES.positive_max)(x.as_ptr(), rounds) },
     };
-    whole.max(Portable::positive_max(rest(x, rounds)))
+    whole.max(Portable::positive_max(rest::<R, _>(x, rounds)))
 }
 
 pub fn relu_squared<R: Rounds>(x: &mut [i32], left: u32) {
-    let rounds = x.len() / ROUND;
+    let rounds = x.len() / R::ROUND;
     if rounds > 0 {
         // SAFETY: the slice holds the rounds, of which there is one.
         unsafe { (R::ROUTINES.relu_squared)(x.as_mut_ptr(), rounds, left) }
     }
-    Portable::relu_squared(rest_mut(x, rounds), left);
+    Portable::relu_squared(rest_mut::<R, _>(x, rounds), left);
 }

@@ -19,8 +19,19 @@
 //! Sums of a group are below `16 * 2^15`. With loads an int8 product takes about
 //! 0.15 instructions, an int4 product 0.23.
 
+/// Naked functions are assembled without the extensions of the target.
+macro_rules! with_vectors {
+    () => {
+        ".syntax unified\n.cpu cortex-m55"
+    };
+}
+
+mod gates;
+mod steps;
+
+use super::shared::rounds::{self, steps_in_rounds};
 use super::shared::Words;
-use super::{Port, Portable};
+use super::{Port, Portable, Quantizer, Scaling};
 use crate::shape::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
 use core::arch::global_asm;
 
@@ -35,6 +46,19 @@ impl Port for Mve {
     type Base = Portable;
 
     const LAYOUT: Layout = Layout::Lanes16;
+
+    fn prepare(x: &[i32], quantizer: Quantizer, _: Bits, words: &mut [u32]) {
+        let columns: &mut [i8] = bytemuck::cast_slice_mut(words);
+        let len = x.len().min(columns.len());
+        let (columns, padding) = columns.split_at_mut(len);
+        padding.fill(0);
+        if len > 0 {
+            let Quantizer { left, inverse } = quantizer;
+            let places = left as i32 - 16;
+            // SAFETY: both slices are as long, and not empty.
+            unsafe { steps::prepare(x.as_ptr(), columns.as_mut_ptr(), len, places, inverse) }
+        }
+    }
 
     fn sums(matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
         let blocks = matrix.rows.div_ceil(BLOCK_ROWS);
@@ -61,6 +85,26 @@ impl Port for Mve {
                 Bits::Int4 => kinglet_mve_int4(weights, words, sums, blocks, groups),
             }
         }
+    }
+
+    steps_in_rounds!();
+
+    fn shares(gate: &[i32], places: i32, out: &mut [i32]) {
+        gates::shares(gate, places, out);
+    }
+
+    fn add_gated(x: &mut [i32], inputs: [&[i32]; 2], places: [i32; 2], right: u32) -> u32 {
+        gates::add_gated(x, inputs, places, right)
+    }
+
+    fn average(
+        state: [&mut [i32]; 2],
+        fixed: [&[i32]; 2],
+        inputs: [&[i32]; 2],
+        places: [i32; 2],
+        out: &mut [i32],
+    ) -> u32 {
+        gates::average(state, fixed, inputs, places, out)
     }
 }
 

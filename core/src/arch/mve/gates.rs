@@ -1,0 +1,353 @@
+//! Steps that have the logistic function in them, four elements in a vector: the
+//! table of shares is looked up by a gathering load.
+//!
+//! Saturation limits what the definition limits: an argument shifted to the top of
+//! its word is one of all ones where it is too large.
+
+use crate::number::SHARES;
+use core::arch::global_asm;
+
+/// How gates become arguments: see [`ToFixed`](crate::number::ToFixed).
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Fixed {
+    /// To the left where it is positive.
+    places: i32,
+    /// Of the magnitude.
+    limit: i32,
+}
+
+impl Fixed {
+    fn by(places: i32) -> Self {
+        Self {
+            places: places.clamp(-31, 31),
+            limit: ((1 << 29) - 1) >> places.clamp(0, 29),
+        }
+    }
+}
+
+/// As [`Port::shares`](crate::arch::Port::shares).
+pub(super) fn shares(gate: &[i32], places: i32, out: &mut [i32]) {
+    let len = gate.len().min(out.len());
+    if len > 0 {
+        let fixed = Fixed::by(places);
+        // SAFETY: both slices are as long, and not empty; the table has all octaves.
+        unsafe { kinglet_mve_shares(gate.as_ptr(), out.as_mut_ptr(), len, &fixed, table()) }
+    }
+}
+
+/// As [`Port::add_gated`](crate::arch::Port::add_gated).
+pub(super) fn add_gated(
+    x: &mut [i32],
+    [gate, y]: [&[i32]; 2],
+    [of_gate, of_x]: [i32; 2],
+    right: u32,
+) -> u32 {
+    let len = x.len().min(gate.len()).min(y.len());
+    if len == 0 {
+        return 0;
+    }
+    let call = GatedCall {
+        len,
+        fixed: Fixed::by(of_gate),
+        of_x: of_x.clamp(-31, 31),
+        of_y: -(right as i32),
+        table: table(),
+    };
+    // SAFETY: all slices are as long, and not empty; the table has all octaves.
+    unsafe { kinglet_mve_add_gated(x.as_mut_ptr(), gate.as_ptr(), y.as_ptr(), &call) }
+}
+
+/// As [`Port::average`](crate::arch::Port::average).
+pub(super) fn average(
+    [average, weight]: [&mut [i32]; 2],
+    [w, u]: [&[i32]; 2],
+    [k, v]: [&[i32]; 2],
+    [of_k, of_v]: [i32; 2],
+    out: &mut [i32],
+) -> u32 {
+    let lens = [
+        average.len(),
+        weight.len(),
+        w.len(),
+        u.len(),
+        k.len(),
+        v.len(),
+    ];
+    let len = lens.iter().fold(out.len(), |least, &len| least.min(len));
+    if len == 0 {
+        return 0;
+    }
+    let Fixed { places, limit } = Fixed::by(of_k);
+    let call = AverageCall {
+        average: average.as_mut_ptr(),
+        weight: weight.as_mut_ptr(),
+        k: k.as_ptr(),
+        v: v.as_ptr(),
+        w: w.as_ptr(),
+        u: u.as_ptr(),
+        out: out.as_mut_ptr(),
+        table: table(),
+        of_k: places,
+        of_v: of_v.clamp(-31, 31),
+        limit,
+        len,
+    };
+    // SAFETY: all slices are as long, and not empty; the table has all octaves.
+    unsafe { kinglet_mve_average(&call) }
+}
+
+/// The arguments of a gated sum.
+#[repr(C)]
+struct GatedCall {
+    len: usize,
+    fixed: Fixed,
+    /// Places to the left.
+    of_x: i32,
+    of_y: i32,
+    table: *const u32,
+}
+
+/// Those of an average.
+#[repr(C)]
+struct AverageCall {
+    average: *mut i32,
+    weight: *mut i32,
+    k: *const i32,
+    v: *const i32,
+    w: *const i32,
+    u: *const i32,
+    out: *mut i32,
+    table: *const u32,
+    /// Places to the left.
+    of_k: i32,
+    of_v: i32,
+    /// Of the magnitude of `k`.
+    limit: i32,
+    len: usize,
+}
+
+fn table() -> *const u32 {
+    SHARES.as_ptr().cast()
+}
+
+// Lengths are at least 1, all pointers are of as many elements, and tables are those
+// of shares.
+extern "C" {
+    fn kinglet_mve_shares(
+        gate: *const i32,
+        out: *mut i32,
+        len: usize,
+        fixed: &Fixed,
+        table: *const u32,
+    );
+    fn kinglet_mve_add_gated(x: *mut i32, gate: *const i32, y: *const i32, call: &GatedCall)
+        -> u32;
+    fn kinglet_mve_average(call: &AverageCall) -> u32;
+}
+
+global_asm!(
+    r#"
+    .syntax unified
+    .cpu    cortex-m55
+    // Of sizes \x the octaves \h, the place in the table \i, and the part of a step
+    // \x; \o is scratch, and may be \c, which is 11, the last octave.
+    .macro kinglet_mve_place x, h, i, o, c
+    vqshl.u32 \x, \x, #5
+    vshr.u32 \h, \x, #27
+    vshr.u32 \i, \x, #23
+    vmin.u32 \o, \h, \c
+    vbic.i32 \i, #1
+    vsli.32 \i, \o, #4
+    vshl.i32 \x, \x, #8
+    vshr.u32 \x, \x, #19
+    .endm
+    // What the chords \c of the table are there, into \to, which may be \i.
+    .macro kinglet_mve_along to, table, i, x, c
+    vldrw.u32 \c, [\table, \i, uxtw #2]
+    vmovlb.u16 \to, \c
+    vmul.i32 \to, \to, \x
+    vsub.i32 \to, \c, \to
+    .endm
+    // The share of gates \g, in Q15: \i; r3, q5: how they become arguments;
+    // r12 the table, q7 the largest share. \x, \h, \c are scratch.
+    .macro kinglet_mve_share g, x, h, i, c
+    vabs.s32 \x, \g
+    vmin.s32 \x, \x, q5
+    vshl.s32 \x, r3
+    vmov.i32 \c, #11
+    kinglet_mve_place \x, \h, \i, \c, \c
+    kinglet_mve_along \i, r12, \i, \x, \c
+    vmvn.i32 \x, #16
+    vsub.i32 \h, \x, \h
+    vshl.u32 \i, \i, \h
+    vpt.s32 ge, \g, zr
+    veort   \i, \i, q7
+    .endm
+
+    .section .text.kinglet_mve_shares,"ax",%progbits
+    .balign 4
+    .thumb
+    .thumb_func
+    .global kinglet_mve_shares
+    .type kinglet_mve_shares,%function
+kinglet_mve_shares:
+    push    {{r4, lr}}
+    ldr     r12, [sp, #8]
+    vpush   {{d8-d15}}
+    ldrd    r3, r4, [r3]
+    vdup.32 q5, r4
+    vmov.i32 q7, #0x7FFF
+    dlstp.32 lr, r2
+1:  vldrw.u32 q0, [r0], #16
+    kinglet_mve_share q0, q1, q2, q3, q4
+    vstrw.32 q3, [r1], #16
+    letp    lr, 1b
+    vpop    {{d8-d15}}
+    pop     {{r4, pc}}
+    .size kinglet_mve_shares, . - kinglet_mve_shares
+
+    // r0 x   r1 gate   r2 y   r4, r5 places of x and y   lr elements left
+    // q6 the bits of the magnitudes
+    .section .text.kinglet_mve_add_gated,"ax",%progbits
+    .balign 4
+    .thumb
+    .thumb_func
+    .global kinglet_mve_add_gated
+    .type kinglet_mve_add_gated,%function
+kinglet_mve_add_gated:
+    push    {{r4-r7, lr}}
+    vpush   {{d8-d15}}
+    ldm.w   r3, {{r3-r7, r12}}
+    vdup.32 q5, r5
+    vmov.i32 q6, #0
+    vmov.i32 q7, #0x7FFF
+    dlstp.32 lr, r3
+    mov     r3, r4
+1:  vldrw.u32 q0, [r1], #16
+    kinglet_mve_share q0, q1, q2, q3, q4
+    vldrw.u32 q1, [r2], #16
+    vshl.i32 q3, q3, #16
+    vldrw.u32 q0, [r0]
+    vqdmulh.s32 q1, q1, q3
+    vshl.s32 q0, r6
+    vshl.s32 q1, r7
+    vadd.i32 q0, q0, q1
+    vstrw.32 q0, [r0], #16
+    vshr.s32 q1, q0, #31
+    veor    q0, q0, q1
+    vorr    q6, q6, q0
+    letp    lr, 1b
+    vmov    r0, r1, d12
+    vmov    r2, r3, d13
+    orrs    r0, r1
+    orrs    r2, r3
+    orrs    r0, r2
+    vpop    {{d8-d15}}
+    pop     {{r4-r7, pc}}
+    .size kinglet_mve_add_gated, . - kinglet_mve_add_gated
+
+    // r0 averages   r1 weights   r2 k   r3 v   r4 w   r5 u   r6 out   r7 table
+    // r8 that of logarithms   r9, r10 places of k and v   r11, r12 the largest and the
+    // smallest result   lr channels left   q7 11
+    // Stack: [0] the limit of k, four times  [16] the least k
+
+    // The far part of averages and values by their shares: octaves \h, \i. \d: where
+    // it is negative, the average is near. The near part: \v. \a is scratch.
+    .macro kinglet_mve_far v, d, a, h, i
+    vneg.s32 \h, \h
+    vshr.u32 \i, \i, #17
+    vshl.i32 \i, \i, #16
+    vldrw.u32 \a, [r0]
+    vshl.s32 \v, r10
+    vptet.s32 lt, \d, zr
+    vsubt.i32 \d, \v, \a
+    vsube.i32 \d, \a, \v
+    vorrt   \v, \a, \a
+    vqdmulh.s32 \d, \d, \i
+    .endm
+
+    .section .text.kinglet_mve_average,"ax",%progbits
+    .balign 4
+    .thumb
+    .thumb_func
+    .global kinglet_mve_average
+    .type kinglet_mve_average,%function
+kinglet_mve_average:
+    push    {{r4-r11, lr}}
+    vpush   {{d8-d15}}
+    sub     sp, #36
+    ldm.w   r0, {{r0-r7, r9-r12}}
+    add     r8, r7, #4
+    vdup.32 q0, r11
+    vneg.s32 q1, q0
+    vstrw.32 q0, [sp]
+    vstrw.32 q1, [sp, #16]
+    vmov.i32 q7, #11
+    mov     r11, #0
+    dlstp.32 lr, r12
+    mov     r12, #0
+1:  vldrw.u32 q0, [r2], #16
+    vldrw.u32 q1, [sp]
+    vmin.s32 q0, q0, q1
+    vldrw.u32 q1, [sp, #16]
+    vmax.s32 q0, q0, q1
+    vldrw.u32 q1, [r5], #16
+    vshl.s32 q0, r9
+    vldrw.u32 q2, [r1]
+    vadd.i32 q1, q1, q0
+    vsub.i32 q1, q1, q2
+    vabs.s32 q2, q1
+    kinglet_mve_place q2, q3, q4, q5, q7
+    kinglet_mve_along q4, r7, q4, q2, q5
+    vldrw.u32 q2, [r3]
+    kinglet_mve_far q2, q1, q5, q3, q4
+    vshl.s32 q1, q1, q3
+    vldrw.u32 q3, [r6]
+    vadd.i32 q2, q2, q1
+    vshl.i32 q3, q3, #16
+    vldrw.u32 q1, [r4], #16
+    vqdmulh.s32 q3, q2, q3
+    vldrw.u32 q2, [r1]
+    vstrw.32 q3, [r6], #16
+    vadd.i32 q2, q2, q1
+    vmaxv.s32 r11, q3
+    vsub.i32 q1, q0, q2
+    vminv.s32 r12, q3
+    vmax.s32 q0, q0, q2
+    vabs.s32 q2, q1
+    kinglet_mve_place q2, q3, q4, q5, q7
+    // The share: q5; the logarithm: q6.
+    vldrw.u32 q5, [r7, q4, uxtw #2]
+    vldrw.u32 q6, [r8, q4, uxtw #2]
+    vmovlb.u16 q4, q5
+    vmul.i32 q4, q4, q2
+    vsub.i32 q5, q5, q4
+    vrshr.u32 q4, q4, #1
+    vadd.i32 q4, q4, q5
+    vshr.u32 q4, q4, #14
+    vmul.i32 q4, q4, q2
+    vshr.u32 q4, q4, #3
+    vsub.i32 q6, q6, q4
+    vmvn    q2, q3
+    vshr.u32 q6, q6, #8
+    vrshl.u32 q6, q6, q2
+    vldrw.u32 q2, [r3], #16
+    vadd.i32 q0, q0, q6
+    vstrw.32 q0, [r1], #16
+    kinglet_mve_far q2, q1, q4, q3, q5
+    vrshl.s32 q1, q1, q3
+    vadd.i32 q2, q2, q1
+    vstrw.32 q2, [r0], #16
+    letp    lr, 1b
+    mvn     r12, r12
+    cmp     r11, r12
+    ite     lt
+    movlt   r0, r12
+    movge   r0, r11
+    add     sp, #36
+    vpop    {{d8-d15}}
+    pop     {{r4-r11, pc}}
+    .size kinglet_mve_average, . - kinglet_mve_average
+"#
+);
