@@ -24,8 +24,8 @@ pub(crate) use choice::{larger, limited, normal, places, smaller, zeros};
 pub(crate) use functions::{divide, exp2, inverse_root, log2, sigmoid, Share, PLACES};
 // The table of shares, for a port that looks it up in vectors.
 pub(crate) use product::{grown, magnitude, mulh, mulq, Shift};
-#[cfg(kinglet_mve)]
-pub(crate) use tables::SHARES;
+#[cfg(any(all(kinglet_dsp, kinglet_fast), kinglet_mve))]
+pub(crate) use tables::{SHARES, SHARE_OCTAVES, SHARE_STEPS};
 pub(crate) use vector::{
     add, add_gated, apply, copy, dot, exp_in, max_of, multiply, multiply_silu, shares, times,
     token_shift_less, Function, Number, Residual, ToFixed, Vector, View,

@@ -78,17 +78,17 @@ pub(super) static POWERS: [Parabola; 32] = {
 };
 
 /// Steps of the shares in which an argument grows by one.
-pub(super) const SHARE_STEPS: usize = 8;
+pub(crate) const SHARE_STEPS: usize = 8;
 
 /// Growths by one that the shares' table has: in later ones next to nothing changes.
-pub(super) const SHARE_OCTAVES: usize = 12;
+pub(crate) const SHARE_OCTAVES: usize = 12;
 
 /// A step of two functions of `x`, with `n` the whole part of `x`.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
-pub(super) struct Step {
+pub(crate) struct Step {
     /// `2^n / (1 + 2^x)` by a chord: its start in Q16, in the upper half, and how much
-    /// it falls, in Q19. The word is the start, without a correction.
+    /// it rises, in Q18, with a sign. The word is the start, without a correction.
     pub share: u32,
     /// `2^n log2(1 + 2^-x)` at the start, Q31. Its derivative is minus the share.
     pub logarithm: u32,
@@ -138,9 +138,9 @@ const fn shares(i: usize, octave: usize, tail: bool) -> [u128; 2] {
 /// half of what it lies above the curve: the error is on both sides.
 const fn chord(start: u128, middle: u128, end: u128) -> u32 {
     let sag = (start + end - 2 * middle) / 4;
-    let slope = rounded(start - end, 19);
-    let base = rounded(start - sag - (slope << (PLACES - 32)), 16);
-    (base << 16 | slope) as u32
+    let slope = (rounded(start - end, 18) as u16).wrapping_neg();
+    let base = rounded(start - sag - ((slope as u128) << (PLACES - 32)), 16);
+    (base as u32) << 16 | slope as u32
 }
 
 /// `log2(e)`.

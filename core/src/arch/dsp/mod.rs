@@ -36,6 +36,9 @@
 //! the registers. With loads and loops an int8 product takes about 0.9
 //! instructions, an int4 product 1.06, group scales included.
 
+#[cfg(kinglet_fast)]
+use super::shared::gates::gates_in_assembly;
+#[cfg(kinglet_fast)]
 use super::shared::rounds::{self, steps_in_rounds};
 use super::shared::state::{self as states, states_in_rounds};
 use super::{Mantissa, Port, Portable, Quantizer, Scaling, Write};
@@ -57,6 +60,8 @@ macro_rules! extension {
     };
 }
 
+#[cfg(kinglet_fast)]
+mod gates;
 mod prepare;
 mod state;
 #[cfg(kinglet_fast)]
@@ -104,6 +109,8 @@ impl Port for Dsp {
 
     #[cfg(kinglet_fast)]
     steps_in_rounds!();
+    #[cfg(kinglet_fast)]
+    gates_in_assembly!();
     states_in_rounds!();
 }
 

@@ -4,135 +4,18 @@
 //! Saturation limits what the definition limits: an argument shifted to the top of
 //! its word is one of all ones where it is too large.
 
-use crate::number::SHARES;
+use super::Mve;
+use crate::arch::shared::gates::{AverageCall, Fixed, GatedCall, Gates, Routines};
 use core::arch::global_asm;
 
-/// How gates become arguments: see [`ToFixed`](crate::number::ToFixed).
-#[derive(Clone, Copy)]
-#[repr(C)]
-struct Fixed {
-    /// To the left where it is positive.
-    places: i32,
-    /// Of the magnitude.
-    limit: i32,
-}
-
-impl Fixed {
-    fn by(places: i32) -> Self {
-        Self {
-            places: places.clamp(-31, 31),
-            limit: ((1 << 29) - 1) >> places.clamp(0, 29),
-        }
-    }
-}
-
-/// As [`Port::shares`](crate::arch::Port::shares).
-pub(super) fn shares(gate: &[i32], places: i32, out: &mut [i32]) {
-    let len = gate.len().min(out.len());
-    if len > 0 {
-        let fixed = Fixed::by(places);
-        // SAFETY: both slices are as long, and not empty; the table has all octaves.
-        unsafe { kinglet_mve_shares(gate.as_ptr(), out.as_mut_ptr(), len, &fixed, table()) }
-    }
-}
-
-/// As [`Port::add_gated`](crate::arch::Port::add_gated).
-pub(super) fn add_gated(
-    x: &mut [i32],
-    [gate, y]: [&[i32]; 2],
-    [of_gate, of_x]: [i32; 2],
-    right: u32,
-) -> u32 {
-    let len = x.len().min(gate.len()).min(y.len());
-    if len == 0 {
-        return 0;
-    }
-    let call = GatedCall {
-        len,
-        fixed: Fixed::by(of_gate),
-        of_x: of_x.clamp(-31, 31),
-        of_y: -(right as i32),
-        table: table(),
+impl Gates for Mve {
+    const ROUTINES: Routines = Routines {
+        shares: kinglet_mve_shares,
+        add_gated: kinglet_mve_add_gated,
+        average: kinglet_mve_average,
     };
-    // SAFETY: all slices are as long, and not empty; the table has all octaves.
-    unsafe { kinglet_mve_add_gated(x.as_mut_ptr(), gate.as_ptr(), y.as_ptr(), &call) }
 }
 
-/// As [`Port::average`](crate::arch::Port::average).
-pub(super) fn average(
-    [average, weight]: [&mut [i32]; 2],
-    [w, u]: [&[i32]; 2],
-    [k, v]: [&[i32]; 2],
-    [of_k, of_v]: [i32; 2],
-    out: &mut [i32],
-) -> u32 {
-    let lens = [
-        average.len(),
-        weight.len(),
-        w.len(),
-        u.len(),
-        k.len(),
-        v.len(),
-    ];
-    let len = lens.iter().fold(out.len(), |least, &len| least.min(len));
-    if len == 0 {
-        return 0;
-    }
-    let Fixed { places, limit } = Fixed::by(of_k);
-    let call = AverageCall {
-        average: average.as_mut_ptr(),
-        weight: weight.as_mut_ptr(),
-        k: k.as_ptr(),
-        v: v.as_ptr(),
-        w: w.as_ptr(),
-        u: u.as_ptr(),
-        out: out.as_mut_ptr(),
-        table: table(),
-        of_k: places,
-        of_v: of_v.clamp(-31, 31),
-        limit,
-        len,
-    };
-    // SAFETY: all slices are as long, and not empty; the table has all octaves.
-    unsafe { kinglet_mve_average(&call) }
-}
-
-/// The arguments of a gated sum.
-#[repr(C)]
-struct GatedCall {
-    len: usize,
-    fixed: Fixed,
-    /// Places to the left.
-    of_x: i32,
-    of_y: i32,
-    table: *const u32,
-}
-
-/// Those of an average.
-#[repr(C)]
-struct AverageCall {
-    average: *mut i32,
-    weight: *mut i32,
-    k: *const i32,
-    v: *const i32,
-    w: *const i32,
-    u: *const i32,
-    out: *mut i32,
-    table: *const u32,
-    /// Places to the left.
-    of_k: i32,
-    of_v: i32,
-    /// Of the magnitude of `k`.
-    limit: i32,
-    len: usize,
-}
-
-fn table() -> *const u32 {
-    SHARES.as_ptr().cast()
-}
-
-// Lengths are at least 1, all pointers are of as many elements, and tables are those
-// of shares.
 extern "C" {
     fn kinglet_mve_shares(
         gate: *const i32,
@@ -160,14 +43,14 @@ global_asm!(
     vbic.i32 \i, #1
     vsli.32 \i, \o, #4
     vshl.i32 \x, \x, #8
-    vshr.u32 \x, \x, #19
+    vshr.u32 \x, \x, #18
     .endm
     // What the chords \c of the table are there, into \to, which may be \i.
     .macro kinglet_mve_along to, table, i, x, c
     vldrw.u32 \c, [\table, \i, uxtw #2]
-    vmovlb.u16 \to, \c
+    vmovlb.s16 \to, \c
     vmul.i32 \to, \to, \x
-    vsub.i32 \to, \c, \to
+    vadd.i32 \to, \c, \to
     .endm
     // The share of gates \g, in Q15: \i; r3, q5: how they become arguments;
     // r12 the table, q7 the largest share. \x, \h, \c are scratch.
@@ -320,12 +203,12 @@ kinglet_mve_average:
     // The share: q5; the logarithm: q6.
     vldrw.u32 q5, [r7, q4, uxtw #2]
     vldrw.u32 q6, [r8, q4, uxtw #2]
-    vmovlb.u16 q4, q5
+    vmovlb.s16 q4, q5
     vmul.i32 q4, q4, q2
-    vsub.i32 q5, q5, q4
-    vrshr.u32 q4, q4, #1
-    vadd.i32 q4, q4, q5
-    vshr.u32 q4, q4, #14
+    vadd.i32 q5, q5, q4
+    vrshr.s32 q4, q4, #1
+    vsub.i32 q4, q5, q4
+    vshr.u32 q4, q4, #15
     vmul.i32 q4, q4, q2
     vshr.u32 q4, q4, #3
     vsub.i32 q6, q6, q4

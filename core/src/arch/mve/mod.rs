@@ -29,6 +29,7 @@ macro_rules! with_vectors {
 mod gates;
 mod steps;
 
+use super::shared::gates::gates_in_assembly;
 use super::shared::rounds::{self, steps_in_rounds};
 use super::shared::Words;
 use super::{Port, Portable, Quantizer, Scaling};
@@ -89,23 +90,7 @@ impl Port for Mve {
 
     steps_in_rounds!();
 
-    fn shares(gate: &[i32], places: i32, out: &mut [i32]) {
-        gates::shares(gate, places, out);
-    }
-
-    fn add_gated(x: &mut [i32], inputs: [&[i32]; 2], places: [i32; 2], right: u32) -> u32 {
-        gates::add_gated(x, inputs, places, right)
-    }
-
-    fn average(
-        state: [&mut [i32]; 2],
-        fixed: [&[i32]; 2],
-        inputs: [&[i32]; 2],
-        places: [i32; 2],
-        out: &mut [i32],
-    ) -> u32 {
-        gates::average(state, fixed, inputs, places, out)
-    }
+    gates_in_assembly!();
 }
 
 extern "C" {

@@ -1,12 +1,19 @@
 //! What several ports share. No module here is a whole port.
 
+#[cfg(any(all(kinglet_dsp, kinglet_fast), kinglet_mve))]
+pub(super) mod gates;
 #[cfg(any(kinglet_armv6m, kinglet_armv7m, kinglet_riscv))]
 pub(super) mod pairs;
-#[cfg(any(kinglet_armv7m, kinglet_dsp, kinglet_mve, kinglet_riscv))]
+#[cfg(any(
+    kinglet_armv7m,
+    all(kinglet_dsp, kinglet_fast),
+    kinglet_mve,
+    kinglet_riscv
+))]
 pub(super) mod rounds;
 #[cfg(kinglet_dsp)]
 pub(super) mod state;
-#[cfg(any(kinglet_armv7m, kinglet_dsp))]
+#[cfg(any(kinglet_armv7m, all(kinglet_dsp, kinglet_fast)))]
 pub(super) mod thumb2;
 #[cfg(any(kinglet_x86, kinglet_neon))]
 pub(super) mod words;
