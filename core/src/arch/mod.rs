@@ -188,7 +188,8 @@ pub trait Port {
     /// RWKV-4's weighted average: `out = out wkv`, with factors in Q15 for `out`, and
     /// the largest magnitude of the result; the state, averages and logarithms of their
     /// weights, advances by a token. `fixed` are `w` and `u`, `inputs` `k` and `v`
-    /// with the places that bring them to Q22 and to the averages. All are `[C]`.
+    /// with the places that bring them to Q22 and to the averages, the latter at most
+    /// 0. All are `[C]`.
     fn average(
         state: [&mut [i32]; 2],
         fixed: [&[i32]; 2],

@@ -169,12 +169,18 @@ impl<'a> Image<'a> {
 
     /// The parts from byte `at` of the image on.
     pub(crate) fn parts_from(&self, at: usize) -> Parts<'_> {
-        Parts::new(self.bytes.get(at..).unwrap_or(&[]), self.shape())
+        Parts::new(self.words().get(at..).unwrap_or(&[]), self.shape())
     }
 
     /// The byte of the image that the next of its parts begins at.
     pub(crate) fn offset_of(&self, parts: &Parts<'_>) -> usize {
-        self.bytes.len().saturating_sub(parts.bytes_left())
+        self.words().len().saturating_sub(parts.bytes_left())
+    }
+
+    /// The bytes that are whole words, as all parts are.
+    fn words(&self) -> &[u8] {
+        let len = self.bytes.len() & !3;
+        self.bytes.get(..len).unwrap_or_default()
     }
 
     fn parts_at(&self, offset: u64) -> Parts<'_> {
@@ -184,7 +190,7 @@ impl<'a> Image<'a> {
     /// No power of two, shift or fixed-point number may be out of its range: the
     /// arithmetic relies on these. Weights and scales may have any bits.
     fn check_ranges(&self) -> Result<(), ImageError> {
-        let at = |rest: usize| ImageError::Range((self.bytes.len() - rest) as u32);
+        let at = |rest: usize| ImageError::Range((self.words().len() - rest) as u32);
         let mut parts = self.before_layers();
         parts.check_ranges(BEFORE_LAYERS).map_err(at)?;
         for index in 0..self.header.shape.n_layer {

@@ -19,26 +19,27 @@ use crate::shape::{
 /// where this one ends.
 #[derive(Clone, Debug)]
 pub struct Parts<'a> {
-    rest: &'a [u8],
+    rest: &'a [u32],
     shape: &'a Shape,
 }
 
 impl<'a> Parts<'a> {
+    /// From the first part on: whole words, aligned as an image is.
     pub(super) fn new(rest: &'a [u8], shape: &'a Shape) -> Self {
+        let rest = bytemuck::try_cast_slice(rest).unwrap_or_default();
         Self { rest, shape }
     }
 
-    /// Bytes from the next part to the end of the image.
+    /// Bytes from the next part to the end of those that it was made of.
     pub(crate) fn bytes_left(&self) -> usize {
-        self.rest.len()
+        size_of_val(self.rest)
     }
 
     /// The next part, a vector `[dim]` of factors.
     #[inline(never)]
     pub fn factors(&mut self, dim: Dim) -> Factors<'a> {
         let len = self.shape.dim(dim);
-        let words: &[i16] = cast(self.take_bytes(factors_bytes(len)));
-        let (m, rest) = words.split_at_checked(len).unwrap_or_default();
+        let (m, rest) = halves_of(self.take_bytes(factors_bytes(len)), len);
         Factors {
             m,
             exp: rest.first().map_or(0, |&exp| exp.into()),
@@ -49,7 +50,8 @@ impl<'a> Parts<'a> {
     #[inline(never)]
     pub fn fixed(&mut self, dim: Dim) -> &'a [i32] {
         let len = self.shape.dim(dim);
-        first(self.take_bytes(fixed_bytes(len)), len)
+        let words = self.take_bytes(fixed_bytes(len));
+        bytemuck::cast_slice(words.get(..len).unwrap_or_default())
     }
 
     /// The next part, a matrix `[rows, cols]` at the layers' precision.
@@ -79,11 +81,11 @@ impl<'a> Parts<'a> {
     /// The next part, a table `[rows, cols]` at the head's precision.
     pub fn table(&mut self, rows: Dim, cols: Dim) -> Table<'a> {
         let (data, scales) = self.take(Kind::Table(rows, cols));
-        let (scales, rest) = scales_of(scales, self.shape.dim(rows));
+        let (scales, rest) = halves_of(scales, self.shape.dim(rows));
         Table {
             bits: self.shape.head_bits,
             cols: self.shape.dim(cols),
-            rows: data,
+            rows: bytemuck::cast_slice(data),
             scales,
             exp: rest.first().map_or(0, |&exp| exp.into()),
         }
@@ -100,8 +102,8 @@ impl<'a> Parts<'a> {
     fn take_matrix(&mut self, bits: Bits, rows: usize, cols: usize) -> Matrix<'a> {
         let layout = self.shape.layout;
         let (weights, scales) = matrix_bytes(layout, bits, rows, cols);
-        let weights = cast(self.take_bytes(weights));
-        let (scales, rest) = scales_of(self.take_bytes(scales), round_up(rows, BLOCK_ROWS));
+        let weights = self.take_bytes(weights);
+        let (scales, rest) = halves_of(self.take_bytes(scales), round_up(rows, BLOCK_ROWS));
         let &[exp, shift] = rest.first_chunk().unwrap_or(&[0; 2]);
         Matrix {
             layout,
@@ -116,17 +118,18 @@ impl<'a> Parts<'a> {
         }
     }
 
-    /// The bytes of the next part: its data and its scales.
-    fn take(&mut self, kind: Kind) -> (&'a [u8], &'a [u8]) {
+    /// The words of the next part: its data and its scales.
+    fn take(&mut self, kind: Kind) -> (&'a [u32], &'a [u32]) {
         let (weights, scales) = kind.bytes(self.shape);
         (self.take_bytes(weights), self.take_bytes(scales))
     }
 
-    fn take_bytes(&mut self, bytes: u64) -> &'a [u8] {
+    /// The next bytes, whole words.
+    fn take_bytes(&mut self, bytes: u64) -> &'a [u32] {
         let (taken, rest) = self
             .rest
-            .split_at_checked(bytes as usize)
-            .unwrap_or((&[], &[]));
+            .split_at_checked(bytes as usize / 4)
+            .unwrap_or_default();
         self.rest = rest;
         taken
     }
@@ -137,7 +140,7 @@ impl<'a> Parts<'a> {
     /// The number of bytes from the part with such a number to the end.
     pub(super) fn check_ranges(&mut self, parts: &[Part]) -> Result<(), usize> {
         for part in parts {
-            let before = self.rest.len();
+            let before = self.bytes_left();
             let (exp, is_good) = match part.kind {
                 Kind::Factors(dim) | Kind::Mix(dim) => (self.factors(dim).exp, true),
                 Kind::Fixed(dim) => {
@@ -161,18 +164,8 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// The scales of a part, and what follows them.
-fn scales_of(bytes: &[u8], len: usize) -> (&[i16], &[i16]) {
-    cast(bytes).split_at_checked(len).unwrap_or_default()
-}
-
-/// The bytes as elements of the type `T`. Sections are aligned to more than
-/// any `T` needs, so the cast succeeds.
-fn cast<T: bytemuck::AnyBitPattern>(bytes: &[u8]) -> &[T] {
-    bytemuck::try_cast_slice(bytes).unwrap_or(&[])
-}
-
-/// The first `len` elements of the type `T` that the bytes hold.
-fn first<T: bytemuck::AnyBitPattern>(bytes: &[u8], len: usize) -> &[T] {
-    cast(bytes).get(..len).unwrap_or(&[])
+/// The first `len` halves of words, and what follows them.
+fn halves_of(words: &[u32], len: usize) -> (&[i16], &[i16]) {
+    let halves: &[i16] = bytemuck::cast_slice(words);
+    halves.split_at_checked(len).unwrap_or_default()
 }

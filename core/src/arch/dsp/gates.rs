@@ -162,8 +162,8 @@ unsafe extern "C" fn add_gated(
 
 // r0 averages   r1 weights   r2 k   r3 v   r4 w   r5 u   r6 out   r7 table   r8 k, the
 // larger logarithm   r9 v   r10-r12, lr scratch, in r12 octaves
-// Stack: [0] the limit of k  [4] its places  [12] those of v  [20] the largest result
-// [24] the end of the averages
+// Stack: [0] the limit of k  [4] its places  [12] those of v, to the right
+// [16] the largest result  [20] the end of the averages
 #[unsafe(naked)]
 unsafe extern "C" fn average(_call: &AverageCall) -> u32 {
     naked_asm!(
@@ -183,15 +183,15 @@ unsafe extern "C" fn average(_call: &AverageCall) -> u32 {
 
     push    {{r4-r11, lr}}
     ldm     r0, {{r0-r7, r9-r12}}
-    sub     sp, #28
+    sub     sp, #24
     kinglet_dsp_places r9, r8
     str     r11, [sp]
     strd    r9, r8, [sp, #4]
-    kinglet_dsp_places r10, r8
-    strd    r10, r8, [sp, #12]
+    rsbs    r10, r10, #0
+    str     r10, [sp, #12]
     mov     r8, #0
     add     r12, r0, r12, lsl #2
-    strd    r8, r12, [sp, #20]
+    strd    r8, r12, [sp, #16]
     sub     r7, #256
 1:  ldr     r8, [r2], #4
     ldm.w   sp, {{r10, r11, r12}}
@@ -204,9 +204,8 @@ unsafe extern "C" fn average(_call: &AverageCall) -> u32 {
     lsl     r8, r8, r11
     asr     r8, r8, r12
     ldr     r9, [r3], #4
-    ldrd    r10, r11, [sp, #12]
-    lsl     r9, r9, r10
-    asr     r9, r9, r11
+    ldr     r10, [sp, #12]
+    asr     r9, r9, r10
     ldr     r10, [r5], #4
     ldr     r11, [r1]
     add     r10, r10, r8
@@ -226,12 +225,12 @@ unsafe extern "C" fn average(_call: &AverageCall) -> u32 {
     ldr     r10, [r6]
     lsl     r11, r11, #1
     smulwb  r10, r11, r10
-    ldr     r11, [sp, #20]
+    ldr     r11, [sp, #16]
     str     r10, [r6], #4
     eor     r10, r10, r10, asr #31
     cmp     r11, r10
     it      lt
-    strlt   r10, [sp, #20]
+    strlt   r10, [sp, #16]
 
     ldr     r10, [r4], #4
     ldr     r11, [r1]
@@ -268,11 +267,11 @@ unsafe extern "C" fn average(_call: &AverageCall) -> u32 {
     asrs    lr, lr, r12
     adc     r11, r11, lr
     str     r11, [r0], #4
-    ldr     r10, [sp, #24]
+    ldr     r10, [sp, #20]
     cmp     r0, r10
     bne     1b
-    ldr     r0, [sp, #20]
-    add     sp, #28
+    ldr     r0, [sp, #16]
+    add     sp, #24
     pop     {{r4-r11, pc}}
 "#,
         purge!(),

@@ -1,6 +1,6 @@
 //! The steps beside products, for ports that have them in assembly: routines
 //! take whole rounds, of four elements where a port does not say otherwise, and what
-//! is left after the last is [`Portable`]'s.
+//! is left after the last is [`Portable`]'s. Rows come in whole rounds.
 
 use crate::arch::{Port, Portable, Scaling};
 
@@ -107,12 +107,6 @@ pub fn scale_rows<R: Rounds>(scales: &[i16], max16: i32, shift: u32, out: &mut [
             (R::ROUTINES.scale_rows)(scales.as_ptr(), out.as_mut_ptr(), rounds, max16 << 1, shift)
         }
     }
-    Portable::scale_rows(
-        rest::<R, _>(scales, rounds),
-        max16,
-        shift,
-        rest_mut::<R, _>(out, rounds),
-    );
 }
 
 pub fn sum<R: Rounds>(x: &[i32]) -> i64 {
