@@ -27,11 +27,13 @@ macro_rules! with_vectors {
 }
 
 mod gates;
+mod state;
 mod steps;
 
 use super::shared::rounds::{self, steps_in_rounds};
+use super::shared::state::{self as states, states_in_rounds};
 use super::shared::Words;
-use super::{Port, Portable, Quantizer, Scaling};
+use super::{Mantissa, Port, Portable, Quantizer, Scaling, Write};
 use crate::shape::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
 use core::arch::global_asm;
 
@@ -88,6 +90,7 @@ impl Port for Mve {
     }
 
     steps_in_rounds!();
+    states_in_rounds!();
 
     fn shares(gate: &[i32], places: i32, out: &mut [i32]) {
         gates::shares(gate, places, out);

@@ -4,7 +4,13 @@
 pub(super) mod pairs;
 #[cfg(any(kinglet_armv7m, kinglet_dsp, kinglet_mve, kinglet_riscv))]
 pub(super) mod rounds;
-#[cfg(kinglet_dsp)]
+#[cfg(any(
+    kinglet_armv6m,
+    kinglet_armv7m,
+    kinglet_dsp,
+    kinglet_mve,
+    kinglet_riscv
+))]
 pub(super) mod state;
 #[cfg(any(kinglet_armv7m, kinglet_dsp))]
 pub(super) mod thumb2;
