@@ -7,7 +7,8 @@ use crate::arch::{Mantissa, Port, Portable, Write};
 /// The routines of a port.
 ///
 /// They are unsafe to call: the size is that of a head of whole rounds, and all
-/// pointers are of so many elements; the mantissas are words of two rows.
+/// pointers are of so many elements; the mantissas are words of two rows, and the
+/// values begin at a word.
 pub struct Routines {
     /// Adds to the sums: mantissas, `c`, sums, size.
     pub read: unsafe extern "C" fn(*const u32, *const i16, *mut i32, usize),
@@ -40,8 +41,9 @@ pub fn read<S: States, M: Mantissa>(mantissas: &[M], c: &[i16], sums: &mut [i32]
 /// As [`Port::write`].
 pub fn write<S: States, M: Mantissa>(mantissas: &mut [M], writes: &[Write], values: &[[i16; 2]]) {
     let size = writes.len();
-    match bytemuck::try_cast_slice_mut(mantissas) {
-        Ok(words) if is_whole::<S, M>(size, words) && values.len() >= size => {
+    let in_words: Result<&[u32], _> = bytemuck::try_cast_slice(values);
+    match (bytemuck::try_cast_slice_mut(mantissas), in_words) {
+        (Ok(words), Ok(in_words)) if is_whole::<S, M>(size, words) && in_words.len() >= size => {
             let (writes, values) = (writes.as_ptr(), values.as_ptr());
             // SAFETY: checked just above.
             unsafe { (S::ROUTINES.write)(words.as_mut_ptr(), writes, values, size) }
