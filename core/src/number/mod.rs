@@ -22,10 +22,11 @@ mod vector;
 
 pub(crate) use choice::{larger, limited, normal, places, smaller, zeros};
 pub(crate) use functions::{divide, exp2, inverse_root, log2, sigmoid, Share, PLACES};
-// The table of shares, for a port that looks it up in vectors.
+// For a port that looks them up in vectors.
 pub(crate) use product::{grown, magnitude, mulh, mulq, Shift};
+// For a port that looks them up in vectors.
 #[cfg(kinglet_mve)]
-pub(crate) use tables::SHARES;
+pub(crate) use tables::{POWERS, SHARES};
 pub(crate) use vector::{
     add, add_gated, apply, copy, dot, exp_in, max_of, multiply, multiply_silu, shares, times,
     token_shift_less, Function, Number, Residual, ToFixed, Vector, View,
