@@ -173,6 +173,40 @@ pub trait Port {
         Self::Base::write(mantissas, writes, values);
     }
 
+    /// Moves the scales of a state's rows by the logarithms of their decays.
+    fn decay(lam: &mut [i32], bounds: &mut [i32], w: &[i32]) {
+        Self::Base::decay(lam, bounds, w);
+    }
+
+    /// Coefficients of a read, of 16 bits, and the power of two by which `x` became
+    /// smaller; rows are `lam` and `bounds`, `scaled` is room. All are `[N]`.
+    fn coefficients(x: &[i32], rows: [&[i32]; 2], scaled: &mut [i32], out: &mut [i16]) -> i32 {
+        Self::Base::coefficients(x, rows, scaled, out)
+    }
+
+    /// A vector in 16 bits, rounded, into one of two places of each of `out`; the power
+    /// of two by which it became smaller.
+    fn to_16_bits(x: &[i32], out: &mut [[i16; 2]], place: usize) -> i32 {
+        Self::Base::to_16_bits(x, out, place)
+    }
+
+    /// The parts of a state's rows in the write, and their new scales and bounds, `lam`
+    /// and `bounds`: products of a coefficient with a vector of 16 bits are added, whose
+    /// powers of two are `exps`. The second may be none, an empty slice.
+    fn plan<M: Mantissa>(
+        rows: [&mut [i32]; 2],
+        products: [&[i32]; 2],
+        exps: [i32; 2],
+        writes: &mut [Write],
+    ) {
+        Self::Base::plan::<M>(rows, products, exps, writes);
+    }
+
+    /// The largest magnitude of a row, and a little more: a bound of 15 bits.
+    fn top_of<M: Mantissa>(mantissas: &[M], size: usize, row: usize) -> u32 {
+        Self::Base::top_of(mantissas, size, row)
+    }
+
     /// `out = sigmoid(gate 2^places)` as factors in Q15, with arguments in Q22, to
     /// base 2. Both are `[C]`.
     fn shares(gate: &[i32], places: i32, out: &mut [i32]) {

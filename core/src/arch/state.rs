@@ -27,6 +27,10 @@ use crate::number::{
 /// The least logarithm of a scale: an empty row has it.
 const LOWEST: i32 = -300 << 22;
 
+/// Where `v` and `sa` are among the values.
+const V: usize = 0;
+const SA: usize = 1;
+
 /// The least logarithm of a decay: nothing of a row is left.
 pub(crate) const LEAST_DECAY: i32 = -30 << 22;
 
@@ -202,36 +206,31 @@ pub(crate) fn advance<M: Mantissa>(
     // What is added for `sa`: its power of two and its weight in `y`.
     let mut of_sa = None;
     if let Some((direction, _, weight)) = inputs.delta {
-        let exp = coefficients(direction, lam, bounds, sums, c);
+        let exp = direction.exp + Native::coefficients(direction.m, [lam, bounds], sums, c);
         Native::read(mantissas, c, sums);
-        let exp = to_16_bits(View { m: sums, exp }, values, |[_, sa]| sa);
+        let exp = exp + Native::to_16_bits(sums, values, SA);
         of_sa = Some((exp, weight));
         // The decayed state is read.
-        decay(lam, bounds, inputs.w);
+        Native::decay(lam, bounds, inputs.w);
     }
-    let r_exp = coefficients(inputs.r, lam, bounds, sums, c);
+    let r_exp = inputs.r.exp + Native::coefficients(inputs.r.m, [lam, bounds], sums, c);
     if inputs.delta.is_none() {
-        decay(lam, bounds, inputs.w);
+        Native::decay(lam, bounds, inputs.w);
     }
     Native::read(mantissas, c, y);
-    let v_exp = to_16_bits(inputs.v, values, |[v, _]| v);
+    let v_exp = inputs.v.exp + Native::to_16_bits(inputs.v.m, values, V);
     for j in (*phase..bounds.len()).step_by(MEASURED) {
-        let top = top_of(mantissas, values.len(), j);
+        let top = Native::top_of(mantissas, values.len(), j);
         if let Some(bound) = bounds.get_mut(j) {
             *bound = *bound & !0xffff | top as i32;
         }
     }
-    let k = View {
-        exp: inputs.k.exp + v_exp,
-        ..inputs.k
+    let k_exp = inputs.k.exp + v_exp;
+    let (b, b_exp) = match (inputs.delta, of_sa) {
+        (Some((_, b, _)), Some((exp, _))) => (b.m, b.exp + exp),
+        _ => (&[][..], 0),
     };
-    match (inputs.delta, of_sa) {
-        (Some((_, b, _)), Some((exp, _))) => {
-            let exp = b.exp + exp;
-            plan_rows::<M, 2>(lam, bounds, [k, View { exp, ..b }], writes);
-        }
-        _ => plan_rows::<M, 1>(lam, bounds, [k], writes),
-    }
+    Native::plan::<M>([lam, bounds], [inputs.k.m, b], [k_exp, b_exp], writes);
     Native::write(mantissas, writes, values);
     let of_v = (inputs.of_v.m, inputs.of_v.exp + v_exp);
     let of_sa = of_sa.map_or((0, i32::MIN / 2), |(exp, weight)| {
@@ -257,7 +256,7 @@ fn add_values(y: &mut [i32], exp: i32, values: &[[i16; 2]], weights: [(i32, i32)
 
 /// Moves the scales of the rows by their decays.
 #[cfg_attr(kinglet_fast, inline(never))]
-fn decay(lam: &mut [i32], bounds: &mut [i32], w: &[i32]) {
+pub(super) fn decay(lam: &mut [i32], bounds: &mut [i32], w: &[i32]) {
     for ((lam, bound), &w) in lam.iter_mut().zip(bounds).zip(w) {
         *lam = larger(lam.wrapping_add(w), LOWEST);
         let fraction = 2 * exp2(((1 << 22) - (*lam & FRACTION)) as u32).q15();
@@ -273,17 +272,16 @@ const FRACTION: i32 = (1 << 22) - 1;
 /// The sum of their magnitudes is at most 65,535: a sum of products with
 /// mantissas fits in 32 bits, in any order.
 #[cfg_attr(kinglet_fast, inline(never))]
-fn coefficients(
-    x: View<'_>,
-    lam: &[i32],
-    bounds: &[i32],
+pub(super) fn coefficients(
+    x: &[i32],
+    [lam, bounds]: [&[i32]; 2],
     scaled: &mut [i32],
     out: &mut [i16],
 ) -> i32 {
     // In units of the largest scale.
     let most = lam.iter().fold(LOWEST, |most, &lam| larger(most, lam)) >> 22;
     let (mut sum, mut max) = (0u64, 0);
-    let rows = x.m.iter().zip(lam).zip(bounds);
+    let rows = x.iter().zip(lam).zip(bounds);
     for (scaled, ((&x, &lam), &bound)) in scaled.iter_mut().zip(rows) {
         // A fraction from 1 to 2 is a factor of 17 bits: half of it.
         let fraction = (bound as u32 >> 17) as i32;
@@ -301,24 +299,26 @@ fn coefficients(
         *out = ((c + half) >> places) as i16;
     }
     // mulq by half a fraction of 15 places leaves out two.
-    x.exp + most + places as i32 + 2
+    most + places as i32 + 2
 }
 
-/// A vector in 16 bits, rounded, into one of two places; its power of two.
+/// A vector in 16 bits, rounded, into one of two places of each of `out`; the power of
+/// two by which it became smaller.
 #[cfg_attr(kinglet_fast, inline(never))]
-fn to_16_bits(x: View<'_>, out: &mut [[i16; 2]], place: fn(&mut [i16; 2]) -> &mut i16) -> i32 {
-    let more = 17 - zeros(max_of(x.m));
+pub(super) fn to_16_bits(x: &[i32], out: &mut [[i16; 2]], place: usize) -> i32 {
+    let more = 17 - zeros(max_of(x));
     let (half, shift) = ((1 << places(more)) >> 1, Shift::by(-more));
-    for (out, &x) in out.iter_mut().zip(x.m) {
-        *place(out) = smaller(shift.of(x.wrapping_add(half)), 32_767) as i16;
+    let out = out.as_flattened_mut().iter_mut().skip(place).step_by(2);
+    for (out, &x) in out.zip(x) {
+        *out = smaller(shift.of(x.wrapping_add(half)), 32_767) as i16;
     }
-    x.exp + more
+    more
 }
 
 /// The largest magnitude of a row, and a little more: rows lie in pairs, element by
 /// element.
 #[cfg_attr(kinglet_fast, inline(never))]
-fn top_of<M: Mantissa>(mantissas: &[M], size: usize, row: usize) -> u32 {
+pub(super) fn top_of<M: Mantissa>(mantissas: &[M], size: usize, row: usize) -> u32 {
     let pair = mantissas.get((row & !1) * size..).unwrap_or_default();
     let (pair, last) = match row | 1 < size {
         true => (pair, &[][..]),
@@ -340,17 +340,20 @@ fn top_of<M: Mantissa>(mantissas: &[M], size: usize, row: usize) -> u32 {
     smaller(bits + 1, 32_767) as u32
 }
 
-/// The parts of all rows in the write, and their new scales and bounds.
+/// The parts of all rows in the write, and their new scales and bounds: [`Port::plan`].
 #[cfg_attr(kinglet_fast, inline(never))]
-fn plan_rows<M: Mantissa, const N: usize>(
-    lam: &mut [i32],
-    bounds: &mut [i32],
-    products: [View<'_>; N],
+pub(super) fn plan_rows<M: Mantissa, const N: usize>(
+    [lam, bounds]: [&mut [i32]; 2],
+    products: [&[i32]; N],
+    exps: [i32; N],
     writes: &mut [Write],
 ) {
     let rows = lam.iter_mut().zip(bounds).zip(writes);
     for (j, ((lam, bound), write)) in rows.enumerate() {
-        let products = products.map(|x| (x.m.get(j).copied().unwrap_or(0), x.exp));
+        let mut products = products.map(|x| (x.get(j).copied().unwrap_or(0), 0));
+        for ((_, to), exp) in products.iter_mut().zip(exps) {
+            *to = exp;
+        }
         *write = plan::<M, N>(lam, bound, products);
     }
 }

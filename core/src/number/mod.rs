@@ -22,8 +22,10 @@ mod vector;
 
 pub(crate) use choice::{larger, limited, normal, places, smaller, zeros};
 pub(crate) use functions::{divide, exp2, inverse_root, log2, sigmoid, Share, PLACES};
-// The table of shares, for a port that looks it up in vectors.
 pub(crate) use product::{grown, magnitude, mulh, mulq, Shift};
+// For ports that look them up.
+#[cfg(kinglet_mve)]
+pub(crate) use tables::POWERS;
 #[cfg(any(all(kinglet_dsp, kinglet_fast), kinglet_mve))]
 pub(crate) use tables::{SHARES, SHARE_OCTAVES, SHARE_STEPS};
 pub(crate) use vector::{

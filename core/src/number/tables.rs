@@ -46,7 +46,8 @@ const fn rounded(x: u128, places: u32) -> u128 {
 /// A piece of a curve between two nodes: `base - (slope - curve t) t`, with `t`
 /// from 0 to 1.
 #[derive(Clone, Copy)]
-pub(super) struct Parabola {
+#[repr(C)]
+pub(crate) struct Parabola {
     /// Q30.
     pub base: u32,
     /// Q21.
@@ -56,7 +57,7 @@ pub(super) struct Parabola {
 }
 
 /// `2^-x` for `x` in steps of 1/32: through both ends and the middle of a step.
-pub(super) static POWERS: [Parabola; 32] = {
+pub(crate) static POWERS: [Parabola; 32] = {
     let mut table = [Parabola {
         base: 0,
         slope: 0,

@@ -16,7 +16,7 @@ const MOST: usize = 64;
 
 /// Whether all reads and writes compute what their twins compute.
 pub fn check(room: &mut Room) -> bool {
-    check_of::<i16>(room, "state-i16") & check_of::<i8>(room, "state-i8")
+    check_of::<i16>(room, "state-i16") & check_of::<i8>(room, "state-i8") & check_rows(room)
 }
 
 fn check_of<M: Mantissa>(room: &mut Room, name: &str) -> bool {
@@ -30,6 +30,88 @@ fn check_of<M: Mantissa>(room: &mut Room, name: &str) -> bool {
         }
     }
     score.tell(name)
+}
+
+/// What a step does for each row beside reads and writes: its results, in the order in
+/// which a step has them.
+#[derive(PartialEq)]
+struct Rows {
+    words: [[i32; MOST]; 3],
+    c: [i16; MOST],
+    values: [[i16; 2]; MOST],
+    writes: [[i16; 3]; MOST],
+    exps: [i32; 3],
+    top: u32,
+}
+
+/// That of `P`, for a head of this size: `room` has its inputs.
+#[inline(never)]
+fn rows<P: Port, M: Mantissa>(room: &Room, size: usize, exps: [i32; 2], has_b: bool) -> Rows {
+    let mut found = Rows {
+        words: [[0; MOST]; 3],
+        c: [0; MOST],
+        values: [[0; 2]; MOST],
+        writes: [[0; 3]; MOST],
+        exps: [0; 3],
+        top: 0,
+    };
+    let part = |index: usize| &room.x[index * MOST..index * MOST + size];
+    let [lam, bounds, scaled] = found.words.each_mut().map(|words| &mut words[..size]);
+    lam.copy_from_slice(&room.sums[..size]);
+    bounds.copy_from_slice(&room.expected[..size]);
+    let (c, values) = (&mut found.c[..size], &mut found.values[..size]);
+    let writes = &mut found.writes[..size];
+    P::decay(lam, bounds, &room.sums[MOST..MOST + size]);
+    let c_exp = P::coefficients(part(0), [lam, bounds], scaled, c);
+    let v_exp = P::to_16_bits(part(1), values, 0);
+    let sa_exp = P::to_16_bits(scaled, values, 1);
+    let b = if has_b { part(3) } else { &[] };
+    P::plan::<M>(
+        [lam, bounds],
+        [part(2), b],
+        exps,
+        bytemuck::cast_slice_mut(writes),
+    );
+    let mantissas: &[M] = bytemuck::cast_slice(&room.weights);
+    found.top = P::top_of(mantissas, size, exps[0] as usize % size);
+    found.exps = [c_exp, v_exp, sa_exp];
+    found
+}
+
+/// Whether all that is done for each row is what the twin does.
+fn check_rows(room: &mut Room) -> bool {
+    let mut score = Score::default();
+    let mut random = Random::new(10);
+    for round in 0..200 {
+        let size = 1 + round % MOST;
+        for index in 0..4 {
+            let bits = 1 + (random.next() >> 8) % 28;
+            let part = &mut room.x[index * MOST..][..MOST];
+            part.fill_with(|| random.of_bits(bits));
+        }
+        // Logarithms of scales and of decays, and bounds under fractions from 1 to 2.
+        let range = 25 + round as u32 % 5;
+        room.sums[..MOST].fill_with(|| random.of_bits(range));
+        room.sums[MOST - 1] = -300 << 22;
+        room.sums[MOST..2 * MOST].fill_with(|| -random.of_bits(25).abs());
+        let mut bound = || 1 << 31 | (random.next() & 0x7fff_7fff) as i32;
+        room.expected[..MOST].fill_with(&mut bound);
+        room.fill_weights(MOST * MOST / 2, &mut random);
+        let exps = [0; 2].map(|_| (random.next() >> 8) as i32 % 200 - 100);
+        let has_b = round % 3 > 0;
+        let right = match round % 2 {
+            0 => {
+                rows::<Native, i16>(room, size, exps, has_b)
+                    == rows::<Portable, i16>(room, size, exps, has_b)
+            }
+            _ => {
+                rows::<Native, i8>(room, size, exps, has_b)
+                    == rows::<Portable, i8>(room, size, exps, has_b)
+            }
+        };
+        score.count(right);
+    }
+    score.tell("state-rows")
 }
 
 /// Counts both for a head of 64 channels.

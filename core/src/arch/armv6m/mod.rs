@@ -9,10 +9,12 @@
 //! 2.2 instructions per multiply-add.
 
 mod prepare;
+mod state;
 
 use super::shared::pairs::{self, Routine};
+use super::shared::state::{self as states, states_in_rounds};
 use super::shared::Words;
-use super::{Port, Portable, Quantizer};
+use super::{Mantissa, Port, Portable, Quantizer, Write};
 use crate::shape::{Bits, Layout, Matrix};
 use core::arch::global_asm;
 
@@ -47,6 +49,8 @@ impl Port for Armv6m {
         // keep to the C calling convention.
         unsafe { pairs::call(kinglet_v6m_int8, kinglet_v6m_int4, matrix, words, sums) }
     }
+
+    states_in_rounds!();
 }
 
 extern "C" {

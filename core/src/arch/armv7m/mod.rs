@@ -22,12 +22,14 @@
 //! in 16 bits, `32 * 8 * 127 < 2^15`, so they come apart again: `SXTH` gives the
 //! lower one; what is left after it is subtracted is `2^16` times the upper one.
 
+mod state;
 mod steps;
 
 use super::shared::pairs::{self, Routine};
 use super::shared::rounds::{self, steps_in_rounds};
+use super::shared::state::{self as states, states_in_rounds};
 use super::shared::Words;
-use super::{Port, Portable, Quantizer, Scaling};
+use super::{Mantissa, Port, Portable, Quantizer, Scaling, Write};
 use crate::shape::{Bits, Layout, Matrix};
 use core::arch::global_asm;
 
@@ -61,6 +63,7 @@ impl Port for Armv7m {
     }
 
     steps_in_rounds!();
+    states_in_rounds!();
 }
 
 extern "C" {

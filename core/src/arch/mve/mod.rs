@@ -27,12 +27,15 @@ macro_rules! with_vectors {
 }
 
 mod gates;
+mod rows;
+mod state;
 mod steps;
 
 use super::shared::gates::gates_in_assembly;
 use super::shared::rounds::{self, steps_in_rounds};
+use super::shared::state::{self as states, states_in_rounds};
 use super::shared::Words;
-use super::{Port, Portable, Quantizer, Scaling};
+use super::{Mantissa, Port, Portable, Quantizer, Scaling, Write};
 use crate::shape::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
 use core::arch::global_asm;
 
@@ -89,6 +92,40 @@ impl Port for Mve {
     }
 
     steps_in_rounds!();
+    states_in_rounds!();
+
+    fn decay(lam: &mut [i32], bounds: &mut [i32], w: &[i32]) {
+        rows::decay(lam, bounds, w);
+    }
+
+    fn coefficients(x: &[i32], rows: [&[i32]; 2], scaled: &mut [i32], out: &mut [i16]) -> i32 {
+        rows::coefficients(x, rows, scaled, out)
+    }
+
+    fn to_16_bits(x: &[i32], out: &mut [[i16; 2]], place: usize) -> i32 {
+        rows::to_16_bits(x, out, place)
+    }
+
+    fn plan<M: Mantissa>(
+        rows: [&mut [i32]; 2],
+        products: [&[i32]; 2],
+        exps: [i32; 2],
+        writes: &mut [Write],
+    ) {
+        rows::plan::<M>(rows, products, exps, writes);
+    }
+
+    fn top_of<M: Mantissa>(mantissas: &[M], size: usize, row: usize) -> u32 {
+        let pairs = (row & !1) * size..(row & !1) * size + 2 * size;
+        let pairs = mantissas.get(pairs).unwrap_or_default();
+        match bytemuck::try_cast_slice(pairs) {
+            Ok(words) if size_of::<M>() == 2 && row | 1 < size && !words.is_empty() => {
+                let [first, second] = rows::bits(words);
+                [first, second][row & 1].saturating_add(1).min(32_767)
+            }
+            _ => Portable::top_of(mantissas, size, row),
+        }
+    }
 
     gates_in_assembly!();
 }

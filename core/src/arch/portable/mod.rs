@@ -12,6 +12,7 @@ mod pairs;
 #[cfg(kinglet_rows4)]
 mod rows4;
 
+use super::state;
 use super::{Mantissa, Port, Quantizer, Scaling, Write};
 use crate::number::{grown, larger, magnitude, mulq};
 use crate::pieces::{pieces, pieces_mut};
@@ -141,6 +142,34 @@ impl Port for Portable {
                 *m = new(*m, write, column);
             }
         }
+    }
+
+    fn decay(lam: &mut [i32], bounds: &mut [i32], w: &[i32]) {
+        state::decay(lam, bounds, w);
+    }
+
+    fn coefficients(x: &[i32], rows: [&[i32]; 2], scaled: &mut [i32], out: &mut [i16]) -> i32 {
+        state::coefficients(x, rows, scaled, out)
+    }
+
+    fn to_16_bits(x: &[i32], out: &mut [[i16; 2]], place: usize) -> i32 {
+        state::to_16_bits(x, out, place)
+    }
+
+    fn plan<M: Mantissa>(
+        rows: [&mut [i32]; 2],
+        products: [&[i32]; 2],
+        exps: [i32; 2],
+        writes: &mut [Write],
+    ) {
+        match products {
+            [k, []] => state::plan_rows::<M, 1>(rows, [k], [exps[0]], writes),
+            _ => state::plan_rows::<M, 2>(rows, products, exps, writes),
+        }
+    }
+
+    fn top_of<M: Mantissa>(mantissas: &[M], size: usize, row: usize) -> u32 {
+        state::top_of(mantissas, size, row)
     }
 
     fn shares(gate: &[i32], places: i32, out: &mut [i32]) {

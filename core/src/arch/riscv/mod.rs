@@ -30,12 +30,14 @@ macro_rules! with_multiplication {
 }
 
 mod prepare;
+mod state;
 mod steps;
 
 use super::shared::pairs::{self, Routine};
 use super::shared::rounds::{self, steps_in_rounds};
+use super::shared::state::{self as states, states_in_rounds};
 use super::shared::Words;
-use super::{Port, Portable, Quantizer, Scaling};
+use super::{Mantissa, Port, Portable, Quantizer, Scaling, Write};
 use crate::shape::{Bits, Layout, Matrix};
 use core::arch::global_asm;
 
@@ -72,6 +74,7 @@ impl Port for Riscv {
     }
 
     steps_in_rounds!();
+    states_in_rounds!();
 }
 
 extern "C" {

@@ -11,7 +11,13 @@ pub(super) mod pairs;
     kinglet_riscv
 ))]
 pub(super) mod rounds;
-#[cfg(kinglet_dsp)]
+#[cfg(any(
+    kinglet_armv6m,
+    kinglet_armv7m,
+    kinglet_dsp,
+    kinglet_mve,
+    kinglet_riscv
+))]
 pub(super) mod state;
 #[cfg(any(kinglet_armv7m, all(kinglet_dsp, kinglet_fast)))]
 pub(super) mod thumb2;

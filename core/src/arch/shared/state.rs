@@ -4,13 +4,11 @@
 
 use crate::arch::{Mantissa, Port, Portable, Write};
 
-/// Value channels of a round.
-const ROUND: usize = 8;
-
 /// The routines of a port.
 ///
 /// They are unsafe to call: the size is that of a head of whole rounds, and all
-/// pointers are of so many elements; the mantissas are words of two rows.
+/// pointers are of so many elements; the mantissas are words of two rows, and the
+/// values begin at a word.
 pub struct Routines {
     /// Adds to the sums: mantissas, `c`, sums, size.
     pub read: unsafe extern "C" fn(*const u32, *const i16, *mut i32, usize),
@@ -20,6 +18,9 @@ pub struct Routines {
 
 /// A port with such routines.
 pub trait States {
+    /// Channels of a round.
+    const ROUND: usize = 8;
+
     /// They keep to the C calling convention.
     const ROUTINES: Routines;
 }
@@ -28,7 +29,7 @@ pub trait States {
 pub fn read<S: States, M: Mantissa>(mantissas: &[M], c: &[i16], sums: &mut [i32]) {
     let size = c.len();
     match bytemuck::try_cast_slice(mantissas) {
-        Ok(words) if is_whole::<M>(size, words) && sums.len() >= size => {
+        Ok(words) if is_whole::<S, M>(size, words) && sums.len() >= size => {
             sums.iter_mut().for_each(|sum| *sum = 0);
             // SAFETY: checked just above.
             unsafe { (S::ROUTINES.read)(words.as_ptr(), c.as_ptr(), sums.as_mut_ptr(), size) }
@@ -40,8 +41,9 @@ pub fn read<S: States, M: Mantissa>(mantissas: &[M], c: &[i16], sums: &mut [i32]
 /// As [`Port::write`].
 pub fn write<S: States, M: Mantissa>(mantissas: &mut [M], writes: &[Write], values: &[[i16; 2]]) {
     let size = writes.len();
-    match bytemuck::try_cast_slice_mut(mantissas) {
-        Ok(words) if is_whole::<M>(size, words) && values.len() >= size => {
+    let in_words: Result<&[u32], _> = bytemuck::try_cast_slice(values);
+    match (bytemuck::try_cast_slice_mut(mantissas), in_words) {
+        (Ok(words), Ok(in_words)) if is_whole::<S, M>(size, words) && in_words.len() >= size => {
             let (writes, values) = (writes.as_ptr(), values.as_ptr());
             // SAFETY: checked just above.
             unsafe { (S::ROUTINES.write)(words.as_mut_ptr(), writes, values, size) }
@@ -52,8 +54,8 @@ pub fn write<S: States, M: Mantissa>(mantissas: &mut [M], writes: &[Write], valu
 
 /// Whether these are mantissas of 16 bits, of a head that is not empty and has
 /// whole rounds.
-fn is_whole<M: Mantissa>(size: usize, words: &[u32]) -> bool {
-    let is_round = size > 0 && size.is_multiple_of(ROUND);
+fn is_whole<S: States, M: Mantissa>(size: usize, words: &[u32]) -> bool {
+    let is_round = size > 0 && size.is_multiple_of(S::ROUND);
     size_of::<M>() == size_of::<i16>() && is_round && words.len() >= size * size / 2
 }
 

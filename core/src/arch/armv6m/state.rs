@@ -1,0 +1,196 @@
+//! Matrix states of 16 bits: four instructions per element to read, fourteen to
+//! write. Sums, counts and what is only added are in the upper registers.
+
+use super::Armv6m;
+use crate::arch::shared::state::{Routines, States};
+use crate::arch::Write;
+use core::arch::global_asm;
+
+impl States for Armv6m {
+    const ROUTINES: Routines = Routines {
+        read: kinglet_v6m_state_read,
+        write: kinglet_v6m_state_write,
+    };
+}
+
+extern "C" {
+    /// Four columns at a time.
+    fn kinglet_v6m_state_read(mantissas: *const u32, c: *const i16, sums: *mut i32, size: usize);
+    /// A row at a time: first the first one of two, then the other.
+    fn kinglet_v6m_state_write(
+        mantissas: *mut u32,
+        writes: *const Write,
+        values: *const [i16; 2],
+        size: usize,
+    );
+}
+
+// Registers of a read: r0 words of two rows   r1 c   r2, r3 two coefficients
+//   r4, r5 words   r6 scratch   r7 0 and 2, in turn   r8-r11 sums   r12 the end of c
+//   lr from the end of a round to the next two rows
+// Stack: [0] mantissas  [4] sums  [8] columns left; saved registers.
+global_asm!(
+    r#"
+    .syntax unified
+    .macro kinglet_v6m_state_column word, sum
+    sxth    r6, \word
+    muls    r6, r2, r6
+    add     \sum, r6
+    asrs    \word, \word, #16
+    muls    \word, r3, \word
+    add     \sum, \word
+    .endm
+
+    .section .text.kinglet_v6m_state_read,"ax",%progbits
+    .balign 4
+    .thumb
+    .thumb_func
+    .global kinglet_v6m_state_read
+    .type kinglet_v6m_state_read,%function
+kinglet_v6m_state_read:
+    push    {{r4-r7, lr}}
+    mov     r4, r8
+    mov     r5, r9
+    mov     r6, r10
+    mov     r7, r11
+    push    {{r4-r7}}
+    sub     sp, #12
+    str     r0, [sp]
+    str     r2, [sp, #4]
+    str     r3, [sp, #8]
+    lsls    r4, r3, #1
+    adds    r5, r4, r1
+    mov     r12, r5
+    adds    r4, r4, r4
+    subs    r4, #16
+    mov     lr, r4
+1:  movs    r4, #0
+    mov     r8, r4
+    mov     r9, r4
+    mov     r10, r4
+    mov     r11, r4
+    movs    r7, #0
+2:  ldrsh   r2, [r1, r7]
+    adds    r1, #2
+    ldrsh   r3, [r1, r7]
+    adds    r1, #2
+    ldm     r0!, {{r4, r5}}
+    kinglet_v6m_state_column r4, r8
+    kinglet_v6m_state_column r5, r9
+    ldm     r0!, {{r4, r5}}
+    kinglet_v6m_state_column r4, r10
+    kinglet_v6m_state_column r5, r11
+    add     r0, lr
+    cmp     r1, r12
+    bne     2b
+    ldr     r2, [sp, #4]
+    mov     r4, r8
+    mov     r5, r9
+    mov     r6, r10
+    mov     r7, r11
+    stm     r2!, {{r4-r7}}
+    str     r2, [sp, #4]
+    mov     r4, lr
+    adds    r4, #16
+    lsrs    r4, r4, #1
+    subs    r1, r1, r4
+    ldr     r0, [sp]
+    adds    r0, #16
+    str     r0, [sp]
+    ldr     r3, [sp, #8]
+    subs    r3, #4
+    str     r3, [sp, #8]
+    bne     1b
+    add     sp, #12
+    pop     {{r4-r7}}
+    mov     r8, r4
+    mov     r9, r5
+    mov     r10, r6
+    mov     r11, r7
+    pop     {{r4-r7, pc}}
+    .size kinglet_v6m_state_read, . - kinglet_v6m_state_read
+
+    // Registers of a write: r0 mantissas of a row   r1 values   r2-r4 w, k and b
+    //   r5 a mantissa   r6, r7 v and sa   r8 2^13   r9 the end of the values
+    //   r10 values   r11 writes   r12 rows left   lr bytes of two rows, less two
+    .macro kinglet_v6m_state_write_column at
+    ldrh    r5, [r0, #\at]
+    ldm     r1!, {{r6}}
+    sxth    r5, r5
+    muls    r5, r2, r5
+    asrs    r7, r6, #16
+    sxth    r6, r6
+    muls    r6, r3, r6
+    muls    r7, r4, r7
+    adds    r5, r5, r6
+    adds    r5, r5, r7
+    add     r5, r8
+    asrs    r5, r5, #14
+    strh    r5, [r0, #\at]
+    .endm
+
+    .section .text.kinglet_v6m_state_write,"ax",%progbits
+    .balign 4
+    .thumb
+    .thumb_func
+    .global kinglet_v6m_state_write
+    .type kinglet_v6m_state_write,%function
+kinglet_v6m_state_write:
+    push    {{r4-r7, lr}}
+    mov     r4, r8
+    mov     r5, r9
+    mov     r6, r10
+    mov     r7, r11
+    push    {{r4-r7}}
+    mov     r12, r3
+    mov     r10, r2
+    mov     r11, r1
+    lsls    r4, r3, #2
+    adds    r5, r4, r2
+    mov     r9, r5
+    subs    r4, #2
+    mov     lr, r4
+    movs    r4, #32
+    lsls    r4, r4, #8
+    mov     r8, r4
+1:  mov     r7, r11
+    movs    r5, #0
+    ldrsh   r2, [r7, r5]
+    movs    r5, #2
+    ldrsh   r3, [r7, r5]
+    movs    r5, #4
+    ldrsh   r4, [r7, r5]
+    adds    r7, #6
+    mov     r11, r7
+    mov     r1, r10
+2:
+    .irp    at, 0, 4, 8, 12, 16, 20, 24, 28
+    kinglet_v6m_state_write_column \at
+    .endr
+    adds    r0, #32
+    cmp     r1, r9
+    bne     2b
+    // Two bytes after the row's begin, or at that of the next two rows.
+    mov     r4, r12
+    subs    r4, #1
+    mov     r12, r4
+    beq     3f
+    lsls    r4, r4, #31
+    lsrs    r4, r4, #31
+    negs    r4, r4
+    mov     r5, lr
+    ands    r5, r4
+    subs    r0, r0, r5
+    adds    r4, #1
+    lsls    r4, r4, #1
+    subs    r0, r0, r4
+    b       1b
+3:  pop     {{r4-r7}}
+    mov     r8, r4
+    mov     r9, r5
+    mov     r10, r6
+    mov     r11, r7
+    pop     {{r4-r7, pc}}
+    .size kinglet_v6m_state_write, . - kinglet_v6m_state_write
+"#
+);

@@ -1,0 +1,183 @@
+//! Matrix states of 16 bits: three instructions per element to read, nine and a half
+//! to write.
+
+use super::Riscv;
+use crate::arch::shared::state::{Routines, States};
+use crate::arch::Write;
+use core::arch::naked_asm;
+
+impl States for Riscv {
+    const ROUTINES: Routines = Routines { read, write };
+}
+
+/// Eight columns at a time.
+///
+/// # Registers
+/// ```text
+/// a0 mantissas   a1 c   a2 sums   a3 columns left   a4 bytes of two rows   a5 the end of c
+/// a6 mantissas of two rows   a7 where in c   t0, t1 c   t2, t3 mantissas
+/// t4-t6, s0-s4 sums
+/// ```
+#[unsafe(naked)]
+unsafe extern "C" fn read(_mantissas: *const u32, _c: *const i16, _sums: *mut i32, _size: usize) {
+    naked_asm!(
+        with_multiplication!(),
+        r#"
+    .macro kinglet_rv_read at, sum
+    lh      t2, \at(a6)
+    lh      t3, \at+2(a6)
+    mul     t2, t2, t0
+    mul     t3, t3, t1
+    add     \sum, \sum, t2
+    add     \sum, \sum, t3
+    .endm
+
+    addi    sp, sp, -32
+    sw      s0, 0(sp)
+    sw      s1, 4(sp)
+    sw      s2, 8(sp)
+    sw      s3, 12(sp)
+    sw      s4, 16(sp)
+    slli    a4, a3, 2
+    slli    a5, a3, 1
+    add     a5, a5, a1
+1:  mv      a6, a0
+    mv      a7, a1
+    .irp    sum, t4, t5, t6, s0, s1, s2, s3, s4
+    li      \sum, 0
+    .endr
+2:  lh      t0, 0(a7)
+    lh      t1, 2(a7)
+    kinglet_rv_read 0, t4
+    kinglet_rv_read 4, t5
+    kinglet_rv_read 8, t6
+    kinglet_rv_read 12, s0
+    kinglet_rv_read 16, s1
+    kinglet_rv_read 20, s2
+    kinglet_rv_read 24, s3
+    kinglet_rv_read 28, s4
+    add     a6, a6, a4
+    addi    a7, a7, 4
+    bne     a7, a5, 2b
+    sw      t4, 0(a2)
+    sw      t5, 4(a2)
+    sw      t6, 8(a2)
+    sw      s0, 12(a2)
+    sw      s1, 16(a2)
+    sw      s2, 20(a2)
+    sw      s3, 24(a2)
+    sw      s4, 28(a2)
+    addi    a0, a0, 32
+    addi    a2, a2, 32
+    addi    a3, a3, -8
+    bnez    a3, 1b
+    lw      s0, 0(sp)
+    lw      s1, 4(sp)
+    lw      s2, 8(sp)
+    lw      s3, 12(sp)
+    lw      s4, 16(sp)
+    addi    sp, sp, 32
+    ret
+"#,
+        ".option pop"
+    )
+}
+
+/// Four rows at a time.
+///
+/// # Registers
+/// ```text
+/// a0, a4 mantissas of two rows each   a1 writes   a2 values   a3 rows left
+/// a5 bytes of two rows   a6 their end   a7 where in the values   t0, t1 v and sa
+/// t2-t5 a mantissa and products   t6 2^13   s0-s11 w, k and b of the rows
+/// ```
+#[unsafe(naked)]
+unsafe extern "C" fn write(
+    _mantissas: *mut u32,
+    _writes: *const Write,
+    _values: *const [i16; 2],
+    _size: usize,
+) {
+    naked_asm!(
+        with_multiplication!(),
+        r#"
+    .macro kinglet_rv_write rows, at, w, k, b
+    lh      t2, \at(\rows)
+    mul     t3, t0, \k
+    mul     t4, t1, \b
+    mul     t2, t2, \w
+    add     t3, t3, t6
+    add     t2, t2, t4
+    add     t2, t2, t3
+    srai    t2, t2, 14
+    sh      t2, \at(\rows)
+    .endm
+    .macro kinglet_rv_column at
+    lh      t0, 2*\at(a7)
+    lh      t1, 2*\at+2(a7)
+    kinglet_rv_write a0, 2*\at, s0, s1, s2
+    kinglet_rv_write a0, 2*\at+2, s3, s4, s5
+    kinglet_rv_write a4, 2*\at, s6, s7, s8
+    kinglet_rv_write a4, 2*\at+2, s9, s10, s11
+    .endm
+
+    addi    sp, sp, -48
+    sw      s0, 0(sp)
+    sw      s1, 4(sp)
+    sw      s2, 8(sp)
+    sw      s3, 12(sp)
+    sw      s4, 16(sp)
+    sw      s5, 20(sp)
+    sw      s6, 24(sp)
+    sw      s7, 28(sp)
+    sw      s8, 32(sp)
+    sw      s9, 36(sp)
+    sw      s10, 40(sp)
+    sw      s11, 44(sp)
+    slli    a5, a3, 2
+    lui     t6, 2
+1:  lh      s0, 0(a1)
+    lh      s1, 2(a1)
+    lh      s2, 4(a1)
+    lh      s3, 6(a1)
+    lh      s4, 8(a1)
+    lh      s5, 10(a1)
+    lh      s6, 12(a1)
+    lh      s7, 14(a1)
+    lh      s8, 16(a1)
+    lh      s9, 18(a1)
+    lh      s10, 20(a1)
+    lh      s11, 22(a1)
+    addi    a1, a1, 24
+    add     a4, a0, a5
+    mv      a6, a4
+    mv      a7, a2
+2:  kinglet_rv_column 0
+    kinglet_rv_column 2
+    kinglet_rv_column 4
+    kinglet_rv_column 6
+    addi    a0, a0, 16
+    addi    a4, a4, 16
+    addi    a7, a7, 16
+    bne     a0, a6, 2b
+    mv      a0, a4
+    addi    a3, a3, -4
+    bnez    a3, 1b
+    lw      s0, 0(sp)
+    lw      s1, 4(sp)
+    lw      s2, 8(sp)
+    lw      s3, 12(sp)
+    lw      s4, 16(sp)
+    lw      s5, 20(sp)
+    lw      s6, 24(sp)
+    lw      s7, 28(sp)
+    lw      s8, 32(sp)
+    lw      s9, 36(sp)
+    lw      s10, 40(sp)
+    lw      s11, 44(sp)
+    addi    sp, sp, 48
+    ret
+"#,
+        ".option pop"
+    )
+}
