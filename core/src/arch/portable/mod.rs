@@ -1,8 +1,8 @@
 //! The plainest answers to all that a port may define: what every port must
 //! equal bit for bit. Weights are read word by word, in every arrangement.
 //!
-//! Sums wrap and never overflow in an image that was checked; floats follow the
-//! rules of [`number`].
+//! Sums wrap and never overflow in an image that was checked; rounding follows
+//! [`number`].
 
 #[cfg(kinglet_lanes16)]
 mod lanes16;
