@@ -77,7 +77,7 @@ fn by_halves(mut x: u32) -> i32 {
     let mut zeros = 0;
     for step in [16, 8, 4, 2, 1] {
         // `step` where the upper places are empty.
-        let empty = ((x >> (32 - step)) as i32).wrapping_sub(1) >> 31 & step;
+        let empty = opaque(((x >> (32 - step)) as i32).wrapping_sub(1) >> 31) & step;
         zeros += empty;
         x <<= empty;
     }

@@ -79,6 +79,8 @@ impl Port for Portable {
         squares.fold(0, |sum, square| sum + u64::from(square))
     }
 
+    // As a separate function it keeps the few registers of a Cortex-M0 to itself.
+    #[cfg_attr(kinglet_armv6m, inline(never))]
     fn affine(scaling: Scaling, weight: &[i16], bias: &[i16], x: &mut [i32]) {
         for (x, (&w, &b)) in x.iter_mut().zip(weight.iter().zip(bias)) {
             let factor = scaling.root.wrapping_mul(w.into()).wrapping_add(1 << 15) >> 16;
