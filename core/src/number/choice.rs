@@ -42,6 +42,27 @@ pub(crate) fn larger(a: i32, b: i32) -> i32 {
     a.max(b)
 }
 
+/// `first` where `a < b`, `second` elsewhere; the difference has 31 bits and a sign.
+#[inline(always)]
+pub(crate) fn where_less<const N: usize>(
+    [a, b]: [i32; 2],
+    first: [i32; N],
+    second: [i32; N],
+) -> [i32; N] {
+    if BRANCHES {
+        let less = opaque(a.wrapping_sub(b) >> 31);
+        let mut chosen = second;
+        for (chosen, first) in chosen.iter_mut().zip(first) {
+            *chosen ^= (*chosen ^ first) & less;
+        }
+        return chosen;
+    }
+    if a < b {
+        return first;
+    }
+    second
+}
+
 /// The number, or 0 where it is negative.
 #[inline(always)]
 fn positive(x: i32) -> i32 {
