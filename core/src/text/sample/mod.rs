@@ -200,8 +200,9 @@ fn largest(logits: &[i32]) -> (u32, i32) {
     let last = logits.len().saturating_sub(BLOCK) as i32;
     let [first, most] = where_less([best[1], most], [last, most], best);
     // All before this block are smaller.
-    let block = logits.get(first as usize..).unwrap_or_default();
-    let places = block.iter().take(BLOCK).enumerate().rev();
+    let block = first as usize..first as usize + BLOCK;
+    let block = logits.get(block).unwrap_or(logits);
+    let places = block.iter().enumerate().rev();
     let [at] = places.fold([0], |[at], (i, &logit)| {
         where_less([logit, most], [at], [i as i32])
     });
