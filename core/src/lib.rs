@@ -3,7 +3,7 @@
 //! RWKV (Peng et al., arXiv 2305.13048) is a recurrent network that trains like
 //! a Transformer, while each step of inference costs the same work and the same
 //! memory. This crate runs such models with int8 or int4 weights, without a
-//! heap, without a float library and without a panic.
+//! heap, without floating point and without a panic.
 //!
 //! Four principles:
 //! 1. **One arithmetic.** The same image and the same tokens give the same

@@ -105,13 +105,13 @@ fn what_a_board_cannot_hold_is_refused() {
         (
             &m0,
             "--board microbit-v1 --address 0x40000",
-            "0x10000 to 0x40000",
+            "0x18000 to 0x40000",
         ),
-        (&m0, "--board microbit-v1 --address 0", "0x10000 to 0x40000"),
+        (&m0, "--board microbit-v1 --address 0", "0x18000 to 0x40000"),
         (
             &m0,
             "--board microbit-v1 --address 0x3ff00",
-            "0x10000 to 0x40000",
+            "0x18000 to 0x40000",
         ),
         (&m4, "--board microbit-v1", "--target m0"),
         (&m4, "--board toaster", "toaster"),

@@ -219,9 +219,9 @@ pub(crate) fn advance<M: Mantissa>(
     }
     Native::read(mantissas, c, y);
     let v_exp = inputs.v.exp + Native::to_16_bits(inputs.v.m, values, V);
-    for j in (*phase..bounds.len()).step_by(MEASURED) {
-        let top = Native::top_of(mantissas, values.len(), j);
-        if let Some(bound) = bounds.get_mut(j) {
+    for (first, bounds) in (0..).step_by(MEASURED).zip(bounds.chunks_mut(MEASURED)) {
+        if let Some(bound) = bounds.get_mut(*phase) {
+            let top = Native::top_of(mantissas, values.len(), first + *phase);
             *bound = *bound & !0xffff | top as i32;
         }
     }

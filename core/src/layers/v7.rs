@@ -191,7 +191,7 @@ fn low_rank<P: Pace>(
 /// `v = v + (v_first - v) sigmoid(v0 + s)`, to base 2.
 #[cfg_attr(kinglet_fast, inline(never))]
 fn lean(v: &mut Vector<'_>, v_first: View<'_>, s: View<'_>, v0: &[i32]) {
-    let exp = v.exp().max(v_first.exp);
+    let exp = larger(v.exp(), v_first.exp);
     let [of_v, of_first] = [v.exp(), v_first.exp].map(|own| Shift::by(own - exp));
     let to_fixed = ToFixed::from(s.exp);
     let inputs = v_first.m.iter().zip(s.m.iter().zip(v0));
@@ -289,7 +289,7 @@ fn add_bonus(
         let rk = View { m: rk, exp: rk_exp };
         let number: Number = dot(rk, View { m: k_m, exp: k.exp });
         (*bonus, *e) = (number.m, number.exp + v.exp + 16);
-        exp = exp.max(*e);
+        exp = larger(exp, *e);
     }
     // Both have 29 bits.
     let exp = exp + 1;

@@ -42,6 +42,27 @@ pub(crate) fn larger(a: i32, b: i32) -> i32 {
     a.max(b)
 }
 
+/// `first` where `a < b`, `second` elsewhere; the difference has 31 bits and a sign.
+#[inline(always)]
+pub(crate) fn where_less<const N: usize>(
+    [a, b]: [i32; 2],
+    first: [i32; N],
+    second: [i32; N],
+) -> [i32; N] {
+    if BRANCHES {
+        let less = opaque(a.wrapping_sub(b) >> 31);
+        let mut chosen = second;
+        for (chosen, first) in chosen.iter_mut().zip(first) {
+            *chosen ^= (*chosen ^ first) & less;
+        }
+        return chosen;
+    }
+    if a < b {
+        return first;
+    }
+    second
+}
+
 /// The number, or 0 where it is negative.
 #[cfg_attr(kinglet_fast, inline(always))]
 fn positive(x: i32) -> i32 {
@@ -77,7 +98,7 @@ fn by_halves(mut x: u32) -> i32 {
     let mut zeros = 0;
     for step in [16, 8, 4, 2, 1] {
         // `step` where the upper places are empty.
-        let empty = ((x >> (32 - step)) as i32).wrapping_sub(1) >> 31 & step;
+        let empty = opaque(((x >> (32 - step)) as i32).wrapping_sub(1) >> 31) & step;
         zeros += empty;
         x <<= empty;
     }

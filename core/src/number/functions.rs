@@ -180,10 +180,12 @@ fn by_digits(a: u32, b: u32, quotient_bits: u32) -> u32 {
 /// of instructions.
 #[cfg_attr(kinglet_fast, inline(always))]
 pub(crate) fn inverse_root(x: u32) -> u32 {
-    let (mut root, mut bit) = (0u32, 1u32 << 15);
+    let (mut root, mut bit) = (1u32 << 15, 1u32 << 14);
     while bit > 0 {
         let trial = root | bit;
-        root |= bit & 0u32.wrapping_sub(u32::from(trial * trial <= x));
+        // Of 31 bits and a sign, from the second digit on.
+        let rest = x.wrapping_sub(trial * trial) as i32;
+        root |= bit & !opaque(rest >> 31) as u32;
         bit >>= 1;
     }
     // To the nearest, where both are rounded down otherwise.

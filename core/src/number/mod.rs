@@ -20,7 +20,7 @@ mod product;
 mod tables;
 mod vector;
 
-pub(crate) use choice::{larger, limited, normal, places, smaller, zeros};
+pub(crate) use choice::{larger, limited, normal, places, smaller, where_less, zeros};
 pub(crate) use functions::{divide, exp2, inverse_root, log2, sigmoid, Share, PLACES};
 pub(crate) use product::{grown, magnitude, mulh, mulq, Shift};
 // For ports that look them up.

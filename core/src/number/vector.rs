@@ -57,7 +57,7 @@ impl Peak {
     /// That of two parts of a vector.
     pub(crate) fn and(self, other: Self) -> Self {
         Self {
-            max: self.max.max(other.max),
+            max: larger(self.max as i32, other.max as i32) as u32,
             exp: other.exp,
         }
     }

@@ -77,15 +77,15 @@ impl Write for Stream<'_> {
     }
 }
 
-/// What the console prints with `floats` floats of RAM.
-fn printed(typed: &str, floats: usize) -> Result<String, BootError> {
-    printed_with(typed, None, floats)
+/// What the console prints with `words` words of RAM.
+fn printed(typed: &str, words: usize) -> Result<String, BootError> {
+    printed_with(typed, None, words)
 }
 
 fn printed_with(
     typed: &str,
     meanwhile: Option<(usize, &[u8])>,
-    floats: usize,
+    words: usize,
 ) -> Result<String, BootError> {
     let mut stream = Stream {
         typed: typed.as_bytes(),
@@ -93,14 +93,14 @@ fn printed_with(
         meanwhile,
         early: b"",
     };
-    let mut arena = vec![0; floats];
+    let mut arena = vec![0; words];
     let mut model = Model::open(IMAGE, &mut arena)?;
     converse(&mut stream, &mut Bench, &mut model);
     Ok(String::from_utf8(stream.printed).unwrap())
 }
 
-/// Floats of state, of scratch, and of scratch in blocks.
-fn floats() -> (usize, usize, usize) {
+/// Words of state, of scratch, and of scratch in blocks.
+fn lengths() -> (usize, usize, usize) {
     let image = Image::new(IMAGE).unwrap();
     let shape = image.shape();
     let scratch = (shape.scratch_len(), shape.scratch_len_in_blocks());
@@ -110,7 +110,7 @@ fn floats() -> (usize, usize, usize) {
 /// The text that a session generates, greedily.
 fn expected(prompt: &str, tokens: usize) -> String {
     let image = Image::new(IMAGE).unwrap();
-    let (state, scratch, _) = floats();
+    let (state, scratch, _) = lengths();
     let (mut state, mut scratch) = (vec![0; state], vec![0; scratch]);
     let mut session = Session::new(&image, &mut state, &mut scratch).unwrap();
     let mut sampler = kinglet::Sampler::new(kinglet::Sampling::greedy(), 0);
@@ -132,7 +132,7 @@ fn expected(prompt: &str, tokens: usize) -> String {
 
 #[test]
 fn it_says_what_the_model_says() {
-    let (state, scratch, _) = floats();
+    let (state, scratch, _) = lengths();
     let printed = printed("/n 12\r\nA bird\r\n", state + scratch).unwrap();
     let expected = expected("A bird", 12);
     assert!(printed.contains("Kinglet on a bench"), "{printed}");
@@ -145,7 +145,7 @@ fn it_says_what_the_model_says() {
 
 #[test]
 fn in_blocks_it_says_the_same() {
-    let (state, scratch, in_blocks) = floats();
+    let (state, scratch, in_blocks) = lengths();
     assert!(in_blocks <= scratch);
     let whole = printed("/n 12\nA bird\n", state + scratch).unwrap();
     let blocks = printed("/n 12\nA bird\n", state + in_blocks).unwrap();
@@ -154,7 +154,7 @@ fn in_blocks_it_says_the_same() {
 
 #[test]
 fn what_cannot_be_done_is_said() {
-    let (state, scratch, _) = floats();
+    let (state, scratch, _) = lengths();
     let ram = state + scratch;
     let long = std::format!("{}\n", "a".repeat(300));
     assert!(printed(&long, ram).unwrap().contains("more than 256 bytes"));
@@ -174,7 +174,7 @@ fn what_cannot_be_done_is_said() {
 /// Each line has its answer, whatever was wrong before.
 #[test]
 fn the_console_goes_on_after_what_is_wrong() {
-    let (state, scratch, _) = floats();
+    let (state, scratch, _) = lengths();
     let long = "a".repeat(300);
     for wrong in [
         "/from nothing\n\n",
@@ -195,7 +195,7 @@ fn the_console_goes_on_after_what_is_wrong() {
 
 #[test]
 fn an_answer_ends_before_its_stop_text() {
-    let (state, scratch, _) = floats();
+    let (state, scratch, _) = lengths();
     // The model is a random one: its likeliest bytes are no text.
     let drawn = |stop: &str| {
         let typed = std::format!("/n 99 /temperature 2.0 /seed 5 {stop}\nA bird\n");
@@ -240,7 +240,7 @@ fn an_answer_ends_before_its_stop_text() {
 
 #[test]
 fn an_abort_ends_an_answer_and_what_is_typed_ahead_is_next() {
-    let (state, scratch, _) = floats();
+    let (state, scratch, _) = lengths();
     let ram = state + scratch;
     let whole = printed("/n 40\nA bird\n", ram).unwrap();
     let at = whole.find(&expected("A bird", 40)).unwrap() + 5;
@@ -276,7 +276,7 @@ fn an_abort_ends_an_answer_and_what_is_typed_ahead_is_next() {
 /// itself sends a control character.
 #[test]
 fn no_text_is_a_frame() {
-    let (state, scratch, _) = floats();
+    let (state, scratch, _) = lengths();
     let wrong = "/stop \u{5}\n/from \x02\n/\x0f\u{9b}\n";
     let typed = std::format!("{wrong}/n 99 /from empty /temperature 9.0\nA bird\n");
     let said = printed(&typed, state + scratch).unwrap();
@@ -294,7 +294,7 @@ fn no_text_is_a_frame() {
 
 #[test]
 fn frames_tell_a_program_where_an_answer_is() {
-    let (state, scratch, _) = floats();
+    let (state, scratch, _) = lengths();
     let said = printed("/n 12 /frames on\nA bird\n/frames off\n", state + scratch).unwrap();
     let text = expected("A bird", 12);
     let framed = std::format!("\x05\x02\x06\x06\x06\x06\x06{text}\x03\r\n[12 tokens, ");

@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn bad_figures_are_refused() {
-        let bytes = "application_bytes = 0x1_0000";
+        let bytes = "application_bytes = 0x1_8000";
         let speed = "cycles_per_instruction = 1.0";
         for (from, to, expected) in [
             (

@@ -1,8 +1,8 @@
 //! The plainest answers to all that a port may define: what every port must
 //! equal bit for bit. Weights are read word by word, in every arrangement.
 //!
-//! Sums wrap and never overflow in an image that was checked; floats follow the
-//! rules of [`number`].
+//! Sums wrap and never overflow in an image that was checked; rounding follows
+//! [`number`].
 
 mod gates;
 #[cfg(kinglet_lanes16)]
@@ -81,6 +81,8 @@ impl Port for Portable {
         squares.fold(0, |sum, square| sum + u64::from(square))
     }
 
+    // As a separate function it keeps the few registers of a Cortex-M0 to itself.
+    #[cfg_attr(kinglet_armv6m, inline(never))]
     fn affine(scaling: Scaling, weight: &[i16], bias: &[i16], x: &mut [i32]) {
         for (x, (&w, &b)) in x.iter_mut().zip(weight.iter().zip(bias)) {
             let factor = scaling.root.wrapping_mul(w.into()).wrapping_add(1 << 15) >> 16;

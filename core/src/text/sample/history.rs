@@ -3,25 +3,34 @@
 //! The window has 64 tokens, a ring without a heap. A token that occurs in it
 //! several times is penalized once.
 
-use heapless::Deque;
-
 /// Tokens that the repetition penalty looks back at.
 const HISTORY: usize = 64;
 
 /// The tokens chosen last.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct History {
-    tokens: Deque<u32, HISTORY>,
+    /// A number that no token has where none was chosen yet.
+    tokens: [u32; HISTORY],
+    /// The place of the next token, the oldest one's.
+    next: usize,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self {
+            tokens: [u32::MAX; HISTORY],
+            next: 0,
+        }
+    }
 }
 
 impl History {
-    /// The oldest token is forgotten where there is no room.
+    /// The oldest token is forgotten.
     pub(super) fn remember(&mut self, token: u32) {
-        if self.tokens.is_full() {
-            self.tokens.pop_front();
+        if let Some(oldest) = self.tokens.get_mut(self.next) {
+            *oldest = token;
         }
-        // There is room now.
-        let _ = self.tokens.push_back(token);
+        self.next = (self.next + 1) % HISTORY;
     }
 
     /// Makes tokens that were chosen before less likely, each once. `logits`
@@ -44,6 +53,9 @@ impl History {
         }
     }
 }
+
+/// The largest logit: differences of two have 31 bits and a sign.
+const MOST: i64 = (1 << 30) - 1;
 
 /// The repetition penalty, in units of 2^-16.
 #[derive(Clone, Copy, Debug)]
@@ -76,7 +88,7 @@ impl Penalty {
     fn of(self, logit: i32) -> i32 {
         let factor = if logit > 0 { self.by } else { self.times };
         let product = (i64::from(logit) * i64::from(factor)) >> 16;
-        product.clamp(i32::MIN.into(), i32::MAX.into()) as i32
+        product.clamp(-MOST, MOST) as i32
     }
 }
 

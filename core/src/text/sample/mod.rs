@@ -7,6 +7,7 @@ mod keep;
 mod tests;
 pub(super) mod weight;
 
+use crate::number::{larger, where_less};
 use crate::{Pcg32, Sample};
 use draw::Draw;
 use heapless::binary_heap::{BinaryHeap, Min};
@@ -179,15 +180,33 @@ impl<const K: usize> Sample for Sampler<K> {
     }
 }
 
+/// Logits whose largest is found at once: its place among them is of interest
+/// for one block.
+const BLOCK: usize = 8;
+
+/// The least that a logit can be.
+const LEAST: i32 = -(1 << 30);
+
 /// The first of the largest values, and that value.
 fn largest(logits: &[i32]) -> (u32, i32) {
-    let mut best = (0, i32::MIN);
-    let mut others = (0..).zip(logits.iter().copied());
-    // A larger one is rare: the search for it is a loop of few instructions.
-    while let Some(larger) = others.find(|&(_, logit)| logit > best.1) {
-        best = larger;
+    let largest_of = |logits: &[i32]| logits.iter().fold(LEAST, |most, &x| larger(most, x));
+    let (blocks, rest) = logits.as_chunks::<BLOCK>();
+    let mut best = [0, LEAST];
+    for (at, block) in (0..).step_by(BLOCK).zip(blocks) {
+        let most = largest_of(block);
+        best = where_less([best[1], most], [at, most], best);
     }
-    best
+    let most = largest_of(rest);
+    let last = logits.len().saturating_sub(BLOCK) as i32;
+    let [first, most] = where_less([best[1], most], [last, most], best);
+    // All before this block are smaller.
+    let block = first as usize..first as usize + BLOCK;
+    let block = logits.get(block).unwrap_or(logits);
+    let places = block.iter().enumerate().rev();
+    let [at] = places.fold([0], |[at], (i, &logit)| {
+        where_less([logit, most], [at], [i as i32])
+    });
+    ((first + at) as u32, most)
 }
 
 /// Continues a draw with tokens, their ids ascending, and their logits.

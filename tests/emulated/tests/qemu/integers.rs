@@ -6,7 +6,7 @@ use kinglet_tests::{file, folder};
 use kinglet_workshop::firmware::{build_smallest, Smallest};
 use kinglet_workshop::workspace::{cargo, output, run, target_dir};
 use object::read::archive::ArchiveFile;
-use object::{Object, ObjectSymbol};
+use object::{Object, ObjectSection, ObjectSymbol, SectionKind};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -16,25 +16,29 @@ const FEATURES: &str = "versions,states,trie,metadata,snapshot";
 /// What the library is built for beside the cores of the table.
 const OTHER_TARGET: &str = "riscv32imc-unknown-none-elf";
 
-/// Names of all symbols, defined or called, of an object file or an archive.
-fn symbols(path: &Path) -> Vec<String> {
-    let bytes = std::fs::read(path).expect("a file");
-    let members: Vec<&[u8]> = match ArchiveFile::parse(&*bytes) {
+/// Beginnings of names: the floating-point unit is a coprocessor, and the cores have
+/// no other.
+const COPROCESSOR: [&str; 5] = ["mcr", "mrc", "mrrc", "ldc", "stc"];
+
+/// The object files in the bytes of one or of an archive.
+fn objects(bytes: &[u8]) -> Vec<object::File<'_>> {
+    let members: Vec<&[u8]> = match ArchiveFile::parse(bytes) {
         Ok(archive) => {
             let members = archive.members().map(|member| member.expect("a member"));
-            members
-                .map(|m| m.data(&*bytes).expect("its bytes"))
-                .collect()
+            members.map(|m| m.data(bytes).expect("its bytes")).collect()
         }
-        Err(_) => vec![&bytes],
+        Err(_) => vec![bytes],
     };
-    let mut names = Vec::new();
     // An archive of Rust has a member that is no object.
-    for object in members.iter().filter_map(|&m| object::File::parse(m).ok()) {
-        let found = object.symbols().filter_map(|symbol| symbol.name().ok());
-        names.extend(found.map(String::from));
-    }
-    names
+    let objects = members.into_iter().map(object::File::parse);
+    objects.filter_map(Result::ok).collect()
+}
+
+/// Names of all symbols, defined or called.
+fn symbols(objects: &[object::File<'_>]) -> Vec<String> {
+    let symbols = objects.iter().flat_map(|object| object.symbols());
+    let names = symbols.filter_map(|symbol| symbol.name().ok().map(String::from));
+    names.collect()
 }
 
 /// Whether a routine of the compiler's does what an instruction with floats would:
@@ -56,7 +60,7 @@ fn is_routine(name: &str) -> bool {
     known.contains(&name.strip_suffix('f').unwrap_or(name))
 }
 
-/// The instructions of the floating-point unit in an object file or an archive.
+/// The instructions of an ARM core's floating-point unit in an object file or an archive.
 fn instructions(path: &Path, has_vectors: bool) -> Vec<String> {
     let mut objdump = Command::new("arm-none-eabi-objdump");
     let listing = output(objdump.arg("-d").arg(path)).expect("a listing");
@@ -66,11 +70,10 @@ fn instructions(path: &Path, has_vectors: bool) -> Vec<String> {
     });
     let mut count = 0;
     let found = lines.inspect(|_| count += 1).filter(|&(name, operands)| {
-        let coprocessor = ["p10", "p11"].iter().any(|p| operands.contains(p));
         match has_vectors {
             // Vectors of integers are in the registers of that unit.
             true => is_of_floats(name, operands),
-            false => name.starts_with('v') || coprocessor,
+            false => name.starts_with('v') || COPROCESSOR.iter().any(|n| name.starts_with(n)),
         }
     });
     let found = found
@@ -92,14 +95,47 @@ fn is_of_floats(name: &str, operands: &str) -> bool {
         && (kinds.iter().any(|kind| name.contains(kind)) || words.clone().any(is_single))
 }
 
+/// The instructions of extensions F and D of RISC-V, as hexadecimal numbers.
+fn riscv_instructions(objects: &[object::File<'_>]) -> Vec<String> {
+    let sections = objects.iter().flat_map(|object| object.sections());
+    let code = sections.filter(|section| section.kind() == SectionKind::Text);
+    let code: Vec<&[u8]> = code.map(|s| s.data().expect("its bytes")).collect();
+    assert!(code.iter().any(|code| code.len() > 1000), "no code");
+    code.into_iter().flat_map(riscv_floats).collect()
+}
+
+/// Those of one section.
+fn riscv_floats(mut code: &[u8]) -> Vec<String> {
+    let mut found = Vec::new();
+    while let [low, high, ..] = *code {
+        let half = u16::from_le_bytes([low, high]);
+        let is_long = half & 3 == 3;
+        let is_float = match is_long {
+            // Load, store, the four that multiply and add, and all others.
+            true => matches!(half & 0x7f, 0x07 | 0x27 | 0x43 | 0x47 | 0x4b | 0x4f | 0x53),
+            // Loads and stores, by a register or by the stack pointer.
+            false => half & 1 == 0 && matches!(half >> 13, 1 | 3 | 5 | 7),
+        };
+        let (instruction, rest) = code.split_at(if is_long { 4 } else { 2 });
+        if is_float {
+            found.push(format!("{instruction:02x?}"));
+        }
+        code = rest;
+    }
+    found
+}
+
 /// All that computes with floats.
 fn floats(path: &Path, triple: &str, has_vectors: bool) -> Vec<String> {
-    let names = symbols(path);
+    let bytes = std::fs::read(path).expect("a file");
+    let objects = objects(&bytes);
+    let names = symbols(&objects);
     assert!(names.len() > 10, "{} has no symbols", path.display());
     let mut found: Vec<String> = names.into_iter().filter(|name| is_routine(name)).collect();
-    if triple.starts_with("thumb") {
-        found.extend(instructions(path, has_vectors));
-    }
+    found.extend(match triple.starts_with("thumb") {
+        true => instructions(path, has_vectors),
+        false => riscv_instructions(&objects),
+    });
     found
 }
 
@@ -168,6 +204,22 @@ fn floats_are_found_where_they_are() {
             "{found:?}"
         );
     }
+    // `fadd.s`, `flw`, `fsw`, `fmadd.s`, `c.flw` and `c.fswsp` among `add` and `lw`.
+    let code = [
+        &[0x33, 0x05, 0xb5, 0x00][..],
+        &[0x53, 0x75, 0xb5, 0x00],
+        &[0x03, 0x25, 0x05, 0x00],
+        &[0x07, 0x25, 0x05, 0x00],
+        &[0x08, 0x41],
+        &[0x27, 0x20, 0xa5, 0x00],
+        &[0x43, 0x75, 0xb5, 0x60],
+        &[0x08, 0x61],
+        &[0x2a, 0xe0],
+        &[0x2a, 0xc0],
+    ];
+    let found = riscv_floats(&code.concat());
+    let known = [1, 3, 5, 6, 7, 8].map(|n| format!("{:02x?}", code[n]));
+    assert_eq!(found, known);
     for name in [
         "__mulsf3",
         "__floatsidf",
