@@ -71,6 +71,7 @@
 //! | turn a prompt into tokens, tokens into text | [`Text`], [`Encoder`], [`Writer`] |
 //! | classify with a model of labels | [`Answer`] |
 //! | measure how well a token was predicted | [`bits`] |
+//! | have floats | [`logit_to_f32`], [`probabilities`], [`Answer::probability`] |
 //! | plan memory | [`Shape`] |
 //! | keep a state in flash | `snapshot` |
 //! | compare runs on two machines | [`hash::logits_hash`] |
@@ -129,8 +130,8 @@ pub use shape::Shape;
 #[cfg(feature = "metadata")]
 pub use text::Label;
 pub use text::{
-    bits, Answer, End, Error, Prompt, Sampler, Sampling, Text, Utf8Chunk, Utf8Stream, Writer,
-    START_TOKEN,
+    bits, probabilities, Answer, End, Error, Prompt, Sampler, Sampling, Text, Utf8Chunk,
+    Utf8Stream, Writer, START_TOKEN,
 };
 pub use tokenizer::{Encoder, TokenText, Tokenizer, UnknownByte};
 

@@ -13,7 +13,7 @@
 //! two words: the factors of the even and of the odd bytes or nibbles.
 
 use super::shared::words::{self, quantized, GROUP_WORDS, STEP_WORDS, STORED_WORDS};
-use super::{Port, Portable, Quantizer};
+use super::{Mantissa, Port, Portable, Quantizer, Write};
 use crate::shape::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_COLS};
 use core::arch::x86_64::*;
 use std::is_x86_feature_detected;
@@ -40,6 +40,34 @@ impl Port for X86 {
             None => Portable::sums(matrix, words, sums),
         }
     }
+
+    fn read<M: Mantissa>(mantissas: &[M], c: &[i16], sums: &mut [i32]) {
+        match Level::avx2() {
+            // SAFETY: the processor has these vectors, as there is a `Level` of them.
+            Some(_) => unsafe { read_avx2(mantissas, c, sums) },
+            None => Portable::read(mantissas, c, sums),
+        }
+    }
+
+    fn write<M: Mantissa>(mantissas: &mut [M], writes: &[Write], values: &[[i16; 2]]) {
+        match Level::avx2() {
+            // SAFETY: as above.
+            Some(_) => unsafe { write_avx2(mantissas, writes, values) },
+            None => Portable::write(mantissas, writes, values),
+        }
+    }
+}
+
+/// [`Port::read`] in the compiler's own vectors.
+#[target_feature(enable = "avx2")]
+fn read_avx2<M: Mantissa>(mantissas: &[M], c: &[i16], sums: &mut [i32]) {
+    Portable::read(mantissas, c, sums);
+}
+
+/// [`Port::write`], likewise.
+#[target_feature(enable = "avx2")]
+fn write_avx2<M: Mantissa>(mantissas: &mut [M], writes: &[Write], values: &[[i16; 2]]) {
+    Portable::write(mantissas, writes, values);
 }
 
 /// Vectors that the processor has: only the functions here make one, after

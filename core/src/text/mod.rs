@@ -6,6 +6,7 @@
 
 mod answer;
 mod generate;
+mod probabilities;
 mod sample;
 mod softmax;
 mod stop;
@@ -17,6 +18,7 @@ pub use answer::Answer;
 #[cfg(feature = "metadata")]
 pub use answer::Label;
 pub use generate::{Error, Prompt, Text};
+pub use probabilities::probabilities;
 pub use sample::{Sampler, Sampling};
 pub use surprise::bits;
 pub use utf8::{Utf8Chunk, Utf8Stream};

@@ -27,6 +27,13 @@ impl Softmax {
         }
     }
 
+    /// That of all logits.
+    pub(super) fn of(logits: &[i32]) -> Self {
+        let mut softmax = Self::new();
+        let _ = softmax.see(logits);
+        softmax
+    }
+
     /// Sees the next logits; returns the first of those that are larger than all
     /// before, if there are any.
     pub(super) fn see(&mut self, logits: &[i32]) -> Option<usize> {
@@ -43,6 +50,16 @@ impl Softmax {
             }
         }
         largest
+    }
+
+    /// The weight of a logit that was seen, in the units of the sum.
+    pub(super) fn weight(&self, logit: i32) -> u32 {
+        Temperature::new(1.0).weight(below(self.max, logit))
+    }
+
+    /// The sum of all weights; 0 where no logit was seen.
+    pub(super) fn sum(&self) -> u64 {
+        self.sum
     }
 
     /// The share of the largest logit, in units of 2^-16; 0 where none was seen.

@@ -21,9 +21,7 @@ pub fn bits(logits: &[i32], token: u32) -> u32 {
     let Some(&own) = logits.get(token as usize) else {
         return u32::MAX;
     };
-    let mut softmax = Softmax::new();
-    let _ = softmax.see(logits);
-    softmax.bits(own)
+    Softmax::of(logits).bits(own)
 }
 
 #[cfg(test)]

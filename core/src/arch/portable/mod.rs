@@ -102,6 +102,7 @@ impl Port for Portable {
         max
     }
 
+    #[cfg_attr(kinglet_x86, inline(always))]
     fn read<M: Mantissa>(mantissas: &[M], c: &[i16], sums: &mut [i32]) {
         let size = c.len();
         sums.iter_mut().for_each(|sum| *sum = 0);
@@ -121,6 +122,7 @@ impl Port for Portable {
         }
     }
 
+    #[cfg_attr(kinglet_x86, inline(always))]
     fn write<M: Mantissa>(mantissas: &mut [M], writes: &[Write], values: &[[i16; 2]]) {
         let size = writes.len();
         let new = |m: M, write: Write, &[v, sa]: &[i16; 2]| {
