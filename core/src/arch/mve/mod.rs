@@ -77,6 +77,31 @@ impl Port for Mve {
     steps_in_rounds!();
     states_in_rounds!();
 
+    fn copy(from: &[i32], to: &mut [i32]) {
+        let len = from.len().min(to.len());
+        if len > 0 {
+            // SAFETY: both slices are as long, and not empty.
+            unsafe { steps::copy(from.as_ptr(), to.as_mut_ptr(), len) }
+        }
+    }
+
+    fn round_off(x: &mut [i32], right: u32) {
+        if !x.is_empty() {
+            // SAFETY: the slice is not empty.
+            unsafe { steps::round_off(x.as_mut_ptr(), x.len(), -(right as i32)) }
+        }
+    }
+
+    fn add(x: &mut [i32], y: &[i32], places: i32, right: u32) -> u32 {
+        let len = x.len().min(y.len());
+        if len == 0 {
+            return 0;
+        }
+        let (places, right) = (places.clamp(-31, 31), -(right as i32));
+        // SAFETY: both slices are as long, and not empty.
+        unsafe { steps::add(x.as_mut_ptr(), y.as_ptr(), len, places, right) }
+    }
+
     fn decay(lam: &mut [i32], bounds: &mut [i32], w: &[i32]) {
         rows::decay(lam, bounds, w);
     }
