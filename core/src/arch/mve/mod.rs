@@ -182,30 +182,47 @@ fn int4_sums(matrix: &Matrix<'_>, blocks: usize, words: &[u32], sums: &mut [i32]
         return;
     }
     for first in (0..groups).step_by(SPAN_GROUPS) {
-        let call = Int4Call {
+        let span = Int4Span {
             groups: (groups - first).min(SPAN_GROUPS),
             // The first span writes the sums, the others add to them.
             add: (first > 0) as usize,
             block_bytes: block_words * 4,
         };
+        let (pairs, last) = (blocks / 2, (blocks - 1) * BLOCK_ROWS);
         // SAFETY: all blocks of this span lie inside `weights` (checked above), the
         // span's words inside `words`, and `sums` holds four words per block. There is
-        // a block and a group. The routine keeps to the C calling convention.
+        // a group, and of pairs each call has one. The routine keeps to the C calling
+        // convention.
         unsafe {
             let weights = matrix.weights.as_ptr().add(first * GROUP_BYTES / 4);
             let words = words.as_ptr().add(first * group_words);
-            kinglet_mve_int4(weights, words, sums.as_mut_ptr(), blocks, &call);
+            if pairs > 0 {
+                kinglet_mve_int4(weights, words, sums.as_mut_ptr(), pairs, &span);
+            }
+            if let (1, Some(sums)) = (blocks & 1, sums.get_mut(last..last + BLOCK_ROWS)) {
+                // Of an odd number the last is computed twice.
+                let mut two = [0; 2 * BLOCK_ROWS];
+                Mve::copy(sums, &mut two);
+                let weights = weights.add((blocks - 1) * block_words);
+                let alone = Int4Span {
+                    block_bytes: 0,
+                    ..span
+                };
+                kinglet_mve_int4(weights, words, two.as_mut_ptr(), 1, &alone);
+                Mve::copy(&two, sums);
+            }
         }
     }
 }
 
-/// The arguments of the int4 routine that do not fit in registers.
+/// A span of int4 groups.
 #[repr(C)]
-struct Int4Call {
+struct Int4Span {
     /// Groups of this span.
     groups: usize,
     /// 1 to add to the sums, 0 to write them.
     add: usize,
+    /// From a pair's first block to its second.
     block_bytes: usize,
 }
 
@@ -214,14 +231,14 @@ extern "C" {
     /// of weights per block and `4 steps` of the prepared vector; a step is 16
     /// columns.
     fn kinglet_mve_int8(weights: Words, words: Words, sums: *mut i32, blocks: usize, steps: usize);
-    /// The same for a span of groups: reads `17 groups` words of weights per block and
+    /// The same for pairs of blocks and a span of groups: reads `17 groups` words of weights per block and
     /// `8 groups` of the prepared vector.
     fn kinglet_mve_int4(
         weights: Words,
         words: Words,
         sums: *mut i32,
-        blocks: usize,
-        call: &Int4Call,
+        pairs: usize,
+        span: &Int4Span,
     );
 }
 
@@ -292,14 +309,13 @@ kinglet_mve_int8:
 );
 
 // Registers of the int4 routine:
-//   r0, r7 weights of two blocks   r1 words   r2 sums   r3 blocks left   r5 groups
+//   r0, r7 weights of two blocks   r1 words   r2 sums   r3 pairs left   r5 groups
 //   r9 start of the words   r4, r6, r8, r10 sums of a group in four rows
-//   r11 what the sums so far are multiplied by   r12 bytes of a block   lr groups left
+//   r11 whether to add to the sums   r12 bytes from the end of a block's groups to the
+//   next but one   lr groups left
 //   q0, q1 activations   q2-q4 weights, then scales and sums of a group
 //   q5, q6 16 times the sums of the blocks' rows   q7 mask
-// Stack: [0] bytes from the end of the first block's groups to the next two blocks;
-// saved registers, then the fifth argument.
-// Two blocks share the activations; of an odd number the last is computed twice.
+// Two blocks share the activations.
 global_asm!(
     r#"
     .syntax unified
@@ -325,13 +341,6 @@ global_asm!(
         vmul.i32 q3, q3, q2
         vadd.i32 \sums, \sums, q3
     .endm
-    .macro kinglet_mve_int4_sums sums
-        vldrw.u32 q2, [r2]
-        vshr.s32 \sums, \sums, #4
-        vmla.s32 \sums, q2, r11
-        vstrw.32 \sums, [r2], #16
-    .endm
-
     .section .text.kinglet_mve_int4,"ax",%progbits
     .balign 4
     .thumb
@@ -342,19 +351,14 @@ kinglet_mve_int4:
     push    {{r4-r11, lr}}
     vpush   {{d8-d15}}
     ldr     r4, [sp, #100]
-    sub     sp, #4
-    ldm.w   r4, {{r5, r11, r12}}
     mov     r9, r1
+    ldm.w   r4, {{r5, r11, r12}}
     movs    r4, #68
+    add     r7, r0, r12
     muls    r4, r5, r4
-    rsb     r4, r4, r12, lsl #1
-    str     r4, [sp]
+    rsb     r12, r4, r12, lsl #1
     vmov.i8 q7, #0xF0
 1:  mov     r1, r9
-    subs    r3, #2
-    ite     mi
-    movmi   r7, r0
-    addpl   r7, r0, r12
     vmov.i32 q5, #0
     vmov.i32 q6, #0
     dls     lr, r5
@@ -363,16 +367,23 @@ kinglet_mve_int4:
     kinglet_mve_int4_block r0, q5
     kinglet_mve_int4_block r7, q6
     le      lr, 2b
-    cmp     r3, #0
-    kinglet_mve_int4_sums q5
-    blt     3f
-    kinglet_mve_int4_sums q6
-    ldr     r4, [sp]
-    add     r0, r4
+    cmp     r11, #0
+    vshr.s32 q5, q5, #4
+    vshr.s32 q6, q6, #4
+    bne     4f
+3:  vstrw.32 q5, [r2], #16
+    vstrw.32 q6, [r2], #16
+    add     r0, r12
+    add     r7, r12
+    subs    r3, #1
     bne     1b
-3:  add     sp, #4
     vpop    {{d8-d15}}
     pop     {{r4-r11, pc}}
+4:  vldrw.u32 q2, [r2]
+    vldrw.u32 q3, [r2, #16]
+    vadd.i32 q5, q5, q2
+    vadd.i32 q6, q6, q3
+    b       3b
     .size kinglet_mve_int4, . - kinglet_mve_int4
 "#
 );
