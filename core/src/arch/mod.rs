@@ -173,6 +173,21 @@ pub trait Port {
         Self::Base::write(mantissas, writes, values);
     }
 
+    /// `to = from`.
+    fn copy(from: &[i32], to: &mut [i32]) {
+        Self::Base::copy(from, to);
+    }
+
+    /// `x = x / 2^right`, rounded.
+    fn round_off(x: &mut [i32], right: u32) {
+        Self::Base::round_off(x, right);
+    }
+
+    /// `x = x 2^places + y >> right`, and a number with the bits of all magnitudes.
+    fn add(x: &mut [i32], y: &[i32], places: i32, right: u32) -> u32 {
+        Self::Base::add(x, y, places, right)
+    }
+
     /// Moves the scales of a state's rows by the logarithms of their decays.
     fn decay(lam: &mut [i32], bounds: &mut [i32], w: &[i32]) {
         Self::Base::decay(lam, bounds, w);

@@ -117,10 +117,7 @@ fn time_mix<P: Pace>(
 /// lower: an average never leaves the range of its values.
 fn make_room(average: &mut Vector<'_>, exp: i32) {
     let places = places(exp - average.exp());
-    let half = (1u32 << places >> 1) as i32;
-    for a in average.m() {
-        *a = a.wrapping_add(half) >> places;
-    }
+    Native::round_off(average.m(), places);
     average.set_exp(average.exp().max(exp));
 }
 

@@ -4,7 +4,7 @@
 
 use super::choice::{larger, limited, normal, opaque, places, smaller, zeros};
 use super::functions::{sigmoid, sigmoid_q15, tanh, PLACES};
-use super::product::{grown, magnitude, mulh, mulq, Shift};
+use super::product::{grown, mulh, mulq, Shift};
 use crate::arch::{Native, Port};
 
 /// Mantissas of a vector are below 2^29 in magnitude, so that a sum or a
@@ -162,11 +162,7 @@ impl Residual<'_> {
 #[cfg_attr(kinglet_fast, inline(never))]
 pub(crate) fn add(x: &mut Residual<'_>, y: View<'_>) {
     let (exp, of_x, right) = x.align(y.exp);
-    let mut bits = 0;
-    for (x, &y) in x.m().iter_mut().zip(y.m) {
-        *x = of_x.of(*x).wrapping_add(y >> right);
-        bits |= magnitude(*x);
-    }
+    let bits = Native::add(x.m(), y.m, of_x.places(), right);
     x.set(exp, bits);
 }
 
@@ -224,9 +220,7 @@ impl ToFixed {
 
 /// `to = from`.
 pub(crate) fn copy(from: &[i32], to: &mut [i32]) {
-    for (to, &from) in to.iter_mut().zip(from) {
-        *to = from;
-    }
+    Native::copy(from, to);
 }
 
 /// The largest magnitude.

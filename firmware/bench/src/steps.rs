@@ -42,8 +42,24 @@ pub fn check(room: &mut Room) -> bool {
         score.count(answers::<Native>(&inputs) == answers::<Portable>(&inputs));
         let places = [0; 3].map(|_| (random.next() >> 8) as i32 % 60 - 30);
         score.count(gated::<Native>(&inputs, places) == gated::<Portable>(&inputs, places));
+        score.count(plain::<Native>(&inputs, places[0]) == plain::<Portable>(&inputs, places[0]));
     }
     score.tell("steps")
+}
+
+/// All results of `P` that only shift and add.
+fn plain<P: Port>(inputs: &Inputs<'_>, places: i32) -> ([[i32; MOST]; 3], u32) {
+    let Inputs {
+        x, previous, right, ..
+    } = *inputs;
+    let mut found = [[0; MOST]; 3];
+    let [copied, rounded, sum] = found.each_mut().map(|out| &mut out[..x.len()]);
+    P::copy(x, copied);
+    P::copy(previous, rounded);
+    P::round_off(rounded, right);
+    P::copy(previous, sum);
+    let bits = P::add(sum, x, -places.abs(), right);
+    (found, bits)
 }
 
 /// All results of `P` that have the logistic function in them, for these places of

@@ -257,13 +257,84 @@ pub(super) unsafe extern "C" fn prepare(
         r#"
     push    {{r4, lr}}
     ldr     r4, [sp, #8]
+    lsls    r4, r4, #10
+    vdup.32 q1, r4
     dlstp.32 lr, r2
 1:  vldrw.u32 q0, [r0], #16
     vshl.s32 q0, r3
-    vmul.i32 q0, q0, r4
-    vrshr.s32 q0, q0, #22
+    vrmulh.s32 q0, q0, q1
     vstrb.32 q0, [r1], #4
     letp    lr, 1b
+    pop     {{r4, pc}}
+"#
+    )
+}
+
+/// Copies as many words.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn copy(_from: *const i32, _to: *mut i32, _len: usize) {
+    naked_asm!(
+        with_vectors!(),
+        r#"
+    push    {{r7, lr}}
+    dlstp.32 lr, r2
+1:  vldrw.u32 q0, [r0], #16
+    vstrw.32 q0, [r1], #16
+    letp    lr, 1b
+    pop     {{r7, pc}}
+"#
+    )
+}
+
+/// Shifts to the left by so many places, to the right where they are negative, and
+/// rounds.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn round_off(_x: *mut i32, _len: usize, _places: i32) {
+    naked_asm!(
+        with_vectors!(),
+        r#"
+    push    {{r7, lr}}
+    dlstp.32 lr, r1
+1:  vldrw.u32 q0, [r0]
+    vrshl.s32 q0, r2
+    vstrw.32 q0, [r0], #16
+    letp    lr, 1b
+    pop     {{r7, pc}}
+"#
+    )
+}
+
+/// Both numbers of places are to the left, to the right where they are negative.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn add(
+    _x: *mut i32,
+    _y: *const i32,
+    _len: usize,
+    _of_x: i32,
+    _of_y: i32,
+) -> u32 {
+    naked_asm!(
+        with_vectors!(),
+        r#"
+    push    {{r4, lr}}
+    ldr     r4, [sp, #8]
+    vmov.i32 q2, #0
+    dlstp.32 lr, r2
+1:  vldrw.u32 q0, [r0]
+    vldrw.u32 q1, [r1], #16
+    vshl.s32 q0, r3
+    vshl.s32 q1, r4
+    vadd.i32 q0, q0, q1
+    vstrw.32 q0, [r0], #16
+    vshr.s32 q1, q0, #31
+    veor    q0, q0, q1
+    vorr    q2, q2, q0
+    letp    lr, 1b
+    vmov    r0, r1, d4
+    vmov    r2, r3, d5
+    orrs    r0, r1
+    orrs    r2, r3
+    orrs    r0, r2
     pop     {{r4, pc}}
 "#
     )

@@ -14,7 +14,7 @@ mod rows4;
 
 use super::state;
 use super::{Mantissa, Port, Quantizer, Scaling, Write};
-use crate::number::{grown, larger, magnitude, mulq};
+use crate::number::{grown, larger, magnitude, mulq, Shift};
 use crate::pieces::{pieces, pieces_mut};
 use crate::shape::{
     matrix_weight_bytes, Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS,
@@ -146,6 +146,29 @@ impl Port for Portable {
                 *m = new(*m, write, column);
             }
         }
+    }
+
+    fn copy(from: &[i32], to: &mut [i32]) {
+        for (to, &from) in to.iter_mut().zip(from) {
+            *to = from;
+        }
+    }
+
+    fn round_off(x: &mut [i32], right: u32) {
+        let half = (1u32 << right >> 1) as i32;
+        for x in x {
+            *x = x.wrapping_add(half) >> right;
+        }
+    }
+
+    fn add(x: &mut [i32], y: &[i32], places: i32, right: u32) -> u32 {
+        let of_x = Shift::by(places);
+        let mut bits = 0;
+        for (x, &y) in x.iter_mut().zip(y) {
+            *x = of_x.of(*x).wrapping_add(y >> right);
+            bits |= magnitude(*x);
+        }
+        bits
     }
 
     fn decay(lam: &mut [i32], bounds: &mut [i32], w: &[i32]) {
