@@ -12,6 +12,9 @@ const TOLERANCE: f64 = 0.005;
 /// more than an instruction, and a short vector is prepared in 160.
 const TICKS: f64 = 3.0;
 
+/// Elements of the state of a head of 64 channels.
+const STATE_ELEMENTS: f64 = 4096.0;
+
 /// A figure of which less is better.
 #[derive(Clone, Copy)]
 struct Figure {
@@ -71,6 +74,15 @@ fn figures(results: &Results) -> BTreeMap<String, Figure> {
         let scaled = kernel.instructions_per_mac_scaled;
         insert("with scales", scaled, rows * cols);
         insert("preparation", kernel.prepare_per_column, cols);
+    }
+    for state in &results.states {
+        let name = format!("{} state {}", state.machine, state.state);
+        let mut insert = |what: &str, value| {
+            let unit = STATE_ELEMENTS;
+            figures.insert(format!("{name}, {what}"), Figure { value, unit });
+        };
+        insert("read", state.read_per_element);
+        insert("write", state.write_per_element);
     }
     let mut insert = |name, instructions| figures.insert(name, Figure::count(instructions));
     for sample in &results.sampling {
