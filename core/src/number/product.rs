@@ -64,7 +64,7 @@ pub(crate) struct Shift {
 impl Shift {
     /// By `places` to the left where that is positive, to the right where it is
     /// negative; 31 at most.
-    #[inline(never)]
+    #[cfg_attr(kinglet_fast, inline(always))]
     pub(crate) fn by(places: i32) -> Self {
         Self {
             left: places_of(places),

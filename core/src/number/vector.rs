@@ -190,7 +190,7 @@ impl ToFixed {
     }
 
     /// From the power of two `exp` to this number of binary places.
-    #[inline(never)]
+    #[cfg_attr(kinglet_fast, inline(always))]
     pub(crate) fn to(places: u32, exp: i32) -> Self {
         Self::by(exp + places as i32)
     }

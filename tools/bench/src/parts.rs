@@ -78,6 +78,7 @@ const FUNCTIONS: [(Part, &[&str]); 7] = [
         Part::Recurrence,
         &[
             "weighted_average",
+            "average",
             "make_room",
             "heads",
             "heads_of",
@@ -116,7 +117,7 @@ const ROUTINES: [(Part, &[&str]); 6] = [
     (Part::Norms, &["affine", "less", "squares", "sum"]),
     (Part::TokenShift, &["shift"]),
     (Part::Functions, &["relu", "positive"]),
-    (Part::Recurrence, &["state", "read", "write"]),
+    (Part::Recurrence, &["state", "read", "write", "average"]),
 ];
 
 /// Folders and files of the library whose functions all do a kind of work.
