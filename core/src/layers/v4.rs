@@ -31,7 +31,7 @@ use super::pace::Pace;
 use super::work::Work;
 use crate::arch::{layer_norm, token_shift, Native, Port};
 use crate::image::Parts;
-use crate::number::{add, copy, places, shares, Peak, Vector, View, PLACES};
+use crate::number::{add, copy, larger, places, shares, Peak, Vector, View, PLACES};
 use crate::shape::v4::{Mix, State};
 use crate::shape::Dim::Embd;
 use crate::shape::Shape;
@@ -118,7 +118,7 @@ fn time_mix<P: Pace>(
 fn make_room(average: &mut Vector<'_>, exp: i32) {
     let places = places(exp - average.exp());
     Native::round_off(average.m(), places);
-    average.set_exp(average.exp().max(exp));
+    average.set_exp(larger(average.exp(), exp));
 }
 
 /// `out = out * wkv`, and the state advances by one token; returns the largest
