@@ -13,9 +13,9 @@
 //!
 //! | port | cores | layout | products by | base |
 //! |---|---|---|---|---|
-//! | `armv6m` | Cortex-M0, M0+ | `pairs` | `MULS`, 32 bits | `soft` |
-//! | `armv7m` | Cortex-M3 | `pairs` | `MLA`, 32 bits | `soft` |
-//! | `dsp` | Cortex-M4, M7, M33 | `rows4` | `SMLAD`, two of 16 bits | `fpu` or `soft` |
+//! | `armv6m` | Cortex-M0, M0+ | `pairs` | `MULS`, 32 bits | `portable` |
+//! | `armv7m` | Cortex-M3 | `pairs` | `MLA`, 32 bits | `portable` |
+//! | `dsp` | Cortex-M4, M7, M33 | `rows4` | `SMLAD`, two of 16 bits | `portable` |
 //! | `mve` | Cortex-M55 | `lanes16` | `VMLADAVA`, 16 of 8 bits | `portable` |
 //! | `neon` | AArch64 | `rows4` | `SDOT`, or `SMULL` | `portable` |
 //! | `riscv` | RV32IM, also with A and C | `pairs` | `MUL` and `MULH`, 32 bits | `portable` |
