@@ -217,6 +217,12 @@ pub trait Port {
         Self::Base::plan::<M>(rows, products, exps, writes);
     }
 
+    /// `y = (y >> by_y) + (v of_v >> by_v) + (sa of_sa >> by_sa)`, with weights of 16 bits
+    /// for both of `values`.
+    fn add_values(y: &mut [i32], values: &[[i16; 2]], weights: [i32; 2], right: [u32; 3]) {
+        Self::Base::add_values(y, values, weights, right);
+    }
+
     /// The largest magnitude of a row, and a little more: a bound of 15 bits.
     fn top_of<M: Mantissa>(mantissas: &[M], size: usize, row: usize) -> u32 {
         Self::Base::top_of(mantissas, size, row)

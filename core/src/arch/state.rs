@@ -261,10 +261,7 @@ fn add_values(y: &mut [i32], exp: i32, values: &[[i16; 2]], weights: [(i32, i32)
     // Each has 31 bits.
     let sum = larger(larger(exp, of_v.1), of_sa.1) + 4;
     let [by_y, by_v, by_sa] = [exp, of_v.1, of_sa.1].map(|own| places(sum - own));
-    for (y, &[v, sa]) in y.iter_mut().zip(values) {
-        let (v, sa) = (i32::from(v) * of_v.0, i32::from(sa) * of_sa.0);
-        *y = (*y >> by_y) + (v >> by_v) + (sa >> by_sa);
-    }
+    Native::add_values(y, values, [of_v.0, of_sa.0], [by_y, by_v, by_sa]);
     sum
 }
 

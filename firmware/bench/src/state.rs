@@ -65,6 +65,9 @@ fn rows<P: Port, M: Mantissa>(room: &Room, size: usize, exps: [i32; 2], has_b: b
     let c_exp = P::coefficients(part(0), [lam, bounds], scaled, c);
     let v_exp = P::to_16_bits(part(1), values, 0);
     let sa_exp = P::to_16_bits(scaled, values, 1);
+    let right = exps.map(|exp| exp.unsigned_abs() % 32);
+    let weights = [c_exp << 9, sa_exp << 8];
+    P::add_values(scaled, values, weights, [3, right[0], right[1]]);
     let b = if has_b { part(3) } else { &[] };
     P::plan::<M>(
         [lam, bounds],

@@ -124,6 +124,13 @@ impl Port for Mve {
         rows::plan::<M>(rows, products, exps, writes);
     }
 
+    fn add_values(y: &mut [i32], values: &[[i16; 2]], weights: [i32; 2], right: [u32; 3]) {
+        match bytemuck::try_cast_slice(values) {
+            Ok(words) => rows::add_values(y, words, weights, right),
+            _ => Portable::add_values(y, values, weights, right),
+        }
+    }
+
     fn top_of<M: Mantissa>(mantissas: &[M], size: usize, row: usize) -> u32 {
         let pairs = (row & !1) * size..(row & !1) * size + 2 * size;
         let pairs = mantissas.get(pairs).unwrap_or_default();

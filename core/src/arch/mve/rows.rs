@@ -99,6 +99,27 @@ pub(super) fn bits(pairs: &[u32]) -> [u32; 2] {
     [bits & 0xffff, bits >> 16]
 }
 
+/// As [`Port::add_values`], with a word for both values.
+pub(super) fn add_values(y: &mut [i32], values: &[u32], weights: [i32; 2], right: [u32; 3]) {
+    let len = y.len().min(values.len());
+    if len > 0 {
+        let call = ValuesCall {
+            weights,
+            places: right.map(|right| -(right as i32)),
+        };
+        // SAFETY: both slices are as long, and not empty.
+        unsafe { kinglet_mve_add_values(y.as_mut_ptr(), values.as_ptr(), len, &call) }
+    }
+}
+
+/// How values are added.
+#[repr(C)]
+struct ValuesCall {
+    weights: [i32; 2],
+    /// To the left, of the sum and of both products.
+    places: [i32; 3],
+}
+
 fn table() -> *const u32 {
     POWERS.as_ptr().cast()
 }
@@ -155,6 +176,7 @@ extern "C" {
     fn kinglet_mve_max(x: *const i32, len: usize) -> u32;
     /// The bits of the magnitudes in both halves of words.
     fn kinglet_mve_bits(words: *const u32, len: usize) -> u32;
+    fn kinglet_mve_add_values(y: *mut i32, values: *const u32, len: usize, call: &ValuesCall);
     fn kinglet_mve_plan(call: &PlanCall);
 }
 
@@ -323,6 +345,26 @@ global_asm!(
     orrs    r0, r2
     pop     {{r7, pc}}
     .size kinglet_mve_bits, . - kinglet_mve_bits
+
+    kinglet_mve_function kinglet_mve_add_values
+    push    {{r4-r6, lr}}
+    ldm.w   r3, {{r3-r6, r12}}
+    dlstp.32 lr, r2
+1:  vldrw.u32 q0, [r1], #16
+    vmovlt.s16 q1, q0
+    vmovlb.s16 q0, q0
+    vmul.i32 q1, q1, r4
+    vmul.i32 q0, q0, r3
+    vldrw.u32 q2, [r0]
+    vshl.s32 q1, r12
+    vshl.s32 q0, r6
+    vshl.s32 q2, r5
+    vadd.i32 q0, q0, q1
+    vadd.i32 q0, q0, q2
+    vstrw.32 q0, [r0], #16
+    letp    lr, 1b
+    pop     {{r4-r6, pc}}
+    .size kinglet_mve_add_values, . - kinglet_mve_add_values
 
     // A product \m of a row with 28 bits, and its power of two \e, very low where it is
     // nothing; q0 the scale's, r12 4. q4 is scratch.

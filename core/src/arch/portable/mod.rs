@@ -195,6 +195,18 @@ impl Port for Portable {
         }
     }
 
+    fn add_values(
+        y: &mut [i32],
+        values: &[[i16; 2]],
+        [of_v, of_sa]: [i32; 2],
+        [by_y, by_v, by_sa]: [u32; 3],
+    ) {
+        for (y, &[v, sa]) in y.iter_mut().zip(values) {
+            let (v, sa) = (i32::from(v) * of_v, i32::from(sa) * of_sa);
+            *y = (*y >> by_y) + (v >> by_v) + (sa >> by_sa);
+        }
+    }
+
     fn top_of<M: Mantissa>(mantissas: &[M], size: usize, row: usize) -> u32 {
         state::top_of(mantissas, size, row)
     }
