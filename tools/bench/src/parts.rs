@@ -111,13 +111,17 @@ const FUNCTIONS: [(Part, &[&str]); 7] = [
 ];
 
 /// Words that what a port defines, and routines in assembly, have in their names or paths.
-const ROUTINES: [(Part, &[&str]); 6] = [
+const ROUTINES: [(Part, &[&str]); 7] = [
     (Part::Quantization, &["prepare"]),
     (Part::Products, &["int4", "int8", "scale"]),
     (Part::Norms, &["affine", "less", "squares", "sum"]),
-    (Part::TokenShift, &["shift"]),
-    (Part::Functions, &["relu", "positive"]),
-    (Part::Recurrence, &["state", "read", "write", "average"]),
+    (Part::TokenShift, &["shift", "copy"]),
+    (Part::Functions, &["relu", "positive", "gated", "shares"]),
+    (
+        Part::Recurrence,
+        &["state", "rows", "read", "write", "average", "round"],
+    ),
+    (Part::Residual, &["add"]),
 ];
 
 /// Folders and files of the library whose functions all do a kind of work.

@@ -28,6 +28,7 @@ mod steps;
 use super::shared::pairs::{self, Routine};
 use super::shared::rounds::{self, steps_in_rounds};
 use super::shared::state::{self as states, states_in_rounds};
+use super::shared::thumb2::{self, steps_of_thumb2};
 use super::shared::Words;
 use super::{Mantissa, Port, Portable, Quantizer, Scaling, Write};
 use crate::shape::{Bits, Layout, Matrix};
@@ -62,6 +63,7 @@ impl Port for Armv7m {
         unsafe { pairs::call(kinglet_v7m_int8, kinglet_v7m_int4, matrix, words, sums) }
     }
 
+    steps_of_thumb2!();
     steps_in_rounds!();
     states_in_rounds!();
 }

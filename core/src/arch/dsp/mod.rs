@@ -41,6 +41,8 @@ use super::shared::gates::gates_in_assembly;
 #[cfg(kinglet_fast)]
 use super::shared::rounds::{self, steps_in_rounds};
 use super::shared::state::{self as states, states_in_rounds};
+#[cfg(kinglet_fast)]
+use super::shared::thumb2::{self, steps_of_thumb2};
 use super::{Mantissa, Port, Portable, Quantizer, Scaling, Write};
 use crate::shape::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
 use core::arch::naked_asm;
@@ -107,6 +109,8 @@ impl Port for Dsp {
         }
     }
 
+    #[cfg(kinglet_fast)]
+    steps_of_thumb2!();
     #[cfg(kinglet_fast)]
     steps_in_rounds!();
     #[cfg(kinglet_fast)]

@@ -126,6 +126,7 @@ unsafe extern "C" fn affine(
     )
 }
 
+// Most mixes need no place to the right, which is the same for all tokens.
 // r4 rounds left, above the places to the right   r5 the largest magnitude
 // r6-r9 x   r10 two mixes   r11, r12 previous   lr a magnitude
 #[unsafe(naked)]
@@ -140,9 +141,11 @@ unsafe extern "C" fn token_shift(
     naked_asm!(
         extension!(),
         r#"
-    .macro kinglet_dsp_shift x, previous, half
+    .macro kinglet_dsp_shift x, previous, half, right
     subs    \x, \x, \previous
+    .if \right
     asr     \previous, \previous, r4
+    .endif
     smulw\half  \x, \x, r10
     add     \x, \previous, \x, lsl #2
     eor     lr, \x, \x, asr #31
@@ -151,24 +154,33 @@ unsafe extern "C" fn token_shift(
     movlt   r5, lr
     .endm
 
-    push    {{r4-r11, lr}}
-    ldrd    r4, r5, [sp, #36]
-    subs    r4, #1
-    orr     r4, r5, r4, lsl #8
-    movs    r5, #0
-1:  ldm     r0!, {{r6-r9}}
+    .macro kinglet_dsp_shifts right
+    ldm     r0!, {{r6-r9}}
     ldr     r10, [r2], #4
     ldrd    r11, r12, [r1], #8
-    kinglet_dsp_shift r6, r11, b
-    kinglet_dsp_shift r7, r12, t
+    kinglet_dsp_shift r6, r11, b, \right
+    kinglet_dsp_shift r7, r12, t, \right
     ldr     r10, [r2], #4
     ldrd    r11, r12, [r1], #8
-    kinglet_dsp_shift r8, r11, b
-    kinglet_dsp_shift r9, r12, t
+    kinglet_dsp_shift r8, r11, b, \right
+    kinglet_dsp_shift r9, r12, t, \right
     stm     r3!, {{r6-r9}}
     subs    r4, #0x100
+    .endm
+
+    push    {{r4-r11, lr}}
+    ldrd    r4, r6, [sp, #36]
+    subs    r4, #1
+    orr     r4, r6, r4, lsl #8
+    movs    r5, #0
+    cmp     r6, #0
+    beq     2f
+1:  kinglet_dsp_shifts 1
     bcs     1b
-    mov     r0, r5
+    b       3f
+2:  kinglet_dsp_shifts 0
+    bcs     2b
+3:  mov     r0, r5
     pop     {{r4-r11, pc}}
 "#
     )
