@@ -25,6 +25,7 @@ compile_error!("choose an RWKV version: one of the features v4, v5, v6, v7, or `
 pub(crate) use embedding::read_row;
 
 use crate::image::Parts;
+use crate::pieces::pieces_mut;
 use crate::shape::{Shape, Version};
 use pace::Pace;
 use work::Work;
@@ -32,7 +33,7 @@ use work::Work;
 /// Makes the state of all layers that of an empty text.
 pub(crate) fn reset(shape: &Shape, state: &mut [i32]) {
     state.fill(0);
-    for state in state.chunks_exact_mut(shape.layer_state_len().max(1)) {
+    for state in pieces_mut(state, shape.layer_state_len()) {
         match shape.version {
             #[cfg(feature = "v4")]
             Version::V4 => v4::reset(shape, state),

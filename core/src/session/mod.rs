@@ -13,6 +13,7 @@ use crate::layers::pace::Whole;
 use crate::layers::work::{split, Work};
 use crate::layers::{layer, read_row, reset};
 use crate::number::{Peak, ToFixed};
+use crate::pieces::pieces_mut;
 use crate::shape::Dim::{Embd, Output, Vocab};
 use crate::shape::{Matrix, BLOCK_ROWS};
 #[cfg(doc)]
@@ -401,7 +402,7 @@ impl<'i, 'b> Session<'i, 'b> {
         // The layers follow the embedding and each other, and each reads all its parts.
         let mut parts = self.image.before_layers();
         read_row(&parts.table(Vocab, Embd), token as usize, &mut work.x);
-        let states = self.state.chunks_exact_mut(shape.layer_state_len().max(1));
+        let states = pieces_mut(self.state, shape.layer_state_len());
         let mut whole = Whole(self.executor);
         for (index, state) in (0..).zip(states) {
             let Ok(()) = layer(shape, index, &mut parts, state, &mut work, &mut whole);

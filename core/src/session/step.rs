@@ -10,6 +10,7 @@ use crate::layers::pace::{Position, Slice};
 use crate::layers::work::{Product, Work};
 use crate::layers::{layer, read_row};
 use crate::number::Peak;
+use crate::pieces::pieces_mut;
 use crate::shape::Dim::{Embd, Output, Vocab};
 
 /// The progress of a step in slices: between two slices an interrupt handler
@@ -164,7 +165,7 @@ impl Session<'_, '_> {
     /// The next part of a layer; then the next layer, or the head.
     fn layer_slice(&mut self, step: &mut Step, index: u32, max_weights: usize) {
         let shape = self.image.shape();
-        let mut states = self.state.chunks_exact_mut(shape.layer_state_len().max(1));
+        let mut states = pieces_mut(self.state, shape.layer_state_len());
         let Some(state) = states.nth(index as usize) else {
             // It is a step of another model.
             *step = Step::IDLE;

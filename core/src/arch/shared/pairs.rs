@@ -5,6 +5,7 @@
 
 use super::Words;
 use crate::arch::Quantizer;
+use crate::pieces::pieces_mut;
 use crate::shape::{Bits, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
 
 /// Words of a prepared int4 group: the constant, then one per column.
@@ -43,9 +44,7 @@ pub unsafe fn prepare(
             *constant = ((offset as u32) << 7).wrapping_neg();
         }
         Bits::Int4 => {
-            let groups = x
-                .chunks(GROUP_COLS)
-                .zip(words.chunks_exact_mut(GROUP_WORDS));
+            let groups = x.chunks(GROUP_COLS).zip(pieces_mut(words, GROUP_WORDS));
             for (x, words) in groups {
                 let Some((constant, words)) = words.split_first_mut() else {
                     return;

@@ -9,21 +9,24 @@
 //! next replacement happens.
 
 use super::weight::{below, Temperature, ONE};
+use crate::number::{divide, normal, zeros};
 use crate::Pcg32;
 
 /// A draw under way.
 /// A draw from `[V]` logits costs `V` exponentials at most, and no random number
 /// but at a replacement.
+// In this order, both sums are not zeroed by a function of the compiler's.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(super) struct Draw {
-    /// The token chosen so far.
-    pub chosen: u32,
     /// Its successor is the token that makes the sum exceed this.
     limit: u64,
-    /// Sum of the weights so far, beside that of the largest logit.
-    sum: u64,
+    /// The token chosen so far.
+    pub chosen: u32,
     /// The largest logit so far.
     pub max: i32,
+    /// Sum of the weights so far, beside that of the largest logit.
+    sum: u64,
 }
 
 impl Draw {
@@ -72,12 +75,12 @@ impl Draw {
         // A share in (0, 1], of 16 bits and halvings of it, so that the limit is the
         // sum at least.
         let share = random.next_u32() | 1;
-        let halvings = share.leading_zeros();
+        let halvings = zeros(share);
         let share = (share << halvings >> 16) + 1;
-        let zeros = self.sum.leading_zeros();
-        let quotient = ((self.sum << zeros) >> 32) as u32 / share;
-        // quotient 2^(32 - zeros) 2^(16 + halvings), quotient of 17 bits.
-        let places = 48 + halvings as i32 - zeros as i32;
+        let (sum, places) = normal(self.sum);
+        // Of 17 bits.
+        let quotient = divide(sum, share, 32);
+        let places = places + 16 + halvings;
         let limit = match places {
             31.. => LARGEST,
             0.. => u64::from(quotient) << places,

@@ -3,13 +3,15 @@
 //! The window has 64 tokens, a ring without a heap. A token that occurs in it
 //! several times is penalized once.
 
+use crate::number::divide;
+
 /// Tokens that the repetition penalty looks back at.
 const HISTORY: usize = 64;
 
 /// The tokens chosen last.
 #[derive(Clone, Debug)]
 pub(super) struct History {
-    /// A number that no token has where none was chosen yet.
+    /// Their complements; 0, which no token has, where none was chosen yet.
     tokens: [u32; HISTORY],
     /// The place of the next token, the oldest one's.
     next: usize,
@@ -18,7 +20,7 @@ pub(super) struct History {
 impl Default for History {
     fn default() -> Self {
         Self {
-            tokens: [u32::MAX; HISTORY],
+            tokens: [0; HISTORY],
             next: 0,
         }
     }
@@ -28,7 +30,7 @@ impl History {
     /// The oldest token is forgotten.
     pub(super) fn remember(&mut self, token: u32) {
         if let Some(oldest) = self.tokens.get_mut(self.next) {
-            *oldest = token;
+            *oldest = !token;
         }
         self.next = (self.next + 1) % HISTORY;
     }
@@ -39,15 +41,15 @@ impl History {
         if penalty.is_off() {
             return;
         }
-        let tokens = || self.tokens.iter();
-        for (i, &token) in tokens().enumerate() {
+        let tokens = || self.tokens.iter().map(|&kept| !kept);
+        for (i, token) in tokens().enumerate() {
             let Some(logit) = token
                 .checked_sub(first)
                 .and_then(|at| logits.get_mut(at as usize))
             else {
                 continue;
             };
-            if !tokens().take(i).any(|&earlier| earlier == token) {
+            if !tokens().take(i).any(|earlier| earlier == token) {
                 *logit = penalty.of(*logit);
             }
         }
@@ -76,7 +78,7 @@ impl Penalty {
             },
             times => Self {
                 times,
-                by: (u32::MAX / times).max(1),
+                by: divide(u32::MAX, times, 32),
             },
         }
     }
@@ -93,7 +95,7 @@ impl Penalty {
 }
 
 /// A float of these bits in units of 2^-16, by integers: rounded down; 0 where it
-/// is not positive, and 2^31 at most.
+/// is not positive, and less than 2^31.
 pub(super) fn q16(bits: u32) -> u32 {
     let (exponent, mantissa) = (bits >> 23, 1 << 23 | bits & 0x7f_ffff);
     match exponent {
@@ -101,7 +103,7 @@ pub(super) fn q16(bits: u32) -> u32 {
         0xff if bits & 0x7f_ffff != 0 => 0,
         0x100.. => 0,
         // 2^15 and more.
-        142.. => 1 << 31,
+        142.. => (1 << 31) - 1,
         134.. => mantissa << (exponent - 134),
         _ => mantissa.wrapping_shr((134 - exponent).min(31)),
     }

@@ -1,6 +1,6 @@
 //! Weights of logits at a temperature.
 
-use crate::number::{exp2, mulq, Shift};
+use crate::number::{divide, exp2, limited, mulq, zeros, Shift};
 
 /// Places of a weight: that of the likeliest token is `2^24`, and one that is
 /// less than 1 beside it is 0.
@@ -40,20 +40,20 @@ impl Temperature {
         // Infinite: all weights are alike.
         let quotient = match exponent {
             0xff => 0,
-            _ => (LOG2_E << 7) / (mantissa >> 9),
+            _ => divide(LOG2_E << 7, mantissa >> 9, 32),
         };
         let factor = quotient >> 2;
         let places = 119 - exponent as i32;
         // 24 halvings, where nothing is left of a weight.
         let most = match factor {
             0 => 1 << 30,
-            _ if places >= 0 => ((PLACES << 22) / factor) >> places.min(31),
+            _ if places >= 0 => divide(PLACES << 22, factor, 32) >> places.min(31),
             _ => {
-                let most = u64::from((PLACES << 22) / factor) << (-places).min(31);
+                let most = u64::from(divide(PLACES << 22, factor, 32)) << (-places).min(31);
                 most.min(1 << 30) as u32
             }
         };
-        let left = (most | 1).leading_zeros().saturating_sub(2).min(29);
+        let left = limited(zeros(most | 1) - 2, 29) as u32;
         Self {
             factor: factor as i32,
             left,
