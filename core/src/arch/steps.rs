@@ -83,7 +83,7 @@ pub(crate) fn group_norm(
 /// The power of two of a norm's output: a normalized value is at most
 /// `sqrt(C)`.
 fn norm_exp(channels: usize, [weight, bias]: [Factors<'_>; 2]) -> i32 {
-    let root_bits = (channels.next_power_of_two().trailing_zeros() as i32 + 1) / 2;
+    let root_bits = (33 - zeros(channels.saturating_sub(1) as u32)) / 2;
     (weight.exp + root_bits).max(bias.exp) + 15 - NORM_BITS
 }
 

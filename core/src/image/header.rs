@@ -86,7 +86,21 @@ const fn u16_at<const AT: usize>(b: &Bytes) -> u16 {
 }
 
 const fn u32_at<const AT: usize>(b: &Bytes) -> u32 {
-    u32::from_le_bytes([b[AT], b[AT + 1], b[AT + 2], b[AT + 3]])
+    const { assert!(AT + 4 <= HEADER_BYTES) }
+    word(b, AT)
+}
+
+/// Zeros after the end. Not inlined: a header has many words, and a core that reads
+/// them by bytes would have the code for each.
+#[inline(never)]
+const fn word(b: &Bytes, at: usize) -> u32 {
+    let (mut word, mut byte) = (0, 4);
+    while byte > 0 {
+        byte -= 1;
+        let place = at + byte;
+        word = word << 8 | if place < HEADER_BYTES { b[place] as u32 } else { 0 };
+    }
+    word
 }
 
 const fn span_at<const OFFSET: usize, const BYTES: usize>(b: &Bytes) -> Span {
