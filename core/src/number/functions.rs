@@ -157,7 +157,7 @@ pub(crate) fn divide(a: u32, b: u32, quotient_bits: u32) -> u32 {
 }
 
 /// [`divide`] without an instruction for it, digit by digit.
-#[inline(never)]
+#[cfg_attr(kinglet_fast, inline(always))]
 fn by_digits(a: u32, b: u32, quotient_bits: u32) -> u32 {
     // The first digits are 0.
     let (mut rest, mut digits) = match quotient_bits {
