@@ -43,7 +43,9 @@ use super::shared::rounds::{self, steps_in_rounds};
 use super::shared::state::{self as states, states_in_rounds};
 #[cfg(kinglet_fast)]
 use super::shared::thumb2::{self, steps_of_thumb2};
-use super::{Mantissa, Port, Portable, Quantizer, Scaling, Write};
+#[cfg(kinglet_fast)]
+use super::Scaling;
+use super::{Mantissa, Port, Portable, Quantizer, Write};
 use crate::shape::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
 use core::arch::naked_asm;
 

@@ -31,13 +31,17 @@ macro_rules! with_multiplication {
 
 mod prepare;
 mod state;
+#[cfg(kinglet_fast)]
 mod steps;
 
 use super::shared::pairs::{self, Routine};
+#[cfg(kinglet_fast)]
 use super::shared::rounds::{self, steps_in_rounds};
 use super::shared::state::{self as states, states_in_rounds};
 use super::shared::Words;
-use super::{Mantissa, Port, Portable, Quantizer, Scaling, Write};
+#[cfg(kinglet_fast)]
+use super::Scaling;
+use super::{Mantissa, Port, Portable, Quantizer, Write};
 use crate::shape::{Bits, Layout, Matrix};
 use core::arch::global_asm;
 
@@ -73,6 +77,7 @@ impl Port for Riscv {
         unsafe { pairs::call(kinglet_rv_int8, kinglet_rv_int4, matrix, words, sums) }
     }
 
+    #[cfg(kinglet_fast)]
     steps_in_rounds!();
     states_in_rounds!();
 }

@@ -6,9 +6,8 @@ pub(super) mod gates;
 pub(super) mod pairs;
 #[cfg(any(
     kinglet_armv7m,
-    all(kinglet_dsp, kinglet_fast),
-    kinglet_mve,
-    kinglet_riscv
+    all(any(kinglet_dsp, kinglet_riscv), kinglet_fast),
+    kinglet_mve
 ))]
 pub(super) mod rounds;
 #[cfg(any(
