@@ -66,7 +66,7 @@ fn advice_leads_to_an_image_that_fits() {
     let folder = folder();
     let path = |name: &str| folder.path().join(name);
     let checkpoint = path("wide.safetensors");
-    synth(&checkpoint, "--layers 2 --channels 72 --vocab 256");
+    synth(&checkpoint, "--layers 2 --channels 64 --vocab 256");
     let out = path("wide.kgl");
     let quantize = ("quantize", &checkpoint, "-o", &out, "--board microbit-v1");
     stdout((&quantize, "--weights int8"));

@@ -98,7 +98,12 @@ const fn word(b: &Bytes, at: usize) -> u32 {
     while byte > 0 {
         byte -= 1;
         let place = at + byte;
-        word = word << 8 | if place < HEADER_BYTES { b[place] as u32 } else { 0 };
+        word = word << 8
+            | if place < HEADER_BYTES {
+                b[place] as u32
+            } else {
+                0
+            };
     }
     word
 }

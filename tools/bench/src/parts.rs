@@ -63,7 +63,7 @@ impl Part {
 
 /// The functions of the library that do a kind of work, with all that is inlined in
 /// them, and all that they are inlined in.
-const FUNCTIONS: [(Part, &[&str]); 7] = [
+const FUNCTIONS: [(Part, &[&str]); 8] = [
     (
         Part::Products,
         &["matvec", "sums", "scale_rows", "to_logits"],
@@ -108,6 +108,7 @@ const FUNCTIONS: [(Part, &[&str]); 7] = [
         ],
     ),
     (Part::Residual, &["add", "read_row"]),
+    (Part::Sampling, &["see", "choose", "replace"]),
 ];
 
 /// Words that what a port defines, and routines in assembly, have in their names or paths.
