@@ -53,7 +53,7 @@ macro_rules! purge {
 }
 
 // r0 gates   r1 out   r2 left   r3 limit   r4 table   r5, r6 places   r7-r9, lr
-// scratch
+// scratch   r10 the largest share
 #[unsafe(naked)]
 unsafe extern "C" fn shares(
     _gate: *const i32,
@@ -66,11 +66,12 @@ unsafe extern "C" fn shares(
         extension!(),
         macros!(),
         r#"
-    push    {{r4-r9, lr}}
-    ldr     r4, [sp, #28]
+    push    {{r4-r10, lr}}
+    ldr     r4, [sp, #32]
     sub     r4, #256
     ldrd    r5, r3, [r3]
     kinglet_dsp_places r5, r6
+    movw    r10, #0x7FFF
 1:  ldr     r7, [r0], #4
     kinglet_dsp_size r8, r7
     cmp     r8, r3
@@ -84,15 +85,14 @@ unsafe extern "C" fn shares(
     ubfx    lr, r8, #5, #14
     lsr     r8, r8, #22
     smlabb  r9, r9, lr, r9
-    mvn     r7, r7, asr #31
+    bic     r7, r10, r7, asr #31
     lsr     r9, r9, #17
     lsr     r9, r9, r8
     eor     r9, r9, r7
-    ubfx    r9, r9, #0, #15
     str     r9, [r1], #4
     subs    r2, #1
     bne     1b
-    pop     {{r4-r9, pc}}
+    pop     {{r4-r10, pc}}
 "#,
         purge!(),
     )
