@@ -42,7 +42,14 @@ pub(crate) fn larger(a: i32, b: i32) -> i32 {
     a.max(b)
 }
 
-/// `first` where `a < b`, `second` elsewhere; the difference has 31 bits and a sign.
+/// All ones where `a < b`, 0 elsewhere: the sign of the difference, but for numbers of
+/// two signs.
+#[inline(always)]
+fn less(a: i32, b: i32) -> i32 {
+    ((a & !b) | (!(a ^ b) & a.wrapping_sub(b))) >> 31
+}
+
+/// `first` where `a < b`, `second` elsewhere, of any numbers.
 #[inline(always)]
 pub(crate) fn where_less<const N: usize>(
     [a, b]: [i32; 2],
@@ -50,7 +57,7 @@ pub(crate) fn where_less<const N: usize>(
     second: [i32; N],
 ) -> [i32; N] {
     if BRANCHES {
-        let less = opaque(a.wrapping_sub(b) >> 31);
+        let less = opaque(less(a, b));
         let mut chosen = second;
         for (chosen, first) in chosen.iter_mut().zip(first) {
             *chosen ^= (*chosen ^ first) & less;
@@ -128,6 +135,13 @@ mod tests {
         fn zeros_are_those_of_the_standard_library(x in any::<u32>(), places in 0u32..32) {
             let x = x >> places;
             prop_assert_eq!(by_halves(x), x.leading_zeros() as i32);
+        }
+
+        #[test]
+        fn a_mask_says_which_is_less(a in any::<i32>(), b in any::<i32>(), places in 0u32..32) {
+            for [a, b] in [[a, b], [a, a], [a >> places, b >> places], [i32::MIN, a], [a, i32::MAX]] {
+                prop_assert_eq!(less(a, b), -i32::from(a < b));
+            }
         }
 
         #[test]

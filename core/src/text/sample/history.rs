@@ -56,9 +56,6 @@ impl History {
     }
 }
 
-/// The largest logit: differences of two have 31 bits and a sign.
-const MOST: i64 = (1 << 30) - 1;
-
 /// The repetition penalty, in units of 2^-16.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Penalty {
@@ -90,7 +87,7 @@ impl Penalty {
     fn of(self, logit: i32) -> i32 {
         let factor = if logit > 0 { self.by } else { self.times };
         let product = (i64::from(logit) * i64::from(factor)) >> 16;
-        product.clamp(-MOST, MOST) as i32
+        product.clamp(i32::MIN.into(), i32::MAX.into()) as i32
     }
 }
 

@@ -7,7 +7,7 @@ mod keep;
 mod tests;
 pub(super) mod weight;
 
-use crate::number::{larger, where_less};
+use crate::number::where_less;
 use crate::{Pcg32, Sample};
 use draw::Draw;
 use heapless::binary_heap::{BinaryHeap, Min};
@@ -184,14 +184,12 @@ impl<const K: usize> Sample for Sampler<K> {
 /// for one block.
 const BLOCK: usize = 8;
 
-/// The least that a logit can be.
-const LEAST: i32 = -(1 << 30);
-
 /// The first of the largest values, and that value.
 fn largest(logits: &[i32]) -> (u32, i32) {
-    let largest_of = |logits: &[i32]| logits.iter().fold(LEAST, |most, &x| larger(most, x));
+    let larger = |[most]: [i32; 1], &x: &i32| where_less([most, x], [x], [most]);
+    let largest_of = |logits: &[i32]| logits.iter().fold([i32::MIN], larger)[0];
     let (blocks, rest) = logits.as_chunks::<BLOCK>();
-    let mut best = [0, LEAST];
+    let mut best = [0, i32::MIN];
     for (at, block) in (0..).step_by(BLOCK).zip(blocks) {
         let most = largest_of(block);
         best = where_less([best[1], most], [at, most], best);
