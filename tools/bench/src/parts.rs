@@ -79,6 +79,12 @@ const FUNCTIONS: [(Part, &[&str]); 8] = [
         &[
             "weighted_average",
             "average",
+            "round_off",
+            "plan",
+            "coefficients",
+            "to_16_bits",
+            "top_of",
+            "add_values",
             "make_room",
             "heads",
             "heads_of",
@@ -107,7 +113,7 @@ const FUNCTIONS: [(Part, &[&str]); 8] = [
             "unit_length",
         ],
     ),
-    (Part::Residual, &["add", "read_row"]),
+    (Part::Residual, &["add", "align", "read_row"]),
     (Part::Sampling, &["see", "choose", "replace"]),
 ];
 
