@@ -126,7 +126,21 @@ const ROUTINES: [(Part, &[&str]); 7] = [
     (Part::Functions, &["relu", "positive", "gated", "shares"]),
     (
         Part::Recurrence,
-        &["state", "rows", "read", "write", "average", "round"],
+        &[
+            "state",
+            "rows",
+            "read",
+            "write",
+            "average",
+            "round",
+            "plan",
+            "bits",
+            "decay",
+            "halves",
+            "max",
+            "coefficients",
+            "values",
+        ],
     ),
     (Part::Residual, &["add"]),
 ];

@@ -30,7 +30,7 @@ pub(super) fn coefficients(
     let mut found = Scaled::default();
     let (x, lam, bounds) = (x.as_ptr(), lam.as_ptr(), bounds.as_ptr());
     // SAFETY: all slices are as long, and not empty.
-    unsafe { kinglet_mve_scale(x, lam, bounds, scaled.as_mut_ptr(), len, &mut found) }
+    unsafe { kinglet_mve_coefficients(x, lam, bounds, scaled.as_mut_ptr(), len, &mut found) }
     let Scaled { sum, max, most } = found;
     // See the portable twin.
     let places = limited(normal(sum).1 + 16, 31) as u32;
@@ -160,7 +160,7 @@ extern "C" {
         table: *const u32,
         len: usize,
     );
-    fn kinglet_mve_scale(
+    fn kinglet_mve_coefficients(
         x: *const i32,
         lam: *const i32,
         bounds: *const i32,
@@ -244,7 +244,7 @@ global_asm!(
     pop     {{r7, pc}}
     .size kinglet_mve_decay, . - kinglet_mve_decay
 
-    kinglet_mve_function kinglet_mve_scale
+    kinglet_mve_function kinglet_mve_coefficients
     push    {{r4-r7, lr}}
     ldrd    r4, r5, [sp, #20]
     mov     r6, #0xB5000000
@@ -283,7 +283,7 @@ global_asm!(
     strd    r6, r7, [r5]
     str     r0, [r5, #8]
     pop     {{r4-r7, pc}}
-    .size kinglet_mve_scale, . - kinglet_mve_scale
+    .size kinglet_mve_coefficients, . - kinglet_mve_coefficients
 
     kinglet_mve_function kinglet_mve_round
     push    {{r7, lr}}
