@@ -57,11 +57,12 @@ impl ProductCosts {
 }
 
 /// The kinds of work beside the products, in the order of [`terms`].
-pub const TERMS: [&str; 9] = [
+pub const TERMS: [&str; 10] = [
     "layer",
     "layer_channel",
     "layer_hidden",
     "layer_rank",
+    "layer_head",
     "layer_state_i16",
     "layer_state_i8",
     "channel",
@@ -84,6 +85,7 @@ pub fn terms(shape: &Shape) -> [f64; TERMS.len()] {
         layers * channels,
         layers * f64::from(shape.n_ffn),
         layers * f64::from(ranks),
+        layers * f64::from(shape.n_head),
         i16,
         i8,
         channels,

@@ -5,7 +5,6 @@
 
 use super::Words;
 use crate::arch::Quantizer;
-use crate::pieces::pieces_mut;
 use crate::shape::{Bits, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
 
 /// Words of a prepared int4 group: the constant, then one per column.
@@ -37,18 +36,20 @@ pub unsafe fn prepare(
             };
             let whole = x.len().min(words.len()) / STEP;
             let tail: [i32; STEP] = padded(x.get(whole * STEP..).unwrap_or_default());
-            let (first, last) = words.split_at_mut(whole * STEP);
+            let (first, last) = words.split_at_mut_checked(whole * STEP).unwrap_or_default();
             // SAFETY: the caller's; the slices are as long.
             let offset =
                 unsafe { steps(int8, x, first, &quantizer) + steps(int8, &tail, last, &quantizer) };
             *constant = ((offset as u32) << 7).wrapping_neg();
         }
         Bits::Int4 => {
-            let groups = x.chunks(GROUP_COLS).zip(pieces_mut(words, GROUP_WORDS));
-            for (x, words) in groups {
-                let Some((constant, words)) = words.split_first_mut() else {
+            let mut rest = words;
+            for x in x.chunks(GROUP_COLS) {
+                let Some((words, after)) = rest.split_first_chunk_mut::<GROUP_WORDS>() else {
                     return;
                 };
+                rest = after;
+                let [constant, words @ ..] = words;
                 let all: [i32; GROUP_COLS];
                 let x = match x.len() {
                     GROUP_COLS => x,
