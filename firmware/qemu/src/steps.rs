@@ -49,8 +49,9 @@ impl From<StepError> for Failure {
 pub struct Hashed<'s> {
     sampler: &'s mut dyn Sample,
     hash: LogitsHash,
-    /// Instructions of the hash.
-    instructions: u64,
+    /// Ticks of the hash. As instructions they would cost a division, more of it or
+    /// less by their number.
+    ticks: u32,
 }
 
 impl<'s> Hashed<'s> {
@@ -59,7 +60,7 @@ impl<'s> Hashed<'s> {
         Self {
             sampler,
             hash: LogitsHash::default(),
-            instructions: 0,
+            ticks: 0,
         }
     }
 }
@@ -72,7 +73,7 @@ impl Sample for Hashed<'_> {
     fn see(&mut self, first: u32, logits: &mut [i32]) {
         let start = ticks();
         self.hash.update(logits);
-        self.instructions += since(start);
+        self.ticks += ticks().wrapping_sub(start);
         self.sampler.see(first, logits);
     }
 
@@ -171,7 +172,7 @@ impl<'m, 'b> Steps<'m, 'b> {
                 hashed.choose()
             }
         };
-        let instructions = since(start) - hashed.instructions;
+        let instructions = since(start.wrapping_add(hashed.ticks));
         self.lose_power()?;
         Ok(Chosen {
             id,
