@@ -71,7 +71,7 @@ fn advice_leads_to_an_image_that_fits() {
     let quantize = ("quantize", &checkpoint, "-o", &out, "--board microbit-v1");
     stdout((&quantize, "--weights int8"));
     std::fs::remove_file(&out).unwrap();
-    synth(&checkpoint, "--layers 2 --channels 96 --vocab 256");
+    synth(&checkpoint, "--layers 2 --channels 80 --vocab 256");
     let error = failure((&quantize, "--weights int8"), 1);
     says(&error, "bytes of flash");
     says(&error, "; --weights int4 would");
