@@ -42,7 +42,8 @@ mod riscv;
 mod x86;
 
 // The interface.
-#[cfg(test)]
+// Long, and without code that Miri is there for.
+#[cfg(all(test, not(miri)))]
 mod bounds;
 mod product;
 mod shared;

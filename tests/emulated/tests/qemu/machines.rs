@@ -19,7 +19,8 @@ fn the_kernels_of_every_machine_pass_and_are_counted() {
         let of_machine = |entry: &&Value| entry["machine"] == machine;
         let checks = list("checks");
         let checks: Vec<_> = checks.iter().filter(of_machine).collect();
-        assert_eq!(checks.len(), 10, "{machine}");
+        // That of a state's rows needs as much RAM as a matrix that is not the smallest.
+        assert_eq!(checks.len(), 10 + usize::from(has_room), "{machine}");
         for check in checks {
             assert_eq!(check["wrong"], 0, "{check}");
             assert!(check["cases"].as_u64() >= Some(6), "{check}");
