@@ -94,7 +94,7 @@ pub(crate) fn places(x: i32) -> u32 {
 /// The leading zeros of a number.
 #[cfg_attr(kinglet_fast, inline(always))]
 pub(crate) fn zeros(x: u32) -> i32 {
-    if cfg!(kinglet_armv6m) {
+    if BRANCHES {
         return by_halves(x);
     }
     x.leading_zeros() as i32

@@ -247,8 +247,9 @@ pub(crate) struct Number {
 impl Number {
     /// From more bits.
     fn of(m: i64, exp: i32) -> Self {
-        let sign = (m >> 63) as i32;
-        let (top, places) = normal(m.unsigned_abs());
+        let sign = opaque((m >> 63) as i32);
+        let size = (m ^ i64::from(sign)).wrapping_sub(sign.into());
+        let (top, places) = normal(size as u64);
         Self {
             m: ((top >> 17) as i32 ^ sign) - sign,
             exp: exp + places + 17,
