@@ -45,6 +45,7 @@ mod x86;
 // Long, and without code that Miri is there for.
 #[cfg(all(test, not(miri)))]
 mod bounds;
+mod opaque;
 mod product;
 mod shared;
 mod state;
@@ -52,6 +53,7 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use opaque::opaque;
 pub use product::{matvec, prepare, sums, Executor, Prepared};
 pub(crate) use product::{product_exp, Scale, Serial};
 pub(crate) use state::{

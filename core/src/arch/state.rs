@@ -349,16 +349,12 @@ pub(super) fn top_of<M: Mantissa>(mantissas: &[M], size: usize, row: usize) -> u
 #[cfg_attr(kinglet_fast, inline(never))]
 pub(super) fn plan_rows<M: Mantissa, const N: usize>(
     [lam, bounds]: [&mut [i32]; 2],
-    products: [&[i32]; N],
-    exps: [i32; N],
+    products: [(&[i32], i32); N],
     writes: &mut [Write],
 ) {
     let rows = lam.iter_mut().zip(bounds).zip(writes);
     for (j, ((lam, bound), write)) in rows.enumerate() {
-        let mut products = products.map(|x| (x.get(j).copied().unwrap_or(0), 0));
-        for ((_, to), exp) in products.iter_mut().zip(exps) {
-            *to = exp;
-        }
+        let products = products.map(|(x, exp)| (x.get(j).copied().unwrap_or(0), exp));
         *write = plan::<M, N>(lam, bound, products);
     }
 }

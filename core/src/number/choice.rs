@@ -3,26 +3,10 @@
 //! A core that has neither conditional instructions nor a minimum would branch,
 //! and a token's cost would depend on its values. There a choice is a mask.
 
+pub(crate) use crate::arch::opaque;
+
 /// Whether the core would branch.
 const BRANCHES: bool = cfg!(any(kinglet_armv6m, kinglet_riscv));
-
-/// The number itself, of which the compiler knows nothing where it would find a
-/// choice in what follows, and a branch for it.
-#[cfg_attr(kinglet_fast, inline(always))]
-pub(crate) fn opaque(x: i32) -> i32 {
-    #[cfg(any(kinglet_armv6m, kinglet_riscv))]
-    {
-        let mut x = x;
-        // SAFETY: no instruction at all.
-        #[allow(unsafe_code)]
-        unsafe {
-            core::arch::asm!("/* {x} */", x = inlateout(reg) x, options(pure, nomem, nostack, preserves_flags));
-        }
-        return x;
-    }
-    #[allow(unreachable_code)]
-    x
-}
 
 /// The smaller of two numbers whose difference has 31 bits and a sign.
 #[cfg_attr(kinglet_fast, inline(always))]

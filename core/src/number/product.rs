@@ -72,12 +72,6 @@ impl Shift {
         }
     }
 
-    /// The places: see [`Shift::by`].
-    #[inline(always)]
-    pub(crate) fn places(self) -> i32 {
-        self.left as i32 - self.right as i32
-    }
-
     /// The shifted number; bits shifted out to the right are dropped.
     #[cfg_attr(kinglet_fast, inline(always))]
     pub(crate) fn of(self, x: i32) -> i32 {

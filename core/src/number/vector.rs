@@ -144,17 +144,17 @@ impl Residual<'_> {
         }
     }
 
-    /// The power of two of the sum with a vector of the power `exp`, the shift that
-    /// brings the stream to it, and the places by which the vector goes to the
-    /// right.
-    fn align(&self, exp: i32) -> (i32, Shift, u32) {
+    /// The power of two of the sum with a vector of the power `exp`, the places to the
+    /// left that bring the stream to it, and the places by which the vector goes to
+    /// the right.
+    fn align(&self, exp: i32) -> (i32, i32, u32) {
         let own = exp_in(self.0);
         let bits = bits_of(self.0.get(1).copied().unwrap_or(0) as u32);
         // An empty vector has no part in it.
         let none = opaque((bits - 1) >> 31);
         let top = (own + bits - BITS) & !none | exp & none;
         let sum = larger(top, exp) + 1;
-        (sum, Shift::by(own - sum), places(sum - exp))
+        (sum, own - sum, places(sum - exp))
     }
 }
 
@@ -162,7 +162,7 @@ impl Residual<'_> {
 #[cfg_attr(kinglet_fast, inline(never))]
 pub(crate) fn add(x: &mut Residual<'_>, y: View<'_>) {
     let (exp, of_x, right) = x.align(y.exp);
-    let bits = Native::add(x.m(), y.m, of_x.places(), right);
+    let bits = Native::add(x.m(), y.m, of_x, right);
     x.set(exp, bits);
 }
 
@@ -171,7 +171,7 @@ pub(crate) fn add(x: &mut Residual<'_>, y: View<'_>) {
 #[cfg_attr(kinglet_fast, inline(never))]
 pub(crate) fn add_gated(x: &mut Residual<'_>, gate: View<'_>, y: View<'_>) {
     let (exp, of_x, right) = x.align(y.exp);
-    let places = [gate.exp + PLACES as i32, of_x.places()];
+    let places = [gate.exp + PLACES as i32, of_x];
     let bits = Native::add_gated(x.m(), [gate.m, y.m], places, right);
     x.set(exp, bits);
 }
@@ -200,8 +200,14 @@ impl ToFixed {
     pub(crate) fn by(places: i32) -> Self {
         Self {
             shift: Shift::by(places),
-            limit: ((1 << BITS) - 1) >> limited(places, BITS),
+            limit: Self::limit_of(places),
         }
+    }
+
+    /// The largest magnitude that `places` to the left keep within the limit.
+    #[inline(always)]
+    pub(crate) fn limit_of(places: i32) -> i32 {
+        ((1 << BITS) - 1) >> limited(places, BITS)
     }
 
     /// The logistic function of the number, in Q15: a factor of 16 bits.

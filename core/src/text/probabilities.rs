@@ -17,7 +17,7 @@ use super::softmax::Softmax;
 #[inline]
 pub fn probabilities(logits: &[i32]) -> impl ExactSizeIterator<Item = f32> + '_ {
     let softmax = Softmax::of(logits);
-    let weights = logits.iter().map(move |&logit| softmax.weight(logit));
+    let weights = softmax.weights(logits);
     weights.map(move |weight| weight as f32 / softmax.sum() as f32)
 }
 

@@ -52,9 +52,12 @@ impl Softmax {
         largest
     }
 
-    /// The weight of a logit that was seen, in the units of the sum.
-    pub(super) fn weight(&self, logit: i32) -> u32 {
-        Temperature::new(1.0).weight(below(self.max, logit))
+    /// The weights of logits that were seen, in the units of the sum.
+    pub(super) fn weights<'l>(&self, logits: &'l [i32]) -> impl ExactSizeIterator<Item = u32> + 'l {
+        let (scale, max) = (Temperature::new(1.0), self.max);
+        logits
+            .iter()
+            .map(move |&logit| scale.weight(below(max, logit)))
     }
 
     /// The sum of all weights; 0 where no logit was seen.

@@ -150,8 +150,8 @@ struct PlanCall {
     len: usize,
 }
 
-// Lengths are at least 1, all pointers are of as many elements, and tables are those of
-// powers.
+// Lengths are at least 1, all pointers are of that number of elements, and tables are
+// those of powers.
 extern "C" {
     fn kinglet_mve_decay(
         lam: *mut i32,

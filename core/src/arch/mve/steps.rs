@@ -242,7 +242,7 @@ unsafe extern "C" fn relu_squared(_x: *mut i32, _rounds: usize, _left: u32) {
     )
 }
 
-/// Quantizes as many columns; `places` to the left bring the largest magnitude to
+/// Quantizes `len` columns; `places` to the left bring the largest magnitude to
 /// 15 bits.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn prepare(
@@ -270,7 +270,7 @@ pub(super) unsafe extern "C" fn prepare(
     )
 }
 
-/// Copies as many words.
+/// Copies `len` words.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn copy(_from: *const i32, _to: *mut i32, _len: usize) {
     naked_asm!(
@@ -286,8 +286,7 @@ pub(super) unsafe extern "C" fn copy(_from: *const i32, _to: *mut i32, _len: usi
     )
 }
 
-/// Shifts to the left by so many places, to the right where they are negative, and
-/// rounds.
+/// Shifts by `places` to the left, to the right where they are negative, and rounds.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn round_off(_x: *mut i32, _len: usize, _places: i32) {
     naked_asm!(

@@ -185,13 +185,13 @@ impl Port for Portable {
 
     fn plan<M: Mantissa>(
         rows: [&mut [i32]; 2],
-        products: [&[i32]; 2],
-        exps: [i32; 2],
+        [k, b]: [&[i32]; 2],
+        [k_exp, b_exp]: [i32; 2],
         writes: &mut [Write],
     ) {
-        match products {
-            [k, []] => state::plan_rows::<M, 1>(rows, [k], [exps[0]], writes),
-            _ => state::plan_rows::<M, 2>(rows, products, exps, writes),
+        match b {
+            [] => state::plan_rows::<M, 1>(rows, [(k, k_exp)], writes),
+            _ => state::plan_rows::<M, 2>(rows, [(k, k_exp), (b, b_exp)], writes),
         }
     }
 

@@ -1,14 +1,14 @@
 //! Steps that have the logistic function in them, for ports that have them in assembly.
 
-use crate::number::{SHARES, SHARE_OCTAVES, SHARE_STEPS};
+use crate::number::{ToFixed, SHARES, SHARE_OCTAVES, SHARE_STEPS};
 
 // The routines have these numbers in their instructions.
 const _: () = assert!(SHARE_OCTAVES == 12 && SHARE_STEPS == 8);
 
 /// The routines of a port.
 ///
-/// They are unsafe to call: all pointers are of as many elements, at least one, and
-/// that of the table is to all steps of [`SHARES`].
+/// They are unsafe to call: all pointers are of the same number of elements, at least
+/// one, and that of the table is to all steps of [`SHARES`].
 pub struct Routines {
     /// Gates, `out`, how many, how gates become arguments, the table.
     pub shares: unsafe extern "C" fn(*const i32, *mut i32, usize, &Fixed, *const u32),
@@ -48,7 +48,7 @@ macro_rules! gates_in_assembly {
 }
 pub(crate) use gates_in_assembly;
 
-/// How gates become arguments: see [`ToFixed`](crate::number::ToFixed).
+/// How gates become arguments: see [`ToFixed`].
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub struct Fixed {
@@ -62,7 +62,7 @@ impl Fixed {
     fn by(places: i32) -> Self {
         Self {
             places: places.clamp(-31, 31),
-            limit: ((1 << 29) - 1) >> places.clamp(0, 29),
+            limit: ToFixed::limit_of(places),
         }
     }
 }

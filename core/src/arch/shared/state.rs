@@ -6,9 +6,9 @@ use crate::arch::{Mantissa, Port, Portable, Write};
 
 /// The routines of a port.
 ///
-/// They are unsafe to call: the size is that of a head of whole rounds, and all
-/// pointers are of so many elements; the mantissas are words of two rows, and the
-/// values begin at a word.
+/// They are unsafe to call: the size is that of a head of whole rounds. `c`, sums,
+/// parts of rows and values have that number of elements, mantissas are words of two
+/// rows, and the values begin at a word.
 pub struct Routines {
     /// Adds to the sums: mantissas, `c`, sums, size.
     pub read: unsafe extern "C" fn(*const u32, *const i16, *mut i32, usize),
