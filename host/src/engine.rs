@@ -140,23 +140,33 @@ impl Engine {
     /// # Errors
     /// A sentence that names the file.
     pub fn open(path: &Path, gn_eps: f32, reading: &Reading) -> Result<Self> {
-        let mut given = None;
-        let labels;
-        let weights = if is_image(path)? {
-            let file = open_image(path)?;
-            labels = image_labels(&file.image());
-            Weights::Image(file)
-        } else {
-            let model = Model::new(Checkpoint::open(path)?, reading)?;
-            labels = model.labels();
-            given = model.vocabulary()?.map(|own| Given::Trie(own.to_trie()));
-            Weights::Float(Box::new(Reference::new(&model, gn_eps)?))
-        };
+        if is_image(path)? {
+            return open_image(path).map(Self::of_image);
+        }
+        let model = Model::new(Checkpoint::open(path)?, reading)?;
+        let own = model.vocabulary()?;
         Ok(Self {
-            weights,
-            given,
-            labels,
+            weights: Weights::Float(Box::new(Reference::new(&model, gn_eps)?)),
+            given: own.map(|own| Given::Trie(own.to_trie())),
+            labels: model.labels(),
         })
+    }
+
+    /// The model of an image in memory.
+    pub fn of_image(file: ImageFile) -> Self {
+        Self {
+            labels: image_labels(&file.image()),
+            weights: Weights::Image(file),
+            given: None,
+        }
+    }
+
+    /// The image, if it is one.
+    pub fn image(&self) -> Option<Image<'_>> {
+        match &self.weights {
+            Weights::Image(file) => Some(file.image()),
+            Weights::Float(_) => None,
+        }
     }
 
     /// Whether the file carries its tokenizer.

@@ -33,6 +33,7 @@ pub mod engine;
 pub mod eval;
 pub mod export;
 pub mod labels;
+mod linear;
 pub mod model;
 pub mod monitor;
 pub mod npy;

@@ -1,6 +1,7 @@
 //! The program `kinglet`: one file per subcommand.
 
 mod bench;
+mod calibration;
 mod eval;
 mod export;
 mod fit;

@@ -1,5 +1,6 @@
 //! `kinglet quantize`: a checkpoint becomes an image.
 
+use super::calibration::CalibrationArgs;
 use super::fit::{check_fits, named};
 use super::model::{assumed_gn_eps, gn_eps, ReadingArgs};
 use super::output::{check_outputs, print_json, progress_bar, report_to, write_file, Output};
@@ -35,6 +36,7 @@ use std::path::{Path, PathBuf};
 #[command(after_help = "Examples:\n  \
     kinglet quantize model.pth -o model.kgl --weights int4\n  \
     kinglet quantize model.safetensors -o model.kgl --weights int8 --json\n  \
+    kinglet quantize model.pth -o model.kgl --weights int4 --calibrate text.txt\n  \
     kinglet quantize model.safetensors -o small.kgl --weights int4 --head int4 --target m0\n  \
     kinglet quantize model.pth -o model.kgl --weights int4 --board pico\n  \
     kinglet quantize world.pth -o world.kgl --weights int4 --tokenizer rwkv_vocab_v20230424.txt")]
@@ -71,6 +73,8 @@ pub struct Args {
     tokenizer: Option<PathBuf>,
     #[command(flatten)]
     reading: ReadingArgs,
+    #[command(flatten)]
+    calibration: CalibrationArgs,
     /// The model's name in the image [default: the checkpoint's file name]
     #[arg(long)]
     name: Option<String>,
@@ -133,6 +137,7 @@ pub fn run(args: &Args) -> Result<()> {
         Some(&args.checkpoint),
         args.tokenizer.as_ref(),
         args.boards.as_ref(),
+        args.calibration.input(),
     ];
     check_outputs(&inputs, &[Output::named(&args.output)])?;
     let board = args.board()?;
@@ -173,6 +178,12 @@ pub fn run(args: &Args) -> Result<()> {
         state: args.state,
         gn_eps: args.gn_eps.unwrap_or(DEFAULT_GN_EPS),
         vocabulary: vocabulary.as_ref(),
+        calibration: None,
+    };
+    let calibration = args.calibration.texts(&model, &options)?;
+    let options = Options {
+        calibration: calibration.as_ref(),
+        ..options
     };
     let bar = progress_bar(0, "quantizing");
     let (parts, image_bytes) = write_file(&args.output, |file| {

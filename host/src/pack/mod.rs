@@ -10,6 +10,7 @@ mod source;
 
 use crate::model::Model;
 use crate::prime::write_states;
+use crate::quantize::compensate::{Calibration, Compensator, Precisions};
 use crate::quantize::{quantize, Deviation, Quantized};
 use crate::tokenizer::Vocabulary;
 use anyhow::{anyhow, ensure, Result};
@@ -59,6 +60,8 @@ pub struct Options<'v> {
     pub gn_eps: f32,
     /// The vocabulary for the image.
     pub vocabulary: Option<&'v Vocabulary>,
+    /// Texts by which rounding makes up for itself; else each weight is rounded alone.
+    pub calibration: Option<&'v Calibration>,
 }
 
 impl Options<'_> {
@@ -70,6 +73,7 @@ impl Options<'_> {
             state: StateFormat::I16,
             gn_eps: crate::reference::DEFAULT_GN_EPS,
             vocabulary: None,
+            calibration: None,
         }
     }
 }
@@ -139,13 +143,19 @@ pub fn pack_to(
     let dimensions = model.dimensions();
     let shape = shape(model.version(), &dimensions, options)?;
     let tokenizer = tokenizer_kind(&dimensions, options)?;
+    let parts = stored_parts(&shape);
+    let compensator = options.calibration.map(|calibration| {
+        let gn_eps = options.gn_eps;
+        let precisions = precisions(&shape, &parts);
+        Compensator::new(model, gn_eps, shape.head_bits, precisions, calibration)
+    });
     let mut writer = Writer {
         shape,
         source: Source { model },
+        compensator: compensator.transpose()?,
         out: Sink::new(out)?,
         parts: Vec::new(),
     };
-    let parts = stored_parts(&shape);
     for (layer, part) in &parts {
         writer.write(*layer, part)?;
         progress(writer.parts.len(), parts.len());
@@ -185,6 +195,17 @@ pub fn pack_to(
     Ok(parts)
 }
 
+/// The bits of the matrices that have a choice.
+fn precisions(shape: &Shape, parts: &[(Option<usize>, Part)]) -> Precisions {
+    let chosen = parts.iter().filter_map(|&(layer, part)| match part.kind {
+        Kind::Matrix(..) | Kind::Keys(..) | Kind::Head(..) => {
+            Some(((layer, part.name), part.kind.bits(shape)))
+        }
+        _ => None,
+    });
+    chosen.collect()
+}
+
 /// The span of a section of this many bytes that is written next.
 fn span<W>(out: &Sink<'_, W>, bytes: usize) -> Result<Span> {
     let end = out.bytes + bytes as u64;
@@ -205,6 +226,7 @@ fn too_large(bytes: u64) -> anyhow::Error {
 struct Writer<'m, 'w, W> {
     shape: Shape,
     source: Source<'m>,
+    compensator: Option<Compensator<'m>>,
     out: Sink<'w, W>,
     parts: Vec<PartReport>,
 }
@@ -296,10 +318,15 @@ impl<W: Read + Write + Seek> Writer<'_, '_, W> {
         let chunk_rows = (CHUNK_VALUES / cols).next_multiple_of(BLOCK_ROWS);
         let (mut scales, mut largest_sum) = (Vec::new(), 0);
         let mut deviation = Deviation::default();
+        let compensator = self.compensator.as_mut();
+        let ready = compensator.map(|compensator| compensator.take(layer, part.name));
+        let mut ready = ready.transpose()?.flatten();
+        let chunk_rows = if ready.is_some() { rows } else { chunk_rows };
         for first in (0..rows).step_by(chunk_rows) {
             let chunk = first..rows.min(first + chunk_rows);
             let values = self.source.rows(layer, part, chunk.clone())?;
-            let q = quantize(&values, chunk.len(), cols, bits);
+            let rounded = || quantize(&values, chunk.len(), cols, bits);
+            let q = ready.take().unwrap_or_else(rounded);
             q.deviation(&values, &mut deviation);
             self.out.write(&arrange(&q, self.shape.layout))?;
             scales.extend_from_slice(&q.scales);

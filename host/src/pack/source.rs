@@ -2,7 +2,7 @@
 
 use crate::model::Model;
 use crate::reference::fold_ln0;
-use crate::tensors::{table, turn, Stored, Tensor};
+use crate::tensors::{table, Stored, Tensor};
 use anyhow::Result;
 use kinglet::shape::Part;
 use std::ops::Range;
@@ -46,13 +46,10 @@ impl Source<'_> {
         match tensor.stored {
             // Low-rank matrices are small enough to be read whole.
             Stored::Transposed | Stored::Slices(_) => {
-                let [.., inputs, outputs] = *tensor.shape(&self.model.dimensions()) else {
-                    unreachable!("a matrix has rows and columns");
-                };
                 let values = self.model.load(&name)?.data;
-                let first = index.map_or(0, |index| index * inputs * outputs);
-                let turned = turn(&values[first..first + inputs * outputs], outputs);
-                Ok(turned[rows.start * inputs..rows.end * inputs].to_vec())
+                let dimensions = self.model.dimensions();
+                let (turned, cols) = tensor.stored_matrix(values, index, &dimensions);
+                Ok(turned[rows.start * cols..rows.end * cols].to_vec())
             }
             Stored::Normalized => {
                 let mut values = self.model.load_rows(&name, rows)?.data;

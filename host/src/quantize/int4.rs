@@ -7,8 +7,8 @@ use crate::simd::sum;
 use half::bf16;
 use kinglet::shape::GROUP_COLS;
 
-const MIN: f32 = -8.0;
-const MAX: f32 = 7.0;
+pub(super) const MIN: f32 = -8.0;
+pub(super) const MAX: f32 = 7.0;
 
 /// Steps tried for a group, as shares of its largest magnitude: from one
 /// that clips a third of it to one that leaves a level unused.
@@ -17,19 +17,17 @@ const COARSEST: f32 = 1.0 / 6.5;
 const TRIALS: usize = 48;
 
 /// Quantizes `row` `[cols]` into `q` and `group_scales`; returns the row's
-/// scale.
+/// scale. The squared error of a column counts as often as `importance` `[cols]` says.
 #[inline(always)]
-pub(super) fn row(row: &[f32], q: &mut [i8], group_scales: &mut [u8]) -> f32 {
-    let coarsest = row.chunks(GROUP_COLS).map(best_step).fold(0.0f32, f32::max);
+pub(super) fn row(row: &[f32], importance: &[f32], q: &mut [i8], group_scales: &mut [u8]) -> f32 {
+    let weighed = row.chunks(GROUP_COLS).zip(importance.chunks(GROUP_COLS));
+    let coarsest = weighed.clone().map(best_step).fold(0.0f32, f32::max);
     let most = most_group_scale(group_scales.len());
     // Rounded up, so that the coarsest group's scale does not exceed the most.
     let scale = bf16::from_f32(coarsest / most * 1.004).to_f32();
-    let groups = row
-        .chunks(GROUP_COLS)
-        .zip(q.chunks_mut(GROUP_COLS))
-        .zip(group_scales);
-    for ((group, q), group_scale) in groups {
-        *group_scale = best_group_scale(group, scale, most);
+    let groups = weighed.zip(q.chunks_mut(GROUP_COLS)).zip(group_scales);
+    for (((group, importance), q), group_scale) in groups {
+        *group_scale = best_group_scale(group, importance, scale, most);
         let step = f32::from(*group_scale) * scale;
         for (q, &w) in q.iter_mut().zip(group) {
             *q = nearest(w, inverse(step)) as i8;
@@ -50,11 +48,12 @@ fn magnitude(group: &[f32]) -> f32 {
 
 /// The squared error of a group, in units of `unit` squared.
 #[inline(always)]
-fn squared_error(group: &[f32], step: f32, unit: f32) -> f32 {
+fn squared_error(group: &[f32], importance: &[f32], step: f32, unit: f32) -> f32 {
     let inverse = inverse(step);
+    let importance = &importance[..group.len()];
     let error = sum(group.len(), |i| {
         let difference = group[i] * inverse - nearest(group[i], inverse);
-        difference * difference
+        difference * difference * importance[i]
     });
     let scale = step / unit;
     error * scale * scale
@@ -62,14 +61,14 @@ fn squared_error(group: &[f32], step: f32, unit: f32) -> f32 {
 
 /// The best step of a group without the constraint of integer scales.
 #[inline(always)]
-fn best_step(group: &[f32]) -> f32 {
+fn best_step((group, importance): (&[f32], &[f32])) -> f32 {
     let max = magnitude(group);
     let trial = |i: usize| max * (FINEST + (COARSEST - FINEST) * i as f32 / TRIALS as f32);
     let steps = (0..=TRIALS).map(trial);
     least(
         steps,
         #[inline(always)]
-        |&step| squared_error(group, step, max),
+        |&step| squared_error(group, importance, step, max),
     )
     .unwrap_or(0.0)
 }
@@ -84,17 +83,18 @@ fn most_group_scale(groups: usize) -> f32 {
 
 /// The best integer scale of a group under the row's scale.
 #[inline(always)]
-fn best_group_scale(group: &[f32], scale: f32, most: f32) -> u8 {
+fn best_group_scale(group: &[f32], importance: &[f32], scale: f32, most: f32) -> u8 {
     let max = magnitude(group);
     let bound = |share: f32| (max * share * inverse(scale)).clamp(0.0, most);
+    let importance = &importance[..group.len()];
     // A group far below the row's largest may be best at zero.
     let candidates = bound(FINEST).floor() as u8..=bound(COARSEST).ceil() as u8;
     least(
         candidates,
         #[inline(always)]
         |&m| match m {
-            0 => group.iter().map(|w| (w / max).powi(2)).sum(),
-            m => squared_error(group, f32::from(m) * scale, max),
+            0 => sum(group.len(), |i| (group[i] / max).powi(2) * importance[i]),
+            m => squared_error(group, importance, f32::from(m) * scale, max),
         },
     )
     .unwrap_or(0)

@@ -3,10 +3,12 @@
 //! The scale of each row (int8) or group (int4) is the one with the least
 //! squared error among all that the format can store near the obvious one.
 
+pub mod compensate;
 mod int4;
 mod int8;
 
 use crate::simd::wide;
+use crate::train::real::Real;
 use kinglet::shape::{Bits, GROUP_COLS};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -83,6 +85,14 @@ fn least<T>(candidates: impl Iterator<Item = T>, cost: impl Fn(&T) -> f32) -> Op
 
 /// Quantizes `data` `[rows, cols]`, all cores at work. Values must be finite.
 pub fn quantize(data: &[f32], rows: usize, cols: usize, bits: Bits) -> Quantized {
+    debug_assert_eq!(data.len(), rows * cols);
+    quantize_weighed(data, cols, bits, &vec![1.0; cols])
+}
+
+/// The same of rows of `cols`; squared errors of a column count as often as
+/// `importance` `[cols]` says.
+fn quantize_weighed(data: &[f32], cols: usize, bits: Bits, importance: &[f32]) -> Quantized {
+    let rows = data.len() / cols;
     let groups = bits.groups(cols);
     let mut out = Quantized {
         rows,
@@ -100,7 +110,7 @@ pub fn quantize(data: &[f32], rows: usize, cols: usize, bits: Bits) -> Quantized
         Bits::Int8 => rows.zip(scales).for_each(|((row, q), scale)| {
             wide(
                 #[inline(always)]
-                || *scale = int8::row(row, q),
+                || *scale = int8::row(row, importance, q),
             );
         }),
         Bits::Int4 => rows
@@ -108,11 +118,27 @@ pub fn quantize(data: &[f32], rows: usize, cols: usize, bits: Bits) -> Quantized
             .for_each(|((row, q), (scale, groups))| {
                 wide(
                     #[inline(always)]
-                    || *scale = int4::row(row, q, groups),
+                    || *scale = int4::row(row, importance, q, groups),
                 );
             }),
     }
     out
+}
+
+/// A vector as products read it: 8 bits under one scale, the largest magnitude being
+/// 127. The engine rounds first to 15 bits, which moves few values to another step.
+#[inline(always)]
+pub(crate) fn round_row<F: Real>(x: &[F], y: &mut [F]) {
+    let (steps, magic) = (F::of(127.0), F::of(ROUND_MAGIC.into()));
+    let max = x.iter().fold(F::zero(), |m, x| m.max(x.abs()));
+    if max <= F::zero() {
+        y.fill(F::zero());
+        return;
+    }
+    let (up, down) = (steps / max, max / steps);
+    for (y, &x) in y.iter_mut().zip(x) {
+        *y = ((x * up + magic) - magic) * down;
+    }
 }
 
 impl Quantized {
@@ -140,6 +166,28 @@ impl Quantized {
                 }
             }
         });
+    }
+
+    /// What a weight of 1 is worth.
+    fn step(&self, row: usize, col: usize) -> f64 {
+        let groups = self.bits.groups(self.cols);
+        let scale = f64::from(self.scales[row]);
+        match self.bits {
+            Bits::Int8 => scale,
+            Bits::Int4 => scale * f64::from(self.group_scales[row * groups + col / GROUP_COLS]),
+        }
+    }
+
+    /// The nearest weight; 0 where a step is nothing.
+    fn nearest(&self, steps: f64) -> f64 {
+        let (least, most) = match self.bits {
+            Bits::Int8 => (-int8::MAX, int8::MAX),
+            Bits::Int4 => (int4::MIN, int4::MAX),
+        };
+        match steps.is_finite() {
+            true => steps.round_ties_even().clamp(least.into(), most.into()),
+            false => 0.0,
+        }
     }
 
     /// The largest magnitude that the sum of a row with a quantized vector can have;

@@ -1,7 +1,7 @@
 //! The channel mix of all versions.
 
 use super::load::Tensors;
-use super::ops::{shift, shift_back, sigmoid, zip, Matrix};
+use super::ops::{shift, shift_back, sigmoid, zip, Matrix, Products};
 use crate::tensors::{names::ffn, table, Stored};
 use anyhow::Result;
 
@@ -39,15 +39,16 @@ impl ChannelMix {
     }
 
     /// `value relu(key xk)^2`, gated by `sigmoid(receptance xr)`.
-    pub fn step(&self, xx: &[f32], previous: &[f32]) -> Vec<f32> {
-        let mut hidden = self.key.times(&(self.shift)(xx, previous, &self.mix_k));
+    pub fn step(&self, xx: &[f32], previous: &[f32], products: &mut dyn Products) -> Vec<f32> {
+        let mut hidden = products.of(&self.key, &(self.shift)(xx, previous, &self.mix_k));
         hidden.iter_mut().for_each(|h| *h = h.max(0.0).powi(2));
-        let out = self.value.times(&hidden);
-        match &self.gate {
-            Some((mix_r, receptance)) => {
-                let r = receptance.times(&(self.shift)(xx, previous, mix_r));
-                zip(&r, &out, |r, out| sigmoid(r) * out)
-            }
+        let gate = self.gate.as_ref().map(|(mix_r, receptance)| {
+            let xr = (self.shift)(xx, previous, mix_r);
+            products.of(receptance, &xr)
+        });
+        let out = products.of(&self.value, &hidden);
+        match gate {
+            Some(r) => zip(&r, &out, |r, out| sigmoid(r) * out),
             None => out,
         }
     }

@@ -7,7 +7,7 @@ use crate::tensors::{full_name, table};
 use anyhow::Result;
 
 /// The embedding `[V, C]` with ln0 applied to each row.
-pub(super) fn folded_embedding(model: &Model) -> Result<Vec<f32>> {
+pub(crate) fn folded_embedding(model: &Model) -> Result<Vec<f32>> {
     let mut embedding = model.load(EMB)?.data;
     fold_ln0(model, &mut embedding)?;
     Ok(embedding)
@@ -15,7 +15,8 @@ pub(super) fn folded_embedding(model: &Model) -> Result<Vec<f32>> {
 
 /// Applies ln0 to rows `[_, C]` of the embedding.
 pub(crate) fn fold_ln0(model: &Model, rows: &mut [f32]) -> Result<()> {
-    norm(model, None, LN0)?.rows(rows);
+    let normed = norm(model, None, LN0)?.layer(rows);
+    rows.copy_from_slice(&normed);
     Ok(())
 }
 
@@ -30,6 +31,14 @@ pub(super) fn norm(
         weight: load(weight)?,
         bias: load(bias)?,
     })
+}
+
+/// The matrix that is this part of an image, `[outputs, inputs]`.
+pub(super) fn matrix(model: &Model, layer: Option<usize>, part: &'static str) -> Result<Matrix> {
+    let (tensor, index) = table(model.version()).of_part(layer.is_some(), part);
+    let values = model.load(&model.name_of(layer, tensor))?.data;
+    let (data, cols) = tensor.stored_matrix(values, index, &model.dimensions());
+    Ok(Matrix { part, cols, data })
 }
 
 /// The tensors of a layer.
@@ -56,13 +65,9 @@ impl Tensors<'_> {
         Ok(self.model.load_layer(self.index, name)?.data)
     }
 
-    /// A matrix as it is stored.
-    pub fn matrix(&self, name: &str) -> Result<Matrix> {
-        let tensor = self.model.load_layer(self.index, name)?;
-        Ok(Matrix {
-            cols: tensor.shape.last().copied().unwrap_or(1).max(1),
-            data: tensor.data,
-        })
+    /// The matrix that is this part of an image.
+    pub fn matrix(&self, part: &'static str) -> Result<Matrix> {
+        matrix(self.model, Some(self.index), part)
     }
 
     /// Channels of a head, N.

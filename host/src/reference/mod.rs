@@ -14,9 +14,11 @@ use crate::tensors::names::{HEAD, LN1, LN2, LN_OUT};
 use anyhow::Result;
 use channel_mix::ChannelMix;
 pub(crate) use load::fold_ln0;
-use load::{folded_embedding, norm, Tensors};
-use ops::Matrix;
-pub(crate) use ops::Norm;
+pub(crate) use load::folded_embedding;
+use load::{matrix, norm, Tensors};
+pub(crate) use ops::{Exact, Matrix, Norm, Products};
+use rayon::prelude::*;
+use std::ops::Range;
 
 /// The epsilon of the group norm that published RWKV-5 to 7 models are
 /// trained with.
@@ -36,7 +38,8 @@ pub struct Reference {
 }
 
 #[derive(Debug)]
-struct Layer {
+pub(crate) struct Layer {
+    head_size: usize,
     ln1: Norm,
     ln2: Norm,
     time_mix: TimeMix,
@@ -61,16 +64,49 @@ pub struct ReferenceState {
 }
 
 /// The state of a layer: the last inputs of both blocks `[C]`, and that of
-/// the time mix: `[3, C]` for RWKV-4, else `[H, N, N]`.
+/// the time mix: `[3, C]` for RWKV-4, else `[H, N, N]`; each for one text after the other.
 #[derive(Clone, Debug)]
-struct LayerState {
+pub(crate) struct LayerState {
     att_x: Vec<f32>,
     ffn_x: Vec<f32>,
     wkv: Vec<f32>,
 }
 
+/// What a time mix reads: vectors `[C]` of the tokens of some texts, one text after the
+/// other, all of one length.
+struct Inputs<'a> {
+    xx: &'a [f32],
+    /// Those of the token before.
+    previous: &'a [f32],
+    /// The texts' states.
+    wkv: &'a mut [f32],
+    texts: usize,
+    channels: usize,
+}
+
+impl Inputs<'_> {
+    /// Calls `f` for the tokens of each text in order, with the text's state, where the
+    /// token's vectors lie, and the output's, of zeros.
+    fn each_token(&mut self, f: impl Fn(&mut [f32], Range<usize>, &mut [f32]) + Sync) -> Vec<f32> {
+        let mut y = vec![0.0; self.xx.len()];
+        let (text_len, state_len) = (y.len() / self.texts, self.wkv.len() / self.texts);
+        let texts = y.par_chunks_exact_mut(text_len);
+        let texts = texts
+            .zip(self.wkv.par_chunks_exact_mut(state_len))
+            .enumerate();
+        texts.for_each(|(text, (y, state))| {
+            for (token, y) in y.chunks_exact_mut(self.channels).enumerate() {
+                let first = text * text_len + token * self.channels;
+                f(state, first..first + self.channels, y);
+            }
+        });
+        y
+    }
+}
+
 impl Layer {
-    fn load(model: &Model, index: usize, gn_eps: f32) -> Result<Self> {
+    /// Reads a layer's weights.
+    pub(crate) fn load(model: &Model, index: usize, gn_eps: f32) -> Result<Self> {
         let tensors = Tensors { model, index };
         let time_mix = match model.version() {
             Version::V4 => TimeMix::V4(v4::TimeMix::load(&tensors)?),
@@ -81,6 +117,7 @@ impl Layer {
             Version::V7 => TimeMix::V7(Box::new(v7::TimeMix::load(&tensors, gn_eps)?)),
         };
         Ok(Self {
+            head_size: tensors.head_size(),
             ln1: tensors.norm(LN1)?,
             ln2: tensors.norm(LN2)?,
             time_mix,
@@ -88,27 +125,79 @@ impl Layer {
         })
     }
 
-    /// Advances by a token: `x` is read and updated. `v_first` are the
+    /// The state of so many empty texts.
+    pub(crate) fn state(&self, texts: usize) -> LayerState {
+        let channels = self.ln1.weight.len();
+        let wkv = match &self.time_mix {
+            TimeMix::V4(_) => v4::empty_state(channels),
+            _ => vec![0.0; channels * self.head_size],
+        };
+        LayerState {
+            att_x: vec![0.0; texts * channels],
+            ffn_x: vec![0.0; texts * channels],
+            wkv: wkv.repeat(texts),
+        }
+    }
+
+    /// Advances by tokens of some texts: `x` is read and updated. `v_first` are the
     /// values of RWKV-7's first layer.
-    fn step(&self, state: &mut LayerState, v_first: &mut Vec<f32>, x: &mut [f32]) {
+    pub(crate) fn step(
+        &self,
+        state: &mut LayerState,
+        v_first: &mut Vec<f32>,
+        x: &mut [f32],
+        products: &mut dyn Products,
+    ) {
+        let channels = self.ln1.weight.len();
         let LayerState { att_x, ffn_x, wkv } = state;
         let xx = self.ln1.layer(x);
-        let out = match &self.time_mix {
-            TimeMix::V4(mix) => mix.step(&xx, att_x, wkv),
-            TimeMix::V5(mix) => mix.step(&xx, att_x, wkv),
-            TimeMix::V6(mix) => mix.step(&xx, att_x, wkv),
-            TimeMix::V7(mix) => mix.step(&xx, att_x, wkv, v_first),
+        let inputs = &mut Inputs {
+            xx: &xx,
+            previous: &delayed(&xx, att_x, channels),
+            wkv,
+            texts: att_x.len() / channels,
+            channels,
         };
-        *att_x = xx;
+        let out = match &self.time_mix {
+            TimeMix::V4(mix) => mix.step(inputs, products),
+            TimeMix::V5(mix) => mix.step(inputs, products),
+            TimeMix::V6(mix) => mix.step(inputs, products),
+            TimeMix::V7(mix) => mix.step(inputs, v_first, products),
+        };
         add(x, &out);
         let xx = self.ln2.layer(x);
-        add(x, &self.channel_mix.step(&xx, ffn_x));
-        *ffn_x = xx;
+        let previous = delayed(&xx, ffn_x, channels);
+        add(x, &self.channel_mix.step(&xx, &previous, products));
     }
+}
+
+/// The vector before each of `x`, of some texts; `before` has those before the texts,
+/// and becomes their last ones.
+fn delayed(x: &[f32], before: &mut [f32], channels: usize) -> Vec<f32> {
+    let mut out = Vec::with_capacity(x.len());
+    let text_len = x.len() / (before.len() / channels);
+    let texts = x.chunks_exact(text_len);
+    for (x, before) in texts.zip(before.chunks_exact_mut(channels)) {
+        out.extend_from_slice(before);
+        let (rest, last) = x.split_at(text_len - channels);
+        out.extend_from_slice(rest);
+        before.copy_from_slice(last);
+    }
+    out
 }
 
 fn add(x: &mut [f32], y: &[f32]) {
     x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
+}
+
+/// The norm before the head.
+pub(crate) fn output_norm(model: &Model) -> Result<Norm> {
+    norm(model, None, LN_OUT)
+}
+
+/// The head.
+pub(crate) fn head(model: &Model) -> Result<Matrix> {
+    matrix(model, None, HEAD)
 }
 
 impl Reference {
@@ -131,11 +220,8 @@ impl Reference {
             dimensions,
             embedding: folded_embedding(model)?,
             layers: layers.collect::<Result<_, _>>()?,
-            ln_out: norm(model, None, LN_OUT)?,
-            head: Matrix {
-                cols: dimensions.embd,
-                data: model.load(HEAD)?.data,
-            },
+            ln_out: output_norm(model)?,
+            head: head(model)?,
             start,
         })
     }
@@ -148,16 +234,8 @@ impl Reference {
     /// The state of an empty text.
     pub fn state(&self) -> ReferenceState {
         let embd = self.dimensions.embd;
-        let layer = |layer: &Layer| LayerState {
-            att_x: vec![0.0; embd],
-            ffn_x: vec![0.0; embd],
-            wkv: match &layer.time_mix {
-                TimeMix::V4(_) => v4::empty_state(embd),
-                _ => vec![0.0; embd * self.dimensions.head_size()],
-            },
-        };
         ReferenceState {
-            layers: self.layers.iter().map(layer).collect(),
+            layers: self.layers.iter().map(|layer| layer.state(1)).collect(),
             x: vec![0.0; embd],
             logits: vec![0.0; self.dimensions.outputs()],
         }
@@ -180,7 +258,7 @@ impl Reference {
         state.x.copy_from_slice(row);
         let mut v_first = Vec::new();
         for (layer, layer_state) in self.layers.iter().zip(&mut state.layers) {
-            layer.step(layer_state, &mut v_first, &mut state.x);
+            layer.step(layer_state, &mut v_first, &mut state.x, &mut Exact);
         }
     }
 

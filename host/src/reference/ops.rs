@@ -1,10 +1,31 @@
-//! Float building blocks.
+//! Float building blocks, of one vector or of several, one after the other.
 
-/// A matrix `[rows, cols]`, row-major.
+use crate::linear::{add_product, turned, Rows, Wanted};
+
+/// A matrix `[outputs, inputs]`, row-major.
 #[derive(Debug)]
-pub(super) struct Matrix {
+pub(crate) struct Matrix {
+    /// The part of an image that it is, in a layer after `blocks.N.`.
+    pub part: &'static str,
+    /// Inputs.
     pub cols: usize,
+    /// The weights.
     pub data: Vec<f32>,
+}
+
+/// Who multiplies vectors by the matrices of a model.
+pub(crate) trait Products {
+    /// `[_, inputs]` -> `[_, outputs]`.
+    fn of(&mut self, matrix: &Matrix, x: &[f32]) -> Vec<f32>;
+}
+
+/// The matrices as the checkpoint has them.
+pub(crate) struct Exact;
+
+impl Products for Exact {
+    fn of(&mut self, matrix: &Matrix, x: &[f32]) -> Vec<f32> {
+        matrix.times(x)
+    }
 }
 
 /// Partial sums of a dot product: what a compiler can put in vector
@@ -12,21 +33,17 @@ pub(super) struct Matrix {
 const LANES: usize = 16;
 
 impl Matrix {
-    /// `[rows, cols]` x `[cols]` -> `[rows]`.
+    /// `[_, inputs]` -> `[_, outputs]`.
     pub fn times(&self, x: &[f32]) -> Vec<f32> {
-        let rows = self.data.chunks_exact(self.cols);
-        rows.map(|row| dot(row, x)).collect()
-    }
-
-    /// `[rows]` x `[rows, cols]` -> `[cols]`: low-rank matrices act from this
-    /// side.
-    pub fn times_left(&self, x: &[f32]) -> Vec<f32> {
-        let mut out = vec![0.0; self.cols];
-        for (row, x) in self.data.chunks_exact(self.cols).zip(x) {
-            for (out, weight) in out.iter_mut().zip(row) {
-                *out += x * weight;
-            }
+        if x.len() == self.cols {
+            let rows = self.data.chunks_exact(self.cols);
+            return rows.map(|row| dot(row, x)).collect();
         }
+        let rows = self.data.len() / self.cols;
+        let mut out = vec![0.0; x.len() / self.cols * rows];
+        let by = turned(Rows::new(&self.data, self.cols));
+        let (x, by) = (Rows::new(x, self.cols), Rows::new(&by, rows));
+        add_product(x, by, Wanted::All, &mut out, [rows, 0]);
         out
     }
 }
@@ -60,16 +77,9 @@ pub(crate) struct Norm {
 }
 
 impl Norm {
-    /// `(x - mean) / sqrt(var + 1e-5) * weight + bias`, `[C]`.
+    /// `(x - mean) / sqrt(var + 1e-5) * weight + bias`, of each vector `[C]`.
     pub fn layer(&self, x: &[f32]) -> Vec<f32> {
-        self.groups(x, x.len(), 1e-5)
-    }
-
-    /// The same of rows `[_, C]`, in place.
-    pub fn rows(&self, rows: &mut [f32]) {
-        for row in rows.chunks_exact_mut(self.weight.len()) {
-            row.copy_from_slice(&self.layer(row));
-        }
+        self.groups(x, self.weight.len(), 1e-5)
     }
 
     /// The same for each group of `size` channels separately.
@@ -84,16 +94,27 @@ impl Norm {
                 *x = ((f64::from(*x) - mean) * rstd) as f32;
             }
         }
-        for ((out, w), b) in out.iter_mut().zip(&self.weight).zip(&self.bias) {
+        let affine = self.weight.iter().zip(&self.bias).cycle();
+        for (out, (w, b)) in out.iter_mut().zip(affine) {
             *out = *out * w + b;
         }
         out
     }
 }
 
+/// `e^x`, the same on every machine: what is quantized may depend on it.
+pub(super) fn exp(x: f32) -> f32 {
+    libm::expf(x)
+}
+
+/// The hyperbolic tangent, the same on every machine.
+pub(super) fn tanh(x: f32) -> f32 {
+    libm::tanhf(x)
+}
+
 /// The logistic function.
 pub(super) fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + (-x).exp())
+    1.0 / (1.0 + exp(-x))
 }
 
 /// `x * sigmoid(x)`.
@@ -101,21 +122,24 @@ pub(super) fn silu(x: f32) -> f32 {
     x * sigmoid(x)
 }
 
-/// Token shift of versions 4 and 5: `x * mix + previous * (1 - mix)`.
+/// Token shift of versions 4 and 5: `x * mix + previous * (1 - mix)`; `mix` is
+/// `[C]`.
 pub(super) fn shift(x: &[f32], previous: &[f32], mix: &[f32]) -> Vec<f32> {
-    let inputs = x.iter().zip(previous).zip(mix);
+    let inputs = x.iter().zip(previous).zip(mix.iter().cycle());
     inputs
         .map(|((x, p), mix)| x * mix + p * (1.0 - mix))
         .collect()
 }
 
-/// Token shift of versions 6 and 7: `x + (previous - x) * mix`.
+/// Token shift of versions 6 and 7: `x + (previous - x) * mix`; `mix` is `[C]`
+/// or one for each vector.
 pub(super) fn shift_back(x: &[f32], previous: &[f32], mix: &[f32]) -> Vec<f32> {
-    let inputs = x.iter().zip(previous).zip(mix);
+    let inputs = x.iter().zip(previous).zip(mix.iter().cycle());
     inputs.map(|((x, p), mix)| x + (p - x) * mix).collect()
 }
 
-/// Applies `f` to pairs of elements.
+/// Applies `f` to pairs of elements; `y` begins again where it ends.
 pub(super) fn zip(x: &[f32], y: &[f32], f: impl Fn(f32, f32) -> f32) -> Vec<f32> {
-    x.iter().zip(y).map(|(&x, &y)| f(x, y)).collect()
+    let pairs = x.iter().zip(y.iter().cycle());
+    pairs.map(|(&x, &y)| f(x, y)).collect()
 }

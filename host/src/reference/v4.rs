@@ -1,7 +1,8 @@
 //! The time mix of RWKV-4.
 
 use super::load::Tensors;
-use super::ops::{shift, sigmoid, Matrix};
+use super::ops::{exp, shift, sigmoid, Matrix, Products};
+use super::Inputs;
 use crate::tensors::names::att;
 use anyhow::Result;
 
@@ -40,31 +41,34 @@ impl TimeMix {
         })
     }
 
-    pub fn step(&self, xx: &[f32], previous: &[f32], state: &mut [f32]) -> Vec<f32> {
-        let k = self.key.times(&shift(xx, previous, &self.mix_k));
-        let v = self.value.times(&shift(xx, previous, &self.mix_v));
-        let r = self.receptance.times(&shift(xx, previous, &self.mix_r));
-        let (aa, rest) = state.split_at_mut(xx.len());
-        let (bb, pp) = rest.split_at_mut(xx.len());
-        let average = |c: usize| {
-            let wkv = average(
-                [&mut aa[c], &mut bb[c], &mut pp[c]],
-                [k[c], v[c], self.w[c], self.u[c]],
-            );
-            sigmoid(r[c]) * wkv
-        };
-        let y: Vec<f32> = (0..xx.len()).map(average).collect();
-        self.output.times(&y)
+    pub fn step(&self, inputs: &mut Inputs<'_>, products: &mut dyn Products) -> Vec<f32> {
+        let (xx, previous) = (inputs.xx, inputs.previous);
+        let k = products.of(&self.key, &shift(xx, previous, &self.mix_k));
+        let v = products.of(&self.value, &shift(xx, previous, &self.mix_v));
+        let r = products.of(&self.receptance, &shift(xx, previous, &self.mix_r));
+        let y = inputs.each_token(|state, at, y| {
+            let channels = at.len();
+            let (aa, rest) = state.split_at_mut(channels);
+            let (bb, pp) = rest.split_at_mut(channels);
+            for (c, (at, y)) in at.zip(y).enumerate() {
+                let wkv = average(
+                    [&mut aa[c], &mut bb[c], &mut pp[c]],
+                    [k[at], v[at], self.w[c], self.u[c]],
+                );
+                *y = sigmoid(r[at]) * wkv;
+            }
+        });
+        products.of(&self.output, &y)
     }
 }
 
 /// The weighted average of a channel, whose state moves on.
 fn average([aa, bb, pp]: [&mut f32; 3], [k, v, w, u]: [f32; 4]) -> f32 {
     let q = pp.max(u + k);
-    let (e1, e2) = ((*pp - q).exp(), (u + k - q).exp());
+    let (e1, e2) = (exp(*pp - q), exp(u + k - q));
     let wkv = (e1 * *aa + e2 * v) / (e1 * *bb + e2);
     let q = (*pp + w).max(k);
-    let (e1, e2) = ((*pp + w - q).exp(), (k - q).exp());
+    let (e1, e2) = (exp(*pp + w - q), exp(k - q));
     *aa = e1 * *aa + e2 * v;
     *bb = e1 * *bb + e2;
     *pp = q;

@@ -1,7 +1,8 @@
 //! The time mix of RWKV-5.0, 5.1 and 5.2.
 
 use super::load::Tensors;
-use super::ops::{shift, silu, zip, Matrix, Norm};
+use super::ops::{shift, silu, zip, Matrix, Norm, Products};
+use super::Inputs;
 use crate::model::Version;
 use crate::tensors::names::att;
 use anyhow::Result;
@@ -48,31 +49,36 @@ impl TimeMix {
         })
     }
 
-    pub fn step(&self, xx: &[f32], previous: &[f32], state: &mut [f32]) -> Vec<f32> {
-        let k = self.key.times(&shift(xx, previous, &self.mix_k));
-        let v = self.value.times(&shift(xx, previous, &self.mix_v));
-        let r = self.receptance.times(&shift(xx, previous, &self.mix_r));
-        let y = read_and_update(state, self.head_size, [&r, &k, &v], [&self.w, &self.u]);
-        let y = self.ln_x.groups(&y, self.head_size, self.gn_eps);
+    pub fn step(&self, inputs: &mut Inputs<'_>, products: &mut dyn Products) -> Vec<f32> {
+        let (xx, previous) = (inputs.xx, inputs.previous);
+        let k = products.of(&self.key, &shift(xx, previous, &self.mix_k));
+        let v = products.of(&self.value, &shift(xx, previous, &self.mix_v));
+        let r = products.of(&self.receptance, &shift(xx, previous, &self.mix_r));
+        let size = self.head_size;
+        let y = inputs.each_token(|state, at, y| {
+            let rkv = [&r[at.clone()], &k[at.clone()], &v[at]];
+            read_and_update(state, size, rkv, [&self.w, &self.u], y);
+        });
+        let y = self.ln_x.groups(&y, size, self.gn_eps);
         match &self.gate {
             Some((mix_g, gate)) => {
-                let g = gate.times(&shift(xx, previous, mix_g));
-                self.output.times(&zip(&y, &g, |y, g| y * silu(g)))
+                let g = products.of(gate, &shift(xx, previous, mix_g));
+                products.of(&self.output, &zip(&y, &g, |y, g| y * silu(g)))
             }
-            None => self.output.times(&y),
+            None => products.of(&self.output, &y),
         }
     }
 }
 
 /// `y[j] = sum_i r[i] (u[i] k[i] v[j] + S[i,j])`, and the state moves on:
-/// `S[i,j] = k[i] v[j] + w[i] S[i,j]`, `i` being the key channel.
+/// `S[i,j] = k[i] v[j] + w[i] S[i,j]`, `i` being the key channel. `y` begins as zeros.
 pub(super) fn read_and_update(
     state: &mut [f32],
     size: usize,
     [r, k, v]: [&[f32]; 3],
     [w, u]: [&[f32]; 2],
-) -> Vec<f32> {
-    let mut y = vec![0.0; v.len()];
+    y: &mut [f32],
+) {
     for (c, row) in state.chunks_exact_mut(size).enumerate() {
         let head = c / size * size..(c / size + 1) * size;
         let values = v[head.clone()].iter().zip(&mut y[head]);
@@ -81,11 +87,12 @@ pub(super) fn read_and_update(
             *s = k[c] * v + w[c] * *s;
         }
     }
-    y
 }
 
 /// The decays of their logarithms.
 fn decays(logarithms: Vec<f32>) -> Vec<f32> {
-    let decays = logarithms.into_iter().map(|w| f64::from(w).exp() as f32);
+    let decays = logarithms
+        .into_iter()
+        .map(|w| libm::exp(f64::from(w)) as f32);
     decays.collect()
 }

@@ -2,7 +2,8 @@
 //! published descriptions; the engine stores it by key channel.
 
 use super::load::Tensors;
-use super::ops::{dot, shift_back, sigmoid, zip, Matrix, Norm};
+use super::ops::{dot, exp, shift_back, sigmoid, tanh, zip, Matrix, Norm, Products};
+use super::Inputs;
 use crate::tensors::names::att;
 use anyhow::Result;
 
@@ -36,7 +37,7 @@ pub(super) struct LowRank {
 }
 
 impl LowRank {
-    pub fn load(tensors: &Tensors<'_>, names: [&str; 3]) -> Result<Self> {
+    pub fn load(tensors: &Tensors<'_>, names: [&'static str; 3]) -> Result<Self> {
         Ok(Self {
             base: tensors.vector(names[0])?,
             first: tensors.matrix(names[1])?,
@@ -44,11 +45,11 @@ impl LowRank {
         })
     }
 
-    pub fn of(&self, x: &[f32], f: impl Fn(f32) -> f32) -> Vec<f32> {
-        let mut hidden = self.first.times_left(x);
+    pub fn of(&self, x: &[f32], f: impl Fn(f32) -> f32, products: &mut dyn Products) -> Vec<f32> {
+        let mut hidden = products.of(&self.first, x);
         hidden.iter_mut().for_each(|h| *h = f(*h));
-        let moved = self.second.times_left(&hidden);
-        zip(&self.base, &moved, |base, moved| base + moved)
+        let moved = products.of(&self.second, &hidden);
+        zip(&moved, &self.base, |moved, base| base + moved)
     }
 }
 
@@ -77,45 +78,49 @@ impl TimeMix {
         })
     }
 
+    /// `v_first` are the values of the first layer.
     pub fn step(
         &self,
-        xx: &[f32],
-        previous: &[f32],
-        state: &mut [f32],
+        inputs: &mut Inputs<'_>,
         v_first: &mut Vec<f32>,
+        products: &mut dyn Products,
     ) -> Vec<f32> {
         let [xr, xw, xk, xv, xa, xg] =
-            std::array::from_fn(|i| shift_back(xx, previous, &self.mixes[i]));
-        let r = self.receptance.times(&xr);
-        let mut k = self.key.times(&xk);
-        let v = self.values(&xv, v_first);
-        let mut w = self.decay.of(&xw, f32::tanh);
-        let speed = -(-0.5f32).exp();
-        w.iter_mut().for_each(|w| *w = (speed * sigmoid(*w)).exp());
-        let mut a = self.rate.of(&xa, |h| h);
+            std::array::from_fn(|i| shift_back(inputs.xx, inputs.previous, &self.mixes[i]));
+        let r = products.of(&self.receptance, &xr);
+        let mut k = products.of(&self.key, &xk);
+        let v = self.values(&xv, v_first, products);
+        let mut w = self.decay.of(&xw, tanh, products);
+        let speed = -exp(-0.5);
+        w.iter_mut().for_each(|w| *w = exp(speed * sigmoid(*w)));
+        let mut a = self.rate.of(&xa, |h| h, products);
         a.iter_mut().for_each(|a| *a = sigmoid(*a));
         let kk = self.directions(&k);
-        for ((k, a), k_a) in k.iter_mut().zip(&a).zip(&self.k_a) {
+        for ((k, a), k_a) in k.iter_mut().zip(&a).zip(self.k_a.iter().cycle()) {
             *k *= 1.0 + (a - 1.0) * k_a;
         }
         let b = zip(&kk, &a, |kk, a| kk * a);
-        let y = update_and_read(state, self.head_size, [&r, &w, &k, &v, &kk, &b]);
-        let mut y = self.ln_x.groups(&y, self.head_size, self.gn_eps);
+        let size = self.head_size;
+        let y = inputs.each_token(|state, at, y| {
+            let vectors = [&r, &w, &k, &v, &kk, &b].map(|x| &x[at.clone()]);
+            update_and_read(state, size, vectors, y);
+        });
+        let mut y = self.ln_x.groups(&y, size, self.gn_eps);
         self.add_bonus(&mut y, [&r, &k, &v]);
-        let mut hidden = self.gate[0].times_left(&xg);
+        let mut hidden = products.of(&self.gate[0], &xg);
         hidden.iter_mut().for_each(|h| *h = sigmoid(*h));
-        let g = self.gate[1].times_left(&hidden);
-        self.output.times(&zip(&y, &g, |y, g| y * g))
+        let g = products.of(&self.gate[1], &hidden);
+        products.of(&self.output, &zip(&y, &g, |y, g| y * g))
     }
 
     /// Values, mixed with those of the first layer.
-    fn values(&self, xv: &[f32], v_first: &mut Vec<f32>) -> Vec<f32> {
-        let v = self.value.times(xv);
+    fn values(&self, xv: &[f32], v_first: &mut Vec<f32>, products: &mut dyn Products) -> Vec<f32> {
+        let v = products.of(&self.value, xv);
         let Some(residual) = &self.residual else {
             v_first.clone_from(&v);
             return v;
         };
-        let lean = residual.of(xv, |h| h);
+        let lean = residual.of(xv, |h| h, products);
         let both = v.iter().zip(v_first.iter()).zip(lean);
         both.map(|((v, first), lean)| v + (first - v) * sigmoid(lean))
             .collect()
@@ -134,27 +139,30 @@ impl TimeMix {
     /// `y += (sum_j r[j] k[j] r_k[j]) v`, for each head.
     fn add_bonus(&self, y: &mut [f32], [r, k, v]: [&[f32]; 3]) {
         let rk = zip(r, k, |r, k| r * k);
-        for (c, y) in y.iter_mut().enumerate() {
-            let head = c / self.head_size * self.head_size..;
-            let of_head = |x| <[f32]>::get(x, head.clone()).map(|x| &x[..self.head_size]);
-            if let (Some(rk), Some(r_k)) = (of_head(&rk), of_head(&self.r_k)) {
-                *y += dot(rk, r_k) * v[c];
-            }
+        let size = self.head_size;
+        let heads = y.chunks_exact_mut(size).zip(rk.chunks_exact(size));
+        let heads = heads.zip(v.chunks_exact(size));
+        for (((y, rk), v), r_k) in heads.zip(self.r_k.chunks_exact(size).cycle()) {
+            let weight = dot(rk, r_k);
+            y.iter_mut().zip(v).for_each(|(y, v)| *y += weight * v);
         }
     }
 }
 
 /// `sa[i] = -sum_j S[i,j] kk[j]`, `S[i,j] = S[i,j] w[j] + sa[i] b[j] + v[i] k[j]`,
 /// `y[i] = sum_j S[i,j] r[j]`, `i` being the value channel.
-fn update_and_read(state: &mut [f32], size: usize, [r, w, k, v, kk, b]: [&[f32]; 6]) -> Vec<f32> {
-    let rows = state.chunks_exact_mut(size).enumerate();
-    let row = |(c, row): (usize, &mut [f32])| {
+fn update_and_read(
+    state: &mut [f32],
+    size: usize,
+    [r, w, k, v, kk, b]: [&[f32]; 6],
+    y: &mut [f32],
+) {
+    for ((c, row), y) in state.chunks_exact_mut(size).enumerate().zip(y) {
         let head = c / size * size..(c / size + 1) * size;
         let sa = -dot(row, &kk[head.clone()]);
         for (s, j) in row.iter_mut().zip(head.clone()) {
             *s = *s * w[j] + sa * b[j] + v[c] * k[j];
         }
-        dot(row, &r[head])
-    };
-    rows.map(row).collect()
+        *y = dot(row, &r[head]);
+    }
 }

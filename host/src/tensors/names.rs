@@ -47,6 +47,14 @@ pub mod att {
     ];
     pub const TIME_MAA_W1: &str = "att.time_maa_w1";
     pub const TIME_MAA_W2: &str = "att.time_maa_w2";
+    /// Its matrices, as images have them.
+    pub const TIME_MAA_W2_PARTS: [&str; 5] = [
+        "att.time_maa_w2.w",
+        "att.time_maa_w2.k",
+        "att.time_maa_w2.v",
+        "att.time_maa_w2.r",
+        "att.time_maa_w2.g",
+    ];
     pub const TIME_DECAY_W1: &str = "att.time_decay_w1";
     pub const TIME_DECAY_W2: &str = "att.time_decay_w2";
     /// What is added to the product of two matrices, and these.

@@ -1,7 +1,7 @@
 //! How an image stores a tensor, and the inverse: the packer needs the first,
 //! training that rounds needs both.
 
-use super::{names, Tensor};
+use super::{names, Dimensions, Tensor};
 
 /// The form of a tensor in the image, before it is rounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +41,24 @@ impl Tensor {
         }
     }
 
+    /// The rows `[outputs, inputs]` of a part that is a matrix, and its inputs; `index`
+    /// is that of the matrix where the tensor has several.
+    pub fn stored_matrix(
+        &self,
+        values: Vec<f32>,
+        index: Option<usize>,
+        dimensions: &Dimensions,
+    ) -> (Vec<f32>, usize) {
+        let [.., rows, cols] = *self.shape(dimensions) else {
+            unreachable!("a matrix has rows and columns");
+        };
+        if !self.is_turned() {
+            return (values, cols);
+        }
+        let first = index.map_or(0, |index| index * rows * cols);
+        (turn(&values[first..first + rows * cols], cols), rows)
+    }
+
     /// Whether the values of its part are rows `[outputs, inputs]` which lie
     /// the other way in the tensor.
     pub fn is_turned(&self) -> bool {
@@ -56,7 +74,7 @@ pub(crate) fn complement(mix: f32) -> f32 {
 
 /// The decay that RWKV-4's recurrence adds: `-exp(time_decay)`, computed in f64.
 fn decay(time_decay: f32) -> f32 {
-    -f64::from(time_decay).exp() as f32
+    -libm::exp(f64::from(time_decay)) as f32
 }
 
 /// `-exp(time_decay)` by channel `[C]`, computed in f64; the values are
@@ -70,7 +88,7 @@ fn decay_per_channel(values: &[f32], channels: usize) -> Vec<f32> {
 /// logarithm, its exponential; the values are by channel or by head.
 fn bonus_per_channel(name: &str, values: &[f32], channels: usize) -> Vec<f32> {
     let bonus = |&value: &f32| match name == names::att::TIME_FIRST {
-        true => f64::from(value).exp() as f32,
+        true => libm::exp(f64::from(value)) as f32,
         false => value,
     };
     per_channel(values.iter().map(bonus), values.len(), channels)

@@ -51,13 +51,7 @@ const TIME_MIX: &[Tensor] = &[
         &[Size::Five, Size::Rank(SHIFT), Size::Embd],
         |_| Fill::Flat(0.01),
     )
-    .stored(Stored::Slices(&[
-        "att.time_maa_w2.w",
-        "att.time_maa_w2.k",
-        "att.time_maa_w2.v",
-        "att.time_maa_w2.r",
-        "att.time_maa_w2.g",
-    ]))
+    .stored(Stored::Slices(&att::TIME_MAA_W2_PARTS))
     .random(Spread::Scaled(0.6, 1)),
     tensor(att::TIME_DECAY_W1, &[Size::Embd, Size::Rank(DECAY)], ZERO)
         .stored(Stored::Transposed)

@@ -102,7 +102,5 @@ impl Rows {
 fn embedding(network: &Network, weights: &[f32]) -> Vec<f32> {
     let of = |name| weights[network.layout.entry(None, name).range()].to_vec();
     let [weight, bias] = LN0.map(of);
-    let mut rows = of(EMB);
-    Norm { weight, bias }.rows(&mut rows);
-    rows
+    Norm { weight, bias }.layer(&of(EMB))
 }

@@ -5,7 +5,7 @@ use super::run::Progress;
 use super::settings::{Floats, Settings, Task};
 use super::trainer::Trainer;
 use crate::checkpoint::{write_safetensors, Checkpoint, CheckpointError, Dtype};
-use crate::model::{LABELS_KEY, VOCABULARY_KEY};
+use crate::model::{Model, LABELS_KEY, VOCABULARY_KEY};
 use crate::output::{beside, destination};
 use crate::tokenizer::Vocabulary;
 use anyhow::{anyhow, ensure, Result};
@@ -31,6 +31,13 @@ pub fn lock_file(output: &Path) -> PathBuf {
 /// Whether a file holds a saved training.
 pub fn is_training(path: &Path) -> bool {
     Checkpoint::open(path).is_ok_and(|saved| saved.metadata().contains_key(PROGRESS_KEY))
+}
+
+/// Whether a model learned with rounded weights, which lie on the grid of an image.
+pub fn is_rounded(model: &Model) -> bool {
+    let settings = model.checkpoint().metadata().get(SETTINGS_KEY);
+    let settings = settings.and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
+    settings.is_some_and(|settings| !settings["qat"].is_null())
 }
 
 /// The progress of a saved training.

@@ -3,6 +3,7 @@
 
 use super::super::real::Real;
 use super::{Back, Backward, Param, Tape, Var};
+use crate::quantize::round_row;
 use crate::simd::wide;
 
 struct Through {
@@ -17,8 +18,7 @@ impl<F: Real> Backward<F> for Through {
 
 impl<F: Real> Tape<'_, F> {
     /// Each row rounded to 8 bits under one scale, its largest magnitude
-    /// being 127: what the products of the engine read. These round first to 15 bits,
-    /// which moves few values to another step.
+    /// being 127: what the products of the engine read.
     pub fn round_rows(&mut self, x: Var) -> Var {
         let cols = self.cols(x);
         let mut y = self.pool.take(self.value(x).len());
@@ -43,21 +43,6 @@ impl<F: Real> Tape<'_, F> {
             y.copy_from_slice(&rows[token as usize * cols..][..cols]);
         }
         self.push(cols, y, Through { x })
-    }
-}
-
-/// Rounds a row of a vector.
-#[inline(always)]
-fn round_row<F: Real>(x: &[F], y: &mut [F]) {
-    let (steps, magic) = (F::of(127.0), F::of(12_582_912.0));
-    let max = x.iter().fold(F::zero(), |m, x| m.max(x.abs()));
-    if max <= F::zero() {
-        y.fill(F::zero());
-        return;
-    }
-    let (up, down) = (steps / max, max / steps);
-    for (y, &x) in y.iter_mut().zip(x) {
-        *y = ((x * up + magic) - magic) * down;
     }
 }
 

@@ -1,0 +1,101 @@
+//! The texts by which rounding makes up for itself, as `quantize` is given them.
+
+use super::output::progress_bar;
+use super::{bad_use, complain};
+use crate::engine::{Engine, ImageFile};
+use crate::model::Model;
+use crate::pack::{pack, Formats, Options};
+use crate::quantize::compensate::{Calibration, TEXTS, TEXT_TOKENS};
+use crate::text::Unknown;
+use crate::train::save::is_rounded;
+use anyhow::{anyhow, Context, Result};
+use kinglet::image::Metadata;
+use std::path::PathBuf;
+
+/// How weights are rounded.
+#[derive(Debug, clap::Args)]
+pub struct CalibrationArgs {
+    /// Round each weight alone: fast, with little memory, and a worse model
+    #[arg(long)]
+    plain: bool,
+    /// A text like those that the model will read. Without it, and beside it, the model
+    /// writes texts of its own; errors of rounding then make up for each other in them
+    #[arg(long, value_name = "FILE", conflicts_with = "plain")]
+    calibrate: Option<PathBuf>,
+}
+
+impl CalibrationArgs {
+    /// The file that is read.
+    pub fn input(&self) -> Option<&PathBuf> {
+        self.calibrate.as_ref()
+    }
+
+    /// The texts; none where each weight is rounded alone.
+    pub fn texts(&self, model: &Model, options: &Options<'_>) -> Result<Option<Calibration>> {
+        if self.plain {
+            return Ok(None);
+        }
+        if self.calibrate.is_none() {
+            let alone = if is_rounded(model) {
+                "the model was trained with rounded weights"
+            } else if model.dimensions().classes > 0 {
+                "a model of labels writes no texts; give some with --calibrate"
+            } else {
+                ""
+            };
+            if !alone.is_empty() {
+                complain(format_args!("note: each weight is rounded alone: {alone}"));
+                return Ok(None);
+            }
+        }
+        let file = self.writer(model, options)?;
+        let engine = Engine::of_image(file);
+        let given = self.given(&engine)?;
+        let bar = progress_bar(TEXTS as u64, "writing texts");
+        let image = engine.image().expect("made of one");
+        let texts = Calibration::new(&image, &given, || bar.inc(1));
+        bar.finish_and_clear();
+        let beyond = |error| anyhow!("the text to calibrate with: {error}");
+        texts.map(Some).map_err(beyond)
+    }
+
+    /// The model in eight bits, which writes: the same on every machine.
+    fn writer(&self, model: &Model, options: &Options<'_>) -> Result<ImageFile> {
+        let metadata = Metadata {
+            name: "",
+            producer: "",
+            source: "",
+            labels: "",
+        };
+        let options = Options {
+            formats: Formats::INT8,
+            calibration: None,
+            ..*options
+        };
+        let packed = pack(model, &options, &metadata, |_, _| {})?;
+        Ok(ImageFile::new(&packed.bytes)?)
+    }
+
+    /// The tokens of the given text.
+    fn given(&self, engine: &Engine) -> Result<Vec<u32>> {
+        let Some(path) = &self.calibrate else {
+            return Ok(Vec::new());
+        };
+        let text = std::fs::read(path).with_context(|| path.display().to_string())?;
+        if engine.tokenizer().is_none() {
+            return bad_use(
+                "the image has no tokenizer for the text to calibrate with: leave out --calibrate, or give a vocabulary \
+                 with --tokenizer"
+                    .to_owned(),
+            );
+        }
+        let tokens = engine.encode(&text, Unknown::Replace)?.0;
+        if tokens.len() < TEXT_TOKENS {
+            let (path, count) = (path.display(), tokens.len());
+            return bad_use(format!(
+                "{path}: {count} tokens are too few to calibrate with: texts of {TEXT_TOKENS} are read"
+            ));
+        }
+        Ok(tokens)
+    }
+}
