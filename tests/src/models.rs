@@ -66,11 +66,7 @@ impl Kind {
         write_random(&path, self.version, &dimensions, 5).expect("the folder can be written");
         let model = Model::open(&path).expect("a checkpoint that is complete");
         let options = Options {
-            formats: Formats {
-                weights: self.weights,
-                head: self.weights,
-                keys: self.weights,
-            },
+            formats: Formats::all(self.weights),
             layout,
             state: self.state,
             gn_eps: 64e-5,

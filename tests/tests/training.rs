@@ -282,10 +282,7 @@ fn compare(image: &Image<'_>, network: &Network, seen: &[f32]) -> Vec<Compared> 
                 m.iter().map(|&m| row_scale(m, exp, times)).collect()
             }
             Kind::Fixed(dim) => fixed_values(from.fixed(dim), tensor),
-            Kind::Matrix(r, c) => matrix_values(&from.matrix(r, c), times),
-            Kind::Keys(r, c) => matrix_values(&from.keys(r, c), times),
-            Kind::LowRank(r, c) => matrix_values(&from.low_rank(r, c), times),
-            Kind::Head(r, c) => matrix_values(&from.head(r, c), times),
+            Kind::Matrix(r, c) | Kind::LowRank(r, c) => matrix_values(&from.matrix(r, c), times),
             Kind::Table(r, c) => table_values(&from.table(r, c), times),
         };
         let seen = match tensor.stored {
@@ -313,16 +310,14 @@ fn compare(image: &Image<'_>, network: &Network, seen: &[f32]) -> Vec<Compared> 
             most,
         });
     };
-    let mut from = image.before_layers();
+    let mut from = image.parts();
     BEFORE_LAYERS
         .iter()
         .for_each(|part| read(None, &mut from, part));
     for layer in 0..shape.n_layer {
-        let mut from = image.layer(layer);
         let parts = shape.layer_parts(layer).iter().copied().flatten();
         parts.for_each(|part| read(Some(layer as usize), &mut from, part));
     }
-    let mut from = image.after_layers();
     AFTER_LAYERS
         .iter()
         .for_each(|part| read(None, &mut from, part));
@@ -348,6 +343,7 @@ fn an_image_has_the_weights_that_its_training_saw() {
             let settings = Settings {
                 qat: Some(qat),
                 head: Some(head),
+                embedding: Some(head),
                 keys: Some(keys),
                 layers: 2,
                 ..settings(version)
@@ -357,7 +353,7 @@ fn an_image_has_the_weights_that_its_training_saw() {
             let mut trainer = Trainer::new(network.clone(), settings.optimizer, 1);
             // From where no matrix is zero.
             trainer.weights = moved_weights(&network);
-            trainer.round_as(Some(formats));
+            trainer.round_as(Some(formats.clone()));
             (0..3).for_each(|_| _ = trainer.learn(&batch, 0.1));
             save(&path, &settings, &network, &trainer.weights);
             let model = Model::open(&path).unwrap();
@@ -367,7 +363,7 @@ fn an_image_has_the_weights_that_its_training_saw() {
                 }
                 let options = Options {
                     state,
-                    ..Options::of(formats)
+                    ..Options::of(formats.clone())
                 };
                 let metadata = Metadata {
                     name: "",

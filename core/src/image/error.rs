@@ -36,7 +36,8 @@ pub enum ImageError {
     /// The lengths of the sections disagree with the dimensions.
     Size,
     /// A number of the part that begins at this byte of the image is out of its
-    /// range: see [`EXPS`](crate::shape::EXPS).
+    /// range: see [`EXPS`](crate::shape::EXPS). Or the part is cut off, or has a format
+    /// that the header does not name.
     Range(u32),
     /// A tokenizer of this kind needs another build: 2 is the feature `trie`.
     TokenizerKind(u8),

@@ -2,10 +2,10 @@
 //! order in which they are stored.
 
 use crate::number::{magnitude, Factors};
-use crate::shape::parts::{factors_bytes, fixed_bytes, matrix_bytes};
+use crate::shape::parts::{factors_bytes, fixed_bytes, matrix_bytes, table_bytes};
 use crate::shape::{
     round_up, Bits, Dim, Kind, Matrix, Part, Shape, Table, BLOCK_ROWS, EXPS, FIXED_LIMIT,
-    MOST_SHIFT,
+    FRONT_BYTES, MOST_SHIFT,
 };
 
 /// Yields the parts of a section one after the other.
@@ -14,9 +14,9 @@ use crate::shape::{
 /// that [`super::Image::new`] checked they are always there. Otherwise the
 /// slice is empty, so that no access can panic.
 ///
-/// A part takes [`Kind::bytes`]: its weights, then its scales, each padded to
-/// 16 bytes. So every slice is aligned for its type, and the next part begins
-/// where this one ends.
+/// A part takes [`Kind::bytes`]: of a matrix its [`Front`], its weights, then its
+/// scales, each padded to 16 bytes. So every slice is aligned for its type, and the
+/// next part begins where this one ends.
 #[derive(Clone, Debug)]
 pub struct Parts<'a> {
     rest: &'a [u32],
@@ -24,9 +24,8 @@ pub struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    /// From the first part on: whole words, aligned as an image is.
-    pub(super) fn new(rest: &'a [u8], shape: &'a Shape) -> Self {
-        let rest = bytemuck::try_cast_slice(rest).unwrap_or_default();
+    /// From the first part on.
+    pub(super) fn new(rest: &'a [u32], shape: &'a Shape) -> Self {
         Self { rest, shape }
     }
 
@@ -54,57 +53,15 @@ impl<'a> Parts<'a> {
         bytemuck::cast_slice(words.get(..len).unwrap_or_default())
     }
 
-    /// The next part, a matrix `[rows, cols]` at the layers' precision.
-    #[inline(always)]
-    pub fn matrix(&mut self, rows: Dim, cols: Dim) -> Matrix<'a> {
-        self.blocked(Kind::Matrix(rows, cols), rows, cols)
-    }
-
-    /// The next part, a matrix `[rows, cols]` of keys or values.
-    #[inline(always)]
-    pub fn keys(&mut self, rows: Dim, cols: Dim) -> Matrix<'a> {
-        self.blocked(Kind::Keys(rows, cols), rows, cols)
-    }
-
-    /// The next part, a low-rank matrix `[rows, cols]`.
-    #[inline(always)]
-    pub fn low_rank(&mut self, rows: Dim, cols: Dim) -> Matrix<'a> {
-        self.blocked(Kind::LowRank(rows, cols), rows, cols)
-    }
-
-    /// The next part, a matrix `[rows, cols]` at the head's precision.
-    #[inline(always)]
-    pub fn head(&mut self, rows: Dim, cols: Dim) -> Matrix<'a> {
-        self.blocked(Kind::Head(rows, cols), rows, cols)
-    }
-
-    /// The next part, a table `[rows, cols]` at the head's precision.
-    pub fn table(&mut self, rows: Dim, cols: Dim) -> Table<'a> {
-        let (data, scales) = self.take(Kind::Table(rows, cols));
-        let (scales, rest) = halves_of(scales, self.shape.dim(rows));
-        Table {
-            bits: self.shape.head_bits,
-            cols: self.shape.dim(cols),
-            rows: bytemuck::cast_slice(data),
-            scales,
-            exp: rest.first().map_or(0, |&exp| exp.into()),
-        }
-    }
-
-    // The caller knows what part it asks for, so that nothing is left of this.
-    #[inline(always)]
-    fn blocked(&mut self, kind: Kind, rows: Dim, cols: Dim) -> Matrix<'a> {
-        let shape = self.shape;
-        self.take_matrix(kind.bits(shape), shape.dim(rows), shape.dim(cols))
-    }
-
+    /// The next part, a matrix `[rows, cols]`.
     #[inline(never)]
-    fn take_matrix(&mut self, bits: Bits, rows: usize, cols: usize) -> Matrix<'a> {
+    pub fn matrix(&mut self, rows: Dim, cols: Dim) -> Matrix<'a> {
+        let (rows, cols) = (self.shape.dim(rows), self.shape.dim(cols));
         let layout = self.shape.layout;
+        let Front { bits, exp, shift } = self.take_front();
         let (weights, scales) = matrix_bytes(layout, bits, rows, cols);
         let weights = self.take_bytes(weights);
-        let (scales, rest) = halves_of(self.take_bytes(scales), round_up(rows, BLOCK_ROWS));
-        let &[exp, shift] = rest.first_chunk().unwrap_or(&[0; 2]);
+        let (scales, _) = halves_of(self.take_bytes(scales), round_up(rows, BLOCK_ROWS));
         Matrix {
             layout,
             bits,
@@ -112,55 +69,104 @@ impl<'a> Parts<'a> {
             cols,
             weights,
             scales,
-            exp: exp.into(),
-            // One more is refused.
-            shift: (shift as u16 as u32).min(MOST_SHIFT + 1),
+            exp,
+            shift,
         }
     }
 
-    /// The words of the next part: its data and its scales.
-    fn take(&mut self, kind: Kind) -> (&'a [u32], &'a [u32]) {
-        let (weights, scales) = kind.bytes(self.shape);
-        (self.take_bytes(weights), self.take_bytes(scales))
+    /// The next part, a table `[rows, cols]`.
+    pub fn table(&mut self, rows: Dim, cols: Dim) -> Table<'a> {
+        let (rows, cols) = (self.shape.dim(rows), self.shape.dim(cols));
+        let Front { bits, exp, .. } = self.take_front();
+        let (data, scales) = table_bytes(bits, rows, cols);
+        let data = self.take_bytes(data);
+        let (scales, _) = halves_of(self.take_bytes(scales), rows);
+        Table {
+            bits,
+            cols,
+            rows: bytemuck::cast_slice(data),
+            scales,
+            exp,
+        }
+    }
+
+    /// What stands in front of the weights of the next part.
+    fn take_front(&mut self) -> Front {
+        let (front, rest) = self.rest.split_first_chunk().unwrap_or((&[0; 4], &[]));
+        self.rest = rest;
+        Front::of(front)
     }
 
     /// The next bytes, whole words.
     fn take_bytes(&mut self, bytes: u64) -> &'a [u32] {
         let (taken, rest) = self
             .rest
-            .split_at_checked(bytes as usize / 4)
+            // No part has more words than a word can count.
+            .split_at_checked((bytes / 4) as usize)
             .unwrap_or_default();
         self.rest = rest;
         taken
     }
 
-    /// Looks for numbers that are out of their range.
+    /// Looks for numbers that are out of their range, unknown formats, and the end.
     ///
     /// # Errors
     /// The number of bytes from the part with such a number to the end.
     pub(super) fn check_ranges(&mut self, parts: &[Part]) -> Result<(), usize> {
         for part in parts {
+            let front = *self.rest.first_chunk().unwrap_or(&[0; 4]);
             let before = self.bytes_left();
-            let (exp, is_good) = match part.kind {
-                Kind::Factors(dim) | Kind::Mix(dim) => (self.factors(dim).exp, true),
+            let is_good = match part.kind {
+                Kind::Factors(dim) | Kind::Mix(dim) => EXPS.contains(&self.factors(dim).exp),
                 Kind::Fixed(dim) => {
                     let mut numbers = self.fixed(dim).iter();
-                    (0, numbers.all(|&x| magnitude(x) < FIXED_LIMIT))
+                    numbers.all(|&x| magnitude(x) < FIXED_LIMIT)
                 }
-                Kind::Table(rows, cols) => (self.table(rows, cols).exp, true),
-                Kind::Matrix(rows, cols)
-                | Kind::Keys(rows, cols)
-                | Kind::LowRank(rows, cols)
-                | Kind::Head(rows, cols) => {
-                    let matrix = self.blocked(part.kind, rows, cols);
-                    (matrix.exp, matrix.shift <= MOST_SHIFT)
+                Kind::Table(rows, cols) => {
+                    let table = self.table(rows, cols);
+                    Front::is_good(front, 0) && !table.scales.is_empty()
+                }
+                Kind::Matrix(rows, cols) | Kind::LowRank(rows, cols) => {
+                    let matrix = self.matrix(rows, cols);
+                    Front::is_good(front, MOST_SHIFT)
+                        && self.shape.formats.has(matrix.bits)
+                        && !matrix.scales.is_empty()
                 }
             };
-            if !is_good || !EXPS.contains(&exp) {
+            if !is_good {
                 return Err(before);
             }
         }
         Ok(())
+    }
+}
+
+/// What stands in front of the weights of a matrix or a table: [`FRONT_BYTES`] bytes.
+struct Front {
+    bits: Bits,
+    exp: i32,
+    shift: u32,
+}
+
+impl Front {
+    /// From its words; any bits where [`Front::is_good`] does not hold.
+    fn of(&[first, shift, ..]: &[u32; FRONT_BYTES / 4]) -> Self {
+        Self {
+            bits: Bits::from_count(first as u8).unwrap_or(Bits::Int8),
+            exp: first as i32 >> 16,
+            shift,
+        }
+    }
+
+    /// Whether the format is known, all numbers are in their ranges, and the rest is
+    /// zero.
+    fn is_good(words: [u32; FRONT_BYTES / 4], most_shift: u32) -> bool {
+        let front = Self::of(&words);
+        let [first, _, zeros @ ..] = words;
+        first & 0xffff == front.bits.count().into()
+            && EXPS.contains(&front.exp)
+            && front.shift <= most_shift
+            && zeros == [0; 2]
     }
 }
 

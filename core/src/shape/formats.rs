@@ -83,6 +83,43 @@ impl Bits {
     }
 }
 
+/// A set of formats: those of the matrices of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct BitsSet(u8);
+
+impl BitsSet {
+    /// None of them.
+    pub const EMPTY: Self = Self(0);
+
+    /// Eight bits alone.
+    pub const INT8: Self = Self::EMPTY.with(Bits::Int8);
+
+    /// This one, too.
+    pub const fn with(self, bits: Bits) -> Self {
+        Self(self.0 | 1 << bits as u8)
+    }
+
+    /// Whether it is one of them.
+    pub const fn has(self, bits: Bits) -> bool {
+        self.0 >> bits as u8 & 1 == 1
+    }
+
+    /// The number that the image stores: bit 0 is int8, bit 1 int4.
+    pub const fn number(self) -> u8 {
+        self.0
+    }
+
+    /// From the stored number: one or more of the formats that the build has.
+    pub const fn from_number(number: u8) -> Option<Self> {
+        if number > 0 && number < 1 << Bits::ALL.len() {
+            Some(Self(number))
+        } else {
+            None
+        }
+    }
+}
+
 impl Layout {
     /// What the layout flips in a word of two's complement weights, so that
     /// the core may read them as numbers without a sign.
