@@ -233,10 +233,13 @@ fn table_values(table: &Table<'_>, times: f64) -> Vec<f32> {
         let scale = row_scale(*scale, table.exp, times);
         let weight = |col: usize| match table.bits {
             Bits::Int8 => i32::from(bytes[col] as i8),
-            Bits::Int4 => {
-                let (scales, nibbles) = bytes.split_at(table.cols.div_ceil(GROUP_COLS));
-                let nibble = nibbles[col / 2] >> (4 * (col % 2)) << 4;
-                i32::from(nibble as i8 >> 4) * i32::from(scales[col / GROUP_COLS])
+            bits => {
+                let bits = usize::from(bits.count());
+                let (scales, weights) = bytes.split_at(table.cols.div_ceil(GROUP_COLS));
+                let at = |bit: usize| weights[bit / 8] >> (bit % 8) & 1;
+                let weight = (0..bits).map(|bit| i32::from(at(bits * col + bit)) << bit);
+                let weight = weight.sum::<i32>() << (32 - bits) >> (32 - bits);
+                weight * i32::from(scales[col / GROUP_COLS])
             }
         };
         (0..table.cols)
@@ -336,8 +339,8 @@ fn an_image_has_the_weights_that_its_training_saw() {
         tokens: tokens[..16].to_vec(),
         targets: tokens[1..].to_vec(),
     }];
-    let both = [Precision::Int8, Precision::Int4];
-    let ways = both.map(|qat| both.map(|head| both.map(|keys| [qat, head, keys])));
+    let all = [Precision::Int8, Precision::Int6, Precision::Int4];
+    let ways = all.map(|qat| all.map(|head| all.map(|keys| [qat, head, keys])));
     for version in versions() {
         for [qat, head, keys] in ways.into_iter().flatten().flatten() {
             let settings = Settings {

@@ -140,6 +140,8 @@ impl Level {
                     sums.copy_from_slice(&block);
                 }
             }
+            #[cfg(feature = "int6")]
+            Bits::Int6 => Portable::sums(matrix, words, sums),
             Bits::Int4 => {
                 let groups = matrix.cols.div_ceil(GROUP_COLS);
                 let words = words.get(..groups * GROUP_WORDS).unwrap_or(&[]);

@@ -3,6 +3,8 @@
 
 use crate::number::{magnitude, Factors};
 use crate::shape::parts::{factors_bytes, fixed_bytes, matrix_bytes, table_bytes};
+#[cfg(feature = "int6")]
+use crate::shape::MOST_SCALE_SUM;
 use crate::shape::{
     round_up, Bits, Dim, Kind, Matrix, Part, Shape, Table, BLOCK_ROWS, EXPS, FIXED_LIMIT,
     FRONT_BYTES, MOST_SHIFT,
@@ -131,6 +133,7 @@ impl<'a> Parts<'a> {
                     Front::is_good(front, MOST_SHIFT)
                         && self.shape.formats.has(matrix.bits)
                         && !matrix.scales.is_empty()
+                        && has_good_group_scales(&matrix)
                 }
             };
             if !is_good {
@@ -168,6 +171,30 @@ impl Front {
             && front.shift <= most_shift
             && zeros == [0; 2]
     }
+}
+
+/// Whether no row's group scales sum up to more than [`MOST_SCALE_SUM`], which only
+/// int6 weights could.
+#[cfg(feature = "int6")]
+fn has_good_group_scales(matrix: &Matrix<'_>) -> bool {
+    if matrix.bits != Bits::Int6 {
+        return true;
+    }
+    let group_words = Bits::Int6.group_bytes() / 4;
+    let block_words = Bits::Int6.groups(matrix.cols) * group_words;
+    matrix.weights.chunks(block_words.max(1)).all(|block| {
+        let mut sums = [0u32; BLOCK_ROWS];
+        for scales in block.iter().skip(group_words - 1).step_by(group_words) {
+            for (sum, scale) in sums.iter_mut().zip(scales.to_le_bytes()) {
+                *sum += u32::from(scale);
+            }
+        }
+        sums.iter().all(|&sum| sum <= MOST_SCALE_SUM)
+    })
+}
+#[cfg(not(feature = "int6"))]
+fn has_good_group_scales(_: &Matrix<'_>) -> bool {
+    true
 }
 
 /// The first `len` halves of words, and what follows them.

@@ -14,7 +14,7 @@ mod version;
 
 pub use formats::{
     matrix_weight_bytes, prepared_words, round_up, table_row_bytes, Bits, BitsSet, StateFormat,
-    BLOCK_ROWS, GROUP_BYTES, GROUP_COLS, MAX_COLS,
+    BLOCK_ROWS, GROUP_COLS, MAX_COLS, MOST_SCALE_SUM,
 };
 pub use layout::Layout;
 pub use matrix::{Matrix, Table};

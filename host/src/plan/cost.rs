@@ -186,7 +186,7 @@ mod tests {
             let (rows, cols) = (5, 33);
             ProductCosts::sizes(layout, Product { bits, rows, cols })
         };
-        let [wide, narrow] = Bits::ALL;
+        let [wide, .., narrow] = Bits::ALL;
         assert_eq!(sizes(Layout::Rows4, wide), (8.0 * 36.0, 8.0));
         assert_eq!(sizes(Layout::Lanes16, wide), (8.0 * 48.0, 8.0));
         assert_eq!(sizes(Layout::Pairs, narrow), (8.0 * 64.0, 8.0));

@@ -1,9 +1,9 @@
-//! f32 weights -> int8 or int4 with scales, row by row.
+//! f32 weights -> int8, int6 or int4 with scales, row by row.
 //!
-//! The scale of each row (int8) or group (int4) is the one with the least
+//! The scale of each row (int8) or group (int6, int4) is the one with the least
 //! squared error among all that the format can store near the obvious one.
 
-mod int4;
+mod groups;
 mod int8;
 
 use crate::simd::wide;
@@ -17,6 +17,8 @@ use serde::{Deserialize, Serialize};
 pub enum Precision {
     /// One byte per weight, a scale per row
     Int8,
+    /// Three quarters of a byte per weight, a scale per 32 of them
+    Int6,
     /// Half a byte per weight, a scale per 32 of them
     Int4,
 }
@@ -25,6 +27,7 @@ impl From<Precision> for Bits {
     fn from(precision: Precision) -> Self {
         match precision {
             Precision::Int8 => Bits::Int8,
+            Precision::Int6 => Bits::Int6,
             Precision::Int4 => Bits::Int4,
         }
     }
@@ -39,7 +42,7 @@ pub struct Quantized {
     pub cols: usize,
     /// Precision.
     pub bits: Bits,
-    /// `[rows, cols]`: -127..=127 or -8..=7.
+    /// `[rows, cols]`: -127..=127, -32..=31 or -8..=7.
     pub weights: Vec<i8>,
     /// `[rows, ceil(cols / 32)]`; empty for int8.
     pub group_scales: Vec<u8>,
@@ -103,12 +106,17 @@ pub fn quantize(data: &[f32], rows: usize, cols: usize, bits: Bits) -> Quantized
                 || *scale = int8::row(row, q),
             );
         }),
-        Bits::Int4 => rows
+        bits => rows
             .zip(scales.zip(out.group_scales.par_chunks_exact_mut(groups)))
             .for_each(|((row, q), (scale, groups))| {
                 wide(
                     #[inline(always)]
-                    || *scale = int4::row(row, q, groups),
+                    || {
+                        *scale = match bits {
+                            Bits::Int4 => groups::row::<4>(row, q, groups),
+                            _ => groups::row::<6>(row, q, groups),
+                        }
+                    },
                 );
             }),
     }
@@ -128,7 +136,7 @@ impl Quantized {
                     .iter_mut()
                     .zip(weights)
                     .for_each(|(out, &w)| *out = f32::from(w) * scale),
-                Bits::Int4 => {
+                _ => {
                     let group_scales = &self.group_scales[row * groups..][..groups];
                     let groups = out.chunks_mut(GROUP_COLS).zip(weights.chunks(GROUP_COLS));
                     for ((out, weights), &m) in groups.zip(group_scales) {
@@ -152,7 +160,7 @@ impl Quantized {
             let group_sums = weighed.map(|(group, weights)| {
                 let scale = match self.bits {
                     Bits::Int8 => 1,
-                    Bits::Int4 => u64::from(self.group_scales[row * groups + group]),
+                    _ => u64::from(self.group_scales[row * groups + group]),
                 };
                 scale
                     * weights
@@ -215,7 +223,7 @@ mod tests {
     proptest! {
         /// What is chosen has no larger squares than a step that clips nothing, with
         /// errors of half of it. Under int8 that step is the largest value's 127th,
-        /// 0.4 % and the rounding of a bfloat16 more. Under int4 it is that of 6.5, and
+        /// 0.4 % and the rounding of a bfloat16 more. Under int4 it is that of 6.5, under int6 of 30.5, and
         /// one of 253 parts more for an integer scale; where the row's scale ends
         /// below it, a group has the squares of its own best step beside.
         #[test]
@@ -224,8 +232,12 @@ mod tests {
                 (Just(rows), Just(cols), proptest::collection::vec(-3.0f32..3.0, rows * cols))
             })
         ) {
-            let int4 = 0.5f64.sqrt() * (1.0 + 1.0 / 253.0) / 6.5;
-            for (bits, group, share) in [(Bits::Int8, cols, 0.5031 / 127.0), (Bits::Int4, GROUP_COLS, int4)] {
+            let grouped = |levels: f64| 0.5f64.sqrt() * (1.0 + 1.0 / 253.0) / levels;
+            for (bits, group, share) in [
+                (Bits::Int8, cols, 0.5031 / 127.0),
+                (Bits::Int6, GROUP_COLS, grouped(30.5)),
+                (Bits::Int4, GROUP_COLS, grouped(6.5)),
+            ] {
                 let values = values(&quantize(&data, rows, cols, bits));
                 for (row, values) in data.chunks(cols).zip(values.chunks(cols)) {
                     let max = row.iter().fold(0.0f32, |m, v| m.max(v.abs()));

@@ -46,7 +46,7 @@ use super::shared::thumb2::{self, steps_of_thumb2};
 #[cfg(kinglet_fast)]
 use super::Scaling;
 use super::{Mantissa, Port, Portable, Quantizer, Write};
-use crate::shape::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
+use crate::shape::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_COLS};
 use core::arch::naked_asm;
 
 /// The assembler must be told that an ARMv8-M core has the DSP extension, which
@@ -159,7 +159,7 @@ fn int8_sums(matrix: &Matrix<'_>, blocks: usize, words: &[u32], sums: &mut [i32]
 /// caller has checked `sums`.
 fn int4_sums(matrix: &Matrix<'_>, blocks: usize, words: &[u32], sums: &mut [i32]) {
     let groups = matrix.cols.div_ceil(GROUP_COLS);
-    let weights = blocks * groups * (GROUP_BYTES / 4);
+    let weights = blocks * groups * (Bits::Int4.group_bytes() / 4);
     if blocks * groups == 0 || matrix.weights.len() < weights || words.len() < groups * GROUP_WORDS
     {
         return;

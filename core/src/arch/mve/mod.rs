@@ -36,7 +36,7 @@ use super::shared::rounds::{self, steps_in_rounds};
 use super::shared::state::{self as states, states_in_rounds};
 use super::shared::Words;
 use super::{Mantissa, Port, Portable, Quantizer, Scaling, Write};
-use crate::shape::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
+use crate::shape::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_COLS};
 use core::arch::global_asm;
 
 /// Bytes of a vector: columns of an int8 step.

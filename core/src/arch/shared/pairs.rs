@@ -5,7 +5,7 @@
 
 use super::Words;
 use crate::arch::Quantizer;
-use crate::shape::{Bits, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
+use crate::shape::{Bits, Matrix, BLOCK_ROWS, GROUP_COLS};
 
 /// Words of a prepared int4 group: the constant, then one per column.
 const GROUP_WORDS: usize = GROUP_COLS + 1;
@@ -112,7 +112,12 @@ pub unsafe fn call(
         }
         Bits::Int4 => {
             let groups = matrix.cols.div_ceil(GROUP_COLS);
-            (int4, groups, groups * GROUP_BYTES / 4, groups * GROUP_WORDS)
+            (
+                int4,
+                groups,
+                groups * Bits::Int4.group_bytes() / 4,
+                groups * GROUP_WORDS,
+            )
         }
     };
     let fits = blocks > 0
