@@ -4,7 +4,10 @@
 //! quantized number. `PKHTB` puts two of them into a word of lanes, from which
 //! a shift, a mask and a subtraction make those that the products take.
 
-use super::{GROUP_WORDS, SPAN_COLS, SPAN_WORDS, STEP_COLS};
+use super::groups::INT4_WORDS;
+#[cfg(feature = "int6")]
+use super::groups::INT6_WORDS;
+use super::{SPAN_COLS, SPAN_WORDS, STEP_COLS};
 use crate::arch::Quantizer;
 use crate::shape::{Bits, GROUP_COLS};
 use core::arch::naked_asm;
@@ -25,9 +28,17 @@ pub(super) fn prepare(x: &[i32], quantizer: Quantizer, bits: Bits, words: &mut [
                 span(x, quantizer, words.next().unwrap_or_default());
             }
         }
+        #[cfg(feature = "int6")]
+        Bits::Int6 => {
+            let mut words = words.as_chunks_mut().0.iter_mut();
+            for x in x.chunks(GROUP_COLS) {
+                let Some(words) = words.next() else { return };
+                six_bits(padded(x), quantizer, words);
+            }
+        }
         Bits::Int4 => {
             let (groups, tail) = x.as_chunks::<GROUP_COLS>();
-            let (room, _) = words.as_chunks_mut::<GROUP_WORDS>();
+            let (room, _) = words.as_chunks_mut::<INT4_WORDS>();
             let len = groups.len().min(room.len());
             if len > 0 {
                 // SAFETY: there are as many whole groups in both slices, at
@@ -41,6 +52,34 @@ pub(super) fn prepare(x: &[i32], quantizer: Quantizer, bits: Bits, words: &mut [
             }
         }
     }
+}
+
+/// A group of int6 columns.
+#[cfg(feature = "int6")]
+fn six_bits(x: [i32; GROUP_COLS], quantizer: Quantizer, words: &mut [u32; INT6_WORDS]) {
+    let [constant, words @ ..] = words;
+    let q = x.map(|x| quantizer.of(x));
+    let (lanes, _) = q.as_chunks::<8>();
+    let mut offset = 0;
+    for (words, lanes) in words.chunks_exact_mut(10).zip(lanes.chunks_exact(2)) {
+        let lane = |&[a, b, c, d, e, f, g, h]: &[i32; 8]| {
+            let edge = [a, 64 * b - a, 16 * g - b];
+            let other = [e, 64 * f - e, 16 * h - f];
+            let middle = [c, 64 * h - c, 256 * d - c, 64 * g - d];
+            (
+                edge.into_iter().chain(other).chain(middle),
+                b + d + f + g + h,
+            )
+        };
+        let &[low, high] = lanes else { return };
+        let ((low, low_sum), (high, high_sum)) = (lane(&low), lane(&high));
+        offset += low_sum + high_sum;
+        for (word, (low, high)) in words.iter_mut().zip(low.zip(high)) {
+            *word = low as u32 & 0xffff | (high as u32) << 16;
+        }
+    }
+    // -1024 * 32 times the sum of the columns whose weights are stored with an offset.
+    *constant = (-32768 * offset) as u32;
 }
 
 /// A span of int8 columns.
@@ -88,7 +127,7 @@ fn padded<const N: usize>(x: &[i32]) -> [i32; N] {
 #[unsafe(naked)]
 unsafe extern "C" fn group_routine(
     x: *const [i32; GROUP_COLS],
-    words: *mut [u32; GROUP_WORDS],
+    words: *mut [u32; INT4_WORDS],
     quantizer: u32,
     groups: usize,
 ) {
