@@ -34,7 +34,7 @@ mod state;
 #[cfg(kinglet_fast)]
 mod steps;
 
-use super::shared::pairs::{self, Routine};
+use super::shared::pairs::{self, Routines};
 #[cfg(kinglet_fast)]
 use super::shared::rounds::{self, steps_in_rounds};
 use super::shared::state::{self as states, states_in_rounds};
@@ -74,7 +74,7 @@ impl Port for Riscv {
     fn sums(matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
         // SAFETY: the routines read and write what `pairs::call` checks, and
         // keep to the C calling convention.
-        unsafe { pairs::call(kinglet_rv_int8, kinglet_rv_int4, matrix, words, sums) }
+        unsafe { pairs::call(ROUTINES, matrix, words, sums) }
     }
 
     #[cfg(kinglet_fast)]
@@ -92,8 +92,13 @@ extern "C" {
     fn kinglet_rv_int4(weights: Words, words: Words, sums: *mut i32, blocks: usize, groups: usize);
 }
 
-// Both have the signature that `pairs::call` calls.
-const _: [Routine; 2] = [kinglet_rv_int8, kinglet_rv_int4];
+/// What `pairs::call` calls.
+const ROUTINES: Routines = [
+    kinglet_rv_int8,
+    kinglet_rv_int4,
+    #[cfg(feature = "int6")]
+    pairs::int6,
+];
 
 // Registers: a0, a5 weights of two blocks  a1 words  a2 sums  a3 blocks left
 //   a4 bytes of a block  a6 where in the words, less the constant  a7 its end

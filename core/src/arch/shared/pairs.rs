@@ -10,6 +10,10 @@ use crate::shape::{Bits, Matrix, BLOCK_ROWS, GROUP_COLS};
 /// Words of a prepared int4 group: the constant, then one per column.
 const GROUP_WORDS: usize = GROUP_COLS + 1;
 
+/// Words of a prepared int6 group: eleven for each eight columns.
+#[cfg(feature = "int6")]
+const SIX_WORDS: usize = 4 * 11;
+
 /// Columns that are arranged together.
 const STEP: usize = 4;
 
@@ -42,6 +46,21 @@ pub unsafe fn prepare(
                 unsafe { steps(int8, x, first, &quantizer) + steps(int8, &tail, last, &quantizer) };
             *constant = ((offset as u32) << 7).wrapping_neg();
         }
+        #[cfg(feature = "int6")]
+        Bits::Int6 => {
+            let mut rest = words;
+            for x in x.chunks(GROUP_COLS) {
+                let Some((words, after)) = rest.split_first_chunk_mut::<SIX_WORDS>() else {
+                    return;
+                };
+                rest = after;
+                let (steps, _) = words.as_chunks_mut();
+                let x: [i32; GROUP_COLS] = padded(x);
+                for (x, words) in x.as_chunks().0.iter().zip(steps) {
+                    six_bits(x, quantizer, words);
+                }
+            }
+        }
         Bits::Int4 => {
             let mut rest = words;
             for x in x.chunks(GROUP_COLS) {
@@ -66,6 +85,28 @@ pub unsafe fn prepare(
     }
 }
 
+/// Eight int6 columns, A to H. The words are a constant, then the factors of three fields
+/// of an edge, of another, and of four of the middle: see `armv7m`.
+#[cfg(feature = "int6")]
+fn six_bits(x: &[i32; 8], quantizer: Quantizer, words: &mut [u32; 11]) {
+    let [a, b, c, d, e, f, g, h] = x.map(|x| quantizer.of(x));
+    let sum = a + b + c + d + e + f + g + h;
+    *words = [
+        (-32 * sum).wrapping_mul(0x0001_0001).wrapping_add(0x8000),
+        b - 16 * g,
+        a - 1024 * g,
+        g,
+        f - 16 * h,
+        e - 1024 * h,
+        h,
+        4 * h - 16 * g,
+        d - 256 * g,
+        c - 16384 * g,
+        16 * g,
+    ]
+    .map(|word| word as u32);
+}
+
 /// As many steps as both slices hold.
 ///
 /// # Safety
@@ -88,8 +129,11 @@ fn padded<const N: usize>(x: &[i32]) -> [i32; N] {
 }
 
 /// A routine: weights, prepared words, sums, blocks of rows, and steps (int8)
-/// or groups (int4) of a block.
+/// or groups (int4, int6) of a block.
 pub type Routine = unsafe extern "C" fn(Words, Words, *mut i32, usize, usize);
+
+/// Those for int8, int4 and int6.
+pub type Routines = [Routine; Bits::ALL.len()];
 
 /// Calls the routine for the matrix's precision, if the slices hold all that
 /// it will read and write.
@@ -97,18 +141,21 @@ pub type Routine = unsafe extern "C" fn(Words, Words, *mut i32, usize, usize);
 /// # Safety
 /// The routines must read no more than whole blocks of weights and a prepared
 /// vector, and write no more than four sums per block.
-pub unsafe fn call(
-    int8: Routine,
-    int4: Routine,
-    matrix: &Matrix<'_>,
-    words: &[u32],
-    sums: &mut [i32],
-) {
+pub unsafe fn call(routines: Routines, matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
     let blocks = matrix.rows.div_ceil(BLOCK_ROWS);
+    let [int8, int4, ..] = routines;
+    #[cfg(feature = "int6")]
+    let [.., int6] = routines;
     let (routine, rounds, block_words, prepared) = match matrix.bits {
         Bits::Int8 => {
             let steps = matrix.cols.div_ceil(4);
             (int8, steps, steps * BLOCK_ROWS, 4 * steps + 1)
+        }
+        #[cfg(feature = "int6")]
+        Bits::Int6 => {
+            let groups = matrix.cols.div_ceil(GROUP_COLS);
+            let block_words = groups * Bits::Int6.group_bytes() / 4;
+            (int6, groups, block_words, groups * SIX_WORDS)
         }
         Bits::Int4 => {
             let groups = matrix.cols.div_ceil(GROUP_COLS);
@@ -130,4 +177,78 @@ pub unsafe fn call(
         // SAFETY: checked just above, and promised by the caller.
         unsafe { routine(weights, words, sums, blocks, rounds) }
     }
+}
+
+/// The routine for int6 of a port without its own: the algebra of `armv7m`, in Rust.
+///
+/// # Safety
+/// The weights of all blocks, the `words` of all groups and four `sums` per block must be
+/// there.
+#[cfg(all(feature = "int6", kinglet_riscv))]
+pub unsafe extern "C" fn int6(
+    weights: Words,
+    words: Words,
+    sums: *mut i32,
+    blocks: usize,
+    groups: usize,
+) {
+    let group_words = Bits::Int6.group_bytes() / 4;
+    // SAFETY: the caller's.
+    let (weights, words, sums) = unsafe {
+        (
+            core::slice::from_raw_parts(weights, blocks * groups * group_words),
+            core::slice::from_raw_parts(words, groups * SIX_WORDS),
+            core::slice::from_raw_parts_mut(sums, blocks * BLOCK_ROWS),
+        )
+    };
+    let (stored, _) = weights.as_chunks::<25>();
+    let (prepared, _) = words.as_chunks::<SIX_WORDS>();
+    let (sums, _) = sums.as_chunks_mut::<BLOCK_ROWS>();
+    for (sums, stored) in sums.iter_mut().zip(stored.chunks_exact(groups.max(1))) {
+        *sums = [0; BLOCK_ROWS];
+        for (group, words) in stored.iter().zip(prepared) {
+            let scales = group[24].to_le_bytes().map(u32::from);
+            let (steps, _) = group.as_chunks::<6>();
+            let (factors, _) = words.as_chunks::<11>();
+            let (mut both, mut upper) = ([0u32; 2], [0u32; 2]);
+            for (step, factors) in steps.iter().zip(factors) {
+                for pair in 0..2 {
+                    let word = two_rows(step[pair], step[pair + 2], step[pair + 4], factors);
+                    both[pair] = both[pair].wrapping_add(word);
+                    upper[pair] = upper[pair].wrapping_add((word as i32 >> 16) as u32);
+                }
+            }
+            for pair in 0..2 {
+                // 2^15 for each eight columns is too much.
+                let lower = both[pair].wrapping_sub(upper[pair].wrapping_add(2) << 16);
+                let rows = [lower, upper[pair]].into_iter().zip(&scales[2 * pair..]);
+                for (sum, (row, scale)) in sums[2 * pair..].iter_mut().zip(rows) {
+                    *sum = sum.wrapping_add(row.wrapping_mul(*scale) as i32);
+                }
+            }
+        }
+    }
+}
+
+/// Eight columns of two rows: the sums in the halves of a word.
+#[cfg(all(feature = "int6", kinglet_riscv))]
+#[inline(always)]
+fn two_rows(edge: u32, other: u32, middle: u32, factors: &[u32; 11]) -> u32 {
+    const WHOLE: u32 = 0x003F_003F;
+    let &[constant, b, a, g, f, e, h, of_h, d, c, of_g] = factors;
+    let fields = [
+        (edge >> 4 & WHOLE, b),
+        (edge >> 10 & WHOLE, a),
+        (edge, g),
+        (other >> 4 & WHOLE, f),
+        (other >> 10 & WHOLE, e),
+        (other, h),
+        (middle & 0x000C_000C, of_h),
+        (middle >> 4 & WHOLE, d),
+        (middle >> 10 & WHOLE, c),
+        (middle, of_g),
+    ];
+    fields.into_iter().fold(constant, |sum, (field, factor)| {
+        sum.wrapping_add(field.wrapping_mul(factor))
+    })
 }
