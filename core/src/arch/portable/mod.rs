@@ -296,7 +296,7 @@ fn groups(
 }
 
 /// The dot product of weights with columns.
-#[cfg(feature = "int6")]
+#[cfg(all(feature = "int6", any(kinglet_rows4, kinglet_pairs)))]
 fn dot<const N: usize>(weights: [i32; N], x: &[i8]) -> i32 {
     let products = weights.into_iter().zip(x).map(|(w, &x)| w * i32::from(x));
     products.sum()
