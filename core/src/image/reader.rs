@@ -157,7 +157,8 @@ impl Front {
         Self {
             bits: Bits::from_count(first as u8).unwrap_or(Bits::Int8),
             exp: first as i32 >> 16,
-            shift,
+            // One more is refused; a step of another model may meet any number.
+            shift: shift.min(MOST_SHIFT + 1),
         }
     }
 
