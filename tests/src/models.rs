@@ -28,7 +28,7 @@ pub fn kinds() -> Vec<Kind> {
     let mut kinds = Vec::new();
     for version in Version::ALL {
         let has_heads = version.recurrence().has_heads();
-        for weights in (0..=u8::MAX).filter_map(Bits::from_count) {
+        for weights in Bits::ALL {
             // Only a matrix state has formats.
             let states = StateFormat::ALL.into_iter();
             let states = states.filter(|&state| has_heads || state == StateFormat::I16);

@@ -204,13 +204,7 @@ fn numbers_out_of_their_range_are_refused_with_their_part() {
                     .into_iter()
                     .find(|&bits| !good.shape().formats.has(bits));
                 let other = other.filter(|_| part.1.product().is_some());
-                let bits = [
-                    Some(0),
-                    Some(5),
-                    Some(255),
-                    other.map(|bits| bits.count().into()),
-                ];
-                let bits = bits.into_iter().flatten();
+                let bits = [3, 8, 255].into_iter().chain(other.map(|bits| bits as i32));
                 bits.map(move |bits| (front.start, bits, 1)).chain(zeros)
             });
             let changes = changes.chain(fronts);

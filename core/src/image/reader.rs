@@ -2,7 +2,7 @@
 //! order in which they are stored.
 
 use crate::number::{magnitude, Factors};
-use crate::shape::parts::{factors_bytes, fixed_bytes, matrix_bytes, table_bytes};
+use crate::shape::parts::{factors_bytes, fixed_bytes, matrix_words, table_bytes};
 #[cfg(feature = "int6")]
 use crate::shape::MOST_SCALE_SUM;
 use crate::shape::{
@@ -40,7 +40,7 @@ impl<'a> Parts<'a> {
     #[inline(never)]
     pub fn factors(&mut self, dim: Dim) -> Factors<'a> {
         let len = self.shape.dim(dim);
-        let (m, rest) = halves_of(self.take_bytes(factors_bytes(len)), len);
+        let (m, rest) = halves_of(self.take_words(factors_bytes(len) as usize / 4), len);
         Factors {
             m,
             exp: rest.first().map_or(0, |&exp| exp.into()),
@@ -51,19 +51,25 @@ impl<'a> Parts<'a> {
     #[inline(never)]
     pub fn fixed(&mut self, dim: Dim) -> &'a [i32] {
         let len = self.shape.dim(dim);
-        let words = self.take_bytes(fixed_bytes(len));
+        let words = self.take_words(fixed_bytes(len) as usize / 4);
         bytemuck::cast_slice(words.get(..len).unwrap_or_default())
     }
 
     /// The next part, a matrix `[rows, cols]`.
-    #[inline(never)]
+    // The caller knows the dimensions, so that little is left of this.
+    #[inline(always)]
     pub fn matrix(&mut self, rows: Dim, cols: Dim) -> Matrix<'a> {
-        let (rows, cols) = (self.shape.dim(rows), self.shape.dim(cols));
+        self.take_matrix(self.shape.dim(rows), self.shape.dim(cols))
+    }
+
+    #[inline(never)]
+    fn take_matrix(&mut self, rows: usize, cols: usize) -> Matrix<'a> {
         let layout = self.shape.layout;
         let Front { bits, exp, shift } = self.take_front();
-        let (weights, scales) = matrix_bytes(layout, bits, rows, cols);
-        let weights = self.take_bytes(weights);
-        let (scales, _) = halves_of(self.take_bytes(scales), round_up(rows, BLOCK_ROWS));
+        let (weights, scales) = matrix_words(layout, bits, rows, cols);
+        let weights = self.take_words(weights);
+        let scales = self.take_words(scales);
+        let (scales, _) = halves_of(scales, round_up(rows, BLOCK_ROWS));
         Matrix {
             layout,
             bits,
@@ -81,8 +87,9 @@ impl<'a> Parts<'a> {
         let (rows, cols) = (self.shape.dim(rows), self.shape.dim(cols));
         let Front { bits, exp, .. } = self.take_front();
         let (data, scales) = table_bytes(bits, rows, cols);
-        let data = self.take_bytes(data);
-        let (scales, _) = halves_of(self.take_bytes(scales), rows);
+        // Of more bytes than a word can count, perhaps, but not of more words.
+        let data = self.take_words((data / 4) as usize);
+        let (scales, _) = halves_of(self.take_words(scales as usize / 4), rows);
         Table {
             bits,
             cols,
@@ -99,13 +106,9 @@ impl<'a> Parts<'a> {
         Front::of(front)
     }
 
-    /// The next bytes, whole words.
-    fn take_bytes(&mut self, bytes: u64) -> &'a [u32] {
-        let (taken, rest) = self
-            .rest
-            // No part has more words than a word can count.
-            .split_at_checked((bytes / 4) as usize)
-            .unwrap_or_default();
+    /// The next words; none from where there are too few.
+    fn take_words(&mut self, words: usize) -> &'a [u32] {
+        let (taken, rest) = self.rest.split_at_checked(words).unwrap_or_default();
         self.rest = rest;
         taken
     }
@@ -155,10 +158,10 @@ impl Front {
     /// From its words; any bits where [`Front::is_good`] does not hold.
     fn of(&[first, shift, ..]: &[u32; FRONT_BYTES / 4]) -> Self {
         Self {
-            bits: Bits::from_count(first as u8).unwrap_or(Bits::Int8),
+            bits: Bits::from_number(first as u8).unwrap_or(Bits::Int8),
             exp: first as i32 >> 16,
-            // One more is refused; a step of another model may meet any number.
-            shift: shift.min(MOST_SHIFT + 1),
+            // A step of another model may meet any number.
+            shift: shift & 31,
         }
     }
 
@@ -166,10 +169,10 @@ impl Front {
     /// zero.
     fn is_good(words: [u32; FRONT_BYTES / 4], most_shift: u32) -> bool {
         let front = Self::of(&words);
-        let [first, _, zeros @ ..] = words;
-        first & 0xffff == front.bits.count().into()
+        let [first, shift, zeros @ ..] = words;
+        first & 0xffff == front.bits as u32
             && EXPS.contains(&front.exp)
-            && front.shift <= most_shift
+            && shift <= most_shift
             && zeros == [0; 2]
     }
 }

@@ -59,7 +59,7 @@ impl Bits {
         }
     }
 
-    /// The number that the image stores: 8, 6 or 4.
+    /// How many: 8, 6 or 4.
     pub const fn count(self) -> u8 {
         match self {
             Bits::Int8 => 8,
@@ -69,13 +69,13 @@ impl Bits {
         }
     }
 
-    /// From the stored number.
-    pub const fn from_count(bits: u8) -> Option<Self> {
-        match bits {
-            8 => Some(Bits::Int8),
+    /// From the number that the image stores: 0 is int8, 1 int4, 2 int6.
+    pub const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(Bits::Int8),
+            1 => Some(Bits::Int4),
             #[cfg(feature = "int6")]
-            6 => Some(Bits::Int6),
-            4 => Some(Bits::Int4),
+            2 => Some(Bits::Int6),
             _ => None,
         }
     }
@@ -125,7 +125,7 @@ impl BitsSet {
         self.0 >> bits as u8 & 1 == 1
     }
 
-    /// The number that the image stores: bit 0 is int8, bit 1 int4, bit 2 int6.
+    /// The number that the image stores: the bits of its formats' numbers.
     pub const fn number(self) -> u8 {
         self.0
     }
@@ -201,19 +201,20 @@ impl StateFormat {
     }
 }
 
-/// Bytes of the weights of a blocked matrix `[rows, cols]`, with the scales of
-/// int4 groups and without those of rows. Columns are padded to
+/// Words of the weights of a blocked matrix `[rows, cols]`, with the scales of
+/// groups and without those of rows. Columns are padded to
 /// [`Bits::step_cols`], rows to [`BLOCK_ROWS`].
-pub const fn matrix_weight_bytes(layout: Layout, bits: Bits, rows: usize, cols: usize) -> u64 {
+pub const fn matrix_weight_words(layout: Layout, bits: Bits, rows: usize, cols: usize) -> usize {
     // Per format: one formula for all of them costs every matrix of a token 30
     // instructions on a Cortex-M4.
-    let row_bytes = match bits {
+    let block_words = match bits {
+        // Four rows, four bytes a word.
         Bits::Int8 => round_up(cols, bits.step_cols(layout)),
         #[cfg(feature = "int6")]
-        Bits::Int6 => bits.groups(cols) * (Bits::Int6.group_bytes() / BLOCK_ROWS),
-        Bits::Int4 => bits.groups(cols) * (Bits::Int4.group_bytes() / BLOCK_ROWS),
+        Bits::Int6 => bits.groups(cols) * (Bits::Int6.group_bytes() / 4),
+        Bits::Int4 => bits.groups(cols) * (Bits::Int4.group_bytes() / 4),
     };
-    round_up(rows, BLOCK_ROWS) as u64 * row_bytes as u64
+    rows.div_ceil(BLOCK_ROWS) * block_words
 }
 
 /// Bytes of one row of a table of `cols` columns, without its scale.

@@ -13,7 +13,7 @@ pub(crate) mod vectors;
 mod version;
 
 pub use formats::{
-    matrix_weight_bytes, prepared_words, round_up, table_row_bytes, Bits, BitsSet, StateFormat,
+    matrix_weight_words, prepared_words, round_up, table_row_bytes, Bits, BitsSet, StateFormat,
     BLOCK_ROWS, GROUP_COLS, MAX_COLS, MOST_SCALE_SUM,
 };
 pub use layout::Layout;

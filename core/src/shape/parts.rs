@@ -9,7 +9,7 @@
 //! decays are applied, a mix always weighs the current token, low-rank
 //! matrices are transposed to `[outputs, inputs]`.
 
-use super::{matrix_weight_bytes, round_up, table_row_bytes, Bits, Layout, Shape, BLOCK_ROWS};
+use super::{matrix_weight_words, round_up, table_row_bytes, Bits, Layout, Shape};
 
 /// Section boundaries and every part start at a multiple of this many bytes.
 pub const ALIGN: usize = 16;
@@ -173,7 +173,8 @@ impl Kind {
             Factors(n) | Mix(n) => return factors_bytes(shape.dim(n)),
             Fixed(n) => return fixed_bytes(shape.dim(n)),
             Matrix(r, c) | LowRank(r, c) => {
-                matrix_bytes(shape.layout, bits, shape.dim(r), shape.dim(c))
+                let words = matrix_words(shape.layout, bits, shape.dim(r), shape.dim(c));
+                (4 * words.0 as u64, 4 * words.1 as u64)
             }
             Table(r, c) => table_bytes(bits, shape.dim(r), shape.dim(c)),
         };
@@ -199,19 +200,19 @@ pub(crate) const fn fixed_bytes(len: usize) -> u64 {
     align(4 * len as u64)
 }
 
-/// Bytes of the weights of a blocked matrix and of its scales, each padded.
-pub(crate) const fn matrix_bytes(
+/// Words of the weights of a blocked matrix and of its scales, each padded to
+/// [`ALIGN`] bytes.
+pub(crate) const fn matrix_words(
     layout: Layout,
     bits: Bits,
     rows: usize,
     cols: usize,
-) -> (u64, u64) {
-    let weights = matrix_weight_bytes(layout, bits, rows, cols);
-    let scales = 2 * round_up(rows, BLOCK_ROWS) as u64;
-    (align(weights), align(scales))
+) -> (usize, usize) {
+    let weights = matrix_weight_words(layout, bits, rows, cols);
+    (round_up(weights, ALIGN / 4), round_up(rows, 8) / 2)
 }
 
-/// The same of a table.
+/// Bytes of the weights of a table and of its scales, each padded.
 pub(crate) const fn table_bytes(bits: Bits, rows: usize, cols: usize) -> (u64, u64) {
     let weights = rows as u64 * table_row_bytes(bits, cols) as u64;
     (align(weights), align(2 * rows as u64))

@@ -2,7 +2,7 @@
 
 use crate::random::Random;
 use kinglet::arch::{Native, Port, Portable, Quantizer};
-use kinglet::shape::{matrix_weight_bytes, prepared_words, Bits, Layout, Matrix};
+use kinglet::shape::{matrix_weight_words, prepared_words, Bits, Layout, Matrix};
 use kinglet_machine::MACHINE;
 
 /// The layout that this machine's port reads.
@@ -53,7 +53,7 @@ pub struct Room {
 
 /// Words of the weights of a matrix.
 pub fn weight_words(bits: Bits, rows: usize, cols: usize) -> usize {
-    matrix_weight_bytes(LAYOUT, bits, rows, cols) as usize / 4
+    matrix_weight_words(LAYOUT, bits, rows, cols)
 }
 
 /// How a vector is quantized.

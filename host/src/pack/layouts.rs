@@ -207,7 +207,7 @@ mod tests {
     use super::*;
     use crate::quantize::quantize;
     use kinglet::arch::{Port, Portable};
-    use kinglet::shape::matrix_weight_bytes;
+    use kinglet::shape::matrix_weight_words;
     use kinglet::shape::Matrix;
     use proptest::prelude::*;
 
@@ -231,8 +231,8 @@ mod tests {
 
     fn packed_sums(q: &Quantized, layout: Layout, x: &[i8]) -> Vec<i64> {
         let bytes = pack(q, layout);
-        let expected = matrix_weight_bytes(layout, q.bits, q.rows, q.cols);
-        assert_eq!(bytes.len() as u64, expected);
+        let expected = 4 * matrix_weight_words(layout, q.bits, q.rows, q.cols);
+        assert_eq!(bytes.len(), expected);
         let word = |b: &[u8]| u32::from_le_bytes([b[0], b[1], b[2], b[3]]);
         let weights: Vec<u32> = bytes.chunks_exact(4).map(word).collect();
         let scales = vec![1; q.rows.next_multiple_of(BLOCK_ROWS)];

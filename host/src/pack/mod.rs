@@ -295,7 +295,7 @@ impl<W: Read + Write + Seek> Writer<'_, '_, W> {
         self.check_exp(layer, part, scales.exp)?;
         self.push(scales.m.iter().copied().flat_map(i16::to_le_bytes))?;
         let mut front = [0; FRONT_BYTES];
-        front[0] = bits.count();
+        front[0] = bits as u8;
         front[2..4].copy_from_slice(&(scales.exp as i16).to_le_bytes());
         front[4..8].copy_from_slice(&shift.to_le_bytes());
         self.out.write_at(front_at, &front)?;

@@ -1,21 +1,40 @@
 //! Products with weights in groups of 32 columns, four rows at a time.
 
+use crate::shape::Bits;
 use core::arch::naked_asm;
 
 /// The sums of `blocks` blocks of rows of `groups` groups; at least one of
 /// each: weights, words, sums, blocks, groups.
 pub(super) type Routine = unsafe extern "C" fn(*const u32, *const u32, *mut i32, usize, usize);
 
-/// The routine for int4, and the words of a prepared group: the constant, then two per
-/// four columns.
-pub(super) const INT4: (Routine, usize) = (int4_routine, INT4_WORDS);
-pub(super) const INT4_WORDS: usize = 17;
+/// What a format has of its own.
+#[derive(Clone, Copy)]
+pub(super) struct Format {
+    /// The sums.
+    pub routine: Routine,
+    /// Words of a stored group of four rows.
+    pub stored_words: usize,
+    /// Words of a prepared group.
+    pub prepared_words: usize,
+}
 
-/// The same for int6: ten words per 16 columns.
-#[cfg(feature = "int6")]
-pub(super) const INT6: (Routine, usize) = (int6_routine, INT6_WORDS);
+/// A constant, then two words per four columns.
+pub(super) const INT4_WORDS: usize = 17;
+pub(super) const INT4: Format = Format {
+    routine: int4_routine,
+    stored_words: Bits::Int4.group_bytes() / 4,
+    prepared_words: INT4_WORDS,
+};
+
+/// A constant, then ten words per 16 columns.
 #[cfg(feature = "int6")]
 pub(super) const INT6_WORDS: usize = 21;
+#[cfg(feature = "int6")]
+pub(super) const INT6: Format = Format {
+    routine: int6_routine,
+    stored_words: Bits::Int6.group_bytes() / 4,
+    prepared_words: INT6_WORDS,
+};
 
 /// A [`Routine`], from the assembly of a group and of what it wants in r2 and r3, and
 /// the words of a prepared group; so many groups are one after the other, a power of two.

@@ -175,27 +175,27 @@ fn int8_sums(matrix: &Matrix<'_>, blocks: usize, words: &[u32], sums: &mut [i32]
     }
 }
 
-/// Sums of `blocks` blocks of rows in groups, of which a prepared one has so many
-/// words; nothing where a slice is too short. The caller has checked `sums`, and the
-/// routine is that of the matrix's bits.
+/// Sums of `blocks` blocks of rows in groups; nothing where a slice is too short. The caller has checked `sums`, and the
+/// format is the matrix's.
+#[inline(always)]
 fn group_sums(
-    (routine, group_words): (groups::Routine, usize),
+    format: groups::Format,
     matrix: &Matrix<'_>,
     blocks: usize,
     words: &[u32],
     sums: &mut [i32],
 ) {
     let groups = matrix.cols.div_ceil(GROUP_COLS);
-    let weights = blocks * groups * (matrix.bits.group_bytes() / 4);
-    if blocks * groups == 0 || matrix.weights.len() < weights || words.len() < groups * group_words
-    {
+    let weights = blocks * groups * format.stored_words;
+    let prepared = groups * format.prepared_words;
+    if blocks * groups == 0 || matrix.weights.len() < weights || words.len() < prepared {
         return;
     }
     // SAFETY: `weights`, `words` and `sums` hold all that the routine reads
     // and writes (checked above and by the caller), and there is a block and a
     // group. The routine keeps to the C calling convention.
     unsafe {
-        routine(
+        (format.routine)(
             matrix.weights.as_ptr(),
             words.as_ptr(),
             sums.as_mut_ptr(),

@@ -16,7 +16,7 @@ use super::state;
 use super::{Mantissa, Port, Quantizer, Scaling, Write};
 use crate::number::{grown, larger, magnitude, mulq, Shift};
 use crate::pieces::{pieces, pieces_mut};
-use crate::shape::{matrix_weight_bytes, Bits, Layout, Matrix, BLOCK_ROWS, GROUP_COLS};
+use crate::shape::{matrix_weight_words, Bits, Layout, Matrix, BLOCK_ROWS, GROUP_COLS};
 
 /// All of [`Port`], and nothing but plain Rust.
 #[derive(Debug)]
@@ -41,8 +41,8 @@ impl Port for Portable {
     fn sums(matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
         let columns: &[i8] = bytemuck::cast_slice(words);
         let (layout, bits, cols) = (matrix.layout, matrix.bits, matrix.cols);
-        let block_bytes = matrix_weight_bytes(layout, bits, BLOCK_ROWS, cols) as usize;
-        let blocks = matrix.weights.chunks_exact((block_bytes / 4).max(1));
+        let block_words = matrix_weight_words(layout, bits, BLOCK_ROWS, cols);
+        let blocks = matrix.weights.chunks_exact(block_words.max(1));
         let blocks = blocks.take(matrix.rows.div_ceil(BLOCK_ROWS));
         for (sums, block) in sums.chunks_exact_mut(BLOCK_ROWS).zip(blocks) {
             let block = block_sums(layout, bits, block, columns);
