@@ -1,10 +1,13 @@
 //! Images with any bits in their weights, and buffers of any bits: what passes the
 //! checks runs to its end. In this build an overflow would be a panic.
 
-use kinglet::image::{ImageError, HEADER_BYTES};
+use kinglet::image::{ImageError, Metadata, HEADER_BYTES};
 use kinglet::shape::{Bits, Kind, Layout, Shape, EXPS, FIXED_LIMIT, FRONT_BYTES, MOST_SHIFT};
 use kinglet::{Image, Pcg32, Session};
-use kinglet_host::pack::{image_parts, StoredPart};
+use kinglet_host::model::{Dimensions, Model, Version};
+use kinglet_host::pack::{image_parts, pack, Formats, Options, StoredPart};
+use kinglet_host::synth::write_random;
+use kinglet_tests::folder;
 use kinglet_tests::models::{kinds, VOCAB};
 use std::ops::Range;
 
@@ -223,5 +226,57 @@ fn numbers_out_of_their_range_are_refused_with_their_part() {
                 bytes.bytes()[at..at + width].copy_from_slice(&good);
             }
         }
+    }
+}
+
+/// With larger scales the sum of a row could leave 32 bits.
+#[test]
+fn group_scales_of_six_bits_have_a_limit() {
+    let folder = folder();
+    let path = folder.path().join("model.safetensors");
+    // 35 groups in a row.
+    let dimensions = Dimensions {
+        layers: 1,
+        embd: 8,
+        ffn: 1100,
+        vocab: VOCAB,
+        classes: 0,
+        heads: 0,
+        ranks: [0; 4],
+        positions: 0,
+    };
+    write_random(&path, Version::V4, &dimensions, 5).expect("the folder can be written");
+    let model = Model::open(&path).expect("a checkpoint that is complete");
+    for layout in [Layout::Rows4, Layout::Pairs, Layout::Lanes16] {
+        let options = Options {
+            layout,
+            ..Options::of(Formats::of(Bits::Int6))
+        };
+        let metadata = Metadata {
+            name: "",
+            producer: "",
+            source: "",
+            labels: "",
+        };
+        let packed = pack(&model, &options, &metadata, |_, _| {}).expect("it fits");
+        let mut bytes = Bytes::of(&packed.bytes);
+        let image = Image::new(bytes.bytes()).expect("a good image");
+        let parts = parts(&image);
+        let is_value = |stored: &StoredPart| stored.part.name == "ffn.value.weight";
+        let value = parts.iter().find(|(_, stored)| is_value(stored));
+        let at = value.expect("every layer has one").0;
+        // The scales of the last row of a block.
+        let scales = |group: usize| at + FRONT_BYTES + group * Bits::Int6.group_bytes() + 99;
+        let set = |bytes: &mut [u8], all: [u8; 35]| {
+            (0..35).for_each(|group| bytes[scales(group)] = all[group]);
+        };
+        let mut all = [8256u32.div_ceil(35) as u8; 35];
+        all[0] = (8256 - 34 * u32::from(all[1])) as u8;
+        set(bytes.bytes(), all);
+        assert!(Image::new(bytes.bytes()).is_ok());
+        all[0] += 1;
+        set(bytes.bytes(), all);
+        let error = Image::new(bytes.bytes()).map(|_| ());
+        assert_eq!(error, Err(ImageError::Range(at as u32)));
     }
 }

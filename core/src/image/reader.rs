@@ -16,7 +16,7 @@ use crate::shape::{
 /// that [`super::Image::new`] checked they are always there. Otherwise the
 /// slice is empty, so that no access can panic.
 ///
-/// A part takes [`Kind::bytes`]: of a matrix its [`Front`], its weights, then its
+/// A part takes [`Kind::bytes`]: of a matrix 16 bytes in front, its weights, then its
 /// scales, each padded to 16 bytes. So every slice is aligned for its type, and the
 /// next part begins where this one ends.
 #[derive(Clone, Debug)]

@@ -211,7 +211,7 @@ impl Deviation {
 mod tests {
     use super::*;
     use half::bf16;
-    use kinglet::shape::MAX_COLS;
+    use kinglet::shape::{MAX_COLS, MOST_SCALE_SUM};
     use proptest::prelude::*;
 
     fn values(q: &Quantized) -> Vec<f32> {
@@ -274,6 +274,12 @@ mod tests {
             for cols in [40, MAX_COLS / 2, MAX_COLS] {
                 let q = quantize(&vec![-1.0; 2 * cols], 2, cols, bits);
                 assert!(q.largest_sum() < 1 << 30, "{bits:?} {cols}");
+                let scales = q.group_scales.chunks(bits.groups(cols).max(1));
+                let mut sums = scales.map(|row| row.iter().map(|&m| u32::from(m)).sum::<u32>());
+                assert!(
+                    bits != Bits::Int6 || sums.all(|sum| sum <= MOST_SCALE_SUM),
+                    "{cols}"
+                );
                 assert!((values(&q)[1] + 1.0).abs() < 0.02);
             }
         }
