@@ -159,7 +159,7 @@ impl StoredPart {
     }
 
     /// Whether [`Formats::set`] may name it.
-    fn has_choice(&self) -> bool {
+    pub fn has_choice(&self) -> bool {
         matches!(self.part.kind, Kind::Matrix(..) | Kind::Table(..))
     }
 
