@@ -55,7 +55,14 @@ pub unsafe fn prepare(
                 };
                 rest = after;
                 let (steps, _) = words.as_chunks_mut();
-                let x: [i32; GROUP_COLS] = padded(x);
+                let all: [i32; GROUP_COLS];
+                let x = match x.first_chunk() {
+                    Some(x) => x,
+                    None => {
+                        all = padded(x);
+                        &all
+                    }
+                };
                 for (x, words) in x.as_chunks().0.iter().zip(steps) {
                     six_bits(x, quantizer, words);
                 }
