@@ -20,7 +20,9 @@ use integers::{factors, fixed, matrix_scales, scale_times, vector, FIXED_ONE};
 pub(crate) use shape::shape;
 
 use kinglet::image::{states_bytes, Header, Metadata, NamedState, Span, START_STATE};
-use kinglet::shape::{Kind, Layout, Part, StateFormat, BLOCK_ROWS, EXPS, FRONT_BYTES};
+use kinglet::shape::{
+    Bits, Kind, Layout, Part, StateFormat, BLOCK_ROWS, EXPS, FRONT_BYTES, MOST_SCALE_SUM,
+};
 use kinglet::Shape;
 use shape::tokenizer_kind;
 use sink::Sink;
@@ -280,6 +282,11 @@ impl<W: Read + Write + Seek> Writer<'_, '_, W> {
             let chunk = first..rows.min(first + chunk_rows);
             let values = self.source.rows(layer, part, chunk.clone())?;
             let q = quantize(&values, chunk.len(), cols, bits);
+            let has_limit = bits == Bits::Int6;
+            assert!(
+                !has_limit || q.largest_scale_sum() <= MOST_SCALE_SUM,
+                "quantization bounds the scales"
+            );
             q.deviation(&values, &mut deviation);
             self.out.write(&arrange(&q, self.shape.layout))?;
             scales.extend_from_slice(&q.scales);
