@@ -2,7 +2,7 @@
 //!
 //! RWKV (Peng et al., arXiv 2305.13048) is a recurrent network that trains like
 //! a Transformer, while each step of inference costs the same work and the same
-//! memory. This crate runs such models with int8 or int4 weights, without a
+//! memory. This crate runs such models with int8, int6 or int4 weights, without a
 //! heap, without floating point and without a panic.
 //!
 //! Four principles:

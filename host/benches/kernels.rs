@@ -3,7 +3,7 @@
 use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion, Throughput};
 use kinglet::arch::{matvec, prepare, Peak};
 use kinglet::shape::prepared_words;
-use kinglet::shape::{matrix_weight_bytes, Bits, Layout, Matrix};
+use kinglet::shape::{matrix_weight_words, Bits, Layout, Matrix};
 use kinglet::Pcg32;
 use std::hint::black_box;
 
@@ -13,7 +13,7 @@ fn products(c: &mut Criterion) {
         for bits in Bits::ALL {
             let layout = Layout::Rows4;
             let mut rng = Pcg32::new(1);
-            let words = matrix_weight_bytes(layout, bits, rows, cols) as usize / 4;
+            let words = matrix_weight_words(layout, bits, rows, cols);
             let weights: Vec<u32> = (0..words).map(|_| rng.next_u32()).collect();
             let scales = vec![20_000; rows];
             let matrix = Matrix::new(layout, bits, [rows, cols], &weights, &scales);

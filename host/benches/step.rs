@@ -21,11 +21,7 @@ fn demo_image(weights: Bits) -> ImageFile {
     let path = Path::new("../models/stories.safetensors");
     let model = Model::open(path).expect("the demo checkpoint");
     let options = Options {
-        formats: Formats {
-            weights,
-            head: Bits::Int8,
-            keys: Bits::Int8,
-        },
+        formats: Formats::of(weights),
         layout: Layout::Rows4,
         state: StateFormat::I16,
         gn_eps: DEFAULT_GN_EPS,

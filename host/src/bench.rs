@@ -3,7 +3,9 @@
 //! plain read of the same bytes.
 
 use crate::engine::ImageFile;
+use crate::pack::image_parts;
 use crate::threads::Threads;
+use kinglet::shape::Kind;
 use kinglet::{Sampler, Sampling, Session, StepError};
 use rayon::prelude::*;
 use serde::Serialize;
@@ -55,8 +57,13 @@ pub fn measure(
         read_seconds.push(pool.install(|| read(image.bytes(), threads)));
     }
     // A step reads one row of the embedding, and all of the rest.
-    let embedding = kinglet::shape::parts_bytes(kinglet::shape::BEFORE_LAYERS, shape);
-    let bytes_per_token = shape.weights_bytes() - embedding;
+    let parts = image_parts(&image);
+    let parts = parts
+        .iter()
+        .filter(|part| !matches!(part.part.kind, Kind::Table(..)));
+    let bytes_per_token = parts
+        .map(|part| part.part.kind.bytes(shape, part.bits))
+        .sum();
     let step = median(&mut step_seconds);
     let gigabytes_per_second = bytes_per_token as f64 / step / 1e9;
     let plain = image.bytes().len() as f64 / median(&mut read_seconds) / 1e9;

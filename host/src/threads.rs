@@ -38,7 +38,7 @@ mod tests {
     use super::*;
     use kinglet::arch::{prepare, Peak};
     use kinglet::shape::prepared_words;
-    use kinglet::shape::{matrix_weight_bytes, Bits, Layout};
+    use kinglet::shape::{matrix_weight_words, Bits, Layout};
     use kinglet::Pcg32;
 
     #[test]
@@ -46,7 +46,7 @@ mod tests {
         let mut rng = Pcg32::new(5);
         let (layout, rows, cols) = (Layout::Rows4, 1001, 200);
         for bits in Bits::ALL {
-            let words = matrix_weight_bytes(layout, bits, rows, cols) as usize / 4;
+            let words = matrix_weight_words(layout, bits, rows, cols);
             assert!(4 * words > WORTH_SHARING_BYTES);
             let weights: Vec<u32> = (0..words).map(|_| rng.next_u32()).collect();
             let scales: Vec<i16> = (0..rows.next_multiple_of(4))

@@ -6,7 +6,7 @@ use kinglet::image::Metadata;
 use kinglet::shape::{Bits, Layout, StateFormat};
 use kinglet_host::engine::ImageFile;
 use kinglet_host::model::{Dimensions, Model, Version};
-use kinglet_host::pack::{pack, Formats, Options};
+use kinglet_host::pack::{image_parts, pack, Formats, Options};
 use kinglet_host::synth::write_random;
 
 /// The vocabulary of [`Kind::image`]: single bytes, and not all of them.
@@ -17,8 +17,8 @@ pub const VOCAB: usize = 131;
 pub struct Kind {
     /// The version of the checkpoint.
     pub version: Version,
-    /// The format of all matrices.
-    pub weights: Bits,
+    /// The format of all matrices; of neighbours different ones, if there is none.
+    pub weights: Option<Bits>,
     /// The format of the matrix state.
     pub state: StateFormat,
 }
@@ -28,7 +28,7 @@ pub fn kinds() -> Vec<Kind> {
     let mut kinds = Vec::new();
     for version in Version::ALL {
         let has_heads = version.recurrence().has_heads();
-        for weights in (0..=u8::MAX).filter_map(Bits::from_count) {
+        for weights in Bits::ALL.map(Some).into_iter().chain([None]) {
             // Only a matrix state has formats.
             let states = StateFormat::ALL.into_iter();
             let states = states.filter(|&state| has_heads || state == StateFormat::I16);
@@ -65,12 +65,8 @@ impl Kind {
         };
         write_random(&path, self.version, &dimensions, 5).expect("the folder can be written");
         let model = Model::open(&path).expect("a checkpoint that is complete");
-        let options = Options {
-            formats: Formats {
-                weights: self.weights,
-                head: self.weights,
-                keys: self.weights,
-            },
+        let options = |formats| Options {
+            formats,
             layout,
             state: self.state,
             gn_eps: 64e-5,
@@ -82,7 +78,24 @@ impl Kind {
             source: "",
             labels: "",
         };
-        let packed = pack(&model, &options, &metadata, |_, _| {}).expect("it fits");
-        ImageFile::new(&packed.bytes).expect("a good image")
+        let image = |formats| {
+            let packed = pack(&model, &options(formats), &metadata, |_, _| {}).expect("it fits");
+            ImageFile::new(&packed.bytes).expect("a good image")
+        };
+        match self.weights {
+            Some(bits) => image(Formats::all(bits)),
+            None => image(different(&image(Formats::INT8))),
+        }
     }
+}
+
+/// Formats in turn for the matrices of an image.
+fn different(image: &ImageFile) -> Formats {
+    let parts = image_parts(&image.image()).into_iter();
+    let matrices = parts.filter(|stored| stored.has_choice());
+    let mut formats = Formats::INT8;
+    for (stored, bits) in matrices.zip(Bits::ALL.into_iter().cycle()) {
+        formats.set(stored.layer, stored.part.name, bits);
+    }
+    formats
 }

@@ -168,8 +168,8 @@ fn damaged_images_get_a_sentence() {
     };
     check(&flipped(8, 1), "format version 3");
     check(&flipped(20, 3), "RWKV version 12");
-    // Another number of hidden channels: the vocabulary begins elsewhere.
-    check(&flipped(37, 0), "byte 72 is out of range");
+    // Another number of hidden channels: parts begin elsewhere.
+    check(&flipped(37, 0), "is not what its dimensions make it");
     // A longer image than its parts.
     check(&flipped(14, 0), "do not have the size");
     check(&flipped(good.len() / 2, 3), "checksum");

@@ -58,10 +58,35 @@ fn quantize_prints_a_table_and_json() {
 }
 
 #[test]
+fn single_matrices_have_their_own_precision() {
+    let folder = folder();
+    let (checkpoint, out) = (demo_checkpoint(), folder.path().join("m.kgl"));
+    let pack = ("quantize", &checkpoint, "-o", &out, "--weights int4");
+    let forced = "--force ffn.value=int6 --force blocks.1.ffn.value=int8 --force emb=int4";
+    stdout((pack, forced));
+    let parts = json(("inspect", &out, "--json"))["parts"].clone();
+    let count = |part: &str, format: &str| {
+        let mut parts = parts.as_array().unwrap().iter();
+        let found = parts.find(|entry| entry["part"] == part && entry["format"] == format);
+        found.map_or(0, |entry| entry["count"].as_u64().unwrap())
+    };
+    let values = ["int8", "int6", "int4"].map(|format| count("ffn.value.weight", format));
+    assert_eq!(values, [1, 3, 0]);
+    assert_eq!(count("ffn.key.weight", "int4"), 4);
+    assert_eq!(count("emb.weight", "int4"), 1);
+    assert_eq!(count("head.weight", "int8"), 1);
+    let choices = "there are emb, att.key";
+    fails((pack, "--force blocks.4.ffn.value=int8"), 1, choices);
+    fails((pack, "--force att.time_decay=int8"), 1, choices);
+    fails((pack, "--force ffn.value=int5"), 2, "int8, int6, int4");
+    fails((pack, "--force ffn.value"), 2, "ffn.value=int4");
+}
+
+#[test]
 fn images_for_every_core_compute_the_same() {
     let folder = folder();
     let checkpoint = demo_checkpoint();
-    for weights in ["int8", "int4"] {
+    for weights in ["int8", "int6", "int4"] {
         let runs: Vec<_> = CORES
             .iter()
             .map(|core| {

@@ -1,45 +1,44 @@
 //! Images with any bits in their weights, and buffers of any bits: what passes the
 //! checks runs to its end. In this build an overflow would be a panic.
 
-use kinglet::image::{ImageError, HEADER_BYTES};
-use kinglet::shape::{
-    Kind, Layout, Part, Shape, AFTER_LAYERS, BEFORE_LAYERS, BLOCK_ROWS, EXPS, FIXED_LIMIT,
-    MOST_SHIFT,
-};
+use kinglet::image::{ImageError, Metadata, HEADER_BYTES};
+use kinglet::shape::{Bits, Kind, Layout, Shape, EXPS, FIXED_LIMIT, FRONT_BYTES, MOST_SHIFT};
 use kinglet::{Image, Pcg32, Session};
+use kinglet_host::model::{Dimensions, Model, Version};
+use kinglet_host::pack::{image_parts, pack, Formats, Options, StoredPart};
+use kinglet_host::synth::write_random;
+use kinglet_tests::folder;
 use kinglet_tests::models::{kinds, VOCAB};
 use std::ops::Range;
 
 /// The parts of an image, each with its first byte.
-fn parts(shape: &Shape) -> Vec<(usize, Part)> {
-    let layers = (0..shape.n_layer).flat_map(|layer| shape.layer_parts(layer).iter().copied());
-    let layers = layers.flatten();
+fn parts(image: &Image<'_>) -> Vec<(usize, StoredPart)> {
     let mut at = HEADER_BYTES;
-    let placed = BEFORE_LAYERS.iter().chain(layers).chain(AFTER_LAYERS);
-    let placed = placed.map(|&part| {
+    let placed = image_parts(image).into_iter().map(|stored| {
         let start = at;
-        let (weights, scales) = part.kind.bytes(shape);
-        at += (weights + scales) as usize;
-        (start, part)
+        at += stored.part.kind.bytes(image.shape(), stored.bits) as usize;
+        (start, stored)
     });
     placed.collect()
 }
 
-/// Where the numbers of a part are that have a range.
+/// Where the numbers of a part are that have a range: of a matrix in front.
 struct Ranged {
     exp: Option<usize>,
     shift: Option<usize>,
     fixed: Range<usize>,
+    /// Where the bits stand, and zeros.
+    front: Option<Range<usize>>,
 }
 
-fn ranged(shape: &Shape, (start, part): (usize, Part)) -> Ranged {
-    let scales = start + part.kind.bytes(shape).0 as usize;
+fn ranged(shape: &Shape, (start, stored): (usize, StoredPart)) -> Ranged {
     let none = Ranged {
         exp: None,
         shift: None,
         fixed: 0..0,
+        front: None,
     };
-    match part.kind {
+    match stored.part.kind {
         Kind::Factors(dim) | Kind::Mix(dim) => Ranged {
             exp: Some(start + 2 * shape.dim(dim)),
             ..none
@@ -48,21 +47,12 @@ fn ranged(shape: &Shape, (start, part): (usize, Part)) -> Ranged {
             fixed: start..start + 4 * shape.dim(dim),
             ..none
         },
-        Kind::Table(rows, _) => Ranged {
-            exp: Some(scales + 2 * shape.dim(rows)),
+        Kind::Matrix(..) | Kind::LowRank(..) | Kind::Table(..) => Ranged {
+            exp: Some(start + 2),
+            shift: stored.product().map(|_| start + 4),
+            front: Some(start..start + FRONT_BYTES),
             ..none
         },
-        Kind::Matrix(rows, _)
-        | Kind::Keys(rows, _)
-        | Kind::LowRank(rows, _)
-        | Kind::Head(rows, _) => {
-            let exp = scales + 2 * shape.dim(rows).next_multiple_of(BLOCK_ROWS);
-            Ranged {
-                exp: Some(exp),
-                shift: Some(exp + 2),
-                ..none
-            }
-        }
     }
 }
 
@@ -107,17 +97,25 @@ fn within(random: &mut Pcg32, least: i32, most: i32) -> i16 {
 }
 
 /// Any weights, one of `share` words changed, and in some images any powers of two.
-fn change(bytes: &mut [u8], shape: &Shape, share: u32, random: &mut Pcg32) {
+fn change(bytes: &mut [u8], image: &Image<'_>, share: u32, random: &mut Pcg32) {
     let good = bytes.to_vec();
-    let end = HEADER_BYTES + shape.weights_bytes() as usize;
+    let end = image.header().weights_end() as usize;
     for word in bytes[HEADER_BYTES..end].chunks_exact_mut(4) {
         if random.next_u32().is_multiple_of(share) {
             word.copy_from_slice(&any_word(random).to_le_bytes());
         }
     }
     let any_exps = random.next_u32().is_multiple_of(2);
-    for part in parts(shape) {
-        let Ranged { exp, shift, fixed } = ranged(shape, part);
+    for part in parts(image) {
+        let Ranged {
+            exp,
+            shift,
+            fixed,
+            front,
+        } = ranged(image.shape(), part);
+        if let Some(front) = front {
+            bytes[front.clone()].copy_from_slice(&good[front]);
+        }
         for (at, least, most) in exp
             .map(|at| (at, *EXPS.start(), *EXPS.end()))
             .into_iter()
@@ -169,11 +167,10 @@ fn any_weights_and_buffers_run() {
     let mut random = Pcg32::new(1);
     for kind in kinds() {
         let file = kind.image(Layout::Rows4);
-        let shape = *file.image().shape();
         for round in 0..200 {
             let mut bytes = Bytes::of(file.image().bytes());
             let share = [1, 3, 100, 10_000][round % 4];
-            change(bytes.bytes(), &shape, share, &mut random);
+            change(bytes.bytes(), &file.image(), share, &mut random);
             let image = Image::new(bytes.bytes()).expect("its numbers are in their ranges");
             run(&image, round % 3 == 0, &mut random);
         }
@@ -184,10 +181,15 @@ fn any_weights_and_buffers_run() {
 fn numbers_out_of_their_range_are_refused_with_their_part() {
     for kind in kinds() {
         let file = kind.image(Layout::Rows4);
-        let shape = *file.image().shape();
-        let mut bytes = Bytes::of(file.image().bytes());
-        for part in parts(&shape) {
-            let Ranged { exp, shift, fixed } = ranged(&shape, part);
+        let good = file.image();
+        let mut bytes = Bytes::of(good.bytes());
+        for part in parts(&good) {
+            let Ranged {
+                exp,
+                shift,
+                fixed,
+                front,
+            } = ranged(good.shape(), part);
             let exps = [EXPS.end() + 1, EXPS.start() - 1, 32_767, -32_768];
             let shifts = [MOST_SHIFT as i32 + 1, -1, 32];
             let limit = FIXED_LIMIT as i32;
@@ -198,6 +200,17 @@ fn numbers_out_of_their_range_are_refused_with_their_part() {
             let ends = [fixed.start, fixed.end.max(4) - 4];
             let ends = ends.into_iter().filter(|_| !fixed.is_empty());
             let changes = changes.chain(ends.flat_map(|at| numbers.map(|x| (at, x, 4))));
+            // Bits that are unknown, that the header does not name, and what is zero.
+            let fronts = front.into_iter().flat_map(|front| {
+                let zeros = [1, 6, 8, 12].map(|at| (front.start + at, 1, 2));
+                let other = Bits::ALL
+                    .into_iter()
+                    .find(|&bits| !good.shape().formats.has(bits));
+                let other = other.filter(|_| part.1.product().is_some());
+                let bits = [3, 8, 255].into_iter().chain(other.map(|bits| bits as i32));
+                bits.map(move |bits| (front.start, bits, 1)).chain(zeros)
+            });
+            let changes = changes.chain(fronts);
             for (at, number, width) in changes {
                 let good = bytes.bytes()[at..at + width].to_vec();
                 bytes.bytes()[at..at + width].copy_from_slice(&number.to_le_bytes()[..width]);
@@ -213,5 +226,57 @@ fn numbers_out_of_their_range_are_refused_with_their_part() {
                 bytes.bytes()[at..at + width].copy_from_slice(&good);
             }
         }
+    }
+}
+
+/// With larger scales the sum of a row could leave 32 bits.
+#[test]
+fn group_scales_of_six_bits_have_a_limit() {
+    let folder = folder();
+    let path = folder.path().join("model.safetensors");
+    // 35 groups in a row.
+    let dimensions = Dimensions {
+        layers: 1,
+        embd: 8,
+        ffn: 1100,
+        vocab: VOCAB,
+        classes: 0,
+        heads: 0,
+        ranks: [0; 4],
+        positions: 0,
+    };
+    write_random(&path, Version::V4, &dimensions, 5).expect("the folder can be written");
+    let model = Model::open(&path).expect("a checkpoint that is complete");
+    for layout in [Layout::Rows4, Layout::Pairs, Layout::Lanes16] {
+        let options = Options {
+            layout,
+            ..Options::of(Formats::of(Bits::Int6))
+        };
+        let metadata = Metadata {
+            name: "",
+            producer: "",
+            source: "",
+            labels: "",
+        };
+        let packed = pack(&model, &options, &metadata, |_, _| {}).expect("it fits");
+        let mut bytes = Bytes::of(&packed.bytes);
+        let image = Image::new(bytes.bytes()).expect("a good image");
+        let parts = parts(&image);
+        let is_value = |stored: &StoredPart| stored.part.name == "ffn.value.weight";
+        let value = parts.iter().find(|(_, stored)| is_value(stored));
+        let at = value.expect("every layer has one").0;
+        // The scales of the last row of a block.
+        let scales = |group: usize| at + FRONT_BYTES + group * Bits::Int6.group_bytes() + 99;
+        let set = |bytes: &mut [u8], all: [u8; 35]| {
+            (0..35).for_each(|group| bytes[scales(group)] = all[group]);
+        };
+        let mut all = [8256u32.div_ceil(35) as u8; 35];
+        all[0] = (8256 - 34 * u32::from(all[1])) as u8;
+        set(bytes.bytes(), all);
+        assert!(Image::new(bytes.bytes()).is_ok());
+        all[0] += 1;
+        set(bytes.bytes(), all);
+        let error = Image::new(bytes.bytes()).map(|_| ());
+        assert_eq!(error, Err(ImageError::Range(at as u32)));
     }
 }

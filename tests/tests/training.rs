@@ -233,10 +233,13 @@ fn table_values(table: &Table<'_>, times: f64) -> Vec<f32> {
         let scale = row_scale(*scale, table.exp, times);
         let weight = |col: usize| match table.bits {
             Bits::Int8 => i32::from(bytes[col] as i8),
-            Bits::Int4 => {
-                let (scales, nibbles) = bytes.split_at(table.cols.div_ceil(GROUP_COLS));
-                let nibble = nibbles[col / 2] >> (4 * (col % 2)) << 4;
-                i32::from(nibble as i8 >> 4) * i32::from(scales[col / GROUP_COLS])
+            bits => {
+                let bits = usize::from(bits.count());
+                let (scales, weights) = bytes.split_at(table.cols.div_ceil(GROUP_COLS));
+                let at = |bit: usize| weights[bit / 8] >> (bit % 8) & 1;
+                let weight = (0..bits).map(|bit| i32::from(at(bits * col + bit)) << bit);
+                let weight = weight.sum::<i32>() << (32 - bits) >> (32 - bits);
+                weight * i32::from(scales[col / GROUP_COLS])
             }
         };
         (0..table.cols)
@@ -282,10 +285,7 @@ fn compare(image: &Image<'_>, network: &Network, seen: &[f32]) -> Vec<Compared> 
                 m.iter().map(|&m| row_scale(m, exp, times)).collect()
             }
             Kind::Fixed(dim) => fixed_values(from.fixed(dim), tensor),
-            Kind::Matrix(r, c) => matrix_values(&from.matrix(r, c), times),
-            Kind::Keys(r, c) => matrix_values(&from.keys(r, c), times),
-            Kind::LowRank(r, c) => matrix_values(&from.low_rank(r, c), times),
-            Kind::Head(r, c) => matrix_values(&from.head(r, c), times),
+            Kind::Matrix(r, c) | Kind::LowRank(r, c) => matrix_values(&from.matrix(r, c), times),
             Kind::Table(r, c) => table_values(&from.table(r, c), times),
         };
         let seen = match tensor.stored {
@@ -313,16 +313,14 @@ fn compare(image: &Image<'_>, network: &Network, seen: &[f32]) -> Vec<Compared> 
             most,
         });
     };
-    let mut from = image.before_layers();
+    let mut from = image.parts();
     BEFORE_LAYERS
         .iter()
         .for_each(|part| read(None, &mut from, part));
     for layer in 0..shape.n_layer {
-        let mut from = image.layer(layer);
         let parts = shape.layer_parts(layer).iter().copied().flatten();
         parts.for_each(|part| read(Some(layer as usize), &mut from, part));
     }
-    let mut from = image.after_layers();
     AFTER_LAYERS
         .iter()
         .for_each(|part| read(None, &mut from, part));
@@ -341,14 +339,16 @@ fn an_image_has_the_weights_that_its_training_saw() {
         tokens: tokens[..16].to_vec(),
         targets: tokens[1..].to_vec(),
     }];
-    let both = [Precision::Int8, Precision::Int4];
-    let ways = both.map(|qat| both.map(|head| both.map(|keys| [qat, head, keys])));
+    let all = [Precision::Int8, Precision::Int6, Precision::Int4];
+    // A Latin square of each: any two of the four in all nine ways.
+    let way = |i: usize| [i / 3, i, i / 3 + i, i / 3 + 2 * i].map(|i| Some(all[i % 3]));
     for version in versions() {
-        for [qat, head, keys] in ways.into_iter().flatten().flatten() {
+        for [qat, head, embedding, keys] in (0..9).map(way) {
             let settings = Settings {
-                qat: Some(qat),
-                head: Some(head),
-                keys: Some(keys),
+                qat,
+                head,
+                embedding,
+                keys,
                 layers: 2,
                 ..settings(version)
             };
@@ -357,7 +357,7 @@ fn an_image_has_the_weights_that_its_training_saw() {
             let mut trainer = Trainer::new(network.clone(), settings.optimizer, 1);
             // From where no matrix is zero.
             trainer.weights = moved_weights(&network);
-            trainer.round_as(Some(formats));
+            trainer.round_as(Some(formats.clone()));
             (0..3).for_each(|_| _ = trainer.learn(&batch, 0.1));
             save(&path, &settings, &network, &trainer.weights);
             let model = Model::open(&path).unwrap();
@@ -367,7 +367,7 @@ fn an_image_has_the_weights_that_its_training_saw() {
                 }
                 let options = Options {
                     state,
-                    ..Options::of(formats)
+                    ..Options::of(formats.clone())
                 };
                 let metadata = Metadata {
                     name: "",

@@ -63,17 +63,18 @@ impl Port for NeonAlone {
 /// The sums of all blocks: a vector of four, a lane for each row.
 #[inline(always)]
 fn sums_with(dot: Dot, matrix: &Matrix<'_>, words: &[u32], out: &mut [i32]) {
-    let blocks = out.chunks_exact_mut(BLOCK_ROWS);
     let (rounds, stored, prepared) = match matrix.bits {
         Bits::Int8 => (matrix.cols.div_ceil(4), BLOCK_ROWS, STEP_WORDS),
+        #[cfg(feature = "int6")]
+        Bits::Int6 => return Portable::sums(matrix, words, out),
         Bits::Int4 => (matrix.cols.div_ceil(GROUP_COLS), STORED_WORDS, GROUP_WORDS),
     };
     let words = words.get(..rounds * prepared).unwrap_or(&[]);
     let weights = matrix.weights.chunks_exact((rounds * stored).max(1));
-    for (out, weights) in blocks.zip(weights) {
+    for (out, weights) in out.chunks_exact_mut(BLOCK_ROWS).zip(weights) {
         let sums = match matrix.bits {
             Bits::Int8 => int8_block(dot, weights, words),
-            Bits::Int4 => int4_block(dot, weights, words),
+            _ => int4_block(dot, weights, words),
         };
         // SAFETY: NEON is a part of AArch64; `out` is a chunk of four words.
         unsafe { vst1q_s32(out.as_mut_ptr(), sums) };

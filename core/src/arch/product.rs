@@ -7,17 +7,19 @@
 //! ```text
 //! q[c] = round(127 x[c] / max)
 //! int8:  S[r] = sum_c w[r,c] q[c]
-//! int4:  S[r] = sum_g m[r,g] sum_c w[r,c] q[c]
+//! int4, int6:  S[r] = sum_g m[r,g] sum_c w[r,c] q[c]
 //! y[r] = (S[r] 2^shift) (scale[r] max16 / 2^15) / 2^16
 //! ```
 //!
 //! with groups `g` of 32 columns and integer group scales `0 <= m <= 255`.
 //! `i32` cannot overflow: 8,192 columns are the most ([`MAX_COLS`]), and
-//! `8192 * 127 * 128 < 2^27`, `256 * (32 * 8 * 127) * 255 < 2^31`. The packer
+//! `8192 * 127 * 128 < 2^27`, `256 * (32 * 8 * 127) * 255 < 2^31`, and int6's scales
+//! sum up to [`MOST_SCALE_SUM`] at most. The packer
 //! chooses `shift` so that `|S 2^shift| < 2^30` for all vectors; so `|y| < 2^29`.
 //! `max16` is the largest magnitude in 15 bits, rounded up.
 //!
 //! [`MAX_COLS`]: crate::shape::MAX_COLS
+//! [`MOST_SCALE_SUM`]: crate::shape::MOST_SCALE_SUM
 
 use super::{Native, Port, Portable};
 use crate::number::{divide, larger, zeros, Peak};

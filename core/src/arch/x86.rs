@@ -9,7 +9,8 @@
 //!   shifted to their own sign, even bytes and odd ones apart. For int4 it multiplies
 //!   bytes: the sum of two products, `2 * 15 * 127`, is far below `2^15`.
 //!
-//! Prepared vectors hold, per step of four (int8) or eight (int4) columns,
+//! int6 has the algebra of `dsp`, by products of 16 bits at both levels. Otherwise
+//! prepared vectors hold, per step of four (int8) or eight (int4) columns,
 //! two words: the factors of the even and of the odd bytes or nibbles.
 
 use super::shared::words::{self, quantized, GROUP_WORDS, STEP_WORDS, STORED_WORDS};
@@ -112,6 +113,12 @@ impl Level {
                     step.copy_from_slice(&[halves(q[0], q[2]), halves(q[1], q[3])]);
                 }
             }
+            #[cfg(feature = "int6")]
+            (_, Bits::Int6) => {
+                for (x, words) in x.chunks(GROUP_COLS).zip(words.as_chunks_mut().0) {
+                    six_bits(quantized(x, quantizer), words);
+                }
+            }
             _ => words::prepare(x, quantizer, bits, words),
         }
     }
@@ -140,6 +147,16 @@ impl Level {
                     sums.copy_from_slice(&block);
                 }
             }
+            #[cfg(feature = "int6")]
+            Bits::Int6 => {
+                let groups = matrix.cols.div_ceil(GROUP_COLS);
+                let words = words.get(..groups * SIX_WORDS).unwrap_or(&[]);
+                let weights = matrix.weights.chunks_exact((groups * 25).max(1));
+                for (sums, weights) in blocks.zip(weights) {
+                    // SAFETY: as above.
+                    sums.copy_from_slice(&unsafe { int6_avx2(weights, words) });
+                }
+            }
             Bits::Int4 => {
                 let groups = matrix.cols.div_ceil(GROUP_COLS);
                 let words = words.get(..groups * GROUP_WORDS).unwrap_or(&[]);
@@ -157,6 +174,70 @@ impl Level {
             }
         }
     }
+}
+
+/// Words of a prepared int6 group.
+#[cfg(feature = "int6")]
+const SIX_WORDS: usize = 21;
+
+/// Prepares a group of int6 columns as `dsp` does: a constant, then for each 16 columns ten
+/// words of two lanes, eight columns each.
+#[cfg(feature = "int6")]
+fn six_bits(q: [i8; GROUP_COLS], words: &mut [u32; SIX_WORDS]) {
+    let [constant, words @ ..] = words;
+    let (halves, _) = q.as_chunks::<16>();
+    let mut offset = 0;
+    for (words, half) in words.chunks_exact_mut(10).zip(halves) {
+        for (lane, places) in half.as_chunks::<8>().0.iter().zip([0, 16]) {
+            let [a, b, c, d, e, f, g, h] = lane.map(i32::from);
+            offset += b + d + f + g + h;
+            let edges = [a, 64 * b - a, 16 * g - b, e, 64 * f - e, 16 * h - f];
+            let middle = [c, 64 * h - c, 256 * d - c, 64 * g - d];
+            for (word, factor) in words.iter_mut().zip(edges.into_iter().chain(middle)) {
+                let others = if places == 0 { 0 } else { *word };
+                *word = others | (factor as u32 & 0xffff) << places;
+            }
+        }
+    }
+    *constant = (-32768 * offset) as u32;
+}
+
+/// The algebra of `dsp`, a 32-bit lane for each row: `VPMADDWD` is its `SMLAD`.
+#[cfg(feature = "int6")]
+#[target_feature(enable = "avx2")]
+fn int6_avx2(weights: &[u32], words: &[u32]) -> [i32; BLOCK_ROWS] {
+    let edge_mask = _mm_set1_epi32(0x03FF_03FF);
+    let part_mask = _mm_set1_epi32(0x03C0_03C0);
+    let top_mask = _mm_set1_epi32(0x0300_0300);
+    let byte_mask = _mm_set1_epi32(0x00FF_00FF);
+    let mut total = _mm_setzero_si128();
+    let groups = weights.chunks_exact(25).zip(words.chunks_exact(SIX_WORDS));
+    for (weights, words) in groups {
+        prefetch(weights);
+        let mut sum = _mm_set1_epi32(words[0] as i32);
+        let halves = weights.chunks_exact(12).zip(words[1..].chunks_exact(10));
+        for (w, x) in halves {
+            let product = |w, at: usize| _mm_madd_epi16(w, _mm_set1_epi32(x[at] as i32));
+            for (edge, at) in [(0, 0), (4, 3)] {
+                let edge = load4(&w[edge..]);
+                let rest = _mm_and_si128(edge, edge_mask);
+                let part = _mm_and_si128(_mm_slli_epi32::<6>(edge), part_mask);
+                let two = _mm_add_epi32(product(edge, at), product(rest, at + 1));
+                sum = _mm_add_epi32(sum, _mm_add_epi32(two, product(part, at + 2)));
+            }
+            let middle = load4(&w[8..]);
+            let byte = _mm_and_si128(middle, byte_mask);
+            let part = _mm_and_si128(_mm_slli_epi32::<8>(byte), part_mask);
+            let top = _mm_and_si128(middle, top_mask);
+            let two = _mm_add_epi32(product(middle, 6), product(top, 7));
+            let others = _mm_add_epi32(product(byte, 8), product(part, 9));
+            sum = _mm_add_epi32(sum, _mm_add_epi32(two, others));
+        }
+        let scales = _mm_cvtepu8_epi32(_mm_cvtsi32_si128(weights[24] as i32));
+        let sum = _mm_srai_epi32::<10>(sum);
+        total = _mm_add_epi32(total, _mm_mullo_epi32(sum, scales));
+    }
+    rows(total)
 }
 
 /// The prefetch distance: about what memory delivers within its latency.

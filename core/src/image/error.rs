@@ -36,7 +36,8 @@ pub enum ImageError {
     /// The lengths of the sections disagree with the dimensions.
     Size,
     /// A number of the part that begins at this byte of the image is out of its
-    /// range: see [`EXPS`](crate::shape::EXPS).
+    /// range: see [`EXPS`](crate::shape::EXPS). Or the part is cut off, or has a format
+    /// that the header does not name.
     Range(u32),
     /// A tokenizer of this kind needs another build: 2 is the feature `trie`.
     TokenizerKind(u8),
@@ -68,7 +69,7 @@ impl core::fmt::Display for ImageError {
             Self::Layout(found) => write!(f, "weight layout {found} is not one that this build runs: pack the image for this core"),
             Self::Field(at) => write!(f, "the header field at byte {at} is out of range"),
             Self::Size => f.write_str("the sections do not have the size their dimensions need"),
-            Self::Range(at) => write!(f, "the part at byte {at} has a number that is out of its range"),
+            Self::Range(at) => write!(f, "the part at byte {at} has a number that is out of its range, or is not what its dimensions make it"),
             Self::TokenizerKind(found) => write!(
                 f,
                 "tokenizer kind {found} is not one that this build has: 2 needs the feature `trie`"

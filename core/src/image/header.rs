@@ -3,7 +3,7 @@
 //! Byte offsets are normative in `docs/format.md`.
 
 use super::error::ImageError;
-use crate::shape::{Bits, Layout, Shape, StateFormat, Version, MAX_COLS, MAX_LAYERS, MAX_VOCAB};
+use crate::shape::{BitsSet, Layout, Shape, StateFormat, Version, MAX_COLS, MAX_LAYERS, MAX_VOCAB};
 
 /// The first eight bytes of every image.
 pub const MAGIC: [u8; 8] = *b"KINGLET\0";
@@ -139,7 +139,8 @@ impl Header {
     /// - `Truncated`: fewer than 128 bytes.
     /// - `RwkvVersion`, `Layout`, `TokenizerKind`: this build lacks it.
     /// - `Field`: the field at this offset is out of its range, or unused and not zero.
-    /// - `Size`: the sections do not follow each other up to `image_bytes`.
+    /// - `Size`: the sections do not follow each other up to `image_bytes`, or the
+    ///   weights cannot have room before them.
     pub const fn parse(bytes: &[u8]) -> Result<Header, ImageError> {
         if !starts_with_magic(bytes) {
             return Err(ImageError::NotAnImage);
@@ -170,18 +171,8 @@ impl Header {
         if !layout.is_supported() {
             return Err(ImageError::Layout(b[22]));
         }
-        let Some(weight_bits) = Bits::from_count(b[23]) else {
+        let Some(formats) = BitsSet::from_number(b[23]) else {
             return Err(ImageError::Field(23));
-        };
-        let Some(head_bits) = Bits::from_count(b[24]) else {
-            return Err(ImageError::Field(24));
-        };
-        let Some(key_bits) = (match (version.has_heads(), b[27]) {
-            (false, 0) => Some(weight_bits),
-            (false, _) => None,
-            (true, bits) => Bits::from_count(bits),
-        }) else {
-            return Err(ImageError::Field(27));
         };
         let Some(state) = StateFormat::from_number(b[25]) else {
             return Err(ImageError::Field(25));
@@ -196,9 +187,7 @@ impl Header {
         let shape = Shape {
             version,
             layout,
-            weight_bits,
-            head_bits,
-            key_bits,
+            formats,
             state,
             n_layer: u32_at::<28>(b),
             n_embd: u32_at::<32>(b),
@@ -224,6 +213,12 @@ impl Header {
             states: span_at::<80, 84>(b),
         };
         // Unused bytes are zero, so that a later version may use them.
+        if b[24] != 0 {
+            return Err(ImageError::Field(24));
+        }
+        if b[27] != 0 {
+            return Err(ImageError::Field(27));
+        }
         let mut i = UNUSED_FROM;
         while i < HEADER_BYTES {
             if b[i] != 0 {
@@ -257,6 +252,9 @@ impl Header {
         if let Some(at) = self.bad_rank_at() {
             return Err(ImageError::Field(at));
         }
+        if !self.has_room() {
+            return Err(ImageError::Size);
+        }
         let end = self.metadata.offset as u64 + self.metadata.bytes as u64;
         let Some(vocabulary_end) = self.vocabulary_end() else {
             return Err(ImageError::Field(72));
@@ -286,11 +284,8 @@ impl Header {
         let (major, minor) = shape.version.numbers();
         put(20, &[major, minor]);
         put(22, &[shape.layout as u8]);
-        put(23, &[shape.weight_bits.count(), shape.head_bits.count()]);
+        put(23, &[shape.formats.number()]);
         put(25, &[shape.state as u8, self.tokenizer as u8]);
-        if shape.version.has_heads() {
-            put(27, &[shape.key_bits.count()]);
-        }
         put(28, &shape.n_layer.to_le_bytes());
         put(32, &shape.n_embd.to_le_bytes());
         put(36, &shape.n_ffn.to_le_bytes());

@@ -52,18 +52,36 @@ impl Header {
         None
     }
 
+    /// Where the weights end: the next section begins there.
+    pub const fn weights_end(&self) -> u32 {
+        if self.vocabulary.bytes > 0 {
+            self.vocabulary.offset
+        } else if self.states.bytes > 0 {
+            self.states.offset
+        } else {
+            self.metadata.offset
+        }
+    }
+
+    /// Whether the weights end at a multiple of [`ALIGN`], and the square matrices of
+    /// all layers, four or more of four bits at least, may end before: so the length
+    /// of a state does not overflow.
+    pub(super) const fn has_room(&self) -> bool {
+        let channels = self.shape.n_embd as u64;
+        let least = HEADER_BYTES as u64 + 2 * channels * channels * self.shape.n_layer as u64;
+        let end = self.weights_end();
+        end.is_multiple_of(ALIGN as u32) && end as u64 >= least
+    }
+
     /// Where the vocabulary ends, or the weights where there is none.
     pub(super) const fn vocabulary_end(&self) -> Option<u64> {
-        let weights_end = HEADER_BYTES as u64 + self.shape.weights_bytes();
         let Span { offset, bytes } = self.vocabulary;
         let fits = match self.tokenizer {
-            TokenizerKind::Trie => {
-                offset as u64 == weights_end && bytes > 0 && bytes.is_multiple_of(ALIGN as u32)
-            }
+            TokenizerKind::Trie => bytes > 0 && bytes.is_multiple_of(ALIGN as u32),
             _ => offset == 0 && bytes == 0,
         };
         if fits {
-            Some(weights_end + bytes as u64)
+            Some(self.weights_end() as u64 + bytes as u64)
         } else {
             None
         }

@@ -10,7 +10,7 @@
 //!
 //! let image = Image::new(bytes)?;
 //! image.verify_checksum()?;
-//! let embedding = image.before_layers().table(Dim::Vocab, Dim::Embd);
+//! let embedding = image.parts().table(Dim::Vocab, Dim::Embd);
 //! assert_eq!(embedding.cols as u32, image.shape().n_embd);
 //! # Ok::<(), kinglet::ImageError>(())
 //! ```
@@ -40,7 +40,7 @@ pub use states::{
     STATE_NAME_BYTES,
 };
 
-use crate::shape::{parts_bytes, Shape, AFTER_LAYERS, ALIGN, BEFORE_LAYERS};
+use crate::shape::{Shape, AFTER_LAYERS, ALIGN, BEFORE_LAYERS};
 use crate::tokenizer::Tokenizer;
 #[cfg(feature = "trie")]
 use crate::tokenizer::{Trie, TrieFault};
@@ -49,6 +49,8 @@ use crate::tokenizer::{Trie, TrieFault};
 #[derive(Clone, Copy, Debug)]
 pub struct Image<'a> {
     bytes: &'a [u8],
+    /// All parts, one after the other.
+    weights: &'a [u32],
     header: Header,
     tokenizer: Option<Tokenizer<'a>>,
 }
@@ -63,7 +65,7 @@ impl<'a> Image<'a> {
     /// # Errors
     /// [`ImageError`] says what is wrong; hostile bytes never cause a panic.
     /// The first error in this order: those of [`Header::parse`], `Truncated`,
-    /// `Misaligned`, those of the vocabulary, `Range`, `States`.
+    /// `Misaligned`, those of the vocabulary, `Range` and `Size` of the weights, `States`.
     pub fn new(bytes: &'a [u8]) -> Result<Self, ImageError> {
         let header = Header::parse(bytes)?;
         let expected = u64::from(header.image_bytes);
@@ -78,8 +80,10 @@ impl<'a> Image<'a> {
         if bytes.as_ptr().align_offset(ALIGN) != 0 {
             return Err(ImageError::Misaligned);
         }
+        let weights = bytes.get(HEADER_BYTES..header.weights_end() as usize);
         let image = Self {
             bytes,
+            weights: bytemuck::try_cast_slice(weights.unwrap_or_default()).unwrap_or_default(),
             header,
             tokenizer: tokenizer(bytes, &header)?,
         };
@@ -150,56 +154,41 @@ impl<'a> Image<'a> {
         self.states().find(|state| state.name == name)
     }
 
-    /// The parts before the layers.
-    pub fn before_layers(&self) -> Parts<'_> {
-        self.parts_at(0)
+    /// All parts, in stored order: the embedding, those of the layers, the output
+    /// norm, the head.
+    pub fn parts(&self) -> Parts<'_> {
+        self.parts_after(0)
     }
 
-    /// The parts of layer `index`, in stored order.
-    /// Those of layer L are the parts after the layers.
-    pub fn layer(&self, index: u32) -> Parts<'_> {
-        let before = parts_bytes(BEFORE_LAYERS, self.shape());
-        self.parts_at(before + self.header.shape.layers_bytes(index))
+    /// The parts after this many bytes of them.
+    pub(crate) fn parts_after(&self, bytes: usize) -> Parts<'_> {
+        let rest = self.weights.get(bytes / 4..).unwrap_or_default();
+        Parts::new(rest, self.shape())
     }
 
-    /// The parts after the layers.
-    pub fn after_layers(&self) -> Parts<'_> {
-        self.layer(self.header.shape.n_layer)
+    /// The bytes of the parts before these.
+    pub(crate) fn bytes_before(&self, parts: &Parts<'_>) -> usize {
+        size_of_val(self.weights).saturating_sub(parts.bytes_left())
     }
 
-    /// The parts from byte `at` of the image on.
-    pub(crate) fn parts_from(&self, at: usize) -> Parts<'_> {
-        Parts::new(self.words().get(at..).unwrap_or(&[]), self.shape())
-    }
-
-    /// The byte of the image that the next of its parts begins at.
-    pub(crate) fn offset_of(&self, parts: &Parts<'_>) -> usize {
-        self.words().len().saturating_sub(parts.bytes_left())
-    }
-
-    /// The bytes that are whole words, as all parts are.
-    fn words(&self) -> &[u8] {
-        let len = self.bytes.len() & !3;
-        self.bytes.get(..len).unwrap_or_default()
-    }
-
-    fn parts_at(&self, offset: u64) -> Parts<'_> {
-        self.parts_from(HEADER_BYTES + offset as usize)
-    }
-
-    /// No power of two, shift or fixed-point number may be out of its range: the
-    /// arithmetic relies on these. Weights and scales may have any bits.
+    /// All parts are there and fill the weights. No power of two, shift or fixed-point
+    /// number may be out of its range, and no format unknown: the arithmetic relies on
+    /// these. Weights and scales may have any bits.
     fn check_ranges(&self) -> Result<(), ImageError> {
-        let at = |rest: usize| ImageError::Range((self.words().len() - rest) as u32);
-        let mut parts = self.before_layers();
+        let end = HEADER_BYTES + size_of_val(self.weights);
+        let at = |rest: usize| ImageError::Range((end - rest) as u32);
+        let mut parts = self.parts();
         parts.check_ranges(BEFORE_LAYERS).map_err(at)?;
         for index in 0..self.header.shape.n_layer {
-            let mut parts = self.layer(index);
             for section in self.header.shape.layer_parts(index) {
                 parts.check_ranges(section).map_err(at)?;
             }
         }
-        self.after_layers().check_ranges(AFTER_LAYERS).map_err(at)
+        parts.check_ranges(AFTER_LAYERS).map_err(at)?;
+        match parts.bytes_left() {
+            0 => Ok(()),
+            _ => Err(ImageError::Size),
+        }
     }
 }
 

@@ -2,10 +2,12 @@
 //! order in which they are stored.
 
 use crate::number::{magnitude, Factors};
-use crate::shape::parts::{factors_bytes, fixed_bytes, matrix_bytes};
+use crate::shape::parts::{factors_bytes, fixed_bytes, matrix_words, table_bytes};
+#[cfg(feature = "int6")]
+use crate::shape::MOST_SCALE_SUM;
 use crate::shape::{
     round_up, Bits, Dim, Kind, Matrix, Part, Shape, Table, BLOCK_ROWS, EXPS, FIXED_LIMIT,
-    MOST_SHIFT,
+    FRONT_BYTES, MOST_SHIFT,
 };
 
 /// Yields the parts of a section one after the other.
@@ -14,9 +16,9 @@ use crate::shape::{
 /// that [`super::Image::new`] checked they are always there. Otherwise the
 /// slice is empty, so that no access can panic.
 ///
-/// A part takes [`Kind::bytes`]: its weights, then its scales, each padded to
-/// 16 bytes. So every slice is aligned for its type, and the next part begins
-/// where this one ends.
+/// A part takes [`Kind::bytes`]: of a matrix 16 bytes in front, its weights, then its
+/// scales, each padded to 16 bytes. So every slice is aligned for its type, and the
+/// next part begins where this one ends.
 #[derive(Clone, Debug)]
 pub struct Parts<'a> {
     rest: &'a [u32],
@@ -24,9 +26,8 @@ pub struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    /// From the first part on: whole words, aligned as an image is.
-    pub(super) fn new(rest: &'a [u8], shape: &'a Shape) -> Self {
-        let rest = bytemuck::try_cast_slice(rest).unwrap_or_default();
+    /// From the first part on.
+    pub(super) fn new(rest: &'a [u32], shape: &'a Shape) -> Self {
         Self { rest, shape }
     }
 
@@ -39,7 +40,7 @@ impl<'a> Parts<'a> {
     #[inline(never)]
     pub fn factors(&mut self, dim: Dim) -> Factors<'a> {
         let len = self.shape.dim(dim);
-        let (m, rest) = halves_of(self.take_bytes(factors_bytes(len)), len);
+        let (m, rest) = halves_of(self.take_words(factors_bytes(len) as usize / 4), len);
         Factors {
             m,
             exp: rest.first().map_or(0, |&exp| exp.into()),
@@ -50,61 +51,25 @@ impl<'a> Parts<'a> {
     #[inline(never)]
     pub fn fixed(&mut self, dim: Dim) -> &'a [i32] {
         let len = self.shape.dim(dim);
-        let words = self.take_bytes(fixed_bytes(len));
+        let words = self.take_words(fixed_bytes(len) as usize / 4);
         bytemuck::cast_slice(words.get(..len).unwrap_or_default())
     }
 
-    /// The next part, a matrix `[rows, cols]` at the layers' precision.
+    /// The next part, a matrix `[rows, cols]`.
+    // The caller knows the dimensions, so that little is left of this.
     #[inline(always)]
     pub fn matrix(&mut self, rows: Dim, cols: Dim) -> Matrix<'a> {
-        self.blocked(Kind::Matrix(rows, cols), rows, cols)
-    }
-
-    /// The next part, a matrix `[rows, cols]` of keys or values.
-    #[inline(always)]
-    pub fn keys(&mut self, rows: Dim, cols: Dim) -> Matrix<'a> {
-        self.blocked(Kind::Keys(rows, cols), rows, cols)
-    }
-
-    /// The next part, a low-rank matrix `[rows, cols]`.
-    #[inline(always)]
-    pub fn low_rank(&mut self, rows: Dim, cols: Dim) -> Matrix<'a> {
-        self.blocked(Kind::LowRank(rows, cols), rows, cols)
-    }
-
-    /// The next part, a matrix `[rows, cols]` at the head's precision.
-    #[inline(always)]
-    pub fn head(&mut self, rows: Dim, cols: Dim) -> Matrix<'a> {
-        self.blocked(Kind::Head(rows, cols), rows, cols)
-    }
-
-    /// The next part, a table `[rows, cols]` at the head's precision.
-    pub fn table(&mut self, rows: Dim, cols: Dim) -> Table<'a> {
-        let (data, scales) = self.take(Kind::Table(rows, cols));
-        let (scales, rest) = halves_of(scales, self.shape.dim(rows));
-        Table {
-            bits: self.shape.head_bits,
-            cols: self.shape.dim(cols),
-            rows: bytemuck::cast_slice(data),
-            scales,
-            exp: rest.first().map_or(0, |&exp| exp.into()),
-        }
-    }
-
-    // The caller knows what part it asks for, so that nothing is left of this.
-    #[inline(always)]
-    fn blocked(&mut self, kind: Kind, rows: Dim, cols: Dim) -> Matrix<'a> {
-        let shape = self.shape;
-        self.take_matrix(kind.bits(shape), shape.dim(rows), shape.dim(cols))
+        self.take_matrix(self.shape.dim(rows), self.shape.dim(cols))
     }
 
     #[inline(never)]
-    fn take_matrix(&mut self, bits: Bits, rows: usize, cols: usize) -> Matrix<'a> {
+    fn take_matrix(&mut self, rows: usize, cols: usize) -> Matrix<'a> {
         let layout = self.shape.layout;
-        let (weights, scales) = matrix_bytes(layout, bits, rows, cols);
-        let weights = self.take_bytes(weights);
-        let (scales, rest) = halves_of(self.take_bytes(scales), round_up(rows, BLOCK_ROWS));
-        let &[exp, shift] = rest.first_chunk().unwrap_or(&[0; 2]);
+        let Front { bits, exp, shift } = self.take_front();
+        let (weights, scales) = matrix_words(layout, bits, rows, cols);
+        let weights = self.take_words(weights);
+        let scales = self.take_words(scales);
+        let (scales, _) = halves_of(scales, round_up(rows, BLOCK_ROWS));
         Matrix {
             layout,
             bits,
@@ -112,56 +77,128 @@ impl<'a> Parts<'a> {
             cols,
             weights,
             scales,
-            exp: exp.into(),
-            // One more is refused.
-            shift: (shift as u16 as u32).min(MOST_SHIFT + 1),
+            exp,
+            shift,
         }
     }
 
-    /// The words of the next part: its data and its scales.
-    fn take(&mut self, kind: Kind) -> (&'a [u32], &'a [u32]) {
-        let (weights, scales) = kind.bytes(self.shape);
-        (self.take_bytes(weights), self.take_bytes(scales))
+    /// The next part, a table `[rows, cols]`.
+    pub fn table(&mut self, rows: Dim, cols: Dim) -> Table<'a> {
+        let (rows, cols) = (self.shape.dim(rows), self.shape.dim(cols));
+        let Front { bits, exp, .. } = self.take_front();
+        let (data, scales) = table_bytes(bits, rows, cols);
+        // Of more bytes than a word can count, perhaps, but not of more words.
+        let data = self.take_words((data / 4) as usize);
+        let (scales, _) = halves_of(self.take_words(scales as usize / 4), rows);
+        Table {
+            bits,
+            cols,
+            rows: bytemuck::cast_slice(data),
+            scales,
+            exp,
+        }
     }
 
-    /// The next bytes, whole words.
-    fn take_bytes(&mut self, bytes: u64) -> &'a [u32] {
-        let (taken, rest) = self
-            .rest
-            .split_at_checked(bytes as usize / 4)
-            .unwrap_or_default();
+    /// What stands in front of the weights of the next part.
+    fn take_front(&mut self) -> Front {
+        let (front, rest) = self.rest.split_first_chunk().unwrap_or((&[0; 4], &[]));
+        self.rest = rest;
+        Front::of(front)
+    }
+
+    /// The next words; none from where there are too few.
+    fn take_words(&mut self, words: usize) -> &'a [u32] {
+        let (taken, rest) = self.rest.split_at_checked(words).unwrap_or_default();
         self.rest = rest;
         taken
     }
 
-    /// Looks for numbers that are out of their range.
+    /// Looks for numbers that are out of their range, unknown formats, and the end.
     ///
     /// # Errors
     /// The number of bytes from the part with such a number to the end.
     pub(super) fn check_ranges(&mut self, parts: &[Part]) -> Result<(), usize> {
         for part in parts {
+            let front = *self.rest.first_chunk().unwrap_or(&[0; 4]);
             let before = self.bytes_left();
-            let (exp, is_good) = match part.kind {
-                Kind::Factors(dim) | Kind::Mix(dim) => (self.factors(dim).exp, true),
+            let is_good = match part.kind {
+                Kind::Factors(dim) | Kind::Mix(dim) => EXPS.contains(&self.factors(dim).exp),
                 Kind::Fixed(dim) => {
                     let mut numbers = self.fixed(dim).iter();
-                    (0, numbers.all(|&x| magnitude(x) < FIXED_LIMIT))
+                    numbers.all(|&x| magnitude(x) < FIXED_LIMIT)
                 }
-                Kind::Table(rows, cols) => (self.table(rows, cols).exp, true),
-                Kind::Matrix(rows, cols)
-                | Kind::Keys(rows, cols)
-                | Kind::LowRank(rows, cols)
-                | Kind::Head(rows, cols) => {
-                    let matrix = self.blocked(part.kind, rows, cols);
-                    (matrix.exp, matrix.shift <= MOST_SHIFT)
+                Kind::Table(rows, cols) => {
+                    let table = self.table(rows, cols);
+                    Front::is_good(front, 0) && !table.scales.is_empty()
+                }
+                Kind::Matrix(rows, cols) | Kind::LowRank(rows, cols) => {
+                    let matrix = self.matrix(rows, cols);
+                    Front::is_good(front, MOST_SHIFT)
+                        && self.shape.formats.has(matrix.bits)
+                        && !matrix.scales.is_empty()
+                        && has_good_group_scales(&matrix)
                 }
             };
-            if !is_good || !EXPS.contains(&exp) {
+            if !is_good {
                 return Err(before);
             }
         }
         Ok(())
     }
+}
+
+/// What stands in front of the weights of a matrix or a table: [`FRONT_BYTES`] bytes.
+struct Front {
+    bits: Bits,
+    exp: i32,
+    shift: u32,
+}
+
+impl Front {
+    /// From its words; any bits where [`Front::is_good`] does not hold.
+    fn of(&[first, shift, ..]: &[u32; FRONT_BYTES / 4]) -> Self {
+        Self {
+            bits: Bits::from_number(first as u8).unwrap_or(Bits::Int8),
+            exp: first as i32 >> 16,
+            // A step of another model may meet any number.
+            shift: shift & 31,
+        }
+    }
+
+    /// Whether the format is known, all numbers are in their ranges, and the rest is
+    /// zero.
+    fn is_good(words: [u32; FRONT_BYTES / 4], most_shift: u32) -> bool {
+        let front = Self::of(&words);
+        let [first, shift, zeros @ ..] = words;
+        first & 0xffff == front.bits as u32
+            && EXPS.contains(&front.exp)
+            && shift <= most_shift
+            && zeros == [0; 2]
+    }
+}
+
+/// Whether no row's group scales sum up to more than [`MOST_SCALE_SUM`], which only
+/// int6 weights could.
+#[cfg(feature = "int6")]
+fn has_good_group_scales(matrix: &Matrix<'_>) -> bool {
+    if matrix.bits != Bits::Int6 {
+        return true;
+    }
+    let group_words = Bits::Int6.group_bytes() / 4;
+    let block_words = Bits::Int6.groups(matrix.cols) * group_words;
+    matrix.weights.chunks(block_words.max(1)).all(|block| {
+        let mut sums = [0u32; BLOCK_ROWS];
+        for scales in block.iter().skip(group_words - 1).step_by(group_words) {
+            for (sum, scale) in sums.iter_mut().zip(scales.to_le_bytes()) {
+                *sum += u32::from(scale);
+            }
+        }
+        sums.iter().all(|&sum| sum <= MOST_SCALE_SUM)
+    })
+}
+#[cfg(not(feature = "int6"))]
+fn has_good_group_scales(_: &Matrix<'_>) -> bool {
+    true
 }
 
 /// The first `len` halves of words, and what follows them.

@@ -15,6 +15,8 @@ pub(crate) fn read_row(table: &Table<'_>, row: usize, x: &mut Residual<'_>) {
     let out = x.m();
     match (bytes, table.bits) {
         (Some(bytes), Bits::Int8) => int8_row(bytes, scale, out),
+        #[cfg(feature = "int6")]
+        (Some(bytes), Bits::Int6) => int6_row(bytes, table.cols, scale, out),
         (Some(bytes), Bits::Int4) => int4_row(bytes, table.cols, scale, out),
         (None, _) => {}
     }
@@ -41,6 +43,24 @@ fn int4_row(bytes: &[u8], cols: usize, scale: i32, out: &mut [i32]) {
             let weights = [(byte << 4) as i8 >> 4, byte as i8 >> 4];
             for (out, weight) in pair.iter_mut().zip(weights) {
                 *out = i32::from(weight) * scale;
+            }
+        }
+    }
+}
+
+/// A scale byte per group, then four weights in three bytes, the first in the lowest
+/// bits, as two's complement. Of less than 2^28 each.
+#[cfg(feature = "int6")]
+fn int6_row(bytes: &[u8], cols: usize, scale: i32, out: &mut [i32]) {
+    let groups = cols.div_ceil(GROUP_COLS);
+    let (scales, weights) = bytes.split_at_checked(groups).unwrap_or((&[], &[]));
+    let groups = scales.iter().zip(weights.chunks_exact(GROUP_COLS * 3 / 4));
+    for (out, (&group_scale, weights)) in out.chunks_mut(GROUP_COLS).zip(groups) {
+        let scale = i32::from(group_scale) * scale;
+        for (out, &[a, b, c]) in out.chunks_mut(4).zip(weights.as_chunks::<3>().0) {
+            let word = u32::from_le_bytes([a, b, c, 0]);
+            for (out, places) in out.iter_mut().zip([26, 20, 14, 8]) {
+                *out = ((word << places) as i32 >> 26) * scale;
             }
         }
     }

@@ -81,7 +81,7 @@ fn time_mix<P: Pace>(
     let [mut w, mut k, mut v, mut z, mut m] = [w, k, v, z, m].map(Vector);
     let affine = [parts.factors(Embd), parts.factors(Embd)];
     pace.part(|| layer_norm(x.view(), affine, xx))?;
-    let (mix, w1) = (parts.factors(Embd), parts.low_rank(ShiftRanks, Embd));
+    let (mix, w1) = (parts.factors(Embd), parts.matrix(ShiftRanks, Embd));
     let shift = |tmp: &mut [i32]| token_shift(xx.view(), state.att_x, mix, tmp);
     pace.product(product, &w1, tmp, shift, &mut z)?;
     pace.part(|| {
@@ -93,10 +93,7 @@ fn time_mix<P: Pace>(
     let mix = shift_mix(parts, next(), product, pace, &mut m)?;
     // The hidden vector of the decay takes the place of the mix's part.
     let peak = pace.find_max(|| token_shift_less(xx.view(), state.att_x, mix, m.view(), tmp))?;
-    let (w1, w2) = (
-        parts.low_rank(DecayRank, Embd),
-        parts.low_rank(Embd, DecayRank),
-    );
+    let (w1, w2) = (parts.matrix(DecayRank, Embd), parts.matrix(Embd, DecayRank));
     pace.product(product, &w1, tmp, |_| peak, &mut m)?;
     let exp = m.exp();
     let hidden = m.m().get_mut(..w1.rows).unwrap_or_default();
@@ -107,7 +104,7 @@ fn time_mix<P: Pace>(
     for out in [&mut k, &mut v] {
         let mix = shift_mix(parts, next(), product, pace, &mut m)?;
         let shift = |tmp: &mut [i32]| token_shift_less(xx.view(), state.att_x, mix, m.view(), tmp);
-        pace.product(product, &parts.keys(Embd, Embd), tmp, shift, out)?;
+        pace.product(product, &parts.matrix(Embd, Embd), tmp, shift, out)?;
     }
     let mix = shift_mix(parts, next(), product, pace, &mut m)?;
     let shift = |tmp: &mut [i32]| token_shift_less(xx.view(), state.att_x, mix, m.view(), tmp);
@@ -152,7 +149,7 @@ fn shift_mix<'i, P: Pace>(
     pace: &mut P,
     m: &mut Vector<'_>,
 ) -> Result<Factors<'i>, P::Break> {
-    let matrix = parts.low_rank(Embd, ShiftRank);
+    let matrix = parts.matrix(Embd, ShiftRank);
     let peak = |z: &mut [i32]| Peak::of(View { m: z, exp: -29 });
     pace.product(product, &matrix, z, peak, m)?;
     Ok(parts.factors(Embd))

@@ -99,7 +99,7 @@ fn time_mix<P: Pace>(
     let affine = [parts.factors(Embd), parts.factors(Embd)];
     pace.part(|| layer_norm(x.view(), affine, xx))?;
 
-    let (mix, matrix) = (parts.factors(Embd), parts.keys(Embd, Embd));
+    let (mix, matrix) = (parts.factors(Embd), parts.matrix(Embd, Embd));
     let shift = |tmp: &mut [i32]| token_shift(xx.view(), state.att_x, mix, tmp);
     let peak = pace.product(product, &matrix, tmp, shift, &mut v)?;
     if first {
@@ -118,7 +118,7 @@ fn time_mix<P: Pace>(
     let w0 = parts.fixed(Embd);
     pace.part(|| decay(&mut w, w0))?;
 
-    let (mix, matrix) = (parts.factors(Embd), parts.keys(Embd, Embd));
+    let (mix, matrix) = (parts.factors(Embd), parts.matrix(Embd, Embd));
     let shift = |tmp: &mut [i32]| token_shift(xx.view(), state.att_x, mix, tmp);
     pace.product(product, &matrix, tmp, shift, &mut k)?;
     let k_k = parts.factors(Embd);
@@ -178,7 +178,7 @@ fn low_rank<P: Pace>(
     hidden: &mut [i32],
     out: &mut Vector<'_>,
 ) -> Result<(), P::Break> {
-    let (down, up) = (parts.low_rank(rank, Embd), parts.low_rank(Embd, rank));
+    let (down, up) = (parts.matrix(rank, Embd), parts.matrix(Embd, rank));
     let mut hidden = Vector(hidden);
     pace.product(product, &down, x, fill, &mut hidden)?;
     let exp = hidden.exp();

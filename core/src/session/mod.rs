@@ -395,19 +395,19 @@ impl<'i, 'b> Session<'i, 'b> {
     }
 
     /// Embedding and layers; leaves the residual stream in the scratch.
-    /// Returns the byte of the image that the parts after the layers begin at.
+    /// Returns how many bytes of parts the embedding and the layers have.
     fn read(&mut self, token: u32) -> usize {
         let shape = self.image.shape();
         let mut work = Work::split(shape, self.quantized, self.work);
         // The layers follow the embedding and each other, and each reads all its parts.
-        let mut parts = self.image.before_layers();
+        let mut parts = self.image.parts();
         read_row(&parts.table(Vocab, Embd), token as usize, &mut work.x);
         let states = pieces_mut(self.state, shape.layer_state_len());
         let mut whole = Whole(self.executor);
         for (index, state) in (0..).zip(states) {
             let Ok(()) = layer(shape, index, &mut parts, state, &mut work, &mut whole);
         }
-        self.image.offset_of(&parts)
+        self.image.bytes_before(&parts)
     }
 
     /// Applies the output norm to the residual stream in the scratch.
@@ -417,13 +417,13 @@ impl<'i, 'b> Session<'i, 'b> {
         let Work {
             x, mut xx, product, ..
         } = Work::split(shape, self.quantized, self.work);
-        let mut parts = self.image.parts_from(at);
+        let mut parts = self.image.parts_after(at);
         layer_norm(
             x.view(),
             [parts.factors(Embd), parts.factors(Embd)],
             &mut xx,
         );
-        let matrix = parts.head(Output, Embd);
+        let matrix = parts.matrix(Output, Embd);
         let x = xx.first(shape.n_embd as usize);
         Head {
             prepared: product.prepared(x.m, Peak::of(x), &matrix),

@@ -59,7 +59,7 @@ use crate::shape::Dim::{Embd, Output, Vocab};
 #[derive(Clone, Copy, Debug)]
 pub struct Step {
     stage: Stage,
-    /// Where the parts of the layer, or of the head, begin: bytes.
+    /// The bytes of the parts before those of the layer, or of the head.
     at: usize,
     /// Which part of it is next.
     position: Position,
@@ -150,13 +150,13 @@ impl Session<'_, '_> {
     fn begin_step(&mut self, token: u32, with_logits: bool) -> Result<Step, StepError> {
         self.check(token)?;
         let shape = self.image.shape();
-        let mut parts = self.image.before_layers();
+        let mut parts = self.image.parts();
         let table = parts.table(Vocab, Embd);
         let mut work = Work::split(shape, self.quantized, self.work);
         read_row(&table, token as usize, &mut work.x);
         Ok(Step {
             stage: Stage::Layer(0),
-            at: self.image.offset_of(&parts),
+            at: self.image.bytes_before(&parts),
             with_logits,
             ..Step::IDLE
         })
@@ -172,12 +172,12 @@ impl Session<'_, '_> {
             return;
         };
         let mut work = Work::split(shape, self.quantized, self.work);
-        let mut parts = self.image.parts_from(step.at);
+        let mut parts = self.image.parts_after(step.at);
         let mut slice = Slice::new(&mut step.position, self.executor, max_weights);
         if layer(shape, index, &mut parts, state, &mut work, &mut slice).is_err() {
             return;
         }
-        step.at = self.image.offset_of(&parts);
+        step.at = self.image.bytes_before(&parts);
         step.position = Position::START;
         step.stage = match (index + 1 < shape.n_layer, step.with_logits) {
             (true, _) => Stage::Layer(index + 1),
@@ -190,9 +190,9 @@ impl Session<'_, '_> {
     /// has its place; else the rows are at the front.
     fn head_slice(&mut self, step: &mut Step, max_weights: usize) {
         let has_room = self.has_room_for_logits();
-        let mut parts = self.image.parts_from(step.at);
+        let mut parts = self.image.parts_after(step.at);
         let affine = [parts.factors(Embd), parts.factors(Embd)];
-        let matrix = parts.head(Output, Embd);
+        let matrix = parts.matrix(Output, Embd);
         let position = &mut step.position;
         if position.is_start() {
             let Work {

@@ -4,6 +4,7 @@
 //! | format | weight | bits per weight, without row scales |
 //! |---|---|---|
 //! | int8 | `w scale[row]`, `w` in -128 to 127 | 8 |
+//! | int6 | the same, `w` in -32 to 31; the sum of a row's `m` at most 8,256 | 6.25 |
 //! | int4 | `w m[row, group] scale[row]`, `w` in -8 to 7, `m` in 0 to 255 | 4.25 |
 
 use super::Layout;
@@ -11,11 +12,12 @@ use super::Layout;
 /// Rows of a block: the kernels work on four rows at a time.
 pub const BLOCK_ROWS: usize = 4;
 
-/// Columns of an int4 group: they share one integer scale.
+/// Columns of an int4 or int6 group: they share one integer scale.
 pub const GROUP_COLS: usize = 32;
 
-/// Bytes of one int4 group of four rows: 4 x 32 nibbles, then four scales.
-pub const GROUP_BYTES: usize = BLOCK_ROWS + BLOCK_ROWS * GROUP_COLS / 2;
+/// The largest sum of the integer scales of a row of int6 weights: no sum with a
+/// quantized vector reaches 2^30, `8256 * 32 * 32 * 127 < 2^30`.
+pub const MOST_SCALE_SUM: u32 = 8256;
 
 /// The longest row. A row of int4 weights is an exact `i32` sum up to
 /// 259 groups of 32 x 8 x 127 x 255; 8,192 columns are 256 groups.
@@ -31,36 +33,49 @@ pub const fn round_up(n: usize, to: usize) -> usize {
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Bits {
     /// Eight bits and one scale per row.
-    Int8,
-    /// Four bits, an integer scale per group of 32 and one scale per row.
-    Int4,
+    Int8 = 0,
+    /// Six bits, an integer scale per group of 32 and one scale per row.
+    #[cfg(feature = "int6")]
+    Int6 = 2,
+    /// Four bits, likewise.
+    Int4 = 1,
 }
 
 impl Bits {
     /// All of them, the widest first.
+    #[cfg(feature = "int6")]
+    pub const ALL: [Self; 3] = [Bits::Int8, Bits::Int6, Bits::Int4];
+    /// All that this build has, the widest first.
+    #[cfg(not(feature = "int6"))]
     pub const ALL: [Self; 2] = [Bits::Int8, Bits::Int4];
 
     /// As options and tables call it.
     pub const fn name(self) -> &'static str {
         match self {
             Bits::Int8 => "int8",
+            #[cfg(feature = "int6")]
+            Bits::Int6 => "int6",
             Bits::Int4 => "int4",
         }
     }
 
-    /// The number that the image stores: 8 or 4.
+    /// How many: 8, 6 or 4.
     pub const fn count(self) -> u8 {
         match self {
             Bits::Int8 => 8,
+            #[cfg(feature = "int6")]
+            Bits::Int6 => 6,
             Bits::Int4 => 4,
         }
     }
 
-    /// From the stored number.
-    pub const fn from_count(bits: u8) -> Option<Self> {
-        match bits {
-            8 => Some(Bits::Int8),
-            4 => Some(Bits::Int4),
+    /// From the number that the image stores: 0 is int8, 1 int4, 2 int6.
+    pub const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            0 => Some(Bits::Int8),
+            1 => Some(Bits::Int4),
+            #[cfg(feature = "int6")]
+            2 => Some(Bits::Int6),
             _ => None,
         }
     }
@@ -70,7 +85,7 @@ impl Bits {
     pub const fn groups(self, cols: usize) -> usize {
         match self {
             Bits::Int8 => 0,
-            Bits::Int4 => cols.div_ceil(GROUP_COLS),
+            _ => cols.div_ceil(GROUP_COLS),
         }
     }
 
@@ -78,7 +93,49 @@ impl Bits {
     pub const fn step_cols(self, layout: Layout) -> usize {
         match self {
             Bits::Int8 => layout.step_cols(),
-            Bits::Int4 => GROUP_COLS,
+            _ => GROUP_COLS,
+        }
+    }
+
+    /// Bytes of a group of four rows: 4 x 32 weights, then four scales.
+    pub const fn group_bytes(self) -> usize {
+        BLOCK_ROWS + BLOCK_ROWS * GROUP_COLS * self.count() as usize / 8
+    }
+}
+
+/// A set of formats: those of the matrices of an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct BitsSet(u8);
+
+impl BitsSet {
+    /// None of them.
+    pub const EMPTY: Self = Self(0);
+
+    /// Eight bits alone.
+    pub const INT8: Self = Self::EMPTY.with(Bits::Int8);
+
+    /// This one, too.
+    pub const fn with(self, bits: Bits) -> Self {
+        Self(self.0 | 1 << bits as u8)
+    }
+
+    /// Whether it is one of them.
+    pub const fn has(self, bits: Bits) -> bool {
+        self.0 >> bits as u8 & 1 == 1
+    }
+
+    /// The number that the image stores: the bits of its formats' numbers.
+    pub const fn number(self) -> u8 {
+        self.0
+    }
+
+    /// From the stored number: one or more of the formats that the build has.
+    pub const fn from_number(number: u8) -> Option<Self> {
+        if number > 0 && number < 1 << Bits::ALL.len() {
+            Some(Self(number))
+        } else {
+            None
         }
     }
 }
@@ -89,6 +146,7 @@ impl Layout {
     ///
     /// Bit 7 of a byte, or bit 3 of a nibble: `w ^ 0x80` read without a sign is
     /// `w + 128`. An exclusive-or with the same word turns stored weights back.
+    /// Words of int6 weights differ: no one word does it for all.
     pub const fn flipped(self, bits: Bits) -> u32 {
         match (self, bits) {
             (Layout::Rows4, Bits::Int8) => 0x0080_0080,
@@ -96,6 +154,8 @@ impl Layout {
             (Layout::Rows4, Bits::Int4) => 0x0888_0888,
             (Layout::Pairs, Bits::Int8) => 0x0080_8080,
             (Layout::Pairs, Bits::Int4) => 0x8888_8888,
+            #[cfg(feature = "int6")]
+            (_, Bits::Int6) => 0,
             (Layout::Lanes16, _) => 0,
         }
     }
@@ -141,24 +201,29 @@ impl StateFormat {
     }
 }
 
-/// Bytes of the weights of a blocked matrix `[rows, cols]`, with the scales of
-/// int4 groups and without those of rows. Columns are padded to
+/// Words of the weights of a blocked matrix `[rows, cols]`, with the scales of
+/// groups and without those of rows. Columns are padded to
 /// [`Bits::step_cols`], rows to [`BLOCK_ROWS`].
-pub const fn matrix_weight_bytes(layout: Layout, bits: Bits, rows: usize, cols: usize) -> u64 {
+pub const fn matrix_weight_words(layout: Layout, bits: Bits, rows: usize, cols: usize) -> usize {
     // Per format: one formula for all of them costs every matrix of a token 30
     // instructions on a Cortex-M4.
-    let row_bytes = match bits {
+    let block_words = match bits {
+        // Four rows, four bytes a word.
         Bits::Int8 => round_up(cols, bits.step_cols(layout)),
-        Bits::Int4 => bits.groups(cols) * (GROUP_BYTES / BLOCK_ROWS),
+        #[cfg(feature = "int6")]
+        Bits::Int6 => bits.groups(cols) * (Bits::Int6.group_bytes() / 4),
+        Bits::Int4 => bits.groups(cols) * (Bits::Int4.group_bytes() / 4),
     };
-    round_up(rows, BLOCK_ROWS) as u64 * row_bytes as u64
+    rows.div_ceil(BLOCK_ROWS) * block_words
 }
 
 /// Bytes of one row of a table of `cols` columns, without its scale.
 pub const fn table_row_bytes(bits: Bits, cols: usize) -> usize {
     match bits {
         Bits::Int8 => cols,
-        // One scale byte and 16 bytes of nibbles per group.
+        // One scale byte and 32 weights per group.
+        #[cfg(feature = "int6")]
+        Bits::Int6 => bits.groups(cols) * (1 + GROUP_COLS * 3 / 4),
         Bits::Int4 => bits.groups(cols) * (1 + GROUP_COLS / 2),
     }
 }
@@ -174,11 +239,17 @@ pub const fn prepared_words(layout: Layout, bits: Bits, cols: usize) -> usize {
         // Two bytes a column, and a correction for each span or group.
         (Layout::Rows4, Bits::Int8) => round_up(cols, 4) / 2 + cols.div_ceil(DSP_SPAN_COLS),
         (Layout::Rows4, Bits::Int4) => groups * (GROUP_COLS / 2 + 1),
+        // Ten words for the 16 columns of a lane, and a correction.
+        #[cfg(feature = "int6")]
+        (Layout::Rows4, Bits::Int6) => groups * 21,
         // A word a column, and a correction.
         (Layout::Pairs, Bits::Int8) => round_up(cols, 4) + 1,
         (Layout::Pairs, Bits::Int4) => groups * (GROUP_COLS + 1),
+        // Ten words for eight columns, and a correction.
+        #[cfg(feature = "int6")]
+        (Layout::Pairs, Bits::Int6) => groups * 44,
         // A byte a column.
         (Layout::Lanes16, Bits::Int8) => round_up(cols, 16) / 4,
-        (Layout::Lanes16, Bits::Int4) => groups * GROUP_COLS / 4,
+        (Layout::Lanes16, _) => groups * GROUP_COLS / 4,
     }
 }

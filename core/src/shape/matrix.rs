@@ -1,6 +1,6 @@
 //! Weights where they lie, with what has to be known to read them.
 
-use super::{matrix_weight_bytes, round_up, Bits, Layout, BLOCK_ROWS, MAX_COLS, MAX_VOCAB};
+use super::{matrix_weight_words, round_up, Bits, Layout, BLOCK_ROWS, MAX_COLS, MAX_VOCAB};
 
 /// A matrix `[rows, cols]` of quantized weights in blocks of four rows.
 ///
@@ -17,7 +17,7 @@ pub struct Matrix<'a> {
     /// Inputs.
     pub(crate) cols: usize,
     /// The weights, in the layout of the image.
-    /// They take [`matrix_weight_bytes`], whole words for each block.
+    /// They take [`matrix_weight_words`].
     pub weights: &'a [u32],
     /// One scale per row, padded to a whole block.
     pub scales: &'a [i16],
@@ -70,8 +70,8 @@ impl<'a> Matrix<'a> {
     /// there are fewer: two threads can have one part each.
     pub fn split_at_block(&self, blocks: usize) -> (Self, Self) {
         let rows = blocks.saturating_mul(BLOCK_ROWS).min(self.rows);
-        let words = matrix_weight_bytes(self.layout, self.bits, rows, self.cols) / 4;
-        let (weights, more_weights) = split(self.weights, words as usize);
+        let words = matrix_weight_words(self.layout, self.bits, rows, self.cols);
+        let (weights, more_weights) = split(self.weights, words);
         let (scales, more_scales) = split(self.scales, round_up(rows, BLOCK_ROWS));
         let first = Self {
             rows,
@@ -123,7 +123,7 @@ mod tests {
         for (rows, cols) in [(MAX_VOCAB + 1, 4), (4, MAX_COLS + 1), (2, 1 << 31)] {
             assert_eq!(size(rows, cols), (0, 0));
         }
-        let words = matrix_weight_bytes(Layout::Pairs, Bits::Int8, MAX_VOCAB, MAX_COLS) / 4;
+        let words = matrix_weight_words(Layout::Pairs, Bits::Int8, MAX_VOCAB, MAX_COLS);
         assert!(u32::try_from(words).is_ok(), "{words}");
     }
 }

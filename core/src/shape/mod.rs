@@ -13,14 +13,14 @@ pub(crate) mod vectors;
 mod version;
 
 pub use formats::{
-    matrix_weight_bytes, prepared_words, round_up, table_row_bytes, Bits, StateFormat, BLOCK_ROWS,
-    GROUP_BYTES, GROUP_COLS, MAX_COLS,
+    matrix_weight_words, prepared_words, round_up, table_row_bytes, Bits, BitsSet, StateFormat,
+    BLOCK_ROWS, GROUP_COLS, MAX_COLS, MOST_SCALE_SUM,
 };
 pub use layout::Layout;
 pub use matrix::{Matrix, Table};
 pub use parts::{
-    parts_bytes, sections_bytes, Dim, Kind, Part, Sections, AFTER_LAYERS, ALIGN, BEFORE_LAYERS,
-    EXPS, FIXED_BITS, FIXED_LIMIT, MOST_SHIFT,
+    Dim, Kind, Part, Sections, AFTER_LAYERS, ALIGN, BEFORE_LAYERS, EXPS, FIXED_BITS, FIXED_LIMIT,
+    FRONT_BYTES, MOST_SHIFT,
 };
 // For the packer of tuned states, not for users.
 #[doc(hidden)]
@@ -45,13 +45,9 @@ pub struct Shape {
     pub version: Version,
     /// Arrangement of the weights.
     pub layout: Layout,
-    /// Bits of the layers' matrices.
-    pub weight_bits: Bits,
-    /// Bits of embedding and head.
-    pub head_bits: Bits,
-    /// Bits of the key and value matrices, whose products enter a matrix
-    /// state; as `weight_bits` where the version has none.
-    pub key_bits: Bits,
+    /// The formats of the matrices that vectors are multiplied with. Which of
+    /// them a matrix has stands in front of its weights.
+    pub formats: BitsSet,
     /// Number format of the matrix state; `I16` where the version has none.
     pub state: StateFormat,
     /// Layers, L.
@@ -157,26 +153,5 @@ impl Shape {
             Version::V7 if self.version.has_heads() => 1 + self.n_embd as usize,
             _ => 0,
         }
-    }
-
-    /// Bytes of layer `index`.
-    /// A multiple of [`ALIGN`].
-    pub const fn layer_bytes(&self, index: u32) -> u64 {
-        sections_bytes(self.layer_parts(index), self)
-    }
-
-    /// Bytes of the layers below `index`: all but the first are alike.
-    pub const fn layers_bytes(&self, index: u32) -> u64 {
-        match index {
-            0 => 0,
-            _ => self.layer_bytes(0) + (index as u64 - 1) * self.layer_bytes(1),
-        }
-    }
-
-    /// Bytes of all parts: embedding, layers, output norm, head.
-    pub const fn weights_bytes(&self) -> u64 {
-        parts_bytes(BEFORE_LAYERS, self)
-            + self.layers_bytes(self.n_layer)
-            + parts_bytes(AFTER_LAYERS, self)
     }
 }

@@ -1,15 +1,15 @@
 //! The parts of a model, in the order in which they are used and stored: the
 //! one definition that reader, packer and `kinglet inspect` share.
 //!
-//! A part is a vector or a matrix. Its place in an image follows from the
-//! shape alone.
+//! A part is a vector or a matrix. They follow each other without gaps: the
+//! place of each is the end of the one before.
 //!
 //! Names are those of published checkpoints after `blocks.N.`. Where the
 //! stored value is not the checkpoint's, `docs/format.md` says what it is:
 //! decays are applied, a mix always weighs the current token, low-rank
 //! matrices are transposed to `[outputs, inputs]`.
 
-use super::{matrix_weight_bytes, round_up, table_row_bytes, Bits, Layout, Shape, BLOCK_ROWS};
+use super::{matrix_weight_words, round_up, table_row_bytes, Bits, Layout, Shape};
 
 /// Section boundaries and every part start at a multiple of this many bytes.
 pub const ALIGN: usize = 16;
@@ -24,6 +24,10 @@ pub const FIXED_LIMIT: u32 = 1 << 29;
 /// checkpoint is likely to hold; and no sum of the powers of a step leaves the
 /// nine bits that the logarithm of a state's scale has.
 pub const EXPS: core::ops::RangeInclusive<i32> = -200..=64;
+
+/// Bytes in front of the weights of a matrix or table: their bits, the power of
+/// two of the scales, and the shift of the sums.
+pub const FRONT_BYTES: usize = 16;
 
 /// The most places that the sums of a matrix are shifted by.
 pub const MOST_SHIFT: u32 = 29;
@@ -83,16 +87,11 @@ pub enum Kind {
     /// `[rows, cols]` of quantized weights in blocks of four rows, then one
     /// 16-bit scale per row, under one power of two.
     Matrix(Dim, Dim),
-    /// As `Matrix`, at the precision of keys and values, the inputs of a matrix
-    /// state, where an error stays for many tokens.
-    Keys(Dim, Dim),
-    /// As `Matrix`, always of eight bits: the low-rank matrices, small and as
+    /// As `Matrix`, packed with eight bits: the low-rank matrices, small and
     /// sensitive.
     LowRank(Dim, Dim),
-    /// As `Matrix`, at the precision of the head.
-    Head(Dim, Dim),
-    /// `[rows, cols]` of quantized weights row by row, at the precision of
-    /// the head, for reading a row at a time.
+    /// `[rows, cols]` of quantized weights row by row, for reading a row at a
+    /// time.
     Table(Dim, Dim),
 }
 
@@ -113,7 +112,7 @@ pub(super) const fn part(name: &'static str, kind: Kind) -> Part {
 }
 
 use Dim::{Embd, Ffn, Output, Vocab};
-use Kind::{Factors, Fixed, Head, Keys, LowRank, Matrix, Mix, Table};
+use Kind::{Factors, Fixed, LowRank, Matrix, Mix, Table};
 
 /// Before the layers.
 pub const BEFORE_LAYERS: &[Part] = &[part("emb.weight", Table(Vocab, Embd))];
@@ -122,7 +121,7 @@ pub const BEFORE_LAYERS: &[Part] = &[part("emb.weight", Table(Vocab, Embd))];
 pub const AFTER_LAYERS: &[Part] = &[
     part("ln_out.weight", Factors(Embd)),
     part("ln_out.bias", Factors(Embd)),
-    part("head.weight", Head(Output, Embd)),
+    part("head.weight", Matrix(Output, Embd)),
 ];
 
 /// A vector of factors, one for each channel.
@@ -143,11 +142,6 @@ pub(super) const fn fixed(name: &'static str) -> Part {
 /// A square matrix of channels.
 pub(super) const fn square(name: &'static str) -> Part {
     part(name, Matrix(Embd, Embd))
-}
-
-/// A square matrix of keys or values.
-pub(super) const fn keys(name: &'static str) -> Part {
-    part(name, Keys(Embd, Embd))
 }
 
 /// The norm before the time mix.
@@ -172,40 +166,26 @@ const fn align(bytes: u64) -> u64 {
 }
 
 impl Kind {
-    /// Bits of a weight; vectors have those of the layers' matrices.
-    pub const fn bits(self, shape: &Shape) -> Bits {
-        match self {
-            Factors(_) | Mix(_) | Fixed(_) | Matrix(..) => shape.weight_bits,
-            Keys(..) => shape.key_bits,
-            LowRank(..) => Bits::Int8,
-            Head(..) | Table(..) => shape.head_bits,
-        }
-    }
-
-    /// Bytes before the scales (weights) and of the scales, each padded to
-    /// [`ALIGN`]. Vectors have no scales.
-    pub const fn bytes(self, shape: &Shape) -> (u64, u64) {
-        match self {
-            Factors(n) | Mix(n) => (factors_bytes(shape.dim(n)), 0),
-            Fixed(n) => (fixed_bytes(shape.dim(n)), 0),
-            Matrix(r, c) | Keys(r, c) | LowRank(r, c) | Head(r, c) => {
-                matrix_bytes(shape.layout, self.bits(shape), shape.dim(r), shape.dim(c))
+    /// Bytes of the part, whose weights have these bits; those of a vector do not
+    /// depend on them.
+    pub const fn bytes(self, shape: &Shape, bits: Bits) -> u64 {
+        let (weights, scales) = match self {
+            Factors(n) | Mix(n) => return factors_bytes(shape.dim(n)),
+            Fixed(n) => return fixed_bytes(shape.dim(n)),
+            Matrix(r, c) | LowRank(r, c) => {
+                let words = matrix_words(shape.layout, bits, shape.dim(r), shape.dim(c));
+                (4 * words.0 as u64, 4 * words.1 as u64)
             }
-            Table(r, c) => {
-                let rows = shape.dim(r) as u64;
-                let row = table_row_bytes(shape.head_bits, shape.dim(c)) as u64;
-                (align(rows * row), align(2 * (rows + 1)))
-            }
-        }
+            Table(r, c) => table_bytes(bits, shape.dim(r), shape.dim(c)),
+        };
+        FRONT_BYTES as u64 + weights + scales
     }
 
     /// Weights or vector elements, without padding.
     pub const fn elements(self, shape: &Shape) -> u64 {
         match self {
             Factors(n) | Mix(n) | Fixed(n) => shape.dim(n) as u64,
-            Matrix(r, c) | Keys(r, c) | LowRank(r, c) | Head(r, c) | Table(r, c) => {
-                shape.dim(r) as u64 * shape.dim(c) as u64
-            }
+            Matrix(r, c) | LowRank(r, c) | Table(r, c) => shape.dim(r) as u64 * shape.dim(c) as u64,
         }
     }
 }
@@ -220,29 +200,22 @@ pub(crate) const fn fixed_bytes(len: usize) -> u64 {
     align(4 * len as u64)
 }
 
-/// Bytes of the weights of a blocked matrix and of its scales, each padded.
-pub(crate) const fn matrix_bytes(
+/// Words of the weights of a blocked matrix and of its scales, each padded to
+/// [`ALIGN`] bytes.
+pub(crate) const fn matrix_words(
     layout: Layout,
     bits: Bits,
     rows: usize,
     cols: usize,
-) -> (u64, u64) {
-    let weights = matrix_weight_bytes(layout, bits, rows, cols);
-    // Two more words of 16 bits: the exponent, and the shift of the sums.
-    let scales = 2 * (round_up(rows, BLOCK_ROWS) as u64 + 2);
-    (align(weights), align(scales))
+) -> (usize, usize) {
+    let weights = matrix_weight_words(layout, bits, rows, cols);
+    (round_up(weights, ALIGN / 4), round_up(rows, 8) / 2)
 }
 
-/// Bytes of a list of parts, one after the other.
-pub const fn parts_bytes(parts: &[Part], shape: &Shape) -> u64 {
-    let mut sum = 0;
-    let mut i = 0;
-    while i < parts.len() {
-        let (weights, scales) = parts[i].kind.bytes(shape);
-        sum += weights + scales;
-        i += 1;
-    }
-    sum
+/// Bytes of the weights of a table and of its scales, each padded.
+pub(crate) const fn table_bytes(bits: Bits, rows: usize, cols: usize) -> (u64, u64) {
+    let weights = rows as u64 * table_row_bytes(bits, cols) as u64;
+    (align(weights), align(2 * rows as u64))
 }
 
 /// Which of the shape's ranks the matrices of a layer have.
@@ -266,15 +239,4 @@ pub(crate) const fn ranks_of(sections: Sections) -> [bool; 4] {
         section += 1;
     }
     has
-}
-
-/// Bytes of the sections of a layer.
-pub const fn sections_bytes(sections: Sections, shape: &Shape) -> u64 {
-    let mut sum = 0;
-    let mut i = 0;
-    while i < sections.len() {
-        sum += parts_bytes(sections[i], shape);
-        i += 1;
-    }
-    sum
 }

@@ -1,7 +1,7 @@
 //! RWKV-5 "Eagle": the parts of a layer, and the vectors of its time mix.
 
 use super::parts::{
-    factors, fixed, keys, mix, square, Part, Sections, FFN, GROUP_NORM, NORM_1, NORM_2, OUTPUT,
+    factors, fixed, mix, square, Part, Sections, FFN, GROUP_NORM, NORM_1, NORM_2, OUTPUT,
 };
 use super::vectors::vectors;
 
@@ -11,12 +11,12 @@ pub(super) const LAYER: Sections = &[NORM_1, MIX, GROUP_NORM, OUTPUT, NORM_2, FF
 /// A layer of RWKV-5.1 and 5.2.
 pub(super) const GATED_LAYER: Sections = &[NORM_1, MIX, GROUP_NORM, GATE, OUTPUT, NORM_2, FFN];
 
-/// As in RWKV-4, but k and v have the precision of keys.
+/// As in RWKV-4, but for the bonus.
 const MIX: &[Part] = &[
     mix("att.time_mix_k"),
-    keys("att.key.weight"),
+    square("att.key.weight"),
     mix("att.time_mix_v"),
-    keys("att.value.weight"),
+    square("att.value.weight"),
     mix("att.time_mix_r"),
     square("att.receptance.weight"),
     fixed("att.time_decay"),

@@ -3,7 +3,7 @@
 use super::parts::Dim::{DecayRank, Embd, Ffn, ShiftRank, ShiftRanks};
 use super::parts::Kind::{LowRank, Matrix};
 use super::parts::{
-    factors, fixed, keys, mix, part, square, Part, Sections, GROUP_NORM, NORM_1, NORM_2, OUTPUT,
+    factors, fixed, mix, part, square, Part, Sections, GROUP_NORM, NORM_1, NORM_2, OUTPUT,
 };
 use super::vectors::{max, vectors};
 use super::{round_up, BLOCK_ROWS};
@@ -24,10 +24,10 @@ const MIX: &[Part] = &[
     fixed("att.time_decay"),
     part("att.time_maa_w2.k", LowRank(Embd, ShiftRank)),
     mix("att.time_maa_k"),
-    keys("att.key.weight"),
+    square("att.key.weight"),
     part("att.time_maa_w2.v", LowRank(Embd, ShiftRank)),
     mix("att.time_maa_v"),
-    keys("att.value.weight"),
+    square("att.value.weight"),
     part("att.time_maa_w2.r", LowRank(Embd, ShiftRank)),
     mix("att.time_maa_r"),
     square("att.receptance.weight"),

@@ -3,7 +3,7 @@
 use super::parts::Dim::{DecayRank, Embd, Ffn, GateRank, RateRank, ValueRank};
 use super::parts::Kind::{LowRank, Matrix};
 use super::parts::{
-    factors, fixed, keys, mix, part, square, Part, Sections, GROUP_NORM, NORM_1, NORM_2, OUTPUT,
+    factors, fixed, mix, part, square, Part, Sections, GROUP_NORM, NORM_1, NORM_2, OUTPUT,
 };
 use super::vectors::{max, vectors};
 
@@ -25,7 +25,7 @@ pub(super) const LAYER: Sections = &[
 ];
 
 /// The value. It comes first: `v1` of the other layers reads the same vector.
-const VALUE: &[Part] = &[mix("att.x_v"), keys("att.value.weight")];
+const VALUE: &[Part] = &[mix("att.x_v"), square("att.value.weight")];
 /// The other layers mix in the first layer's values.
 const VALUE_RESIDUAL: &[Part] = &[
     part("att.v1", LowRank(ValueRank, Embd)),
@@ -39,7 +39,7 @@ const MIX: &[Part] = &[
     part("att.w2", LowRank(Embd, DecayRank)),
     fixed("att.w0"),
     mix("att.x_k"),
-    keys("att.key.weight"),
+    square("att.key.weight"),
     factors("att.k_k"),
     mix("att.x_a"),
     part("att.a1", LowRank(RateRank, Embd)),

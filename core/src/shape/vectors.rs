@@ -109,24 +109,21 @@ impl Shape {
         4 * self.scratch_len_in_blocks()
     }
 
-    /// Words of the quantized vector: that of the longest input.
+    /// Words of the quantized vector: that of the longest input in the widest of
+    /// the formats.
     pub(crate) const fn prepared_len(&self) -> usize {
-        let (embd, ffn) = (self.n_embd as usize, self.n_ffn as usize);
-        let len = max(
-            prepared_words(self.layout, self.weight_bits, max(embd, ffn)),
-            prepared_words(self.layout, self.head_bits, embd),
-        );
-        if !self.version.has_heads() {
-            return len;
+        let mut cols = max(self.n_embd as usize, self.n_ffn as usize);
+        if self.version.has_heads() {
+            cols = max(cols, self.longest_rank());
         }
-        let len = max(len, prepared_words(self.layout, self.key_bits, embd));
-        match self.longest_rank() {
-            0 => len,
-            rank => max(
-                len,
-                prepared_words(self.layout, Bits::Int8, max(embd, rank)),
-            ),
+        let (mut len, mut i) = (0, 0);
+        while i < Bits::ALL.len() {
+            if self.formats.has(Bits::ALL[i]) {
+                len = max(len, prepared_words(self.layout, Bits::ALL[i], cols));
+            }
+            i += 1;
         }
+        len
     }
 
     /// The longest input of a low-rank matrix; 0 where there are none.

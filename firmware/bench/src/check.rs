@@ -5,7 +5,7 @@ use crate::random::Random;
 use crate::room::{weight_words, Room, LAYOUT, MAX_COLS};
 use core::fmt::Write as _;
 use kinglet::arch::{Native, Port, Portable};
-use kinglet::shape::Bits;
+use kinglet::shape::{Bits, Layout};
 use kinglet_machine::say;
 use kinglet_protocol::Measure;
 
@@ -79,7 +79,7 @@ fn random(room: &mut Room, bits: Bits) -> bool {
             let right = room.agrees(bits, rows, cols).is_some();
             score.count(right);
             if has_groups(bits) {
-                room.fill_group_scales(words, u32::MAX);
+                room.fill_group_scales(bits, words, u32::MAX);
                 let right = room.agrees(bits, rows, cols).is_some();
                 score.count(right);
             }
@@ -88,11 +88,19 @@ fn random(room: &mut Room, bits: Bits) -> bool {
     score.tell_of(bits, "random")
 }
 
-/// A word of the smallest weights, or of the largest.
+/// A word of the smallest weights, or of the largest; in `lanes16` with six bits those of
+/// three rows.
 fn extreme_word(bits: Bits, largest: bool) -> u32 {
     let bits_count = u32::from(bits.count());
-    let lowest_bits = u32::MAX / ((1 << bits_count) - 1);
-    let smallest = (lowest_bits << (bits_count - 1)) ^ LAYOUT.flipped(bits);
+    let smallest = match (LAYOUT, bits) {
+        (Layout::Rows4, Bits::Int6) => 0x8000_8000,
+        (Layout::Pairs, Bits::Int6) => 0,
+        (Layout::Lanes16, Bits::Int6) => 0x8080_8080,
+        _ => {
+            let lowest_bits = u32::MAX / ((1 << bits_count) - 1);
+            (lowest_bits << (bits_count - 1)) ^ LAYOUT.flipped(bits)
+        }
+    };
     // The largest is the complement of the smallest: 127 is !-128.
     if largest {
         !smallest
@@ -113,13 +121,19 @@ fn extremes(room: &mut Room, bits: Bits) -> bool {
             let words = weight_words(bits, 4, cols);
             room.weights[..words].fill(extreme_word(bits, largest));
             if has_groups(bits) {
-                room.fill_group_scales(words, u32::MAX);
+                room.fill_group_scales(bits, words, u32::MAX);
             }
             for x in [1, -1] {
                 // Of so many bits that what is rounded off matters to none.
                 room.x[..cols].fill(x << 20);
                 let sum = room.agrees(bits, 4, cols).map(i64::from);
-                score.count(sum == Some(known_sum(bits, largest, cols, x.into())));
+                let known = known_sum(bits, largest, cols, x.into());
+                // An image may not have scales with which 32 bits do not hold a sum.
+                let known = match bits {
+                    Bits::Int6 => (known as i32).into(),
+                    _ => known,
+                };
+                score.count(sum == Some(known));
                 // The signs of neighbours differ: what cancels in the sum
                 // must not overflow on the way.
                 room.x[..cols].iter_mut().step_by(2).for_each(|x| *x = -*x);

@@ -2,7 +2,7 @@
 
 use crate::random::Random;
 use kinglet::arch::{Native, Port, Portable, Quantizer};
-use kinglet::shape::{matrix_weight_bytes, prepared_words, Bits, Layout, Matrix, GROUP_BYTES};
+use kinglet::shape::{matrix_weight_words, prepared_words, Bits, Layout, Matrix};
 use kinglet_machine::MACHINE;
 
 /// The layout that this machine's port reads.
@@ -53,7 +53,7 @@ pub struct Room {
 
 /// Words of the weights of a matrix.
 pub fn weight_words(bits: Bits, rows: usize, cols: usize) -> usize {
-    matrix_weight_bytes(LAYOUT, bits, rows, cols) as usize / 4
+    matrix_weight_words(LAYOUT, bits, rows, cols)
 }
 
 /// How a vector is quantized.
@@ -93,10 +93,11 @@ impl Room {
         weights.for_each(|word| *word = random.next());
     }
 
-    /// Gives all groups of int4 weights four scales.
-    pub fn fill_group_scales(&mut self, words: usize, scales: u32) {
-        let groups = self.weights.chunks_exact_mut(GROUP_BYTES / 4);
-        for group in groups.take(words * 4 / GROUP_BYTES) {
+    /// Gives all groups of weights four scales.
+    pub fn fill_group_scales(&mut self, bits: Bits, words: usize, scales: u32) {
+        let group_words = bits.group_bytes() / 4;
+        let groups = self.weights.chunks_exact_mut(group_words);
+        for group in groups.take(words / group_words) {
             if let Some(last) = group.last_mut() {
                 *last = scales;
             }

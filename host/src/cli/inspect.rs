@@ -6,11 +6,11 @@ use super::model::ReadingArgs;
 use super::output::print_json;
 use super::table::{thousands, Table};
 use crate::engine::{is_image, open_image};
-use crate::pack::stored_parts;
+use crate::pack::{image_parts, Class, StoredPart};
 use anyhow::Result;
 use checkpoint::CheckpointReport;
-use kinglet::image::{Header, TokenizerKind};
-use kinglet::shape::{Kind, Layout, Shape};
+use kinglet::image::TokenizerKind;
+use kinglet::shape::{Layout, Shape};
 use kinglet::tokenizer::Trie;
 use kinglet::Image;
 use kinglet_targets::CORES;
@@ -72,8 +72,6 @@ struct ImageReport {
     /// Where the version has a matrix state.
     #[serde(skip_serializing_if = "Option::is_none")]
     heads: Option<HeadsReport>,
-    weight_bits: u8,
-    head_bits: u8,
     layout: String,
     tokenizer: &'static str,
     tokenizer_entries: u32,
@@ -93,7 +91,6 @@ struct HeadsReport {
     heads: u32,
     head_size: usize,
     ranks: [u16; 4],
-    key_bits: u8,
     state: &'static str,
     gn_eps: f32,
 }
@@ -104,7 +101,6 @@ impl HeadsReport {
             heads: shape.n_head,
             head_size: shape.head_size(),
             ranks: shape.ranks,
-            key_bits: shape.key_bits.count(),
             state: shape.state.name(),
             gn_eps: shape.gn_eps,
         })
@@ -121,6 +117,8 @@ struct StateReport {
 #[derive(Debug, Serialize)]
 struct PartBytes {
     part: String,
+    /// The number format; empty where there are several or none.
+    format: &'static str,
     count: u64,
     bytes: u64,
 }
@@ -143,8 +141,6 @@ impl ImageReport {
             ffn: shape.n_ffn,
             vocab: shape.n_vocab,
             heads: HeadsReport::new(shape),
-            weight_bits: shape.weight_bits.count(),
-            head_bits: shape.head_bits.count(),
             layout: layout(shape.layout),
             tokenizer: match header.tokenizer {
                 TokenizerKind::None => "none",
@@ -165,7 +161,7 @@ impl ImageReport {
                 })
                 .collect(),
             image_bytes: header.image_bytes,
-            parts: parts(header),
+            parts: parts(image),
             state_bytes: shape.state_bytes(),
             scratch_bytes: shape.scratch_bytes(),
             scratch_bytes_in_blocks: shape.scratch_bytes_in_blocks(),
@@ -194,16 +190,11 @@ impl ImageReport {
             "dimensions   {} layers, {} channels, {} hidden, {} vocabulary entries",
             self.layers, self.channels, self.ffn, self.vocab
         )?;
-        writeln!(
-            out,
-            "weights      int{}, embedding and head int{}",
-            self.weight_bits, self.head_bits
-        )?;
         if let Some(heads) = &self.heads {
             writeln!(
                 out,
-                "heads        {} of {} channels, keys and values int{}, state {}, group norm epsilon {}",
-                heads.heads, heads.head_size, heads.key_bits, heads.state, heads.gn_eps
+                "heads        {} of {} channels, state {}, group norm epsilon {}",
+                heads.heads, heads.head_size, heads.state, heads.gn_eps
             )?;
         }
         writeln!(out, "layout       {}", self.layout)?;
@@ -233,16 +224,18 @@ impl ImageReport {
             if self.checksum_ok { "ok" } else { "WRONG" }
         )?;
         self.print_ram(&mut out)?;
-        let mut table = Table::new(&["part", "count", "bytes"]);
+        let mut table = Table::new(&["part", "format", "count", "bytes"]);
         for part in &self.parts {
             table.row([
                 part.part.clone(),
+                part.format.to_owned(),
                 part.count.to_string(),
                 thousands(part.bytes),
             ]);
         }
         table.row([
             "whole image".to_owned(),
+            String::new(),
             String::new(),
             thousands(u64::from(self.image_bytes)),
         ]);
@@ -278,28 +271,33 @@ fn layout(layout: Layout) -> String {
     format!("{} ({})", layout.name(), names.join(", "))
 }
 
-/// Bytes of each part; vectors are added up.
-fn parts(header: &Header) -> Vec<PartBytes> {
+/// Bytes of each part by format; vectors are added up.
+fn parts(image: &Image<'_>) -> Vec<PartBytes> {
+    let (header, shape) = (image.header(), image.shape());
     let mut parts: Vec<PartBytes> = Vec::new();
-    let mut add = |name: &str, bytes: u64| match parts.iter_mut().find(|p| p.part == name) {
-        Some(sum) => {
-            sum.count += 1;
-            sum.bytes += bytes;
+    let mut add = |name: &str, format: &'static str, bytes: u64| {
+        let same = |p: &&mut PartBytes| p.part == name && p.format == format;
+        match parts.iter_mut().find(same) {
+            Some(sum) => {
+                sum.count += 1;
+                sum.bytes += bytes;
+            }
+            None => parts.push(PartBytes {
+                part: name.to_owned(),
+                format,
+                count: 1,
+                bytes,
+            }),
         }
-        None => parts.push(PartBytes {
-            part: name.to_owned(),
-            count: 1,
-            bytes,
-        }),
     };
-    add("header", kinglet::image::HEADER_BYTES as u64);
-    for (_, part) in stored_parts(&header.shape) {
-        let (weights, scales) = part.kind.bytes(&header.shape);
-        let name = match part.kind {
-            Kind::Factors(_) | Kind::Mix(_) | Kind::Fixed(_) => "vectors",
-            _ => part.name,
-        };
-        add(name, weights + scales);
+    add("header", "", kinglet::image::HEADER_BYTES as u64);
+    for stored in image_parts(image) {
+        let StoredPart { layer, part, bits } = stored;
+        let bytes = part.kind.bytes(shape, bits);
+        match Class::of(shape.version, layer, &part) {
+            Class::Vector => add("vectors", "", bytes),
+            _ => add(part.name, stored.format(), bytes),
+        }
     }
     for (name, span) in [
         ("tokenizer", header.vocabulary),
@@ -307,7 +305,7 @@ fn parts(header: &Header) -> Vec<PartBytes> {
         ("metadata", header.metadata),
     ] {
         if span.bytes > 0 {
-            add(name, span.bytes.into());
+            add(name, "", span.bytes.into());
         }
     }
     parts

@@ -4,7 +4,8 @@ use super::fit::{advice_sentence, named};
 use super::output::print_json;
 use super::table::{thousands, Table};
 use crate::engine::open_image;
-use crate::plan::{packed_for, Costs, Fit, Planned};
+use crate::pack::image_parts;
+use crate::plan::{Costs, Fit, Planned};
 use anyhow::{Context, Result};
 use kinglet_targets::{Board, Boards};
 use serde::Serialize;
@@ -91,7 +92,7 @@ pub fn run(args: &Args) -> Result<()> {
     };
     let file = open_image(&args.image)?;
     let image = file.image();
-    let planned = Planned::from(image.header());
+    let planned = Planned::new(image.header(), image_parts(&image));
     let costs = Costs::measured().context("the program's table of costs cannot be read")?;
     let report = Report {
         image: args.image.clone(),
@@ -110,7 +111,7 @@ pub fn run(args: &Args) -> Result<()> {
 impl BoardReport {
     fn new(image: &Planned, board: &Board, costs: &Costs) -> Self {
         let fit = Fit::new(image, board);
-        let instructions = costs.token(board.core, &packed_for(&image.shape, board.core));
+        let instructions = costs.token(board.core, image);
         let cycles = |count: u64| count as f64 * board.cycles_per_instruction;
         Self {
             name: board.name.clone(),

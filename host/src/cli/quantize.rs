@@ -4,13 +4,13 @@ use super::calibration::CalibrationArgs;
 use super::fit::{check_fits, named};
 use super::model::{assumed_gn_eps, gn_eps, ReadingArgs};
 use super::output::{check_outputs, print_json, progress_bar, report_to, write_file, Output};
-use super::precisions::Precisions;
+use super::precisions::{Forced, Precisions};
 use super::table::{thousands, Table};
 use super::{bad_use, complain};
 use crate::checkpoint::Checkpoint;
 use crate::model::Model;
 use crate::pack::{least_loss, pack_to, slow_decays, Formats, Options, PartReport};
-use crate::plan;
+use crate::plan::{self, Planned};
 use crate::quantize::Precision;
 use crate::reference::DEFAULT_GN_EPS;
 use crate::tensors::split_name;
@@ -51,6 +51,10 @@ pub struct Args {
     weights: Precision,
     #[command(flatten)]
     precisions: Precisions,
+    /// Precision of one matrix of all layers, or of a single one
+    /// (blocks.3.ffn.value=int4); may be repeated
+    #[arg(long, value_name = "NAME=PRECISION")]
+    force: Vec<Forced>,
     /// The core that the image is for [default: the board's, or m4]
     #[arg(long, value_parser = core_parser())]
     target: Option<&'static Core>,
@@ -169,11 +173,7 @@ pub fn run(args: &Args) -> Result<()> {
         labels: &labels,
     };
     let options = Options {
-        formats: Formats {
-            weights: args.weights.into(),
-            head: args.precisions.head.map_or(Bits::Int8, Bits::from),
-            keys: args.precisions.keys.map_or(Bits::Int8, Bits::from),
-        },
+        formats: args.formats(),
         layout: args.layout(board.as_ref())?,
         state: args.state,
         gn_eps: args.gn_eps.unwrap_or(DEFAULT_GN_EPS),
@@ -195,7 +195,8 @@ pub fn run(args: &Args) -> Result<()> {
         let parts = pack_to(file.get_mut(), &model, &options, &metadata, progress)?;
         let header = header(file.get_mut())?;
         if let Some(board) = &board {
-            check_fits(&(&header).into(), board, &args.output)?;
+            let stored = parts.iter().map(|part| part.stored).collect();
+            check_fits(&Planned::new(&header, stored), board, &args.output)?;
         }
         Ok((parts, u64::from(header.image_bytes)))
     })?;
@@ -204,11 +205,26 @@ pub fn run(args: &Args) -> Result<()> {
         warn_of_coarse_state(&model, args.state)?;
     }
     warn_of_lacking_tokens(model.dimensions().vocab, vocabulary.as_ref());
-    report(args, &parts, image_bytes, &options)?;
+    report(args, &parts, image_bytes)?;
     tell(args, &model)
 }
 
 impl Args {
+    /// The formats of the matrices.
+    fn formats(&self) -> Formats {
+        let bits = |asked: Option<Precision>| asked.map_or(Bits::Int8, Bits::from);
+        let mut formats = Formats {
+            embedding: bits(self.precisions.embedding),
+            head: bits(self.precisions.head),
+            keys: bits(self.precisions.keys),
+            ..Formats::of(self.weights.into())
+        };
+        for Forced { layer, name, bits } in &self.force {
+            formats.set(*layer, name, *bits);
+        }
+        formats
+    }
+
     /// The board, if one was named.
     fn board(&self) -> Result<Option<Board>> {
         let Some(name) = &self.board else {
@@ -300,8 +316,8 @@ fn tell(args: &Args, model: &Model) -> Result<()> {
     Ok(())
 }
 
-fn report(args: &Args, parts: &[PartReport], image_bytes: u64, options: &Options) -> Result<()> {
-    let summaries = summarize(parts, options);
+fn report(args: &Args, parts: &[PartReport], image_bytes: u64) -> Result<()> {
+    let summaries = summarize(parts);
     let parameters: u64 = parts.iter().map(|part| part.elements).sum();
     let report = Report {
         output: &args.output,
@@ -351,10 +367,10 @@ fn bits(bytes: u64, elements: u64) -> f64 {
 }
 
 /// Adds up the tensors of each kind, in order of first appearance.
-fn summarize(parts: &[PartReport], options: &Options) -> Vec<Summary> {
+fn summarize(parts: &[PartReport]) -> Vec<Summary> {
     let mut summaries: Vec<Summary> = Vec::new();
     for part in parts {
-        let (tensors, format) = kind_of(part, options);
+        let (tensors, format) = (group_of(part), part.stored.format());
         let at = summaries
             .iter()
             .position(|s| s.tensors == tensors && s.format == format);
@@ -377,14 +393,12 @@ fn summarize(parts: &[PartReport], options: &Options) -> Vec<Summary> {
     summaries
 }
 
-fn kind_of(part: &PartReport, options: &Options) -> (String, &'static str) {
-    let plain = split_name(&part.name).1;
-    match part.kind {
-        Kind::Factors(_) | Kind::Mix(_) => ("vectors".to_owned(), "i16"),
-        Kind::Fixed(_) => ("decays and bonuses".to_owned(), "i32"),
-        Kind::LowRank(..) => ("low-rank matrices".to_owned(), Bits::Int8.name()),
-        Kind::Keys(..) => (plain.to_owned(), options.formats.keys.name()),
-        Kind::Matrix(..) => (plain.to_owned(), options.formats.weights.name()),
-        Kind::Head(..) | Kind::Table(..) => (plain.to_owned(), options.formats.head.name()),
+/// Vectors are summed up, matrices go by their name.
+fn group_of(part: &PartReport) -> String {
+    match part.stored.part.kind {
+        Kind::Factors(_) | Kind::Mix(_) => "vectors".to_owned(),
+        Kind::Fixed(_) => "decays and bonuses".to_owned(),
+        Kind::LowRank(..) => "low-rank matrices".to_owned(),
+        Kind::Matrix(..) | Kind::Table(..) => split_name(&part.name).1.to_owned(),
     }
 }

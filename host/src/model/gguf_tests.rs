@@ -157,18 +157,18 @@ fn opened(file: &Gguf) -> Result<Model> {
 }
 
 fn packed(model: &Model) -> Vec<u8> {
-    let formats = Formats {
-        weights: Bits::Int4,
-        head: Bits::Int8,
-        keys: Bits::Int8,
-    };
     let metadata = Metadata {
         name: "test",
         producer: "",
         source: "",
         labels: "",
     };
-    let packed = pack::pack(model, &Options::of(formats), &metadata, |_, _| {});
+    let packed = pack::pack(
+        model,
+        &Options::of(Formats::of(Bits::Int4)),
+        &metadata,
+        |_, _| {},
+    );
     packed.unwrap().bytes
 }
 

@@ -173,7 +173,7 @@ fn turned(values: &[f32], size: usize) -> Vec<f32> {
 mod tests {
     use super::*;
     use crate::random::Random;
-    use kinglet::shape::{Bits, Layout, Version};
+    use kinglet::shape::{BitsSet, Layout, Version};
 
     const HEADS: usize = 3;
 
@@ -181,9 +181,7 @@ mod tests {
         Shape {
             version: Version::V52,
             layout: Layout::Rows4,
-            weight_bits: Bits::Int8,
-            head_bits: Bits::Int8,
-            key_bits: Bits::Int8,
+            formats: BitsSet::INT8,
             state,
             n_layer: 2,
             n_embd: (HEADS * head_size) as u32,

@@ -88,14 +88,14 @@ pub(crate) fn scale_times(kind: Kind, times: f64) -> f64 {
 
 /// The scales of a matrix in whole blocks, with the power of two of a product, and
 /// the places that its sums are shifted by; `largest_sum` is the largest of these.
-pub(super) fn matrix_scales(mut scales: Factors, largest_sum: u64) -> (Factors, Option<i16>) {
+pub(super) fn matrix_scales(mut scales: Factors, largest_sum: u64) -> (Factors, u32) {
     let bits = u64::BITS - largest_sum.leading_zeros();
     assert!(bits <= SUM_BITS, "quantization bounds the sums");
     let shift = (SUM_BITS - bits).min(MOST_SHIFT);
     let blocks = scales.m.len().next_multiple_of(BLOCK_ROWS);
     scales.m.resize(blocks, 0);
     scales.exp += SUM_BITS as i32 + 1 - shift as i32;
-    (scales, Some(shift as i16))
+    (scales, shift)
 }
 
 #[cfg(test)]
@@ -135,7 +135,7 @@ mod tests {
             matrix_scales(scales, largest_sum).1
         };
         for (largest, shift) in [(0, 29), (1, 29), (2, 28), (3, 28), ((1 << 30) - 1, 0)] {
-            assert_eq!(shift_of(largest), Some(shift));
+            assert_eq!(shift_of(largest), shift);
         }
     }
 

@@ -15,6 +15,9 @@ pub(super) fn pack(q: &Quantized, layout: Layout) -> Vec<u8> {
                 block.words(&mut out, layout.flipped(q.bits));
             }
             (Layout::Lanes16, Bits::Int8) => block.vectors(&mut out),
+            (Layout::Rows4, Bits::Int6) => block.groups(&mut out, Block::rows4_group6),
+            (Layout::Pairs, Bits::Int6) => block.groups(&mut out, Block::pairs_group6),
+            (Layout::Lanes16, Bits::Int6) => block.groups(&mut out, Block::lanes16_group6),
             (Layout::Rows4, Bits::Int4) => block.groups(&mut out, Block::rows4_group),
             (Layout::Pairs, Bits::Int4) => block.groups(&mut out, Block::pairs_group),
             (Layout::Lanes16, Bits::Int4) => block.groups(&mut out, Block::lanes16_group),
@@ -59,7 +62,7 @@ impl Block<'_> {
         }
     }
 
-    /// int4: for each group of 32 columns what `write` makes of it, then the
+    /// int4 and int6: for each group of 32 columns what `write` makes of it, then the
     /// scales of the four rows.
     fn groups(&self, out: &mut Vec<u8>, write: fn(&Self, &mut Vec<u8>, usize)) {
         let groups = self.q.cols.div_ceil(GROUP_COLS);
@@ -108,18 +111,80 @@ impl Block<'_> {
             }
         }
     }
+
+    /// Eight weights of six bits from `col` on, 32 added.
+    fn eight(&self, row: usize, col: usize) -> [u32; 8] {
+        [0, 1, 2, 3, 4, 5, 6, 7].map(|i| (i32::from(self.weight(row, col + i)) + 32) as u32)
+    }
+
+    /// For each 16 columns three times a word per row, a lane for each eight: two edges,
+    /// then the middle. The upper field of a lane is in two's complement.
+    fn rows4_group6(&self, out: &mut Vec<u8>, group: usize) {
+        const SIGN: u32 = 0x8000_8000;
+        let lane = |row, col| {
+            let [a, b, c, d, e, f, g, h] = self.eight(row, col);
+            [
+                a << 10 | b << 4 | g & 15,
+                e << 10 | f << 4 | h & 15,
+                c << 10 | (h >> 4) << 8 | d << 2 | g >> 4,
+            ]
+        };
+        for col in (group..group + GROUP_COLS).step_by(16) {
+            for stage in 0..3 {
+                for row in 0..BLOCK_ROWS {
+                    let word = lane(row, col)[stage] | lane(row, col + 8)[stage] << 16;
+                    out.extend((word ^ SIGN).to_le_bytes());
+                }
+            }
+        }
+    }
+
+    /// For each eight columns three times a word per two rows, a row in each half: two
+    /// edges, then the middle.
+    fn pairs_group6(&self, out: &mut Vec<u8>, group: usize) {
+        let half = |row, col| {
+            let [a, b, c, d, e, f, g, h] = self.eight(row, col);
+            [
+                a << 10 | b << 4 | g & 15,
+                e << 10 | f << 4 | h & 15,
+                c << 10 | d << 4 | (h >> 4) << 2 | g >> 4,
+            ]
+        };
+        for col in (group..group + GROUP_COLS).step_by(8) {
+            for stage in 0..3 {
+                for row in (0..BLOCK_ROWS).step_by(2) {
+                    let word = half(row, col)[stage] | half(row + 1, col)[stage] << 16;
+                    out.extend(word.to_le_bytes());
+                }
+            }
+        }
+    }
+
+    /// For each 16 columns 16 bytes of each of three rows: a weight in the upper six bits,
+    /// two bits of the fourth row's in the lower ones.
+    fn lanes16_group6(&self, out: &mut Vec<u8>, group: usize) {
+        for first in (group..group + GROUP_COLS).step_by(16) {
+            for row in 0..BLOCK_ROWS - 1 {
+                for col in first..first + 16 {
+                    let last = self.weight(BLOCK_ROWS - 1, col) as u8;
+                    out.push((self.weight(row, col) as u8) << 2 | last >> (2 * row) & 3);
+                }
+            }
+        }
+    }
 }
 
 /// A table is the same for all cores.
 pub(super) fn table(q: &Quantized, _: Layout) -> Vec<u8> {
     match q.bits {
         Bits::Int8 => q.weights.iter().map(|&w| w as u8).collect(),
-        Bits::Int4 => int4_table(q),
+        bits => grouped_table(q, bits.count().into()),
     }
 }
 
-/// Row by row: the group scales, then the nibbles in two's complement.
-fn int4_table(q: &Quantized) -> Vec<u8> {
+/// Row by row: the group scales, then weights of so many bits in two's complement, the
+/// first in the lowest.
+fn grouped_table(q: &Quantized, bits: usize) -> Vec<u8> {
     let groups = q.cols.div_ceil(GROUP_COLS);
     let rows = q
         .weights
@@ -128,12 +193,11 @@ fn int4_table(q: &Quantized) -> Vec<u8> {
     let mut out = Vec::new();
     for (row, scales) in rows {
         out.extend(scales);
-        let nibble = |col: usize| row.get(col).map_or(0, |&w| w as u8 & 15);
-        out.extend(
-            (0..groups * GROUP_COLS)
-                .step_by(2)
-                .map(|c| nibble(c) | nibble(c + 1) << 4),
-        );
+        let weight = |col: usize| row.get(col).map_or(0, |&w| w as u32 & ((1 << bits) - 1));
+        for first in (0..groups * GROUP_COLS).step_by(4) {
+            let word: u32 = (0..4).map(|i| weight(first + i) << (bits * i)).sum();
+            out.extend_from_slice(&word.to_le_bytes()[..bits / 2]);
+        }
     }
     out
 }
@@ -143,7 +207,7 @@ mod tests {
     use super::*;
     use crate::quantize::quantize;
     use kinglet::arch::{Port, Portable};
-    use kinglet::shape::matrix_weight_bytes;
+    use kinglet::shape::matrix_weight_words;
     use kinglet::shape::Matrix;
     use proptest::prelude::*;
 
@@ -156,9 +220,7 @@ mod tests {
                     .map(|col| {
                         let scale = match q.bits {
                             Bits::Int8 => 1,
-                            Bits::Int4 => {
-                                i64::from(q.group_scales[row * groups + col / GROUP_COLS])
-                            }
+                            _ => i64::from(q.group_scales[row * groups + col / GROUP_COLS]),
                         };
                         scale * i64::from(q.weights[row * q.cols + col]) * i64::from(x[col])
                     })
@@ -169,8 +231,8 @@ mod tests {
 
     fn packed_sums(q: &Quantized, layout: Layout, x: &[i8]) -> Vec<i64> {
         let bytes = pack(q, layout);
-        let expected = matrix_weight_bytes(layout, q.bits, q.rows, q.cols);
-        assert_eq!(bytes.len() as u64, expected);
+        let expected = 4 * matrix_weight_words(layout, q.bits, q.rows, q.cols);
+        assert_eq!(bytes.len(), expected);
         let word = |b: &[u8]| u32::from_le_bytes([b[0], b[1], b[2], b[3]]);
         let weights: Vec<u32> = bytes.chunks_exact(4).map(word).collect();
         let scales = vec![1; q.rows.next_multiple_of(BLOCK_ROWS)];
@@ -207,10 +269,15 @@ mod tests {
     fn the_largest_sums_do_not_overflow() {
         let cols = kinglet::shape::MAX_COLS;
         let x = vec![-127i8; cols];
-        for (bits, weight) in [(Bits::Int8, -128i8), (Bits::Int4, -8)] {
+        // The sum of a row's scales has a limit at six bits: 32 in each of 256 groups.
+        for (bits, weight, scale) in [
+            (Bits::Int8, -128i8, 0),
+            (Bits::Int6, -32, 32),
+            (Bits::Int4, -8, 255),
+        ] {
             let mut q = quantize(&vec![1.0; 5 * cols], 5, cols, bits);
             q.weights.fill(weight);
-            q.group_scales.fill(255);
+            q.group_scales.fill(scale);
             for layout in LAYOUTS {
                 assert_eq!(packed_sums(&q, layout, &x), exact_sums(&q, &x));
             }

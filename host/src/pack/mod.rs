@@ -2,6 +2,7 @@
 //! `kinglet::Image` reads it.
 
 mod decays;
+mod formats;
 pub(crate) mod integers;
 mod layouts;
 mod shape;
@@ -10,47 +11,29 @@ mod source;
 
 use crate::model::Model;
 use crate::prime::write_states;
-use crate::quantize::compensate::{Calibration, Compensator, Precisions};
+use crate::quantize::compensate::{Calibration, Compensator};
 use crate::quantize::{quantize, Deviation, Quantized};
 use crate::tokenizer::Vocabulary;
 use anyhow::{anyhow, ensure, Result};
 pub use decays::{least_loss, slow_decays};
+pub use formats::{formats_of, image_parts, parts_bytes, stored_parts, Class, Formats, StoredPart};
 use integers::{factors, fixed, matrix_scales, scale_times, vector, FIXED_ONE};
-pub(crate) use shape::{shape, stored_parts};
+pub(crate) use shape::shape;
 
 use kinglet::image::{states_bytes, Header, Metadata, NamedState, Span, START_STATE};
-use kinglet::shape::{Bits, Kind, Layout, Part, StateFormat, BLOCK_ROWS, EXPS};
+use kinglet::shape::{
+    Bits, Kind, Layout, Part, StateFormat, BLOCK_ROWS, EXPS, FRONT_BYTES, MOST_SCALE_SUM,
+};
 use kinglet::Shape;
 use shape::tokenizer_kind;
 use sink::Sink;
 use source::Source;
 use std::io::{self, Cursor, Read, Seek, Write};
 
-/// Bits of the weights that have a choice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Formats {
-    /// Bits of the layers' matrices.
-    pub weights: Bits,
-    /// Bits of embedding and head.
-    pub head: Bits,
-    /// Bits of the key and value matrices of RWKV-5 to 7; RWKV-4's are those
-    /// of the other matrices.
-    pub keys: Bits,
-}
-
-impl Formats {
-    /// Eight bits everywhere.
-    pub const INT8: Self = Self {
-        weights: Bits::Int8,
-        head: Bits::Int8,
-        keys: Bits::Int8,
-    };
-}
-
 /// The user's choices.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options<'v> {
-    /// Bits of the weights.
+    /// The formats of the matrices.
     pub formats: Formats,
     /// The family of cores that the image is for.
     pub layout: Layout,
@@ -65,7 +48,7 @@ pub struct Options<'v> {
 }
 
 impl Options<'_> {
-    /// These bits, and defaults for all else.
+    /// These formats, and defaults for all else.
     pub fn of(formats: Formats) -> Self {
         Self {
             formats,
@@ -87,7 +70,7 @@ pub struct PartReport {
     /// The tensor's name in the checkpoint.
     pub name: String,
     /// How it is stored.
-    pub kind: Kind,
+    pub stored: StoredPart,
     /// Its elements.
     pub elements: u64,
     /// Bytes in the image, padding and scales included.
@@ -141,14 +124,11 @@ pub fn pack_to(
          (`--name`, or the file)"
     );
     let dimensions = model.dimensions();
-    let shape = shape(model.version(), &dimensions, options)?;
+    let (shape, parts) = shape(model.version(), &dimensions, options)?;
     let tokenizer = tokenizer_kind(&dimensions, options)?;
-    let parts = stored_parts(&shape);
-    let compensator = options.calibration.map(|calibration| {
-        let gn_eps = options.gn_eps;
-        let precisions = precisions(&shape, &parts);
-        Compensator::new(model, gn_eps, shape.head_bits, precisions, calibration)
-    });
+    let compensator = options
+        .calibration
+        .map(|calibration| Compensator::new(model, options.gn_eps, &parts, calibration));
     let mut writer = Writer {
         shape,
         source: Source { model },
@@ -156,8 +136,8 @@ pub fn pack_to(
         out: Sink::new(out)?,
         parts: Vec::new(),
     };
-    for (layer, part) in &parts {
-        writer.write(*layer, part)?;
+    for part in &parts {
+        writer.write(part)?;
         progress(writer.parts.len(), parts.len());
     }
     let Writer { mut out, parts, .. } = writer;
@@ -195,17 +175,6 @@ pub fn pack_to(
     Ok(parts)
 }
 
-/// The bits of the matrices that have a choice.
-fn precisions(shape: &Shape, parts: &[(Option<usize>, Part)]) -> Precisions {
-    let chosen = parts.iter().filter_map(|&(layer, part)| match part.kind {
-        Kind::Matrix(..) | Kind::Keys(..) | Kind::Head(..) => {
-            Some(((layer, part.name), part.kind.bits(shape)))
-        }
-        _ => None,
-    });
-    chosen.collect()
-}
-
 /// The span of a section of this many bytes that is written next.
 fn span<W>(out: &Sink<'_, W>, bytes: usize) -> Result<Span> {
     let end = out.bytes + bytes as u64;
@@ -235,28 +204,26 @@ struct Writer<'m, 'w, W> {
 type Arrange = fn(&Quantized, Layout) -> Vec<u8>;
 
 impl<W: Read + Write + Seek> Writer<'_, '_, W> {
-    fn write(&mut self, layer: Option<usize>, part: &Part) -> Result<()> {
+    fn write(&mut self, stored: &StoredPart) -> Result<()> {
+        let StoredPart {
+            layer, ref part, ..
+        } = *stored;
         let start = self.out.bytes;
         let error = match part.kind {
             Kind::Factors(_) | Kind::Mix(_) => self.write_factors(layer, part)?,
             Kind::Fixed(_) => self.write_fixed(layer, part)?,
-            Kind::Matrix(rows, cols)
-            | Kind::Keys(rows, cols)
-            | Kind::LowRank(rows, cols)
-            | Kind::Head(rows, cols)
-            | Kind::Table(rows, cols) => {
+            Kind::Matrix(rows, cols) | Kind::LowRank(rows, cols) | Kind::Table(rows, cols) => {
                 let shape = [rows, cols].map(|dim| self.shape.dim(dim));
-                self.write_rows(layer, part, shape)?
+                self.write_rows(stored, shape)?
             }
         };
         let name = self.source.name(layer, part);
-        let (weights, scales) = part.kind.bytes(&self.shape);
         let bytes = self.out.bytes - start;
-        debug_assert_eq!(bytes, weights + scales, "{name}");
+        debug_assert_eq!(bytes, part.kind.bytes(&self.shape, stored.bits), "{name}");
         let elements = part.kind.elements(&self.shape);
         self.parts.push(PartReport {
             name,
-            kind: part.kind,
+            stored: *stored,
             elements,
             bytes,
             error,
@@ -301,14 +268,16 @@ impl<W: Read + Write + Seek> Writer<'_, '_, W> {
         Ok(deviation.relative())
     }
 
-    /// Weights in chunks of rows, then the scales of all rows.
-    fn write_rows(
-        &mut self,
-        layer: Option<usize>,
-        part: &Part,
-        [rows, cols]: [usize; 2],
-    ) -> Result<f64> {
-        let bits = part.kind.bits(&self.shape);
+    /// Weights in chunks of rows, then the scales of all rows; at last what stands in
+    /// front of them.
+    fn write_rows(&mut self, stored: &StoredPart, [rows, cols]: [usize; 2]) -> Result<f64> {
+        let StoredPart {
+            layer,
+            ref part,
+            bits,
+        } = *stored;
+        let front_at = self.out.bytes;
+        self.out.write(&[0; FRONT_BYTES])?;
         let is_table = matches!(part.kind, Kind::Table(..));
         let arrange: Arrange = if is_table {
             layouts::table
@@ -327,6 +296,11 @@ impl<W: Read + Write + Seek> Writer<'_, '_, W> {
             let values = self.source.rows(layer, part, chunk.clone())?;
             let rounded = || quantize(&values, chunk.len(), cols, bits);
             let q = ready.take().unwrap_or_else(rounded);
+            let has_limit = bits == Bits::Int6;
+            assert!(
+                !has_limit || q.largest_scale_sum() <= MOST_SCALE_SUM,
+                "quantization bounds the scales"
+            );
             q.deviation(&values, &mut deviation);
             self.out.write(&arrange(&q, self.shape.layout))?;
             scales.extend_from_slice(&q.scales);
@@ -336,11 +310,16 @@ impl<W: Read + Write + Seek> Writer<'_, '_, W> {
         let times = scale_times(part.kind, self.source.times(layer, part));
         let scales = factors(&scales, times);
         let (scales, shift) = match is_table {
-            true => (scales, None),
+            true => (scales, 0),
             false => matrix_scales(scales, largest_sum),
         };
         self.check_exp(layer, part, scales.exp)?;
-        self.push(scales.words().chain(shift).flat_map(i16::to_le_bytes))?;
+        self.push(scales.m.iter().copied().flat_map(i16::to_le_bytes))?;
+        let mut front = [0; FRONT_BYTES];
+        front[0] = bits as u8;
+        front[2..4].copy_from_slice(&(scales.exp as i16).to_le_bytes());
+        front[4..8].copy_from_slice(&shift.to_le_bytes());
+        self.out.write_at(front_at, &front)?;
         Ok(deviation.relative())
     }
 

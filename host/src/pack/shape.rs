@@ -1,26 +1,12 @@
 //! The shape of a model that is packed, and the parts it has.
 
+use super::formats::{formats_of, parts_bytes, stored_parts, StoredPart};
 use super::{too_large, Options};
 use crate::model::{Dimensions, Version};
 use crate::tokenizer::Vocabulary;
 use anyhow::{bail, Result};
 use kinglet::image::TokenizerKind;
-use kinglet::shape::{
-    Part, Shape, StateFormat, AFTER_LAYERS, BEFORE_LAYERS, MAX_COLS, MAX_LAYERS, MAX_VOCAB,
-};
-
-/// All parts in stored order, those of layers with the layer's index.
-pub(crate) fn stored_parts(shape: &Shape) -> Vec<(Option<usize>, Part)> {
-    let outside = |parts: &'static [Part]| parts.iter().map(|&part| (None, part));
-    let layer = |index: u32| {
-        let parts = shape.layer_parts(index).iter().copied().flatten();
-        parts.map(move |&part| (Some(index as usize), part))
-    };
-    outside(BEFORE_LAYERS)
-        .chain((0..shape.n_layer).flat_map(layer))
-        .chain(outside(AFTER_LAYERS))
-        .collect()
-}
+use kinglet::shape::{BitsSet, Shape, StateFormat, MAX_COLS, MAX_LAYERS, MAX_VOCAB};
 
 /// The kind of the image's tokenizer. A vocabulary must not have ids that the
 /// model lacks.
@@ -50,14 +36,13 @@ fn fits(what: &'static str, found: usize, most: usize) -> Result<u32> {
     }
 }
 
-/// The model's shape.
+/// The model's shape, and its parts in stored order.
 pub(crate) fn shape(
     version: Version,
     dimensions: &Dimensions,
     options: &Options<'_>,
-) -> Result<Shape> {
+) -> Result<(Shape, Vec<StoredPart>)> {
     let version = version.recurrence();
-    let formats = options.formats;
     if !version.has_heads() && options.state != StateFormat::I16 {
         bail!("the state of RWKV-4 has no matrices: leave out --state");
     }
@@ -65,16 +50,10 @@ pub(crate) fn shape(
     for (to, rank) in ranks.iter_mut().zip(dimensions.ranks) {
         *to = fits("low-rank channels", rank, MAX_COLS)? as u16;
     }
-    let shape = Shape {
+    let mut shape = Shape {
         version,
         layout: options.layout,
-        weight_bits: formats.weights,
-        head_bits: formats.head,
-        key_bits: if version.has_heads() {
-            formats.keys
-        } else {
-            formats.weights
-        },
+        formats: BitsSet::EMPTY,
         state: options.state,
         n_layer: fits("layers", dimensions.layers, MAX_LAYERS)?,
         n_embd: fits("channels", dimensions.embd, MAX_COLS)?,
@@ -89,9 +68,12 @@ pub(crate) fn shape(
         },
         ranks,
     };
-    let bytes = shape.weights_bytes();
+    let parts = stored_parts(&shape, &options.formats);
+    options.formats.check(&parts)?;
+    shape.formats = formats_of(&parts);
+    let bytes = parts_bytes(&shape, &parts);
     if bytes > u64::from(u32::MAX) {
         return Err(too_large(bytes));
     }
-    Ok(shape)
+    Ok((shape, parts))
 }

@@ -34,6 +34,14 @@ impl<'w, W: Read + Write + Seek> Sink<'w, W> {
         Ok(())
     }
 
+    /// Writes again what begins at a byte.
+    pub fn write_at(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
+        self.out.seek(SeekFrom::Start(at))?;
+        self.out.write_all(bytes)?;
+        self.out.seek(SeekFrom::Start(self.bytes))?;
+        Ok(())
+    }
+
     /// Pads to the alignment.
     pub fn pad(&mut self) -> io::Result<()> {
         let padding = self.bytes.next_multiple_of(ALIGN as u64) - self.bytes;

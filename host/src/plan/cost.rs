@@ -6,10 +6,9 @@
 //! ([`TERMS`]). All coefficients are measured in QEMU by
 //! `cargo xtask bench --coefficients`, which prints `cores.toml`.
 
-use super::layout;
-use kinglet::shape::{
-    round_up, Bits, Kind, Layout, Part, Shape, StateFormat, AFTER_LAYERS, BLOCK_ROWS,
-};
+use super::{packed_for, Planned};
+use crate::pack::StoredPart;
+use kinglet::shape::{round_up, Bits, Layout, Shape, StateFormat, BLOCK_ROWS};
 use kinglet_targets::Core;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -95,19 +94,17 @@ pub fn terms(shape: &Shape) -> [f64; TERMS.len()] {
 }
 
 /// The products of a token, the head's last.
-pub fn products(shape: &Shape) -> impl Iterator<Item = Product> + '_ {
-    let layers = (0..shape.n_layer).flat_map(|index| shape.layer_parts(index).iter().copied());
-    let parts = layers.flatten().chain(AFTER_LAYERS);
-    parts.filter_map(|part: &Part| match part.kind {
-        Kind::Matrix(rows, cols)
-        | Kind::Keys(rows, cols)
-        | Kind::LowRank(rows, cols)
-        | Kind::Head(rows, cols) => Some(Product {
-            bits: part.kind.bits(shape),
+pub fn products<'p>(
+    shape: &'p Shape,
+    parts: &'p [StoredPart],
+) -> impl Iterator<Item = Product> + 'p {
+    parts.iter().filter_map(|part| {
+        let (rows, cols) = part.product()?;
+        Some(Product {
+            bits: part.bits,
             rows: shape.dim(rows),
             cols: shape.dim(cols),
-        }),
-        Kind::Factors(_) | Kind::Mix(_) | Kind::Fixed(_) | Kind::Table(..) => None,
+        })
     })
 }
 
@@ -125,12 +122,12 @@ pub struct CoreCosts {
 impl CoreCosts {
     /// Instructions of all products of a token; nothing where a precision was
     /// not measured.
-    pub fn of_products(&self, layout: Layout, shape: &Shape) -> Option<f64> {
+    pub fn of_products(&self, shape: &Shape, parts: &[StoredPart]) -> Option<f64> {
         let cost = |product: Product| {
             let costs = self.products.get(product.bits.name())?;
-            Some(costs.of(layout, product))
+            Some(costs.of(shape.layout, product))
         };
-        products(shape).map(cost).sum()
+        products(shape, parts).map(cost).sum()
     }
 }
 
@@ -147,13 +144,14 @@ impl Costs {
 
     /// Instructions of a generated token, the likeliest, its choice included;
     /// nothing where the core or the version was not measured.
-    pub fn token(&self, core: &Core, shape: &Shape) -> Option<u64> {
+    pub fn token(&self, core: &Core, image: &Planned) -> Option<u64> {
+        let shape = &packed_for(&image.shape, core);
         let costs = self.0.get(core.first_of_code().name)?;
         let rest = costs.rest.get(&shape.version.to_string())?;
         let cost = |name: &str| rest.get(name).copied().unwrap_or(0.0);
         let terms = terms(shape).into_iter().zip(TERMS);
         let rest: f64 = terms.map(|(count, name)| count * cost(name)).sum();
-        let products = costs.of_products(layout(core), shape)?;
+        let products = costs.of_products(shape, &image.parts)?;
         Some((products + rest).round() as u64)
     }
 }
@@ -188,7 +186,7 @@ mod tests {
             let (rows, cols) = (5, 33);
             ProductCosts::sizes(layout, Product { bits, rows, cols })
         };
-        let [wide, narrow] = Bits::ALL;
+        let [wide, .., narrow] = Bits::ALL;
         assert_eq!(sizes(Layout::Rows4, wide), (8.0 * 36.0, 8.0));
         assert_eq!(sizes(Layout::Lanes16, wide), (8.0 * 48.0, 8.0));
         assert_eq!(sizes(Layout::Pairs, narrow), (8.0 * 64.0, 8.0));

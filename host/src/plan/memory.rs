@@ -1,6 +1,7 @@
 //! The memory that a model needs on a board, whether it fits, and what would.
 
-use kinglet::image::{Header, HEADER_BYTES};
+use crate::pack::{formats_of, parts_bytes, Class, StoredPart};
+use kinglet::image::Header;
 use kinglet::shape::{Bits, Layout, Shape, StateFormat};
 use kinglet_targets::{Board, Core};
 
@@ -8,21 +9,35 @@ use kinglet_targets::{Board, Core};
 const CHANNEL_STEP: u32 = 8;
 
 /// An image, as far as its size goes.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Planned {
     /// The model.
     pub shape: Shape,
+    /// Its parts, in stored order.
+    pub parts: Vec<StoredPart>,
     /// Bytes of vocabulary, named states and metadata.
     pub besides_bytes: u64,
 }
 
-impl From<&Header> for Planned {
-    fn from(header: &Header) -> Self {
+impl Planned {
+    /// An image with this header and these parts.
+    pub fn new(header: &Header, parts: Vec<StoredPart>) -> Self {
         let besides = [header.vocabulary, header.states, header.metadata];
         Self {
             shape: header.shape,
+            parts,
             besides_bytes: besides.iter().map(|span| u64::from(span.bytes)).sum(),
         }
+    }
+
+    /// Gives all matrices of a class these bits.
+    fn set(&mut self, class: Class, bits: Bits) {
+        for part in &mut self.parts {
+            if Class::of(self.shape.version, part.layer, &part.part) == class {
+                part.bits = bits;
+            }
+        }
+        self.shape.formats = formats_of(&self.parts);
     }
 }
 
@@ -44,7 +59,7 @@ impl Needs {
     pub fn new(image: &Planned, core: &Core) -> Self {
         let shape = packed_for(&image.shape, core);
         Self {
-            image_bytes: HEADER_BYTES as u64 + shape.weights_bytes() + image.besides_bytes,
+            image_bytes: parts_bytes(&shape, &image.parts) + image.besides_bytes,
             state_bytes: shape.state_bytes() as u64,
             scratch_bytes: shape.scratch_bytes() as u64,
             scratch_bytes_in_blocks: shape.scratch_bytes_in_blocks() as u64,
@@ -115,26 +130,30 @@ impl Fit {
 
 /// A way to make a model smaller, as an option of `kinglet quantize` with its
 /// value, and the effect.
-type Change = (&'static str, &'static str, fn(&mut Shape));
+type Change = (&'static str, &'static str, fn(&mut Planned));
 
 /// The fewest bits of a weight.
 const LEAST: Bits = Bits::ALL[Bits::ALL.len() - 1];
 
 /// In order of lost quality, the least first.
-const CHANGES: [Change; 4] = [
-    ("--state", StateFormat::I8.name(), |shape| {
-        if shape.version.has_heads() {
-            shape.state = StateFormat::I8;
+const CHANGES: [Change; 5] = [
+    ("--state", StateFormat::I8.name(), |image| {
+        if image.shape.version.has_heads() {
+            image.shape.state = StateFormat::I8;
         }
     }),
-    ("--weights", LEAST.name(), |shape| {
-        shape.weight_bits = LEAST;
-        if !shape.version.has_heads() {
-            shape.key_bits = LEAST;
-        }
+    ("--weights", LEAST.name(), |image| {
+        image.set(Class::Weights, LEAST)
     }),
-    ("--head", LEAST.name(), |shape| shape.head_bits = LEAST),
-    ("--keys", LEAST.name(), |shape| shape.key_bits = LEAST),
+    ("--head", LEAST.name(), |image| {
+        image.set(Class::Head, LEAST)
+    }),
+    ("--embedding", LEAST.name(), |image| {
+        image.set(Class::Embedding, LEAST)
+    }),
+    ("--keys", LEAST.name(), |image| {
+        image.set(Class::Keys, LEAST)
+    }),
 ];
 
 /// What would fit in the place of a model that does not.
@@ -176,15 +195,14 @@ pub fn advice(image: &Planned, board: &Board) -> Option<Advice> {
 
 /// The image after the changes in `set`, and those that made a difference.
 fn changed(image: &Planned, set: u32) -> (Planned, Vec<String>) {
-    let mut now = *image;
+    let mut now = image.clone();
     let mut options = Vec::new();
     for (bit, (option, value, change)) in (0..).zip(CHANGES) {
-        let before = now;
+        let before = now.clone();
         if set >> bit & 1 == 1 {
-            change(&mut now.shape);
+            change(&mut now);
         }
-        let is_visible = option != "--keys" || now.shape.version.has_heads();
-        if now != before && is_visible {
+        if now != before {
             options.push(format!("{option} {value}"));
         }
     }
@@ -204,13 +222,17 @@ fn narrowed(image: &Planned, channels: u32) -> Planned {
         },
         ..*shape
     };
-    Planned { shape, ..*image }
+    Planned {
+        shape,
+        ..image.clone()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kinglet::shape::Version;
+    use crate::pack::{stored_parts, Formats};
+    use kinglet::shape::{BitsSet, Version};
     use kinglet_targets::{Boards, DEFAULT_MACHINE};
 
     fn planned(version: Version, channels: u32, vocab: u32) -> Planned {
@@ -222,9 +244,7 @@ mod tests {
         let shape = Shape {
             version,
             layout: Layout::Rows4,
-            weight_bits: Bits::Int8,
-            head_bits: Bits::Int8,
-            key_bits: Bits::Int8,
+            formats: BitsSet::INT8,
             state: StateFormat::I16,
             n_layer: 4,
             n_embd: channels,
@@ -237,6 +257,7 @@ mod tests {
         };
         Planned {
             shape,
+            parts: stored_parts(&shape, &Formats::INT8),
             besides_bytes: 0,
         }
     }
@@ -287,7 +308,10 @@ mod tests {
         let small = board(image(&int4) / 4, 1 << 20);
         let found = advice(&wide, &small).unwrap();
         let channels = found.channels.unwrap();
-        assert_eq!(found.options, ["--weights int4", "--head int4"]);
+        assert_eq!(
+            found.options,
+            ["--weights int4", "--head int4", "--embedding int4"]
+        );
         let (smallest, _) = changed(&wide, u32::MAX);
         assert!(Fit::new(&narrowed(&smallest, channels), &small).fits());
         let wider = narrowed(&smallest, channels + CHANNEL_STEP);

@@ -1,14 +1,15 @@
-//! f32 weights -> int8 or int4 with scales, row by row.
+//! f32 weights -> int8, int6 or int4 with scales, row by row.
 //!
-//! The scale of each row (int8) or group (int4) is the one with the least
+//! The scale of each row (int8) or group (int6, int4) is the one with the least
 //! squared error among all that the format can store near the obvious one.
 
 pub mod compensate;
-mod int4;
+mod groups;
 mod int8;
 
 use crate::simd::wide;
 use crate::train::real::Real;
+use groups::Grid;
 use kinglet::shape::{Bits, GROUP_COLS};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,8 @@ use serde::{Deserialize, Serialize};
 pub enum Precision {
     /// One byte per weight, a scale per row
     Int8,
+    /// Three quarters of a byte per weight, a scale per 32 of them
+    Int6,
     /// Half a byte per weight, a scale per 32 of them
     Int4,
 }
@@ -27,6 +30,7 @@ impl From<Precision> for Bits {
     fn from(precision: Precision) -> Self {
         match precision {
             Precision::Int8 => Bits::Int8,
+            Precision::Int6 => Bits::Int6,
             Precision::Int4 => Bits::Int4,
         }
     }
@@ -41,7 +45,7 @@ pub struct Quantized {
     pub cols: usize,
     /// Precision.
     pub bits: Bits,
-    /// `[rows, cols]`: -127..=127 or -8..=7.
+    /// `[rows, cols]`: -127..=127, -32..=31 or -8..=7.
     pub weights: Vec<i8>,
     /// `[rows, ceil(cols / 32)]`; empty for int8.
     pub group_scales: Vec<u8>,
@@ -113,12 +117,17 @@ fn quantize_weighed(data: &[f32], cols: usize, bits: Bits, importance: &[f32]) -
                 || *scale = int8::row(row, importance, q),
             );
         }),
-        Bits::Int4 => rows
+        bits => rows
             .zip(scales.zip(out.group_scales.par_chunks_exact_mut(groups)))
             .for_each(|((row, q), (scale, groups))| {
                 wide(
                     #[inline(always)]
-                    || *scale = int4::row(row, importance, q, groups),
+                    || {
+                        *scale = match bits {
+                            Bits::Int4 => groups::row::<4>(row, importance, q, groups),
+                            _ => groups::row::<6>(row, importance, q, groups),
+                        }
+                    },
                 );
             }),
     }
@@ -154,7 +163,7 @@ impl Quantized {
                     .iter_mut()
                     .zip(weights)
                     .for_each(|(out, &w)| *out = f32::from(w) * scale),
-                Bits::Int4 => {
+                _ => {
                     let group_scales = &self.group_scales[row * groups..][..groups];
                     let groups = out.chunks_mut(GROUP_COLS).zip(weights.chunks(GROUP_COLS));
                     for ((out, weights), &m) in groups.zip(group_scales) {
@@ -174,7 +183,7 @@ impl Quantized {
         let scale = f64::from(self.scales[row]);
         match self.bits {
             Bits::Int8 => scale,
-            Bits::Int4 => scale * f64::from(self.group_scales[row * groups + col / GROUP_COLS]),
+            _ => scale * f64::from(self.group_scales[row * groups + col / GROUP_COLS]),
         }
     }
 
@@ -182,7 +191,8 @@ impl Quantized {
     fn nearest(&self, steps: f64) -> f64 {
         let (least, most) = match self.bits {
             Bits::Int8 => (-int8::MAX, int8::MAX),
-            Bits::Int4 => (int4::MIN, int4::MAX),
+            Bits::Int6 => (Grid::<6>::MIN, Grid::<6>::MAX),
+            Bits::Int4 => (Grid::<4>::MIN, Grid::<4>::MAX),
         };
         match steps.is_finite() {
             true => steps.round_ties_even().clamp(least.into(), most.into()),
@@ -200,7 +210,7 @@ impl Quantized {
             let group_sums = weighed.map(|(group, weights)| {
                 let scale = match self.bits {
                     Bits::Int8 => 1,
-                    Bits::Int4 => u64::from(self.group_scales[row * groups + group]),
+                    _ => u64::from(self.group_scales[row * groups + group]),
                 };
                 scale
                     * weights
@@ -211,6 +221,15 @@ impl Quantized {
             127 * group_sums.sum::<u64>()
         };
         rows.map(row_sum).max().unwrap_or(0)
+    }
+
+    /// The largest sum of the group scales of a row; of int6 at most
+    /// [`MOST_SCALE_SUM`](kinglet::shape::MOST_SCALE_SUM).
+    pub fn largest_scale_sum(&self) -> u32 {
+        let groups = self.bits.groups(self.cols).max(1);
+        let rows = self.group_scales.chunks_exact(groups);
+        let sums = rows.map(|row| row.iter().map(|&m| u32::from(m)).sum());
+        sums.max().unwrap_or(0)
     }
 
     /// Adds how far the values are from `data`, which they stand for.
@@ -251,7 +270,7 @@ impl Deviation {
 mod tests {
     use super::*;
     use half::bf16;
-    use kinglet::shape::MAX_COLS;
+    use kinglet::shape::{MAX_COLS, MOST_SCALE_SUM};
     use proptest::prelude::*;
 
     fn values(q: &Quantized) -> Vec<f32> {
@@ -263,7 +282,7 @@ mod tests {
     proptest! {
         /// What is chosen has no larger squares than a step that clips nothing, with
         /// errors of half of it. Under int8 that step is the largest value's 127th,
-        /// 0.4 % and the rounding of a bfloat16 more. Under int4 it is that of 6.5, and
+        /// 0.4 % and the rounding of a bfloat16 more. Under int4 it is that of 6.5, under int6 of 30.5, and
         /// one of 253 parts more for an integer scale; where the row's scale ends
         /// below it, a group has the squares of its own best step beside.
         #[test]
@@ -272,8 +291,12 @@ mod tests {
                 (Just(rows), Just(cols), proptest::collection::vec(-3.0f32..3.0, rows * cols))
             })
         ) {
-            let int4 = 0.5f64.sqrt() * (1.0 + 1.0 / 253.0) / 6.5;
-            for (bits, group, share) in [(Bits::Int8, cols, 0.5031 / 127.0), (Bits::Int4, GROUP_COLS, int4)] {
+            let grouped = |levels: f64| 0.5f64.sqrt() * (1.0 + 1.0 / 253.0) / levels;
+            for (bits, group, share) in [
+                (Bits::Int8, cols, 0.5031 / 127.0),
+                (Bits::Int6, GROUP_COLS, grouped(30.5)),
+                (Bits::Int4, GROUP_COLS, grouped(6.5)),
+            ] {
                 let values = values(&quantize(&data, rows, cols, bits));
                 for (row, values) in data.chunks(cols).zip(values.chunks(cols)) {
                     let max = row.iter().fold(0.0f32, |m, v| m.max(v.abs()));
@@ -310,6 +333,7 @@ mod tests {
             for cols in [40, MAX_COLS / 2, MAX_COLS] {
                 let q = quantize(&vec![-1.0; 2 * cols], 2, cols, bits);
                 assert!(q.largest_sum() < 1 << 30, "{bits:?} {cols}");
+                assert!(bits != Bits::Int6 || q.largest_scale_sum() <= MOST_SCALE_SUM);
                 assert!((values(&q)[1] + 1.0).abs() < 0.02);
             }
         }

@@ -1,15 +1,12 @@
 use super::*;
 use crate::pack::{self, Formats, Options};
-use kinglet::shape::{Bits, Kind, Part, Shape, AFTER_LAYERS, BEFORE_LAYERS};
+use kinglet::shape::{Kind, Part, Shape, AFTER_LAYERS, BEFORE_LAYERS};
 use std::collections::BTreeSet;
 
 fn packed(version: Version, dimensions: &Dimensions) -> Shape {
-    let formats = Formats {
-        weights: Bits::Int8,
-        head: Bits::Int8,
-        keys: Bits::Int8,
-    };
-    pack::shape(version, dimensions, &Options::of(formats)).unwrap()
+    pack::shape(version, dimensions, &Options::of(Formats::INT8))
+        .unwrap()
+        .0
 }
 
 /// Sizes that are all different.
@@ -57,11 +54,7 @@ fn parts_are_those_of_the_tensors() {
                     assert_eq!(len as u64, part.kind.elements(&packed), "{}", part.name);
                     assert!(!tensor.is_matrix(), "{version}: {}", part.name);
                 }
-                Kind::Matrix(r, c)
-                | Kind::Keys(r, c)
-                | Kind::LowRank(r, c)
-                | Kind::Head(r, c)
-                | Kind::Table(r, c) => {
+                Kind::Matrix(r, c) | Kind::LowRank(r, c) | Kind::Table(r, c) => {
                     assert_eq!(shape, [r, c].map(|dim| packed.dim(dim)), "{}", part.name);
                     assert!(tensor.is_matrix(), "{version}: {}", part.name);
                 }

@@ -3,10 +3,10 @@
 use super::arch::{Arch, Network};
 use super::prepare::network;
 use super::settings::Settings;
-use crate::pack::Formats;
+use crate::pack::{formats_of, stored_parts, Formats};
 use crate::plan::{Fit, Needs, Planned};
 use anyhow::{anyhow, Result};
-use kinglet::shape::{Bits, Layout, Shape, StateFormat, Version};
+use kinglet::shape::{Bits, BitsSet, Layout, Shape, StateFormat, Version};
 use kinglet_targets::{Board, DEFAULT_MACHINE};
 
 /// Channels grow in steps of this many: whole groups of int4 weights.
@@ -99,15 +99,10 @@ fn planned(settings: &Settings, classes: usize) -> Planned {
         256 => 0,
         entries => entries as u64 * ENTRY_BYTES,
     };
-    let shape = Shape {
+    let mut shape = Shape {
         version,
         layout: Layout::Rows4,
-        weight_bits: formats.weights,
-        head_bits: formats.head,
-        key_bits: match version {
-            Version::V4 => formats.weights,
-            _ => formats.keys,
-        },
+        formats: BitsSet::EMPTY,
         state: StateFormat::I16,
         n_layer: dimensions.layers as u32,
         n_embd: dimensions.embd as u32,
@@ -118,8 +113,11 @@ fn planned(settings: &Settings, classes: usize) -> Planned {
         gn_eps: 1e-5,
         ranks: dimensions.ranks.map(|rank| rank as u16),
     };
+    let parts = stored_parts(&shape, &formats);
+    shape.formats = formats_of(&parts);
     Planned {
         shape,
+        parts,
         besides_bytes: vocabulary_bytes + METADATA_BYTES,
     }
 }

@@ -4,7 +4,7 @@
 
 use super::arch::{Arch, Network};
 use crate::pack::integers::{factors, scale_times, vector};
-use crate::pack::{shape, stored_parts, Formats, Options};
+use crate::pack::{shape, Formats, Options, StoredPart};
 use crate::quantize::quantize;
 use crate::reference::Norm;
 use crate::tensors::names::{EMB, LN0};
@@ -20,17 +20,17 @@ pub fn device_weights(network: &Network, weights: &[f32], formats: &Formats) -> 
     let Arch::Rwkv(version) = network.arch else {
         return weights.to_vec();
     };
-    let options = Options::of(*formats);
-    let shape = shape(version, &network.dimensions, &options).expect("settings are checked");
+    let options = Options::of(formats.clone());
+    let (_, parts) = shape(version, &network.dimensions, &options).expect("settings are checked");
     let layout = &network.layout;
     let mut seen = weights.to_vec();
     let mut rows = Vec::new();
-    for (layer, part) in stored_parts(&shape) {
+    for StoredPart { layer, part, bits } in parts {
         let (tensor, index) = table(version).of_part(layer.is_some(), part.name);
         let entry = layout.entry(layer, tensor.name);
         let values = &mut seen[entry.range()];
         let rows_of = |kind: Kind| Rows {
-            bits: kind.bits(&shape),
+            bits,
             times: scale_times(kind, tensor.times),
         };
         match (part.kind, tensor.stored) {

@@ -79,9 +79,12 @@ pub struct Settings {
     /// Train with weights and activations rounded as in an image of this
     /// precision.
     pub qat: Option<Precision>,
-    /// Other bits of embedding and head.
+    /// Other bits of the head.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub head: Option<Precision>,
+    /// Other bits of the embedding than eight.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub embedding: Option<Precision>,
     /// Other bits of the key and value matrices of RWKV-5 to 7 than eight.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keys: Option<Precision>,
@@ -119,6 +122,7 @@ impl Default for Settings {
             seed: 1,
             qat: None,
             head: None,
+            embedding: None,
             keys: None,
             qat_from: 0.0,
             patience: 0,
@@ -144,7 +148,9 @@ impl Settings {
         Some(Formats {
             weights: weights.into(),
             head: self.head.unwrap_or(weights).into(),
+            embedding: self.embedding.map_or(Bits::Int8, Bits::from),
             keys: self.keys.map_or(Bits::Int8, Bits::from),
+            ..Formats::INT8
         })
     }
 
@@ -177,8 +183,8 @@ impl Settings {
             "a Transformer has no image: leave out --qat, or train another --version"
         );
         ensure!(
-            self.qat.is_some() || self.head.is_none() && self.keys.is_none(),
-            "--head and --keys are bits that training rounds to: give --qat too"
+            self.qat.is_some() || [self.head, self.embedding, self.keys] == [None; 3],
+            "--head, --embedding and --keys are bits that training rounds to: give --qat too"
         );
         let whole = |name: &str, value: usize, range: RangeInclusive<usize>| {
             let (least, most) = (range.start(), range.end());

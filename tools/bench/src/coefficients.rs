@@ -7,17 +7,17 @@ use super::tokens;
 use super::Results;
 use anyhow::{bail, Context, Result};
 use clap::ValueEnum;
-use kinglet::image::{Header, HEADER_BYTES};
 use kinglet::shape::Bits;
+use kinglet_host::engine::open_image;
+use kinglet_host::pack::image_parts;
 use kinglet_host::plan::cost::{terms, CoreCosts, Product, ProductCosts, TERMS};
-use kinglet_host::plan::layout;
+use kinglet_host::plan::{layout, Planned};
 use kinglet_host::tensors::Version;
 use kinglet_targets::{Core, Machine, CORES};
 use kinglet_workshop::workspace::{build_kinglet, output, work_folder};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -134,9 +134,9 @@ fn rest(
     let mut whole = Vec::new();
     for (index, state) in models {
         let image = image(kinglet, core, name, index, state)?;
-        let shape = shape(&image)?;
+        let planned = planned(&image)?;
         let total = tokens::run(machine, &image)? as f64;
-        let products = costs.of_products(layout(core), &shape);
+        let products = costs.of_products(&planned.shape, &planned.parts);
         let rest = total - products.context("a precision was not measured")?;
         if rest <= 0.0 {
             bail!(
@@ -145,7 +145,7 @@ fn rest(
             );
         }
         rows.push(Row {
-            counts: terms(&shape).to_vec(),
+            counts: terms(&planned.shape).to_vec(),
             cost: rest,
         });
         whole.push(total);
@@ -192,13 +192,11 @@ fn image(kinglet: &Path, core: &Core, version: &str, index: usize, state: &str) 
     Ok(image)
 }
 
-/// The shape of an image.
-pub fn shape(image: &Path) -> Result<kinglet::Shape> {
-    let failed = || format!("cannot read {}", image.display());
-    let mut bytes = [0; HEADER_BYTES];
-    let mut file = File::open(image).with_context(failed)?;
-    file.read_exact(&mut bytes).with_context(failed)?;
-    Ok(Header::parse(&bytes)?.shape)
+/// Shape and parts of an image.
+pub fn planned(image: &Path) -> Result<Planned> {
+    let file = open_image(image)?;
+    let image = file.image();
+    Ok(Planned::new(image.header(), image_parts(&image)))
 }
 
 /// The coefficients as a part of `cores.toml`.

@@ -1,6 +1,6 @@
 //! Tokens: what a whole step of a model costs, and its parts.
 
-use super::coefficients::shape;
+use super::coefficients::planned;
 use super::kernels::rounded;
 use super::parts::{Part, Parts};
 use super::profile;
@@ -99,10 +99,11 @@ pub fn measure(machine: &'static Machine, results: &mut Results) -> Result<()> {
 
 /// A token of an image, divided by what it does.
 fn traced(machine: &'static Machine, image: &Path) -> Result<Tokens> {
-    let shape = shape(image)?;
+    let planned = planned(image)?;
+    let shape = planned.shape;
     let parts = profile::token(machine, image)?;
     let total = parts.sum();
-    let macs = products(&shape)
+    let macs = products(&shape, &planned.parts)
         .map(|product| (product.rows * product.cols) as u64)
         .sum();
     let elements = elements(&shape);

@@ -8,10 +8,12 @@
 //! column, whose word is multiplied whole. With loads and loops: about 3.1 and
 //! 2.2 instructions per multiply-add.
 
+#[cfg(feature = "int6")]
+mod int6;
 mod prepare;
 mod state;
 
-use super::shared::pairs::{self, Routine};
+use super::shared::pairs::{self, Routines};
 use super::shared::state::{self as states, states_in_rounds};
 use super::shared::Words;
 use super::{Mantissa, Port, Portable, Quantizer, Write};
@@ -47,7 +49,7 @@ impl Port for Armv6m {
     fn sums(matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
         // SAFETY: the routines read and write what `pairs::call` checks, and
         // keep to the C calling convention.
-        unsafe { pairs::call(kinglet_v6m_int8, kinglet_v6m_int4, matrix, words, sums) }
+        unsafe { pairs::call(ROUTINES, matrix, words, sums) }
     }
 
     states_in_rounds!();
@@ -61,10 +63,19 @@ extern "C" {
     /// The same with `17 groups` words of weights per block and `33 groups` of the
     /// prepared vector.
     fn kinglet_v6m_int4(weights: Words, words: Words, sums: *mut i32, blocks: usize, groups: usize);
+    /// The same with `25 groups` words of weights per block and `44 groups` of the
+    /// prepared vector.
+    #[cfg(feature = "int6")]
+    fn kinglet_v6m_int6(weights: Words, words: Words, sums: *mut i32, blocks: usize, groups: usize);
 }
 
-// Both have the signature that `pairs::call` calls.
-const _: [Routine; 2] = [kinglet_v6m_int8, kinglet_v6m_int4];
+/// What `pairs::call` calls.
+const ROUTINES: Routines = [
+    kinglet_v6m_int8,
+    kinglet_v6m_int4,
+    #[cfg(feature = "int6")]
+    kinglet_v6m_int6,
+];
 
 // Registers: r0 weights  r1 words  r2 scratch  r3 a weight word
 //   r4-r7 activations  r8-r11 sums of four rows  r12 end of a loop

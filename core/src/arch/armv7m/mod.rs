@@ -21,11 +21,34 @@
 //! instructions for 16 products, 1.1 per multiply-add in all. A group's sums fit
 //! in 16 bits, `32 * 8 * 127 < 2^15`, so they come apart again: `SXTH` gives the
 //! lower one; what is left after it is subtracted is `2^16` times the upper one.
+//!
+//! **int6.** The halves of a word are two rows, with `u = n + 32`: two edges,
+//! `1024 u_A + 16 u_B + g` and `1024 u_E + 16 u_F + h`, and a middle,
+//! `1024 u_C + 16 u_D + 4 h' + g'`, where `u_G = 16 g' + g`. With `k = 0x003F003F`,
+//!
+//! ```text
+//! W x_G + ((W >> 4) & k) (x_B - 16 x_G) + ((W >> 10) & k) (x_A - 1024 x_G)
+//! ```
+//!
+//! sums to `u_A x_A + u_B x_B + g x_G` of both rows, and of the middle
+//!
+//! ```text
+//! W 16 x_G + (W & 0x000C000C) (4 x_H - 16 x_G) + ((W >> 4) & k) (x_D - 256 x_G)
+//!     + ((W >> 10) & k) (x_C - 16384 x_G)
+//! ```
+//!
+//! the rest: 34 instructions for 32 products, 1.6 per multiply-add in all. The sums of
+//! eight columns fit in 16 bits, `8 * 32 * 127 < 2^15`. The prepared vector begins each eight with
+//! a constant that makes the lower one, plus 2^15, positive: a shift gives the upper one.
+//! Of a group these are added up, `H`, and so are the words, `T`: `T - 2^16 H` is then the
+//! sum of the lower row, and `4 2^15` more.
 
+#[cfg(feature = "int6")]
+mod int6;
 mod state;
 mod steps;
 
-use super::shared::pairs::{self, Routine};
+use super::shared::pairs::{self, Routines};
 use super::shared::rounds::{self, steps_in_rounds};
 use super::shared::state::{self as states, states_in_rounds};
 use super::shared::thumb2::{self, steps_of_thumb2};
@@ -60,7 +83,7 @@ impl Port for Armv7m {
     fn sums(matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
         // SAFETY: the routines read and write what `pairs::call` checks, and
         // keep to the C calling convention.
-        unsafe { pairs::call(kinglet_v7m_int8, kinglet_v7m_int4, matrix, words, sums) }
+        unsafe { pairs::call(ROUTINES, matrix, words, sums) }
     }
 
     steps_of_thumb2!();
@@ -76,10 +99,19 @@ extern "C" {
     /// The same with `17 groups` words of weights per block and `33 groups` of the
     /// prepared vector.
     fn kinglet_v7m_int4(weights: Words, words: Words, sums: *mut i32, blocks: usize, groups: usize);
+    /// The same with `25 groups` words of weights per block and `44 groups` of the
+    /// prepared vector.
+    #[cfg(feature = "int6")]
+    fn kinglet_v7m_int6(weights: Words, words: Words, sums: *mut i32, blocks: usize, groups: usize);
 }
 
-// Both have the signature that `pairs::call` calls.
-const _: [Routine; 2] = [kinglet_v7m_int8, kinglet_v7m_int4];
+/// What `pairs::call` calls.
+const ROUTINES: Routines = [
+    kinglet_v7m_int8,
+    kinglet_v7m_int4,
+    #[cfg(feature = "int6")]
+    kinglet_v7m_int6,
+];
 
 // Registers: r0 weights  r1 words  r2-r5 sums of four rows
 //   r6-r9 their weights  r10-r12, lr activations

@@ -28,13 +28,34 @@
 //! instructions for eight products. `SMLAWB/T` multiplies it by `16 m` and
 //! drops the lower 16 bits: exactly `m S`, added to the row's sum.
 //!
+//! **int6.** Lanes of three words are `1024 n_A + 16 u_B + g`, `1024 n_E + 16 u_F + h` and
+//! `1024 n_C + 256 h' + 4 u_D + g'`, with `u = n + 32` and `u_G = 16 g' + g`. Of the first:
+//!
+//! | weights | activations | gives |
+//! |---|---|---|
+//! | the word as it is | `x_A` | `1024 n_A x_A + (16 u_B + g) x_A` |
+//! | `word & 0x03FF03FF` | `64 x_B - x_A` | `1024 u_B x_B + 64 g x_B - (16 u_B + g) x_A` |
+//! | `(word << 6) & 0x03C003C0` | `16 x_G - x_B` | `1024 g x_G - 64 g x_B` |
+//!
+//! and of the last:
+//!
+//! | weights | activations | gives |
+//! |---|---|---|
+//! | the word as it is | `x_C` | `1024 n_C x_C + (256 h' + 4 u_D + g') x_C` |
+//! | `word & 0x03000300` | `64 x_H - x_C` | `1024 16 h' x_H - 256 h' x_C` |
+//! | `UXTB16(word)` | `256 x_D - x_C` | `1024 u_D x_D + 256 g' x_D - (4 u_D + g') x_C` |
+//! | `(UXTB16(word) << 8) & 0x03C003C0` | `64 x_G - x_D` | `1024 16 g' x_G - 256 g' x_D` |
+//!
+//! The sum is `1024 S` plus a constant: 17 instructions for 16 products. `SMLAWB/T` takes
+//! `64 m`.
+//!
 //! All activations fit a signed lane: `256 * 127 + 127 < 2^15`. `m` is at most
-//! 255, and `4096 S` below `2^27`, so that `SMLAWB/T` loses nothing. The
+//! 255, and `4096 S` and `1024 S` below `2^27`, so that `SMLAWB/T` loses nothing. The
 //! intermediate sums may wrap; the last one is exact.
 //!
 //! Both routines take four rows at a time: more accumulators do not fit into
 //! the registers. With loads and loops an int8 product takes about 0.9
-//! instructions, an int4 product 1.06, group scales included.
+//! instructions, an int4 product 1.06, an int6 product 1.31, group scales included.
 
 #[cfg(kinglet_fast)]
 use super::shared::gates::gates_in_assembly;
@@ -46,7 +67,7 @@ use super::shared::thumb2::{self, steps_of_thumb2};
 #[cfg(kinglet_fast)]
 use super::Scaling;
 use super::{Mantissa, Port, Portable, Quantizer, Write};
-use crate::shape::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
+use crate::shape::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_COLS};
 use core::arch::naked_asm;
 
 /// The assembler must be told that an ARMv8-M core has the DSP extension, which
@@ -66,6 +87,7 @@ macro_rules! extension {
 
 #[cfg(kinglet_fast)]
 mod gates;
+mod groups;
 mod prepare;
 mod state;
 #[cfg(kinglet_fast)]
@@ -80,12 +102,8 @@ const STEP_COLS: usize = 4;
 /// Words of a prepared span: the constant, then two words per step.
 const SPAN_WORDS: usize = 1 + SPAN_COLS / 2;
 
-/// Words of a prepared int4 group: the constant, then two per four columns.
-const GROUP_WORDS: usize = 1 + GROUP_COLS / 2;
-
-/// Steps that the int8 routine has one after the other, and groups that the int4
-/// routine has: powers of two, and of the steps at least two.
-const ROUND: [usize; 2] = if cfg!(kinglet_fast) { [16, 4] } else { [2, 1] };
+/// Steps that the int8 routine has one after the other: a power of two, at least two.
+const ROUND: usize = if cfg!(kinglet_fast) { 16 } else { 2 };
 
 /// Cortex-M4, M7, M33.
 #[derive(Debug)]
@@ -107,7 +125,9 @@ impl Port for Dsp {
         }
         match matrix.bits {
             Bits::Int8 => int8_sums(matrix, blocks, words, sums),
-            Bits::Int4 => int4_sums(matrix, blocks, words, sums),
+            #[cfg(feature = "int6")]
+            Bits::Int6 => group_sums(groups::INT6, matrix, blocks, words, sums),
+            Bits::Int4 => group_sums(groups::INT4, matrix, blocks, words, sums),
         }
     }
 
@@ -155,20 +175,27 @@ fn int8_sums(matrix: &Matrix<'_>, blocks: usize, words: &[u32], sums: &mut [i32]
     }
 }
 
-/// Sums of `blocks` blocks of int4 rows; nothing where a slice is too short. The
-/// caller has checked `sums`.
-fn int4_sums(matrix: &Matrix<'_>, blocks: usize, words: &[u32], sums: &mut [i32]) {
+/// Sums of `blocks` blocks of rows in groups; nothing where a slice is too short. The caller has checked `sums`, and the
+/// format is the matrix's.
+#[inline(always)]
+fn group_sums(
+    format: groups::Format,
+    matrix: &Matrix<'_>,
+    blocks: usize,
+    words: &[u32],
+    sums: &mut [i32],
+) {
     let groups = matrix.cols.div_ceil(GROUP_COLS);
-    let weights = blocks * groups * (GROUP_BYTES / 4);
-    if blocks * groups == 0 || matrix.weights.len() < weights || words.len() < groups * GROUP_WORDS
-    {
+    let weights = blocks * groups * format.stored_words;
+    let prepared = groups * format.prepared_words;
+    if blocks * groups == 0 || matrix.weights.len() < weights || words.len() < prepared {
         return;
     }
     // SAFETY: `weights`, `words` and `sums` hold all that the routine reads
     // and writes (checked above and by the caller), and there is a block and a
     // group. The routine keeps to the C calling convention.
     unsafe {
-        int4_routine(
+        (format.routine)(
             matrix.weights.as_ptr(),
             words.as_ptr(),
             sums.as_mut_ptr(),
@@ -285,139 +312,7 @@ unsafe extern "C" fn int8_routine(
     add     r7, r12
     b       4b
 "#,
-        steps = const ROUND[0],
-        steps_log2 = const ROUND[0].ilog2(),
-    )
-}
-
-/// The sums of `blocks` blocks of rows of `groups` groups; at least one of
-/// each.
-///
-/// # Safety
-/// The weights of all blocks, the `words` of all groups and four `sums` per
-/// block must be there.
-///
-/// # Registers
-/// ```text
-/// r0 weights   r1 words   r2 mask   r3, r12 scratch   r4-r7 sums of a group
-/// r8-r11 weights of four rows   r12, lr activations
-/// Stack, from sp:
-///   [0] sums of four rows  [16] sums  [20] blocks left  [24] words  [28] entry
-///   [32] end of the words
-/// ```
-/// A round is [`ROUND`] groups; the first enters it so that the last ends with it.
-/// Another instruction separates a shifted AND from the SMLAD that needs it: a
-/// Cortex-M33 would stall.
-#[unsafe(naked)]
-unsafe extern "C" fn int4_routine(
-    weights: *const u32,
-    words: *const u32,
-    sums: *mut i32,
-    blocks: usize,
-    groups: usize,
-) {
-    naked_asm!(
-        extension!(),
-        r#"
-    .macro kinglet_dsp_int4_rest
-        and     r3, r2, r8, lsl #8
-        and     r12, r2, r9, lsl #8
-        smlad   r4, r3, lr, r4
-        and     r3, r2, r10, lsl #8
-        smlad   r5, r12, lr, r5
-        and     r12, r2, r11, lsl #8
-        smlad   r6, r3, lr, r6
-        and     r3, r8, #0x0F000F00
-        smlad   r7, r12, lr, r7
-        ldrd    r12, lr, [r1], #8
-        uxtb16  r8, r8
-        smlad   r4, r3, r12, r4
-        and     r3, r9, #0x0F000F00
-        uxtb16  r9, r9
-        smlad   r5, r3, r12, r5
-        and     r3, r10, #0x0F000F00
-        uxtb16  r10, r10
-        smlad   r6, r3, r12, r6
-        and     r3, r11, #0x0F000F00
-        uxtb16  r11, r11
-        smlad   r7, r3, r12, r7
-        smlad   r4, r8, lr, r4
-        smlad   r5, r9, lr, r5
-        smlad   r6, r10, lr, r6
-        smlad   r7, r11, lr, r7
-    .endm
-    .macro kinglet_dsp_int4_group
-        ldm     r0!, {{r8-r11}}
-        ldm     r1!, {{r3, r12, lr}}
-        smlad   r4, r8, r12, r3
-        smlad   r5, r9, r12, r3
-        smlad   r6, r10, r12, r3
-        smlad   r7, r11, r12, r3
-        kinglet_dsp_int4_rest
-        .rept 3
-        ldm     r0!, {{r8-r11}}
-        ldrd    r12, lr, [r1], #8
-        smlad   r4, r8, r12, r4
-        smlad   r5, r9, r12, r5
-        smlad   r6, r10, r12, r6
-        smlad   r7, r11, r12, r7
-        kinglet_dsp_int4_rest
-        .endr
-        // 16 m of rows 0 and 2 into r10, of rows 1 and 3 into r9.
-        ldr     r8, [r0], #4
-        orr     r9, r2, r2, lsr #4
-        and     r10, r9, r8, lsl #4
-        and     r9, r9, r8, lsr #4
-        ldm.w   sp, {{r3, r8, r11, r12}}
-        smlawb  r3, r4, r10, r3
-        smlawb  r8, r5, r9, r8
-        smlawt  r11, r6, r10, r11
-        smlawt  r12, r7, r9, r12
-        stm.w   sp, {{r3, r8, r11, r12}}
-    .endm
-
-    push    {{r4-r11, lr}}
-    ldr     r4, [sp, #36]
-    sub     sp, #36
-    strd    r2, r3, [sp, #16]
-    // 68 bytes of words per group.
-    add     r5, r4, r4, lsl #4
-    add     r5, r1, r5, lsl #2
-    str     r5, [sp, #32]
-    subs    r4, #1
-    and     r4, r4, #{groups} - 1
-    adds    r4, #1
-    adr.w   r6, 3f
-    adr.w   r7, 2f
-    adr.w   r8, 4f
-    subs    r7, r8, r7
-    mls     r6, r4, r7, r6
-    orr     r6, r6, #1
-    strd    r1, r6, [sp, #24]
-    mov     r2, #0x0F000F00
-1:  movs    r4, #0
-    ldr     r1, [sp, #24]
-    strd    r4, r4, [sp]
-    strd    r4, r4, [sp, #8]
-    ldr     pc, [sp, #28]
-    .balign 4
-2:
-    kinglet_dsp_int4_group
-4:
-    .rept {groups} - 1
-    kinglet_dsp_int4_group
-    .endr
-3:  ldr     r3, [sp, #32]
-    cmp     r1, r3
-    bne     2b
-    ldm.w   sp, {{r4-r7, r12, lr}}
-    stm     r12!, {{r4-r7}}
-    subs    lr, #1
-    strd    r12, lr, [sp, #16]
-    bne     1b
-    add     sp, #36
-    pop     {{r4-r11, pc}}
-"#,
-        groups = const ROUND[1],
+        steps = const ROUND,
+        steps_log2 = const ROUND.ilog2(),
     )
 }

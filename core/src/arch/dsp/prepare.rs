@@ -4,7 +4,10 @@
 //! quantized number. `PKHTB` puts two of them into a word of lanes, from which
 //! a shift, a mask and a subtraction make those that the products take.
 
-use super::{GROUP_WORDS, SPAN_COLS, SPAN_WORDS, STEP_COLS};
+use super::groups::INT4_WORDS;
+#[cfg(feature = "int6")]
+use super::groups::INT6_WORDS;
+use super::{SPAN_COLS, SPAN_WORDS, STEP_COLS};
 use crate::arch::Quantizer;
 use crate::shape::{Bits, GROUP_COLS};
 use core::arch::naked_asm;
@@ -25,21 +28,35 @@ pub(super) fn prepare(x: &[i32], quantizer: Quantizer, bits: Bits, words: &mut [
                 span(x, quantizer, words.next().unwrap_or_default());
             }
         }
-        Bits::Int4 => {
-            let (groups, tail) = x.as_chunks::<GROUP_COLS>();
-            let (room, _) = words.as_chunks_mut::<GROUP_WORDS>();
-            let len = groups.len().min(room.len());
-            if len > 0 {
-                // SAFETY: there are as many whole groups in both slices, at
-                // least one. The routine keeps to the C calling convention.
-                unsafe { group_routine(groups.as_ptr(), room.as_mut_ptr(), packed(quantizer), len) }
-            }
-            if let (false, Some(words)) = (tail.is_empty(), room.get_mut(groups.len())) {
-                let tail: [i32; GROUP_COLS] = padded(tail);
-                // SAFETY: one group each.
-                unsafe { group_routine(&tail, words, packed(quantizer), 1) }
-            }
-        }
+        #[cfg(feature = "int6")]
+        Bits::Int6 => groups::<INT6_WORDS>(int6_routine, x, quantizer, words),
+        Bits::Int4 => groups::<INT4_WORDS>(int4_routine, x, quantizer, words),
+    }
+}
+
+/// Prepares as many groups, at least one, as both pointers are of.
+type Routine<const WORDS: usize> =
+    unsafe extern "C" fn(*const [i32; GROUP_COLS], *mut [u32; WORDS], u32, usize);
+
+/// Groups of columns.
+fn groups<const WORDS: usize>(
+    routine: Routine<WORDS>,
+    x: &[i32],
+    quantizer: Quantizer,
+    words: &mut [u32],
+) {
+    let (groups, tail) = x.as_chunks::<GROUP_COLS>();
+    let (room, _) = words.as_chunks_mut::<WORDS>();
+    let len = groups.len().min(room.len());
+    if len > 0 {
+        // SAFETY: there are as many whole groups in both slices, at
+        // least one. The routine keeps to the C calling convention.
+        unsafe { routine(groups.as_ptr(), room.as_mut_ptr(), packed(quantizer), len) }
+    }
+    if let (false, Some(words)) = (tail.is_empty(), room.get_mut(groups.len())) {
+        let tail: [i32; GROUP_COLS] = padded(tail);
+        // SAFETY: one group each.
+        unsafe { routine(&tail, words, packed(quantizer), 1) }
     }
 }
 
@@ -86,9 +103,9 @@ fn padded<const N: usize>(x: &[i32]) -> [i32; N] {
 /// r5, r6 masks   r7 lanes of the sum   r8-r12, lr columns and lanes
 /// ```
 #[unsafe(naked)]
-unsafe extern "C" fn group_routine(
+unsafe extern "C" fn int4_routine(
     x: *const [i32; GROUP_COLS],
-    words: *mut [u32; GROUP_WORDS],
+    words: *mut [u32; INT4_WORDS],
     quantizer: u32,
     groups: usize,
 ) {
@@ -156,6 +173,107 @@ unsafe extern "C" fn group_routine(
     pop     {{r4-r11, pc}}
 "#,
         quarters = const if cfg!(kinglet_fast) { 4 } else { 1 },
+    )
+}
+
+/// Prepares `groups` groups of int6 columns, at least one.
+///
+/// # Safety
+/// Both pointers must be of as many groups.
+///
+/// # Registers
+/// ```text
+/// r0 x   r1 words   r2 quantizer   r3 lanes of the sum   r4 2^21
+/// r5-r7 masks   r8-r12, lr columns and lanes   Stack: groups left
+/// ```
+#[cfg(feature = "int6")]
+#[unsafe(naked)]
+unsafe extern "C" fn int6_routine(
+    x: *const [i32; GROUP_COLS],
+    words: *mut [u32; INT6_WORDS],
+    quantizer: u32,
+    groups: usize,
+) {
+    naked_asm!(
+        extension!(),
+        r#"
+    // Lanes of two columns, into \a.
+    .macro kinglet_dsp_lanes6 a, b
+        lsls    \a, \a, r2
+        lsls    \b, \b, r2
+        smlatt  \a, \a, r2, r4
+        smlatt  \b, \b, r2, r4
+        asrs    \b, \b, #6
+        pkhtb   \a, \b, \a, asr #22
+    .endm
+
+    push    {{r3-r11, lr}}
+    mov     r4, #0x00200000
+    mvn     r5, #0x000F000F
+    mov     r6, #0xFF00FF00
+    mvn     r7, #0x003F003F
+1:  movs    r3, #0
+    adds    r1, #4
+    .rept 2
+    // Columns G and H of both lanes.
+    ldrd    r8, r9, [r0, #24]
+    ldrd    r10, r11, [r0, #56]
+    kinglet_dsp_lanes6 r8, r10
+    kinglet_dsp_lanes6 r9, r11
+    sadd16  r3, r3, r8
+    sadd16  r3, r3, r9
+    // A and B.
+    ldrd    r10, r11, [r0]
+    ldrd    r12, lr, [r0, #32]
+    kinglet_dsp_lanes6 r10, r12
+    kinglet_dsp_lanes6 r11, lr
+    sadd16  r3, r3, r11
+    and     r12, r7, r11, lsl #6
+    and     lr, r5, r8, lsl #4
+    ssub16  r12, r12, r10
+    ssub16  lr, lr, r11
+    str     r10, [r1], #40
+    strd    r12, lr, [r1, #-36]
+    // E and F.
+    ldrd    r10, r11, [r0, #16]
+    ldrd    r12, lr, [r0, #48]
+    kinglet_dsp_lanes6 r10, r12
+    kinglet_dsp_lanes6 r11, lr
+    sadd16  r3, r3, r11
+    and     r12, r7, r11, lsl #6
+    and     lr, r5, r9, lsl #4
+    ssub16  r12, r12, r10
+    ssub16  lr, lr, r11
+    strd    r10, r12, [r1, #-28]
+    str     lr, [r1, #-20]
+    // C and D.
+    ldrd    r10, r11, [r0, #8]
+    ldrd    r12, lr, [r0, #40]
+    kinglet_dsp_lanes6 r10, r12
+    kinglet_dsp_lanes6 r11, lr
+    sadd16  r3, r3, r11
+    and     r12, r7, r9, lsl #6
+    and     lr, r6, r11, lsl #8
+    and     r9, r7, r8, lsl #6
+    ssub16  r12, r12, r10
+    ssub16  lr, lr, r10
+    ssub16  r9, r9, r11
+    strd    r10, r12, [r1, #-16]
+    strd    lr, r9, [r1, #-8]
+    adds    r0, #64
+    .endr
+    // The constant: -1024 * 32 times the sum of both lanes.
+    sxth    r8, r3
+    add     r8, r8, r3, asr #16
+    rsbs    r8, r8, #0
+    lsls    r8, r8, #15
+    str     r8, [r1, #-84]
+    ldr     r8, [sp]
+    subs    r8, #1
+    str     r8, [sp]
+    bne     1b
+    pop     {{r3-r11, pc}}
+"#
     )
 }
 

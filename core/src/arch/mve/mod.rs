@@ -16,8 +16,12 @@
 //! One instruction unpacks each half; the factor 16 is removed once per 16 groups, from
 //! the sums of four rows in a vector.
 //!
+//! **int6.** A byte of three rows is `4 n + g`, where the `g` are two bits of the fourth
+//! row's weights each. A mask leaves `4 n`; a shift and two insertions make `4 n` of the fourth
+//! row. The sums are four times too large, and the rest is as for int4.
+//!
 //! Sums of a group are below `16 * 2^15`. With loads an int8 product takes about
-//! 0.15 instructions, an int4 product 0.21.
+//! 0.15 instructions, an int4 product 0.21, an int6 product 0.27.
 
 /// Naked functions are assembled without the extensions of the target.
 macro_rules! with_vectors {
@@ -27,6 +31,7 @@ macro_rules! with_vectors {
 }
 
 mod gates;
+mod groups;
 mod rows;
 mod state;
 mod steps;
@@ -36,7 +41,7 @@ use super::shared::rounds::{self, steps_in_rounds};
 use super::shared::state::{self as states, states_in_rounds};
 use super::shared::Words;
 use super::{Mantissa, Port, Portable, Quantizer, Scaling, Write};
-use crate::shape::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
+use crate::shape::{Bits, Layout, Matrix, BLOCK_ROWS};
 use core::arch::global_asm;
 
 /// Bytes of a vector: columns of an int8 step.
@@ -71,7 +76,7 @@ impl Port for Mve {
         }
         match matrix.bits {
             Bits::Int8 => int8_sums(matrix, blocks, words, sums),
-            Bits::Int4 => int4_sums(matrix, blocks, words, sums),
+            _ => groups::sums(matrix, blocks, words, sums),
         }
     }
 
@@ -161,77 +166,11 @@ fn int8_sums(matrix: &Matrix<'_>, blocks: usize, words: &[u32], sums: &mut [i32]
     unsafe { kinglet_mve_int8(weights, words, sums, blocks, steps) }
 }
 
-/// Groups of which 16 times the sum of a row fits in 32 bits:
-/// `16 * 16 * (32 * 8 * 127) * 255 < 2^31`.
-const SPAN_GROUPS: usize = 16;
-
-/// The same of int4 rows, span by span.
-fn int4_sums(matrix: &Matrix<'_>, blocks: usize, words: &[u32], sums: &mut [i32]) {
-    let groups = matrix.cols.div_ceil(GROUP_COLS);
-    let block_words = groups * GROUP_BYTES / 4;
-    let group_words = GROUP_COLS / 4;
-    if matrix.weights.len() < blocks * block_words || words.len() < groups * group_words {
-        return;
-    }
-    for first in (0..groups).step_by(SPAN_GROUPS) {
-        let span = Int4Span {
-            groups: (groups - first).min(SPAN_GROUPS),
-            // The first span writes the sums, the others add to them.
-            add: (first > 0) as usize,
-            block_bytes: block_words * 4,
-        };
-        let (pairs, last) = (blocks / 2, (blocks - 1) * BLOCK_ROWS);
-        // SAFETY: all blocks of this span lie inside `weights` (checked above), the
-        // span's words inside `words`, and `sums` holds four words per block. There is
-        // a group, and of pairs each call has one. The routine keeps to the C calling
-        // convention.
-        unsafe {
-            let weights = matrix.weights.as_ptr().add(first * GROUP_BYTES / 4);
-            let words = words.as_ptr().add(first * group_words);
-            if pairs > 0 {
-                kinglet_mve_int4(weights, words, sums.as_mut_ptr(), pairs, &span);
-            }
-            if let (1, Some(sums)) = (blocks & 1, sums.get_mut(last..last + BLOCK_ROWS)) {
-                // Of an odd number the last is computed twice.
-                let mut two = [0; 2 * BLOCK_ROWS];
-                Mve::copy(sums, &mut two);
-                let weights = weights.add((blocks - 1) * block_words);
-                let alone = Int4Span {
-                    block_bytes: 0,
-                    ..span
-                };
-                kinglet_mve_int4(weights, words, two.as_mut_ptr(), 1, &alone);
-                Mve::copy(&two, sums);
-            }
-        }
-    }
-}
-
-/// A span of int4 groups.
-#[repr(C)]
-struct Int4Span {
-    /// Groups of this span.
-    groups: usize,
-    /// 1 to add to the sums, 0 to write them.
-    add: usize,
-    /// From a pair's first block to its second.
-    block_bytes: usize,
-}
-
 extern "C" {
     /// Writes the sums of `blocks` blocks of four rows. Reads `16 steps` words
     /// of weights per block and `4 steps` of the prepared vector; a step is 16
     /// columns.
     fn kinglet_mve_int8(weights: Words, words: Words, sums: *mut i32, blocks: usize, steps: usize);
-    /// The same for pairs of blocks and a span of groups: reads `17 groups` words of weights per block and
-    /// `8 groups` of the prepared vector.
-    fn kinglet_mve_int4(
-        weights: Words,
-        words: Words,
-        sums: *mut i32,
-        pairs: usize,
-        span: &Int4Span,
-    );
 }
 
 // Registers of the int8 routine:
@@ -297,85 +236,5 @@ kinglet_mve_int8:
     add     sp, #28
     pop     {{r4-r11, pc}}
     .size kinglet_mve_int8, . - kinglet_mve_int8
-"#
-);
-
-// Registers of the int4 routine:
-//   r0, r7 weights of two blocks   r1 words   r2 sums   r3 pairs left   r5 groups
-//   r9 start of the words   r4, r6, r8, r10 sums of a group in four rows
-//   r11 whether to add to the sums   r12 bytes from the end of a block's groups to the
-//   next but one   lr groups left
-//   q0, q1 activations   q2-q4 weights, then scales and sums of a group
-//   q5, q6 16 times the sums of the blocks' rows   q7 mask
-// Two blocks share the activations.
-global_asm!(
-    r#"
-    .syntax unified
-    .cpu    cortex-m55
-    .macro kinglet_mve_int4_row sum, w
-        vand    q3, \w, q7
-        vmladav.s8 \sum, q1, q3
-        vshl.i8 \w, \w, #4
-        vmladava.s8 \sum, q0, \w
-    .endm
-    .macro kinglet_mve_int4_block weights, sums
-        vldrw.u32 q2, [\weights], #64
-        vldrw.u32 q4, [\weights, #-48]
-        kinglet_mve_int4_row r4, q2
-        vldrw.u32 q2, [\weights, #-32]
-        kinglet_mve_int4_row r6, q4
-        vldrw.u32 q4, [\weights, #-16]
-        kinglet_mve_int4_row r8, q2
-        vldrb.u32 q2, [\weights], #4
-        kinglet_mve_int4_row r10, q4
-        vmov    q3[2], q3[0], r4, r8
-        vmov    q3[3], q3[1], r6, r10
-        vmul.i32 q3, q3, q2
-        vadd.i32 \sums, \sums, q3
-    .endm
-    .section .text.kinglet_mve_int4,"ax",%progbits
-    .balign 4
-    .thumb
-    .thumb_func
-    .global kinglet_mve_int4
-    .type kinglet_mve_int4,%function
-kinglet_mve_int4:
-    push    {{r4-r11, lr}}
-    vpush   {{d8-d15}}
-    ldr     r4, [sp, #100]
-    mov     r9, r1
-    ldm.w   r4, {{r5, r11, r12}}
-    movs    r4, #68
-    add     r7, r0, r12
-    muls    r4, r5, r4
-    rsb     r12, r4, r12, lsl #1
-    vmov.i8 q7, #0xF0
-1:  mov     r1, r9
-    vmov.i32 q5, #0
-    vmov.i32 q6, #0
-    dls     lr, r5
-2:  vldrw.u32 q1, [r1, #16]
-    vldrw.u32 q0, [r1], #32
-    kinglet_mve_int4_block r0, q5
-    kinglet_mve_int4_block r7, q6
-    le      lr, 2b
-    cmp     r11, #0
-    vshr.s32 q5, q5, #4
-    vshr.s32 q6, q6, #4
-    bne     4f
-3:  vstrw.32 q5, [r2], #16
-    vstrw.32 q6, [r2], #16
-    add     r0, r12
-    add     r7, r12
-    subs    r3, #1
-    bne     1b
-    vpop    {{d8-d15}}
-    pop     {{r4-r11, pc}}
-4:  vldrw.u32 q2, [r2]
-    vldrw.u32 q3, [r2, #16]
-    vadd.i32 q5, q5, q2
-    vadd.i32 q6, q6, q3
-    b       3b
-    .size kinglet_mve_int4, . - kinglet_mve_int4
 "#
 );

@@ -1,6 +1,6 @@
 //! The layout `lanes16`: vectors of 16 bytes, each a row's.
 
-use super::int4_groups;
+use super::groups;
 use crate::shape::{Bits, BLOCK_ROWS, GROUP_COLS};
 
 /// Words of a vector.
@@ -10,7 +10,9 @@ const VECTOR_WORDS: usize = 4;
 pub(super) fn block(bits: Bits, block: &[u32], columns: &[i8]) -> [i32; BLOCK_ROWS] {
     match bits {
         Bits::Int8 => int8_block(block, columns),
-        Bits::Int4 => int4_groups(block, columns, group),
+        Bits::Int4 => groups(bits, block, columns, group),
+        #[cfg(feature = "int6")]
+        Bits::Int6 => groups(bits, block, columns, int6_group),
     }
 }
 
@@ -49,6 +51,27 @@ fn group(vectors: &[u32], x: &[i8]) -> [i32; BLOCK_ROWS] {
             i32::from(byte << 4 >> 4) * i32::from(low) + i32::from(byte >> 4) * i32::from(high)
         });
         *sum = products.sum();
+    }
+    sums
+}
+
+/// The sums of a group of int6 weights: for each half the vectors of three rows, whose
+/// lower two bits are the fourth row.
+#[cfg(feature = "int6")]
+fn int6_group(vectors: &[u32], x: &[i8]) -> [i32; BLOCK_ROWS] {
+    let mut sums = [0i32; BLOCK_ROWS];
+    let halves = vectors
+        .chunks_exact(3 * VECTOR_WORDS)
+        .zip(x.chunks_exact(16));
+    for (vectors, x) in halves {
+        let (a, rest) = vectors.split_at_checked(VECTOR_WORDS).unwrap_or((&[], &[]));
+        let (b, c) = rest.split_at_checked(VECTOR_WORDS).unwrap_or((&[], &[]));
+        for (((a, b), c), &x) in bytes(a).zip(bytes(b)).zip(bytes(c)).zip(x) {
+            let last = c << 6 | (b & 3) << 4 | (a & 3) << 2;
+            for (sum, byte) in sums.iter_mut().zip([a, b, c, last]) {
+                *sum = sum.wrapping_add(i32::from(byte >> 2) * i32::from(x));
+            }
+        }
     }
     sums
 }

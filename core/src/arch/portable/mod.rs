@@ -16,9 +16,7 @@ use super::state;
 use super::{Mantissa, Port, Quantizer, Scaling, Write};
 use crate::number::{grown, larger, magnitude, mulq, Shift};
 use crate::pieces::{pieces, pieces_mut};
-use crate::shape::{
-    matrix_weight_bytes, Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS,
-};
+use crate::shape::{matrix_weight_words, Bits, Layout, Matrix, BLOCK_ROWS, GROUP_COLS};
 
 /// All of [`Port`], and nothing but plain Rust.
 #[derive(Debug)]
@@ -43,8 +41,8 @@ impl Port for Portable {
     fn sums(matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
         let columns: &[i8] = bytemuck::cast_slice(words);
         let (layout, bits, cols) = (matrix.layout, matrix.bits, matrix.cols);
-        let block_bytes = matrix_weight_bytes(layout, bits, BLOCK_ROWS, cols) as usize;
-        let blocks = matrix.weights.chunks_exact((block_bytes / 4).max(1));
+        let block_words = matrix_weight_words(layout, bits, BLOCK_ROWS, cols);
+        let blocks = matrix.weights.chunks_exact(block_words.max(1));
         let blocks = blocks.take(matrix.rows.div_ceil(BLOCK_ROWS));
         for (sums, block) in sums.chunks_exact_mut(BLOCK_ROWS).zip(blocks) {
             let block = block_sums(layout, bits, block, columns);
@@ -272,17 +270,18 @@ fn int8_words(block: &[u32], columns: &[i8], flip: u32) -> [i32; BLOCK_ROWS] {
     sums
 }
 
-/// Four rows of int4 weights: for each group of 32 columns the layout's own
+/// Four rows of int4 or int6 weights: for each group of 32 columns the layout's own
 /// words, of which `group_sums` makes the sums of the rows, then a word of
 /// four scales.
-fn int4_groups(
+fn groups(
+    bits: Bits,
     block: &[u32],
     columns: &[i8],
     group_sums: impl Fn(&[u32], &[i8]) -> [i32; BLOCK_ROWS],
 ) -> [i32; BLOCK_ROWS] {
     let mut sums = [0i32; BLOCK_ROWS];
     let groups = block
-        .chunks_exact(GROUP_BYTES / 4)
+        .chunks_exact(bits.group_bytes() / 4)
         .zip(columns.chunks_exact(GROUP_COLS));
     for (group, x) in groups {
         let Some((scales, words)) = group.split_last() else {
@@ -294,4 +293,11 @@ fn int4_groups(
         }
     }
     sums
+}
+
+/// The dot product of weights with columns.
+#[cfg(all(feature = "int6", any(kinglet_rows4, kinglet_pairs)))]
+fn dot<const N: usize>(weights: [i32; N], x: &[i8]) -> i32 {
+    let products = weights.into_iter().zip(x).map(|(w, &x)| w * i32::from(x));
+    products.sum()
 }

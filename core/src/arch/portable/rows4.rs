@@ -1,6 +1,8 @@
 //! The layout `rows4`: words of four int8 or eight int4 columns of one row.
 
-use super::{int4_groups, int8_words};
+#[cfg(feature = "int6")]
+use super::dot;
+use super::{groups, int8_words};
 use crate::shape::{Bits, BLOCK_ROWS};
 
 /// Turns the stored bytes of an int8 word into two's complement: the even
@@ -15,7 +17,9 @@ const INT4_FLIP: u32 = 0x0888_0888;
 pub(super) fn block(bits: Bits, block: &[u32], columns: &[i8]) -> [i32; BLOCK_ROWS] {
     match bits {
         Bits::Int8 => int8_words(block, columns, INT8_FLIP),
-        Bits::Int4 => int4_groups(block, columns, group),
+        Bits::Int4 => groups(bits, block, columns, group),
+        #[cfg(feature = "int6")]
+        Bits::Int6 => groups(bits, block, columns, int6_group),
     }
 }
 
@@ -39,4 +43,39 @@ fn eight_nibbles(word: u32, x: &[i8]) -> i32 {
         rest >>= 4;
     }
     sum
+}
+
+/// The sums of a group of int6 weights: for each half three words of each row, two of
+/// edges, then one of the middle. A lane is eight columns.
+#[cfg(feature = "int6")]
+fn int6_group(words: &[u32], x: &[i8]) -> [i32; BLOCK_ROWS] {
+    let mut sums = [0i32; BLOCK_ROWS];
+    let halves = words.chunks_exact(3 * BLOCK_ROWS).zip(x.chunks_exact(16));
+    for (words, x) in halves {
+        for (row, sum) in sums.iter_mut().enumerate() {
+            let mut stages = words.iter().skip(row).step_by(BLOCK_ROWS);
+            let [edge, other, middle] = [(); 3].map(|()| stages.next().map_or(0, |&word| word));
+            for (lane, x) in [0, 16].into_iter().zip(x.chunks_exact(8)) {
+                let field = |word: u32, at: u32, bits: u32| {
+                    (word >> (lane + at) & ((1 << bits) - 1)) as i32
+                };
+                // The upper one of a lane has its sign.
+                let signed = |word: u32| (word << (16 - lane)) as i32 >> 26;
+                let g = field(edge, 0, 4) + 16 * field(middle, 0, 2) - 32;
+                let h = field(other, 0, 4) + 16 * field(middle, 8, 2) - 32;
+                let weights = [
+                    signed(edge),
+                    field(edge, 4, 6) - 32,
+                    signed(middle),
+                    field(middle, 2, 6) - 32,
+                    signed(other),
+                    field(other, 4, 6) - 32,
+                    g,
+                    h,
+                ];
+                *sum = sum.wrapping_add(dot(weights, x));
+            }
+        }
+    }
+    sums
 }

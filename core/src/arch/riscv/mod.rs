@@ -20,6 +20,8 @@
 //! divides by itself: it takes `2^24 x` in place of `x`. So one shift is
 //! enough for four columns: 14 instructions for eight products, with vector and scales 2.1
 //! per multiply-add. Two sums come apart as on `armv7m`.
+//!
+//! **int6.** The algebra is that of `armv7m`, a block at a time: 3.1 per multiply-add.
 
 /// Naked functions are assembled without the extensions of the target; until
 /// `.option pop`.
@@ -29,12 +31,14 @@ macro_rules! with_multiplication {
     };
 }
 
+#[cfg(feature = "int6")]
+mod int6;
 mod prepare;
 mod state;
 #[cfg(kinglet_fast)]
 mod steps;
 
-use super::shared::pairs::{self, Routine};
+use super::shared::pairs::{self, Routines};
 #[cfg(kinglet_fast)]
 use super::shared::rounds::{self, steps_in_rounds};
 use super::shared::state::{self as states, states_in_rounds};
@@ -74,7 +78,7 @@ impl Port for Riscv {
     fn sums(matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
         // SAFETY: the routines read and write what `pairs::call` checks, and
         // keep to the C calling convention.
-        unsafe { pairs::call(kinglet_rv_int8, kinglet_rv_int4, matrix, words, sums) }
+        unsafe { pairs::call(ROUTINES, matrix, words, sums) }
     }
 
     #[cfg(kinglet_fast)]
@@ -90,10 +94,19 @@ extern "C" {
     /// The same with `17 groups` words of weights per block and `33 groups` of the
     /// prepared vector.
     fn kinglet_rv_int4(weights: Words, words: Words, sums: *mut i32, blocks: usize, groups: usize);
+    /// The same with `25 groups` words of weights per block and `44 groups` of the
+    /// prepared vector.
+    #[cfg(feature = "int6")]
+    fn kinglet_rv_int6(weights: Words, words: Words, sums: *mut i32, blocks: usize, groups: usize);
 }
 
-// Both have the signature that `pairs::call` calls.
-const _: [Routine; 2] = [kinglet_rv_int8, kinglet_rv_int4];
+/// What `pairs::call` calls.
+const ROUTINES: Routines = [
+    kinglet_rv_int8,
+    kinglet_rv_int4,
+    #[cfg(feature = "int6")]
+    kinglet_rv_int6,
+];
 
 // Registers: a0, a5 weights of two blocks  a1 words  a2 sums  a3 blocks left
 //   a4 bytes of a block  a6 where in the words, less the constant  a7 its end

@@ -5,10 +5,14 @@
 
 use super::Words;
 use crate::arch::Quantizer;
-use crate::shape::{Bits, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
+use crate::shape::{Bits, Matrix, BLOCK_ROWS, GROUP_COLS};
 
 /// Words of a prepared int4 group: the constant, then one per column.
 const GROUP_WORDS: usize = GROUP_COLS + 1;
+
+/// Words of a prepared int6 group: eleven for each eight columns.
+#[cfg(feature = "int6")]
+const SIX_WORDS: usize = 4 * 11;
 
 /// Columns that are arranged together.
 const STEP: usize = 4;
@@ -42,6 +46,28 @@ pub unsafe fn prepare(
                 unsafe { steps(int8, x, first, &quantizer) + steps(int8, &tail, last, &quantizer) };
             *constant = ((offset as u32) << 7).wrapping_neg();
         }
+        #[cfg(feature = "int6")]
+        Bits::Int6 => {
+            let mut rest = words;
+            for x in x.chunks(GROUP_COLS) {
+                let Some((words, after)) = rest.split_first_chunk_mut::<SIX_WORDS>() else {
+                    return;
+                };
+                rest = after;
+                let (steps, _) = words.as_chunks_mut();
+                let all: [i32; GROUP_COLS];
+                let x = match x.first_chunk() {
+                    Some(x) => x,
+                    None => {
+                        all = padded(x);
+                        &all
+                    }
+                };
+                for (x, words) in x.as_chunks().0.iter().zip(steps) {
+                    six_bits(x, quantizer, words);
+                }
+            }
+        }
         Bits::Int4 => {
             let mut rest = words;
             for x in x.chunks(GROUP_COLS) {
@@ -66,6 +92,28 @@ pub unsafe fn prepare(
     }
 }
 
+/// Eight int6 columns, A to H. The words are a constant, then the factors of three fields
+/// of an edge, of another, and of four of the middle: see `armv7m`.
+#[cfg(feature = "int6")]
+fn six_bits(x: &[i32; 8], quantizer: Quantizer, words: &mut [u32; 11]) {
+    let [a, b, c, d, e, f, g, h] = x.map(|x| quantizer.of(x));
+    let sum = a + b + c + d + e + f + g + h;
+    *words = [
+        (-32 * sum).wrapping_mul(0x0001_0001).wrapping_add(0x8000),
+        b - 16 * g,
+        a - 1024 * g,
+        g,
+        f - 16 * h,
+        e - 1024 * h,
+        h,
+        4 * h - 16 * g,
+        d - 256 * g,
+        c - 16384 * g,
+        16 * g,
+    ]
+    .map(|word| word as u32);
+}
+
 /// As many steps as both slices hold.
 ///
 /// # Safety
@@ -88,8 +136,11 @@ fn padded<const N: usize>(x: &[i32]) -> [i32; N] {
 }
 
 /// A routine: weights, prepared words, sums, blocks of rows, and steps (int8)
-/// or groups (int4) of a block.
+/// or groups (int4, int6) of a block.
 pub type Routine = unsafe extern "C" fn(Words, Words, *mut i32, usize, usize);
+
+/// Those for int8, int4 and int6.
+pub type Routines = [Routine; Bits::ALL.len()];
 
 /// Calls the routine for the matrix's precision, if the slices hold all that
 /// it will read and write.
@@ -97,22 +148,30 @@ pub type Routine = unsafe extern "C" fn(Words, Words, *mut i32, usize, usize);
 /// # Safety
 /// The routines must read no more than whole blocks of weights and a prepared
 /// vector, and write no more than four sums per block.
-pub unsafe fn call(
-    int8: Routine,
-    int4: Routine,
-    matrix: &Matrix<'_>,
-    words: &[u32],
-    sums: &mut [i32],
-) {
+pub unsafe fn call(routines: Routines, matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
     let blocks = matrix.rows.div_ceil(BLOCK_ROWS);
+    let [int8, int4, ..] = routines;
+    #[cfg(feature = "int6")]
+    let [.., int6] = routines;
     let (routine, rounds, block_words, prepared) = match matrix.bits {
         Bits::Int8 => {
             let steps = matrix.cols.div_ceil(4);
             (int8, steps, steps * BLOCK_ROWS, 4 * steps + 1)
         }
+        #[cfg(feature = "int6")]
+        Bits::Int6 => {
+            let groups = matrix.cols.div_ceil(GROUP_COLS);
+            let block_words = groups * Bits::Int6.group_bytes() / 4;
+            (int6, groups, block_words, groups * SIX_WORDS)
+        }
         Bits::Int4 => {
             let groups = matrix.cols.div_ceil(GROUP_COLS);
-            (int4, groups, groups * GROUP_BYTES / 4, groups * GROUP_WORDS)
+            (
+                int4,
+                groups,
+                groups * Bits::Int4.group_bytes() / 4,
+                groups * GROUP_WORDS,
+            )
         }
     };
     let fits = blocks > 0

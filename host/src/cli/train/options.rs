@@ -218,6 +218,7 @@ fn chosen(args: &Args) -> Result<Settings> {
     set(&mut settings.seed, args.seed);
     set(&mut settings.qat, args.qat.map(Some));
     set(&mut settings.head, args.precisions.head.map(Some));
+    set(&mut settings.embedding, args.precisions.embedding.map(Some));
     set(&mut settings.keys, args.precisions.keys.map(Some));
     set(&mut settings.qat_from, args.qat_from);
     set(&mut settings.patience, args.patience);

@@ -190,11 +190,13 @@ fn quantize(args: &Args, settings: &Settings) -> String {
         None => Bits::Int8.name().to_owned(),
         Some(Formats {
             weights,
+            embedding,
             head,
             keys,
+            ..
         }) => {
             // int8 is the default of `quantize`.
-            let options = [("head", head), ("keys", keys)];
+            let options = [("head", head), ("embedding", embedding), ("keys", keys)];
             let others = options.into_iter().filter(|(_, bits)| *bits != Bits::Int8);
             let others = others.map(|(option, bits)| format!(" --{option} {}", bits.name()));
             weights.name().to_owned() + &others.collect::<String>()

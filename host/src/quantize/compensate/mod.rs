@@ -12,23 +12,23 @@ mod writing;
 
 use super::{quantize, round_row, Quantized};
 use crate::model::Model;
+use crate::pack::StoredPart;
 use crate::reference::{
     folded_embedding, head, output_norm, Exact, Layer, LayerState, Matrix, Products,
 };
+use crate::tensors::names::EMB;
 use anyhow::Result;
 use kinglet::shape::Bits;
 use matrix::{compensated, Inputs};
 use std::collections::HashMap;
 pub use writing::{Calibration, TEXTS, TEXT_TOKENS};
 
-/// The bits of the matrices that have a choice, by layer and part.
-pub(crate) type Precisions = HashMap<(Option<usize>, &'static str), Bits>;
-
 /// Rounds the matrices of a model, layer by layer.
 pub(crate) struct Compensator<'m> {
     model: &'m Model,
     gn_eps: f32,
-    precisions: Precisions,
+    /// The bits of the matrices that have a choice, by layer and name.
+    precisions: HashMap<(Option<usize>, &'static str), Bits>,
     texts: usize,
     exact: Stream,
     rounded: Stream,
@@ -43,17 +43,20 @@ struct Stream {
 }
 
 impl<'m> Compensator<'m> {
-    /// Before the first layer: the embedding is rounded to `embedding` bits.
+    /// Before the first layer: the embedding is rounded.
     ///
     /// # Errors
     /// As [`Model::load`].
     pub fn new(
         model: &'m Model,
         gn_eps: f32,
-        embedding: Bits,
-        precisions: Precisions,
+        parts: &[StoredPart],
         calibration: &Calibration,
     ) -> Result<Self> {
+        let chosen = parts.iter().filter(|part| part.has_choice());
+        let chosen = chosen.map(|part| ((part.layer, part.part.name), part.bits));
+        let mut precisions: HashMap<_, _> = chosen.collect();
+        let embedding = precisions.remove(&(None, EMB)).unwrap_or(Bits::Int8);
         let cols = model.dimensions().embd;
         let mut table = folded_embedding(model)?;
         let stream = |table: &[f32]| {

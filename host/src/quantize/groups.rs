@@ -1,4 +1,4 @@
-//! One row of int4 weights: groups of 32 columns under integer scales
+//! One row of int4 or int6 weights: groups of 32 columns under integer scales
 //! 0..=255, and one bfloat16 scale for the row. A group's step is the
 //! product of the two.
 
@@ -7,38 +7,53 @@ use crate::simd::sum;
 use half::bf16;
 use kinglet::shape::GROUP_COLS;
 
-pub(super) const MIN: f32 = -8.0;
-pub(super) const MAX: f32 = 7.0;
+/// Weights of this many bits.
+pub(super) struct Grid<const BITS: u32>;
 
-/// Steps tried for a group, as shares of its largest magnitude: from one
-/// that clips a third of it to one that leaves a level unused.
-const FINEST: f32 = 1.0 / 11.0;
-const COARSEST: f32 = 1.0 / 6.5;
+impl<const BITS: u32> Grid<BITS> {
+    const HALF: f32 = (1 << (BITS - 1)) as f32;
+    pub(super) const MIN: f32 = -Self::HALF;
+    pub(super) const MAX: f32 = Self::HALF - 1.0;
+
+    /// Steps tried for a group, as shares of its largest magnitude: from one
+    /// that clips a third of it to one that leaves a level unused.
+    const FINEST: f32 = 1.0 / (1.375 * Self::HALF);
+    const COARSEST: f32 = 1.0 / (Self::HALF - 1.5);
+}
+
 const TRIALS: usize = 48;
 
 /// Quantizes `row` `[cols]` into `q` and `group_scales`; returns the row's
 /// scale. The squared error of a column counts as often as `importance` `[cols]` says.
 #[inline(always)]
-pub(super) fn row(row: &[f32], importance: &[f32], q: &mut [i8], group_scales: &mut [u8]) -> f32 {
+pub(super) fn row<const BITS: u32>(
+    row: &[f32],
+    importance: &[f32],
+    q: &mut [i8],
+    group_scales: &mut [u8],
+) -> f32 {
     let weighed = row.chunks(GROUP_COLS).zip(importance.chunks(GROUP_COLS));
-    let coarsest = weighed.clone().map(best_step).fold(0.0f32, f32::max);
-    let most = most_group_scale(group_scales.len());
+    let coarsest = weighed
+        .clone()
+        .map(best_step::<BITS>)
+        .fold(0.0f32, f32::max);
+    let most = most_group_scale::<BITS>(group_scales.len());
     // Rounded up, so that the coarsest group's scale does not exceed the most.
     let scale = bf16::from_f32(coarsest / most * 1.004).to_f32();
     let groups = weighed.zip(q.chunks_mut(GROUP_COLS)).zip(group_scales);
     for (((group, importance), q), group_scale) in groups {
-        *group_scale = best_group_scale(group, importance, scale, most);
+        *group_scale = best_group_scale::<BITS>(group, importance, scale, most);
         let step = f32::from(*group_scale) * scale;
         for (q, &w) in q.iter_mut().zip(group) {
-            *q = nearest(w, inverse(step)) as i8;
+            *q = nearest::<BITS>(w, inverse(step)) as i8;
         }
     }
     scale
 }
 
 #[inline(always)]
-fn nearest(w: f32, inverse: f32) -> f32 {
-    round(w * inverse).clamp(MIN, MAX)
+fn nearest<const BITS: u32>(w: f32, inverse: f32) -> f32 {
+    round(w * inverse).clamp(Grid::<BITS>::MIN, Grid::<BITS>::MAX)
 }
 
 #[inline(always)]
@@ -48,11 +63,11 @@ fn magnitude(group: &[f32]) -> f32 {
 
 /// The squared error of a group, in units of `unit` squared.
 #[inline(always)]
-fn squared_error(group: &[f32], importance: &[f32], step: f32, unit: f32) -> f32 {
+fn squared_error<const BITS: u32>(group: &[f32], importance: &[f32], step: f32, unit: f32) -> f32 {
     let inverse = inverse(step);
     let importance = &importance[..group.len()];
     let error = sum(group.len(), |i| {
-        let difference = group[i] * inverse - nearest(group[i], inverse);
+        let difference = group[i] * inverse - nearest::<BITS>(group[i], inverse);
         difference * difference * importance[i]
     });
     let scale = step / unit;
@@ -61,40 +76,47 @@ fn squared_error(group: &[f32], importance: &[f32], step: f32, unit: f32) -> f32
 
 /// The best step of a group without the constraint of integer scales.
 #[inline(always)]
-fn best_step((group, importance): (&[f32], &[f32])) -> f32 {
+fn best_step<const BITS: u32>((group, importance): (&[f32], &[f32])) -> f32 {
     let max = magnitude(group);
-    let trial = |i: usize| max * (FINEST + (COARSEST - FINEST) * i as f32 / TRIALS as f32);
+    let (finest, coarsest) = (Grid::<BITS>::FINEST, Grid::<BITS>::COARSEST);
+    let trial = |i: usize| max * (finest + (coarsest - finest) * i as f32 / TRIALS as f32);
     let steps = (0..=TRIALS).map(trial);
     least(
         steps,
         #[inline(always)]
-        |&step| squared_error(group, importance, step, max),
+        |&step| squared_error::<BITS>(group, importance, step, max),
     )
     .unwrap_or(0.0)
 }
 
 /// The largest scale of a group: the sum of a long row with a quantized vector
 /// takes 30 bits, too.
-fn most_group_scale(groups: usize) -> f32 {
-    // 32 weights of 8 by values of 127.
-    let group_sum = GROUP_COLS * 8 * 127;
+fn most_group_scale<const BITS: u32>(groups: usize) -> f32 {
+    // 32 weights of 8 or 32 by values of 127.
+    let group_sum = GROUP_COLS * (1 << (BITS - 1)) * 127;
     (((1 << 30) - 1) / (groups * group_sum)).min(255) as f32
 }
 
 /// The best integer scale of a group under the row's scale.
 #[inline(always)]
-fn best_group_scale(group: &[f32], importance: &[f32], scale: f32, most: f32) -> u8 {
+fn best_group_scale<const BITS: u32>(
+    group: &[f32],
+    importance: &[f32],
+    scale: f32,
+    most: f32,
+) -> u8 {
     let max = magnitude(group);
     let bound = |share: f32| (max * share * inverse(scale)).clamp(0.0, most);
     let importance = &importance[..group.len()];
     // A group far below the row's largest may be best at zero.
-    let candidates = bound(FINEST).floor() as u8..=bound(COARSEST).ceil() as u8;
+    let candidates =
+        bound(Grid::<BITS>::FINEST).floor() as u8..=bound(Grid::<BITS>::COARSEST).ceil() as u8;
     least(
         candidates,
         #[inline(always)]
         |&m| match m {
             0 => sum(group.len(), |i| (group[i] / max).powi(2) * importance[i]),
-            m => squared_error(group, importance, f32::from(m) * scale, max),
+            m => squared_error::<BITS>(group, importance, f32::from(m) * scale, max),
         },
     )
     .unwrap_or(0)
