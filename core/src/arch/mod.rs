@@ -197,27 +197,36 @@ pub trait Port {
     }
 
     /// Coefficients of a read, of 16 bits, and the power of two by which `x` became
-    /// smaller; rows are `lam` and `bounds`, `scaled` is room. All are `[N]`.
-    fn coefficients(x: &[i32], rows: [&[i32]; 2], scaled: &mut [i32], out: &mut [i16]) -> i32 {
-        Self::Base::coefficients(x, rows, scaled, out)
+    /// smaller; rows are `lam` and `bounds`, whose scales are below `2 2^most`, `scaled` is
+    /// room. All are `[N]`.
+    fn coefficients(
+        x: &[i32],
+        rows: [&[i32]; 2],
+        most: i32,
+        scaled: &mut [i32],
+        out: &mut [i16],
+    ) -> i32 {
+        Self::Base::coefficients(x, rows, most, scaled, out)
     }
 
-    /// A vector in 16 bits, rounded, into one of two places of each of `out`; the power
-    /// of two by which it became smaller.
+    /// The upper 16 bits of a vector, rounded down, into one of two places of each of
+    /// `out`; the power of two by which it became smaller.
     fn to_16_bits(x: &[i32], out: &mut [[i16; 2]], place: usize) -> i32 {
         Self::Base::to_16_bits(x, out, place)
     }
 
     /// The parts of a state's rows in the write, and their new scales and bounds, `lam`
     /// and `bounds`: products of a coefficient with a vector of 16 bits are added, whose
-    /// powers of two are `exps`. The second may be none, an empty slice.
-    fn plan<M: Mantissa>(
+    /// powers of two are `exps`. The second may be none, an empty slice. `slack` is that
+    /// of the mantissas.
+    fn plan(
         rows: [&mut [i32]; 2],
         products: [&[i32]; 2],
         exps: [i32; 2],
+        slack: u32,
         writes: &mut [Write],
     ) {
-        Self::Base::plan::<M>(rows, products, exps, writes);
+        Self::Base::plan(rows, products, exps, slack, writes);
     }
 
     /// `y = (y >> by_y) + (v of_v >> by_v) + (sa of_sa >> by_sa)`, with weights of 16 bits
@@ -226,9 +235,10 @@ pub trait Port {
         Self::Base::add_values(y, values, weights, right);
     }
 
-    /// The largest magnitude of a row, and a little more: a bound of 15 bits.
-    fn top_of<M: Mantissa>(mantissas: &[M], size: usize, row: usize) -> u32 {
-        Self::Base::top_of(mantissas, size, row)
+    /// Bounds of the magnitudes of two rows that lie element by element; of a row alone
+    /// the larger is one.
+    fn tops<M: Mantissa>(rows: &[M]) -> [u32; 2] {
+        Self::Base::tops(rows)
     }
 
     /// `out = sigmoid(gate 2^places)` as factors in Q15, with arguments in Q22, to

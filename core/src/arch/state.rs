@@ -20,9 +20,10 @@
 
 use super::{Native, Port};
 use crate::number::{
-    exp2, grown, larger, limited, magnitude, max_of, mulq, normal, places, smaller, zeros, Number,
-    Shift, View,
+    capped, exp2_q15, grown, larger, limited, magnitude, mulq, normal, places, positive, smaller,
+    zeros, Number, View,
 };
+use crate::pieces::pieces;
 
 /// The least logarithm of a scale: an empty row has it.
 const LOWEST: i32 = -300 << 22;
@@ -34,7 +35,7 @@ const SA: usize = 1;
 /// The least logarithm of a decay: nothing of a row is left.
 pub(crate) const LEAST_DECAY: i32 = -30 << 22;
 
-/// Of how many rows one is measured at a token.
+/// Of how many pairs of rows one is measured at a token.
 const MEASURED: usize = 8;
 
 /// A mantissa of the state.
@@ -48,8 +49,10 @@ pub trait Mantissa: bytemuck::Pod + Sealed {
     fn load(self) -> i32;
     /// The nearest mantissa to `x / 2^14`, a value in 16 bits.
     fn store(x: i32) -> Self;
-    /// A bound of magnitudes that holds for this one, too; see [`magnitude`].
+    /// What bounds magnitudes and this one, too.
     fn bound(self, others: u32) -> u32;
+    /// The largest magnitude that there may be.
+    fn top(bound: u32) -> u32;
 }
 
 mod sealed {
@@ -72,10 +75,21 @@ impl Mantissa for i16 {
         (x.wrapping_add(1 << 13) >> 14) as i16
     }
 
-    /// The bits of all, the least work: a row may be halved one step early.
+    /// Where bits differ from the one before, the least work: a row may be halved one
+    /// step early.
     #[inline(always)]
     fn bound(self, others: u32) -> u32 {
-        magnitude(self.load()) | others
+        others | u32::from((self ^ self << 1) as u16)
+    }
+
+    /// The power of two above all magnitudes.
+    #[inline(always)]
+    fn top(bound: u32) -> u32 {
+        // The lowest bit of an upper half says nothing.
+        let bits = [1, 2, 4, 8]
+            .iter()
+            .fold(bound | 1, |bits, step| bits | bits >> step);
+        (bits >> 1) + 1
     }
 }
 
@@ -97,6 +111,12 @@ impl Mantissa for i8 {
     #[inline(always)]
     fn bound(self, others: u32) -> u32 {
         grown(others, self.load())
+    }
+
+    /// The magnitude of -x is x - 1.
+    #[inline(always)]
+    fn top(bound: u32) -> u32 {
+        bound + 1
     }
 }
 
@@ -219,23 +239,29 @@ pub(crate) fn advance<M: Mantissa>(
     } = room;
     // What is added for `sa`: its power of two and its weight in `y`.
     let mut of_sa = None;
+    let most = most(lam);
     if let Some((direction, _, weight)) = inputs.delta {
-        let exp = direction.exp + Native::coefficients(direction.m, [lam, bounds], sums, c);
+        let exp = direction.exp + Native::coefficients(direction.m, [lam, bounds], most, sums, c);
         Native::read(mantissas, c, sums);
         let exp = exp + Native::to_16_bits(sums, values, SA);
         of_sa = Some((exp, weight));
         // The decayed state is read.
         Native::decay(lam, bounds, inputs.w);
     }
-    let r_exp = inputs.r.exp + Native::coefficients(inputs.r.m, [lam, bounds], sums, c);
+    let r_exp = inputs.r.exp + Native::coefficients(inputs.r.m, [lam, bounds], most, sums, c);
     if inputs.delta.is_none() {
         Native::decay(lam, bounds, inputs.w);
     }
     Native::read(mantissas, c, y);
     let v_exp = inputs.v.exp + Native::to_16_bits(inputs.v.m, values, V);
-    for (first, bounds) in (0..).step_by(MEASURED).zip(bounds.chunks_mut(MEASURED)) {
-        if let Some(bound) = bounds.get_mut(*phase) {
-            let top = Native::top_of(mantissas, values.len(), first + *phase);
+    let pairs = pieces(mantissas, 2 * values.len()).zip(bounds.chunks_mut(2));
+    for (rows, bounds) in pairs.skip(*phase).step_by(MEASURED) {
+        let [first, second] = Native::tops(rows);
+        let tops = match bounds.len() {
+            1 => [first.max(second); 2],
+            _ => [first, second],
+        };
+        for (bound, top) in bounds.iter_mut().zip(tops) {
             *bound = *bound & !0xffff | top as i32;
         }
     }
@@ -244,7 +270,13 @@ pub(crate) fn advance<M: Mantissa>(
         (Some((_, b, _)), Some((exp, _))) => (b.m, b.exp + exp),
         _ => (&[][..], 0),
     };
-    Native::plan::<M>([lam, bounds], [inputs.k.m, b], [k_exp, b_exp], writes);
+    Native::plan(
+        [lam, bounds],
+        [inputs.k.m, b],
+        [k_exp, b_exp],
+        M::SLACK,
+        writes,
+    );
     Native::write(mantissas, writes, values);
     let of_v = (inputs.of_v.m, inputs.of_v.exp + v_exp);
     let of_sa = of_sa.map_or((0, i32::MIN / 2), |(exp, weight)| {
@@ -270,15 +302,19 @@ fn add_values(y: &mut [i32], exp: i32, values: &[[i16; 2]], weights: [(i32, i32)
 pub(super) fn decay(lam: &mut [i32], bounds: &mut [i32], w: &[i32]) {
     for ((lam, bound), &w) in lam.iter_mut().zip(bounds).zip(w) {
         *lam = larger(lam.wrapping_add(w), LOWEST);
-        let fraction = 2 * exp2(((1 << 22) - (*lam & FRACTION)) as u32).q15();
-        *bound = smaller(fraction as i32, 0xffff) << 16 | *bound & 0xffff;
+        // 2^x = 2 2^-(1 - x).
+        *bound = exp2_q15(!*lam) << 17 | *bound & 0xffff;
     }
 }
 
-/// The bits of a fraction in Q22.
-const FRACTION: i32 = (1 << 22) - 1;
+/// The power of two of the largest scale.
+#[cfg_attr(kinglet_fast, inline(never))]
+fn most(lam: &[i32]) -> i32 {
+    lam.iter().fold(LOWEST, |most, &lam| larger(most, lam)) >> 22
+}
 
-/// Coefficients of a read, of 16 bits under one power of two.
+/// Coefficients of a read, of 16 bits under one power of two; no scale is larger than
+/// `2^most`, rounded up.
 ///
 /// The sum of their magnitudes is at most 65,535: a sum of products with
 /// mantissas fits in 32 bits, in any order.
@@ -286,25 +322,21 @@ const FRACTION: i32 = (1 << 22) - 1;
 pub(super) fn coefficients(
     x: &[i32],
     [lam, bounds]: [&[i32]; 2],
+    most: i32,
     scaled: &mut [i32],
     out: &mut [i16],
 ) -> i32 {
-    // In units of the largest scale.
-    let most = lam.iter().fold(LOWEST, |most, &lam| larger(most, lam)) >> 22;
-    let (mut sum, mut max) = (0u64, 0);
+    let (mut sum, mut bits) = (0u64, 0);
     let rows = x.iter().zip(lam).zip(bounds);
     for (scaled, ((&x, &lam), &bound)) in scaled.iter_mut().zip(rows) {
         // A fraction from 1 to 2 is a factor of 17 bits: half of it.
         let fraction = (bound as u32 >> 17) as i32;
-        *scaled = mulq(x, fraction) >> places(most - (lam >> 22));
-        sum += u64::from(magnitude(*scaled));
-        max = grown(max, *scaled);
+        *scaled = mulq(x, fraction).wrapping_shr(capped(most - (lam >> 22)));
+        let magnitude = magnitude(*scaled);
+        sum += u64::from(magnitude);
+        bits |= magnitude;
     }
-    let rows = out.len() as u64;
-    // The sum in 16 bits.
-    let places = limited(normal(sum).1 + 16, 31) as u32;
-    let is_over = ((sum >> places) + rows > 65_535) | ((max >> places) + 1 > 32_767);
-    let places = places + u32::from(is_over);
+    let places = coefficient_places(sum, bits, out.len());
     let half = (1 << places) >> 1;
     for (out, &c) in out.iter_mut().zip(scaled.iter()) {
         *out = ((c + half) >> places) as i16;
@@ -313,87 +345,105 @@ pub(super) fn coefficients(
     most + places as i32 + 2
 }
 
-/// A vector in 16 bits, rounded, into one of two places of each of `out`; the power of
-/// two by which it became smaller.
-#[cfg_attr(kinglet_fast, inline(never))]
-pub(super) fn to_16_bits(x: &[i32], out: &mut [[i16; 2]], place: usize) -> i32 {
-    let more = 17 - zeros(max_of(x));
-    let (half, shift) = ((1 << places(more)) >> 1, Shift::by(-more));
-    let out = out.as_flattened_mut().iter_mut().skip(place).step_by(2);
-    for (out, &x) in out.zip(x) {
-        *out = smaller(shift.of(x.wrapping_add(half)), 32_767) as i16;
-    }
-    more
+/// By how many places coefficients are rounded off: the sum of their magnitudes, and a
+/// number with the bits of all.
+pub(super) fn coefficient_places(sum: u64, bits: u32, rows: usize) -> u32 {
+    // The sum in 16 bits.
+    let places = limited(normal(sum).1 + 16, 31) as u32;
+    let is_over = ((sum >> places) + rows as u64 > 65_535) | ((bits >> places) + 1 > 32_767);
+    places + u32::from(is_over)
 }
 
-/// The largest magnitude of a row, and a little more: rows lie in pairs, element by
-/// element.
+/// The upper 16 bits of a vector, from the highest that is set, into one of two places of
+/// each of `out`; the power of two by which it became smaller.
+///
+/// They are rounded down: what all value channels have in common is no part of a group
+/// norm's output.
 #[cfg_attr(kinglet_fast, inline(never))]
-pub(super) fn top_of<M: Mantissa>(mantissas: &[M], size: usize, row: usize) -> u32 {
-    let pair = mantissas.get((row & !1) * size..).unwrap_or_default();
-    let (pair, last) = match row | 1 < size {
-        true => (pair, &[][..]),
-        false => (&[][..], pair),
-    };
-    let (pairs, _) = pair.get(..2 * size).unwrap_or_default().as_chunks::<2>();
-    let bound = match row & 1 {
-        0 => pairs.iter().fold(0, |bound, [m, _]| m.bound(bound)),
-        _ => pairs.iter().fold(0, |bound, [_, m]| m.bound(bound)),
-    };
-    let bound = last.iter().fold(bound, |bound, m| m.bound(bound));
-    // The magnitude of -x is x - 1.
-    smaller(bound as i32 + 1, 32_767) as u32
+pub(super) fn to_16_bits(x: &[i32], out: &mut [[i16; 2]], place: usize) -> i32 {
+    let bits = x.iter().fold(0, |bits, &x| bits | magnitude(x));
+    let left = zeros(bits) - 1;
+    let out = out.as_flattened_mut().iter_mut().skip(place).step_by(2);
+    for (out, &x) in out.zip(x) {
+        *out = (x.wrapping_shl(left as u32) >> 16) as i16;
+    }
+    16 - left
+}
+
+/// Bounds of the magnitudes of two rows that lie element by element; of a row alone the
+/// larger is one.
+#[cfg_attr(kinglet_fast, inline(never))]
+pub(super) fn tops<M: Mantissa>(rows: &[M]) -> [u32; 2] {
+    let words: Result<&[u32], _> = bytemuck::try_cast_slice(rows);
+    if let (2, Ok(words)) = (size_of::<M>(), words) {
+        let bits = words.iter().fold(0, |bits, word| bits | word ^ word << 1);
+        return [bits & 0xffff, bits >> 16].map(M::top);
+    }
+    let (pairs, rest) = rows.as_chunks::<2>();
+    let bounds = pairs.iter().fold([0; 2], |[first, second], &[m, n]| {
+        [m.bound(first), n.bound(second)]
+    });
+    let [first, second] = bounds;
+    [rest.iter().fold(first, |bound, m| m.bound(bound)), second].map(M::top)
 }
 
 /// The parts of all rows in the write, and their new scales and bounds: [`Port::plan`].
 #[cfg_attr(kinglet_fast, inline(never))]
-pub(super) fn plan_rows<M: Mantissa, const N: usize>(
+pub(super) fn plan(
     [lam, bounds]: [&mut [i32]; 2],
-    products: [(&[i32], i32); N],
+    [k, b]: [&[i32]; 2],
+    [k_exp, b_exp]: [i32; 2],
+    slack: u32,
     writes: &mut [Write],
 ) {
-    let rows = lam.iter_mut().zip(bounds).zip(writes);
-    for (j, ((lam, bound), write)) in rows.enumerate() {
-        let products = products.map(|(x, exp)| (x.get(j).copied().unwrap_or(0), exp));
-        *write = plan::<M, N>(lam, bound, products);
+    let rows = lam.iter_mut().zip(bounds).zip(writes).zip(k);
+    if b.is_empty() {
+        for (((lam, bound), write), &k) in rows {
+            *write = plan_row(lam, bound, k_exp, slack, [(k, 0)]);
+        }
+        return;
+    }
+    // Units of the larger, whichever of them a row has: it has none that are smaller.
+    let exp = larger(k_exp, b_exp);
+    let [of_k, of_b] = [k_exp, b_exp].map(|own| places(exp - own));
+    for ((((lam, bound), write), &k), &b) in rows.zip(b) {
+        *write = plan_row(lam, bound, exp, slack, [(k, of_k), (b, of_b)]);
     }
 }
 
 /// A row's part in the write, and its new scale and bound. One or two products with
-/// vectors of 16 bits are added: a coefficient and its power of two, beside that of
-/// the vector.
+/// vectors of 16 bits are added: coefficients, places by which they go to the right, and
+/// the power of two of all, beside that of the vector.
 #[inline(always)]
-fn plan<M: Mantissa, const N: usize>(
+fn plan_row<const N: usize>(
     lam: &mut i32,
     bound: &mut i32,
-    products: [(i32, i32); N],
+    exp: i32,
+    slack: u32,
+    products: [(i32, u32); N],
 ) -> Write {
-    let inverse = exp2((*lam & FRACTION) as u32).q15() as i32;
-    let own = *lam >> 22;
-    // In the row's units, times 2^14; mulq by 15 places leaves out one.
-    let terms = products.map(|(m, exp)| {
-        let m = mulq(m, inverse);
-        // Of 28 bits, so that the power of two says how large it is; nothing is small.
-        let left = limited(zeros(magnitude(m)) - 4, 31);
-        let none = zeros(m as u32) >> 5 << 20;
-        (m << left, exp + 15 - own - left - none)
-    });
-    let raised = terms
+    let inverse = exp2_q15(*lam);
+    // The row's units, times 2^14, beside those of the products, of which mulq by 15
+    // places leaves out one: it is raised to these.
+    let less = (*lam >> 22).wrapping_sub(exp).wrapping_sub(15);
+    let right = positive(less);
+    let raised = right.wrapping_sub(less);
+    let right = capped(right);
+    let terms = products.map(|(m, places)| (mulq(m, inverse) >> places).wrapping_shr(right));
+    let magnitudes = terms
         .iter()
-        .fold(0, |raised, &(_, exp)| larger(raised, exp));
-    let terms = terms.map(|(m, exp)| m >> places(raised - exp));
-    let magnitudes = terms.iter().fold(0, |sum, &m| sum + magnitude(m));
-    let top = (*bound as u32 & 0xffff) >> places(raised);
-    let sum = top + M::SLACK + 2 * magnitudes + 6;
-    let more = limited(17 - zeros(sum), 31);
+        .fold(0u32, |sum, &m| sum.wrapping_add(magnitude(m)));
+    let top = (*bound as u32 & 0xffff).wrapping_shr(capped(raised));
+    let sum = magnitudes.wrapping_mul(2).wrapping_add(top + slack + 6);
+    // The places by which it has more than 15.
+    let more = 32 - zeros(sum >> 15);
     let half = (1 << more) >> 1;
-    let s = raised + more;
+    let s = raised.wrapping_add(more);
     *lam = lam.wrapping_add(s << 22);
-    let top = smaller(((sum >> more) + M::SLACK) as i32, 32_767);
-    *bound = *bound & !0xffff | top;
-    let mut rounded = terms.iter().map(|&m| ((m + half) >> more) as i16);
+    *bound = *bound & !0xffff | ((sum >> more) + slack) as i32;
+    let mut rounded = terms.iter().map(|&m| (m.wrapping_add(half) >> more) as i16);
     Write {
-        w: (1 << 14 >> places(s)) as i16,
+        w: (1i32 << 14).wrapping_shr(capped(s)) as i16,
         k: rounded.next().unwrap_or(0),
         b: rounded.next().unwrap_or(0),
     }

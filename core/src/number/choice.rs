@@ -56,7 +56,7 @@ pub(crate) fn where_less<const N: usize>(
 
 /// The number, or 0 where it is negative.
 #[cfg_attr(kinglet_fast, inline(always))]
-fn positive(x: i32) -> i32 {
+pub(crate) fn positive(x: i32) -> i32 {
     x & !opaque(x >> 31)
 }
 
@@ -73,6 +73,15 @@ pub(crate) fn limited(x: i32, most: i32) -> i32 {
 #[cfg_attr(kinglet_fast, inline(always))]
 pub(crate) fn places(x: i32) -> u32 {
     limited(x, 31) as u32
+}
+
+/// [`places`] of a number that is not negative, for a shift that looks at five bits.
+#[cfg_attr(kinglet_fast, inline(always))]
+pub(crate) fn capped(x: i32) -> u32 {
+    if BRANCHES {
+        return (x | opaque(31i32.wrapping_sub(x) >> 31)) as u32;
+    }
+    x.min(31) as u32
 }
 
 /// The leading zeros of a number.

@@ -41,7 +41,7 @@ struct Rows {
     values: [[i16; 2]; MOST],
     writes: [[i16; 3]; MOST],
     exps: [i32; 3],
-    top: u32,
+    tops: [u32; 2],
 }
 
 /// That of `P`, for a head of this size: `room` has its inputs.
@@ -53,7 +53,7 @@ fn rows<P: Port, M: Mantissa>(room: &Room, size: usize, exps: [i32; 2], has_b: b
         values: [[0; 2]; MOST],
         writes: [[0; 3]; MOST],
         exps: [0; 3],
-        top: 0,
+        tops: [0; 2],
     };
     let part = |index: usize| &room.x[index * MOST..index * MOST + size];
     let [lam, bounds, scaled] = found.words.each_mut().map(|words| &mut words[..size]);
@@ -62,21 +62,23 @@ fn rows<P: Port, M: Mantissa>(room: &Room, size: usize, exps: [i32; 2], has_b: b
     let (c, values) = (&mut found.c[..size], &mut found.values[..size]);
     let writes = &mut found.writes[..size];
     P::decay(lam, bounds, &room.sums[MOST..MOST + size]);
-    let c_exp = P::coefficients(part(0), [lam, bounds], scaled, c);
+    let most = lam.iter().max().map_or(0, |most| most >> 22);
+    let c_exp = P::coefficients(part(0), [lam, bounds], most, scaled, c);
     let v_exp = P::to_16_bits(part(1), values, 0);
     let sa_exp = P::to_16_bits(scaled, values, 1);
     let right = exps.map(|exp| exp.unsigned_abs() % 32);
     let weights = [c_exp << 9, sa_exp << 8];
     P::add_values(scaled, values, weights, [3, right[0], right[1]]);
     let b = if has_b { part(3) } else { &[] };
-    P::plan::<M>(
+    P::plan(
         [lam, bounds],
         [part(2), b],
         exps,
+        M::SLACK,
         bytemuck::cast_slice_mut(writes),
     );
     let mantissas: &[M] = bytemuck::cast_slice(&room.weights);
-    found.top = P::top_of(mantissas, size, exps[0] as usize % size);
+    found.tops = P::tops(&mantissas[..2 * size]);
     found.exps = [c_exp, v_exp, sa_exp];
     found
 }

@@ -107,21 +107,28 @@ impl Port for Mve {
         rows::decay(lam, bounds, w);
     }
 
-    fn coefficients(x: &[i32], rows: [&[i32]; 2], scaled: &mut [i32], out: &mut [i16]) -> i32 {
-        rows::coefficients(x, rows, scaled, out)
+    fn coefficients(
+        x: &[i32],
+        rows: [&[i32]; 2],
+        most: i32,
+        scaled: &mut [i32],
+        out: &mut [i16],
+    ) -> i32 {
+        rows::coefficients(x, rows, most, scaled, out)
     }
 
     fn to_16_bits(x: &[i32], out: &mut [[i16; 2]], place: usize) -> i32 {
         rows::to_16_bits(x, out, place)
     }
 
-    fn plan<M: Mantissa>(
+    fn plan(
         rows: [&mut [i32]; 2],
         products: [&[i32]; 2],
         exps: [i32; 2],
+        slack: u32,
         writes: &mut [Write],
     ) {
-        rows::plan::<M>(rows, products, exps, writes);
+        rows::plan(rows, products, exps, slack, writes);
     }
 
     fn add_values(y: &mut [i32], values: &[[i16; 2]], weights: [i32; 2], right: [u32; 3]) {
@@ -131,15 +138,10 @@ impl Port for Mve {
         }
     }
 
-    fn top_of<M: Mantissa>(mantissas: &[M], size: usize, row: usize) -> u32 {
-        let pairs = (row & !1) * size..(row & !1) * size + 2 * size;
-        let pairs = mantissas.get(pairs).unwrap_or_default();
-        match bytemuck::try_cast_slice(pairs) {
-            Ok(words) if size_of::<M>() == 2 && row | 1 < size && !words.is_empty() => {
-                let [first, second] = rows::bits(words);
-                [first, second][row & 1].saturating_add(1).min(32_767)
-            }
-            _ => Portable::top_of(mantissas, size, row),
+    fn tops<M: Mantissa>(rows: &[M]) -> [u32; 2] {
+        match bytemuck::try_cast_slice(rows) {
+            Ok(words) if size_of::<M>() == 2 && !words.is_empty() => rows::bits(words).map(M::top),
+            _ => Portable::tops(rows),
         }
     }
 

@@ -175,24 +175,28 @@ impl Port for Portable {
         state::decay(lam, bounds, w);
     }
 
-    fn coefficients(x: &[i32], rows: [&[i32]; 2], scaled: &mut [i32], out: &mut [i16]) -> i32 {
-        state::coefficients(x, rows, scaled, out)
+    fn coefficients(
+        x: &[i32],
+        rows: [&[i32]; 2],
+        most: i32,
+        scaled: &mut [i32],
+        out: &mut [i16],
+    ) -> i32 {
+        state::coefficients(x, rows, most, scaled, out)
     }
 
     fn to_16_bits(x: &[i32], out: &mut [[i16; 2]], place: usize) -> i32 {
         state::to_16_bits(x, out, place)
     }
 
-    fn plan<M: Mantissa>(
+    fn plan(
         rows: [&mut [i32]; 2],
-        [k, b]: [&[i32]; 2],
-        [k_exp, b_exp]: [i32; 2],
+        products: [&[i32]; 2],
+        exps: [i32; 2],
+        slack: u32,
         writes: &mut [Write],
     ) {
-        match b {
-            [] => state::plan_rows::<M, 1>(rows, [(k, k_exp)], writes),
-            _ => state::plan_rows::<M, 2>(rows, [(k, k_exp), (b, b_exp)], writes),
-        }
+        state::plan(rows, products, exps, slack, writes);
     }
 
     fn add_values(
@@ -207,8 +211,8 @@ impl Port for Portable {
         }
     }
 
-    fn top_of<M: Mantissa>(mantissas: &[M], size: usize, row: usize) -> u32 {
-        state::top_of(mantissas, size, row)
+    fn tops<M: Mantissa>(rows: &[M]) -> [u32; 2] {
+        state::tops(rows)
     }
 
     fn shares(gate: &[i32], places: i32, out: &mut [i32]) {
