@@ -69,7 +69,7 @@ pub use portable::Portable;
 #[doc(hidden)]
 pub use product::Quantizer;
 #[doc(hidden)]
-pub use state::{Mantissa, Write};
+pub use state::{Mantissa, Narrow, Write};
 #[doc(hidden)]
 pub use steps::Scaling;
 
@@ -166,13 +166,21 @@ pub trait Port {
 
     /// Reads the state of a head: `sums[i] = sum_j c[j] M[j,i]`. All are `[N]`,
     /// `mantissas` `[N, N]`: rows in pairs, element by element, and a last one alone.
-    fn read<M: Mantissa>(mantissas: &[M], c: &[i16], sums: &mut [i32]) {
+    fn read<M: Mantissa>(mantissas: &[M], c: &[Narrow], sums: &mut [i32]) {
         Self::Base::read(mantissas, c, sums);
+    }
+
+    /// Whether two reads at once are less work than one after the other.
+    const BOTH: bool = Self::Base::BOTH;
+
+    /// Two reads of a state.
+    fn read_both<M: Mantissa>(mantissas: &[M], c: &[[Narrow; 2]], sums: &mut [[i32; 2]]) {
+        Self::Base::read_both(mantissas, c, sums);
     }
 
     /// Writes it: `M[j,i] = (M[j,i] w[j] + k[j] v[i] + b[j] sa[i]) / 2^14`, rounded;
     /// `values` are `v` and `sa`.
-    fn write<M: Mantissa>(mantissas: &mut [M], writes: &[Write], values: &[[i16; 2]]) {
+    fn write<M: Mantissa>(mantissas: &mut [M], writes: &[Write], values: &[[Narrow; 2]]) {
         Self::Base::write(mantissas, writes, values);
     }
 
@@ -198,21 +206,22 @@ pub trait Port {
 
     /// Coefficients of a read, of 16 bits, and the power of two by which `x` became
     /// smaller; rows are `lam` and `bounds`, whose scales are below `2 2^most`, `scaled` is
-    /// room. All are `[N]`.
+    /// room. All are `[N]`, but for those of `out`, of which each so many-th is one.
     fn coefficients(
         x: &[i32],
         rows: [&[i32]; 2],
         most: i32,
         scaled: &mut [i32],
-        out: &mut [i16],
+        out: (&mut [Narrow], usize),
     ) -> i32 {
         Self::Base::coefficients(x, rows, most, scaled, out)
     }
 
     /// The upper 16 bits of a vector, rounded down, into one of two places of each of
-    /// `out`; the power of two by which it became smaller.
-    fn to_16_bits(x: &[i32], out: &mut [[i16; 2]], place: usize) -> i32 {
-        Self::Base::to_16_bits(x, out, place)
+    /// `out`; the power of two by which it became smaller. Of `x` each `step`-th element
+    /// is one of the vector.
+    fn to_16_bits(x: &[i32], step: usize, out: &mut [[Narrow; 2]], place: usize) -> i32 {
+        Self::Base::to_16_bits(x, step, out, place)
     }
 
     /// The parts of a state's rows in the write, and their new scales and bounds, `lam`
@@ -229,10 +238,16 @@ pub trait Port {
         Self::Base::plan(rows, products, exps, slack, writes);
     }
 
-    /// `y = (y >> by_y) + (v of_v >> by_v) + (sa of_sa >> by_sa)`, with weights of 16 bits
-    /// for both of `values`.
-    fn add_values(y: &mut [i32], values: &[[i16; 2]], weights: [i32; 2], right: [u32; 3]) {
-        Self::Base::add_values(y, values, weights, right);
+    /// `y = (sum >> by_sum) + (v of_v >> by_v) + (sa of_sa >> by_sa)`, with weights of 16
+    /// bits for both of `values`; each so many-th of the sums is one.
+    fn add_values(
+        sums: (&[i32], usize),
+        values: &[[Narrow; 2]],
+        weights: [i32; 2],
+        right: [u32; 3],
+        y: &mut [i32],
+    ) {
+        Self::Base::add_values(sums, values, weights, right, y);
     }
 
     /// Bounds of the magnitudes of two rows that lie element by element; of a row alone

@@ -24,9 +24,26 @@ use crate::number::{
     zeros, Number, View,
 };
 use crate::pieces::pieces;
+use crate::shape::vectors::take;
 
 /// The least logarithm of a scale: an empty row has it.
 const LOWEST: i32 = -300 << 22;
+
+/// A number of 16 bits, as wide as the port multiplies.
+#[cfg(any(kinglet_armv6m, kinglet_armv7m, kinglet_riscv))]
+#[doc(hidden)]
+pub type Narrow = i32;
+/// A number of 16 bits, as wide as the port multiplies.
+#[cfg(not(any(kinglet_armv6m, kinglet_armv7m, kinglet_riscv)))]
+#[doc(hidden)]
+pub type Narrow = i16;
+
+/// The number of that many bits.
+#[inline(always)]
+#[allow(clippy::useless_conversion)]
+pub(super) fn wide(x: Narrow) -> i32 {
+    x.into()
+}
 
 /// Where `v` and `sa` are among the values.
 const V: usize = 0;
@@ -156,12 +173,12 @@ pub(crate) struct Head<'s, M> {
 
 /// Room for a step of a head.
 pub(crate) struct Room<'s> {
-    /// `[N]` sums of a read.
+    /// `[2, N]` sums of both reads, or `[N, 2]`, or those of one.
     sums: &'s mut [i32],
-    /// `[N]` coefficients of a read.
-    c: &'s mut [i16],
+    /// Their coefficients, in the same way.
+    c: &'s mut [Narrow],
     /// `[N]` what goes into a write by value channel: `v`, `sa`.
-    values: &'s mut [[i16; 2]],
+    values: &'s mut [[Narrow; 2]],
     /// `[N]` and by key channel.
     writes: &'s mut [Write],
 }
@@ -169,27 +186,26 @@ pub(crate) struct Room<'s> {
 impl<'s> Room<'s> {
     /// Words for a head of `size` channels.
     pub(crate) const fn words(size: usize) -> usize {
-        // Sums, coefficients, values of two and writes of three.
-        size + (6 * size).div_ceil(2)
+        // Sums, coefficients and values, two of each, as wide as any port has them, and
+        // writes of three halves.
+        6 * size + (3 * size).div_ceil(2)
     }
 
     /// Divides a buffer of that length.
     pub(crate) fn split(size: usize, buffer: &'s mut [i32]) -> Self {
-        let (sums, halves) = buffer.split_at_mut_checked(size).unwrap_or_default();
-        let halves: &mut [i16] = bytemuck::cast_slice_mut(halves);
-        let mut rest = halves;
-        let mut next = |len: usize| {
-            let (taken, after) = core::mem::take(&mut rest)
-                .split_at_mut_checked(len)
-                .unwrap_or_default();
-            rest = after;
-            taken
-        };
+        let mut rest = buffer;
+        let sums = take(&mut rest, 2 * size);
+        let c: &mut [Narrow] = bytemuck::cast_slice_mut(take(&mut rest, 2 * size));
+        let values: &mut [Narrow] = bytemuck::cast_slice_mut(take(&mut rest, 2 * size));
+        let writes: &mut [i16] = bytemuck::cast_slice_mut(rest);
         Self {
             sums,
-            c: next(size),
-            values: bytemuck::try_cast_slice_mut(next(2 * size)).unwrap_or_default(),
-            writes: bytemuck::try_cast_slice_mut(next(3 * size)).unwrap_or_default(),
+            c: c.get_mut(..2 * size).unwrap_or_default(),
+            values: values.as_chunks_mut().0.get_mut(..size).unwrap_or_default(),
+            writes: writes
+                .get_mut(..3 * size)
+                .and_then(|writes| bytemuck::try_cast_slice_mut(writes).ok())
+                .unwrap_or_default(),
         }
     }
 }
@@ -237,23 +253,43 @@ pub(crate) fn advance<M: Mantissa>(
         values,
         writes,
     } = room;
+    let size = values.len();
+    let most = most(lam);
+    // How far apart coefficients, and sums, of one read are, and where those of the
+    // second are.
+    let (step, second) = match (inputs.delta, Native::BOTH) {
+        (Some(_), true) => (2, 1),
+        (Some(_), false) => (1, size),
+        (None, _) => (1, 0),
+    };
     // What is added for `sa`: its power of two and its weight in `y`.
     let mut of_sa = None;
-    let most = most(lam);
     if let Some((direction, _, weight)) = inputs.delta {
-        let exp = direction.exp + Native::coefficients(direction.m, [lam, bounds], most, sums, c);
-        Native::read(mantissas, c, sums);
-        let exp = exp + Native::to_16_bits(sums, values, SA);
-        of_sa = Some((exp, weight));
-        // The decayed state is read.
+        let exp = Native::coefficients(direction.m, [lam, bounds], most, y, (c, step));
+        of_sa = Some((direction.exp + exp, weight));
+        // `r` reads the decayed state.
         Native::decay(lam, bounds, inputs.w);
     }
-    let r_exp = inputs.r.exp + Native::coefficients(inputs.r.m, [lam, bounds], most, sums, c);
-    if inputs.delta.is_none() {
-        Native::decay(lam, bounds, inputs.w);
+    let of_r = c.get_mut(second..).unwrap_or_default();
+    let exp = Native::coefficients(inputs.r.m, [lam, bounds], most, y, (of_r, step));
+    let r_exp = inputs.r.exp + exp;
+    match of_sa.as_mut() {
+        None => {
+            Native::decay(lam, bounds, inputs.w);
+            Native::read(mantissas, after(c, 0, size), sums);
+        }
+        Some((exp, _)) => {
+            if Native::BOTH {
+                Native::read_both(mantissas, c.as_chunks().0, sums.as_chunks_mut().0);
+            } else {
+                let (of_sa, of_y) = sums.split_at_mut_checked(size).unwrap_or_default();
+                Native::read(mantissas, after(c, 0, size), of_sa);
+                Native::read(mantissas, after(c, size, size), of_y);
+            }
+            *exp += Native::to_16_bits(sums, step, values, SA);
+        }
     }
-    Native::read(mantissas, c, y);
-    let v_exp = inputs.v.exp + Native::to_16_bits(inputs.v.m, values, V);
+    let v_exp = inputs.v.exp + Native::to_16_bits(inputs.v.m, 1, values, V);
     let pairs = pieces(mantissas, 2 * values.len()).zip(bounds.chunks_mut(2));
     for (rows, bounds) in pairs.skip(*phase).step_by(MEASURED) {
         let [first, second] = Native::tops(rows);
@@ -282,19 +318,17 @@ pub(crate) fn advance<M: Mantissa>(
     let of_sa = of_sa.map_or((0, i32::MIN / 2), |(exp, weight)| {
         (weight.m, weight.exp + exp)
     });
-    add_values(y, r_exp, values, [of_v, of_sa])
+    // Each has 31 bits.
+    let exp = larger(larger(r_exp, of_v.1), of_sa.1) + 4;
+    let right = [r_exp, of_v.1, of_sa.1].map(|own| places(exp - own));
+    let sums = sums.get(second..).unwrap_or_default();
+    Native::add_values((sums, step), values, [of_v.0, of_sa.0], right, y);
+    exp
 }
 
-/// `y = y + v of_v + sa of_sa`, with weights and their powers of two; returns that
-/// of the sum.
-#[cfg_attr(kinglet_fast, inline(never))]
-fn add_values(y: &mut [i32], exp: i32, values: &[[i16; 2]], weights: [(i32, i32); 2]) -> i32 {
-    let [of_v, of_sa] = weights;
-    // Each has 31 bits.
-    let sum = larger(larger(exp, of_v.1), of_sa.1) + 4;
-    let [by_y, by_v, by_sa] = [exp, of_v.1, of_sa.1].map(|own| places(sum - own));
-    Native::add_values(y, values, [of_v.0, of_sa.0], [by_y, by_v, by_sa]);
-    sum
+/// `len` elements after the first ones.
+fn after<T>(x: &[T], first: usize, len: usize) -> &[T] {
+    x.get(first..first + len).unwrap_or_default()
 }
 
 /// Moves the scales of the rows by their decays.
@@ -319,12 +353,12 @@ fn most(lam: &[i32]) -> i32 {
 /// The sum of their magnitudes is at most 65,535: a sum of products with
 /// mantissas fits in 32 bits, in any order.
 #[cfg_attr(kinglet_fast, inline(never))]
-pub(super) fn coefficients(
+pub(super) fn coefficients<'c>(
     x: &[i32],
     [lam, bounds]: [&[i32]; 2],
     most: i32,
     scaled: &mut [i32],
-    out: &mut [i16],
+    out: impl Iterator<Item = &'c mut Narrow>,
 ) -> i32 {
     let (mut sum, mut bits) = (0u64, 0);
     let rows = x.iter().zip(lam).zip(bounds);
@@ -336,10 +370,10 @@ pub(super) fn coefficients(
         sum += u64::from(magnitude);
         bits |= magnitude;
     }
-    let places = coefficient_places(sum, bits, out.len());
+    let places = coefficient_places(sum, bits, x.len());
     let half = (1 << places) >> 1;
-    for (out, &c) in out.iter_mut().zip(scaled.iter()) {
-        *out = ((c + half) >> places) as i16;
+    for (out, &c) in out.zip(scaled.iter()) {
+        *out = ((c + half) >> places) as Narrow;
     }
     // mulq by half a fraction of 15 places leaves out two.
     most + places as i32 + 2
@@ -360,14 +394,35 @@ pub(super) fn coefficient_places(sum: u64, bits: u32, rows: usize) -> u32 {
 /// They are rounded down: what all value channels have in common is no part of a group
 /// norm's output.
 #[cfg_attr(kinglet_fast, inline(never))]
-pub(super) fn to_16_bits(x: &[i32], out: &mut [[i16; 2]], place: usize) -> i32 {
-    let bits = x.iter().fold(0, |bits, &x| bits | magnitude(x));
+pub(super) fn to_16_bits<'x, I: Iterator<Item = &'x i32>>(
+    x: impl Fn() -> I,
+    out: &mut [[Narrow; 2]],
+    place: usize,
+) -> i32 {
+    let bits = out
+        .iter()
+        .zip(x())
+        .fold(0, |bits, (_, &x)| bits | magnitude(x));
     let left = zeros(bits) - 1;
-    let out = out.as_flattened_mut().iter_mut().skip(place).step_by(2);
-    for (out, &x) in out.zip(x) {
-        *out = (x.wrapping_shl(left as u32) >> 16) as i16;
+    for (out, &x) in out.iter_mut().zip(x()) {
+        out[place & 1] = (x.wrapping_shl(left as u32) >> 16) as Narrow;
     }
     16 - left
+}
+
+/// `y = (sum >> by_sum) + (v of_v >> by_v) + (sa of_sa >> by_sa)`.
+#[cfg_attr(kinglet_fast, inline(never))]
+pub(super) fn add_values<'s>(
+    sums: impl Iterator<Item = &'s i32>,
+    values: &[[Narrow; 2]],
+    [of_v, of_sa]: [i32; 2],
+    [by_sum, by_v, by_sa]: [u32; 3],
+    y: &mut [i32],
+) {
+    for ((y, &[v, sa]), &sum) in y.iter_mut().zip(values).zip(sums) {
+        let (v, sa) = (wide(v) * of_v, wide(sa) * of_sa);
+        *y = (sum >> by_sum) + (v >> by_v) + (sa >> by_sa);
+    }
 }
 
 /// Bounds of the magnitudes of two rows that lie element by element; of a row alone the

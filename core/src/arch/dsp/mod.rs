@@ -45,7 +45,7 @@ use super::shared::state::{self as states, states_in_rounds};
 use super::shared::thumb2::{self, steps_of_thumb2};
 #[cfg(kinglet_fast)]
 use super::Scaling;
-use super::{Mantissa, Port, Portable, Quantizer, Write};
+use super::{Mantissa, Narrow, Port, Portable, Quantizer, Write};
 use crate::shape::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
 use core::arch::naked_asm;
 
@@ -117,7 +117,7 @@ impl Port for Dsp {
     steps_in_rounds!();
     #[cfg(kinglet_fast)]
     gates_in_assembly!();
-    states_in_rounds!();
+    states_in_rounds!(both);
 }
 
 /// Sums of `blocks` blocks of int8 rows, span by span; nothing where a slice is too

@@ -35,7 +35,7 @@ use super::shared::gates::gates_in_assembly;
 use super::shared::rounds::{self, steps_in_rounds};
 use super::shared::state::{self as states, states_in_rounds};
 use super::shared::Words;
-use super::{Mantissa, Port, Portable, Quantizer, Scaling, Write};
+use super::{Mantissa, Narrow, Port, Portable, Quantizer, Scaling, Write};
 use crate::shape::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_BYTES, GROUP_COLS};
 use core::arch::global_asm;
 
@@ -112,13 +112,16 @@ impl Port for Mve {
         rows: [&[i32]; 2],
         most: i32,
         scaled: &mut [i32],
-        out: &mut [i16],
+        out: (&mut [i16], usize),
     ) -> i32 {
         rows::coefficients(x, rows, most, scaled, out)
     }
 
-    fn to_16_bits(x: &[i32], out: &mut [[i16; 2]], place: usize) -> i32 {
-        rows::to_16_bits(x, out, place)
+    fn to_16_bits(x: &[i32], step: usize, out: &mut [[i16; 2]], place: usize) -> i32 {
+        match step {
+            1 => rows::to_16_bits(x, out, place),
+            _ => Portable::to_16_bits(x, step, out, place),
+        }
     }
 
     fn plan(
@@ -131,10 +134,16 @@ impl Port for Mve {
         rows::plan(rows, products, exps, slack, writes);
     }
 
-    fn add_values(y: &mut [i32], values: &[[i16; 2]], weights: [i32; 2], right: [u32; 3]) {
-        match bytemuck::try_cast_slice(values) {
-            Ok(words) => rows::add_values(y, words, weights, right),
-            _ => Portable::add_values(y, values, weights, right),
+    fn add_values(
+        sums: (&[i32], usize),
+        values: &[[i16; 2]],
+        weights: [i32; 2],
+        right: [u32; 3],
+        y: &mut [i32],
+    ) {
+        match (sums, bytemuck::try_cast_slice(values.as_flattened())) {
+            ((sums, 1), Ok(words)) => rows::add_values(sums, words, weights, right, y),
+            _ => Portable::add_values(sums, values, weights, right, y),
         }
     }
 

@@ -22,12 +22,12 @@ pub(super) fn coefficients(
     [lam, bounds]: [&[i32]; 2],
     most: i32,
     scaled: &mut [i32],
-    out: &mut [i16],
+    (out, step): (&mut [i16], usize),
 ) -> i32 {
     let len = x.len().min(lam.len()).min(bounds.len());
-    let len = len.min(scaled.len()).min(out.len());
-    if len == 0 || len < out.len() {
-        return Portable::coefficients(x, [lam, bounds], most, scaled, out);
+    let len = len.min(scaled.len());
+    if len == 0 || len < x.len() || out.len() < len || step != 1 {
+        return Portable::coefficients(x, [lam, bounds], most, scaled, (out, step));
     }
     let mut found = Scaled {
         most,
@@ -45,13 +45,14 @@ pub(super) fn coefficients(
 
 /// As [`Port::to_16_bits`].
 pub(super) fn to_16_bits(x: &[i32], out: &mut [[i16; 2]], place: usize) -> i32 {
+    let x = x.get(..out.len()).unwrap_or(x);
     if x.is_empty() {
-        return Portable::to_16_bits(x, out, place);
+        return Portable::to_16_bits(x, 1, out, place);
     }
     // SAFETY: the slice is not empty.
     let max = unsafe { kinglet_mve_max(x.as_ptr(), x.len()) };
     let left = zeros(max) - 1;
-    let len = x.len().min(out.len());
+    let len = x.len();
     let out = out.as_flattened_mut().get_mut(place..).unwrap_or_default();
     if len > 0 && out.len() + place >= 2 * len {
         // SAFETY: `out` has an element at every second place.
@@ -105,10 +106,17 @@ pub(super) fn bits(pairs: &[u32]) -> [u32; 2] {
 }
 
 /// As [`Port::add_values`], with a word for both values.
-pub(super) fn add_values(y: &mut [i32], values: &[u32], weights: [i32; 2], right: [u32; 3]) {
-    let len = y.len().min(values.len());
+pub(super) fn add_values(
+    sums: &[i32],
+    values: &[u32],
+    weights: [i32; 2],
+    right: [u32; 3],
+    y: &mut [i32],
+) {
+    let len = y.len().min(values.len()).min(sums.len());
     if len > 0 {
         let call = ValuesCall {
+            sums: sums.as_ptr(),
             weights,
             places: right.map(|right| -(right as i32)),
         };
@@ -120,6 +128,7 @@ pub(super) fn add_values(y: &mut [i32], values: &[u32], weights: [i32; 2], right
 /// How values are added.
 #[repr(C)]
 struct ValuesCall {
+    sums: *const i32,
     weights: [i32; 2],
     /// To the left, of the sum and of both products.
     places: [i32; 3],
@@ -335,23 +344,23 @@ global_asm!(
     .size kinglet_mve_bits, . - kinglet_mve_bits
 
     kinglet_mve_function kinglet_mve_add_values
-    push    {{r4-r6, lr}}
-    ldm.w   r3, {{r3-r6, r12}}
+    push    {{r4-r8, lr}}
+    ldm.w   r3, {{r3-r7, r12}}
     dlstp.32 lr, r2
 1:  vldrw.u32 q0, [r1], #16
     vmovlt.s16 q1, q0
     vmovlb.s16 q0, q0
-    vmul.i32 q1, q1, r4
-    vmul.i32 q0, q0, r3
-    vldrw.u32 q2, [r0]
+    vmul.i32 q1, q1, r5
+    vmul.i32 q0, q0, r4
+    vldrw.u32 q2, [r3], #16
     vshl.s32 q1, r12
-    vshl.s32 q0, r6
-    vshl.s32 q2, r5
+    vshl.s32 q0, r7
+    vshl.s32 q2, r6
     vadd.i32 q0, q0, q1
     vadd.i32 q0, q0, q2
     vstrw.32 q0, [r0], #16
     letp    lr, 1b
-    pop     {{r4-r6, pc}}
+    pop     {{r4-r8, pc}}
     .size kinglet_mve_add_values, . - kinglet_mve_add_values
 
     // r0 lam   r1 bounds   r2 k   r3 b   r4 writes   r5 the table   r6 the power of two

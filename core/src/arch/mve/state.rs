@@ -30,6 +30,11 @@ unsafe extern "C" fn read(_mantissas: *const u32, _c: *const i16, _sums: *mut i3
     push    {{r4-r10, lr}}
     vpush   {{d8-d11}}
     mov     r7, r3
+    vmov.i32 q0, #0
+    mov     r12, r2
+    dlstp.32 lr, r3
+0:  vstrw.32 q0, [r12], #16
+    letp    lr, 0b
     lsrs    r5, r3, #2
     lsls    r3, r3, #2
     movs    r4, #0
