@@ -217,8 +217,7 @@ pub trait Port {
         Self::Base::coefficients(x, rows, most, scaled, out)
     }
 
-    /// The upper 16 bits of a vector, rounded down, into one of two places of each of
-    /// `out`; the power of two by which it became smaller. Of `x` each `step`-th element
+    /// A vector in 16 bits, rounded, up to 2^14, into one of two places of each of `out`; the power of two by which it became smaller. Of `x` each `step`-th element
     /// is one of the vector.
     fn to_16_bits(x: &[i32], step: usize, out: &mut [[Narrow; 2]], place: usize) -> i32 {
         Self::Base::to_16_bits(x, step, out, place)
@@ -250,10 +249,10 @@ pub trait Port {
         Self::Base::add_values(sums, values, weights, right, y);
     }
 
-    /// Bounds of the magnitudes of two rows that lie element by element; of a row alone
-    /// the larger is one.
-    fn tops<M: Mantissa>(rows: &[M]) -> [u32; 2] {
-        Self::Base::tops(rows)
+    /// Where bits of the halves of words differ from those below them, in any of the words.
+    /// The lowest bit of the upper half says nothing.
+    fn differences(words: &[u32]) -> u32 {
+        Self::Base::differences(words)
     }
 
     /// `out = sigmoid(gate 2^places)` as factors in Q15, with arguments in Q22, to

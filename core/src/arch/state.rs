@@ -20,8 +20,8 @@
 
 use super::{Native, Port};
 use crate::number::{
-    capped, exp2_q15, grown, larger, limited, magnitude, mulq, normal, places, positive, smaller,
-    zeros, Number, View,
+    capped, exp2_fraction, grown, larger, limited, magnitude, mulq, normal, places, positive,
+    smaller, zeros, Number, View,
 };
 use crate::pieces::pieces;
 use crate::shape::vectors::take;
@@ -292,7 +292,7 @@ pub(crate) fn advance<M: Mantissa>(
     let v_exp = inputs.v.exp + Native::to_16_bits(inputs.v.m, 1, values, V);
     let pairs = pieces(mantissas, 2 * values.len()).zip(bounds.chunks_mut(2));
     for (rows, bounds) in pairs.skip(*phase).step_by(MEASURED) {
-        let [first, second] = Native::tops(rows);
+        let [first, second] = tops(rows);
         let tops = match bounds.len() {
             1 => [first.max(second); 2],
             _ => [first, second],
@@ -337,7 +337,7 @@ pub(super) fn decay(lam: &mut [i32], bounds: &mut [i32], w: &[i32]) {
     for ((lam, bound), &w) in lam.iter_mut().zip(bounds).zip(w) {
         *lam = larger(lam.wrapping_add(w), LOWEST);
         // 2^x = 2 2^-(1 - x).
-        *bound = exp2_q15(!*lam) << 17 | *bound & 0xffff;
+        *bound = (exp2_fraction(!*lam) >> 15 << 16) as i32 | *bound & 0xffff;
     }
 }
 
@@ -350,8 +350,8 @@ fn most(lam: &[i32]) -> i32 {
 /// Coefficients of a read, of 16 bits under one power of two; no scale is larger than
 /// `2^most`, rounded up.
 ///
-/// The sum of their magnitudes is at most 65,535: a sum of products with
-/// mantissas fits in 32 bits, in any order.
+/// The sum of their magnitudes is at most 65,532: a sum of products with
+/// mantissas fits in 32 bits, in any order, and what rounds it off, too.
 #[cfg_attr(kinglet_fast, inline(never))]
 pub(super) fn coefficients<'c>(
     x: &[i32],
@@ -360,14 +360,14 @@ pub(super) fn coefficients<'c>(
     scaled: &mut [i32],
     out: impl Iterator<Item = &'c mut Narrow>,
 ) -> i32 {
-    let (mut sum, mut bits) = (0u64, 0);
+    let (mut sum, mut bits) = (0u32, 0);
     let rows = x.iter().zip(lam).zip(bounds);
     for (scaled, ((&x, &lam), &bound)) in scaled.iter_mut().zip(rows) {
         // A fraction from 1 to 2 is a factor of 17 bits: half of it.
         let fraction = (bound as u32 >> 17) as i32;
         *scaled = mulq(x, fraction).wrapping_shr(capped(most - (lam >> 22)));
         let magnitude = magnitude(*scaled);
-        sum += u64::from(magnitude);
+        sum = sum.wrapping_add(magnitude >> 8);
         bits |= magnitude;
     }
     let places = coefficient_places(sum, bits, x.len());
@@ -379,20 +379,19 @@ pub(super) fn coefficients<'c>(
     most + places as i32 + 2
 }
 
-/// By how many places coefficients are rounded off: the sum of their magnitudes, and a
-/// number with the bits of all.
-pub(super) fn coefficient_places(sum: u64, bits: u32, rows: usize) -> u32 {
+/// By how many places coefficients are rounded off: the sum of their magnitudes, each in
+/// units of 256, and a number with the bits of all.
+pub(super) fn coefficient_places(sum: u32, bits: u32, rows: usize) -> u32 {
+    let rows = rows as u64;
+    let sum = (u64::from(sum) + rows) << 8;
     // The sum in 16 bits.
     let places = limited(normal(sum).1 + 16, 31) as u32;
-    let is_over = ((sum >> places) + rows as u64 > 65_535) | ((bits >> places) + 1 > 32_767);
+    let is_over = ((sum >> places) + rows > 65_532) | ((bits >> places) + 1 > 32_767);
     places + u32::from(is_over)
 }
 
-/// The upper 16 bits of a vector, from the highest that is set, into one of two places of
-/// each of `out`; the power of two by which it became smaller.
-///
-/// They are rounded down: what all value channels have in common is no part of a group
-/// norm's output.
+/// A vector in 16 bits, rounded, up to 2^14 in magnitude, into one of two places of each
+/// of `out`; the power of two by which it became smaller.
 #[cfg_attr(kinglet_fast, inline(never))]
 pub(super) fn to_16_bits<'x, I: Iterator<Item = &'x i32>>(
     x: impl Fn() -> I,
@@ -403,11 +402,12 @@ pub(super) fn to_16_bits<'x, I: Iterator<Item = &'x i32>>(
         .iter()
         .zip(x())
         .fold(0, |bits, (_, &x)| bits | magnitude(x));
-    let left = zeros(bits) - 1;
+    let right = positive(18 - zeros(bits));
+    let half = (1 << right) >> 1;
     for (out, &x) in out.iter_mut().zip(x()) {
-        out[place & 1] = (x.wrapping_shl(left as u32) >> 16) as Narrow;
+        out[place & 1] = (x.wrapping_add(half) >> right) as Narrow;
     }
-    16 - left
+    right
 }
 
 /// `y = (sum >> by_sum) + (v of_v >> by_v) + (sa of_sa >> by_sa)`.
@@ -428,10 +428,10 @@ pub(super) fn add_values<'s>(
 /// Bounds of the magnitudes of two rows that lie element by element; of a row alone the
 /// larger is one.
 #[cfg_attr(kinglet_fast, inline(never))]
-pub(super) fn tops<M: Mantissa>(rows: &[M]) -> [u32; 2] {
+fn tops<M: Mantissa>(rows: &[M]) -> [u32; 2] {
     let words: Result<&[u32], _> = bytemuck::try_cast_slice(rows);
     if let (2, Ok(words)) = (size_of::<M>(), words) {
-        let bits = words.iter().fold(0, |bits, word| bits | word ^ word << 1);
+        let bits = Native::differences(words);
         return [bits & 0xffff, bits >> 16].map(M::top);
     }
     let (pairs, rest) = rows.as_chunks::<2>();
@@ -477,7 +477,7 @@ fn plan_row<const N: usize>(
     slack: u32,
     products: [(i32, u32); N],
 ) -> Write {
-    let inverse = exp2_q15(*lam);
+    let inverse = (exp2_fraction(*lam) >> 16) as i32;
     // The row's units, times 2^14, beside those of the products, of which mulq by 15
     // places leaves out one: it is raised to these.
     let less = (*lam >> 22).wrapping_sub(exp).wrapping_sub(15);
@@ -489,7 +489,7 @@ fn plan_row<const N: usize>(
         .iter()
         .fold(0u32, |sum, &m| sum.wrapping_add(magnitude(m)));
     let top = (*bound as u32 & 0xffff).wrapping_shr(capped(raised));
-    let sum = magnitudes.wrapping_mul(2).wrapping_add(top + slack + 6);
+    let sum = magnitudes.wrapping_add(top + slack + 6);
     // The places by which it has more than 15.
     let more = 32 - zeros(sum >> 15);
     let half = (1 << more) >> 1;

@@ -23,10 +23,12 @@ mod vector;
 pub(crate) use choice::{
     capped, larger, limited, normal, places, positive, smaller, where_less, zeros,
 };
-pub(crate) use functions::{divide, exp2, exp2_q15, inverse_root, log2, sigmoid, Share, PLACES};
+pub(crate) use functions::{
+    divide, exp2, exp2_fraction, inverse_root, log2, sigmoid, Share, PLACES,
+};
 pub(crate) use product::{grown, magnitude, mulh, mulq, Shift};
 // For ports that look them up.
-#[cfg(kinglet_mve)]
+#[cfg(any(kinglet_mve, all(any(kinglet_armv7m, kinglet_dsp), kinglet_fast)))]
 pub(crate) use tables::FRACTIONS;
 #[cfg(any(all(kinglet_dsp, kinglet_fast), kinglet_mve))]
 pub(crate) use tables::{SHARES, SHARE_OCTAVES, SHARE_STEPS};

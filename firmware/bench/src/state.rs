@@ -41,7 +41,7 @@ struct Rows {
     values: [[Narrow; 2]; MOST],
     writes: [[i16; 3]; MOST],
     exps: [i32; 3],
-    tops: [u32; 2],
+    differences: u32,
 }
 
 /// That of `P`, for a head of this size: `room` has its inputs.
@@ -53,7 +53,7 @@ fn rows<P: Port, M: Mantissa>(room: &Room, size: usize, exps: [i32; 2], has_b: b
         values: [[0; 2]; MOST],
         writes: [[0; 3]; MOST],
         exps: [0; 3],
-        tops: [0; 2],
+        differences: 0,
     };
     let part = |index: usize| &room.x[index * MOST..index * MOST + size];
     let [lam, bounds, scaled] = found.words.each_mut().map(|words| &mut words[..size]);
@@ -69,7 +69,7 @@ fn rows<P: Port, M: Mantissa>(room: &Room, size: usize, exps: [i32; 2], has_b: b
     let sums = &room.x[..2 * size];
     let sa_exp = P::to_16_bits(sums, step, values, 1);
     let right = exps.map(|exp| exp.unsigned_abs() % 32);
-    let weights = [c_exp << 9, sa_exp << 8];
+    let weights = [c_exp << 7, sa_exp << 8];
     P::add_values(
         (sums, step),
         values,
@@ -85,8 +85,7 @@ fn rows<P: Port, M: Mantissa>(room: &Room, size: usize, exps: [i32; 2], has_b: b
         M::SLACK,
         bytemuck::cast_slice_mut(writes),
     );
-    let mantissas: &[M] = bytemuck::cast_slice(&room.weights);
-    found.tops = P::tops(&mantissas[..2 * size]);
+    found.differences = P::differences(&room.weights[..size]);
     found.exps = [c_exp, v_exp, sa_exp];
     found
 }

@@ -40,6 +40,8 @@
 use super::shared::gates::gates_in_assembly;
 #[cfg(kinglet_fast)]
 use super::shared::rounds::{self, steps_in_rounds};
+#[cfg(kinglet_fast)]
+use super::shared::rows::{self, rows_of_thumb2};
 use super::shared::state::{self as states, states_in_rounds};
 #[cfg(kinglet_fast)]
 use super::shared::thumb2::{self, steps_of_thumb2};
@@ -118,6 +120,8 @@ impl Port for Dsp {
     #[cfg(kinglet_fast)]
     gates_in_assembly!();
     states_in_rounds!(both);
+    #[cfg(kinglet_fast)]
+    rows_of_thumb2!();
 }
 
 /// Sums of `blocks` blocks of int8 rows, span by span; nothing where a slice is too

@@ -147,11 +147,8 @@ impl Port for Mve {
         }
     }
 
-    fn tops<M: Mantissa>(rows: &[M]) -> [u32; 2] {
-        match bytemuck::try_cast_slice(rows) {
-            Ok(words) if size_of::<M>() == 2 && !words.is_empty() => rows::bits(words).map(M::top),
-            _ => Portable::tops(rows),
-        }
+    fn differences(words: &[u32]) -> u32 {
+        rows::differences(words)
     }
 
     gates_in_assembly!();

@@ -3,7 +3,7 @@
 
 use crate::arch::state::coefficient_places;
 use crate::arch::{Port, Portable, Write};
-use crate::number::{larger, places, zeros, FRACTIONS};
+use crate::number::{larger, places, positive, zeros, FRACTIONS};
 use core::arch::global_asm;
 
 /// As [`Port::decay`].
@@ -51,14 +51,14 @@ pub(super) fn to_16_bits(x: &[i32], out: &mut [[i16; 2]], place: usize) -> i32 {
     }
     // SAFETY: the slice is not empty.
     let max = unsafe { kinglet_mve_max(x.as_ptr(), x.len()) };
-    let left = zeros(max) - 1;
+    let right = positive(18 - zeros(max));
     let len = x.len();
     let out = out.as_flattened_mut().get_mut(place..).unwrap_or_default();
     if len > 0 && out.len() + place >= 2 * len {
         // SAFETY: `out` has an element at every second place.
-        unsafe { kinglet_mve_halves(x.as_ptr(), out.as_mut_ptr(), len, left) }
+        unsafe { kinglet_mve_halves(x.as_ptr(), out.as_mut_ptr(), len, -right) }
     }
-    16 - left
+    right
 }
 
 /// As [`Port::plan`].
@@ -97,12 +97,13 @@ pub(super) fn plan(
     unsafe { kinglet_mve_plan(&call) }
 }
 
-/// Where bits of the first row of two differ from the one before, and the same of the
-/// second. `pairs` has a word for each column, of which there is one.
-pub(super) fn bits(pairs: &[u32]) -> [u32; 2] {
-    // SAFETY: the slice is not empty.
-    let bits = unsafe { kinglet_mve_bits(pairs.as_ptr(), pairs.len()) };
-    [bits & 0xffff, bits >> 16]
+/// As [`Port::differences`].
+pub(super) fn differences(words: &[u32]) -> u32 {
+    match words.len() {
+        0 => 0,
+        // SAFETY: the slice is not empty.
+        len => unsafe { kinglet_mve_differences(words.as_ptr(), len) },
+    }
 }
 
 /// As [`Port::add_values`], with a word for both values.
@@ -138,12 +139,12 @@ fn table() -> *const u32 {
     FRACTIONS.as_ptr().cast()
 }
 
-/// What scaling finds: the sum of the magnitudes, and the bits of all; it is told the
+/// What scaling finds: the sum of the magnitudes, in units of 256, and the bits of all; it is told the
 /// power of two.
 #[derive(Default)]
 #[repr(C)]
 struct Scaled {
-    sum: u64,
+    sum: u32,
     bits: u32,
     most: i32,
 }
@@ -187,12 +188,12 @@ extern "C" {
     );
     /// Shifts by places to the left, rounds and narrows.
     fn kinglet_mve_round(x: *const i32, out: *mut i16, len: usize, places: i32);
-    /// Shifts by places to the left; the upper halves go into every second place.
+    /// The same into every second place.
     fn kinglet_mve_halves(x: *const i32, out: *mut i16, len: usize, places: i32);
     /// The largest magnitude.
     fn kinglet_mve_max(x: *const i32, len: usize) -> u32;
     /// Where bits differ from the one before, in both halves of words.
-    fn kinglet_mve_bits(words: *const u32, len: usize) -> u32;
+    fn kinglet_mve_differences(words: *const u32, len: usize) -> u32;
     fn kinglet_mve_add_values(y: *mut i32, values: *const u32, len: usize, call: &ValuesCall);
     fn kinglet_mve_plan(call: &PlanCall);
 }
@@ -201,7 +202,7 @@ global_asm!(
     r#"
     .syntax unified
     .cpu    cortex-m55
-    // 2^-x in Q15 for a fraction \x in Q22: \p. \x, \c are scratch.
+    // 2^-x in Q31 for a fraction \x in Q22: \p. \x, \c are scratch.
     .macro kinglet_mve_power p, x, c, table
     vshr.u32 \c, \x, #16
     vldrw.u32 \p, [\table, \c, uxtw #2]
@@ -211,7 +212,6 @@ global_asm!(
     vshr.u32 \c, \c, #19
     vmul.i32 \c, \c, \x
     vsub.i32 \p, \p, \c
-    vshr.u32 \p, \p, #16
     .endm
     .macro kinglet_mve_function name
     .section .text.\name,"ax",%progbits
@@ -239,7 +239,7 @@ global_asm!(
     vbic    q0, q5, q0
     kinglet_mve_power q2, q0, q3, r3
     vldrw.u32 q1, [r1]
-    vshl.i32 q2, q2, #1
+    vshr.u32 q2, q2, #15
     vsli.32 q1, q2, #16
     vstrw.32 q1, [r1], #16
     letp    lr, 1b
@@ -259,9 +259,8 @@ global_asm!(
     kinglet_mve_function kinglet_mve_coefficients
     push    {{r4-r7, lr}}
     ldrd    r4, r5, [sp, #20]
-    ldr     r12, [r5, #12]
+    ldr     r12, [r5, #8]
     movs    r6, #0
-    movs    r7, #0
     vmov.i32 q2, #0
     vmvn.i32 q3, #30
     dlstp.32 lr, r4
@@ -279,11 +278,11 @@ global_asm!(
     vshr.s32 q1, q0, #31
     veor    q0, q0, q1
     vorr    q2, q2, q0
-    vaddlva.u32 r6, r7, q0
+    vshr.u32 q0, q0, #8
+    vaddva.u32 r6, q0
     letp    lr, 1b
     kinglet_mve_or r0, r1, r2, r3
-    strd    r6, r7, [r5]
-    str     r0, [r5, #8]
+    strd    r6, r0, [r5]
     pop     {{r4-r7, pc}}
     .size kinglet_mve_coefficients, . - kinglet_mve_coefficients
 
@@ -302,9 +301,8 @@ global_asm!(
     mov     r12, #0
     dlstp.32 lr, r2
 1:  vldrw.u32 q0, [r0], #16
-    vshl.s32 q0, r3
+    vrshl.s32 q0, r3
     vidup.u32 q1, r12, #2
-    vshr.s32 q0, q0, #16
     vstrh.32 q0, [r1, q1, uxtw #1]
     letp    lr, 1b
     pop     {{r7, pc}}
@@ -330,7 +328,7 @@ global_asm!(
     pop     {{r7, pc}}
     .size kinglet_mve_max, . - kinglet_mve_max
 
-    kinglet_mve_function kinglet_mve_bits
+    kinglet_mve_function kinglet_mve_differences
     push    {{r7, lr}}
     vmov.i32 q2, #0
     dlstp.32 lr, r1
@@ -341,7 +339,7 @@ global_asm!(
     letp    lr, 1b
     kinglet_mve_or r0, r1, r2, r3
     pop     {{r7, pc}}
-    .size kinglet_mve_bits, . - kinglet_mve_bits
+    .size kinglet_mve_differences, . - kinglet_mve_differences
 
     kinglet_mve_function kinglet_mve_add_values
     push    {{r4-r8, lr}}
@@ -386,6 +384,7 @@ global_asm!(
     vldrw.u32 q1, [sp]
     vand    q1, q1, q0
     kinglet_mve_power q3, q1, q2, r5
+    vshr.u32 q3, q3, #16
     vshl.i32 q3, q3, #16
     vshr.s32 q0, q0, #22
     vsub.i32 q0, q0, r6
@@ -415,7 +414,6 @@ global_asm!(
     vneg.s32 q3, q4
     vmovlb.u16 q6, q7
     vmax.s32 q3, q3, q5
-    vshl.i32 q0, q0, #1
     vshl.u32 q6, q6, q3
     vadd.i32 q0, q0, r12
     vadd.i32 q0, q0, q6

@@ -233,8 +233,8 @@ impl Port for Portable {
         }
     }
 
-    fn tops<M: Mantissa>(rows: &[M]) -> [u32; 2] {
-        state::tops(rows)
+    fn differences(words: &[u32]) -> u32 {
+        words.iter().fold(0, |bits, word| bits | word ^ word << 1)
     }
 
     fn shares(gate: &[i32], places: i32, out: &mut [i32]) {
