@@ -16,7 +16,7 @@
 //!
 //! `K` and `B` are `k` and `b` in the row's units. `s` is the least number of
 //! places for which no mantissa leaves its range: that of a row is bounded by
-//! `top`, which grows with each step, and is measured every eighth.
+//! `top`, which grows with each step, and is measured every so often.
 
 use super::{Native, Port};
 use crate::number::{
@@ -52,14 +52,13 @@ const SA: usize = 1;
 /// The least logarithm of a decay: nothing of a row is left.
 pub(crate) const LEAST_DECAY: i32 = -30 << 22;
 
-/// Of how many pairs of rows one is measured at a token.
-const MEASURED: usize = 8;
-
 /// A mantissa of the state.
 ///
 /// Kernels trust what it says of itself: only the two types here are one.
 #[doc(hidden)]
 pub trait Mantissa: bytemuck::Pod + Sealed {
+    /// Of how many pairs of rows one is measured at a token, a divisor of 16.
+    const MEASURED: usize;
     /// How far a stored value is from the exact one at most, in 16 bits.
     const SLACK: u32;
     /// Its value in 16 bits.
@@ -80,6 +79,7 @@ mod sealed {
 use sealed::Sealed;
 
 impl Mantissa for i16 {
+    const MEASURED: usize = 16;
     const SLACK: u32 = 1;
 
     #[inline(always)]
@@ -112,6 +112,7 @@ impl Mantissa for i16 {
 
 /// The upper byte of a mantissa of 16 bits.
 impl Mantissa for i8 {
+    const MEASURED: usize = 8;
     const SLACK: u32 = 128;
 
     #[inline(always)]
@@ -166,7 +167,7 @@ pub(crate) struct Head<'s, M> {
     /// `[N]` the scale's fraction in Q15, from 1 to 2, in the upper half; the bound of
     /// the mantissas in the lower.
     pub bounds: &'s mut [i32],
-    /// Which rows are measured at this token.
+    /// Of 16 tokens, which this is: some rows are measured at it.
     pub phase: usize,
     pub room: Room<'s>,
 }
@@ -291,7 +292,7 @@ pub(crate) fn advance<M: Mantissa>(
     }
     let v_exp = inputs.v.exp + Native::to_16_bits(inputs.v.m, 1, values, V);
     let pairs = pieces(mantissas, 2 * values.len()).zip(bounds.chunks_mut(2));
-    for (rows, bounds) in pairs.skip(*phase).step_by(MEASURED) {
+    for (rows, bounds) in pairs.skip(*phase % M::MEASURED).step_by(M::MEASURED) {
         let [first, second] = tops(rows);
         let tops = match bounds.len() {
             1 => [first.max(second); 2],

@@ -7,6 +7,8 @@ use crate::arch::Write;
 use core::arch::naked_asm;
 
 impl States for Armv7m {
+    const ROUND: usize = 16;
+
     const ROUTINES: Routines = Routines { read, write };
 }
 
@@ -130,7 +132,7 @@ unsafe extern "C" fn read_both(
     mov     r9, #0
     mov     r10, #0
     mov     r11, #0
-2:  .rept 2
+2:  .rept 4
     kinglet_v7m_read_both 0
     kinglet_v7m_read_both 2
     add     r0, lr
@@ -185,7 +187,7 @@ unsafe extern "C" fn write(
     ldr     lr, [sp, #12]
     ldr     r2, [sp]
     add     lr, r0
-2:  .rept 8
+2:  .rept 16
     ldrsh   r11, [r0]
     ldrd    r1, r3, [r2], #8
     ldrsh   r12, [r0, #2]

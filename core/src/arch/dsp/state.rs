@@ -8,6 +8,8 @@ use crate::arch::Write;
 use core::arch::naked_asm;
 
 impl States for Dsp {
+    const ROUND: usize = 16;
+
     const ROUTINES: Routines = Routines { read, write };
 }
 
@@ -34,7 +36,7 @@ unsafe extern "C" fn read(_mantissas: *const u32, _c: *const i16, _sums: *mut i3
     sub     sp, #20
     lsrs    r4, r3, #2
     strd    r1, r4, [sp]
-    lsrs    r4, r3, #3
+    lsrs    r4, r3, #4
     strd    r4, r2, [sp, #8]
     lsls    r4, r3, #2
     str     r4, [sp, #16]
@@ -57,7 +59,7 @@ unsafe extern "C" fn read(_mantissas: *const u32, _c: *const i16, _sums: *mut i3
     ldr     r5, [r12], #4
     ldr     r3, [sp, #8]
     str     r12, [sp]
-2:  .rept 2
+2:  .rept 4
     ldm     r2, {{r6-r9}}
     ldm     r0!, {{r1, r10-r12}}
     smlad   r6, r1, r4, r6
@@ -106,7 +108,7 @@ unsafe extern "C" fn read_both(
     sub     sp, #20
     lsrs    r4, r3, #2
     strd    r1, r4, [sp]
-    lsrs    r4, r3, #3
+    lsrs    r4, r3, #4
     strd    r4, r2, [sp, #8]
     lsls    r4, r3, #2
     str     r4, [sp, #16]
@@ -132,7 +134,7 @@ unsafe extern "C" fn read_both(
     pkhtb   r7, r11, r10, asr #16
     ldr     r3, [sp, #8]
     str     r1, [sp]
-2:  .rept 4
+2:  .rept 8
     ldrd    r1, r12, [r0], #8
     ldm     r2, {{r8-r11}}
     smlad   r8, r1, r4, r8
@@ -190,18 +192,16 @@ unsafe extern "C" fn write(
     sub     sp, #20
     lsrs    r4, r3, #1
     strd    r1, r4, [sp]
-    lsrs    r4, r3, #3
+    lsrs    r4, r3, #4
     strd    r2, r4, [sp, #8]
     mov     r7, #0x2000
 1:  ldr     r1, [sp]
-    ldr     r8, [r1], #4
-    ldr     r4, [r1], #4
-    ldr     r5, [r1], #4
-    ldrd    r2, r3, [sp, #8]
+    ldm     r1!, {{r3-r5}}
     str     r1, [sp]
-    pkhbt   r6, r8, r4
-    pkhtb   r4, r8, r4
-2:  .rept 2
+    pkhbt   r6, r3, r4
+    pkhtb   r4, r3, r4
+    ldrd    r2, r3, [sp, #8]
+2:  .rept 4
     ldm     r0, {{r8-r11}}
     ldrd    r12, lr, [r2], #8
     kinglet_dsp_write r8, r12

@@ -265,9 +265,13 @@ unsafe extern "C" fn write(
     kinglet_rv_column 2
     kinglet_rv_column 4
     kinglet_rv_column 6
-    addi    a0, a0, 16
-    addi    a4, a4, 16
-    addi    a7, a7, 32
+    kinglet_rv_column 8
+    kinglet_rv_column 10
+    kinglet_rv_column 12
+    kinglet_rv_column 14
+    addi    a0, a0, 32
+    addi    a4, a4, 32
+    addi    a7, a7, 64
     bne     a0, a6, 2b
     mv      a0, a4
     addi    a3, a3, -4
