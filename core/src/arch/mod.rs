@@ -178,8 +178,8 @@ pub trait Port {
         Self::Base::read_both(mantissas, c, sums);
     }
 
-    /// Writes it: `M[j,i] = (M[j,i] w[j] + k[j] v[i] + b[j] sa[i]) / 2^14`, rounded;
-    /// `values` are `v` and `sa`.
+    /// Writes it: `M[j,i] = (M[j,i] w[j] + k[j] v[i] + b[j] sa[i]) / 2^14`, rounded as
+    /// [`Mantissa::store`] does it; `values` are `v` and `sa`.
     fn write<M: Mantissa>(mantissas: &mut [M], writes: &[Write], values: &[[Narrow; 2]]) {
         Self::Base::write(mantissas, writes, values);
     }
@@ -204,23 +204,24 @@ pub trait Port {
         Self::Base::decay(lam, bounds, w);
     }
 
-    /// Coefficients of a read, of 16 bits, and the power of two by which `x` became
-    /// smaller; rows are `lam` and `bounds`, whose scales are below `2 2^most`, `scaled` is
-    /// room. All are `[N]`, but for those of `out`, of which each so many-th is one.
+    /// Coefficients of a read, of 16 bits, times a sign, and the power of two by which `x`
+    /// became smaller; rows are `lam` and `bounds`, whose scales are below `2 2^most`,
+    /// `scaled` is room. All are `[N]`, but for those of `out`, of which each so many-th is one.
     fn coefficients(
         x: &[i32],
         rows: [&[i32]; 2],
-        most: i32,
+        most_and_sign: [i32; 2],
         scaled: &mut [i32],
         out: (&mut [Narrow], usize),
     ) -> i32 {
-        Self::Base::coefficients(x, rows, most, scaled, out)
+        Self::Base::coefficients(x, rows, most_and_sign, scaled, out)
     }
 
-    /// A vector in 16 bits, rounded, up to 2^14, into one of two places of each of `out`; the power of two by which it became smaller. Of `x` each `step`-th element
-    /// is one of the vector.
-    fn to_16_bits(x: &[i32], step: usize, out: &mut [[Narrow; 2]], place: usize) -> i32 {
-        Self::Base::to_16_bits(x, step, out, place)
+    /// A vector in 16 bits, rounded, up to 2^14, times a sign, into one of two places of
+    /// each of `out`; the power of two by which it became smaller. Of `x` each so many-th
+    /// element is one of the vector.
+    fn to_16_bits(x: (&[i32], usize), sign: i32, out: &mut [[Narrow; 2]], place: usize) -> i32 {
+        Self::Base::to_16_bits(x, sign, out, place)
     }
 
     /// The parts of a state's rows in the write, and their new scales and bounds, `lam`

@@ -14,6 +14,10 @@
 //! lam     = lam + s
 //! ```
 //!
+//! Mantissas are rounded down, which takes a half from each on average. So that nothing
+//! adds up, all of them change their sign at each token: `M` is `n` and `-n` in turn, and
+//! `n[j,i] = floor((-2^(14-s) n[j,i] ± ...) / 2^14)`.
+//!
 //! `K` and `B` are `k` and `b` in the row's units. `s` is the least number of
 //! places for which no mantissa leaves its range: that of a row is bounded by
 //! `top`, which grows with each step, and is measured every so often.
@@ -63,7 +67,8 @@ pub trait Mantissa: bytemuck::Pod + Sealed {
     const SLACK: u32;
     /// Its value in 16 bits.
     fn load(self) -> i32;
-    /// The nearest mantissa to `x / 2^14`, a value in 16 bits.
+    /// A mantissa next to `x / 2^14`, a value in 16 bits: rounded down where that is least
+    /// work.
     fn store(x: i32) -> Self;
     /// What bounds magnitudes and this one, too.
     fn bound(self, others: u32) -> u32;
@@ -89,7 +94,7 @@ impl Mantissa for i16 {
 
     #[inline(always)]
     fn store(x: i32) -> Self {
-        (x.wrapping_add(1 << 13) >> 14) as i16
+        (x >> 14) as i16
     }
 
     /// Where bits differ from the one before, the least work: a row may be halved one
@@ -143,7 +148,7 @@ impl Mantissa for i8 {
 #[repr(C)]
 #[doc(hidden)]
 pub struct Write {
-    /// `2^(14-s)`.
+    /// `-2^(14-s)`.
     pub w: i16,
     /// `K`.
     pub k: i16,
@@ -256,6 +261,8 @@ pub(crate) fn advance<M: Mantissa>(
     } = room;
     let size = values.len();
     let most = most(lam);
+    // The state is stored with this sign, and written with the other.
+    let sign = 1 - 2 * (*phase as i32 & 1);
     // How far apart coefficients, and sums, of one read are, and where those of the
     // second are.
     let (step, second) = match (inputs.delta, Native::BOTH) {
@@ -266,13 +273,13 @@ pub(crate) fn advance<M: Mantissa>(
     // What is added for `sa`: its power of two and its weight in `y`.
     let mut of_sa = None;
     if let Some((direction, _, weight)) = inputs.delta {
-        let exp = Native::coefficients(direction.m, [lam, bounds], most, y, (c, step));
+        let exp = Native::coefficients(direction.m, [lam, bounds], [most, -1], y, (c, step));
         of_sa = Some((direction.exp + exp, weight));
         // `r` reads the decayed state.
         Native::decay(lam, bounds, inputs.w);
     }
     let of_r = c.get_mut(second..).unwrap_or_default();
-    let exp = Native::coefficients(inputs.r.m, [lam, bounds], most, y, (of_r, step));
+    let exp = Native::coefficients(inputs.r.m, [lam, bounds], [most, sign], y, (of_r, step));
     let r_exp = inputs.r.exp + exp;
     match of_sa.as_mut() {
         None => {
@@ -287,10 +294,10 @@ pub(crate) fn advance<M: Mantissa>(
                 Native::read(mantissas, after(c, 0, size), of_sa);
                 Native::read(mantissas, after(c, size, size), of_y);
             }
-            *exp += Native::to_16_bits(sums, step, values, SA);
+            *exp += Native::to_16_bits((sums, step), 1, values, SA);
         }
     }
-    let v_exp = inputs.v.exp + Native::to_16_bits(inputs.v.m, 1, values, V);
+    let v_exp = inputs.v.exp + Native::to_16_bits((inputs.v.m, 1), -sign, values, V);
     let pairs = pieces(mantissas, 2 * values.len()).zip(bounds.chunks_mut(2));
     for (rows, bounds) in pairs.skip(*phase % M::MEASURED).step_by(M::MEASURED) {
         let [first, second] = tops(rows);
@@ -323,7 +330,8 @@ pub(crate) fn advance<M: Mantissa>(
     let exp = larger(larger(r_exp, of_v.1), of_sa.1) + 4;
     let right = [r_exp, of_v.1, of_sa.1].map(|own| places(exp - own));
     let sums = sums.get(second..).unwrap_or_default();
-    Native::add_values((sums, step), values, [of_v.0, of_sa.0], right, y);
+    let weights = [of_v.0, of_sa.0].map(|weight| -sign * larger(weight, -32_767));
+    Native::add_values((sums, step), values, weights, right, y);
     exp
 }
 
@@ -348,7 +356,7 @@ fn most(lam: &[i32]) -> i32 {
     lam.iter().fold(LOWEST, |most, &lam| larger(most, lam)) >> 22
 }
 
-/// Coefficients of a read, of 16 bits under one power of two; no scale is larger than
+/// Coefficients of a read, of 16 bits under one power of two, times a sign; no scale is larger than
 /// `2^most`, rounded up.
 ///
 /// The sum of their magnitudes is at most 65,532: a sum of products with
@@ -357,7 +365,7 @@ fn most(lam: &[i32]) -> i32 {
 pub(super) fn coefficients<'c>(
     x: &[i32],
     [lam, bounds]: [&[i32]; 2],
-    most: i32,
+    [most, sign]: [i32; 2],
     scaled: &mut [i32],
     out: impl Iterator<Item = &'c mut Narrow>,
 ) -> i32 {
@@ -374,7 +382,7 @@ pub(super) fn coefficients<'c>(
     let places = coefficient_places(sum, bits, x.len());
     let half = (1 << places) >> 1;
     for (out, &c) in out.zip(scaled.iter()) {
-        *out = ((c + half) >> places) as Narrow;
+        *out = ((c.wrapping_mul(sign) + half) >> places) as Narrow;
     }
     // mulq by half a fraction of 15 places leaves out two.
     most + places as i32 + 2
@@ -391,11 +399,12 @@ pub(super) fn coefficient_places(sum: u32, bits: u32, rows: usize) -> u32 {
     places + u32::from(is_over)
 }
 
-/// A vector in 16 bits, rounded, up to 2^14 in magnitude, into one of two places of each
-/// of `out`; the power of two by which it became smaller.
+/// A vector in 16 bits, rounded, up to 2^14 in magnitude, times a sign, into one of two
+/// places of each of `out`; the power of two by which it became smaller.
 #[cfg_attr(kinglet_fast, inline(never))]
 pub(super) fn to_16_bits<'x, I: Iterator<Item = &'x i32>>(
     x: impl Fn() -> I,
+    sign: i32,
     out: &mut [[Narrow; 2]],
     place: usize,
 ) -> i32 {
@@ -406,7 +415,7 @@ pub(super) fn to_16_bits<'x, I: Iterator<Item = &'x i32>>(
     let right = positive(18 - zeros(bits));
     let half = (1 << right) >> 1;
     for (out, &x) in out.iter_mut().zip(x()) {
-        out[place & 1] = (x.wrapping_add(half) >> right) as Narrow;
+        out[place & 1] = (x.wrapping_mul(sign).wrapping_add(half) >> right) as Narrow;
     }
     right
 }
@@ -490,16 +499,16 @@ fn plan_row<const N: usize>(
         .iter()
         .fold(0u32, |sum, &m| sum.wrapping_add(magnitude(m)));
     let top = (*bound as u32 & 0xffff).wrapping_shr(capped(raised));
-    let sum = magnitudes.wrapping_add(top + slack + 6);
+    let sum = magnitudes.wrapping_add(top + 2 * slack + 6);
     // The places by which it has more than 15.
     let more = 32 - zeros(sum >> 15);
     let half = (1 << more) >> 1;
     let s = raised.wrapping_add(more);
     *lam = lam.wrapping_add(s << 22);
-    *bound = *bound & !0xffff | ((sum >> more) + slack) as i32;
+    *bound = *bound & !0xffff | (sum >> more) as i32;
     let mut rounded = terms.iter().map(|&m| (m.wrapping_add(half) >> more) as i16);
     Write {
-        w: (1i32 << 14).wrapping_shr(capped(s)) as i16,
+        w: (-1i32 << 14).wrapping_shr(capped(s)) as i16,
         k: rounded.next().unwrap_or(0),
         b: rounded.next().unwrap_or(0),
     }

@@ -63,11 +63,12 @@ fn rows<P: Port, M: Mantissa>(room: &Room, size: usize, exps: [i32; 2], has_b: b
     let (c, values) = (&mut found.c[..step * size], &mut found.values[..size]);
     let writes = &mut found.writes[..size];
     P::decay(lam, bounds, &room.sums[MOST..MOST + size]);
+    let sign = if has_b { 1 } else { -1 };
     let most = lam.iter().max().map_or(0, |most| most >> 22);
-    let c_exp = P::coefficients(part(0), [lam, bounds], most, scaled, (c, step));
-    let v_exp = P::to_16_bits(part(1), 1, values, 0);
+    let c_exp = P::coefficients(part(0), [lam, bounds], [most, sign], scaled, (c, step));
+    let v_exp = P::to_16_bits((part(1), 1), sign, values, 0);
     let sums = &room.x[..2 * size];
-    let sa_exp = P::to_16_bits(sums, step, values, 1);
+    let sa_exp = P::to_16_bits((sums, step), -sign, values, 1);
     let right = exps.map(|exp| exp.unsigned_abs() % 32);
     let weights = [c_exp << 7, sa_exp << 8];
     P::add_values(

@@ -1,4 +1,4 @@
-//! Matrix states of 16 bits: less than four instructions per element to read, eleven to
+//! Matrix states of 16 bits: less than four instructions per element to read, ten to
 //! write. Sums, counts and what is only added are in the upper registers.
 
 use super::Armv6m;
@@ -107,7 +107,7 @@ kinglet_v6m_state_read:
     .size kinglet_v6m_state_read, . - kinglet_v6m_state_read
 
     // Registers of a write: r0 mantissas of a row   r1 values   r2-r4 w, k and b
-    //   r5 a mantissa   r6, r7 v and sa   r8 2^13   r9 the end of the values
+    //   r5 a mantissa   r6, r7 v and sa   r9 the end of the values
     //   r10 values   r11 writes   r12 rows left   lr bytes of two rows, less two
     .macro kinglet_v6m_state_write_column at
     ldrh    r5, [r0, #\at]
@@ -118,7 +118,6 @@ kinglet_v6m_state_read:
     muls    r7, r4, r7
     adds    r5, r5, r6
     adds    r5, r5, r7
-    add     r5, r8
     asrs    r5, r5, #14
     strh    r5, [r0, #\at]
     .endm
@@ -145,9 +144,6 @@ kinglet_v6m_state_write:
     lsls    r4, r3, #2
     subs    r4, #2
     mov     lr, r4
-    movs    r4, #32
-    lsls    r4, r4, #8
-    mov     r8, r4
 1:  mov     r7, r11
     movs    r5, #0
     ldrsh   r2, [r7, r5]

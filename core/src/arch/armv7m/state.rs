@@ -160,7 +160,7 @@ unsafe extern "C" fn read_both(
 /// # Registers
 /// ```text
 /// r0 mantissas   r1, r3 v and sa   r2 values   r4-r6 w, k and b of the first row
-/// r7-r9 those of the second   r10 2^13   r11, r12 mantissas   lr the end of the row
+/// r7-r9 those of the second   r11, r12 mantissas   lr the end of the row
 /// Stack, from sp: [0] values  [4] writes  [8] rows left  [12] bytes of two rows
 /// ```
 #[unsafe(naked)]
@@ -178,7 +178,6 @@ unsafe extern "C" fn write(
     lsls    r4, r3, #2
     strd    r2, r1, [sp]
     strd    r3, r4, [sp, #8]
-    mov     r10, #0x2000
 1:  ldr     r1, [sp, #4]
     .irp    to, r4, r5, r6, r7, r8, r9
     ldrsh   \to, [r1], #2
@@ -191,8 +190,8 @@ unsafe extern "C" fn write(
     ldrsh   r11, [r0]
     ldrd    r1, r3, [r2], #8
     ldrsh   r12, [r0, #2]
-    mla     r11, r11, r4, r10
-    mla     r12, r12, r7, r10
+    mul     r11, r11, r4
+    mul     r12, r12, r7
     mla     r11, r1, r5, r11
     mla     r12, r1, r8, r12
     mla     r11, r3, r6, r11

@@ -165,7 +165,7 @@ unsafe extern "C" fn read_both(
 /// # Registers
 /// ```text
 /// r0 words   r1 scratch   r2 values   r3 rounds left   r4 b and k of the first row
-/// r5 k and b of the second   r6 w of both   r7 2^13   r8-r11 words
+/// r5 k and b of the second   r6 w of both   r8-r11 words
 /// r12, lr v and sa, then a sum
 /// Stack, from sp: [0] writes  [4] rows left / 2  [8] values  [12] rounds
 /// ```
@@ -180,8 +180,8 @@ unsafe extern "C" fn write(
         extension!(),
         r#"
     .macro kinglet_dsp_write word, value
-    smlad   r1, r5, \value, r7
-    smladx  \value, r4, \value, r7
+    smuad   r1, r5, \value
+    smuadx  \value, r4, \value
     smlatt  r1, \word, r6, r1
     smlabb  \value, \word, r6, \value
     lsls    r1, r1, #2
@@ -194,7 +194,6 @@ unsafe extern "C" fn write(
     strd    r1, r4, [sp]
     lsrs    r4, r3, #4
     strd    r2, r4, [sp, #8]
-    mov     r7, #0x2000
 1:  ldr     r1, [sp]
     ldm     r1!, {{r3-r5}}
     str     r1, [sp]

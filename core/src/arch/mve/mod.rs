@@ -110,17 +110,22 @@ impl Port for Mve {
     fn coefficients(
         x: &[i32],
         rows: [&[i32]; 2],
-        most: i32,
+        most_and_sign: [i32; 2],
         scaled: &mut [i32],
         out: (&mut [i16], usize),
     ) -> i32 {
-        rows::coefficients(x, rows, most, scaled, out)
+        rows::coefficients(x, rows, most_and_sign, scaled, out)
     }
 
-    fn to_16_bits(x: &[i32], step: usize, out: &mut [[i16; 2]], place: usize) -> i32 {
+    fn to_16_bits(
+        (x, step): (&[i32], usize),
+        sign: i32,
+        out: &mut [[i16; 2]],
+        place: usize,
+    ) -> i32 {
         match step {
-            1 => rows::to_16_bits(x, out, place),
-            _ => Portable::to_16_bits(x, step, out, place),
+            1 => rows::to_16_bits(x, sign, out, place),
+            _ => Portable::to_16_bits((x, step), sign, out, place),
         }
     }
 

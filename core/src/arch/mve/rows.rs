@@ -20,14 +20,14 @@ pub(super) fn decay(lam: &mut [i32], bounds: &mut [i32], w: &[i32]) {
 pub(super) fn coefficients(
     x: &[i32],
     [lam, bounds]: [&[i32]; 2],
-    most: i32,
+    [most, sign]: [i32; 2],
     scaled: &mut [i32],
     (out, step): (&mut [i16], usize),
 ) -> i32 {
     let len = x.len().min(lam.len()).min(bounds.len());
     let len = len.min(scaled.len());
     if len == 0 || len < x.len() || out.len() < len || step != 1 {
-        return Portable::coefficients(x, [lam, bounds], most, scaled, (out, step));
+        return Portable::coefficients(x, [lam, bounds], [most, sign], scaled, (out, step));
     }
     let mut found = Scaled {
         most,
@@ -38,16 +38,16 @@ pub(super) fn coefficients(
     unsafe { kinglet_mve_coefficients(x, lam, bounds, scaled.as_mut_ptr(), len, &mut found) }
     let places = coefficient_places(found.sum, found.bits, len) as i32;
     // SAFETY: both slices are as long, and not empty.
-    unsafe { kinglet_mve_round(scaled.as_ptr(), out.as_mut_ptr(), len, -places) }
+    unsafe { kinglet_mve_round(scaled.as_ptr(), out.as_mut_ptr(), len, -places, sign) }
     // See the portable twin.
     most + places + 2
 }
 
 /// As [`Port::to_16_bits`].
-pub(super) fn to_16_bits(x: &[i32], out: &mut [[i16; 2]], place: usize) -> i32 {
+pub(super) fn to_16_bits(x: &[i32], sign: i32, out: &mut [[i16; 2]], place: usize) -> i32 {
     let x = x.get(..out.len()).unwrap_or(x);
     if x.is_empty() {
-        return Portable::to_16_bits(x, 1, out, place);
+        return Portable::to_16_bits((x, 1), sign, out, place);
     }
     // SAFETY: the slice is not empty.
     let max = unsafe { kinglet_mve_max(x.as_ptr(), x.len()) };
@@ -56,7 +56,7 @@ pub(super) fn to_16_bits(x: &[i32], out: &mut [[i16; 2]], place: usize) -> i32 {
     let out = out.as_flattened_mut().get_mut(place..).unwrap_or_default();
     if len > 0 && out.len() + place >= 2 * len {
         // SAFETY: `out` has an element at every second place.
-        unsafe { kinglet_mve_halves(x.as_ptr(), out.as_mut_ptr(), len, -right) }
+        unsafe { kinglet_mve_halves(x.as_ptr(), out.as_mut_ptr(), len, -right, sign) }
     }
     right
 }
@@ -89,7 +89,7 @@ pub(super) fn plan(
         table: table(),
         exp: exp + 15,
         places: [k_exp, b_exp].map(|own| -(places(exp - own) as i32)),
-        slack,
+        slack: 2 * slack + 6,
         has_b,
         len,
     };
@@ -162,6 +162,7 @@ struct PlanCall {
     exp: i32,
     /// To the left, of both products.
     places: [i32; 2],
+    /// Twice that of the mantissas, and 6 more.
     slack: u32,
     /// 1, or 0 where the second product is none.
     has_b: u32,
@@ -186,10 +187,10 @@ extern "C" {
         len: usize,
         found: &mut Scaled,
     );
-    /// Shifts by places to the left, rounds and narrows.
-    fn kinglet_mve_round(x: *const i32, out: *mut i16, len: usize, places: i32);
+    /// Multiplies by a sign, shifts by places to the left, rounds and narrows.
+    fn kinglet_mve_round(x: *const i32, out: *mut i16, len: usize, places: i32, sign: i32);
     /// The same into every second place.
-    fn kinglet_mve_halves(x: *const i32, out: *mut i16, len: usize, places: i32);
+    fn kinglet_mve_halves(x: *const i32, out: *mut i16, len: usize, places: i32, sign: i32);
     /// The largest magnitude.
     fn kinglet_mve_max(x: *const i32, len: usize) -> u32;
     /// Where bits differ from the one before, in both halves of words.
@@ -288,8 +289,10 @@ global_asm!(
 
     kinglet_mve_function kinglet_mve_round
     push    {{r7, lr}}
+    ldr     r12, [sp, #8]
     dlstp.32 lr, r2
 1:  vldrw.u32 q0, [r0], #16
+    vmul.i32 q0, q0, r12
     vrshl.s32 q0, r3
     vstrh.32 q0, [r1], #8
     letp    lr, 1b
@@ -297,15 +300,17 @@ global_asm!(
     .size kinglet_mve_round, . - kinglet_mve_round
 
     kinglet_mve_function kinglet_mve_halves
-    push    {{r7, lr}}
+    push    {{r4, lr}}
+    ldr     r4, [sp, #8]
     mov     r12, #0
     dlstp.32 lr, r2
 1:  vldrw.u32 q0, [r0], #16
+    vmul.i32 q0, q0, r4
     vrshl.s32 q0, r3
     vidup.u32 q1, r12, #2
     vstrh.32 q0, [r1, q1, uxtw #1]
     letp    lr, 1b
-    pop     {{r7, pc}}
+    pop     {{r4, pc}}
     .size kinglet_mve_halves, . - kinglet_mve_halves
 
     kinglet_mve_function kinglet_mve_max
@@ -363,7 +368,6 @@ global_asm!(
 
     // r0 lam   r1 bounds   r2 k   r3 b   r4 writes   r5 the table   r6 the power of two
     // r7, r8 places of both   r9 the slack   r10 whether b is there   r11 rows left
-    // r12 6 and the slack
     // Stack: [0] the mask of a fraction, four times  [16] 0, 3, 6, 9
     kinglet_mve_function kinglet_mve_plan
     push    {{r4-r11, lr}}
@@ -378,7 +382,6 @@ global_asm!(
     vmul.i32 q1, q1, r12
     vstrw.32 q0, [sp]
     vstrw.32 q1, [sp, #16]
-    add     r12, r9, #6
     dlstp.32 lr, r11
 1:  vldrw.u32 q0, [r0]
     vldrw.u32 q1, [sp]
@@ -415,7 +418,7 @@ global_asm!(
     vmovlb.u16 q6, q7
     vmax.s32 q3, q3, q5
     vshl.u32 q6, q6, q3
-    vadd.i32 q0, q0, r12
+    vadd.i32 q0, q0, r9
     vadd.i32 q0, q0, q6
     // By how many places more it must go to the right: less q3.
     vshr.u32 q3, q0, #15
@@ -426,7 +429,6 @@ global_asm!(
     vrshl.s32 q2, q2, q3
     vshl.u32 q0, q0, q3
     vshr.u32 q7, q7, #16
-    vadd.i32 q0, q0, r9
     vsli.32 q0, q7, #16
     vstrw.32 q0, [r1], #16
     vsub.i32 q4, q4, q3
@@ -437,6 +439,7 @@ global_asm!(
     vneg.s32 q4, q4
     vmov.i32 q0, #0x4000
     vmax.s32 q4, q4, q5
+    vneg.s32 q0, q0
     vldrw.u32 q6, [sp, #16]
     vshl.s32 q0, q0, q4
     vstrh.32 q0, [r4, q6, uxtw #1]

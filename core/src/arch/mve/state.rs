@@ -94,8 +94,8 @@ unsafe extern "C" fn write(
     vmla.s32 q6, q1, \k1
     vmla.s32 q5, q0, \b0
     vmla.s32 q6, q0, \b1
-    vrshrnb.i32 q4, q5, #14
-    vrshrnt.i32 q4, q6, #14
+    vshrnb.i32 q4, q5, #14
+    vshrnt.i32 q4, q6, #14
     vstrw.32 q4, [\words], #16
     .endm
     .macro kinglet_mve_rows w, k0, b0, k1, b1

@@ -193,20 +193,28 @@ impl Port for Portable {
     fn coefficients(
         x: &[i32],
         rows: [&[i32]; 2],
-        most: i32,
+        most_and_sign: [i32; 2],
         scaled: &mut [i32],
         (out, step): (&mut [Narrow], usize),
     ) -> i32 {
         match step {
-            1 => state::coefficients(x, rows, most, scaled, out.iter_mut()),
-            _ => state::coefficients(x, rows, most, scaled, out.iter_mut().step_by(step)),
+            1 => state::coefficients(x, rows, most_and_sign, scaled, out.iter_mut()),
+            _ => {
+                let out = out.iter_mut().step_by(step);
+                state::coefficients(x, rows, most_and_sign, scaled, out)
+            }
         }
     }
 
-    fn to_16_bits(x: &[i32], step: usize, out: &mut [[Narrow; 2]], place: usize) -> i32 {
+    fn to_16_bits(
+        (x, step): (&[i32], usize),
+        sign: i32,
+        out: &mut [[Narrow; 2]],
+        place: usize,
+    ) -> i32 {
         match step {
-            1 => state::to_16_bits(|| x.iter(), out, place),
-            _ => state::to_16_bits(|| x.iter().step_by(step), out, place),
+            1 => state::to_16_bits(|| x.iter(), sign, out, place),
+            _ => state::to_16_bits(|| x.iter().step_by(step), sign, out, place),
         }
     }
 

@@ -1,5 +1,5 @@
 //! Matrix states of 16 bits: three instructions per element to read, five for two reads,
-//! nine and a half to write.
+//! eight and a half to write.
 
 use super::Riscv;
 use crate::arch::shared::state::{Both, Routines, States};
@@ -198,7 +198,7 @@ unsafe extern "C" fn read_both(
 /// ```text
 /// a0, a4 mantissas of two rows each   a1 writes   a2 values   a3 rows left
 /// a5 bytes of two rows   a6 their end   a7 where in the values   t0, t1 v and sa
-/// t2-t5 a mantissa and products   t6 2^13   s0-s11 w, k and b of the rows
+/// t2-t4 a mantissa and products   s0-s11 w, k and b of the rows
 /// ```
 #[unsafe(naked)]
 unsafe extern "C" fn write(
@@ -215,7 +215,6 @@ unsafe extern "C" fn write(
     mul     t3, t0, \k
     mul     t4, t1, \b
     mul     t2, t2, \w
-    add     t3, t3, t6
     add     t2, t2, t4
     add     t2, t2, t3
     srai    t2, t2, 14
@@ -244,7 +243,6 @@ unsafe extern "C" fn write(
     sw      s10, 40(sp)
     sw      s11, 44(sp)
     slli    a5, a3, 2
-    lui     t6, 2
 1:  lh      s0, 0(a1)
     lh      s1, 2(a1)
     lh      s2, 4(a1)

@@ -37,14 +37,14 @@ pub fn decay(lam: &mut [i32], bounds: &mut [i32], w: &[i32]) {
 pub fn coefficients(
     x: &[i32],
     [lam, bounds]: [&[i32]; 2],
-    most: i32,
+    [most, sign]: [i32; 2],
     scaled: &mut [i32],
     (out, step): (&mut [Narrow], usize),
 ) -> i32 {
     let rows = x.len();
     let lens = [lam.len(), bounds.len(), scaled.len()];
     if !is_whole(rows, lens) || step == 0 || out.len() < (rows - 1) * step + 1 {
-        return Portable::coefficients(x, [lam, bounds], most, scaled, (out, step));
+        return Portable::coefficients(x, [lam, bounds], [most, sign], scaled, (out, step));
     }
     let mut scaling = Scaling {
         scaled: scaled.as_mut_ptr(),
@@ -71,13 +71,19 @@ pub fn coefficients(
             rows,
             places,
             size_of::<Narrow>() * step,
+            sign,
         )
     }
     most + places as i32 + 2
 }
 
 /// As [`Port::to_16_bits`].
-pub fn to_16_bits(x: &[i32], step: usize, out: &mut [[Narrow; 2]], place: usize) -> i32 {
+pub fn to_16_bits(
+    (x, step): (&[i32], usize),
+    sign: i32,
+    out: &mut [[Narrow; 2]],
+    place: usize,
+) -> i32 {
     let rows = out.len();
     let out_16 = out.as_flattened_mut().get_mut(place & 1..);
     match out_16 {
@@ -88,11 +94,11 @@ pub fn to_16_bits(x: &[i32], step: usize, out: &mut [[Narrow; 2]], place: usize)
             unsafe {
                 let bits = kinglet_t2_bits_of(x.as_ptr(), rows, step);
                 let right = positive(18 - zeros(bits));
-                kinglet_t2_to_16_bits(x.as_ptr(), out.as_mut_ptr(), rows, step, right);
+                kinglet_t2_to_16_bits(x.as_ptr(), out.as_mut_ptr(), rows, step, right, sign);
                 right
             }
         }
-        _ => Portable::to_16_bits(x, step, out, place),
+        _ => Portable::to_16_bits((x, step), sign, out, place),
     }
 }
 
@@ -154,8 +160,9 @@ pub fn plan(
         exp: exp.wrapping_add(15),
         of_k: places(exp - k_exp),
         of_b: places(exp - b_exp),
-        slack: slack + 6,
+        slack: 2 * slack + 6,
         end: lam.as_ptr_range().end,
+        one: -1 << 14,
     };
     // SAFETY: there are as many rows in all slices, whole rounds of them; `b` is read
     // where it is one.
@@ -200,9 +207,11 @@ struct Plan {
     exp: i32,
     of_k: u32,
     of_b: u32,
-    /// And 6 more.
+    /// Twice that of the mantissas, and 6 more.
     slack: u32,
     end: *const i32,
+    /// What a mantissa is multiplied by where nothing is raised.
+    one: i32,
 }
 
 // Counts are whole rounds, at least one, and pointers are of as many elements, at each
@@ -222,9 +231,23 @@ extern "C" {
         most: i32,
         scaling: &mut Scaling,
     );
-    fn kinglet_t2_round(x: *const i32, out: *mut Narrow, rows: usize, places: u32, step: usize);
+    fn kinglet_t2_round(
+        x: *const i32,
+        out: *mut Narrow,
+        rows: usize,
+        places: u32,
+        step: usize,
+        sign: i32,
+    );
     fn kinglet_t2_bits_of(x: *const i32, rows: usize, step: usize) -> u32;
-    fn kinglet_t2_to_16_bits(x: *const i32, out: *mut Narrow, rows: usize, step: usize, right: i32);
+    fn kinglet_t2_to_16_bits(
+        x: *const i32,
+        out: *mut Narrow,
+        rows: usize,
+        step: usize,
+        right: i32,
+        sign: i32,
+    );
     fn kinglet_t2_add_values(
         sums: *const i32,
         values: *const [Narrow; 2],
@@ -387,23 +410,23 @@ global_asm!(
     pop     {{r4-r10, pc}}
     .size kinglet_t2_scale, . - kinglet_t2_scale
 
-    // r12 the step   r9 three of it   r8 half a unit
+    // r12 the step   r9 three of it   r8 half a unit   r10 the sign
     kinglet_t2_function kinglet_t2_round
-    push    {{r4-r9, lr}}
-    ldr     r12, [sp, #28]
+    push    {{r4-r10, lr}}
+    ldrd    r12, r10, [sp, #32]
     add     r9, r12, r12, lsl #1
     movs    r8, #1
     lsl     r8, r8, r3
-    lsrs    r8, r8, #1
+    lsr     r8, r8, #1
 1:  ldm     r0!, {{r4-r7}}
     .irp    x, r4, r5, r6, r7
-    add     \x, \x, r8
+    mla     \x, \x, r10, r8
     asrs    \x, \x, r3
     .endr
     kinglet_t2_spread r1, r12, r9
     subs    r2, #4
     bne     1b
-    pop     {{r4-r9, pc}}
+    pop     {{r4-r10, pc}}
     .size kinglet_t2_round, . - kinglet_t2_round
 
     // Four elements, each \step bytes after the other; \thrice is three times as many.
@@ -431,21 +454,21 @@ global_asm!(
     .size kinglet_t2_bits_of, . - kinglet_t2_bits_of
 
     kinglet_t2_function kinglet_t2_to_16_bits
-    push    {{r4-r9, lr}}
-    ldr     r8, [sp, #28]
+    push    {{r4-r10, lr}}
+    ldrd    r8, r10, [sp, #32]
     add     r12, r3, r3, lsl #1
     movs    r9, #1
     lsl     r9, r9, r8
     lsr     r9, r9, #1
 1:  kinglet_t2_four r0, r3, r12
     .irp    x, r4, r5, r6, r7
-    add     \x, \x, r9
+    mla     \x, \x, r10, r9
     asr     \x, \x, r8
     kinglet_t2_narrow \x, r1
     .endr
     subs    r2, #4
     bne     1b
-    pop     {{r4-r9, pc}}
+    pop     {{r4-r10, pc}}
     .size kinglet_t2_to_16_bits, . - kinglet_t2_to_16_bits
 
     // r4-r6 places   r7, r8 weights   r9 the step   r10 rows left   r3, r11, r12 terms
@@ -482,21 +505,12 @@ global_asm!(
     pop     {{r4-r7, pc}}
     .size kinglet_t2_differences, . - kinglet_t2_differences
 
-    // r0 lam   r1 bounds   r2 k   r3 b   r4 writes   r5 the table   r6 a row's lam
+    // r0 lam   r1 bounds   r2 k   r3 b, or 0   r4 writes   r5 the table   r6 a row's lam
     // r7 the inverse of its scale, then its bound   r8 by how much it is raised
-    // r9 a sum   r10 places to the right   r11, r12 products
-    // Stack: [0] the power of two  [4] of_k  [8] of_b  [12] the slack  [16] the end
-    .macro kinglet_t2_plan_rows both
-    push    {{r4-r11, lr}}
-    sub     sp, #20
-    add     r1, r0, #24
-    ldm     r1, {{r2-r6}}
-    stm     sp, {{r2-r6}}
-    ldm     r0, {{r0-r5}}
-    .if !\both
-    movs    r3, #0
-    .endif
-1:  ldr     r6, [r0]
+    // r9 scratch   r10 places to the right   r11, r12 products
+    // Stack: [0] the power of two  [4] of_k  [8] of_b  [12] the slack  [16] the end  [20] one
+    .macro kinglet_t2_plan_row both
+    ldr     r6, [r0]
     kinglet_t2_fraction r7, r6, r8, r9, r5
     kinglet_t2_upper r7
     ldrd    r8, r9, [sp]
@@ -509,13 +523,14 @@ global_asm!(
     .if \both
     asr     r11, r11, r9
     ldr     r12, [r3], #4
-    ldr     r9, [sp, #8]
     kinglet_t2_by_upper r12, r12, r7, lr
+    ldrd    r9, lr, [sp, #8]
     asr     r12, r12, r9
     asr     r12, r12, r10
+    .else
+    ldr     lr, [sp, #12]
     .endif
     asr     r11, r11, r10
-    ldr     lr, [sp, #12]
     eor     r9, r11, r11, asr #31
     .if \both
     eor     r10, r12, r12, asr #31
@@ -524,39 +539,49 @@ global_asm!(
     usat    r10, #5, r8
     ldrh    r7, [r1]
     lsr     r7, r7, r10
-    add     r7, lr
+    // No carry: it stays clear where a product is not shifted, and rounds it where it is.
+    adds    r7, r7, lr
     add     r9, r7
     // By how many places it has more than 15: r10.
     lsr     r10, r9, #15
     clz     r10, r10
     rsb     r10, r10, #32
     lsr     r9, r9, r10
-    add     r9, lr
-    subs    r9, #6
     strh    r9, [r1], #4
-    add     r8, r10
-    add     r6, r6, r8, lsl #22
-    str     r6, [r0], #4
-    movs    r7, #1
-    lsl     r7, r7, r10
-    add     r11, r11, r7, lsr #1
-    asr     r11, r11, r10
+    asrs    r11, r11, r10
+    adc     r11, r11, #0
     strh    r11, [r4, #2]
     .if \both
-    add     r12, r12, r7, lsr #1
-    asr     r12, r12, r10
+    asrs    r12, r12, r10
+    adc     r12, r12, #0
     strh    r12, [r4, #4]
     .else
     strh    r3, [r4, #4]
     .endif
+    add     r8, r10
+    add     r6, r6, r8, lsl #22
+    str     r6, [r0], #4
     usat    r8, #5, r8
-    mov     r9, #0x4000
-    lsr     r9, r9, r8
+    ldrd    r7, r9, [sp, #16]
+    asr     r9, r9, r8
     strh    r9, [r4], #6
-    ldr     r9, [sp, #16]
-    cmp     r0, r9
+    .endm
+    .macro kinglet_t2_plan_rows both
+    push    {{r4-r11, lr}}
+    sub     sp, #28
+    add     r1, r0, #24
+    ldm     r1, {{r2-r7}}
+    stm     sp, {{r2-r7}}
+    ldm     r0, {{r0-r5}}
+    .if !\both
+    movs    r3, #0
+    .endif
+1:  .rept 4
+    kinglet_t2_plan_row \both
+    .endr
+    cmp     r0, r7
     bne     1b
-    add     sp, #20
+    add     sp, #28
     pop     {{r4-r11, pc}}
     .endm
 
@@ -580,15 +605,15 @@ macro_rules! rows_of_thumb2 {
         fn coefficients(
             x: &[i32],
             rows: [&[i32]; 2],
-            most: i32,
+            most_and_sign: [i32; 2],
             scaled: &mut [i32],
             out: (&mut [Narrow], usize),
         ) -> i32 {
-            rows::coefficients(x, rows, most, scaled, out)
+            rows::coefficients(x, rows, most_and_sign, scaled, out)
         }
 
-        fn to_16_bits(x: &[i32], step: usize, out: &mut [[Narrow; 2]], place: usize) -> i32 {
-            rows::to_16_bits(x, step, out, place)
+        fn to_16_bits(x: (&[i32], usize), sign: i32, out: &mut [[Narrow; 2]], place: usize) -> i32 {
+            rows::to_16_bits(x, sign, out, place)
         }
 
         fn plan(
