@@ -101,7 +101,7 @@ fn by_halves(mut x: u32) -> i32 {
         // `2^log` where the number is too large for that many places.
         let over = match cfg!(kinglet_riscv) {
             // One instruction there.
-            true => u32::from(x >= 1 << (1 << log)) << log,
+            true => opaque(i32::from(x >= 1 << (1 << log)) << log) as u32,
             false => !opaque((x >> (1 << log)).wrapping_sub(1) as i32 >> 31) as u32 & 1 << log,
         };
         bits += over;

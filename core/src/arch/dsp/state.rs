@@ -165,9 +165,9 @@ unsafe extern "C" fn read_both(
 /// # Registers
 /// ```text
 /// r0 words   r1 scratch   r2 values   r3 rounds left   r4 b and k of the first row
-/// r5 k and b of the second   r6 w of both   r8-r11 words
+/// r5 k and b of the second   r6 w of both   r7 writes   r8-r11 words
 /// r12, lr v and sa, then a sum
-/// Stack, from sp: [0] writes  [4] rows left / 2  [8] values  [12] rounds
+/// Stack, from sp: [0] values  [4] rounds  [8] the end of the writes
 /// ```
 #[unsafe(naked)]
 unsafe extern "C" fn write(
@@ -189,17 +189,18 @@ unsafe extern "C" fn write(
     .endm
 
     push    {{r4-r11, lr}}
-    sub     sp, #20
-    lsrs    r4, r3, #1
-    strd    r1, r4, [sp]
-    lsrs    r4, r3, #4
-    strd    r2, r4, [sp, #8]
-1:  ldr     r1, [sp]
-    ldm     r1!, {{r3-r5}}
-    str     r1, [sp]
+    sub     sp, #12
+    // A row's part has three halves.
+    add     r4, r3, r3, lsl #1
+    add     r4, r1, r4, lsl #1
+    lsrs    r5, r3, #4
+    mov     r7, r1
+    strd    r2, r5, [sp]
+    str     r4, [sp, #8]
+1:  ldm     r7!, {{r3-r5}}
     pkhbt   r6, r3, r4
     pkhtb   r4, r3, r4
-    ldrd    r2, r3, [sp, #8]
+    ldrd    r2, r3, [sp]
 2:  .rept 4
     ldm     r0, {{r8-r11}}
     ldrd    r12, lr, [r2], #8
@@ -212,11 +213,10 @@ unsafe extern "C" fn write(
     .endr
     subs    r3, #1
     bne     2b
-    ldr     r4, [sp, #4]
-    subs    r4, #1
-    str     r4, [sp, #4]
+    ldr     r4, [sp, #8]
+    cmp     r7, r4
     bne     1b
-    add     sp, #20
+    add     sp, #12
     pop     {{r4-r11, pc}}
 "#
     )

@@ -242,7 +242,12 @@ impl Port for Portable {
     }
 
     fn differences(words: &[u32]) -> u32 {
-        words.iter().fold(0, |bits, word| bits | word ^ word << 1)
+        let (whole, rest) = words.as_chunks::<4>();
+        let new = |bits, word| bits | word ^ word << 1;
+        let bits = whole.iter().fold(0, |bits, &[a, b, c, d]| {
+            new(new(new(new(bits, a), b), c), d)
+        });
+        rest.iter().fold(bits, |bits, &word| new(bits, word))
     }
 
     fn shares(gate: &[i32], places: i32, out: &mut [i32]) {
