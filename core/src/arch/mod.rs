@@ -204,6 +204,24 @@ pub trait Port {
         Self::Base::decay(lam, bounds, w);
     }
 
+    /// The largest of the logarithms of scales, and no less than `least`.
+    fn most(lam: &[i32], least: i32) -> i32 {
+        Self::Base::most(lam, least)
+    }
+
+    /// [`Port::decay`], then [`Port::coefficients`].
+    fn decayed_coefficients(
+        x: &[i32],
+        w: &[i32],
+        [lam, bounds]: [&mut [i32]; 2],
+        most_and_sign: [i32; 2],
+        scaled: &mut [i32],
+        out: (&mut [Narrow], usize),
+    ) -> i32 {
+        Self::decay(lam, bounds, w);
+        Self::coefficients(x, [lam, bounds], most_and_sign, scaled, out)
+    }
+
     /// Coefficients of a read, of 16 bits, times a sign, and the power of two by which `x`
     /// became smaller; rows are `lam` and `bounds`, whose scales are below `2 2^most`,
     /// `scaled` is room. All are `[N]`, but for those of `out`, of which each so many-th is one.

@@ -27,7 +27,6 @@ use crate::number::{
     capped, exp2_fraction, grown, larger, limited, magnitude, mulq, normal, places, positive,
     smaller, zeros, Number, View,
 };
-use crate::pieces::pieces;
 use crate::shape::vectors::take;
 
 /// The least logarithm of a scale: an empty row has it.
@@ -260,7 +259,8 @@ pub(crate) fn advance<M: Mantissa>(
         writes,
     } = room;
     let size = values.len();
-    let most = most(lam);
+    // The power of two of the largest scale.
+    let most = Native::most(lam, LOWEST) >> 22;
     // The state is stored with this sign, and written with the other.
     let sign = 1 - 2 * (*phase as i32 & 1);
     // How far apart coefficients, and sums, of one read are, and where those of the
@@ -275,11 +275,14 @@ pub(crate) fn advance<M: Mantissa>(
     if let Some((direction, _, weight)) = inputs.delta {
         let exp = Native::coefficients(direction.m, [lam, bounds], [most, -1], y, (c, step));
         of_sa = Some((direction.exp + exp, weight));
-        // `r` reads the decayed state.
-        Native::decay(lam, bounds, inputs.w);
     }
-    let of_r = c.get_mut(second..).unwrap_or_default();
-    let exp = Native::coefficients(inputs.r.m, [lam, bounds], [most, sign], y, (of_r, step));
+    let (r, of_r) = (inputs.r.m, c.get_mut(second..).unwrap_or_default());
+    let (rows, by, of_r) = ([&mut **lam, bounds], [most, sign], (of_r, step));
+    // RWKV-7 reads the decayed state, the others the one before.
+    let exp = match inputs.delta {
+        Some(_) => Native::decayed_coefficients(r, inputs.w, rows, by, y, of_r),
+        None => Native::coefficients(r, rows.map(|row| &*row), by, y, of_r),
+    };
     let r_exp = inputs.r.exp + exp;
     match of_sa.as_mut() {
         None => {
@@ -298,15 +301,19 @@ pub(crate) fn advance<M: Mantissa>(
         }
     }
     let v_exp = inputs.v.exp + Native::to_16_bits((inputs.v.m, 1), -sign, values, V);
-    let pairs = pieces(mantissas, 2 * values.len()).zip(bounds.chunks_mut(2));
-    for (rows, bounds) in pairs.skip(*phase % M::MEASURED).step_by(M::MEASURED) {
-        let [first, second] = tops(rows);
-        let tops = match bounds.len() {
-            1 => [first.max(second); 2],
-            _ => [first, second],
-        };
-        for (bound, top) in bounds.iter_mut().zip(tops) {
-            *bound = *bound & !0xffff | top as i32;
+    let first = 2 * (*phase % M::MEASURED);
+    for row in (first..size).step_by(2 * M::MEASURED) {
+        let rows = mantissas.get(row * size..size * size).unwrap_or_default();
+        let [first, second] = tops(rows.get(..2 * size).unwrap_or(rows));
+        let bounds = bounds.get_mut(row..).unwrap_or_default();
+        let set = |bound: &mut i32, top: u32| *bound = *bound & !0xffff | top as i32;
+        match bounds {
+            [one, other, ..] => {
+                set(one, first);
+                set(other, second);
+            }
+            [one] => set(one, first.max(second)),
+            [] => {}
         }
     }
     let k_exp = inputs.k.exp + v_exp;
@@ -348,12 +355,6 @@ pub(super) fn decay(lam: &mut [i32], bounds: &mut [i32], w: &[i32]) {
         // 2^x = 2 2^-(1 - x).
         *bound = (exp2_fraction(!*lam) >> 15 << 16) as i32 | *bound & 0xffff;
     }
-}
-
-/// The power of two of the largest scale.
-#[cfg_attr(kinglet_fast, inline(never))]
-fn most(lam: &[i32]) -> i32 {
-    lam.iter().fold(LOWEST, |most, &lam| larger(most, lam)) >> 22
 }
 
 /// Coefficients of a read, of 16 bits under one power of two, times a sign; no scale is larger than

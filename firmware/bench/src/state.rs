@@ -62,10 +62,17 @@ fn rows<P: Port, M: Mantissa>(room: &Room, size: usize, exps: [i32; 2], has_b: b
     let step = 1 + size % 2;
     let (c, values) = (&mut found.c[..step * size], &mut found.values[..size]);
     let writes = &mut found.writes[..size];
-    P::decay(lam, bounds, &room.sums[MOST..MOST + size]);
+    let decays = &room.sums[MOST..MOST + size];
+    P::decay(lam, bounds, decays);
     let sign = if has_b { 1 } else { -1 };
-    let most = lam.iter().max().map_or(0, |most| most >> 22);
-    let c_exp = P::coefficients(part(0), [lam, bounds], [most, sign], scaled, (c, step));
+    let most = P::most(lam, i32::MIN) >> 22;
+    let (by, out) = ([most, sign], (c, step));
+    let c_exp = if has_b {
+        P::coefficients(part(0), [lam, bounds], by, scaled, out)
+    } else {
+        // With the decays once more.
+        P::decayed_coefficients(part(0), decays, [lam, bounds], by, scaled, out)
+    };
     let v_exp = P::to_16_bits((part(1), 1), sign, values, 0);
     let sums = &room.x[..2 * size];
     let sa_exp = P::to_16_bits((sums, step), -sign, values, 1);

@@ -190,6 +190,10 @@ impl Port for Portable {
         state::decay(lam, bounds, w);
     }
 
+    fn most(lam: &[i32], least: i32) -> i32 {
+        lam.iter().fold(least, |most, &lam| larger(most, lam))
+    }
+
     fn coefficients(
         x: &[i32],
         rows: [&[i32]; 2],

@@ -33,25 +33,60 @@ pub fn decay(lam: &mut [i32], bounds: &mut [i32], w: &[i32]) {
     }
 }
 
+/// As [`Port::most`].
+pub fn most(lam: &[i32], least: i32) -> i32 {
+    let (whole, rest) = lam.as_chunks::<ROUND>();
+    let most = match whole.len() {
+        0 => least,
+        // SAFETY: there is a round.
+        len => unsafe { kinglet_t2_most(whole.as_ptr(), len, least) },
+    };
+    Portable::most(rest, most)
+}
+
+/// As [`Port::decayed_coefficients`].
+pub fn decayed_coefficients(
+    x: &[i32],
+    w: &[i32],
+    [lam, bounds]: [&mut [i32]; 2],
+    [most, sign]: [i32; 2],
+    scaled: &mut [i32],
+    out: (&mut [Narrow], usize),
+) -> i32 {
+    let rows = x.len();
+    let lens = [lam.len(), bounds.len(), scaled.len(), w.len()];
+    if !has_room(&out, rows) || !is_whole(rows, lens) || lam.len() != rows {
+        Portable::decay(lam, bounds, w);
+        return Portable::coefficients(x, [lam, bounds], [most, sign], scaled, out);
+    }
+    let mut scaling = Scaling::of(scaled, rows, most);
+    // SAFETY: there are as many rows in all slices, whole rounds of them.
+    unsafe {
+        let (lam, bounds) = (lam.as_mut_ptr(), bounds.as_mut_ptr());
+        kinglet_t2_decay_and_scale(x.as_ptr(), lam, bounds, w.as_ptr(), &mut scaling)
+    }
+    scaling.round(scaled, sign, out)
+}
+
+/// Whether there is a place for each row, some steps apart.
+fn has_room((out, step): &(&mut [Narrow], usize), rows: usize) -> bool {
+    *step > 0 && rows > 0 && out.len() > (rows - 1) * step
+}
+
 /// As [`Port::coefficients`].
 pub fn coefficients(
     x: &[i32],
     [lam, bounds]: [&[i32]; 2],
     [most, sign]: [i32; 2],
     scaled: &mut [i32],
-    (out, step): (&mut [Narrow], usize),
+    out: (&mut [Narrow], usize),
 ) -> i32 {
     let rows = x.len();
     let lens = [lam.len(), bounds.len(), scaled.len()];
-    if !is_whole(rows, lens) || step == 0 || out.len() < (rows - 1) * step + 1 {
-        return Portable::coefficients(x, [lam, bounds], [most, sign], scaled, (out, step));
+    if !has_room(&out, rows) || !is_whole(rows, lens) {
+        return Portable::coefficients(x, [lam, bounds], [most, sign], scaled, out);
     }
-    let mut scaling = Scaling {
-        scaled: scaled.as_mut_ptr(),
-        rows,
-        sum: 0,
-        bits: 0,
-    };
+    let mut scaling = Scaling::of(scaled, rows, most);
     // SAFETY: there are as many rows in all slices, whole rounds of them.
     unsafe {
         kinglet_t2_scale(
@@ -62,19 +97,7 @@ pub fn coefficients(
             &mut scaling,
         )
     }
-    let places = coefficient_places(scaling.sum, scaling.bits, rows);
-    // SAFETY: `out` has room for one at each step.
-    unsafe {
-        kinglet_t2_round(
-            scaled.as_ptr(),
-            out.as_mut_ptr(),
-            rows,
-            places,
-            size_of::<Narrow>() * step,
-            sign,
-        )
-    }
-    most + places as i32 + 2
+    scaling.round(scaled, sign, out)
 }
 
 /// As [`Port::to_16_bits`].
@@ -182,6 +205,31 @@ struct Scaling {
     rows: usize,
     sum: u32,
     bits: u32,
+    table: &'static [u32; 64],
+    most: i32,
+}
+
+impl Scaling {
+    fn of(scaled: &mut [i32], rows: usize, most: i32) -> Self {
+        Self {
+            scaled: scaled.as_mut_ptr(),
+            rows,
+            sum: 0,
+            bits: 0,
+            table: &FRACTIONS,
+            most,
+        }
+    }
+
+    /// Rounds the scaled coefficients off; returns the power of two. The caller has
+    /// checked the lengths.
+    fn round(&self, scaled: &[i32], sign: i32, (out, step): (&mut [Narrow], usize)) -> i32 {
+        let places = coefficient_places(self.sum, self.bits, self.rows);
+        let (out, step) = (out.as_mut_ptr(), size_of::<Narrow>() * step);
+        // SAFETY: `out` has room for one at each step.
+        unsafe { kinglet_t2_round(scaled.as_ptr(), out, self.rows, places, step, sign) }
+        self.most + places as i32 + 2
+    }
 }
 
 /// How values are added.
@@ -223,6 +271,14 @@ extern "C" {
         w: *const i32,
         table: &[u32; 64],
         rows: usize,
+    );
+    fn kinglet_t2_most(lam: *const [i32; ROUND], rounds: usize, least: i32) -> i32;
+    fn kinglet_t2_decay_and_scale(
+        x: *const i32,
+        lam: *mut i32,
+        bounds: *mut i32,
+        w: *const i32,
+        scaling: &mut Scaling,
     );
     fn kinglet_t2_scale(
         x: *const i32,
@@ -360,19 +416,23 @@ global_asm!(
     mls     \to, \scratch, \t, \to
     .endm
 
+    // A row's decay: \lam is its new logarithm. \to is scratch.
+    .macro kinglet_t2_decay_row lam, w, from, to
+    ldr     \lam, [\from]
+    ldr     \to, [\w], #4
+    add     \lam, \lam, \to
+    cmp     \lam, #0xB5000000
+    it      lt
+    movlt   \lam, #0xB5000000
+    str     \lam, [\from], #4
+    .endm
+
     kinglet_t2_function kinglet_t2_decay
     push    {{r4-r6, lr}}
     ldr     lr, [sp, #16]
     adds    r1, #2
-    mov     r12, #0xB5000000
 1:  .rept 4
-    ldr     r4, [r0]
-    ldr     r5, [r2], #4
-    adds    r4, r4, r5
-    cmp     r4, r12
-    it      lt
-    movlt   r4, r12
-    str     r4, [r0], #4
+    kinglet_t2_decay_row r4, r2, r0, r5
     mvns    r4, r4
     kinglet_t2_fraction r5, r4, r4, r6, r3
     lsrs    r5, r5, #15
@@ -383,7 +443,56 @@ global_asm!(
     pop     {{r4-r6, pc}}
     .size kinglet_t2_decay, . - kinglet_t2_decay
 
-    // r4 scaled   r5 rows left   r6 the sum   r7 the bits
+    kinglet_t2_function kinglet_t2_most
+    push    {{r4-r6, lr}}
+1:  ldm     r0!, {{r3-r6}}
+    .irp    x, r3, r4, r5, r6
+    cmp     r2, \x
+    it      lt
+    movlt   r2, \x
+    .endr
+    subs    r1, #1
+    bne     1b
+    mov     r0, r2
+    pop     {{r4-r6, pc}}
+    .size kinglet_t2_most, . - kinglet_t2_most
+
+    // A row's x, \x, is shifted by \places and stored; r4 scaled   r6 the sum   r7 the bits
+    .macro kinglet_t2_scaled x, places
+    asr     \x, \x, \places
+    str     \x, [r4], #4
+    eor     \x, \x, \x, asr #31
+    orr     r7, r7, \x
+    add     r6, r6, \x, lsr #8
+    .endm
+
+    // r5 rows left   r8 the table   r9 the power of two
+    kinglet_t2_function kinglet_t2_decay_and_scale
+    push    {{r4-r11, lr}}
+    ldr     r12, [sp, #36]
+    ldm     r12, {{r4-r9}}
+    adds    r2, #2
+1:  .rept 4
+    kinglet_t2_decay_row r10, r3, r1, r11
+    sub     r11, r9, r10, asr #22
+    usat    r11, #5, r11
+    mvn     r10, r10
+    kinglet_t2_fraction lr, r10, r10, r12, r8
+    lsr     r12, lr, #15
+    strh    r12, [r2], #4
+    kinglet_t2_upper lr
+    ldr     r10, [r0], #4
+    kinglet_t2_by_upper r10, r10, lr, r12
+    kinglet_t2_scaled r10, r11
+    .endr
+    subs    r5, #4
+    bne     1b
+    ldr     r12, [sp, #36]
+    strd    r6, r7, [r12, #8]
+    pop     {{r4-r11, pc}}
+    .size kinglet_t2_decay_and_scale, . - kinglet_t2_decay_and_scale
+
+    // r5 rows left
     kinglet_t2_function kinglet_t2_scale
     push    {{r4-r10, lr}}
     ldr     r12, [sp, #32]
@@ -398,11 +507,7 @@ global_asm!(
     ldr     r9, [r1], #4
     sub     r9, r3, r9, asr #22
     usat    r9, #5, r9
-    asrs    r8, r8, r9
-    str     r8, [r4], #4
-    eor     r8, r8, r8, asr #31
-    orrs    r7, r7, r8
-    add     r6, r6, r8, lsr #8
+    kinglet_t2_scaled r8, r9
     .endr
     subs    r5, #4
     bne     1b
@@ -600,6 +705,21 @@ macro_rules! rows_of_thumb2 {
     () => {
         fn decay(lam: &mut [i32], bounds: &mut [i32], w: &[i32]) {
             rows::decay(lam, bounds, w);
+        }
+
+        fn most(lam: &[i32], least: i32) -> i32 {
+            rows::most(lam, least)
+        }
+
+        fn decayed_coefficients(
+            x: &[i32],
+            w: &[i32],
+            rows: [&mut [i32]; 2],
+            most_and_sign: [i32; 2],
+            scaled: &mut [i32],
+            out: (&mut [Narrow], usize),
+        ) -> i32 {
+            rows::decayed_coefficients(x, w, rows, most_and_sign, scaled, out)
         }
 
         fn coefficients(
