@@ -213,13 +213,12 @@ pub trait Port {
     fn decayed_coefficients(
         x: &[i32],
         w: &[i32],
-        [lam, bounds]: [&mut [i32]; 2],
+        rows: [&mut [i32]; 2],
         most_and_sign: [i32; 2],
         scaled: &mut [i32],
         out: (&mut [Narrow], usize),
     ) -> i32 {
-        Self::decay(lam, bounds, w);
-        Self::coefficients(x, [lam, bounds], most_and_sign, scaled, out)
+        Self::Base::decayed_coefficients(x, w, rows, most_and_sign, scaled, out)
     }
 
     /// Coefficients of a read, of 16 bits, times a sign, and the power of two by which `x`

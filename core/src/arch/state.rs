@@ -306,7 +306,10 @@ pub(crate) fn advance<M: Mantissa>(
         let rows = mantissas.get(row * size..size * size).unwrap_or_default();
         let [first, second] = tops(rows.get(..2 * size).unwrap_or(rows));
         let bounds = bounds.get_mut(row..).unwrap_or_default();
-        let set = |bound: &mut i32, top: u32| *bound = *bound & !0xffff | top as i32;
+        let set = |bound: &mut i32, top: u32| {
+            // A plan adds it.
+            *bound = *bound & !0xffff | top.saturating_sub(M::SLACK) as i32;
+        };
         match bounds {
             [one, other, ..] => {
                 set(one, first);
@@ -351,39 +354,51 @@ fn after<T>(x: &[T], first: usize, len: usize) -> &[T] {
 #[cfg_attr(kinglet_fast, inline(never))]
 pub(super) fn decay(lam: &mut [i32], bounds: &mut [i32], w: &[i32]) {
     for ((lam, bound), &w) in lam.iter_mut().zip(bounds).zip(w) {
-        *lam = larger(lam.wrapping_add(w), LOWEST);
-        // 2^x = 2 2^-(1 - x).
-        *bound = (exp2_fraction(!*lam) >> 15 << 16) as i32 | *bound & 0xffff;
+        decayed(lam, bound, w);
     }
 }
 
-/// Coefficients of a read, of 16 bits under one power of two, times a sign; no scale is larger than
-/// `2^most`, rounded up.
+/// Moves the scale of a row by its decay.
+#[inline(always)]
+pub(super) fn decayed(lam: &mut i32, bound: &mut i32, w: i32) {
+    *lam = larger(lam.wrapping_add(w), LOWEST);
+    // 2^x = 2 2^-(1 - x).
+    *bound = (exp2_fraction(!*lam) >> 15 << 16) as i32 | *bound & 0xffff;
+}
+
+/// Coefficients of a read, of 16 bits under one power of two, times a sign; no scale is
+/// larger than `2^most`, rounded up. Rows have an element, `lam` and a bound.
 ///
 /// The sum of their magnitudes is at most 65,532: a sum of products with
 /// mantissas fits in 32 bits, in any order, and what rounds it off, too.
 #[cfg_attr(kinglet_fast, inline(never))]
-pub(super) fn coefficients<'c>(
-    x: &[i32],
-    [lam, bounds]: [&[i32]; 2],
+pub(super) fn coefficients(
+    rows: impl Iterator<Item = (i32, i32, i32)>,
     [most, sign]: [i32; 2],
     scaled: &mut [i32],
-    out: impl Iterator<Item = &'c mut Narrow>,
+    (out, step): (&mut [Narrow], usize),
 ) -> i32 {
-    let (mut sum, mut bits) = (0u32, 0);
-    let rows = x.iter().zip(lam).zip(bounds);
-    for (scaled, ((&x, &lam), &bound)) in scaled.iter_mut().zip(rows) {
+    let (mut sum, mut bits, mut len) = (0u32, 0, 0);
+    for (scaled, (x, lam, bound)) in scaled.iter_mut().zip(rows) {
         // A fraction from 1 to 2 is a factor of 17 bits: half of it.
         let fraction = (bound as u32 >> 17) as i32;
         *scaled = mulq(x, fraction).wrapping_shr(capped(most - (lam >> 22)));
         let magnitude = magnitude(*scaled);
         sum = sum.wrapping_add(magnitude >> 8);
         bits |= magnitude;
+        len += 1;
     }
-    let places = coefficient_places(sum, bits, x.len());
+    let places = coefficient_places(sum, bits, len);
     let half = (1 << places) >> 1;
-    for (out, &c) in out.zip(scaled.iter()) {
-        *out = ((c.wrapping_mul(sign) + half) >> places) as Narrow;
+    let rounded = scaled
+        .iter()
+        .map(|&c| ((c.wrapping_mul(sign) + half) >> places) as Narrow);
+    match step {
+        1 => out.iter_mut().zip(rounded).for_each(|(out, c)| *out = c),
+        _ => {
+            let out = out.iter_mut().step_by(step);
+            out.zip(rounded).for_each(|(out, c)| *out = c);
+        }
     }
     // mulq by half a fraction of 15 places leaves out two.
     most + places as i32 + 2
@@ -462,6 +477,8 @@ pub(super) fn plan(
     slack: u32,
     writes: &mut [Write],
 ) {
+    // Of products, mulq by 15 places leaves out one, and a row has 14 more.
+    let [k_exp, b_exp] = [k_exp, b_exp].map(|exp| exp.wrapping_add(15));
     let rows = lam.iter_mut().zip(bounds).zip(writes).zip(k);
     if b.is_empty() {
         for (((lam, bound), write), &k) in rows {
@@ -489,9 +506,8 @@ fn plan_row<const N: usize>(
     products: [(i32, u32); N],
 ) -> Write {
     let inverse = (exp2_fraction(*lam) >> 16) as i32;
-    // The row's units, times 2^14, beside those of the products, of which mulq by 15
-    // places leaves out one: it is raised to these.
-    let less = (*lam >> 22).wrapping_sub(exp).wrapping_sub(15);
+    // The row's units beside those of the products: it is raised to these.
+    let less = (*lam >> 22).wrapping_sub(exp);
     let right = positive(less);
     let raised = right.wrapping_sub(less);
     let right = capped(right);

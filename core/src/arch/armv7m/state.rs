@@ -132,7 +132,7 @@ unsafe extern "C" fn read_both(
     mov     r9, #0
     mov     r10, #0
     mov     r11, #0
-2:  .rept 4
+2:  .rept 8
     kinglet_v7m_read_both 0
     kinglet_v7m_read_both 2
     add     r0, lr

@@ -107,6 +107,18 @@ impl Port for Mve {
         rows::decay(lam, bounds, w);
     }
 
+    fn decayed_coefficients(
+        x: &[i32],
+        w: &[i32],
+        [lam, bounds]: [&mut [i32]; 2],
+        most_and_sign: [i32; 2],
+        scaled: &mut [i32],
+        out: (&mut [i16], usize),
+    ) -> i32 {
+        rows::decay(lam, bounds, w);
+        rows::coefficients(x, [lam, bounds], most_and_sign, scaled, out)
+    }
+
     fn coefficients(
         x: &[i32],
         rows: [&[i32]; 2],

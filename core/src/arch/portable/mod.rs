@@ -191,23 +191,39 @@ impl Port for Portable {
     }
 
     fn most(lam: &[i32], least: i32) -> i32 {
-        lam.iter().fold(least, |most, &lam| larger(most, lam))
+        let (whole, rest) = lam.as_chunks::<4>();
+        let most = whole.iter().fold(least, |most, &[a, b, c, d]| {
+            larger(larger(larger(larger(most, a), b), c), d)
+        });
+        rest.iter().fold(most, |most, &lam| larger(most, lam))
+    }
+
+    fn decayed_coefficients(
+        x: &[i32],
+        w: &[i32],
+        [lam, bounds]: [&mut [i32]; 2],
+        most_and_sign: [i32; 2],
+        scaled: &mut [i32],
+        out: (&mut [Narrow], usize),
+    ) -> i32 {
+        let rows = x.iter().zip(w).zip(lam.iter_mut().zip(bounds));
+        let rows = rows.map(|((&x, w), (lam, bound))| {
+            state::decayed(lam, bound, *w);
+            (x, *lam, *bound)
+        });
+        state::coefficients(rows, most_and_sign, scaled, out)
     }
 
     fn coefficients(
         x: &[i32],
-        rows: [&[i32]; 2],
+        [lam, bounds]: [&[i32]; 2],
         most_and_sign: [i32; 2],
         scaled: &mut [i32],
-        (out, step): (&mut [Narrow], usize),
+        out: (&mut [Narrow], usize),
     ) -> i32 {
-        match step {
-            1 => state::coefficients(x, rows, most_and_sign, scaled, out.iter_mut()),
-            _ => {
-                let out = out.iter_mut().step_by(step);
-                state::coefficients(x, rows, most_and_sign, scaled, out)
-            }
-        }
+        let rows = x.iter().zip(lam).zip(bounds);
+        let rows = rows.map(|((&x, &lam), &bound)| (x, lam, bound));
+        state::coefficients(rows, most_and_sign, scaled, out)
     }
 
     fn to_16_bits(
