@@ -378,7 +378,7 @@ pub(super) fn coefficients(
     scaled: &mut [i32],
     (out, step): (&mut [Narrow], usize),
 ) -> i32 {
-    let (mut sum, mut bits, mut len) = (0u32, 0, 0);
+    let (mut sum, mut bits) = (0u32, 0);
     for (scaled, (x, lam, bound)) in scaled.iter_mut().zip(rows) {
         // A fraction from 1 to 2 is a factor of 17 bits: half of it.
         let fraction = (bound as u32 >> 17) as i32;
@@ -386,9 +386,8 @@ pub(super) fn coefficients(
         let magnitude = magnitude(*scaled);
         sum = sum.wrapping_add(magnitude >> 8);
         bits |= magnitude;
-        len += 1;
     }
-    let places = coefficient_places(sum, bits, len);
+    let places = coefficient_places(sum, bits, scaled.len());
     let half = (1 << places) >> 1;
     let rounded = scaled
         .iter()

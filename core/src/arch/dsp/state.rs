@@ -46,9 +46,10 @@ unsafe extern "C" fn read(_mantissas: *const u32, _c: *const i16, _sums: *mut i3
     movs    r5, #0
     movs    r6, #0
     movs    r7, #0
-0:  stm     r12!, {{r4-r7}}
+0:  .rept 4
     stm     r12!, {{r4-r7}}
-    subs    r3, #8
+    .endr
+    subs    r3, #16
     bne     0b
 1:  ldrd    r1, r12, [sp, #12]
     mov     r0, lr
@@ -119,9 +120,10 @@ unsafe extern "C" fn read_both(
     movs    r5, #0
     movs    r6, #0
     movs    r7, #0
-0:  stm     r12!, {{r4-r7}}
+0:  .rept 4
     stm     r12!, {{r4-r7}}
-    subs    r3, #8
+    .endr
+    subs    r3, #16
     bne     0b
 1:  ldr     r1, [sp]
     ldrd    r2, r12, [sp, #12]

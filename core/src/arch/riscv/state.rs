@@ -112,9 +112,9 @@ unsafe extern "C" fn read_both(
     add     \first, \first, t3
     add     \second, \second, t2
     .endm
-    .macro kinglet_rv_row_of_both at
-    lw      t0, 4*\at(a7)
-    lw      t1, 4*\at+4(a7)
+    .macro kinglet_rv_row_of_both at, c
+    lw      t0, \c(a7)
+    lw      t1, \c+4(a7)
     kinglet_rv_read_both 0+\at, t4, t5
     kinglet_rv_read_both 4+\at, t6, s0
     kinglet_rv_read_both 8+\at, s1, s2
@@ -147,10 +147,13 @@ unsafe extern "C" fn read_both(
     .irp    sum, t4, t5, t6, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, ra
     li      \sum, 0
     .endr
-2:  kinglet_rv_row_of_both 0
-    kinglet_rv_row_of_both 2
+2:  kinglet_rv_row_of_both 0, 0
+    kinglet_rv_row_of_both 2, 8
     add     a6, a6, a4
-    addi    a7, a7, 16
+    kinglet_rv_row_of_both 0, 16
+    kinglet_rv_row_of_both 2, 24
+    add     a6, a6, a4
+    addi    a7, a7, 32
     bne     a7, a5, 2b
     sw      t4, 0(a2)
     sw      t5, 4(a2)

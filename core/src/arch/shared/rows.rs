@@ -1,5 +1,5 @@
 //! What a matrix state's step does for each row beside reads and writes, on cores with
-//! Thumb-2: whole rounds of four rows; other heads are [`Portable`]'s.
+//! Thumb-2: whole rounds of eight rows; other heads are [`Portable`]'s.
 
 use crate::arch::state::coefficient_places;
 use crate::arch::{Narrow, Port, Portable, Write};
@@ -7,7 +7,7 @@ use crate::number::{larger, places, positive, zeros, FRACTIONS};
 use core::arch::global_asm;
 
 /// Rows of a round.
-const ROUND: usize = 4;
+const ROUND: usize = 8;
 
 /// Whether that many rows are whole rounds, at least one, and the lengths of vectors of
 /// at least as many.
@@ -431,25 +431,27 @@ global_asm!(
     push    {{r4-r6, lr}}
     ldr     lr, [sp, #16]
     adds    r1, #2
-1:  .rept 4
+1:  .rept 8
     kinglet_t2_decay_row r4, r2, r0, r5
     mvns    r4, r4
     kinglet_t2_fraction r5, r4, r4, r6, r3
     lsrs    r5, r5, #15
     strh    r5, [r1], #4
     .endr
-    subs    lr, #4
+    subs    lr, #8
     bne     1b
     pop     {{r4-r6, pc}}
     .size kinglet_t2_decay, . - kinglet_t2_decay
 
     kinglet_t2_function kinglet_t2_most
     push    {{r4-r6, lr}}
-1:  ldm     r0!, {{r3-r6}}
+1:  .rept 2
+    ldm     r0!, {{r3-r6}}
     .irp    x, r3, r4, r5, r6
     cmp     r2, \x
     it      lt
     movlt   r2, \x
+    .endr
     .endr
     subs    r1, #1
     bne     1b
@@ -472,7 +474,7 @@ global_asm!(
     ldr     r12, [sp, #36]
     ldm     r12, {{r4-r9}}
     adds    r2, #2
-1:  .rept 4
+1:  .rept 8
     kinglet_t2_decay_row r10, r3, r1, r11
     sub     r11, r9, r10, asr #22
     usat    r11, #5, r11
@@ -485,7 +487,7 @@ global_asm!(
     kinglet_t2_by_upper r10, r10, lr, r12
     kinglet_t2_scaled r10, r11
     .endr
-    subs    r5, #4
+    subs    r5, #8
     bne     1b
     ldr     r12, [sp, #36]
     strd    r6, r7, [r12, #8]
@@ -499,7 +501,7 @@ global_asm!(
     ldrd    r4, r5, [r12]
     movs    r6, #0
     movs    r7, #0
-1:  .rept 4
+1:  .rept 8
     ldr     r9, [r2], #4
     ldr     r8, [r0], #4
     lsrs    r9, r9, #17
@@ -509,7 +511,7 @@ global_asm!(
     usat    r9, #5, r9
     kinglet_t2_scaled r8, r9
     .endr
-    subs    r5, #4
+    subs    r5, #8
     bne     1b
     strd    r6, r7, [r12, #8]
     pop     {{r4-r10, pc}}
@@ -523,13 +525,15 @@ global_asm!(
     movs    r8, #1
     lsl     r8, r8, r3
     lsr     r8, r8, #1
-1:  ldm     r0!, {{r4-r7}}
+1:  .rept 2
+    ldm     r0!, {{r4-r7}}
     .irp    x, r4, r5, r6, r7
     mla     \x, \x, r10, r8
     asrs    \x, \x, r3
     .endr
     kinglet_t2_spread r1, r12, r9
-    subs    r2, #4
+    .endr
+    subs    r2, #8
     bne     1b
     pop     {{r4-r10, pc}}
     .size kinglet_t2_round, . - kinglet_t2_round
@@ -547,12 +551,14 @@ global_asm!(
     push    {{r4-r7, lr}}
     add     r3, r2, r2, lsl #1
     mov     r12, #0
-1:  kinglet_t2_four r0, r2, r3
+1:  .rept 2
+    kinglet_t2_four r0, r2, r3
     .irp    x, r4, r5, r6, r7
     eor     \x, \x, \x, asr #31
     orr     r12, r12, \x
     .endr
-    subs    r1, #4
+    .endr
+    subs    r1, #8
     bne     1b
     mov     r0, r12
     pop     {{r4-r7, pc}}
@@ -565,13 +571,15 @@ global_asm!(
     movs    r9, #1
     lsl     r9, r9, r8
     lsr     r9, r9, #1
-1:  kinglet_t2_four r0, r3, r12
+1:  .rept 2
+    kinglet_t2_four r0, r3, r12
     .irp    x, r4, r5, r6, r7
     mla     \x, \x, r10, r9
     asr     \x, \x, r8
     kinglet_t2_narrow \x, r1
     .endr
-    subs    r2, #4
+    .endr
+    subs    r2, #8
     bne     1b
     pop     {{r4-r10, pc}}
     .size kinglet_t2_to_16_bits, . - kinglet_t2_to_16_bits
@@ -580,7 +588,7 @@ global_asm!(
     kinglet_t2_function kinglet_t2_add_values
     push    {{r4-r11, lr}}
     ldm     r3, {{r4-r10}}
-1:  .rept 4
+1:  .rept 8
     ldr     r11, [r0]
     kinglet_t2_values r3, r12, r1, r7, r8
     add     r0, r9
@@ -591,7 +599,7 @@ global_asm!(
     add     r3, r12
     str     r3, [r2], #4
     .endr
-    subs    r10, #4
+    subs    r10, #8
     bne     1b
     pop     {{r4-r11, pc}}
     .size kinglet_t2_add_values, . - kinglet_t2_add_values
@@ -600,10 +608,12 @@ global_asm!(
     push    {{r4-r7, lr}}
     mov     r2, r0
     movs    r0, #0
-1:  ldm     r2!, {{r4-r7}}
+1:  .rept 2
+    ldm     r2!, {{r4-r7}}
     .irp    x, r4, r5, r6, r7
     eor     \x, \x, \x, lsl #1
     orrs    r0, r0, \x
+    .endr
     .endr
     subs    r1, #1
     bne     1b
