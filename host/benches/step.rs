@@ -2,12 +2,11 @@
 
 use criterion::{criterion_group, criterion_main, Criterion, Throughput};
 use kinglet::image::Metadata;
-use kinglet::shape::{Bits, Layout, StateFormat};
+use kinglet::shape::Bits;
 use kinglet::Session;
 use kinglet_host::engine::ImageFile;
 use kinglet_host::model::Model;
 use kinglet_host::pack::{pack, Formats, Options};
-use kinglet_host::reference::DEFAULT_GN_EPS;
 use std::hint::black_box;
 use std::path::Path;
 
@@ -20,13 +19,7 @@ fn demo_image(weights: Bits) -> ImageFile {
     // Cargo runs benches in the folder of their package.
     let path = Path::new("../models/stories.safetensors");
     let model = Model::open(path).expect("the demo checkpoint");
-    let options = Options {
-        formats: Formats::of(weights),
-        layout: Layout::Rows4,
-        state: StateFormat::I16,
-        gn_eps: DEFAULT_GN_EPS,
-        vocabulary: None,
-    };
+    let options = Options::of(Formats::of(weights));
     let metadata = Metadata {
         name: "",
         producer: "",

@@ -246,7 +246,7 @@ impl<M: Mantissa> Pair<M> {
                 mantissas: &mut self.mantissas,
                 lam: &mut self.lam,
                 bounds: &mut self.bounds,
-                phase: token % 8,
+                phase: token % 16,
                 room: Room::split(SIZE, &mut buffer),
             },
             &inputs,

@@ -69,7 +69,7 @@ pub use portable::Portable;
 #[doc(hidden)]
 pub use product::Quantizer;
 #[doc(hidden)]
-pub use state::{Mantissa, Write};
+pub use state::{Mantissa, Narrow, Write};
 #[doc(hidden)]
 pub use steps::Scaling;
 
@@ -166,13 +166,21 @@ pub trait Port {
 
     /// Reads the state of a head: `sums[i] = sum_j c[j] M[j,i]`. All are `[N]`,
     /// `mantissas` `[N, N]`: rows in pairs, element by element, and a last one alone.
-    fn read<M: Mantissa>(mantissas: &[M], c: &[i16], sums: &mut [i32]) {
+    fn read<M: Mantissa>(mantissas: &[M], c: &[Narrow], sums: &mut [i32]) {
         Self::Base::read(mantissas, c, sums);
     }
 
-    /// Writes it: `M[j,i] = (M[j,i] w[j] + k[j] v[i] + b[j] sa[i]) / 2^14`, rounded;
-    /// `values` are `v` and `sa`.
-    fn write<M: Mantissa>(mantissas: &mut [M], writes: &[Write], values: &[[i16; 2]]) {
+    /// Whether two reads at once are less work than one after the other.
+    const BOTH: bool = Self::Base::BOTH;
+
+    /// Two reads of a state.
+    fn read_both<M: Mantissa>(mantissas: &[M], c: &[[Narrow; 2]], sums: &mut [[i32; 2]]) {
+        Self::Base::read_both(mantissas, c, sums);
+    }
+
+    /// Writes it: `M[j,i] = (M[j,i] w[j] + k[j] v[i] + b[j] sa[i]) / 2^14`, rounded as
+    /// [`Mantissa::store`] does it; `values` are `v` and `sa`.
+    fn write<M: Mantissa>(mantissas: &mut [M], writes: &[Write], values: &[[Narrow; 2]]) {
         Self::Base::write(mantissas, writes, values);
     }
 
@@ -196,39 +204,73 @@ pub trait Port {
         Self::Base::decay(lam, bounds, w);
     }
 
-    /// Coefficients of a read, of 16 bits, and the power of two by which `x` became
-    /// smaller; rows are `lam` and `bounds`, `scaled` is room. All are `[N]`.
-    fn coefficients(x: &[i32], rows: [&[i32]; 2], scaled: &mut [i32], out: &mut [i16]) -> i32 {
-        Self::Base::coefficients(x, rows, scaled, out)
+    /// The largest of the logarithms of scales, and no less than `least`.
+    fn most(lam: &[i32], least: i32) -> i32 {
+        Self::Base::most(lam, least)
     }
 
-    /// A vector in 16 bits, rounded, into one of two places of each of `out`; the power
-    /// of two by which it became smaller.
-    fn to_16_bits(x: &[i32], out: &mut [[i16; 2]], place: usize) -> i32 {
-        Self::Base::to_16_bits(x, out, place)
+    /// [`Port::decay`], then [`Port::coefficients`].
+    fn decayed_coefficients(
+        x: &[i32],
+        w: &[i32],
+        rows: [&mut [i32]; 2],
+        most_and_sign: [i32; 2],
+        scaled: &mut [i32],
+        out: (&mut [Narrow], usize),
+    ) -> i32 {
+        Self::Base::decayed_coefficients(x, w, rows, most_and_sign, scaled, out)
+    }
+
+    /// Coefficients of a read, of 16 bits, times a sign, and the power of two by which `x`
+    /// became smaller; rows are `lam` and `bounds`, whose scales are below `2 2^most`,
+    /// `scaled` is room. All are `[N]`, but for those of `out`, of which each so many-th is one.
+    fn coefficients(
+        x: &[i32],
+        rows: [&[i32]; 2],
+        most_and_sign: [i32; 2],
+        scaled: &mut [i32],
+        out: (&mut [Narrow], usize),
+    ) -> i32 {
+        Self::Base::coefficients(x, rows, most_and_sign, scaled, out)
+    }
+
+    /// A vector in 16 bits, rounded, up to 2^14, times a sign, into one of two places of
+    /// each of `out`; the power of two by which it became smaller. Of `x` each so many-th
+    /// element is one of the vector.
+    fn to_16_bits(x: (&[i32], usize), sign: i32, out: &mut [[Narrow; 2]], place: usize) -> i32 {
+        Self::Base::to_16_bits(x, sign, out, place)
     }
 
     /// The parts of a state's rows in the write, and their new scales and bounds, `lam`
     /// and `bounds`: products of a coefficient with a vector of 16 bits are added, whose
-    /// powers of two are `exps`. The second may be none, an empty slice.
-    fn plan<M: Mantissa>(
+    /// powers of two are `exps`. The second may be none, an empty slice. `slack` is that
+    /// of the mantissas.
+    fn plan(
         rows: [&mut [i32]; 2],
         products: [&[i32]; 2],
         exps: [i32; 2],
+        slack: u32,
         writes: &mut [Write],
     ) {
-        Self::Base::plan::<M>(rows, products, exps, writes);
+        Self::Base::plan(rows, products, exps, slack, writes);
     }
 
-    /// `y = (y >> by_y) + (v of_v >> by_v) + (sa of_sa >> by_sa)`, with weights of 16 bits
-    /// for both of `values`.
-    fn add_values(y: &mut [i32], values: &[[i16; 2]], weights: [i32; 2], right: [u32; 3]) {
-        Self::Base::add_values(y, values, weights, right);
+    /// `y = (sum >> by_sum) + (v of_v >> by_v) + (sa of_sa >> by_sa)`, with weights of 16
+    /// bits for both of `values`; each so many-th of the sums is one.
+    fn add_values(
+        sums: (&[i32], usize),
+        values: &[[Narrow; 2]],
+        weights: [i32; 2],
+        right: [u32; 3],
+        y: &mut [i32],
+    ) {
+        Self::Base::add_values(sums, values, weights, right, y);
     }
 
-    /// The largest magnitude of a row, and a little more: a bound of 15 bits.
-    fn top_of<M: Mantissa>(mantissas: &[M], size: usize, row: usize) -> u32 {
-        Self::Base::top_of(mantissas, size, row)
+    /// Where bits of the halves of words differ from those below them, in any of the words.
+    /// The lowest bit of the upper half says nothing.
+    fn differences(words: &[u32]) -> u32 {
+        Self::Base::differences(words)
     }
 
     /// `out = sigmoid(gate 2^places)` as factors in Q15, with arguments in Q22, to

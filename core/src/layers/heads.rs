@@ -46,7 +46,7 @@ fn heads_of<M: Mantissa, P: Pace>(
     pace: &mut P,
 ) -> Result<(), P::Break> {
     let size = shape.head_size();
-    let phase = state.phase.first().copied().unwrap_or(0) as usize & 7;
+    let phase = state.phase.first().copied().unwrap_or(0) as usize & 15;
     let mantissas: &mut [M] = bytemuck::cast_slice_mut(state.matrices);
     let rows = pieces_mut(state.lam, size).zip(pieces_mut(state.bounds, size));
     let heads = pieces_mut(mantissas, size * size).zip(rows);
@@ -66,7 +66,7 @@ fn heads_of<M: Mantissa, P: Pace>(
     }
     pace.part(|| {
         if let Some(next) = state.phase.first_mut() {
-            *next = (phase as i32 + 1) & 7;
+            *next = (phase as i32 + 1) & 15;
         }
     })
 }

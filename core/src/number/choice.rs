@@ -56,7 +56,7 @@ pub(crate) fn where_less<const N: usize>(
 
 /// The number, or 0 where it is negative.
 #[cfg_attr(kinglet_fast, inline(always))]
-fn positive(x: i32) -> i32 {
+pub(crate) fn positive(x: i32) -> i32 {
     x & !opaque(x >> 31)
 }
 
@@ -75,6 +75,15 @@ pub(crate) fn places(x: i32) -> u32 {
     limited(x, 31) as u32
 }
 
+/// [`places`] of a number that is not negative, for a shift that looks at five bits.
+#[cfg_attr(kinglet_fast, inline(always))]
+pub(crate) fn capped(x: i32) -> u32 {
+    if BRANCHES {
+        return (x | opaque(31i32.wrapping_sub(x) >> 31)) as u32;
+    }
+    x.min(31) as u32
+}
+
 /// The leading zeros of a number.
 #[cfg_attr(kinglet_fast, inline(always))]
 pub(crate) fn zeros(x: u32) -> i32 {
@@ -85,15 +94,20 @@ pub(crate) fn zeros(x: u32) -> i32 {
 }
 
 /// [`zeros`] without an instruction for it: the compiler's own function branches.
+#[cfg_attr(kinglet_fast, inline(always))]
 fn by_halves(mut x: u32) -> i32 {
-    let mut zeros = 0;
-    for step in [16, 8, 4, 2, 1] {
-        // `step` where the upper places are empty.
-        let empty = opaque(((x >> (32 - step)) as i32).wrapping_sub(1) >> 31) & step;
-        zeros += empty;
-        x <<= empty;
+    let mut bits = 0;
+    for log in [4, 3, 2, 1, 0] {
+        // `2^log` where the number is too large for that many places.
+        let over = match cfg!(kinglet_riscv) {
+            // One instruction there.
+            true => opaque(i32::from(x >= 1 << (1 << log)) << log) as u32,
+            false => !opaque((x >> (1 << log)).wrapping_sub(1) as i32 >> 31) as u32 & 1 << log,
+        };
+        bits += over;
+        x >>= over;
     }
-    zeros + 1 - (x >> 31) as i32
+    32 - (bits + x) as i32
 }
 
 /// The 32 upper bits of a number, from the highest that is set, and their power of

@@ -20,16 +20,20 @@ mod product;
 mod tables;
 mod vector;
 
-pub(crate) use choice::{larger, limited, normal, places, smaller, where_less, zeros};
-pub(crate) use functions::{divide, exp2, inverse_root, log2, sigmoid, Share, PLACES};
+pub(crate) use choice::{
+    capped, larger, limited, normal, places, positive, smaller, where_less, zeros,
+};
+pub(crate) use functions::{
+    divide, exp2, exp2_fraction, inverse_root, log2, sigmoid, Share, PLACES,
+};
 pub(crate) use product::{grown, magnitude, mulh, mulq, Shift};
 // For ports that look them up.
-#[cfg(kinglet_mve)]
-pub(crate) use tables::POWERS;
+#[cfg(any(kinglet_mve, all(any(kinglet_armv7m, kinglet_dsp), kinglet_fast)))]
+pub(crate) use tables::FRACTIONS;
 #[cfg(any(all(kinglet_dsp, kinglet_fast), kinglet_mve))]
 pub(crate) use tables::{SHARES, SHARE_OCTAVES, SHARE_STEPS};
 pub(crate) use vector::{
-    add, add_gated, apply, copy, dot, exp_in, max_of, multiply, multiply_silu, shares, times,
+    add, add_gated, apply, copy, dot, exp_in, multiply, multiply_silu, shares, times,
     token_shift_less, Function, Number, Residual, ToFixed, Vector, View,
 };
 pub use vector::{Factors, Peak};

@@ -4,13 +4,17 @@ use super::choice::{larger, places as places_of};
 
 /// `floor(a m / 2^16)`, with `m` a number of 16 bits.
 ///
-/// One instruction where 32 by 16 bits are one (`SMULWB`). A core without a long
-/// product, and the vectors of a compiler, take the halves of `a` in turn.
+/// One instruction where 32 by 16 bits are one (`SMULWB`). A core that has only products
+/// of 32 bits takes the upper half of one; a core without a long product, and the vectors
+/// of a compiler, take the halves of `a` in turn.
 #[cfg_attr(kinglet_fast, inline(always))]
 pub(crate) fn mulq(a: i32, m: i32) -> i32 {
     if cfg!(any(kinglet_armv6m, kinglet_x86, kinglet_neon)) {
         let low = (a & 0xffff).wrapping_mul(m) >> 16;
         return (a >> 16).wrapping_mul(m).wrapping_add(low);
+    }
+    if cfg!(any(kinglet_armv7m, kinglet_riscv)) {
+        return mulh(a, m << 16);
     }
     ((i64::from(a) * i64::from(m)) >> 16) as i32
 }

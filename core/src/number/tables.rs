@@ -78,6 +78,23 @@ pub(crate) static POWERS: [Parabola; 32] = {
     table
 };
 
+/// `2^-x` for `x` from 0 to 1 by chords: their starts in Q31, of 19 bits, and how much
+/// they fall, in Q19, in the lower 13 bits. A chord lies half of its sag lower, and the
+/// word is the start, without a correction.
+pub(crate) static FRACTIONS: [u32; 64] = {
+    let mut table = [0; 64];
+    let mut i = 0;
+    while i < 64 {
+        let (start, end) = (power(i as u32), power(i as u32 + 1));
+        let sag = (start + end) / 2 - root(start * end);
+        let slope = rounded(start - end, 19);
+        let base = rounded(start - sag / 2, 31) - slope;
+        table[i] = (((base + (1 << 12)) & !0x1fff) + slope) as u32;
+        i += 1;
+    }
+    table
+};
+
 /// Steps of the shares in which an argument grows by one.
 pub(crate) const SHARE_STEPS: usize = 8;
 

@@ -6,7 +6,7 @@ use crate::count::Counter;
 use crate::random::Random;
 use crate::room::Room;
 use core::hint::black_box;
-use kinglet::arch::{Mantissa, Native, Port, Portable, Write};
+use kinglet::arch::{Mantissa, Narrow, Native, Port, Portable, Write};
 use kinglet_machine::say;
 use kinglet_protocol::Measure;
 
@@ -37,11 +37,11 @@ fn check_of<M: Mantissa>(room: &mut Room, name: &str) -> bool {
 #[derive(PartialEq)]
 struct Rows {
     words: [[i32; MOST]; 3],
-    c: [i16; MOST],
-    values: [[i16; 2]; MOST],
+    c: [Narrow; 2 * MOST],
+    values: [[Narrow; 2]; MOST],
     writes: [[i16; 3]; MOST],
     exps: [i32; 3],
-    top: u32,
+    differences: u32,
 }
 
 /// That of `P`, for a head of this size: `room` has its inputs.
@@ -49,34 +49,51 @@ struct Rows {
 fn rows<P: Port, M: Mantissa>(room: &Room, size: usize, exps: [i32; 2], has_b: bool) -> Rows {
     let mut found = Rows {
         words: [[0; MOST]; 3],
-        c: [0; MOST],
+        c: [0; 2 * MOST],
         values: [[0; 2]; MOST],
         writes: [[0; 3]; MOST],
         exps: [0; 3],
-        top: 0,
+        differences: 0,
     };
     let part = |index: usize| &room.x[index * MOST..index * MOST + size];
     let [lam, bounds, scaled] = found.words.each_mut().map(|words| &mut words[..size]);
     lam.copy_from_slice(&room.sums[..size]);
     bounds.copy_from_slice(&room.expected[..size]);
-    let (c, values) = (&mut found.c[..size], &mut found.values[..size]);
+    let step = 1 + size % 2;
+    let (c, values) = (&mut found.c[..step * size], &mut found.values[..size]);
     let writes = &mut found.writes[..size];
-    P::decay(lam, bounds, &room.sums[MOST..MOST + size]);
-    let c_exp = P::coefficients(part(0), [lam, bounds], scaled, c);
-    let v_exp = P::to_16_bits(part(1), values, 0);
-    let sa_exp = P::to_16_bits(scaled, values, 1);
+    let decays = &room.sums[MOST..MOST + size];
+    P::decay(lam, bounds, decays);
+    let sign = if has_b { 1 } else { -1 };
+    let most = P::most(lam, i32::MIN) >> 22;
+    let (by, out) = ([most, sign], (c, step));
+    let c_exp = if has_b {
+        P::coefficients(part(0), [lam, bounds], by, scaled, out)
+    } else {
+        // With the decays once more.
+        P::decayed_coefficients(part(0), decays, [lam, bounds], by, scaled, out)
+    };
+    let v_exp = P::to_16_bits((part(1), 1), sign, values, 0);
+    let sums = &room.x[..2 * size];
+    let sa_exp = P::to_16_bits((sums, step), -sign, values, 1);
     let right = exps.map(|exp| exp.unsigned_abs() % 32);
-    let weights = [c_exp << 9, sa_exp << 8];
-    P::add_values(scaled, values, weights, [3, right[0], right[1]]);
+    let weights = [c_exp << 7, sa_exp << 8];
+    P::add_values(
+        (sums, step),
+        values,
+        weights,
+        [3, right[0], right[1]],
+        scaled,
+    );
     let b = if has_b { part(3) } else { &[] };
-    P::plan::<M>(
+    P::plan(
         [lam, bounds],
         [part(2), b],
         exps,
+        M::SLACK,
         bytemuck::cast_slice_mut(writes),
     );
-    let mantissas: &[M] = bytemuck::cast_slice(&room.weights);
-    found.top = P::top_of(mantissas, size, exps[0] as usize % size);
+    found.differences = P::differences(&room.weights[..size]);
     found.exps = [c_exp, v_exp, sa_exp];
     found
 }
@@ -144,24 +161,20 @@ fn count_of<M: Mantissa>(room: &mut Room, counter: &Counter) {
 
 /// A head at work, and its twin.
 struct Head<'r, M> {
+    size: usize,
     mantissas: [&'r mut [M]; 2],
-    /// Coefficients of a read.
-    c: &'r [i16],
+    /// Coefficients of two reads.
+    c: [[Narrow; 2]; MOST],
     /// `v` and `sa`.
-    values: &'r [[i16; 2]],
+    values: [[Narrow; 2]; MOST],
     writes: [Write; MOST],
     /// What is read.
-    sums: [&'r mut [i32]; 2],
+    sums: [[i32; 2]; MOST],
 }
 
 impl<'r, M: Mantissa> Head<'r, M> {
     /// A head with a random state and inputs; `None` where there is no room.
     fn new(room: &'r mut Room, size: usize, random: &mut Random) -> Option<Self> {
-        let halves: &mut [i16] = bytemuck::cast_slice_mut(&mut room.x);
-        let (c, rest) = halves.get_mut(..3 * size)?.split_at_mut(size);
-        fill_coefficients(c, random);
-        rest.fill_with(|| random.of_bits(15) as i16);
-        let values = bytemuck::cast_slice(rest);
         let cells: &mut [M] = bytemuck::cast_slice_mut(&mut room.weights);
         let cells = cells.get_mut(..2 * size * size)?;
         let (mantissas, twin) = cells.split_at_mut(size * size);
@@ -170,47 +183,70 @@ impl<'r, M: Mantissa> Head<'r, M> {
         twin.copy_from_slice(mantissas);
         let mut writes = [Write::default(); MOST];
         writes.iter_mut().for_each(|write| *write = planned(random));
+        let mut values = [[0; 2]; MOST];
+        let mut value = || random.of_bits(15) as Narrow;
+        values.fill_with(|| [value(), value()]);
+        let mut c = [[0; 2]; MOST];
+        fill_coefficients(c.as_flattened_mut(), random);
         Some(Self {
+            size,
             mantissas: [mantissas, twin],
             c,
             values,
             writes,
-            sums: [room.sums.get_mut(..size)?, room.expected.get_mut(..size)?],
+            sums: [[0; 2]; MOST],
         })
     }
 
-    /// Both read and write: whether states and sums have the same bits.
+    /// Reads and a write: whether states and sums have the same bits.
     fn agrees(&mut self) -> bool {
+        let size = self.size;
+        let mut expected = [[0; 2]; MOST];
         self.read();
+        Portable::read(
+            self.mantissas[1],
+            &self.c.as_flattened()[..size],
+            &mut expected.as_flattened_mut()[..size],
+        );
+        let is_one = self.sums == expected;
+        self.read_both();
+        Portable::read_both(self.mantissas[1], &self.c[..size], &mut expected[..size]);
+        let is_both = self.sums == expected;
         self.write();
-        let (size, writes) = (self.c.len(), &self.writes);
         let [mantissas, twin] = &mut self.mantissas;
-        let [sums, expected] = &mut self.sums;
-        Portable::read(twin, self.c, expected);
-        Portable::write(twin, &writes[..size], self.values);
-        bytemuck::cast_slice::<M, u8>(mantissas) == bytemuck::cast_slice::<M, u8>(twin)
-            && sums == expected
+        Portable::write(twin, &self.writes[..size], &self.values[..size]);
+        let is_written =
+            bytemuck::cast_slice::<M, u8>(mantissas) == bytemuck::cast_slice::<M, u8>(twin);
+        is_one & is_both & is_written
     }
 
     fn read(&mut self) {
-        Native::read(black_box(self.mantissas[0]), self.c, self.sums[0]);
+        let c = &self.c.as_flattened()[..self.size];
+        let sums = &mut self.sums.as_flattened_mut()[..self.size];
+        Native::read(black_box(self.mantissas[0]), c, sums);
+        black_box(&mut self.sums);
+    }
+
+    fn read_both(&mut self) {
+        let (c, sums) = (&self.c[..self.size], &mut self.sums[..self.size]);
+        Native::read_both(black_box(self.mantissas[0]), c, sums);
         black_box(&mut self.sums);
     }
 
     fn write(&mut self) {
-        let writes = &self.writes[..self.c.len()];
-        Native::write(black_box(self.mantissas[0]), writes, self.values);
+        let (writes, values) = (&self.writes[..self.size], &self.values[..self.size]);
+        Native::write(black_box(self.mantissas[0]), writes, values);
     }
 }
 
 /// Coefficients whose magnitudes add up to 65,535 at most, and each is at most
 /// 32,767.
-fn fill_coefficients(c: &mut [i16], random: &mut Random) {
+fn fill_coefficients(c: &mut [Narrow], random: &mut Random) {
     let mut left = 65_535;
     for c in c {
         let x = random.of_bits(15).clamp(-left, left);
         left -= x.abs();
-        *c = x as i16;
+        *c = x as Narrow;
     }
 }
 

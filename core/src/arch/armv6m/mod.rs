@@ -16,7 +16,7 @@ mod state;
 use super::shared::pairs::{self, Routines};
 use super::shared::state::{self as states, states_in_rounds};
 use super::shared::Words;
-use super::{Mantissa, Port, Portable, Quantizer, Write};
+use super::{Mantissa, Narrow, Port, Portable, Quantizer, Write};
 use crate::shape::{Bits, Layout, Matrix};
 use core::arch::global_asm;
 

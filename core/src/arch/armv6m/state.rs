@@ -1,4 +1,4 @@
-//! Matrix states of 16 bits: four instructions per element to read, fourteen to
+//! Matrix states of 16 bits: less than four instructions per element to read, ten to
 //! write. Sums, counts and what is only added are in the upper registers.
 
 use super::Armv6m;
@@ -15,18 +15,18 @@ impl States for Armv6m {
 
 extern "C" {
     /// Four columns at a time.
-    fn kinglet_v6m_state_read(mantissas: *const u32, c: *const i16, sums: *mut i32, size: usize);
+    fn kinglet_v6m_state_read(mantissas: *const u32, c: *const i32, sums: *mut i32, size: usize);
     /// A row at a time: first the first one of two, then the other.
     fn kinglet_v6m_state_write(
         mantissas: *mut u32,
         writes: *const Write,
-        values: *const [i16; 2],
+        values: *const [i32; 2],
         size: usize,
     );
 }
 
 // Registers of a read: r0 words of two rows   r1 c   r2, r3 two coefficients
-//   r4, r5 words   r6 scratch   r7 0 and 2, in turn   r8-r11 sums   r12 the end of c
+//   r4, r5 words   r6 scratch   r8-r11 sums   r12 the end of c
 //   lr from the end of a round to the next two rows
 // Stack: [0] mantissas  [4] sums  [8] columns left; saved registers.
 global_asm!(
@@ -58,10 +58,9 @@ kinglet_v6m_state_read:
     str     r0, [sp]
     str     r2, [sp, #4]
     str     r3, [sp, #8]
-    lsls    r4, r3, #1
+    lsls    r4, r3, #2
     adds    r5, r4, r1
     mov     r12, r5
-    adds    r4, r4, r4
     subs    r4, #16
     mov     lr, r4
 1:  movs    r4, #0
@@ -69,11 +68,8 @@ kinglet_v6m_state_read:
     mov     r9, r4
     mov     r10, r4
     mov     r11, r4
-    movs    r7, #0
-2:  ldrsh   r2, [r1, r7]
-    adds    r1, #2
-    ldrsh   r3, [r1, r7]
-    adds    r1, #2
+2:  .rept 2
+    ldm     r1!, {{r2, r3}}
     ldm     r0!, {{r4, r5}}
     kinglet_v6m_state_column r4, r8
     kinglet_v6m_state_column r5, r9
@@ -81,6 +77,7 @@ kinglet_v6m_state_read:
     kinglet_v6m_state_column r4, r10
     kinglet_v6m_state_column r5, r11
     add     r0, lr
+    .endr
     cmp     r1, r12
     bne     2b
     ldr     r2, [sp, #4]
@@ -92,7 +89,6 @@ kinglet_v6m_state_read:
     str     r2, [sp, #4]
     mov     r4, lr
     adds    r4, #16
-    lsrs    r4, r4, #1
     subs    r1, r1, r4
     ldr     r0, [sp]
     adds    r0, #16
@@ -111,20 +107,17 @@ kinglet_v6m_state_read:
     .size kinglet_v6m_state_read, . - kinglet_v6m_state_read
 
     // Registers of a write: r0 mantissas of a row   r1 values   r2-r4 w, k and b
-    //   r5 a mantissa   r6, r7 v and sa   r8 2^13   r9 the end of the values
+    //   r5 a mantissa   r6, r7 v and sa   r9 the end of the values
     //   r10 values   r11 writes   r12 rows left   lr bytes of two rows, less two
     .macro kinglet_v6m_state_write_column at
     ldrh    r5, [r0, #\at]
-    ldm     r1!, {{r6}}
+    ldm     r1!, {{r6, r7}}
     sxth    r5, r5
     muls    r5, r2, r5
-    asrs    r7, r6, #16
-    sxth    r6, r6
     muls    r6, r3, r6
     muls    r7, r4, r7
     adds    r5, r5, r6
     adds    r5, r5, r7
-    add     r5, r8
     asrs    r5, r5, #14
     strh    r5, [r0, #\at]
     .endm
@@ -145,14 +138,12 @@ kinglet_v6m_state_write:
     mov     r12, r3
     mov     r10, r2
     mov     r11, r1
-    lsls    r4, r3, #2
-    adds    r5, r4, r2
+    lsls    r5, r3, #3
+    adds    r5, r5, r2
     mov     r9, r5
+    lsls    r4, r3, #2
     subs    r4, #2
     mov     lr, r4
-    movs    r4, #32
-    lsls    r4, r4, #8
-    mov     r8, r4
 1:  mov     r7, r11
     movs    r5, #0
     ldrsh   r2, [r7, r5]

@@ -50,10 +50,12 @@ mod steps;
 
 use super::shared::pairs::{self, Routines};
 use super::shared::rounds::{self, steps_in_rounds};
+#[cfg(kinglet_fast)]
+use super::shared::rows::{self, rows_of_thumb2};
 use super::shared::state::{self as states, states_in_rounds};
 use super::shared::thumb2::{self, steps_of_thumb2};
 use super::shared::Words;
-use super::{Mantissa, Port, Portable, Quantizer, Scaling, Write};
+use super::{Mantissa, Narrow, Port, Portable, Quantizer, Scaling, Write};
 use crate::shape::{Bits, Layout, Matrix};
 use core::arch::global_asm;
 
@@ -88,7 +90,9 @@ impl Port for Armv7m {
 
     steps_of_thumb2!();
     steps_in_rounds!();
-    states_in_rounds!();
+    states_in_rounds!(both);
+    #[cfg(kinglet_fast)]
+    rows_of_thumb2!();
 }
 
 extern "C" {

@@ -61,12 +61,14 @@
 use super::shared::gates::gates_in_assembly;
 #[cfg(kinglet_fast)]
 use super::shared::rounds::{self, steps_in_rounds};
+#[cfg(kinglet_fast)]
+use super::shared::rows::{self, rows_of_thumb2};
 use super::shared::state::{self as states, states_in_rounds};
 #[cfg(kinglet_fast)]
 use super::shared::thumb2::{self, steps_of_thumb2};
 #[cfg(kinglet_fast)]
 use super::Scaling;
-use super::{Mantissa, Port, Portable, Quantizer, Write};
+use super::{Mantissa, Narrow, Port, Portable, Quantizer, Write};
 use crate::shape::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_COLS};
 use core::arch::naked_asm;
 
@@ -137,7 +139,9 @@ impl Port for Dsp {
     steps_in_rounds!();
     #[cfg(kinglet_fast)]
     gates_in_assembly!();
-    states_in_rounds!();
+    states_in_rounds!(both);
+    #[cfg(kinglet_fast)]
+    rows_of_thumb2!();
 }
 
 /// Sums of `blocks` blocks of int8 rows, span by span; nothing where a slice is too

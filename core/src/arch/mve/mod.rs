@@ -40,7 +40,7 @@ use super::shared::gates::gates_in_assembly;
 use super::shared::rounds::{self, steps_in_rounds};
 use super::shared::state::{self as states, states_in_rounds};
 use super::shared::Words;
-use super::{Mantissa, Port, Portable, Quantizer, Scaling, Write};
+use super::{Mantissa, Narrow, Port, Portable, Quantizer, Scaling, Write};
 use crate::shape::{Bits, Layout, Matrix, BLOCK_ROWS};
 use core::arch::global_asm;
 
@@ -112,40 +112,65 @@ impl Port for Mve {
         rows::decay(lam, bounds, w);
     }
 
-    fn coefficients(x: &[i32], rows: [&[i32]; 2], scaled: &mut [i32], out: &mut [i16]) -> i32 {
-        rows::coefficients(x, rows, scaled, out)
+    fn decayed_coefficients(
+        x: &[i32],
+        w: &[i32],
+        [lam, bounds]: [&mut [i32]; 2],
+        most_and_sign: [i32; 2],
+        scaled: &mut [i32],
+        out: (&mut [i16], usize),
+    ) -> i32 {
+        rows::decay(lam, bounds, w);
+        rows::coefficients(x, [lam, bounds], most_and_sign, scaled, out)
     }
 
-    fn to_16_bits(x: &[i32], out: &mut [[i16; 2]], place: usize) -> i32 {
-        rows::to_16_bits(x, out, place)
+    fn coefficients(
+        x: &[i32],
+        rows: [&[i32]; 2],
+        most_and_sign: [i32; 2],
+        scaled: &mut [i32],
+        out: (&mut [i16], usize),
+    ) -> i32 {
+        rows::coefficients(x, rows, most_and_sign, scaled, out)
     }
 
-    fn plan<M: Mantissa>(
+    fn to_16_bits(
+        (x, step): (&[i32], usize),
+        sign: i32,
+        out: &mut [[i16; 2]],
+        place: usize,
+    ) -> i32 {
+        match step {
+            1 => rows::to_16_bits(x, sign, out, place),
+            _ => Portable::to_16_bits((x, step), sign, out, place),
+        }
+    }
+
+    fn plan(
         rows: [&mut [i32]; 2],
         products: [&[i32]; 2],
         exps: [i32; 2],
+        slack: u32,
         writes: &mut [Write],
     ) {
-        rows::plan::<M>(rows, products, exps, writes);
+        rows::plan(rows, products, exps, slack, writes);
     }
 
-    fn add_values(y: &mut [i32], values: &[[i16; 2]], weights: [i32; 2], right: [u32; 3]) {
-        match bytemuck::try_cast_slice(values) {
-            Ok(words) => rows::add_values(y, words, weights, right),
-            _ => Portable::add_values(y, values, weights, right),
+    fn add_values(
+        sums: (&[i32], usize),
+        values: &[[i16; 2]],
+        weights: [i32; 2],
+        right: [u32; 3],
+        y: &mut [i32],
+    ) {
+        match (sums, bytemuck::try_cast_slice(values.as_flattened())) {
+            ((sums, 1), Ok(words)) => rows::add_values(sums, words, weights, right, y),
+            _ => Portable::add_values(sums, values, weights, right, y),
         }
     }
 
-    fn top_of<M: Mantissa>(mantissas: &[M], size: usize, row: usize) -> u32 {
-        let pairs = (row & !1) * size..(row & !1) * size + 2 * size;
-        let pairs = mantissas.get(pairs).unwrap_or_default();
-        match bytemuck::try_cast_slice(pairs) {
-            Ok(words) if size_of::<M>() == 2 && row | 1 < size && !words.is_empty() => {
-                let [first, second] = rows::bits(words);
-                [first, second][row & 1].saturating_add(1).min(32_767)
-            }
-            _ => Portable::top_of(mantissas, size, row),
-        }
+    fn differences(words: &[u32]) -> u32 {
+        rows::differences(words)
     }
 
     gates_in_assembly!();

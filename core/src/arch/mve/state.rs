@@ -30,6 +30,11 @@ unsafe extern "C" fn read(_mantissas: *const u32, _c: *const i16, _sums: *mut i3
     push    {{r4-r10, lr}}
     vpush   {{d8-d11}}
     mov     r7, r3
+    vmov.i32 q0, #0
+    mov     r12, r2
+    dlstp.32 lr, r3
+0:  vstrw.32 q0, [r12], #16
+    letp    lr, 0b
     lsrs    r5, r3, #2
     lsls    r3, r3, #2
     movs    r4, #0
@@ -89,8 +94,8 @@ unsafe extern "C" fn write(
     vmla.s32 q6, q1, \k1
     vmla.s32 q5, q0, \b0
     vmla.s32 q6, q0, \b1
-    vrshrnb.i32 q4, q5, #14
-    vrshrnt.i32 q4, q6, #14
+    vshrnb.i32 q4, q5, #14
+    vshrnt.i32 q4, q6, #14
     vstrw.32 q4, [\words], #16
     .endm
     .macro kinglet_mve_rows w, k0, b0, k1, b1

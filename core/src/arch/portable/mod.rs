@@ -12,8 +12,8 @@ mod pairs;
 #[cfg(kinglet_rows4)]
 mod rows4;
 
-use super::state;
-use super::{Mantissa, Port, Quantizer, Scaling, Write};
+use super::state::{self, wide};
+use super::{Mantissa, Narrow, Port, Quantizer, Scaling, Write};
 use crate::number::{grown, larger, magnitude, mulq, Shift};
 use crate::pieces::{pieces, pieces_mut};
 use crate::shape::{matrix_weight_words, Bits, Layout, Matrix, BLOCK_ROWS, GROUP_COLS};
@@ -101,31 +101,46 @@ impl Port for Portable {
     }
 
     #[cfg_attr(kinglet_x86, inline(always))]
-    fn read<M: Mantissa>(mantissas: &[M], c: &[i16], sums: &mut [i32]) {
+    fn read<M: Mantissa>(mantissas: &[M], c: &[Narrow], sums: &mut [i32]) {
         let size = c.len();
         sums.iter_mut().for_each(|sum| *sum = 0);
         for (rows, c) in pieces(mantissas, 2 * size).zip(c.chunks_exact(2)) {
             let &[c0, c1] = c else { return };
             for (sum, m) in sums.iter_mut().zip(rows.chunks_exact(2)) {
                 let &[m0, m1] = m else { return };
-                let products = m0.load() * i32::from(c0) + m1.load() * i32::from(c1);
+                let products = m0.load() * wide(c0) + m1.load() * wide(c1);
                 *sum = sum.wrapping_add(products);
             }
         }
         if let (Some(&c), 1) = (c.last(), size & 1) {
             let last = mantissas.get((size - 1) * size..).unwrap_or_default();
             for (sum, m) in sums.iter_mut().zip(last) {
-                *sum = sum.wrapping_add(m.load() * i32::from(c));
+                *sum = sum.wrapping_add(m.load() * wide(c));
+            }
+        }
+    }
+
+    const BOTH: bool = false;
+
+    fn read_both<M: Mantissa>(mantissas: &[M], c: &[[Narrow; 2]], sums: &mut [[i32; 2]]) {
+        let size = c.len();
+        sums.iter_mut().for_each(|sums| *sums = [0; 2]);
+        for (rows, c) in mantissas.chunks((2 * size).max(1)).zip(c.chunks(2)) {
+            for (sums, m) in sums.iter_mut().zip(rows.chunks(c.len())) {
+                for (m, &c) in m.iter().zip(c) {
+                    let [of_c, of_d] = c.map(|c| m.load() * wide(c));
+                    *sums = [sums[0].wrapping_add(of_c), sums[1].wrapping_add(of_d)];
+                }
             }
         }
     }
 
     #[cfg_attr(kinglet_x86, inline(always))]
-    fn write<M: Mantissa>(mantissas: &mut [M], writes: &[Write], values: &[[i16; 2]]) {
+    fn write<M: Mantissa>(mantissas: &mut [M], writes: &[Write], values: &[[Narrow; 2]]) {
         let size = writes.len();
-        let new = |m: M, write: Write, &[v, sa]: &[i16; 2]| {
+        let new = |m: M, write: Write, &[v, sa]: &[Narrow; 2]| {
             let old = m.load() * i32::from(write.w);
-            let added = i32::from(write.k) * i32::from(v) + i32::from(write.b) * i32::from(sa);
+            let added = i32::from(write.k) * wide(v) + i32::from(write.b) * wide(sa);
             M::store(old.wrapping_add(added))
         };
         let pairs = pieces_mut(mantissas, 2 * size);
@@ -173,40 +188,84 @@ impl Port for Portable {
         state::decay(lam, bounds, w);
     }
 
-    fn coefficients(x: &[i32], rows: [&[i32]; 2], scaled: &mut [i32], out: &mut [i16]) -> i32 {
-        state::coefficients(x, rows, scaled, out)
+    fn most(lam: &[i32], least: i32) -> i32 {
+        let (whole, rest) = lam.as_chunks::<4>();
+        let most = whole.iter().fold(least, |most, &[a, b, c, d]| {
+            larger(larger(larger(larger(most, a), b), c), d)
+        });
+        rest.iter().fold(most, |most, &lam| larger(most, lam))
     }
 
-    fn to_16_bits(x: &[i32], out: &mut [[i16; 2]], place: usize) -> i32 {
-        state::to_16_bits(x, out, place)
+    fn decayed_coefficients(
+        x: &[i32],
+        w: &[i32],
+        [lam, bounds]: [&mut [i32]; 2],
+        most_and_sign: [i32; 2],
+        scaled: &mut [i32],
+        out: (&mut [Narrow], usize),
+    ) -> i32 {
+        let rows = x.iter().zip(w).zip(lam.iter_mut().zip(bounds));
+        let rows = rows.map(|((&x, w), (lam, bound))| {
+            state::decayed(lam, bound, *w);
+            (x, *lam, *bound)
+        });
+        state::coefficients(rows, most_and_sign, scaled, out)
     }
 
-    fn plan<M: Mantissa>(
+    fn coefficients(
+        x: &[i32],
+        [lam, bounds]: [&[i32]; 2],
+        most_and_sign: [i32; 2],
+        scaled: &mut [i32],
+        out: (&mut [Narrow], usize),
+    ) -> i32 {
+        let rows = x.iter().zip(lam).zip(bounds);
+        let rows = rows.map(|((&x, &lam), &bound)| (x, lam, bound));
+        state::coefficients(rows, most_and_sign, scaled, out)
+    }
+
+    fn to_16_bits(
+        (x, step): (&[i32], usize),
+        sign: i32,
+        out: &mut [[Narrow; 2]],
+        place: usize,
+    ) -> i32 {
+        match step {
+            1 => state::to_16_bits(|| x.iter(), sign, out, place),
+            _ => state::to_16_bits(|| x.iter().step_by(step), sign, out, place),
+        }
+    }
+
+    fn plan(
         rows: [&mut [i32]; 2],
-        [k, b]: [&[i32]; 2],
-        [k_exp, b_exp]: [i32; 2],
+        products: [&[i32]; 2],
+        exps: [i32; 2],
+        slack: u32,
         writes: &mut [Write],
     ) {
-        match b {
-            [] => state::plan_rows::<M, 1>(rows, [(k, k_exp)], writes),
-            _ => state::plan_rows::<M, 2>(rows, [(k, k_exp), (b, b_exp)], writes),
-        }
+        state::plan(rows, products, exps, slack, writes);
     }
 
     fn add_values(
+        (sums, step): (&[i32], usize),
+        values: &[[Narrow; 2]],
+        weights: [i32; 2],
+        right: [u32; 3],
         y: &mut [i32],
-        values: &[[i16; 2]],
-        [of_v, of_sa]: [i32; 2],
-        [by_y, by_v, by_sa]: [u32; 3],
     ) {
-        for (y, &[v, sa]) in y.iter_mut().zip(values) {
-            let (v, sa) = (i32::from(v) * of_v, i32::from(sa) * of_sa);
-            *y = (*y >> by_y) + (v >> by_v) + (sa >> by_sa);
+        match step {
+            1 => state::add_values(sums.iter(), values, weights, right, y),
+            _ => state::add_values(sums.iter().step_by(step), values, weights, right, y),
         }
     }
 
-    fn top_of<M: Mantissa>(mantissas: &[M], size: usize, row: usize) -> u32 {
-        state::top_of(mantissas, size, row)
+    fn differences(words: &[u32]) -> u32 {
+        let (whole, rest) = words.as_chunks::<4>();
+        let new = |bits, word| bits | word ^ word << 1;
+        let bits = whole.iter().fold(0, |bits, &[a, b, c, d]| {
+            new(new(new(new(bits, a), b), c), d)
+        });
+        rest.iter().fold(bits, |bits, &word| new(bits, word))
     }
 
     fn shares(gate: &[i32], places: i32, out: &mut [i32]) {

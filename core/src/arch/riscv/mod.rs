@@ -45,7 +45,7 @@ use super::shared::state::{self as states, states_in_rounds};
 use super::shared::Words;
 #[cfg(kinglet_fast)]
 use super::Scaling;
-use super::{Mantissa, Port, Portable, Quantizer, Write};
+use super::{Mantissa, Narrow, Port, Portable, Quantizer, Write};
 use crate::shape::{Bits, Layout, Matrix};
 use core::arch::global_asm;
 
@@ -83,7 +83,7 @@ impl Port for Riscv {
 
     #[cfg(kinglet_fast)]
     steps_in_rounds!();
-    states_in_rounds!();
+    states_in_rounds!(both);
 }
 
 extern "C" {

@@ -1,13 +1,18 @@
-//! Matrix states of 16 bits: three instructions per element to read, nine and a half
-//! to write.
+//! Matrix states of 16 bits: three instructions per element to read, five for two reads,
+//! eight and a half to write.
 
 use super::Riscv;
-use crate::arch::shared::state::{Routines, States};
+use crate::arch::shared::state::{Both, Routines, States};
 use crate::arch::Write;
 use core::arch::naked_asm;
 
 impl States for Riscv {
     const ROUTINES: Routines = Routines { read, write };
+}
+
+impl Both for Riscv {
+    const READ_BOTH: unsafe extern "C" fn(*const u32, *const [i32; 2], *mut [i32; 2], usize) =
+        read_both;
 }
 
 /// Eight columns at a time.
@@ -19,7 +24,7 @@ impl States for Riscv {
 /// t4-t6, s0-s4 sums
 /// ```
 #[unsafe(naked)]
-unsafe extern "C" fn read(_mantissas: *const u32, _c: *const i16, _sums: *mut i32, _size: usize) {
+unsafe extern "C" fn read(_mantissas: *const u32, _c: *const i32, _sums: *mut i32, _size: usize) {
     naked_asm!(
         with_multiplication!(),
         r#"
@@ -39,15 +44,14 @@ unsafe extern "C" fn read(_mantissas: *const u32, _c: *const i16, _sums: *mut i3
     sw      s3, 12(sp)
     sw      s4, 16(sp)
     slli    a4, a3, 2
-    slli    a5, a3, 1
-    add     a5, a5, a1
+    add     a5, a1, a4
 1:  mv      a6, a0
     mv      a7, a1
     .irp    sum, t4, t5, t6, s0, s1, s2, s3, s4
     li      \sum, 0
     .endr
-2:  lh      t0, 0(a7)
-    lh      t1, 2(a7)
+2:  lw      t0, 0(a7)
+    lw      t1, 4(a7)
     kinglet_rv_read 0, t4
     kinglet_rv_read 4, t5
     kinglet_rv_read 8, t6
@@ -57,7 +61,7 @@ unsafe extern "C" fn read(_mantissas: *const u32, _c: *const i16, _sums: *mut i3
     kinglet_rv_read 24, s3
     kinglet_rv_read 28, s4
     add     a6, a6, a4
-    addi    a7, a7, 4
+    addi    a7, a7, 8
     bne     a7, a5, 2b
     sw      t4, 0(a2)
     sw      t5, 4(a2)
@@ -83,19 +87,127 @@ unsafe extern "C" fn read(_mantissas: *const u32, _c: *const i16, _sums: *mut i3
     )
 }
 
+/// Eight columns at a time.
+///
+/// # Registers
+/// ```text
+/// a0 mantissas   a1 c   a2 sums   a3 columns left   a4 bytes of two rows   a5 the end of c
+/// a6 mantissas of two rows   a7 where in c   t0, t1 both c   t2, t3 products
+/// t4-t6, s0-s11, ra sums
+/// ```
+#[unsafe(naked)]
+unsafe extern "C" fn read_both(
+    _mantissas: *const u32,
+    _c: *const [i32; 2],
+    _sums: *mut [i32; 2],
+    _size: usize,
+) {
+    naked_asm!(
+        with_multiplication!(),
+        r#"
+    .macro kinglet_rv_read_both at, first, second
+    lh      t2, \at(a6)
+    mul     t3, t2, t0
+    mul     t2, t2, t1
+    add     \first, \first, t3
+    add     \second, \second, t2
+    .endm
+    .macro kinglet_rv_row_of_both at, c
+    lw      t0, \c(a7)
+    lw      t1, \c+4(a7)
+    kinglet_rv_read_both 0+\at, t4, t5
+    kinglet_rv_read_both 4+\at, t6, s0
+    kinglet_rv_read_both 8+\at, s1, s2
+    kinglet_rv_read_both 12+\at, s3, s4
+    kinglet_rv_read_both 16+\at, s5, s6
+    kinglet_rv_read_both 20+\at, s7, s8
+    kinglet_rv_read_both 24+\at, s9, s10
+    kinglet_rv_read_both 28+\at, s11, ra
+    .endm
+
+    addi    sp, sp, -64
+    sw      s0, 0(sp)
+    sw      s1, 4(sp)
+    sw      s2, 8(sp)
+    sw      s3, 12(sp)
+    sw      s4, 16(sp)
+    sw      s5, 20(sp)
+    sw      s6, 24(sp)
+    sw      s7, 28(sp)
+    sw      s8, 32(sp)
+    sw      s9, 36(sp)
+    sw      s10, 40(sp)
+    sw      s11, 44(sp)
+    sw      ra, 48(sp)
+    slli    a4, a3, 2
+    slli    a5, a3, 3
+    add     a5, a5, a1
+1:  mv      a6, a0
+    mv      a7, a1
+    .irp    sum, t4, t5, t6, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11, ra
+    li      \sum, 0
+    .endr
+2:  kinglet_rv_row_of_both 0, 0
+    kinglet_rv_row_of_both 2, 8
+    add     a6, a6, a4
+    kinglet_rv_row_of_both 0, 16
+    kinglet_rv_row_of_both 2, 24
+    add     a6, a6, a4
+    addi    a7, a7, 32
+    bne     a7, a5, 2b
+    sw      t4, 0(a2)
+    sw      t5, 4(a2)
+    sw      t6, 8(a2)
+    sw      s0, 12(a2)
+    sw      s1, 16(a2)
+    sw      s2, 20(a2)
+    sw      s3, 24(a2)
+    sw      s4, 28(a2)
+    sw      s5, 32(a2)
+    sw      s6, 36(a2)
+    sw      s7, 40(a2)
+    sw      s8, 44(a2)
+    sw      s9, 48(a2)
+    sw      s10, 52(a2)
+    sw      s11, 56(a2)
+    sw      ra, 60(a2)
+    addi    a0, a0, 32
+    addi    a2, a2, 64
+    addi    a3, a3, -8
+    bnez    a3, 1b
+    lw      s0, 0(sp)
+    lw      s1, 4(sp)
+    lw      s2, 8(sp)
+    lw      s3, 12(sp)
+    lw      s4, 16(sp)
+    lw      s5, 20(sp)
+    lw      s6, 24(sp)
+    lw      s7, 28(sp)
+    lw      s8, 32(sp)
+    lw      s9, 36(sp)
+    lw      s10, 40(sp)
+    lw      s11, 44(sp)
+    lw      ra, 48(sp)
+    addi    sp, sp, 64
+    ret
+"#,
+        ".option pop"
+    )
+}
+
 /// Four rows at a time.
 ///
 /// # Registers
 /// ```text
 /// a0, a4 mantissas of two rows each   a1 writes   a2 values   a3 rows left
 /// a5 bytes of two rows   a6 their end   a7 where in the values   t0, t1 v and sa
-/// t2-t5 a mantissa and products   t6 2^13   s0-s11 w, k and b of the rows
+/// t2-t4 a mantissa and products   s0-s11 w, k and b of the rows
 /// ```
 #[unsafe(naked)]
 unsafe extern "C" fn write(
     _mantissas: *mut u32,
     _writes: *const Write,
-    _values: *const [i16; 2],
+    _values: *const [i32; 2],
     _size: usize,
 ) {
     naked_asm!(
@@ -106,15 +218,14 @@ unsafe extern "C" fn write(
     mul     t3, t0, \k
     mul     t4, t1, \b
     mul     t2, t2, \w
-    add     t3, t3, t6
     add     t2, t2, t4
     add     t2, t2, t3
     srai    t2, t2, 14
     sh      t2, \at(\rows)
     .endm
     .macro kinglet_rv_column at
-    lh      t0, 2*\at(a7)
-    lh      t1, 2*\at+2(a7)
+    lw      t0, 4*\at(a7)
+    lw      t1, 4*\at+4(a7)
     kinglet_rv_write a0, 2*\at, s0, s1, s2
     kinglet_rv_write a0, 2*\at+2, s3, s4, s5
     kinglet_rv_write a4, 2*\at, s6, s7, s8
@@ -135,7 +246,6 @@ unsafe extern "C" fn write(
     sw      s10, 40(sp)
     sw      s11, 44(sp)
     slli    a5, a3, 2
-    lui     t6, 2
 1:  lh      s0, 0(a1)
     lh      s1, 2(a1)
     lh      s2, 4(a1)
@@ -156,9 +266,13 @@ unsafe extern "C" fn write(
     kinglet_rv_column 2
     kinglet_rv_column 4
     kinglet_rv_column 6
-    addi    a0, a0, 16
-    addi    a4, a4, 16
-    addi    a7, a7, 16
+    kinglet_rv_column 8
+    kinglet_rv_column 10
+    kinglet_rv_column 12
+    kinglet_rv_column 14
+    addi    a0, a0, 32
+    addi    a4, a4, 32
+    addi    a7, a7, 64
     bne     a0, a6, 2b
     mv      a0, a4
     addi    a3, a3, -4

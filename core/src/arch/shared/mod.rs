@@ -10,6 +10,8 @@ pub(super) mod pairs;
     kinglet_mve
 ))]
 pub(super) mod rounds;
+#[cfg(all(any(kinglet_armv7m, kinglet_dsp), kinglet_fast))]
+pub(super) mod rows;
 #[cfg(any(
     kinglet_armv6m,
     kinglet_armv7m,

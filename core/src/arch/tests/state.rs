@@ -1,7 +1,7 @@
 //! Reads and writes of matrix states: the port's are those of `Portable`, and of
 //! the definition, for heads of all sizes.
 
-use super::super::{Mantissa, Native, Port, Portable, Write};
+use super::super::{Mantissa, Narrow, Native, Port, Portable, Write};
 use crate::Pcg32;
 use std::vec;
 use std::vec::Vec;
@@ -36,12 +36,22 @@ fn check<M: Mantissa + PartialEq + core::fmt::Debug>(mantissa: fn(i16) -> M) {
             .map(|_| mantissa(half(&mut rng) / 2))
             .collect();
         // The sum of their magnitudes is 65,535 at most.
-        let c: Vec<i16> = (0..size).map(|_| half(&mut rng) / size as i16).collect();
-        let sum = |i: usize| -> i64 {
-            let product = |j: usize| mantissas[place(size, j, i)].load() * i32::from(c[j]);
-            (0..size).map(|j| i64::from(product(j))).sum()
+        let mut c = || (half(&mut rng) / size as i16) as Narrow;
+        let both: Vec<[Narrow; 2]> = (0..size).map(|_| [c(), c()]).collect();
+        let sum = |i: usize, place_of_c: usize| -> i32 {
+            let product = |j: usize| {
+                i64::from(mantissas[place(size, j, i)].load()) * i64::from(both[j][place_of_c])
+            };
+            i32::try_from((0..size).map(product).sum::<i64>()).unwrap()
         };
-        let expected: Vec<i32> = (0..size).map(|i| i32::try_from(sum(i)).unwrap()).collect();
+        let expected: Vec<[i32; 2]> = (0..size).map(|i| [sum(i, 0), sum(i, 1)]).collect();
+        let (mut ours, mut plain) = (vec![[1; 2]; size], vec![[2; 2]; size]);
+        Native::read_both(&mantissas, &both, &mut ours);
+        Portable::read_both(&mantissas, &both, &mut plain);
+        assert_eq!(ours, expected, "{size}");
+        assert_eq!(plain, expected, "{size}");
+        let c: Vec<Narrow> = both.iter().map(|c| c[0]).collect();
+        let expected: Vec<i32> = expected.iter().map(|sums| sums[0]).collect();
         let (mut ours, mut plain) = (vec![1; size], vec![2; size]);
         Native::read(&mantissas, &c, &mut ours);
         Portable::read(&mantissas, &c, &mut plain);
@@ -55,8 +65,8 @@ fn check<M: Mantissa + PartialEq + core::fmt::Debug>(mantissa: fn(i16) -> M) {
             b: half(&mut rng) / 8,
         };
         let writes: Vec<Write> = (0..size).map(|_| write()).collect();
-        let values: Vec<[i16; 2]> = (0..size)
-            .map(|_| [half(&mut rng), half(&mut rng)])
+        let values: Vec<[Narrow; 2]> = (0..size)
+            .map(|_| [half(&mut rng) as Narrow, half(&mut rng) as Narrow])
             .collect();
         let mut twin = mantissas.clone();
         let mut expected = mantissas.clone();

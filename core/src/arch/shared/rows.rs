@@ -1,0 +1,774 @@
+//! What a matrix state's step does for each row beside reads and writes, on cores with
+//! Thumb-2: whole rounds of eight rows; other heads are [`Portable`]'s.
+
+use crate::arch::state::coefficient_places;
+use crate::arch::{Narrow, Port, Portable, Write};
+use crate::number::{larger, places, positive, zeros, FRACTIONS};
+use core::arch::global_asm;
+
+/// Rows of a round.
+const ROUND: usize = 8;
+
+/// Whether that many rows are whole rounds, at least one, and the lengths of vectors of
+/// at least as many.
+fn is_whole<const N: usize>(rows: usize, lens: [usize; N]) -> bool {
+    rows > 0 && rows.is_multiple_of(ROUND) && lens.iter().all(|&len| len >= rows)
+}
+
+/// As [`Port::decay`].
+pub fn decay(lam: &mut [i32], bounds: &mut [i32], w: &[i32]) {
+    let rows = lam.len();
+    if !is_whole(rows, [bounds.len(), w.len()]) {
+        return Portable::decay(lam, bounds, w);
+    }
+    // SAFETY: there are as many rows in all slices, whole rounds of them.
+    unsafe {
+        kinglet_t2_decay(
+            lam.as_mut_ptr(),
+            bounds.as_mut_ptr(),
+            w.as_ptr(),
+            &FRACTIONS,
+            rows,
+        )
+    }
+}
+
+/// As [`Port::most`].
+pub fn most(lam: &[i32], least: i32) -> i32 {
+    let (whole, rest) = lam.as_chunks::<ROUND>();
+    let most = match whole.len() {
+        0 => least,
+        // SAFETY: there is a round.
+        len => unsafe { kinglet_t2_most(whole.as_ptr(), len, least) },
+    };
+    Portable::most(rest, most)
+}
+
+/// As [`Port::decayed_coefficients`].
+pub fn decayed_coefficients(
+    x: &[i32],
+    w: &[i32],
+    [lam, bounds]: [&mut [i32]; 2],
+    [most, sign]: [i32; 2],
+    scaled: &mut [i32],
+    out: (&mut [Narrow], usize),
+) -> i32 {
+    let rows = x.len();
+    let lens = [lam.len(), bounds.len(), scaled.len(), w.len()];
+    if !has_room(&out, rows) || !is_whole(rows, lens) || lam.len() != rows {
+        Portable::decay(lam, bounds, w);
+        return Portable::coefficients(x, [lam, bounds], [most, sign], scaled, out);
+    }
+    let mut scaling = Scaling::of(scaled, rows, most);
+    // SAFETY: there are as many rows in all slices, whole rounds of them.
+    unsafe {
+        let (lam, bounds) = (lam.as_mut_ptr(), bounds.as_mut_ptr());
+        kinglet_t2_decay_and_scale(x.as_ptr(), lam, bounds, w.as_ptr(), &mut scaling)
+    }
+    scaling.round(scaled, sign, out)
+}
+
+/// Whether there is a place for each row, some steps apart.
+fn has_room((out, step): &(&mut [Narrow], usize), rows: usize) -> bool {
+    *step > 0 && rows > 0 && out.len() > (rows - 1) * step
+}
+
+/// As [`Port::coefficients`].
+pub fn coefficients(
+    x: &[i32],
+    [lam, bounds]: [&[i32]; 2],
+    [most, sign]: [i32; 2],
+    scaled: &mut [i32],
+    out: (&mut [Narrow], usize),
+) -> i32 {
+    let rows = x.len();
+    let lens = [lam.len(), bounds.len(), scaled.len()];
+    if !has_room(&out, rows) || !is_whole(rows, lens) {
+        return Portable::coefficients(x, [lam, bounds], [most, sign], scaled, out);
+    }
+    let mut scaling = Scaling::of(scaled, rows, most);
+    // SAFETY: there are as many rows in all slices, whole rounds of them.
+    unsafe {
+        kinglet_t2_scale(
+            x.as_ptr(),
+            lam.as_ptr(),
+            bounds.as_ptr(),
+            most,
+            &mut scaling,
+        )
+    }
+    scaling.round(scaled, sign, out)
+}
+
+/// As [`Port::to_16_bits`].
+pub fn to_16_bits(
+    (x, step): (&[i32], usize),
+    sign: i32,
+    out: &mut [[Narrow; 2]],
+    place: usize,
+) -> i32 {
+    let rows = out.len();
+    let out_16 = out.as_flattened_mut().get_mut(place & 1..);
+    match out_16 {
+        Some(out) if is_whole(rows, [x.len()]) && x.len() > (rows - 1) * step => {
+            let step = size_of::<i32>() * step;
+            // SAFETY: `x` has whole rounds of elements at each step, and `out` as many
+            // at each second place.
+            unsafe {
+                let bits = kinglet_t2_bits_of(x.as_ptr(), rows, step);
+                let right = positive(18 - zeros(bits));
+                kinglet_t2_to_16_bits(x.as_ptr(), out.as_mut_ptr(), rows, step, right, sign);
+                right
+            }
+        }
+        _ => Portable::to_16_bits((x, step), sign, out, place),
+    }
+}
+
+/// As [`Port::add_values`].
+pub fn add_values(
+    (sums, step): (&[i32], usize),
+    values: &[[Narrow; 2]],
+    weights: [i32; 2],
+    right: [u32; 3],
+    y: &mut [i32],
+) {
+    let rows = y.len();
+    if !is_whole(rows, [values.len(), sums.len()]) || sums.len() <= (rows - 1) * step {
+        return Portable::add_values((sums, step), values, weights, right, y);
+    }
+    let call = Values {
+        right,
+        weights,
+        step: size_of::<i32>() * step,
+        rows,
+    };
+    // SAFETY: `sums` have an element at each step, and the others as many, whole rounds.
+    unsafe { kinglet_t2_add_values(sums.as_ptr(), values.as_ptr(), y.as_mut_ptr(), &call) }
+}
+
+/// As [`Port::differences`].
+pub fn differences(words: &[u32]) -> u32 {
+    let (whole, rest) = words.as_chunks::<ROUND>();
+    let bits = match whole.len() {
+        0 => 0,
+        // SAFETY: there is a round.
+        len => unsafe { kinglet_t2_differences(whole.as_ptr(), len) },
+    };
+    bits | Portable::differences(rest)
+}
+
+/// As [`Port::plan`].
+pub fn plan(
+    [lam, bounds]: [&mut [i32]; 2],
+    [k, b]: [&[i32]; 2],
+    [k_exp, b_exp]: [i32; 2],
+    slack: u32,
+    writes: &mut [Write],
+) {
+    let rows = lam.len();
+    let has_b = !b.is_empty();
+    let b_len = if has_b { b.len() } else { rows };
+    if !is_whole(rows, [bounds.len(), k.len(), b_len, writes.len()]) {
+        return Portable::plan([lam, bounds], [k, b], [k_exp, b_exp], slack, writes);
+    }
+    let exp = if has_b { larger(k_exp, b_exp) } else { k_exp };
+    let call = Plan {
+        lam: lam.as_mut_ptr(),
+        bounds: bounds.as_mut_ptr(),
+        k: k.as_ptr(),
+        b: b.as_ptr(),
+        writes: writes.as_mut_ptr(),
+        table: &FRACTIONS,
+        exp: exp.wrapping_add(15),
+        of_k: places(exp - k_exp),
+        of_b: places(exp - b_exp),
+        slack: 2 * slack + 6,
+        end: lam.as_ptr_range().end,
+        one: -1 << 14,
+    };
+    // SAFETY: there are as many rows in all slices, whole rounds of them; `b` is read
+    // where it is one.
+    unsafe {
+        match has_b {
+            true => kinglet_t2_plan_both(&call),
+            false => kinglet_t2_plan(&call),
+        }
+    }
+}
+
+/// Scaled coefficients, and what is found of them: the sum of their magnitudes in units of
+/// 256, and the bits of all.
+#[repr(C)]
+struct Scaling {
+    scaled: *mut i32,
+    rows: usize,
+    sum: u32,
+    bits: u32,
+    table: &'static [u32; 64],
+    most: i32,
+}
+
+impl Scaling {
+    fn of(scaled: &mut [i32], rows: usize, most: i32) -> Self {
+        Self {
+            scaled: scaled.as_mut_ptr(),
+            rows,
+            sum: 0,
+            bits: 0,
+            table: &FRACTIONS,
+            most,
+        }
+    }
+
+    /// Rounds the scaled coefficients off; returns the power of two. The caller has
+    /// checked the lengths.
+    fn round(&self, scaled: &[i32], sign: i32, (out, step): (&mut [Narrow], usize)) -> i32 {
+        let places = coefficient_places(self.sum, self.bits, self.rows);
+        let (out, step) = (out.as_mut_ptr(), size_of::<Narrow>() * step);
+        // SAFETY: `out` has room for one at each step.
+        unsafe { kinglet_t2_round(scaled.as_ptr(), out, self.rows, places, step, sign) }
+        self.most + places as i32 + 2
+    }
+}
+
+/// How values are added.
+#[repr(C)]
+struct Values {
+    right: [u32; 3],
+    weights: [i32; 2],
+    /// In bytes.
+    step: usize,
+    rows: usize,
+}
+
+/// The arguments of a plan.
+#[repr(C)]
+struct Plan {
+    lam: *mut i32,
+    bounds: *mut i32,
+    k: *const i32,
+    b: *const i32,
+    writes: *mut Write,
+    table: &'static [u32; 64],
+    /// Of the products, and 15 more.
+    exp: i32,
+    of_k: u32,
+    of_b: u32,
+    /// Twice that of the mantissas, and 6 more.
+    slack: u32,
+    end: *const i32,
+    /// What a mantissa is multiplied by where nothing is raised.
+    one: i32,
+}
+
+// Counts are whole rounds, at least one, and pointers are of as many elements, at each
+// step where there is one.
+extern "C" {
+    fn kinglet_t2_decay(
+        lam: *mut i32,
+        bounds: *mut i32,
+        w: *const i32,
+        table: &[u32; 64],
+        rows: usize,
+    );
+    fn kinglet_t2_most(lam: *const [i32; ROUND], rounds: usize, least: i32) -> i32;
+    fn kinglet_t2_decay_and_scale(
+        x: *const i32,
+        lam: *mut i32,
+        bounds: *mut i32,
+        w: *const i32,
+        scaling: &mut Scaling,
+    );
+    fn kinglet_t2_scale(
+        x: *const i32,
+        lam: *const i32,
+        bounds: *const i32,
+        most: i32,
+        scaling: &mut Scaling,
+    );
+    fn kinglet_t2_round(
+        x: *const i32,
+        out: *mut Narrow,
+        rows: usize,
+        places: u32,
+        step: usize,
+        sign: i32,
+    );
+    fn kinglet_t2_bits_of(x: *const i32, rows: usize, step: usize) -> u32;
+    fn kinglet_t2_to_16_bits(
+        x: *const i32,
+        out: *mut Narrow,
+        rows: usize,
+        step: usize,
+        right: i32,
+        sign: i32,
+    );
+    fn kinglet_t2_add_values(
+        sums: *const i32,
+        values: *const [Narrow; 2],
+        y: *mut i32,
+        call: &Values,
+    );
+    fn kinglet_t2_differences(words: *const [u32; ROUND], rounds: usize) -> u32;
+    fn kinglet_t2_plan(call: &Plan);
+    fn kinglet_t2_plan_both(call: &Plan);
+}
+
+/// What the cores have in different ways: products by the lower and by the upper half of a
+/// word, stores of numbers of 16 bits, and products of two values with their weights.
+#[cfg(kinglet_dsp)]
+macro_rules! core {
+    () => {
+        r#"
+    .macro kinglet_t2_by_lower to, x, factor, scratch
+    smulwb  \to, \x, \factor
+    .endm
+    .macro kinglet_t2_upper factor
+    .endm
+    .macro kinglet_t2_by_upper to, x, factor, scratch
+    smulwt  \to, \x, \factor
+    .endm
+    .macro kinglet_t2_narrow x, to
+    strh    \x, [\to], #4
+    .endm
+    .macro kinglet_t2_spread to, step, thrice
+    strh    r4, [\to]
+    strh    r5, [\to, \step]
+    strh    r6, [\to, \step, lsl #1]
+    strh    r7, [\to, \thrice]
+    add     \to, \to, \step, lsl #2
+    .endm
+    .macro kinglet_t2_values first, second, from, of_first, of_second
+    ldr     \first, [\from], #4
+    smultb  \second, \first, \of_second
+    smulbb  \first, \first, \of_first
+    .endm
+"#
+    };
+}
+#[cfg(not(kinglet_dsp))]
+macro_rules! core {
+    () => {
+        r#"
+    .macro kinglet_t2_by_lower to, x, factor, scratch
+    lsls    \factor, \factor, #16
+    smull   \scratch, \to, \x, \factor
+    .endm
+    .macro kinglet_t2_upper factor
+    bfc     \factor, #0, #16
+    .endm
+    .macro kinglet_t2_by_upper to, x, factor, scratch
+    smull   \scratch, \to, \x, \factor
+    .endm
+    .macro kinglet_t2_narrow x, to
+    str     \x, [\to], #8
+    .endm
+    .macro kinglet_t2_spread to, step, thrice
+    str     r4, [\to]
+    str     r5, [\to, \step]
+    str     r6, [\to, \step, lsl #1]
+    str     r7, [\to, \thrice]
+    add     \to, \to, \step, lsl #2
+    .endm
+    .macro kinglet_t2_values first, second, from, of_first, of_second
+    ldrd    \first, \second, [\from], #8
+    mul     \second, \second, \of_second
+    mul     \first, \first, \of_first
+    .endm
+"#
+    };
+}
+
+/// The assembler must be told that an ARMv8-M core has the DSP extension.
+#[cfg(kinglet_armv8m)]
+macro_rules! cpu {
+    () => {
+        ".syntax unified\n.cpu cortex-m33"
+    };
+}
+#[cfg(not(kinglet_armv8m))]
+macro_rules! cpu {
+    () => {
+        ".syntax unified"
+    };
+}
+
+global_asm!(
+    cpu!(),
+    core!(),
+    r#"
+    .macro kinglet_t2_function name
+    .section .text.\name,"ax",%progbits
+    .balign 4
+    .thumb
+    .thumb_func
+    .global \name
+    .type \name,%function
+\name:
+    .endm
+    // 2^-x of the fraction of \x, Q31: \to. \t is scratch, and may be \x.
+    .macro kinglet_t2_fraction to, x, t, scratch, table
+    ubfx    \to, \x, #16, #6
+    ldr     \to, [\table, \to, lsl #2]
+    ubfx    \t, \x, #4, #12
+    ubfx    \scratch, \to, #0, #13
+    mls     \to, \scratch, \t, \to
+    .endm
+
+    // A row's decay: \lam is its new logarithm. \to is scratch.
+    .macro kinglet_t2_decay_row lam, w, from, to
+    ldr     \lam, [\from]
+    ldr     \to, [\w], #4
+    add     \lam, \lam, \to
+    cmp     \lam, #0xB5000000
+    it      lt
+    movlt   \lam, #0xB5000000
+    str     \lam, [\from], #4
+    .endm
+
+    kinglet_t2_function kinglet_t2_decay
+    push    {{r4-r6, lr}}
+    ldr     lr, [sp, #16]
+    adds    r1, #2
+1:  .rept 8
+    kinglet_t2_decay_row r4, r2, r0, r5
+    mvns    r4, r4
+    kinglet_t2_fraction r5, r4, r4, r6, r3
+    lsrs    r5, r5, #15
+    strh    r5, [r1], #4
+    .endr
+    subs    lr, #8
+    bne     1b
+    pop     {{r4-r6, pc}}
+    .size kinglet_t2_decay, . - kinglet_t2_decay
+
+    kinglet_t2_function kinglet_t2_most
+    push    {{r4-r6, lr}}
+1:  .rept 2
+    ldm     r0!, {{r3-r6}}
+    .irp    x, r3, r4, r5, r6
+    cmp     r2, \x
+    it      lt
+    movlt   r2, \x
+    .endr
+    .endr
+    subs    r1, #1
+    bne     1b
+    mov     r0, r2
+    pop     {{r4-r6, pc}}
+    .size kinglet_t2_most, . - kinglet_t2_most
+
+    // A row's x, \x, is shifted by \places and stored; r4 scaled   r6 the sum   r7 the bits
+    .macro kinglet_t2_scaled x, places
+    asr     \x, \x, \places
+    str     \x, [r4], #4
+    eor     \x, \x, \x, asr #31
+    orr     r7, r7, \x
+    add     r6, r6, \x, lsr #8
+    .endm
+
+    // r5 rows left   r8 the table   r9 the power of two
+    kinglet_t2_function kinglet_t2_decay_and_scale
+    push    {{r4-r11, lr}}
+    ldr     r12, [sp, #36]
+    ldm     r12, {{r4-r9}}
+    adds    r2, #2
+1:  .rept 8
+    kinglet_t2_decay_row r10, r3, r1, r11
+    sub     r11, r9, r10, asr #22
+    usat    r11, #5, r11
+    mvn     r10, r10
+    kinglet_t2_fraction lr, r10, r10, r12, r8
+    lsr     r12, lr, #15
+    strh    r12, [r2], #4
+    kinglet_t2_upper lr
+    ldr     r10, [r0], #4
+    kinglet_t2_by_upper r10, r10, lr, r12
+    kinglet_t2_scaled r10, r11
+    .endr
+    subs    r5, #8
+    bne     1b
+    ldr     r12, [sp, #36]
+    strd    r6, r7, [r12, #8]
+    pop     {{r4-r11, pc}}
+    .size kinglet_t2_decay_and_scale, . - kinglet_t2_decay_and_scale
+
+    // r5 rows left
+    kinglet_t2_function kinglet_t2_scale
+    push    {{r4-r10, lr}}
+    ldr     r12, [sp, #32]
+    ldrd    r4, r5, [r12]
+    movs    r6, #0
+    movs    r7, #0
+1:  .rept 8
+    ldr     r9, [r2], #4
+    ldr     r8, [r0], #4
+    lsrs    r9, r9, #17
+    kinglet_t2_by_lower r8, r8, r9, r10
+    ldr     r9, [r1], #4
+    sub     r9, r3, r9, asr #22
+    usat    r9, #5, r9
+    kinglet_t2_scaled r8, r9
+    .endr
+    subs    r5, #8
+    bne     1b
+    strd    r6, r7, [r12, #8]
+    pop     {{r4-r10, pc}}
+    .size kinglet_t2_scale, . - kinglet_t2_scale
+
+    // r12 the step   r9 three of it   r8 half a unit   r10 the sign
+    kinglet_t2_function kinglet_t2_round
+    push    {{r4-r10, lr}}
+    ldrd    r12, r10, [sp, #32]
+    add     r9, r12, r12, lsl #1
+    movs    r8, #1
+    lsl     r8, r8, r3
+    lsr     r8, r8, #1
+1:  .rept 2
+    ldm     r0!, {{r4-r7}}
+    .irp    x, r4, r5, r6, r7
+    mla     \x, \x, r10, r8
+    asrs    \x, \x, r3
+    .endr
+    kinglet_t2_spread r1, r12, r9
+    .endr
+    subs    r2, #8
+    bne     1b
+    pop     {{r4-r10, pc}}
+    .size kinglet_t2_round, . - kinglet_t2_round
+
+    // Four elements, each \step bytes after the other; \thrice is three times as many.
+    .macro kinglet_t2_four x, step, thrice
+    ldr     r4, [\x]
+    ldr     r5, [\x, \step]
+    ldr     r6, [\x, \step, lsl #1]
+    ldr     r7, [\x, \thrice]
+    add     \x, \x, \step, lsl #2
+    .endm
+
+    kinglet_t2_function kinglet_t2_bits_of
+    push    {{r4-r7, lr}}
+    add     r3, r2, r2, lsl #1
+    mov     r12, #0
+1:  .rept 2
+    kinglet_t2_four r0, r2, r3
+    .irp    x, r4, r5, r6, r7
+    eor     \x, \x, \x, asr #31
+    orr     r12, r12, \x
+    .endr
+    .endr
+    subs    r1, #8
+    bne     1b
+    mov     r0, r12
+    pop     {{r4-r7, pc}}
+    .size kinglet_t2_bits_of, . - kinglet_t2_bits_of
+
+    kinglet_t2_function kinglet_t2_to_16_bits
+    push    {{r4-r10, lr}}
+    ldrd    r8, r10, [sp, #32]
+    add     r12, r3, r3, lsl #1
+    movs    r9, #1
+    lsl     r9, r9, r8
+    lsr     r9, r9, #1
+1:  .rept 2
+    kinglet_t2_four r0, r3, r12
+    .irp    x, r4, r5, r6, r7
+    mla     \x, \x, r10, r9
+    asr     \x, \x, r8
+    kinglet_t2_narrow \x, r1
+    .endr
+    .endr
+    subs    r2, #8
+    bne     1b
+    pop     {{r4-r10, pc}}
+    .size kinglet_t2_to_16_bits, . - kinglet_t2_to_16_bits
+
+    // r4-r6 places   r7, r8 weights   r9 the step   r10 rows left   r3, r11, r12 terms
+    kinglet_t2_function kinglet_t2_add_values
+    push    {{r4-r11, lr}}
+    ldm     r3, {{r4-r10}}
+1:  .rept 8
+    ldr     r11, [r0]
+    kinglet_t2_values r3, r12, r1, r7, r8
+    add     r0, r9
+    asrs    r11, r11, r4
+    asrs    r3, r3, r5
+    asr     r12, r12, r6
+    add     r3, r11
+    add     r3, r12
+    str     r3, [r2], #4
+    .endr
+    subs    r10, #8
+    bne     1b
+    pop     {{r4-r11, pc}}
+    .size kinglet_t2_add_values, . - kinglet_t2_add_values
+
+    kinglet_t2_function kinglet_t2_differences
+    push    {{r4-r7, lr}}
+    mov     r2, r0
+    movs    r0, #0
+1:  .rept 2
+    ldm     r2!, {{r4-r7}}
+    .irp    x, r4, r5, r6, r7
+    eor     \x, \x, \x, lsl #1
+    orrs    r0, r0, \x
+    .endr
+    .endr
+    subs    r1, #1
+    bne     1b
+    pop     {{r4-r7, pc}}
+    .size kinglet_t2_differences, . - kinglet_t2_differences
+
+    // r0 lam   r1 bounds   r2 k   r3 b, or 0   r4 writes   r5 the table   r6 a row's lam
+    // r7 the inverse of its scale, then its bound   r8 by how much it is raised
+    // r9 scratch   r10 places to the right   r11, r12 products
+    // Stack: [0] the power of two  [4] of_k  [8] of_b  [12] the slack  [16] the end  [20] one
+    .macro kinglet_t2_plan_row both
+    ldr     r6, [r0]
+    kinglet_t2_fraction r7, r6, r8, r9, r5
+    kinglet_t2_upper r7
+    ldrd    r8, r9, [sp]
+    sub     r8, r8, r6, asr #22
+    rsb     r10, r8, #0
+    usat    r10, #5, r10
+    bic     r8, r8, r8, asr #31
+    ldr     r11, [r2], #4
+    kinglet_t2_by_upper r11, r11, r7, lr
+    .if \both
+    asr     r11, r11, r9
+    ldr     r12, [r3], #4
+    kinglet_t2_by_upper r12, r12, r7, lr
+    ldrd    r9, lr, [sp, #8]
+    asr     r12, r12, r9
+    asr     r12, r12, r10
+    .else
+    ldr     lr, [sp, #12]
+    .endif
+    asr     r11, r11, r10
+    eor     r9, r11, r11, asr #31
+    .if \both
+    eor     r10, r12, r12, asr #31
+    add     r9, r10
+    .endif
+    usat    r10, #5, r8
+    ldrh    r7, [r1]
+    lsr     r7, r7, r10
+    // No carry: it stays clear where a product is not shifted, and rounds it where it is.
+    adds    r7, r7, lr
+    add     r9, r7
+    // By how many places it has more than 15: r10.
+    lsr     r10, r9, #15
+    clz     r10, r10
+    rsb     r10, r10, #32
+    lsr     r9, r9, r10
+    strh    r9, [r1], #4
+    asrs    r11, r11, r10
+    adc     r11, r11, #0
+    strh    r11, [r4, #2]
+    .if \both
+    asrs    r12, r12, r10
+    adc     r12, r12, #0
+    strh    r12, [r4, #4]
+    .else
+    strh    r3, [r4, #4]
+    .endif
+    add     r8, r10
+    add     r6, r6, r8, lsl #22
+    str     r6, [r0], #4
+    usat    r8, #5, r8
+    ldrd    r7, r9, [sp, #16]
+    asr     r9, r9, r8
+    strh    r9, [r4], #6
+    .endm
+    .macro kinglet_t2_plan_rows both
+    push    {{r4-r11, lr}}
+    sub     sp, #28
+    add     r1, r0, #24
+    ldm     r1, {{r2-r7}}
+    stm     sp, {{r2-r7}}
+    ldm     r0, {{r0-r5}}
+    .if !\both
+    movs    r3, #0
+    .endif
+1:  .rept 4
+    kinglet_t2_plan_row \both
+    .endr
+    cmp     r0, r7
+    bne     1b
+    add     sp, #28
+    pop     {{r4-r11, pc}}
+    .endm
+
+    kinglet_t2_function kinglet_t2_plan
+    kinglet_t2_plan_rows 0
+    .size kinglet_t2_plan, . - kinglet_t2_plan
+
+    kinglet_t2_function kinglet_t2_plan_both
+    kinglet_t2_plan_rows 1
+    .size kinglet_t2_plan_both, . - kinglet_t2_plan_both
+"#
+);
+
+/// Defines the steps of [`Port`] for a state's rows.
+macro_rules! rows_of_thumb2 {
+    () => {
+        fn decay(lam: &mut [i32], bounds: &mut [i32], w: &[i32]) {
+            rows::decay(lam, bounds, w);
+        }
+
+        fn most(lam: &[i32], least: i32) -> i32 {
+            rows::most(lam, least)
+        }
+
+        fn decayed_coefficients(
+            x: &[i32],
+            w: &[i32],
+            rows: [&mut [i32]; 2],
+            most_and_sign: [i32; 2],
+            scaled: &mut [i32],
+            out: (&mut [Narrow], usize),
+        ) -> i32 {
+            rows::decayed_coefficients(x, w, rows, most_and_sign, scaled, out)
+        }
+
+        fn coefficients(
+            x: &[i32],
+            rows: [&[i32]; 2],
+            most_and_sign: [i32; 2],
+            scaled: &mut [i32],
+            out: (&mut [Narrow], usize),
+        ) -> i32 {
+            rows::coefficients(x, rows, most_and_sign, scaled, out)
+        }
+
+        fn to_16_bits(x: (&[i32], usize), sign: i32, out: &mut [[Narrow; 2]], place: usize) -> i32 {
+            rows::to_16_bits(x, sign, out, place)
+        }
+
+        fn plan(
+            rows: [&mut [i32]; 2],
+            products: [&[i32]; 2],
+            exps: [i32; 2],
+            slack: u32,
+            writes: &mut [Write],
+        ) {
+            rows::plan(rows, products, exps, slack, writes);
+        }
+
+        fn add_values(
+            sums: (&[i32], usize),
+            values: &[[Narrow; 2]],
+            weights: [i32; 2],
+            right: [u32; 3],
+            y: &mut [i32],
+        ) {
+            rows::add_values(sums, values, weights, right, y);
+        }
+
+        fn differences(words: &[u32]) -> u32 {
+            rows::differences(words)
+        }
+    };
+}
+pub(crate) use rows_of_thumb2;
