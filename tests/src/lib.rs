@@ -222,10 +222,11 @@ pub fn logits(model: &Path, options: impl Args) -> Vec<f32> {
     npz::read_npy(&out)
 }
 
-/// An image of `kinglet quantize`.
+/// An image of `kinglet quantize`, each weight rounded alone: what is tested with it
+/// does not depend on how good the model is.
 #[track_caller]
 pub fn quantize(checkpoint: &Path, image: &Path, options: impl Args) {
-    stdout(("quantize", checkpoint, "-o", image, options));
+    stdout(("quantize", checkpoint, "-o", image, "--plain", options));
 }
 
 /// A path as an argument.

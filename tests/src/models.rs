@@ -71,6 +71,7 @@ impl Kind {
             state: self.state,
             gn_eps: 64e-5,
             vocabulary: None,
+            calibration: None,
         };
         let metadata = Metadata {
             name: "random",

@@ -187,7 +187,7 @@ fn image(kinglet: &Path, core: &Core, version: &str, index: usize, state: &str) 
         .arg("-o")
         .arg(&image);
     quantize.args(["--weights", weights, "--target", core.name]);
-    quantize.args(["--state", state]);
+    quantize.args(["--state", state, "--plain"]);
     output(&mut quantize)?;
     Ok(image)
 }

@@ -178,7 +178,7 @@ fn inspect(kinglet: &Path, file: &Path) -> Result<serde_json::Value> {
 /// Packs a checkpoint with these weights, this state, for this core.
 fn pack(kinglet: &Path, from: &Path, to: &Path, [weights, state, core]: [&str; 3]) -> Result<()> {
     let mut quantize = Command::new(kinglet);
-    quantize.arg("quantize").arg(from);
+    quantize.arg("quantize").arg(from).arg("--plain");
     quantize.args(["--weights", weights, "--state", state, "--target", core]);
     output(quantize.arg("-o").arg(to))?;
     Ok(())

@@ -110,7 +110,7 @@ fn image(board: &Board) -> Result<PathBuf> {
     let quantize = |checkpoint: &Path, option: [&str; 2]| {
         let mut quantize = Command::new(&kinglet);
         quantize.arg("quantize").arg(checkpoint).arg("-o");
-        quantize.arg(&image).args(["--weights", "int4"]);
+        quantize.arg(&image).args(["--weights", "int4", "--plain"]);
         output(quantize.args(option).arg("--boards").arg(chips()))
     };
     quantize(&demo, ["--target", board.core.name])?;
