@@ -306,13 +306,15 @@ pub(crate) fn advance<M: Mantissa>(
     while 2 * every > size.max(2) {
         every /= 2;
     }
-    for row in (2 * (*phase & (every - 1))..size).step_by(2 * every) {
+    let mut row = 2 * (*phase & (every - 1));
+    // Not a range with steps: that divides.
+    while row < size {
         let rows = mantissas.get(row * size..size * size).unwrap_or_default();
         let [first, second] = tops(rows.get(..2 * size).unwrap_or(rows));
         let bounds = bounds.get_mut(row..).unwrap_or_default();
         let set = |bound: &mut i32, top: u32| {
             // A plan adds it.
-            *bound = *bound & !0xffff | top.saturating_sub(M::SLACK) as i32;
+            *bound = *bound & !0xffff | positive(top as i32 - M::SLACK as i32);
         };
         match bounds {
             [one, other, ..] => {
@@ -322,6 +324,7 @@ pub(crate) fn advance<M: Mantissa>(
             [one] => set(one, first.max(second)),
             [] => {}
         }
+        row += 2 * every;
     }
     let k_exp = inputs.k.exp + v_exp;
     let (b, b_exp) = match (inputs.delta, of_sa) {
