@@ -22,7 +22,7 @@
 //! places for which no mantissa leaves its range: that of a row is bounded by
 //! `top`, which grows with each step, and is measured every so often.
 
-use super::{Native, Port};
+use super::{opaque, Native, Port};
 use crate::number::{
     capped, exp2_fraction, grown, larger, limited, magnitude, mulq, normal, places, positive,
     smaller, zeros, Number, View,
@@ -301,14 +301,20 @@ pub(crate) fn advance<M: Mantissa>(
         }
     }
     let v_exp = inputs.v.exp + Native::to_16_bits((inputs.v.m, 1), -sign, values, V);
-    let first = 2 * (*phase % M::MEASURED);
-    for row in (first..size).step_by(2 * M::MEASURED) {
+    // At each token at least one pair, so that all cost the same.
+    let mut every = M::MEASURED;
+    while 2 * every > size.max(2) {
+        every /= 2;
+    }
+    let mut row = 2 * (*phase & (every - 1));
+    // Not a range with steps: that divides.
+    while row < size {
         let rows = mantissas.get(row * size..size * size).unwrap_or_default();
         let [first, second] = tops(rows.get(..2 * size).unwrap_or(rows));
         let bounds = bounds.get_mut(row..).unwrap_or_default();
         let set = |bound: &mut i32, top: u32| {
             // A plan adds it.
-            *bound = *bound & !0xffff | top.saturating_sub(M::SLACK) as i32;
+            *bound = *bound & !0xffff | positive(top as i32 - M::SLACK as i32);
         };
         match bounds {
             [one, other, ..] => {
@@ -318,6 +324,7 @@ pub(crate) fn advance<M: Mantissa>(
             [one] => set(one, first.max(second)),
             [] => {}
         }
+        row += 2 * every;
     }
     let k_exp = inputs.k.exp + v_exp;
     let (b, b_exp) = match (inputs.delta, of_sa) {
@@ -406,12 +413,14 @@ pub(super) fn coefficients(
 /// By how many places coefficients are rounded off: the sum of their magnitudes, each in
 /// units of 256, and a number with the bits of all.
 pub(super) fn coefficient_places(sum: u32, bits: u32, rows: usize) -> u32 {
-    let rows = rows as u64;
-    let sum = (u64::from(sum) + rows) << 8;
+    let (top, exp) = normal((u64::from(sum) + rows as u64) << 8);
     // The sum in 16 bits.
-    let places = limited(normal(sum).1 + 16, 31) as u32;
-    let is_over = ((sum >> places) + rows > 65_532) | ((bits >> places) + 1 > 32_767);
-    places + u32::from(is_over)
+    let places = limited(exp + 16, 31);
+    let sum = (top.wrapping_shr((places - exp) as u32) as i32).wrapping_add(rows as i32);
+    let most = (bits >> places) as i32;
+    // Negative where that is too much.
+    let is_over = (65_532 - sum) | (32_766 - most);
+    places as u32 + (opaque(is_over >> 31) as u32 & 1)
 }
 
 /// A vector in 16 bits, rounded, up to 2^14 in magnitude, times a sign, into one of two
