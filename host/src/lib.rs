@@ -8,7 +8,7 @@
 //! | [`text`] | typography, marks between documents, unknown characters |
 //! | [`labels`] | lines of text, tab and label |
 //! | [`mod@reference`] | float forward pass, what images are compared with |
-//! | [`quantize`] | f32 rows -> int8 or int4 with scales |
+//! | [`quantize`] | f32 rows -> int8, int6 or int4 with scales, alone or by what they read |
 //! | [`pack`] | a checkpoint -> the bytes that `kinglet::Image` reads |
 //! | [`plan`] | which boards an image fits, and how fast it would be there |
 //! | [`prime`] | named states: prompts that a board need not read |

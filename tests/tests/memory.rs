@@ -15,7 +15,16 @@ fn quantizing_needs_no_memory_for_the_whole_model() {
         std::process::Command::new("sh")
             .args(["-c", "ulimit -v $0; exec \"$@\"", kilobytes])
             .arg(&program)
-            .args(("quantize", &checkpoint, "-o", &image, "--weights int8 --plain").list())
+            .args(
+                (
+                    "quantize",
+                    &checkpoint,
+                    "-o",
+                    &image,
+                    "--weights int8 --plain",
+                )
+                    .list(),
+            )
             .env("RAYON_NUM_THREADS", "1")
             .output()
             .expect("sh starts")

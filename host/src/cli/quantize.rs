@@ -9,7 +9,7 @@ use super::table::{thousands, Table};
 use super::{bad_use, complain};
 use crate::checkpoint::Checkpoint;
 use crate::model::Model;
-use crate::pack::{least_loss, pack_to, slow_decays, Formats, Options, PartReport};
+use crate::pack::{least_loss, pack_to, shape, slow_decays, Formats, Options, PartReport};
 use crate::plan::{self, Planned};
 use crate::quantize::Precision;
 use crate::reference::DEFAULT_GN_EPS;
@@ -180,6 +180,8 @@ pub fn run(args: &Args) -> Result<()> {
         vocabulary: vocabulary.as_ref(),
         calibration: None,
     };
+    // What is wrong with them is said before the work begins.
+    shape(model.version(), &model.dimensions(), &options)?;
     let calibration = args.calibration.texts(&model, &options)?;
     let options = Options {
         calibration: calibration.as_ref(),
