@@ -120,7 +120,7 @@ const FUNCTIONS: [(Part, &[&str]); 8] = [
 /// Words that what a port defines, and routines in assembly, have in their names or paths.
 const ROUTINES: [(Part, &[&str]); 7] = [
     (Part::Quantization, &["prepare"]),
-    (Part::Products, &["int4", "int8", "scale"]),
+    (Part::Products, &["int4", "int6", "int8", "scale"]),
     (Part::Norms, &["affine", "less", "squares", "sum"]),
     (Part::TokenShift, &["shift", "copy"]),
     (Part::Functions, &["relu", "positive", "gated", "shares"]),
@@ -138,7 +138,9 @@ const ROUTINES: [(Part, &[&str]); 7] = [
             "decay",
             "halves",
             "max",
+            "most",
             "coefficients",
+            "differences",
             "values",
         ],
     ),
