@@ -1,7 +1,7 @@
 //! The texts by which rounding makes up for itself, as `quantize` is given them.
 
+use super::bad_use;
 use super::output::progress_bar;
-use super::{bad_use, complain};
 use crate::engine::{Engine, ImageFile};
 use crate::model::Model;
 use crate::pack::{pack, Formats, Options};
@@ -30,23 +30,23 @@ impl CalibrationArgs {
         self.calibrate.as_ref()
     }
 
+    /// Why each weight is rounded alone though nobody asked for it.
+    pub fn alone_because(&self, model: &Model) -> Option<&'static str> {
+        if self.plain || self.calibrate.is_some() {
+            None
+        } else if is_rounded(model) {
+            Some("the model was trained with rounded weights")
+        } else if model.dimensions().classes > 0 {
+            Some("a model of labels writes no texts; give some with --calibrate")
+        } else {
+            None
+        }
+    }
+
     /// The texts; none where each weight is rounded alone.
     pub fn texts(&self, model: &Model, options: &Options<'_>) -> Result<Option<Calibration>> {
-        if self.plain {
+        if self.plain || self.alone_because(model).is_some() {
             return Ok(None);
-        }
-        if self.calibrate.is_none() {
-            let alone = if is_rounded(model) {
-                "the model was trained with rounded weights"
-            } else if model.dimensions().classes > 0 {
-                "a model of labels writes no texts; give some with --calibrate"
-            } else {
-                ""
-            };
-            if !alone.is_empty() {
-                complain(format_args!("note: each weight is rounded alone: {alone}"));
-                return Ok(None);
-            }
         }
         let file = self.writer(model, options)?;
         let engine = Engine::of_image(file);

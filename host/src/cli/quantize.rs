@@ -310,6 +310,9 @@ fn tell(args: &Args, model: &Model) -> Result<()> {
     if model.dimensions().heads > 0 && args.gn_eps.is_none() {
         complain(format_args!("note: {}", assumed_gn_eps()));
     }
+    if let Some(reason) = args.calibration.alone_because(model) {
+        complain(format_args!("note: each weight is rounded alone: {reason}"));
+    }
     if model.tuned_state()?.is_some() {
         complain(format_args!(
             "note: the tuned state of the checkpoint is the state `start`, from which texts start"
