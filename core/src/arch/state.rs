@@ -402,7 +402,7 @@ pub(super) fn coefficients(
     match step {
         1 => out.iter_mut().zip(rounded).for_each(|(out, c)| *out = c),
         _ => {
-            let out = out.iter_mut().step_by(step);
+            let out = out.iter_mut().step_by(2);
             out.zip(rounded).for_each(|(out, c)| *out = c);
         }
     }

@@ -125,13 +125,20 @@ impl Port for Portable {
     fn read_both<M: Mantissa>(mantissas: &[M], c: &[[Narrow; 2]], sums: &mut [[i32; 2]]) {
         let size = c.len();
         sums.iter_mut().for_each(|sums| *sums = [0; 2]);
-        for (rows, c) in mantissas.chunks((2 * size).max(1)).zip(c.chunks(2)) {
-            for (sums, m) in sums.iter_mut().zip(rows.chunks(c.len())) {
-                for (m, &c) in m.iter().zip(c) {
-                    let [of_c, of_d] = c.map(|c| m.load() * wide(c));
-                    *sums = [sums[0].wrapping_add(of_c), sums[1].wrapping_add(of_d)];
-                }
+        let add = |sums: &mut [i32; 2], m: &M, c: &[Narrow; 2]| {
+            let [of_c, of_d] = c.map(|c| m.load() * wide(c));
+            *sums = [sums[0].wrapping_add(of_c), sums[1].wrapping_add(of_d)];
+        };
+        for (rows, c) in pieces(mantissas, 2 * size).zip(c.chunks_exact(2)) {
+            for (sums, m) in sums.iter_mut().zip(rows.chunks_exact(2)) {
+                m.iter().zip(c).for_each(|(m, c)| add(sums, m, c));
             }
+        }
+        if let (Some(c), 1) = (c.last(), size & 1) {
+            let last = mantissas.get((size - 1) * size..).unwrap_or_default();
+            sums.iter_mut()
+                .zip(last)
+                .for_each(|(sums, m)| add(sums, m, c));
         }
     }
 
@@ -232,7 +239,7 @@ impl Port for Portable {
     ) -> i32 {
         match step {
             1 => state::to_16_bits(|| x.iter(), sign, out, place),
-            _ => state::to_16_bits(|| x.iter().step_by(step), sign, out, place),
+            _ => state::to_16_bits(|| x.iter().step_by(2), sign, out, place),
         }
     }
 
@@ -255,7 +262,7 @@ impl Port for Portable {
     ) {
         match step {
             1 => state::add_values(sums.iter(), values, weights, right, y),
-            _ => state::add_values(sums.iter().step_by(step), values, weights, right, y),
+            _ => state::add_values(sums.iter().step_by(2), values, weights, right, y),
         }
     }
 
