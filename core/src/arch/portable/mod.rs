@@ -104,10 +104,8 @@ impl Port for Portable {
     fn read<M: Mantissa>(mantissas: &[M], c: &[Narrow], sums: &mut [i32]) {
         let size = c.len();
         sums.iter_mut().for_each(|sum| *sum = 0);
-        for (rows, c) in pieces(mantissas, 2 * size).zip(c.chunks_exact(2)) {
-            let &[c0, c1] = c else { return };
-            for (sum, m) in sums.iter_mut().zip(rows.chunks_exact(2)) {
-                let &[m0, m1] = m else { return };
+        for (rows, &[c0, c1]) in pieces(mantissas, 2 * size).zip(c.as_chunks::<2>().0) {
+            for (sum, &[m0, m1]) in sums.iter_mut().zip(rows.as_chunks::<2>().0) {
                 let products = m0.load() * wide(c0) + m1.load() * wide(c1);
                 *sum = sum.wrapping_add(products);
             }
@@ -129,8 +127,8 @@ impl Port for Portable {
             let [of_c, of_d] = c.map(|c| m.load() * wide(c));
             *sums = [sums[0].wrapping_add(of_c), sums[1].wrapping_add(of_d)];
         };
-        for (rows, c) in pieces(mantissas, 2 * size).zip(c.chunks_exact(2)) {
-            for (sums, m) in sums.iter_mut().zip(rows.chunks_exact(2)) {
+        for (rows, c) in pieces(mantissas, 2 * size).zip(c.as_chunks::<2>().0) {
+            for (sums, m) in sums.iter_mut().zip(rows.as_chunks::<2>().0) {
                 m.iter().zip(c).for_each(|(m, c)| add(sums, m, c));
             }
         }
