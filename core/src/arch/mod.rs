@@ -223,7 +223,7 @@ pub trait Port {
 
     /// Coefficients of a read, of 16 bits, times a sign, and the power of two by which `x`
     /// became smaller; rows are `lam` and `bounds`, whose scales are below `2 2^most`,
-    /// `scaled` is room. All are `[N]`, but for those of `out`, of which each so many-th is one.
+    /// `scaled` is room. All are `[N]`; those in `out` are a step apart, of 1 or 2.
     fn coefficients(
         x: &[i32],
         rows: [&[i32]; 2],
@@ -235,8 +235,8 @@ pub trait Port {
     }
 
     /// A vector in 16 bits, rounded, up to 2^14, times a sign, into one of two places of
-    /// each of `out`; the power of two by which it became smaller. Of `x` each so many-th
-    /// element is one of the vector.
+    /// each of `out`; the power of two by which it became smaller. The elements
+    /// of the vector are a step apart in `x`, of 1 or 2.
     fn to_16_bits(x: (&[i32], usize), sign: i32, out: &mut [[Narrow; 2]], place: usize) -> i32 {
         Self::Base::to_16_bits(x, sign, out, place)
     }
@@ -256,7 +256,7 @@ pub trait Port {
     }
 
     /// `y = (sum >> by_sum) + (v of_v >> by_v) + (sa of_sa >> by_sa)`, with weights of 16
-    /// bits for both of `values`; each so many-th of the sums is one.
+    /// bits for both of `values`; the sums are a step apart, of 1 or 2.
     fn add_values(
         sums: (&[i32], usize),
         values: &[[Narrow; 2]],

@@ -182,7 +182,7 @@ pub(super) fn table(q: &Quantized, _: Layout) -> Vec<u8> {
     }
 }
 
-/// Row by row: the group scales, then weights of so many bits in two's complement, the
+/// Row by row: the group scales, then weights of `bits` bits in two's complement, the
 /// first in the lowest.
 fn grouped_table(q: &Quantized, bits: usize) -> Vec<u8> {
     let groups = q.cols.div_ceil(GROUP_COLS);

@@ -125,7 +125,7 @@ impl Layer {
         })
     }
 
-    /// The state of so many empty texts.
+    /// The state of `texts` empty texts.
     pub(crate) fn state(&self, texts: usize) -> LayerState {
         let channels = self.ln1.weight.len();
         let wkv = match &self.time_mix {

@@ -37,7 +37,7 @@ pub(super) const INT6: Format = Format {
 };
 
 /// A [`Routine`], from the assembly of a group and of what it wants in r2 and r3, and
-/// the words of a prepared group; so many groups are one after the other, a power of two.
+/// the words of a prepared group, and the groups of a round, a power of two.
 ///
 /// # Safety
 /// The weights of all blocks, the `words` of all groups and four `sums` per
