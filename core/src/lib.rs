@@ -84,6 +84,8 @@
 //! | `versions` (default) | `v4`, `v5`, `v6` and `v7` |
 //! | `v4`, `v5`, `v6`, `v7` | the recurrence of one RWKV version: at least one is needed |
 //! | `trie` (default) | vocabularies of more than bytes |
+//! | `int6` (default) | weights of six bits |
+//! | `fine` (default) | vectors of 16 bits for matrices that want them |
 //! | `states` (default) | named states in images |
 //! | `metadata` | `Image::metadata` and the names of labels |
 //! | `snapshot` | the module `snapshot`: states in NOR flash |

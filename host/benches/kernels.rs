@@ -17,7 +17,7 @@ fn products(c: &mut Criterion) {
             let weights: Vec<u32> = (0..words).map(|_| rng.next_u32()).collect();
             let scales = vec![20_000; rows];
             let matrix = Matrix::new(layout, bits, [rows, cols], &weights, &scales);
-            let x: Vec<i32> = (0..cols).map(|_| rng.next_u32() as i32 >> 3).collect();
+            let mut x: Vec<i32> = (0..cols).map(|_| rng.next_u32() as i32 >> 3).collect();
             let max = x.iter().map(|x| x.unsigned_abs()).max().unwrap_or(0);
             let peak = Peak { max, exp: 0 };
             let mut words = vec![0; prepared_words(layout, bits, cols)];
@@ -27,7 +27,7 @@ fn products(c: &mut Criterion) {
                 BenchmarkId::new(bits.name(), format!("{rows}x{cols}")),
                 |b| {
                     b.iter(|| {
-                        let x = prepare(black_box(&x), peak, &matrix, &mut words);
+                        let x = prepare(black_box(&mut x), peak, &matrix, &mut words);
                         matvec(&matrix, &x, &mut out);
                         black_box(&mut out);
                     });

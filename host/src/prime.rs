@@ -5,7 +5,6 @@ use kinglet::image::{
     image_crc32, is_state_name, states_bytes, Header, NamedState, Span, CRC_OFFSET, EMPTY_STATE,
     HEADER_BYTES, MAX_STATES, STATE_NAME_BYTES,
 };
-use kinglet::shape::ALIGN;
 use kinglet::{Image, Shape};
 
 /// The bytes of an image with this state added, in place of one of the same
@@ -96,9 +95,7 @@ fn header(old: &Header, states: usize) -> Result<Header> {
 
 /// The number of states, an entry for each, then the states.
 pub(crate) fn write_states(bytes: &mut Vec<u8>, states: &[NamedState<'_>]) {
-    let mut front = [0; ALIGN];
-    front[..4].copy_from_slice(&(states.len() as u32).to_le_bytes());
-    bytes.extend(front);
+    bytes.extend((states.len() as u32).to_le_bytes());
     for state in states {
         let mut name = [0; STATE_NAME_BYTES];
         name[..state.name.len()].copy_from_slice(state.name.as_bytes());

@@ -53,10 +53,10 @@ mod tests {
                 .map(|_| rng.next_u32() as i16)
                 .collect();
             let matrix = Matrix::new(layout, bits, [rows, cols], &weights, &scales);
-            let x: Vec<i32> = (0..cols).map(|_| rng.next_u32() as i32 >> 3).collect();
+            let mut x: Vec<i32> = (0..cols).map(|_| rng.next_u32() as i32 >> 3).collect();
             let max = x.iter().map(|x| x.unsigned_abs()).max().unwrap_or(0);
             let mut words = vec![0; prepared_words(layout, bits, cols)];
-            let x = prepare(&x, Peak { max, exp: 0 }, &matrix, &mut words);
+            let x = prepare(&mut x, Peak { max, exp: 0 }, &matrix, &mut words);
             let mut alone = vec![0; scales.len()];
             matvec(&matrix, &x, &mut alone);
             for threads in [1, 2, 3, 7] {

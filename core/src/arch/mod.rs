@@ -42,6 +42,7 @@ mod riscv;
 mod x86;
 
 // The interface.
+mod fine;
 // Long, and without code that Miri is there for.
 #[cfg(all(test, not(miri)))]
 mod bounds;
@@ -54,7 +55,7 @@ mod steps;
 mod tests;
 
 pub(crate) use opaque::opaque;
-pub use product::{matvec, prepare, sums, Executor, Prepared};
+pub use product::{matvec, prepare, Executor, Prepared};
 pub(crate) use product::{product_exp, Scale, Serial};
 pub(crate) use state::{
     advance, reset as reset_rows, Head, Inputs as HeadInputs, Room, LEAST_DECAY,

@@ -18,10 +18,13 @@
 //! chooses `shift` so that `|S 2^shift| < 2^30` for all vectors; so `|y| < 2^29`.
 //! `max16` is the largest magnitude in 15 bits, rounded up.
 //!
+//! Where a matrix says so ([`Matrix::is_fine`]) the vector has 16 bits: two vectors of
+//! eight are prepared, and their sums become one, see `fine`.
+//!
 //! [`MAX_COLS`]: crate::shape::MAX_COLS
 //! [`MOST_SCALE_SUM`]: crate::shape::MOST_SCALE_SUM
 
-use super::{Native, Port, Portable};
+use super::{fine, Native, Port, Portable};
 use crate::number::{divide, larger, zeros, Peak};
 use crate::shape::{prepared_words, Layout, Matrix};
 
@@ -32,28 +35,34 @@ use crate::shape::{prepared_words, Layout, Matrix};
 pub struct Quantizer {
     /// Brings the largest magnitude to 31 bits.
     pub left: u32,
-    /// `127 2^22 / max16`: 15 bits.
+    /// `steps 2^22 / max16`: 15 bits.
     pub inverse: i32,
 }
 
 impl Quantizer {
-    /// Of a vector whose largest magnitude this is; and the `max16` of its
-    /// scale.
+    /// Of a vector whose largest magnitude this is, which takes so many steps, 127 at
+    /// most; and the `max16` of its scale.
     #[inline(always)]
-    pub fn up_to(max: u32) -> (Self, i32) {
+    pub fn up_to(max: u32, steps: u32) -> (Self, i32) {
         // At 2^31 it would have no sign left.
         let left = larger(zeros(max | 1), 1) as u32 - 1;
         // One more, for what is rounded off, and as the magnitude of -x is x - 1.
         let max16 = (max << left >> 16) + larger(1 << left >> 16, 1) as u32;
-        let inverse = divide(127 << 22, max16, 30) as i32;
+        let inverse = divide(steps << 22, max16, 30) as i32;
         (Self { left, inverse }, max16 as i32)
     }
 
     /// A vector's element in 8 bits, at most 127 in magnitude.
     #[inline(always)]
     pub fn of(self, x: i32) -> i32 {
-        let x = x.wrapping_shl(self.left) >> 16;
+        let x = self.in_16_bits(x);
         x.wrapping_mul(self.inverse).wrapping_add(1 << 21) >> 22
+    }
+
+    /// The element in 16 bits that is rounded.
+    #[inline(always)]
+    pub(super) fn in_16_bits(self, x: i32) -> i32 {
+        x.wrapping_shl(self.left) >> 16
     }
 }
 
@@ -88,45 +97,74 @@ impl<'a> Prepared<'a> {
     /// The vector of this scale that [`prepare`] left in `words`, for the
     /// same matrix.
     pub(crate) fn left_in(words: &'a [u32], scale: Scale, matrix: &Matrix<'_>) -> Self {
-        let len = prepared_words(matrix.layout, matrix.bits, matrix.cols);
+        let mut len = vector_words(matrix);
+        if matrix.is_fine() {
+            len *= 2;
+        }
         let words = words.get(..len).unwrap_or_default();
         Self { words, scale }
     }
 }
 
+/// Words of a vector of eight bits.
+fn vector_words(matrix: &Matrix<'_>) -> usize {
+    prepared_words(matrix.layout, matrix.bits, matrix.cols)
+}
+
 /// Quantizes `x` `[cols]` to 8 bits and arranges it for
-/// products with `matrix`. `words` must hold [`prepared_words`].
+/// products with `matrix`. `words` must hold [`prepared_words`]. To 16 bits where the
+/// matrix [is fine](Matrix::is_fine): in twice the words, and what the first 8 of them
+/// do not hold is left in `x`.
 ///
 /// `peak` is the largest magnitude of `x`, which the step that computed
 /// `x` returned.
 pub fn prepare<'a>(
-    x: &[i32],
+    x: &mut [i32],
     peak: Peak,
     matrix: &Matrix<'_>,
     words: &'a mut [u32],
 ) -> Prepared<'a> {
-    let (quantizer, max16) = Quantizer::up_to(peak.max);
-    let len = prepared_words(matrix.layout, matrix.bits, matrix.cols);
-    let words = words.get_mut(..len).unwrap_or_default();
+    let steps = 127 - u32::from(matrix.is_fine());
+    let (quantizer, max16) = Quantizer::up_to(peak.max, steps);
+    let scale = Scale {
+        max16,
+        exp: peak.exp + 16 - quantizer.left as i32,
+    };
+    let len = vector_words(matrix);
+    arrange(
+        x,
+        quantizer,
+        matrix,
+        words.get_mut(..len).unwrap_or_default(),
+    );
+    if matrix.is_fine() {
+        let rest = fine::leave_rest(quantizer, max16, x);
+        arrange(
+            x,
+            rest,
+            matrix,
+            words.get_mut(len..2 * len).unwrap_or_default(),
+        );
+    }
+    Prepared::left_in(words, scale, matrix)
+}
+
+/// Quantizes `x` `[cols]` and arranges it in as many words as it takes.
+fn arrange(x: &[i32], quantizer: Quantizer, matrix: &Matrix<'_>, words: &mut [u32]) {
     if is_native(matrix.layout) {
         Native::prepare(x, quantizer, matrix.bits, words);
     } else {
         Portable::prepare(x, quantizer, matrix.bits, words);
     }
-    let scale = Scale {
-        max16,
-        exp: peak.exp + 16 - quantizer.left as i32,
-    };
-    Prepared { words, scale }
 }
 
-/// The exact sums of `matrix x vector`, before scaling: `[rows, cols]` x
-/// `[cols]` -> `[rows]`. `out` must hold whole blocks of four rows.
-pub fn sums(matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [i32]) {
+/// The exact sums of a matrix with a vector of eight bits, before scaling:
+/// `[rows, cols]` x `[cols]` -> `[rows]`. `out` must hold whole blocks of four rows.
+pub(super) fn sums(matrix: &Matrix<'_>, words: &[u32], out: &mut [i32]) {
     if is_native(matrix.layout) {
-        Native::sums(matrix, x.words, out);
+        Native::sums(matrix, words, out);
     } else {
-        Portable::sums(matrix, x.words, out);
+        Portable::sums(matrix, words, out);
     }
 }
 
@@ -149,8 +187,15 @@ fn is_native(layout: Layout) -> bool {
 /// `out` must hold whole blocks of four rows; its values after the last row
 /// are unspecified.
 pub fn matvec(matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [i32]) {
-    sums(matrix, x, out);
-    Native::scale_rows(matrix.scales, x.scale.max16, matrix.shift, out);
+    let mut shift = matrix.shift;
+    if matrix.is_fine() {
+        let halves = x.words.split_at_checked(vector_words(matrix));
+        fine::shifted_sums(matrix, halves.unwrap_or_default(), out);
+        shift = 0;
+    } else {
+        sums(matrix, x.words, out);
+    }
+    Native::scale_rows(matrix.scales, x.scale.max16, shift, out);
 }
 
 /// The power of two of a product.

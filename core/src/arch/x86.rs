@@ -327,7 +327,11 @@ fn int8_vnni(weights: &[u32], words: &[u32], columns: i32) -> [i32; BLOCK_ROWS] 
         let u = _mm_xor_si128(load4(weights), _mm512_castsi512_si128(flip));
         sum = _mm_dpbusd_epi32(sum, u, _mm_set1_epi32(words[0] as i32));
     }
-    rows(_mm_sub_epi32(sum, _mm_set1_epi32(128 * columns)))
+    // A step of another model may meet any number.
+    rows(_mm_sub_epi32(
+        sum,
+        _mm_set1_epi32(columns.wrapping_mul(128)),
+    ))
 }
 
 /// A 128-bit vector is a step of four rows.

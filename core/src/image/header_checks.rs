@@ -3,7 +3,7 @@
 
 use super::header::{Header, Span, TokenizerKind, HEADER_BYTES};
 use crate::shape::parts::ranks_of;
-use crate::shape::{StateFormat, ALIGN, MAX_COLS};
+use crate::shape::{StateFormat, MAX_COLS, PART_ALIGN};
 
 impl Header {
     /// The offset of a field of the heads that does not fit the version.
@@ -63,21 +63,21 @@ impl Header {
         }
     }
 
-    /// Whether the weights end at a multiple of [`ALIGN`], and the square matrices of
+    /// Whether the weights end at a multiple of [`PART_ALIGN`], and the square matrices of
     /// all layers, four or more of four bits at least, may end before: so the length
     /// of a state does not overflow.
     pub(super) const fn has_room(&self) -> bool {
         let channels = self.shape.n_embd as u64;
         let least = HEADER_BYTES as u64 + 2 * channels * channels * self.shape.n_layer as u64;
         let end = self.weights_end();
-        end.is_multiple_of(ALIGN as u32) && end as u64 >= least
+        end.is_multiple_of(PART_ALIGN as u32) && end as u64 >= least
     }
 
     /// Where the vocabulary ends, or the weights where there is none.
     pub(super) const fn vocabulary_end(&self) -> Option<u64> {
         let Span { offset, bytes } = self.vocabulary;
         let fits = match self.tokenizer {
-            TokenizerKind::Trie => bytes > 0 && bytes.is_multiple_of(ALIGN as u32),
+            TokenizerKind::Trie => bytes > 0 && bytes.is_multiple_of(PART_ALIGN as u32),
             _ => offset == 0 && bytes == 0,
         };
         if fits {
@@ -97,7 +97,7 @@ impl Header {
         if offset == 0 && bytes == 0 {
             return Some(start);
         }
-        if offset as u64 == start && bytes > 0 && bytes.is_multiple_of(ALIGN as u32) {
+        if offset as u64 == start && bytes > 0 && bytes.is_multiple_of(PART_ALIGN as u32) {
             Some(start + bytes as u64)
         } else {
             None

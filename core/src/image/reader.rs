@@ -6,8 +6,8 @@ use crate::shape::parts::{factors_bytes, fixed_bytes, matrix_words, table_bytes}
 #[cfg(feature = "int6")]
 use crate::shape::MOST_SCALE_SUM;
 use crate::shape::{
-    round_up, Bits, Dim, Kind, Matrix, Part, Shape, Table, BLOCK_ROWS, EXPS, FIXED_LIMIT,
-    FRONT_BYTES, MOST_SHIFT,
+    round_up, Bits, BitsSet, Dim, Kind, Matrix, Part, Shape, Table, BLOCK_ROWS, EXPS, FINE,
+    FIXED_LIMIT, MOST_SHIFT,
 };
 
 /// Yields the parts of a section one after the other.
@@ -16,8 +16,8 @@ use crate::shape::{
 /// that [`super::Image::new`] checked they are always there. Otherwise the
 /// slice is empty, so that no access can panic.
 ///
-/// A part takes [`Kind::bytes`]: of a matrix 16 bytes in front, its weights, then its
-/// scales, each padded to 16 bytes. So every slice is aligned for its type, and the
+/// A part takes [`Kind::bytes`]: of a matrix a word in front, its weights, then its
+/// scales. Each is whole words, so that every slice is aligned for its type, and the
 /// next part begins where this one ends.
 #[derive(Clone, Debug)]
 pub struct Parts<'a> {
@@ -65,7 +65,12 @@ impl<'a> Parts<'a> {
     #[inline(never)]
     fn take_matrix(&mut self, rows: usize, cols: usize) -> Matrix<'a> {
         let layout = self.shape.layout;
-        let Front { bits, exp, shift } = self.take_front();
+        let Front {
+            bits,
+            fine,
+            exp,
+            shift,
+        } = self.take_front();
         let (weights, scales) = matrix_words(layout, bits, rows, cols);
         let weights = self.take_words(weights);
         let scales = self.take_words(scales);
@@ -73,6 +78,7 @@ impl<'a> Parts<'a> {
         Matrix {
             layout,
             bits,
+            fine,
             rows,
             cols,
             weights,
@@ -101,9 +107,9 @@ impl<'a> Parts<'a> {
 
     /// What stands in front of the weights of the next part.
     fn take_front(&mut self) -> Front {
-        let (front, rest) = self.rest.split_first_chunk().unwrap_or((&[0; 4], &[]));
+        let (front, rest) = self.rest.split_first().unwrap_or((&0, &[]));
         self.rest = rest;
-        Front::of(front)
+        Front::of(*front)
     }
 
     /// The next words; none from where there are too few.
@@ -119,7 +125,7 @@ impl<'a> Parts<'a> {
     /// The number of bytes from the part with such a number to the end.
     pub(super) fn check_ranges(&mut self, parts: &[Part]) -> Result<(), usize> {
         for part in parts {
-            let front = *self.rest.first_chunk().unwrap_or(&[0; 4]);
+            let front = *self.rest.first().unwrap_or(&0);
             let before = self.bytes_left();
             let is_good = match part.kind {
                 Kind::Factors(dim) | Kind::Mix(dim) => EXPS.contains(&self.factors(dim).exp),
@@ -129,12 +135,11 @@ impl<'a> Parts<'a> {
                 }
                 Kind::Table(rows, cols) => {
                     let table = self.table(rows, cols);
-                    Front::is_good(front, 0) && !table.scales.is_empty()
+                    Front::is_good(front, 0, BitsSet::ALL) && !table.scales.is_empty()
                 }
                 Kind::Matrix(rows, cols) | Kind::LowRank(rows, cols) => {
                     let matrix = self.matrix(rows, cols);
-                    Front::is_good(front, MOST_SHIFT)
-                        && self.shape.formats.has(matrix.bits)
+                    Front::is_good(front, MOST_SHIFT, self.shape.formats)
                         && !matrix.scales.is_empty()
                         && has_good_group_scales(&matrix)
                 }
@@ -147,33 +152,36 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// What stands in front of the weights of a matrix or a table: [`FRONT_BYTES`] bytes.
+/// What stands in front of the weights of a matrix or a table, in a word.
 struct Front {
     bits: Bits,
+    fine: bool,
     exp: i32,
     shift: u32,
 }
 
 impl Front {
-    /// From its words; any bits where [`Front::is_good`] does not hold.
-    fn of(&[first, shift, ..]: &[u32; FRONT_BYTES / 4]) -> Self {
+    /// From its word; any bits where [`Front::is_good`] does not hold.
+    fn of(word: u32) -> Self {
         Self {
-            bits: Bits::from_number(first as u8).unwrap_or(Bits::Int8),
-            exp: first as i32 >> 16,
+            bits: Bits::from_number(word as u8 & !FINE).unwrap_or(Bits::Int8),
+            fine: word as u8 & FINE != 0,
+            exp: word as i32 >> 16,
             // A step of another model may meet any number.
-            shift: shift & 31,
+            shift: word >> 8 & 31,
         }
     }
 
-    /// Whether the format is known, all numbers are in their ranges, and the rest is
-    /// zero.
-    fn is_good(words: [u32; FRONT_BYTES / 4], most_shift: u32) -> bool {
-        let front = Self::of(&words);
-        let [first, shift, zeros @ ..] = words;
-        first & 0xffff == front.bits as u32
-            && EXPS.contains(&front.exp)
-            && shift <= most_shift
-            && zeros == [0; 2]
+    /// Whether the format is among these, and all numbers are in their ranges.
+    fn is_good(word: u32, most_shift: u32, formats: BitsSet) -> bool {
+        let Self {
+            bits, fine, exp, ..
+        } = Self::of(word);
+        word as u8 & !FINE == bits as u8
+            && formats.has(bits)
+            && (!fine || formats.is_fine())
+            && EXPS.contains(&exp)
+            && word >> 8 & 0xff <= most_shift
     }
 }
 

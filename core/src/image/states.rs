@@ -4,7 +4,7 @@
 //! The section has 16 bytes with the number of states, an entry of
 //! [`ENTRY_BYTES`] for each, then the states.
 
-use crate::shape::{Shape, ALIGN};
+use crate::shape::Shape;
 
 /// The most states of an image.
 pub const MAX_STATES: usize = 64;
@@ -29,7 +29,7 @@ pub fn is_state_name(name: &str) -> bool {
 const ENTRY_BYTES: usize = STATE_NAME_BYTES + 8;
 
 /// Bytes in front of the entries.
-const FRONT_BYTES: usize = 16;
+const FRONT_BYTES: usize = 4;
 
 /// A text that has been read, all but its last token; or a state that was tuned,
 /// from which texts start.
@@ -67,10 +67,9 @@ pub struct States<'a> {
     index: usize,
 }
 
-/// Bytes of the section of `count` states, padded.
+/// Bytes of the section of `count` states.
 pub const fn states_bytes(shape: &Shape, count: usize) -> u64 {
-    let bytes = FRONT_BYTES as u64 + count as u64 * (ENTRY_BYTES + shape.state_bytes()) as u64;
-    bytes.next_multiple_of(ALIGN as u64)
+    FRONT_BYTES as u64 + count as u64 * (ENTRY_BYTES + shape.state_bytes()) as u64
 }
 
 impl<'a> States<'a> {
@@ -123,7 +122,6 @@ pub(super) fn check(section: &[u8], shape: &Shape) -> Result<(), usize> {
     if count == 0 || count > MAX_STATES || states_bytes(shape, count) != section.len() as u64 {
         return Err(0);
     }
-    is_zero(section, 4..FRONT_BYTES)?;
     let states = States::new(section, shape);
     for index in 0..count {
         let at = FRONT_BYTES + index * ENTRY_BYTES;
@@ -138,8 +136,7 @@ pub(super) fn check(section: &[u8], shape: &Shape) -> Result<(), usize> {
             return Err(at + STATE_NAME_BYTES);
         }
     }
-    let end = FRONT_BYTES + count * (ENTRY_BYTES + shape.state_bytes());
-    is_zero(section, end..section.len())
+    Ok(())
 }
 
 fn is_zero(section: &[u8], range: core::ops::Range<usize>) -> Result<(), usize> {

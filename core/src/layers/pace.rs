@@ -34,8 +34,8 @@ pub(crate) trait Pace {
 
     /// Two parts: `fill` computes the vector `x` and returns its largest
     /// magnitude, which is passed on; then `out = matrix x vector`. `x`
-    /// may be longer than the matrix has columns, and `out` holds whole blocks
-    /// of four rows.
+    /// may be longer than the matrix has columns, and keeps its numbers unless the
+    /// matrix [is fine](Matrix::is_fine). `out` holds whole blocks of four rows.
     fn product(
         &mut self,
         product: &mut Product<'_>,
@@ -132,7 +132,7 @@ impl Position {
         &mut self,
         product: &mut Product<'_>,
         matrix: &Matrix<'_>,
-        x: &[i32],
+        x: &mut [i32],
         peak: Peak,
     ) {
         self.scale = product.prepare(matrix, x, peak).scale();

@@ -106,7 +106,11 @@ fn time_mix<P: Pace>(
         pace.part(|| copy(v.0, v_first))?;
     } else {
         let ranks = (ValueRank, Function::Identity);
-        low_rank(parts, ranks, product, pace, tmp, |_| peak, hidden, &mut a)?;
+        let shift = |tmp: &mut [i32]| match matrix.is_fine() {
+            true => shift(tmp),
+            false => peak,
+        };
+        low_rank(parts, ranks, product, pace, tmp, shift, hidden, &mut a)?;
         let v0 = parts.fixed(Embd);
         pace.part(|| lean(&mut v, Vector(v_first).view(), a.view(), v0))?;
     }

@@ -37,7 +37,7 @@ impl<'q> Product<'q> {
     }
 
     /// The quantized vector alone.
-    pub(crate) fn prepared(self, x: &[i32], peak: Peak, matrix: &Matrix<'_>) -> Prepared<'q> {
+    pub(crate) fn prepared(self, x: &mut [i32], peak: Peak, matrix: &Matrix<'_>) -> Prepared<'q> {
         prepare(x, peak, matrix, self.q)
     }
 
@@ -46,14 +46,14 @@ impl<'q> Product<'q> {
         Prepared::left_in(self.q, scale, matrix)
     }
 
-    /// `out = matrix x vector`. `x` may be longer than the matrix has columns;
-    /// `peak` is the largest magnitude in these, and `out` holds whole
+    /// `out = matrix x vector`. `x` may be longer than the matrix has columns, and has
+    /// other numbers afterwards where the matrix [is fine](Matrix::is_fine); `peak` is the largest magnitude in these, and `out` holds whole
     /// blocks of four rows.
     #[inline(never)]
     pub(crate) fn of(
         &mut self,
         matrix: &Matrix<'_>,
-        x: &[i32],
+        x: &mut [i32],
         peak: Peak,
         executor: &dyn Executor,
         out: &mut Vector<'_>,
@@ -65,8 +65,14 @@ impl<'q> Product<'q> {
 
     /// The quantized vector of a product, as [`Product::of`].
     #[inline(always)]
-    pub(crate) fn prepare(&mut self, matrix: &Matrix<'_>, x: &[i32], peak: Peak) -> Prepared<'_> {
-        let x = x.get(..matrix.cols).unwrap_or(x);
+    pub(crate) fn prepare(
+        &mut self,
+        matrix: &Matrix<'_>,
+        x: &mut [i32],
+        peak: Peak,
+    ) -> Prepared<'_> {
+        let cols = matrix.cols.min(x.len());
+        let x = x.get_mut(..cols).unwrap_or_default();
         prepare(x, peak, matrix, self.q)
     }
 }

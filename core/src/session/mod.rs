@@ -424,9 +424,10 @@ impl<'i, 'b> Session<'i, 'b> {
             &mut xx,
         );
         let matrix = parts.matrix(Output, Embd);
-        let x = xx.first(shape.n_embd as usize);
+        let peak = Peak::of(xx.first(matrix.cols));
+        let x = xx.m().get_mut(..matrix.cols).unwrap_or_default();
         Head {
-            prepared: product.prepared(x.m, Peak::of(x), &matrix),
+            prepared: product.prepared(x, peak, &matrix),
             matrix,
             out: self.work,
             executor: self.executor,

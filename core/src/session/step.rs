@@ -202,8 +202,8 @@ impl Session<'_, '_> {
                 ..
             } = Work::split(self.image.shape(), self.quantized, self.work);
             layer_norm(x.view(), affine, &mut xx);
-            let x = xx.first(self.image.shape().n_embd as usize);
-            position.prepare(&mut product, &matrix, x.m, Peak::of(x));
+            let peak = Peak::of(xx.first(matrix.cols));
+            position.prepare(&mut product, &matrix, xx.m(), peak);
             return;
         }
         let product = Product::new(self.quantized);

@@ -103,7 +103,11 @@ impl Bits {
     }
 }
 
-/// A set of formats: those of the matrices of an image.
+/// The bit of vectors of 16 bits, in a [`BitsSet`] and in front of a matrix.
+pub const FINE: u8 = 0x80;
+
+/// A set of formats: those of the matrices of an image, and whether vectors of 16 bits
+/// are multiplied with any of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct BitsSet(u8);
@@ -111,6 +115,9 @@ pub struct BitsSet(u8);
 impl BitsSet {
     /// None of them.
     pub const EMPTY: Self = Self(0);
+
+    /// All that the build has, of weights.
+    pub(crate) const ALL: Self = Self((1 << Bits::ALL.len()) - 1);
 
     /// Eight bits alone.
     pub const INT8: Self = Self::EMPTY.with(Bits::Int8);
@@ -125,14 +132,31 @@ impl BitsSet {
         self.0 >> bits as u8 & 1 == 1
     }
 
-    /// The number that the image stores: the bits of its formats' numbers.
+    /// Vectors of 16 bits, too.
+    #[cfg(feature = "fine")]
+    pub const fn with_fine(self) -> Self {
+        Self(self.0 | FINE)
+    }
+
+    /// Whether a matrix is multiplied with vectors of 16 bits.
+    pub const fn is_fine(self) -> bool {
+        cfg!(feature = "fine") && self.0 & FINE != 0
+    }
+
+    /// The number that the image stores: the bits of its formats' numbers, and the
+    /// highest bit where vectors have 16 bits.
     pub const fn number(self) -> u8 {
         self.0
     }
 
     /// From the stored number: one or more of the formats that the build has.
     pub const fn from_number(number: u8) -> Option<Self> {
-        if number > 0 && number < 1 << Bits::ALL.len() {
+        let formats = if cfg!(feature = "fine") {
+            number & !FINE
+        } else {
+            number
+        };
+        if formats > 0 && formats < 1 << Bits::ALL.len() {
             Some(Self(number))
         } else {
             None

@@ -12,6 +12,8 @@ pub struct Matrix<'a> {
     pub layout: Layout,
     /// Bits of a weight.
     pub bits: Bits,
+    /// Whether vectors have 16 bits, in two products with eight each.
+    pub(crate) fine: bool,
     /// Outputs.
     pub(crate) rows: usize,
     /// Inputs.
@@ -47,6 +49,7 @@ impl<'a> Matrix<'a> {
         Self {
             layout,
             bits,
+            fine: false,
             rows,
             cols,
             weights,
@@ -54,6 +57,18 @@ impl<'a> Matrix<'a> {
             exp: 0,
             shift: 0,
         }
+    }
+
+    /// The same, for vectors of 16 bits.
+    #[cfg(feature = "fine")]
+    pub fn with_fine(self) -> Self {
+        Self { fine: true, ..self }
+    }
+
+    /// Whether vectors have 16 bits, in two products with eight each.
+    #[inline(always)]
+    pub fn is_fine(&self) -> bool {
+        cfg!(feature = "fine") && self.fine
     }
 
     /// Outputs.

@@ -14,13 +14,13 @@ mod version;
 
 pub use formats::{
     matrix_weight_words, prepared_words, round_up, table_row_bytes, Bits, BitsSet, StateFormat,
-    BLOCK_ROWS, GROUP_COLS, MAX_COLS, MOST_SCALE_SUM,
+    BLOCK_ROWS, FINE, GROUP_COLS, MAX_COLS, MOST_SCALE_SUM,
 };
 pub use layout::Layout;
 pub use matrix::{Matrix, Table};
 pub use parts::{
     Dim, Kind, Part, Sections, AFTER_LAYERS, ALIGN, BEFORE_LAYERS, EXPS, FIXED_BITS, FIXED_LIMIT,
-    FRONT_BYTES, MOST_SHIFT,
+    FRONT_BYTES, MOST_SHIFT, PART_ALIGN,
 };
 // For the packer of tuned states, not for users.
 #[doc(hidden)]

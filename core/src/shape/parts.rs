@@ -9,10 +9,13 @@
 //! decays are applied, a mix always weighs the current token, low-rank
 //! matrices are transposed to `[outputs, inputs]`.
 
-use super::{matrix_weight_words, round_up, table_row_bytes, Bits, Layout, Shape};
+use super::{matrix_weight_words, round_up, table_row_bytes, Bits, Layout, Shape, BLOCK_ROWS};
 
-/// Section boundaries and every part start at a multiple of this many bytes.
+/// An image starts at a multiple of this many bytes.
 pub const ALIGN: usize = 16;
+
+/// Sections and parts start at a multiple of this many bytes: words.
+pub const PART_ALIGN: usize = 4;
 
 /// Binary places of a fixed-point part.
 pub const FIXED_BITS: u32 = 22;
@@ -25,9 +28,9 @@ pub const FIXED_LIMIT: u32 = 1 << 29;
 /// nine bits that the logarithm of a state's scale has.
 pub const EXPS: core::ops::RangeInclusive<i32> = -200..=64;
 
-/// Bytes in front of the weights of a matrix or table: their bits, the power of
-/// two of the scales, and the shift of the sums.
-pub const FRONT_BYTES: usize = 16;
+/// Bytes in front of the weights of a matrix or table: their bits, the shift of the
+/// sums, and the power of two of the scales.
+pub const FRONT_BYTES: usize = 4;
 
 /// The most places that the sums of a matrix are shifted by.
 pub const MOST_SHIFT: u32 = 29;
@@ -162,7 +165,7 @@ pub(super) const FFN: &[Part] = &[
 ];
 
 const fn align(bytes: u64) -> u64 {
-    bytes.div_ceil(ALIGN as u64) * ALIGN as u64
+    bytes.div_ceil(PART_ALIGN as u64) * PART_ALIGN as u64
 }
 
 impl Kind {
@@ -200,8 +203,7 @@ pub(crate) const fn fixed_bytes(len: usize) -> u64 {
     align(4 * len as u64)
 }
 
-/// Words of the weights of a blocked matrix and of its scales, each padded to
-/// [`ALIGN`] bytes.
+/// Words of the weights of a blocked matrix and of its scales.
 pub(crate) const fn matrix_words(
     layout: Layout,
     bits: Bits,
@@ -209,7 +211,7 @@ pub(crate) const fn matrix_words(
     cols: usize,
 ) -> (usize, usize) {
     let weights = matrix_weight_words(layout, bits, rows, cols);
-    (round_up(weights, ALIGN / 4), round_up(rows, 8) / 2)
+    (weights, round_up(rows, BLOCK_ROWS) / 2)
 }
 
 /// Bytes of the weights of a table and of its scales, each padded.

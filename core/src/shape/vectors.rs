@@ -110,7 +110,7 @@ impl Shape {
     }
 
     /// Words of the quantized vector: that of the longest input in the widest of
-    /// the formats.
+    /// the formats, twice where vectors have 16 bits.
     pub(crate) const fn prepared_len(&self) -> usize {
         let mut cols = max(self.n_embd as usize, self.n_ffn as usize);
         if self.version.has_heads() {
@@ -123,7 +123,11 @@ impl Shape {
             }
             i += 1;
         }
-        len
+        if self.formats.is_fine() {
+            2 * len
+        } else {
+            len
+        }
     }
 
     /// The longest input of a low-rank matrix; 0 where there are none.

@@ -51,7 +51,7 @@ pub(super) fn check(words: &[u32], vocab: u32) -> Result<Trie<'_>, TrieFault> {
     Ok(trie)
 }
 
-/// The table of ids in the words after the blocks; padding is zero.
+/// The table of ids in the words after the blocks.
 fn ids(rest: &[u32], tokens: u32, first_id: u32, id_bytes: u8) -> Result<Ids<'_>, TrieFault> {
     let n = tokens as usize;
     let needed = match id_bytes {
@@ -60,11 +60,7 @@ fn ids(rest: &[u32], tokens: u32, first_id: u32, id_bytes: u8) -> Result<Ids<'_>
         4 => n.checked_mul(2).ok_or(TrieFault(1))?,
         _ => return Err(TrieFault(3)),
     };
-    let Some((table, padding)) = rest.split_at_checked(needed) else {
-        return Err(TrieFault(1));
-    };
-    // The words before the table: two of 16 bits are one of these.
-    if padding.len() > 3 || padding.iter().any(|&word| word != 0) {
+    if rest.len() != needed {
         return Err(TrieFault(1));
     }
     if id_bytes != 0 && first_id != 0 {
@@ -73,12 +69,12 @@ fn ids(rest: &[u32], tokens: u32, first_id: u32, id_bytes: u8) -> Result<Ids<'_>
     Ok(match id_bytes {
         0 => Ids::From(first_id),
         2 => {
-            let short: &[u16] = bytemuck::cast_slice(table);
+            let short: &[u16] = bytemuck::cast_slice(rest);
             let (ids, order) = short.split_at_checked(n).unwrap_or((&[], &[]));
             Ids::Short(ids, order)
         }
         _ => {
-            let (ids, order) = table.split_at_checked(n).unwrap_or((&[], &[]));
+            let (ids, order) = rest.split_at_checked(n).unwrap_or((&[], &[]));
             Ids::Long(ids, order)
         }
     })

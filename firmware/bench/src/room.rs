@@ -59,7 +59,7 @@ pub fn weight_words(bits: Bits, rows: usize, cols: usize) -> usize {
 /// How a vector is quantized.
 pub fn quantizer(x: &[i32]) -> Quantizer {
     let max = x.iter().fold(0, |max, x| x.unsigned_abs().max(max));
-    Quantizer::up_to(max).0
+    Quantizer::up_to(max, 127).0
 }
 
 /// A matrix `[rows, cols]` of weights, without scales.

@@ -24,6 +24,9 @@ pub struct CalibrationArgs {
     calibrate: Option<PathBuf>,
 }
 
+/// Why a model of labels is not calibrated.
+const NO_TEXTS: &str = "a model of labels writes no texts; give some with --calibrate";
+
 impl CalibrationArgs {
     /// The file that is read.
     pub fn input(&self) -> Option<&PathBuf> {
@@ -37,16 +40,39 @@ impl CalibrationArgs {
         } else if is_rounded(model) {
             Some("the model was trained with rounded weights")
         } else if model.dimensions().classes > 0 {
-            Some("a model of labels writes no texts; give some with --calibrate")
+            Some(NO_TEXTS)
         } else {
             None
         }
     }
 
-    /// The texts; none where each weight is rounded alone.
-    pub fn texts(&self, model: &Model, options: &Options<'_>) -> Result<Option<Calibration>> {
-        if self.plain || self.alone_because(model).is_some() {
-            return Ok(None);
+    /// Whether each weight is rounded alone because that was asked for.
+    pub fn is_plain(&self) -> bool {
+        self.plain
+    }
+
+    /// The texts; none where each weight is rounded alone and no formats are chosen by
+    /// them.
+    pub fn texts(
+        &self,
+        model: &Model,
+        options: &Options<'_>,
+        chooses: bool,
+    ) -> Result<Option<Calibration>> {
+        let reason = match self.plain && self.calibrate.is_none() && model.dimensions().classes > 0
+        {
+            true => Some(NO_TEXTS),
+            false => self.alone_because(model),
+        };
+        match reason {
+            Some(reason) if chooses => {
+                return bad_use(format!(
+                    "formats cannot be chosen: {reason}; or give --weights"
+                ))
+            }
+            Some(_) => return Ok(None),
+            None if self.plain && !chooses => return Ok(None),
+            None => {}
         }
         let file = self.writer(model, options)?;
         let engine = Engine::of_image(file);

@@ -118,7 +118,7 @@ struct StateReport {
 struct PartBytes {
     part: String,
     /// The number format; empty where there are several or none.
-    format: &'static str,
+    format: String,
     count: u64,
     bytes: u64,
 }
@@ -228,7 +228,7 @@ impl ImageReport {
         for part in &self.parts {
             table.row([
                 part.part.clone(),
-                part.format.to_owned(),
+                part.format.clone(),
                 part.count.to_string(),
                 thousands(part.bytes),
             ]);
@@ -275,7 +275,7 @@ fn layout(layout: Layout) -> String {
 fn parts(image: &Image<'_>) -> Vec<PartBytes> {
     let (header, shape) = (image.header(), image.shape());
     let mut parts: Vec<PartBytes> = Vec::new();
-    let mut add = |name: &str, format: &'static str, bytes: u64| {
+    let mut add = |name: &str, format: String, bytes: u64| {
         let same = |p: &&mut PartBytes| p.part == name && p.format == format;
         match parts.iter_mut().find(same) {
             Some(sum) => {
@@ -290,13 +290,15 @@ fn parts(image: &Image<'_>) -> Vec<PartBytes> {
             }),
         }
     };
-    add("header", "", kinglet::image::HEADER_BYTES as u64);
+    add("header", String::new(), kinglet::image::HEADER_BYTES as u64);
     for stored in image_parts(image) {
-        let StoredPart { layer, part, bits } = stored;
+        let StoredPart {
+            layer, part, bits, ..
+        } = stored;
         let bytes = part.kind.bytes(shape, bits);
         match Class::of(shape.version, layer, &part) {
-            Class::Vector => add("vectors", "", bytes),
-            _ => add(part.name, stored.format(), bytes),
+            Class::Vector => add("vectors", String::new(), bytes),
+            _ => add(part.name, stored.format_name(), bytes),
         }
     }
     for (name, span) in [
@@ -305,7 +307,7 @@ fn parts(image: &Image<'_>) -> Vec<PartBytes> {
         ("metadata", header.metadata),
     ] {
         if span.bytes > 0 {
-            add(name, "", span.bytes.into());
+            add(name, String::new(), span.bytes.into());
         }
     }
     parts

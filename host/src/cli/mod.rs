@@ -5,6 +5,7 @@ mod calibration;
 mod eval;
 mod export;
 mod fit;
+mod formats;
 mod inspect;
 mod logits;
 mod model;

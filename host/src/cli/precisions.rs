@@ -1,7 +1,7 @@
 //! The bits of an image's weights, as `quantize` and `train` ask for them.
 
+use crate::pack::Format;
 use crate::quantize::Precision;
-use clap::ValueEnum;
 use kinglet::shape::Bits;
 use std::str::FromStr;
 
@@ -20,26 +20,26 @@ pub struct Precisions {
     pub keys: Option<Precision>,
 }
 
-/// The precision of one matrix, in a layer or in all.
+/// The format of one matrix, in a layer or in all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forced {
     /// The layer's index; all layers without one.
     pub layer: Option<usize>,
     /// The part's name.
     pub name: String,
-    /// Bits of its weights.
-    pub bits: Bits,
+    /// Its format.
+    pub format: Format,
 }
 
 impl FromStr for Forced {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let form = "write NAME=PRECISION, such as ffn.value=int4 or blocks.3.ffn.value=int8";
-        let (name, precision) = text.split_once('=').ok_or(form)?;
-        let bits = Precision::from_str(precision, false).map_err(|_| {
+        let form = "write NAME=FORMAT, such as ffn.value=int4 or blocks.3.ffn.value=int8";
+        let (name, format) = text.split_once('=').ok_or(form)?;
+        let format = Format::named(format).ok_or_else(|| {
             let names = Bits::ALL.map(Bits::name).join(", ");
-            format!("`{precision}` is not a precision: take one of {names}")
+            format!("`{format}` is not a format: take one of {names}, or one of these with x16 at its end")
         })?;
         let (layer, name) = match name.strip_prefix("blocks.") {
             None => (None, name),
@@ -51,9 +51,24 @@ impl FromStr for Forced {
         Ok(Self {
             layer,
             name: format!("{}.weight", name.trim_end_matches(".weight")),
-            bits: bits.into(),
+            format,
         })
     }
+}
+
+/// Bytes, KiB or MiB.
+pub fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit: u64 = match &text[digits.len()..] {
+        "" | "B" => 1,
+        "KiB" | "K" | "k" => 1 << 10,
+        "MiB" | "M" => 1 << 20,
+        unit => return Err(format!("`{unit}` is no unit: use KiB or MiB")),
+    };
+    let number: u64 = digits.parse().map_err(|_| "not a size".to_owned())?;
+    number
+        .checked_mul(unit)
+        .ok_or_else(|| "too large".to_owned())
 }
 
 #[cfg(test)]
@@ -62,12 +77,19 @@ mod tests {
 
     #[test]
     fn matrices_are_named_with_or_without_a_layer() {
-        let forced = |text: &str| text.parse::<Forced>().map(|f| (f.layer, f.name, f.bits));
+        let forced = |text: &str| {
+            text.parse::<Forced>()
+                .map(|f| (f.layer, f.name, f.format.name()))
+        };
         let value = || "ffn.value.weight".to_owned();
-        assert_eq!(forced("ffn.value=int4"), Ok((None, value(), Bits::Int4)));
-        let third = Ok((Some(3), value(), Bits::Int8));
-        assert_eq!(forced("blocks.3.ffn.value.weight=int8"), third);
+        assert_eq!(
+            forced("ffn.value=int4"),
+            Ok((None, value(), "int4".to_owned()))
+        );
+        let third = Ok((Some(3), value(), "int8x16".to_owned()));
+        assert_eq!(forced("blocks.3.ffn.value.weight=int8x16"), third);
         for bad in [
+            "ffn.value=x16",
             "ffn.value",
             "ffn.value=int5",
             "blocks.x.ffn.value=int4",

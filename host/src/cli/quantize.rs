@@ -2,29 +2,28 @@
 
 use super::calibration::CalibrationArgs;
 use super::fit::{check_fits, named};
+use super::formats::{Choice, FormatArgs};
 use super::model::{assumed_gn_eps, gn_eps, ReadingArgs};
 use super::output::{check_outputs, print_json, progress_bar, report_to, write_file, Output};
-use super::precisions::{Forced, Precisions};
 use super::table::{thousands, Table};
 use super::{bad_use, complain};
 use crate::checkpoint::Checkpoint;
 use crate::model::Model;
-use crate::pack::{least_loss, pack_to, shape, slow_decays, Formats, Options, PartReport};
+use crate::pack::{
+    least_loss, pack_to, shape, slow_decays, Besides, Options, PartReport, StoredPart,
+};
 use crate::plan::{self, Planned};
-use crate::quantize::Precision;
 use crate::reference::DEFAULT_GN_EPS;
 use crate::tensors::split_name;
 use crate::text::shown;
 use crate::tokenizer::{TokenizerFile, Vocabulary};
 use anyhow::Result;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
-use kinglet::image::{Header, Metadata, HEADER_BYTES};
-use kinglet::shape::{Bits, Kind, Layout, StateFormat};
+use kinglet::image::Metadata;
+use kinglet::shape::{Kind, Layout, StateFormat};
 use kinglet_targets::{Board, Boards, Core, CORES, DEFAULT_MACHINE};
 use serde::Serialize;
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 /// Quantize a checkpoint and pack it into an image for the device
@@ -37,6 +36,8 @@ use std::path::{Path, PathBuf};
     kinglet quantize model.pth -o model.kgl --weights int4\n  \
     kinglet quantize model.safetensors -o model.kgl --weights int8 --json\n  \
     kinglet quantize model.pth -o model.kgl --weights int4 --calibrate text.txt\n  \
+    kinglet quantize model.pth -o model.kgl --budget 512KiB --save-recipe model.toml\n  \
+    kinglet quantize model.pth -o model.kgl --board pico\n  \
     kinglet quantize model.safetensors -o small.kgl --weights int4 --head int4 --target m0\n  \
     kinglet quantize model.pth -o model.kgl --weights int4 --board pico\n  \
     kinglet quantize world.pth -o world.kgl --weights int4 --tokenizer rwkv_vocab_v20230424.txt")]
@@ -46,19 +47,13 @@ pub struct Args {
     /// The image to write
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
-    /// Precision of the layers' matrices
-    #[arg(long, value_enum)]
-    weights: Precision,
     #[command(flatten)]
-    precisions: Precisions,
-    /// Precision of one matrix of all layers, or of a single one
-    /// (blocks.3.ffn.value=int4); may be repeated
-    #[arg(long, value_name = "NAME=PRECISION")]
-    force: Vec<Forced>,
+    formats: FormatArgs,
     /// The core that the image is for [default: the board's, or m4]
     #[arg(long, value_parser = core_parser())]
     target: Option<&'static Core>,
-    /// The board that the image is for: chooses the core, and refuses what does not fit
+    /// The board that the image is for: chooses the core, refuses what does not fit, and
+    /// without --weights has the formats chosen by its flash
     #[arg(long, value_name = "NAME")]
     board: Option<String>,
     /// A file with further boards, see `kinglet plan`
@@ -82,7 +77,7 @@ pub struct Args {
     /// The model's name in the image [default: the checkpoint's file name]
     #[arg(long)]
     name: Option<String>,
-    /// Print one JSON object instead of a table: output, image_bytes, parameters, bits_per_weight, tensors
+    /// Print one JSON object instead of a table: output, image_bytes, parameters, bits_per_weight, tensors, choice
     #[arg(long)]
     json: bool,
 }
@@ -119,7 +114,7 @@ fn core_parser() -> impl TypedValueParser<Value = &'static Core> {
 #[derive(Debug, Default, Serialize)]
 struct Summary {
     tensors: String,
-    format: &'static str,
+    format: String,
     count: usize,
     elements: u64,
     bytes: u64,
@@ -134,6 +129,8 @@ struct Report<'a> {
     parameters: u64,
     bits_per_weight: f64,
     tensors: &'a [Summary],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    choice: Option<Choice>,
 }
 
 pub fn run(args: &Args) -> Result<()> {
@@ -142,8 +139,11 @@ pub fn run(args: &Args) -> Result<()> {
         args.tokenizer.as_ref(),
         args.boards.as_ref(),
         args.calibration.input(),
+        args.formats.input(),
     ];
-    check_outputs(&inputs, &[Output::named(&args.output)])?;
+    let outputs = [Some(args.output.as_path()), args.formats.output()];
+    let outputs: Vec<_> = outputs.into_iter().flatten().map(Output::named).collect();
+    check_outputs(&inputs, &outputs)?;
     let board = args.board()?;
     let given = args.tokenizer.as_deref().map(vocabulary).transpose()?;
     let model = Model::new(Checkpoint::open(&args.checkpoint)?, &args.reading.reading())?;
@@ -172,8 +172,8 @@ pub fn run(args: &Args) -> Result<()> {
         source: &source,
         labels: &labels,
     };
-    let options = Options {
-        formats: args.formats(),
+    let mut options = Options {
+        formats: args.formats.asked()?,
         layout: args.layout(board.as_ref())?,
         state: args.state,
         gn_eps: args.gn_eps.unwrap_or(DEFAULT_GN_EPS),
@@ -181,52 +181,57 @@ pub fn run(args: &Args) -> Result<()> {
         calibration: None,
     };
     // What is wrong with them is said before the work begins.
-    shape(model.version(), &model.dimensions(), &options)?;
-    let calibration = args.calibration.texts(&model, &options)?;
-    let options = Options {
-        calibration: calibration.as_ref(),
-        ..options
+    let (shape, parts) = shape(model.version(), &model.dimensions(), &options)?;
+    args.formats.check(&parts)?;
+    let mut planned = Planned {
+        besides_bytes: Besides::new(&model, &shape, &options, &metadata)?.bytes(),
+        shape,
+        parts,
     };
+    let chooses = args.formats.chooses_all();
+    if let Some(board) = board.as_ref().filter(|_| !chooses) {
+        check_fits(&planned, board, &args.output)?;
+    }
+    let texts = args.calibration.texts(&model, &options, chooses)?;
+    if !args.calibration.is_plain() {
+        options.calibration = texts.as_ref();
+    }
+    let target = board.as_ref().map(|board| board.core).or(args.target);
+    let target = target.unwrap_or(DEFAULT_MACHINE.core);
+    let choice = texts.as_ref().map(|texts| {
+        let on = (target, board.as_ref());
+        args.formats
+            .choose(&model, &options, &mut planned, texts, on)
+    });
+    let choice = choice.transpose()?.flatten();
+    if let Some(board) = board.as_ref().filter(|_| chooses) {
+        check_fits(&planned, board, &args.output)?;
+    }
+    for part in planned.parts.iter().filter(|part| part.has_choice()) {
+        options
+            .formats
+            .set(part.layer, part.part.name, part.format());
+    }
     let bar = progress_bar(0, "quantizing");
-    let (parts, image_bytes) = write_file(&args.output, |file| {
+    let parts = write_file(&args.output, |file| {
         // Unbuffered: what is written are whole chunks of parts.
         let progress = |done, total| {
             bar.set_length(total as u64);
             bar.set_position(done as u64);
         };
-        let parts = pack_to(file.get_mut(), &model, &options, &metadata, progress)?;
-        let header = header(file.get_mut())?;
-        if let Some(board) = &board {
-            let stored = parts.iter().map(|part| part.stored).collect();
-            check_fits(&Planned::new(&header, stored), board, &args.output)?;
-        }
-        Ok((parts, u64::from(header.image_bytes)))
+        pack_to(file.get_mut(), &model, &options, &metadata, progress)
     })?;
     bar.finish_and_clear();
+    args.formats.save(&planned.parts)?;
     if model.dimensions().heads > 0 {
         warn_of_coarse_state(&model, args.state)?;
     }
     warn_of_lacking_tokens(model.dimensions().vocab, vocabulary.as_ref());
-    report(args, &parts, image_bytes)?;
+    report(args, &parts, &planned, choice)?;
     tell(args, &model)
 }
 
 impl Args {
-    /// The formats of the matrices.
-    fn formats(&self) -> Formats {
-        let bits = |asked: Option<Precision>| asked.map_or(Bits::Int8, Bits::from);
-        let mut formats = Formats {
-            embedding: bits(self.precisions.embedding),
-            head: bits(self.precisions.head),
-            keys: bits(self.precisions.keys),
-            ..Formats::of(self.weights.into())
-        };
-        for Forced { layer, name, bits } in &self.force {
-            formats.set(*layer, name, *bits);
-        }
-        formats
-    }
-
     /// The board, if one was named.
     fn board(&self) -> Result<Option<Board>> {
         let Some(name) = &self.board else {
@@ -249,14 +254,6 @@ impl Args {
         }
         Ok(needed)
     }
-}
-
-/// The header of what was written.
-fn header(file: &mut File) -> Result<Header> {
-    let mut bytes = [0; HEADER_BYTES];
-    file.seek(SeekFrom::Start(0))?;
-    file.read_exact(&mut bytes)?;
-    Ok(Header::parse(&bytes)?)
 }
 
 /// Says what a state of few bits costs, and warns of decays that are too slow for it.
@@ -321,7 +318,13 @@ fn tell(args: &Args, model: &Model) -> Result<()> {
     Ok(())
 }
 
-fn report(args: &Args, parts: &[PartReport], image_bytes: u64) -> Result<()> {
+fn report(
+    args: &Args,
+    parts: &[PartReport],
+    planned: &Planned,
+    choice: Option<Choice>,
+) -> Result<()> {
+    let image_bytes = planned.image_bytes();
     let summaries = summarize(parts);
     let parameters: u64 = parts.iter().map(|part| part.elements).sum();
     let report = Report {
@@ -330,6 +333,7 @@ fn report(args: &Args, parts: &[PartReport], image_bytes: u64) -> Result<()> {
         parameters,
         bits_per_weight: bits(image_bytes, parameters),
         tensors: &summaries,
+        choice,
     };
     if args.json {
         return print_json(&report);
@@ -346,7 +350,7 @@ fn report(args: &Args, parts: &[PartReport], image_bytes: u64) -> Result<()> {
     for s in &summaries {
         table.row([
             s.tensors.clone(),
-            s.format.to_owned(),
+            s.format.clone(),
             s.count.to_string(),
             thousands(s.elements),
             thousands(s.bytes),
@@ -356,6 +360,10 @@ fn report(args: &Args, parts: &[PartReport], image_bytes: u64) -> Result<()> {
     }
     let mut out = report_to();
     write!(out, "{table}")?;
+    if let Some(choice) = &report.choice {
+        let stored: Vec<StoredPart> = parts.iter().map(|part| part.stored).collect();
+        writeln!(out, "\n{}{}", choice.table(&stored), choice.sentence())?;
+    }
     writeln!(
         out,
         "{}: {} bytes, {} parameters, {:.2} bits per parameter with everything included",
@@ -375,7 +383,7 @@ fn bits(bytes: u64, elements: u64) -> f64 {
 fn summarize(parts: &[PartReport]) -> Vec<Summary> {
     let mut summaries: Vec<Summary> = Vec::new();
     for part in parts {
-        let (tensors, format) = (group_of(part), part.stored.format());
+        let (tensors, format) = (group_of(part), part.stored.format_name());
         let at = summaries
             .iter()
             .position(|s| s.tensors == tensors && s.format == format);

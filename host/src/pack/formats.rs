@@ -19,9 +19,46 @@ pub struct Formats {
     /// matrix state, where an error stays for many tokens; RWKV-4's are those of the
     /// other matrices.
     pub keys: Bits,
-    /// Other bits of single matrices, by layer and name; of all layers where there
+    /// Other formats of single matrices, by layer and name; of all layers where there
     /// is none. See [`Formats::set`].
-    pub forced: BTreeMap<(Option<usize>, String), Bits>,
+    pub forced: BTreeMap<(Option<usize>, String), Format>,
+}
+
+/// The format of a matrix, and of the vectors that it is multiplied with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Format {
+    /// Bits of a weight.
+    pub bits: Bits,
+    /// Whether vectors have 16 bits, not eight.
+    pub fine: bool,
+}
+
+impl Format {
+    /// What the name of a format with vectors of 16 bits ends with.
+    const FINE: &str = "x16";
+
+    /// As options and tables call it: `int4`, or `int4x16` with vectors of 16 bits.
+    pub fn name(self) -> String {
+        let vectors = if self.fine { Self::FINE } else { "" };
+        self.bits.name().to_owned() + vectors
+    }
+
+    /// The format of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        let (weights, fine) = match name.strip_suffix(Self::FINE) {
+            Some(weights) => (weights, true),
+            None => (name, false),
+        };
+        let bits = Bits::ALL.into_iter().find(|bits| bits.name() == weights)?;
+        Some(Self { bits, fine })
+    }
+}
+
+impl From<Bits> for Format {
+    /// With vectors of eight bits.
+    fn from(bits: Bits) -> Self {
+        Self { bits, fine: false }
+    }
 }
 
 impl Formats {
@@ -50,27 +87,28 @@ impl Formats {
         }
     }
 
-    /// Gives a matrix these bits, whatever the others have: that of a layer, or those
+    /// Gives a matrix this format, whatever the others have: that of a layer, or those
     /// of all layers; the name is as [`Part::name`], `ffn.value.weight`. A layer's own
     /// choice is before that of all layers.
-    pub fn set(&mut self, layer: Option<usize>, name: &str, bits: Bits) {
-        self.forced.insert((layer, name.to_owned()), bits);
+    pub fn set(&mut self, layer: Option<usize>, name: &str, format: impl Into<Format>) {
+        self.forced.insert((layer, name.to_owned()), format.into());
     }
 
-    /// The bits of a part; eight of a vector, which has no weights.
-    pub fn bits(&self, version: Version, layer: Option<usize>, part: &Part) -> Bits {
+    /// The format of a part; eight bits of a vector, which has no weights.
+    pub fn format(&self, version: Version, layer: Option<usize>, part: &Part) -> Format {
         let forced = |layer| self.forced.get(&(layer, part.name.to_owned()));
         let default = match Class::of(version, layer, part) {
-            Class::Vector | Class::LowRank => return Bits::Int8,
+            Class::Vector | Class::LowRank => return Bits::Int8.into(),
             Class::Embedding => self.embedding,
             Class::Head => self.head,
             Class::Keys => self.keys,
             Class::Weights => self.weights,
         };
-        *forced(layer).or_else(|| forced(None)).unwrap_or(&default)
+        let forced = forced(layer).or_else(|| forced(None));
+        forced.copied().unwrap_or(default.into())
     }
 
-    /// Every matrix that was named is one of the model's.
+    /// Every matrix that was named is one of the model's, and has the format.
     ///
     /// # Errors
     /// A sentence that names the matrix and those there are.
@@ -90,6 +128,13 @@ impl Formats {
                 choices(parts)
             );
         }
+        ensure!(
+            !parts
+                .iter()
+                .any(|part| part.fine && part.product().is_none()),
+            "the embedding is read, not multiplied with a vector: give it a format without `{}`",
+            Format::FINE
+        );
         Ok(())
     }
 }
@@ -147,6 +192,8 @@ pub struct StoredPart {
     pub part: Part,
     /// The bits of its weights; eight where it has none.
     pub bits: Bits,
+    /// Whether the vectors that it is multiplied with have 16 bits.
+    pub fine: bool,
 }
 
 impl StoredPart {
@@ -158,18 +205,35 @@ impl StoredPart {
         }
     }
 
+    /// Its name in options and recipes: `head`, `blocks.3.ffn.value`.
+    pub fn short_name(&self) -> String {
+        let layer = self.layer.map(|layer| format!("blocks.{layer}."));
+        layer.unwrap_or_default() + self.part.name.trim_end_matches(".weight")
+    }
+
     /// Whether [`Formats::set`] may name it.
     pub fn has_choice(&self) -> bool {
         matches!(self.part.kind, Kind::Matrix(..) | Kind::Table(..))
     }
 
     /// The name of its format.
-    pub fn format(&self) -> &'static str {
+    pub fn format_name(&self) -> String {
         match self.part.kind {
-            Kind::Factors(_) | Kind::Mix(_) => "i16",
-            Kind::Fixed(_) => "i32",
-            _ => self.bits.name(),
+            Kind::Factors(_) | Kind::Mix(_) => "i16".to_owned(),
+            Kind::Fixed(_) => "i32".to_owned(),
+            _ => self.format().name(),
         }
+    }
+
+    /// The same part in another format.
+    pub fn with(self, Format { bits, fine }: Format) -> Self {
+        Self { bits, fine, ..self }
+    }
+
+    /// Its format, of a matrix.
+    pub fn format(&self) -> Format {
+        let Self { bits, fine, .. } = *self;
+        Format { bits, fine }
     }
 }
 
@@ -188,10 +252,15 @@ fn parts_of(shape: &Shape) -> impl Iterator<Item = (Option<usize>, Part)> {
 
 /// All parts in stored order, with the bits that are chosen.
 pub fn stored_parts(shape: &Shape, formats: &Formats) -> Vec<StoredPart> {
-    let stored = |(layer, part)| StoredPart {
-        layer,
-        part,
-        bits: formats.bits(shape.version, layer, &part),
+    let stored = |(layer, part)| {
+        let format = formats.format(shape.version, layer, &part);
+        let stored = StoredPart {
+            layer,
+            part,
+            bits: Bits::Int8,
+            fine: false,
+        };
+        stored.with(format)
     };
     parts_of(shape).map(stored).collect()
 }
@@ -200,19 +269,27 @@ pub fn stored_parts(shape: &Shape, formats: &Formats) -> Vec<StoredPart> {
 pub fn image_parts(image: &Image<'_>) -> Vec<StoredPart> {
     let mut from = image.parts();
     let stored = |(layer, part): (Option<usize>, Part)| {
-        let bits = match part.kind {
+        let (bits, fine) = match part.kind {
             Kind::Factors(dim) | Kind::Mix(dim) => {
                 from.factors(dim);
-                Bits::Int8
+                (Bits::Int8, false)
             }
             Kind::Fixed(dim) => {
                 from.fixed(dim);
-                Bits::Int8
+                (Bits::Int8, false)
             }
-            Kind::Matrix(rows, cols) | Kind::LowRank(rows, cols) => from.matrix(rows, cols).bits,
-            Kind::Table(rows, cols) => from.table(rows, cols).bits,
+            Kind::Matrix(rows, cols) | Kind::LowRank(rows, cols) => {
+                let matrix = from.matrix(rows, cols);
+                (matrix.bits, matrix.is_fine())
+            }
+            Kind::Table(rows, cols) => (from.table(rows, cols).bits, false),
         };
-        StoredPart { layer, part, bits }
+        StoredPart {
+            layer,
+            part,
+            bits,
+            fine,
+        }
     };
     parts_of(image.shape()).map(stored).collect()
 }
@@ -220,7 +297,14 @@ pub fn image_parts(image: &Image<'_>) -> Vec<StoredPart> {
 /// The formats of the matrices that vectors are multiplied with.
 pub fn formats_of(parts: &[StoredPart]) -> BitsSet {
     let matrices = parts.iter().filter(|part| part.product().is_some());
-    matrices.fold(BitsSet::EMPTY, |set, part| set.with(part.bits))
+    matrices.fold(BitsSet::EMPTY, |set, part| {
+        let set = set.with(part.bits);
+        if part.fine {
+            set.with_fine()
+        } else {
+            set
+        }
+    })
 }
 
 /// Bytes of a header and of these parts.
@@ -241,7 +325,7 @@ mod tests {
     #[test]
     fn what_is_named_comes_before_defaults() {
         let mut formats = Formats::of(Bits::Int4);
-        let bits = |formats: &Formats, layer| formats.bits(Version::V5, Some(layer), &VALUE);
+        let bits = |formats: &Formats, layer| formats.format(Version::V5, Some(layer), &VALUE).bits;
         assert_eq!(bits(&formats, 0), Bits::Int8);
         formats.set(None, VALUE.name, Bits::Int4);
         formats.set(Some(1), VALUE.name, Bits::Int8);
@@ -255,7 +339,7 @@ mod tests {
     #[test]
     fn keys_are_those_of_a_matrix_state() {
         let formats = Formats::of(Bits::Int4);
-        let bits = |version| formats.bits(version, Some(0), &VALUE);
+        let bits = |version| formats.format(version, Some(0), &VALUE).bits;
         assert_eq!(
             [Version::V4, Version::V7].map(bits),
             [Bits::Int4, Bits::Int8]

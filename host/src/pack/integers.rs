@@ -8,6 +8,9 @@ const MOST: f64 = 32_767.0;
 /// Steps of the largest value of a vector that is multiplied.
 const STEPS: f64 = 127.0;
 
+/// The same of a vector of 16 bits, whose low part is half a step more.
+const FINE_STEPS: f64 = 126.0;
+
 /// Bits of a sum, shifted, beside its sign.
 const SUM_BITS: u32 = 30;
 
@@ -78,11 +81,13 @@ pub(super) fn fixed(value: f64) -> i32 {
 }
 
 /// What the scales of rows of this kind are multiplied by, where the values are by
-/// `times`: the largest value of a vector is [`STEPS`], and a table has no vector.
-pub(crate) fn scale_times(kind: Kind, times: f64) -> f64 {
-    match kind {
-        Kind::Table(..) => times,
-        _ => times / STEPS,
+/// `times`: the largest value of a vector is [`STEPS`], or [`FINE_STEPS`] of one of 16
+/// bits, and a table has no vector.
+pub(crate) fn scale_times(kind: Kind, times: f64, fine: bool) -> f64 {
+    match (kind, fine) {
+        (Kind::Table(..), _) => times,
+        (_, false) => times / STEPS,
+        (_, true) => times / FINE_STEPS,
     }
 }
 

@@ -16,13 +16,15 @@ use crate::quantize::{quantize, Deviation, Quantized};
 use crate::tokenizer::Vocabulary;
 use anyhow::{anyhow, ensure, Result};
 pub use decays::{least_loss, slow_decays};
-pub use formats::{formats_of, image_parts, parts_bytes, stored_parts, Class, Formats, StoredPart};
+pub use formats::{
+    formats_of, image_parts, parts_bytes, stored_parts, Class, Format, Formats, StoredPart,
+};
 use integers::{factors, fixed, matrix_scales, scale_times, vector, FIXED_ONE};
 pub(crate) use shape::shape;
 
-use kinglet::image::{states_bytes, Header, Metadata, NamedState, Span, START_STATE};
+use kinglet::image::{Header, Metadata, NamedState, START_STATE};
 use kinglet::shape::{
-    Bits, Kind, Layout, Part, StateFormat, BLOCK_ROWS, EXPS, FRONT_BYTES, MOST_SCALE_SUM,
+    Bits, Kind, Layout, Part, StateFormat, BLOCK_ROWS, EXPS, FINE, FRONT_BYTES, MOST_SCALE_SUM,
 };
 use kinglet::Shape;
 use shape::tokenizer_kind;
@@ -136,31 +138,15 @@ pub fn pack_to(
         out: Sink::new(out)?,
         parts: Vec::new(),
     };
+    let besides = Besides::new(model, &shape, options, metadata)?;
     for part in &parts {
         writer.write(part)?;
         progress(writer.parts.len(), parts.len());
     }
     let Writer { mut out, parts, .. } = writer;
-    let mut vocabulary_at = Span::EMPTY;
-    if let Some(vocabulary) = options.vocabulary {
-        let words = vocabulary.to_trie();
-        let section: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-        vocabulary_at = span(&out, section.len())?;
-        out.write(&section)?;
-    }
-    let mut states = Span::EMPTY;
-    if let Some(tuned) = model.tuned_state()? {
-        let words = tuned.words(&shape);
-        out.pad()?;
-        let mut section = Vec::new();
-        write_states(&mut section, &[NamedState::tuned(START_STATE, &words)]);
-        section.resize(states_bytes(&shape, 1) as usize, 0);
-        states = span(&out, section.len())?;
-        out.write(&section)?;
-    }
-    let block = postcard::to_stdvec(metadata).expect("strings always serialize");
-    let metadata = span(&out, block.len())?;
-    out.write(&block)?;
+    let vocabulary = out.section(&besides.vocabulary)?;
+    let states = out.section(&besides.states)?;
+    let metadata = out.section(&besides.metadata)?;
     let image_bytes = out.bytes as u32;
     out.finish(Header {
         image_bytes,
@@ -169,22 +155,50 @@ pub fn pack_to(
         shape,
         tokenizer,
         metadata,
-        vocabulary: vocabulary_at,
+        vocabulary,
         states,
     })?;
     Ok(parts)
 }
 
-/// The span of a section of this many bytes that is written next.
-fn span<W>(out: &Sink<'_, W>, bytes: usize) -> Result<Span> {
-    let end = out.bytes + bytes as u64;
-    if end > u64::from(u32::MAX) {
-        return Err(too_large(end));
+/// What an image has besides its weights; an empty section is none.
+#[derive(Debug)]
+pub struct Besides {
+    vocabulary: Vec<u8>,
+    states: Vec<u8>,
+    metadata: Vec<u8>,
+}
+
+impl Besides {
+    /// That of an image of `model`.
+    ///
+    /// # Errors
+    /// As [`Model::load`].
+    pub fn new(
+        model: &Model,
+        shape: &Shape,
+        options: &Options<'_>,
+        metadata: &Metadata<'_>,
+    ) -> Result<Self> {
+        let trie = options.vocabulary.map(Vocabulary::to_trie);
+        let trie = trie.unwrap_or_default();
+        let mut states = Vec::new();
+        if let Some(tuned) = model.tuned_state()? {
+            let words = tuned.words(shape);
+            write_states(&mut states, &[NamedState::tuned(START_STATE, &words)]);
+        }
+        Ok(Self {
+            vocabulary: trie.iter().flat_map(|word| word.to_le_bytes()).collect(),
+            states,
+            metadata: postcard::to_stdvec(metadata).expect("strings always serialize"),
+        })
     }
-    Ok(Span {
-        offset: out.bytes as u32,
-        bytes: bytes as u32,
-    })
+
+    /// Bytes of all of it.
+    pub fn bytes(&self) -> u64 {
+        let sections = [&self.vocabulary, &self.states, &self.metadata];
+        sections.iter().map(|section| section.len() as u64).sum()
+    }
 }
 
 /// The image would take this many bytes.
@@ -275,6 +289,7 @@ impl<W: Read + Write + Seek> Writer<'_, '_, W> {
             layer,
             ref part,
             bits,
+            fine,
         } = *stored;
         let front_at = self.out.bytes;
         self.out.write(&[0; FRONT_BYTES])?;
@@ -307,7 +322,7 @@ impl<W: Read + Write + Seek> Writer<'_, '_, W> {
             largest_sum = largest_sum.max(q.largest_sum());
         }
         self.out.pad()?;
-        let times = scale_times(part.kind, self.source.times(layer, part));
+        let times = scale_times(part.kind, self.source.times(layer, part), fine);
         let scales = factors(&scales, times);
         let (scales, shift) = match is_table {
             true => (scales, 0),
@@ -316,9 +331,9 @@ impl<W: Read + Write + Seek> Writer<'_, '_, W> {
         self.check_exp(layer, part, scales.exp)?;
         self.push(scales.m.iter().copied().flat_map(i16::to_le_bytes))?;
         let mut front = [0; FRONT_BYTES];
-        front[0] = bits as u8;
-        front[2..4].copy_from_slice(&(scales.exp as i16).to_le_bytes());
-        front[4..8].copy_from_slice(&shift.to_le_bytes());
+        front[0] = bits as u8 | if fine { FINE } else { 0 };
+        front[1] = shift as u8;
+        front[2..].copy_from_slice(&(scales.exp as i16).to_le_bytes());
         self.out.write_at(front_at, &front)?;
         Ok(deviation.relative())
     }

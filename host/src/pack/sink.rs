@@ -1,8 +1,10 @@
 //! Where an image goes: written from front to back, its header last.
 
+use super::too_large;
+use anyhow::Result;
 use crc::{Crc, CRC_32_ISO_HDLC};
-use kinglet::image::{Header, CRC_OFFSET, HEADER_BYTES};
-use kinglet::shape::ALIGN;
+use kinglet::image::{Header, Span, CRC_OFFSET, HEADER_BYTES};
+use kinglet::shape::PART_ALIGN;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
 static CRC32: Crc<u32> = Crc::<u32>::new(&CRC_32_ISO_HDLC);
@@ -34,6 +36,27 @@ impl<'w, W: Read + Write + Seek> Sink<'w, W> {
         Ok(())
     }
 
+    /// Writes a section, and says where it is.
+    ///
+    /// # Errors
+    /// The image would be too large; or that of the file.
+    pub fn section(&mut self, section: &[u8]) -> Result<Span> {
+        let end = self.bytes + section.len() as u64;
+        if end > u64::from(u32::MAX) {
+            return Err(too_large(end));
+        }
+        let span = Span {
+            offset: self.bytes as u32,
+            bytes: section.len() as u32,
+        };
+        self.write(section)?;
+        Ok(if section.is_empty() {
+            Span::EMPTY
+        } else {
+            span
+        })
+    }
+
     /// Writes again what begins at a byte.
     pub fn write_at(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
         self.out.seek(SeekFrom::Start(at))?;
@@ -44,8 +67,8 @@ impl<'w, W: Read + Write + Seek> Sink<'w, W> {
 
     /// Pads to the alignment.
     pub fn pad(&mut self) -> io::Result<()> {
-        let padding = self.bytes.next_multiple_of(ALIGN as u64) - self.bytes;
-        self.write(&[0; ALIGN][..padding as usize])
+        let padding = self.bytes.next_multiple_of(PART_ALIGN as u64) - self.bytes;
+        self.write(&[0; PART_ALIGN][..padding as usize])
     }
 
     /// Puts the header in front, with the checksum of what was written.

@@ -21,6 +21,8 @@ const MEASURED: &str = include_str!("cores.toml");
 pub struct Product {
     /// Bits of a weight.
     pub bits: Bits,
+    /// Whether the vector has 16 bits.
+    pub fine: bool,
     /// Outputs.
     pub rows: usize,
     /// Inputs.
@@ -51,7 +53,10 @@ impl ProductCosts {
 
     fn of(&self, layout: Layout, product: Product) -> f64 {
         let (macs, rows) = Self::sizes(layout, product);
-        self.mac * macs + self.row * rows + self.column * product.cols as f64 + self.product
+        let products = if product.fine { 2.0 } else { 1.0 };
+        let cost =
+            self.mac * macs + self.row * rows + self.column * product.cols as f64 + self.product;
+        products * cost
     }
 }
 
@@ -102,6 +107,7 @@ pub fn products<'p>(
         let (rows, cols) = part.product()?;
         Some(Product {
             bits: part.bits,
+            fine: part.fine,
             rows: shape.dim(rows),
             cols: shape.dim(cols),
         })
@@ -142,11 +148,16 @@ impl Costs {
         toml::from_str(MEASURED).ok()
     }
 
+    /// The coefficients of a core.
+    pub fn of(&self, core: &Core) -> Option<&CoreCosts> {
+        self.0.get(core.first_of_code().name)
+    }
+
     /// Instructions of a generated token, the likeliest, its choice included;
     /// nothing where the core or the version was not measured.
     pub fn token(&self, core: &Core, image: &Planned) -> Option<u64> {
         let shape = &packed_for(&image.shape, core);
-        let costs = self.0.get(core.first_of_code().name)?;
+        let costs = self.of(core)?;
         let rest = costs.rest.get(&shape.version.to_string())?;
         let cost = |name: &str| rest.get(name).copied().unwrap_or(0.0);
         let terms = terms(shape).into_iter().zip(TERMS);
@@ -184,7 +195,13 @@ mod tests {
     fn a_product_is_padded_as_its_image() {
         let sizes = |layout, bits| {
             let (rows, cols) = (5, 33);
-            ProductCosts::sizes(layout, Product { bits, rows, cols })
+            let product = Product {
+                bits,
+                fine: false,
+                rows,
+                cols,
+            };
+            ProductCosts::sizes(layout, product)
         };
         let [wide, .., narrow] = Bits::ALL;
         assert_eq!(sizes(Layout::Rows4, wide), (8.0 * 36.0, 8.0));

@@ -30,11 +30,22 @@ impl Planned {
         }
     }
 
+    /// The same model with its parts in other formats.
+    pub fn set_parts(&mut self, parts: Vec<StoredPart>) {
+        self.shape.formats = formats_of(&parts);
+        self.parts = parts;
+    }
+
+    /// Bytes of the whole image, in the shape's own layout.
+    pub fn image_bytes(&self) -> u64 {
+        parts_bytes(&self.shape, &self.parts) + self.besides_bytes
+    }
+
     /// Gives all matrices of a class these bits.
     fn set(&mut self, class: Class, bits: Bits) {
         for part in &mut self.parts {
             if Class::of(self.shape.version, part.layer, &part.part) == class {
-                part.bits = bits;
+                *part = part.with(bits.into());
             }
         }
         self.shape.formats = formats_of(&self.parts);

@@ -5,5 +5,5 @@
 pub mod cost;
 mod memory;
 
-pub use cost::Costs;
+pub use cost::{CoreCosts, Costs};
 pub use memory::{advice, layout, packed_for, Advice, Fit, Needs, Planned};

@@ -3,9 +3,11 @@
 //! The scale of each row (int8) or group (int6, int4) is the one with the least
 //! squared error among all that the format can store near the obvious one.
 
+pub mod choice;
 pub mod compensate;
 mod groups;
 mod int8;
+pub mod sensitivity;
 
 use crate::simd::wide;
 use crate::train::real::Real;
@@ -138,7 +140,17 @@ fn quantize_weighed(data: &[f32], cols: usize, bits: Bits, importance: &[f32]) -
 /// 127. The engine rounds first to 15 bits, which moves few values to another step.
 #[inline(always)]
 pub(crate) fn round_row<F: Real>(x: &[F], y: &mut [F]) {
-    let (steps, magic) = (F::of(127.0), F::of(ROUND_MAGIC.into()));
+    round_row_to(127.0, x, y);
+}
+
+/// A vector as a fine product reads it: likewise, in steps of the low part.
+pub(crate) fn round_row_finely(x: &[f32], y: &mut [f32]) {
+    round_row_to(126.0 * 128.0, x, y);
+}
+
+#[inline(always)]
+fn round_row_to<F: Real>(steps: f64, x: &[F], y: &mut [F]) {
+    let (steps, magic) = (F::of(steps), F::of(ROUND_MAGIC.into()));
     let max = x.iter().fold(F::zero(), |m, x| m.max(x.abs()));
     if max <= F::zero() {
         y.fill(F::zero());

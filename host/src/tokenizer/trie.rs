@@ -4,9 +4,6 @@ use kinglet::tokenizer::{BLOCK_NODES, BLOCK_WORDS, HEAD_WORDS};
 use std::collections::VecDeque;
 use std::ops::Range;
 
-/// Words of a section: 16 bytes.
-const ALIGN_WORDS: usize = kinglet::shape::ALIGN / 4;
-
 struct Node {
     label: u8,
     /// First of its siblings.
@@ -52,7 +49,6 @@ pub fn build(tokens: &[(Vec<u8>, u32)]) -> Vec<u32> {
     }
     debug_assert_eq!((words.len() - HEAD_WORDS) % BLOCK_WORDS, 0);
     words.extend(table.words);
-    words.resize(words.len().next_multiple_of(ALIGN_WORDS), 0);
     words
 }
 

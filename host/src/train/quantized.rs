@@ -25,13 +25,16 @@ pub fn device_weights(network: &Network, weights: &[f32], formats: &Formats) -> 
     let layout = &network.layout;
     let mut seen = weights.to_vec();
     let mut rows = Vec::new();
-    for StoredPart { layer, part, bits } in parts {
+    for StoredPart {
+        layer, part, bits, ..
+    } in parts
+    {
         let (tensor, index) = table(version).of_part(layer.is_some(), part.name);
         let entry = layout.entry(layer, tensor.name);
         let values = &mut seen[entry.range()];
         let rows_of = |kind: Kind| Rows {
             bits,
-            times: scale_times(kind, tensor.times),
+            times: scale_times(kind, tensor.times, false),
         };
         match (part.kind, tensor.stored) {
             // Of 2^-23: far below what a training notices.

@@ -139,16 +139,7 @@ fn check(
                 let blocks = rows.div_ceil(BLOCK_ROWS);
                 let weights = weights(block * blocks, kind, &mut rng);
                 let scales = vec![1; blocks * BLOCK_ROWS];
-                let matrix = Matrix {
-                    layout,
-                    bits,
-                    rows,
-                    cols,
-                    weights: &weights,
-                    scales: &scales,
-                    exp: 0,
-                    shift: 0,
-                };
+                let matrix = Matrix::new(layout, bits, [rows, cols], &weights, &scales);
                 let mut words = vec![u32::MAX; prepared_words(layout, bits, cols)];
                 prepare(&x, AS_IT_IS, bits, &mut words);
                 let mut out = vec![0; blocks * BLOCK_ROWS];

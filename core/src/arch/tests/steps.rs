@@ -176,7 +176,7 @@ fn rows_are_scaled_by_the_definition() {
 fn quantized_values_are_within_127() {
     let check = |x: &[i32]| {
         let max = x.iter().fold(0, |max, &x| magnitude(x).max(max));
-        let quantizer = Quantizer::up_to(max).0;
+        let quantizer = Quantizer::up_to(max, 127).0;
         assert!((1 << 12..1 << 15).contains(&quantizer.inverse));
         let q = x.iter().map(|&x| quantizer.of(x));
         let most = q.fold(0, |most: i32, q| most.max(q.abs()));

@@ -2,7 +2,7 @@
 
 use crate::cli::bad_use;
 use crate::cli::fit::named;
-use crate::cli::precisions::Precisions;
+use crate::cli::precisions::{size, Precisions};
 use crate::quantize::Precision;
 use crate::train::arch::Arch;
 use crate::train::fit::{fit, Room};
@@ -146,21 +146,6 @@ fn vocab(text: &str) -> Result<usize, String> {
             .parse()
             .map_err(|_| "must be `bytes` or a number".to_owned()),
     }
-}
-
-/// Bytes, KiB or MiB.
-fn size(text: &str) -> Result<u64, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit: u64 = match &text[digits.len()..] {
-        "" | "B" => 1,
-        "KiB" | "K" | "k" => 1 << 10,
-        "MiB" | "M" => 1 << 20,
-        unit => return Err(format!("`{unit}` is no unit: use KiB or MiB")),
-    };
-    let number: u64 = digits.parse().map_err(|_| "not a size".to_owned())?;
-    number
-        .checked_mul(unit)
-        .ok_or_else(|| "too large".to_owned())
 }
 
 /// The recipe's settings, the options in their place, and the channels that

@@ -10,9 +10,9 @@
 mod matrix;
 mod writing;
 
-use super::{quantize, round_row, Quantized};
+use super::{quantize, round_row, round_row_finely, Quantized};
 use crate::model::Model;
-use crate::pack::StoredPart;
+use crate::pack::{Format, StoredPart};
 use crate::reference::{
     folded_embedding, head, output_norm, Exact, Layer, LayerState, Matrix, Products,
 };
@@ -27,8 +27,8 @@ pub use writing::{Calibration, TEXTS, TEXT_TOKENS};
 pub(crate) struct Compensator<'m> {
     model: &'m Model,
     gn_eps: f32,
-    /// The bits of the matrices that have a choice, by layer and name.
-    precisions: HashMap<(Option<usize>, &'static str), Bits>,
+    /// The formats of the matrices that have a choice, by layer and name.
+    formats: HashMap<(Option<usize>, &'static str), Format>,
     texts: usize,
     exact: Stream,
     rounded: Stream,
@@ -54,9 +54,10 @@ impl<'m> Compensator<'m> {
         calibration: &Calibration,
     ) -> Result<Self> {
         let chosen = parts.iter().filter(|part| part.has_choice());
-        let chosen = chosen.map(|part| ((part.layer, part.part.name), part.bits));
-        let mut precisions: HashMap<_, _> = chosen.collect();
-        let embedding = precisions.remove(&(None, EMB)).unwrap_or(Bits::Int8);
+        let chosen = chosen.map(|part| ((part.layer, part.part.name), part.format()));
+        let mut formats: HashMap<_, _> = chosen.collect();
+        let embedding = formats.remove(&(None, EMB));
+        let embedding = embedding.map_or(Bits::Int8, |format| format.bits);
         let cols = model.dimensions().embd;
         let mut table = folded_embedding(model)?;
         let stream = |table: &[f32]| {
@@ -77,7 +78,7 @@ impl<'m> Compensator<'m> {
         Ok(Self {
             model,
             gn_eps,
-            precisions,
+            formats,
             texts: calibration.texts,
             exact,
             rounded: stream(&table),
@@ -96,7 +97,7 @@ impl<'m> Compensator<'m> {
             self.next_layer += 1;
             self.round_layer(self.next_layer - 1)?;
         }
-        if layer.is_none() && self.precisions.contains_key(&(None, part)) {
+        if layer.is_none() && self.formats.contains_key(&(None, part)) {
             self.round_head()?;
         }
         Ok(self.ready.remove(part))
@@ -130,9 +131,9 @@ impl<'m> Compensator<'m> {
     }
 
     fn rounding(&self, layer: Option<usize>) -> Rounding {
-        let own = self.precisions.iter().filter(|((of, _), _)| *of == layer);
+        let own = self.formats.iter().filter(|((of, _), _)| *of == layer);
         Rounding {
-            precisions: own.map(|((_, part), &bits)| (*part, bits)).collect(),
+            formats: own.map(|((_, part), &format)| (*part, format)).collect(),
             exact: HashMap::new(),
             ready: HashMap::new(),
         }
@@ -146,7 +147,7 @@ struct Listening {
 
 impl Products for Listening {
     fn of(&mut self, matrix: &Matrix, x: &[f32]) -> Vec<f32> {
-        if self.rounding.precisions.contains_key(matrix.part) {
+        if self.rounding.formats.contains_key(matrix.part) {
             self.rounding.exact.insert(matrix.part, x.to_vec());
         }
         Exact.of(matrix, x)
@@ -155,7 +156,7 @@ impl Products for Listening {
 
 /// Rounds each matrix when it is first multiplied by.
 struct Rounding {
-    precisions: HashMap<&'static str, Bits>,
+    formats: HashMap<&'static str, Format>,
     exact: HashMap<&'static str, Vec<f32>>,
     ready: HashMap<&'static str, Quantized>,
 }
@@ -169,21 +170,26 @@ impl Products for Rounding {
 }
 
 impl Rounding {
-    /// The vectors in 8 bits, and the matrix's rounded values.
+    /// The vectors in 8 or 16 bits, and the matrix's rounded values.
     fn round(&mut self, matrix: &Matrix, x: &[f32]) -> (Vec<f32>, Vec<f32>) {
         let cols = matrix.cols;
+        let format = self.formats.get(matrix.part);
+        let round_row = match format {
+            Some(format) if format.fine => round_row_finely,
+            _ => round_row::<f32>,
+        };
         let mut rounded = vec![0.0; x.len()];
         let rows = x.chunks_exact(cols).zip(rounded.chunks_exact_mut(cols));
         rows.for_each(|(x, rounded)| round_row(x, rounded));
         let mut data = vec![0.0; matrix.data.len()];
         let exact = self.exact.remove(matrix.part);
-        match (self.precisions.get(matrix.part), exact) {
-            (Some(&bits), Some(exact)) => {
+        match (format, exact) {
+            (Some(format), Some(exact)) => {
                 let inputs = Inputs {
                     exact: &exact,
                     rounded: &rounded,
                 };
-                let q = compensated(&matrix.data, cols, bits, &inputs);
+                let q = compensated(&matrix.data, cols, format.bits, &inputs);
                 q.values(&mut data);
                 self.ready.insert(matrix.part, q);
             }

@@ -63,11 +63,11 @@ mod tests {
         let mut words = vec![0; prepared_words(layout, bits, cols)];
         let mut random = Pcg32::new(1);
         for shift in [3, 12] {
-            let x: Vec<i32> = (0..cols)
+            let mut x: Vec<i32> = (0..cols)
                 .map(|_| random.next_u32() as i32 >> shift)
                 .collect();
             let max = x.iter().map(|x| x.unsigned_abs()).max().unwrap();
-            prepare(&x, Peak { max, exp: 0 }, &matrix, &mut words);
+            prepare(&mut x, Peak { max, exp: 0 }, &matrix, &mut words);
             let engine: &[i8] = bytemuck::cast_slice(&words);
             let x: Vec<f64> = x.into_iter().map(f64::from).collect();
             let mut y = vec![0.0; cols];

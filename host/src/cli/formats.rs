@@ -1,0 +1,365 @@
+//! Which formats the matrices of an image get, as `quantize` is told, or as it chooses.
+
+use super::bad_use;
+use super::output::{progress_bar, write_file};
+use super::precisions::{size, Forced, Precisions};
+use super::table::{thousands, Table};
+use crate::model::Model;
+use crate::pack::{Class, Format, Formats, Options, StoredPart};
+use crate::plan::{Costs, Fit, Planned};
+use crate::quantize::choice::{choose, Limits, Totals};
+use crate::quantize::compensate::Calibration;
+use crate::quantize::sensitivity::sensitivities;
+use crate::quantize::Precision;
+use anyhow::{anyhow, Context, Result};
+use kinglet::shape::Bits;
+use kinglet_targets::{Board, Core};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+/// How many times the instructions of products may grow.
+const SLOWDOWN: f64 = 1.25;
+/// The same with `--speed`.
+const SLOWDOWN_AT_SPEED: f64 = 1.05;
+
+/// The formats of the matrices.
+#[derive(Debug, clap::Args)]
+pub struct FormatArgs {
+    /// Precision of the layers' matrices; without it, --budget or --board chooses a format
+    /// for each matrix
+    #[arg(long, value_enum, required_unless_present_any = ["budget", "board", "recipe"])]
+    weights: Option<Precision>,
+    #[command(flatten)]
+    precisions: Precisions,
+    /// Format of one matrix of all layers, or of a single one
+    /// (blocks.3.ffn.value=int4); int8x16 and its like read vectors of 16 bits, in twice
+    /// the instructions. May be repeated
+    #[arg(long, value_name = "NAME=FORMAT")]
+    force: Vec<Forced>,
+    /// Choose the formats of the best model in an image of SIZE bytes, such as 512KiB, with at
+    /// most 25 % more instructions than --weights int4
+    #[arg(long, value_name = "SIZE", value_parser = size, conflicts_with_all = ["weights", "recipe"])]
+    budget: Option<u64>,
+    /// Choose formats of at most 5 % more instructions, not 25 %
+    #[arg(long, conflicts_with_all = ["weights", "recipe"])]
+    speed: bool,
+    /// The formats in a file that --save-recipe wrote
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["weights", "head", "embedding", "keys", "force"])]
+    recipe: Option<PathBuf>,
+    /// Write the formats of all matrices to a file, for --recipe
+    #[arg(long, value_name = "FILE")]
+    save_recipe: Option<PathBuf>,
+}
+
+/// The formats in a file.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Recipe {
+    formats: BTreeMap<String, String>,
+}
+
+/// What was chosen.
+#[derive(Debug, Serialize)]
+pub struct Choice {
+    /// The predicted divergence from the checkpoint, in nats for each token.
+    divergence: f64,
+    /// The predicted instructions of a token.
+    instructions: Option<u64>,
+    /// How many times those with the formats that the choice began with.
+    slowdown: Option<f64>,
+    /// Those formats: the bits of `--weights`.
+    than: &'static str,
+    /// The core of the instructions.
+    core: &'static str,
+    /// The formats, by the matrices' names.
+    formats: BTreeMap<String, String>,
+}
+
+impl FormatArgs {
+    /// The file that is read.
+    pub fn input(&self) -> Option<&PathBuf> {
+        self.recipe.as_ref()
+    }
+
+    /// The file that is written beside the image.
+    pub fn output(&self) -> Option<&Path> {
+        self.save_recipe.as_deref()
+    }
+
+    /// Whether a format is chosen for each matrix.
+    pub fn chooses_all(&self) -> bool {
+        self.weights.is_none() && self.recipe.is_none()
+    }
+
+    /// The formats that were asked for, or that a choice begins with.
+    pub fn asked(&self) -> Result<Formats> {
+        let bits = |asked: Option<Precision>| asked.map_or(Bits::Int8, Bits::from);
+        let weights = self.weights.map_or(Bits::Int4, Bits::from);
+        let mut formats = Formats {
+            embedding: bits(self.precisions.embedding),
+            head: bits(self.precisions.head),
+            keys: bits(self.precisions.keys),
+            ..Formats::of(weights)
+        };
+        for forced in self.force.iter().chain(&self.of_recipe()?) {
+            let Forced {
+                layer,
+                name,
+                format,
+            } = forced;
+            formats.set(*layer, name, *format);
+        }
+        Ok(formats)
+    }
+
+    /// The formats of the recipe.
+    fn of_recipe(&self) -> Result<Vec<Forced>> {
+        let Some(path) = &self.recipe else {
+            return Ok(Vec::new());
+        };
+        let shown = path.display();
+        let text = std::fs::read_to_string(path).with_context(|| shown.to_string())?;
+        let recipe: Recipe = toml::from_str(&text)
+            .map_err(|error| anyhow!("{shown}: not a recipe: {}", error.message()))?;
+        let formats = recipe.formats.iter();
+        let formats = formats.map(|(name, format)| format!("{name}={format}").parse::<Forced>());
+        let formats: Result<Vec<_>, _> = formats.collect();
+        formats.map_err(|error| anyhow!("{shown}: {error}"))
+    }
+
+    /// The recipe names all matrices of the model.
+    pub fn check(&self, parts: &[StoredPart]) -> Result<()> {
+        let Some(path) = &self.recipe else {
+            return Ok(());
+        };
+        let named = self.of_recipe()?;
+        let is_named = |part: &&StoredPart| {
+            let same = |forced: &Forced| forced.name == part.part.name;
+            named.iter().any(|forced| {
+                same(forced) && (forced.layer.is_none() || forced.layer == part.layer)
+            })
+        };
+        let mut chosen = parts.iter().filter(|part| part.has_choice());
+        match chosen.find(|part| !is_named(part)) {
+            None => Ok(()),
+            Some(part) => bad_use(format!(
+                "{}: the recipe has no format for `{}`: it is another model's",
+                path.display(),
+                part.short_name()
+            )),
+        }
+    }
+
+    /// Chooses formats, and puts them into `planned`, which has those that were asked
+    /// for: of each matrix where no `--weights` says them, else those that read vectors
+    /// of 16 bits, where all weights have eight bits. `texts` are what the model reads to
+    /// find out what a format costs.
+    pub fn choose(
+        &self,
+        model: &Model,
+        options: &Options<'_>,
+        planned: &mut Planned,
+        texts: &Calibration,
+        (core, board): (&'static Core, Option<&Board>),
+    ) -> Result<Option<Choice>> {
+        let all = self.chooses_all();
+        if !all && !self.asks_for_int8() {
+            return Ok(None);
+        }
+        let (Some(all_costs), before) = (Costs::measured(), planned.clone()) else {
+            return Ok(None);
+        };
+        let Some(costs) = all_costs.of(core) else {
+            return Ok(None);
+        };
+        let bar = progress_bar(0, "trying formats");
+        let found = sensitivities(model, options.gn_eps, &before.parts, texts, |done, of| {
+            bar.set_length(of as u64);
+            bar.set_position(done as u64);
+        });
+        bar.finish_and_clear();
+        let found = found?;
+        let flash = board.map(|board| u64::from(board.model().bytes));
+        let bytes = match self.budget.into_iter().chain(flash).min() {
+            Some(bytes) if all => bytes.saturating_sub(before.besides_bytes),
+            _ => u64::from(u32::MAX),
+        };
+        let slowdown = if self.speed {
+            SLOWDOWN_AT_SPEED
+        } else {
+            SLOWDOWN
+        };
+        // Vectors of 16 bits take RAM, and instructions may be too many for any choice.
+        let ways = [(true, slowdown), (false, slowdown), (false, f64::INFINITY)];
+        for (fine, slowdown) in ways {
+            let limits = Limits { bytes, slowdown };
+            let compensated = options.calibration.is_some();
+            let allowed = |part: &StoredPart| self.allowed(&before, part, fine);
+            let chosen = choose(
+                &before.shape,
+                &before.parts,
+                &found,
+                costs,
+                limits,
+                compensated,
+                allowed,
+            );
+            let Some((parts, totals)) = chosen else {
+                continue;
+            };
+            planned.set_parts(parts);
+            let has_ram = |board: &&Board| Fit::new(planned, board).ram_free >= 0;
+            if fine && board.is_some_and(|board| !has_ram(&board)) {
+                continue;
+            }
+            return Ok(Some(
+                self.choice(planned, &before, totals, &all_costs, core),
+            ));
+        }
+        self.too_small(&before)
+    }
+
+    /// That no choice is small enough.
+    fn too_small(&self, planned: &Planned) -> Result<Option<Choice>> {
+        let mut least = planned.clone();
+        let parts = least.parts.iter().map(|part| {
+            let of = self.allowed(planned, part, false).into_iter();
+            of.map(|format| part.with(format))
+                .min_by_key(|part| part.part.kind.bytes(&planned.shape, part.bits))
+                .unwrap_or(*part)
+        });
+        let parts = parts.collect();
+        least.set_parts(parts);
+        bad_use(format!(
+            "no formats make the image as small: with the smallest it has {} bytes",
+            thousands(least.image_bytes())
+        ))
+    }
+
+    /// Whether all weights have eight bits.
+    fn asks_for_int8(&self) -> bool {
+        self.weights == Some(Precision::Int8)
+    }
+
+    /// The formats that a matrix may be given.
+    fn allowed(&self, planned: &Planned, part: &StoredPart, fine: bool) -> Vec<Format> {
+        let own = part.format();
+        let class = Class::of(planned.shape.version, part.layer, &part.part);
+        let named = match class {
+            Class::Head => self.precisions.head,
+            Class::Embedding => self.precisions.embedding,
+            Class::Keys => self.precisions.keys,
+            _ => None,
+        };
+        let is_forced = |forced: &Forced| {
+            forced.name == part.part.name && (forced.layer.is_none() || forced.layer == part.layer)
+        };
+        if !part.has_choice() || self.force.iter().any(is_forced) {
+            return vec![own];
+        }
+        let is_chosen = self.chooses_all() && named.is_none();
+        let bits = Bits::ALL.into_iter();
+        let bits = bits.filter(|&bits| is_chosen || bits == own.bits);
+        let vectors = [false, true].into_iter();
+        let vectors = vectors.filter(|&is| !is || fine && part.product().is_some());
+        let vectors: Vec<bool> = vectors.collect();
+        bits.flat_map(|bits| vectors.iter().map(move |&fine| Format { bits, fine }))
+            .collect()
+    }
+
+    fn choice(
+        &self,
+        planned: &Planned,
+        before: &Planned,
+        totals: Totals,
+        costs: &Costs,
+        core: &'static Core,
+    ) -> Choice {
+        let instructions = costs.token(core, planned);
+        let than = costs.token(core, before);
+        Choice {
+            divergence: totals.divergence,
+            instructions,
+            slowdown: instructions
+                .zip(than)
+                .map(|(now, than)| now as f64 / than as f64),
+            than: self.weights.map_or(Bits::Int4, Bits::from).name(),
+            core: core.name,
+            formats: formats_of(&planned.parts),
+        }
+    }
+
+    /// Writes the recipe, if it was asked for.
+    pub fn save(&self, parts: &[StoredPart]) -> Result<()> {
+        let Some(path) = &self.save_recipe else {
+            return Ok(());
+        };
+        let recipe = Recipe {
+            formats: formats_of(parts),
+        };
+        let text = toml::to_string(&recipe).context("a recipe is always written")?;
+        write_file(path, |file| Ok(file.write_all(text.as_bytes())?))
+    }
+}
+
+/// The formats of the parts that have a choice, by name.
+fn formats_of(parts: &[StoredPart]) -> BTreeMap<String, String> {
+    let chosen = parts.iter().filter(|part| part.has_choice());
+    chosen
+        .map(|part| (part.short_name(), part.format().name()))
+        .collect()
+}
+
+impl Choice {
+    /// The formats, a line for each name, with the layers that have each.
+    pub fn table(&self, parts: &[StoredPart]) -> Table {
+        let mut table = Table::new(&["matrix", "formats"]);
+        let mut names: Vec<&str> = Vec::new();
+        for part in parts.iter().filter(|part| part.has_choice()) {
+            let name = part.part.name;
+            if !names.contains(&name) {
+                names.push(name);
+                let of = parts.iter().filter(|part| part.part.name == name);
+                let name = name.trim_end_matches(".weight").to_owned();
+                table.row([name, runs(of)]);
+            }
+        }
+        table
+    }
+
+    /// What it comes to, in a sentence.
+    pub fn sentence(&self) -> String {
+        let divergence = self.divergence;
+        let mut sentence =
+            format!("predicted divergence from the checkpoint: {divergence:.5} nats a token");
+        if let (Some(instructions), Some(slowdown)) = (self.instructions, self.slowdown) {
+            let more = 100.0 * (slowdown - 1.0);
+            let (than, core, instructions) = (self.than, self.core, thousands(instructions));
+            sentence += &format!(
+                "; {instructions} instructions a token on {core}, {more:+.1} % to --weights {than}"
+            );
+        }
+        sentence
+    }
+}
+
+/// The formats of a matrix in the layers: `int8 0-2, int4 3-11`.
+fn runs<'p>(parts: impl Iterator<Item = &'p StoredPart>) -> String {
+    let mut runs: Vec<(String, Option<usize>, Option<usize>)> = Vec::new();
+    for part in parts {
+        let format = part.format().name();
+        match runs.last_mut() {
+            Some((same, _, last)) if *same == format => *last = part.layer,
+            _ => runs.push((format, part.layer, part.layer)),
+        }
+    }
+    let run = |(format, first, last): &(String, Option<usize>, Option<usize>)| match (first, last) {
+        (Some(first), Some(last)) if first == last => format!("{format} {first}"),
+        (Some(first), Some(last)) => format!("{format} {first}-{last}"),
+        _ => format.clone(),
+    };
+    let runs: Vec<String> = runs.iter().map(run).collect();
+    runs.join(", ")
+}

@@ -1,0 +1,263 @@
+//! Which format each matrix gets: that of the least divergence within so many bytes and
+//! instructions.
+//!
+//! The divergence of a model is taken for the sum of its matrices', each from a probe:
+//! that of weights falls to a [`PER_BIT`]th with each bit. So the best formats are found
+//! matrix by matrix for a price of bytes and one of instructions, and the prices by
+//! bisection.
+
+use super::sensitivity::Sensitivity;
+use crate::pack::{Format, StoredPart};
+use crate::plan::CoreCosts;
+use kinglet::shape::{Bits, Shape};
+
+/// The divergence of a bit less, measured on models of RWKV-4 to 7.
+const PER_BIT: f64 = 4.2;
+
+/// What compensation leaves of the divergence by weights, at 4 bits of the models of
+/// RWKV-5, where it leaves the most.
+const COMPENSATED: f64 = 0.4;
+
+/// The share of the divergence that a share of the instructions must save, at least.
+const PAYS: f64 = 0.5;
+
+/// Halvings of the range that a price is in.
+const HALVINGS: usize = 40;
+
+/// What formats may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of the header and all parts.
+    pub bytes: u64,
+    /// Instructions of the products of a token, as a multiple of those with the formats
+    /// that the choice begins with.
+    pub slowdown: f64,
+}
+
+/// What a choice comes to.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Totals {
+    /// Bytes of the matrices.
+    pub bytes: u64,
+    /// Instructions of their products.
+    pub instructions: f64,
+    /// The predicted divergence, in nats for each token.
+    pub divergence: f64,
+}
+
+/// A format of a matrix, and what it takes.
+#[derive(Clone, Copy)]
+struct Choice {
+    format: Format,
+    totals: Totals,
+}
+
+/// Gives the parts that have a choice the best of the formats that `allowed` says; the
+/// others keep theirs. `sensitivities` are those of the parts with a choice, in order.
+/// Nothing where no choice is within the limits, or the core was not measured.
+pub fn choose(
+    shape: &Shape,
+    parts: &[StoredPart],
+    sensitivities: &[Sensitivity],
+    costs: &CoreCosts,
+    limits: Limits,
+    is_compensated: bool,
+    allowed: impl Fn(&StoredPart) -> Vec<Format>,
+) -> Option<(Vec<StoredPart>, Totals)> {
+    let left = if is_compensated { COMPENSATED } else { 1.0 };
+    let choices = |part: &StoredPart, cost: &Sensitivity| -> Option<Vec<Choice>> {
+        let choice = |format: Format| {
+            let part = part.with(format);
+            let bits = i32::from(Bits::Int4.count()) - i32::from(format.bits.count());
+            let vectors = if format.fine { 0.0 } else { cost.vectors };
+            Some(Choice {
+                format,
+                totals: Totals {
+                    bytes: part.part.kind.bytes(shape, format.bits),
+                    instructions: costs.of_products(shape, &[part])?,
+                    divergence: left * cost.weights * PER_BIT.powi(bits) + vectors,
+                },
+            })
+        };
+        allowed(part).into_iter().map(choice).collect()
+    };
+    let chosen = parts.iter().filter(|part| part.has_choice());
+    let matrices: Option<Vec<_>> = chosen
+        .zip(sensitivities)
+        .map(|(p, s)| choices(p, s))
+        .collect();
+    let matrices = matrices?;
+    let fixed: u64 = crate::pack::parts_bytes(shape, parts)
+        - parts
+            .iter()
+            .filter(|part| part.has_choice())
+            .map(|part| part.part.kind.bytes(shape, part.bits))
+            .sum::<u64>();
+    let before: f64 = costs.of_products(shape, parts)?;
+    let others: Vec<StoredPart> = parts
+        .iter()
+        .filter(|part| !part.has_choice())
+        .copied()
+        .collect();
+    let others = costs.of_products(shape, &others)?;
+    let search = Search {
+        matrices,
+        bytes: limits.bytes.checked_sub(fixed)?,
+        instructions: limits.slowdown * before - others,
+    };
+    let formats = search.best()?;
+    let totals = search.totals(&formats);
+    let mut formats = formats
+        .into_iter()
+        .zip(&search.matrices)
+        .map(|(i, of)| of[i].format);
+    let parts = parts.iter().map(|part| match part.has_choice() {
+        true => part.with(formats.next().expect("one for each")),
+        false => *part,
+    });
+    Some((parts.collect(), totals))
+}
+
+/// The choices of each matrix, and what all may take.
+struct Search {
+    matrices: Vec<Vec<Choice>>,
+    bytes: u64,
+    instructions: f64,
+}
+
+impl Search {
+    /// The chosen formats, an index for each matrix.
+    fn best(&self) -> Option<Vec<usize>> {
+        let cheapest = self.within_bytes(0.0)?;
+        let totals = self.totals(&cheapest);
+        let least = PAYS * totals.divergence / totals.instructions;
+        let mut found = None;
+        let mut price = Price::from(least);
+        for _ in 0..HALVINGS {
+            let formats = self.within_bytes(price.now())?;
+            let fits = self.totals(&formats).instructions <= self.instructions;
+            if fits {
+                found = Some(formats);
+            }
+            if fits && price.is_first() {
+                break;
+            }
+            price.halve(fits);
+        }
+        found.map(|formats| self.filled(formats, least))
+    }
+
+    /// The best formats at a price of instructions that are within the bytes.
+    fn within_bytes(&self, instruction: f64) -> Option<Vec<usize>> {
+        let mut found = None;
+        let mut price = Price::from(0.0);
+        for _ in 0..HALVINGS {
+            let formats = self.at(price.now(), instruction);
+            let fits = self.totals(&formats).bytes <= self.bytes;
+            if fits {
+                found = Some(formats);
+            }
+            if fits && price.is_first() {
+                break;
+            }
+            price.halve(fits);
+        }
+        found
+    }
+
+    /// The best formats at prices in nats.
+    fn at(&self, byte: f64, instruction: f64) -> Vec<usize> {
+        let cost = |choice: &Choice| {
+            let Totals {
+                bytes,
+                instructions,
+                divergence,
+            } = choice.totals;
+            divergence + byte * bytes as f64 + instruction * instructions
+        };
+        let best = |choices: &Vec<Choice>| {
+            let costs = choices.iter().map(cost).enumerate();
+            let least = costs.min_by(|(_, a), (_, b)| a.total_cmp(b));
+            least.map_or(0, |(index, _)| index)
+        };
+        self.matrices.iter().map(best).collect()
+    }
+
+    fn totals(&self, formats: &[usize]) -> Totals {
+        let chosen = self
+            .matrices
+            .iter()
+            .zip(formats)
+            .map(|(of, &i)| of[i].totals);
+        chosen.fold(Totals::default(), |sum, one| Totals {
+            bytes: sum.bytes + one.bytes,
+            instructions: sum.instructions + one.instructions,
+            divergence: sum.divergence + one.divergence,
+        })
+    }
+
+    /// With single changes that what is left has room for, the best first.
+    fn filled(&self, mut formats: Vec<usize>, instruction: f64) -> Vec<usize> {
+        loop {
+            let now = self.totals(&formats);
+            let change = |matrix: usize, to: usize| {
+                let (from, to_totals) = (
+                    self.matrices[matrix][formats[matrix]].totals,
+                    self.matrices[matrix][to].totals,
+                );
+                let bytes = now.bytes - from.bytes + to_totals.bytes;
+                let more = to_totals.instructions - from.instructions;
+                let fits = bytes <= self.bytes && now.instructions + more <= self.instructions;
+                let saved = from.divergence - to_totals.divergence - instruction * more;
+                (fits && saved > 0.0).then_some((saved, matrix, to))
+            };
+            let all = self.matrices.iter().enumerate();
+            let all = all.flat_map(|(matrix, of)| (0..of.len()).map(move |to| (matrix, to)));
+            let best = all
+                .filter_map(|(matrix, to)| change(matrix, to))
+                .max_by(|(a, ..), (b, ..)| a.total_cmp(b));
+            let Some((_, matrix, to)) = best else {
+                return formats;
+            };
+            formats[matrix] = to;
+        }
+    }
+}
+
+/// A price, as high as is needed: from the least on by bisection of its exponent.
+struct Price {
+    least: f64,
+    /// Powers of two that it is between.
+    range: [f64; 2],
+    is_first: bool,
+}
+
+impl Price {
+    fn from(least: f64) -> Self {
+        Self {
+            least,
+            range: [-120.0, 40.0],
+            is_first: true,
+        }
+    }
+
+    fn is_first(&self) -> bool {
+        self.is_first
+    }
+
+    /// The least at first.
+    fn now(&self) -> f64 {
+        match self.is_first {
+            true => self.least,
+            false => self.least + libm::exp2((self.range[0] + self.range[1]) / 2.0),
+        }
+    }
+
+    /// A lower one where this is high enough.
+    fn halve(&mut self, is_enough: bool) {
+        if !self.is_first {
+            self.range[usize::from(is_enough)] = (self.range[0] + self.range[1]) / 2.0;
+        }
+        self.is_first = false;
+    }
+}
