@@ -52,10 +52,11 @@ mod tests {
             let scales: Vec<i16> = (0..rows.next_multiple_of(4))
                 .map(|_| rng.next_u32() as i16)
                 .collect();
-            let matrix = Matrix::new(layout, bits, [rows, cols], &weights, &scales);
+            // Products of rows with vectors of 16 bits are made of pieces of their own.
+            let matrix = Matrix::new(layout, bits, [rows, cols], &weights, &scales).with_fine();
             let mut x: Vec<i32> = (0..cols).map(|_| rng.next_u32() as i32 >> 3).collect();
             let max = x.iter().map(|x| x.unsigned_abs()).max().unwrap_or(0);
-            let mut words = vec![0; prepared_words(layout, bits, cols)];
+            let mut words = vec![0; 2 * prepared_words(layout, bits, cols)];
             let x = prepare(&mut x, Peak { max, exp: 0 }, &matrix, &mut words);
             let mut alone = vec![0; scales.len()];
             matvec(&matrix, &x, &mut alone);

@@ -6,7 +6,7 @@ use kinglet::image::Metadata;
 use kinglet::shape::{Bits, Layout, StateFormat};
 use kinglet_host::engine::ImageFile;
 use kinglet_host::model::{Dimensions, Model, Version};
-use kinglet_host::pack::{image_parts, pack, Formats, Options};
+use kinglet_host::pack::{image_parts, pack, Format, Formats, Options};
 use kinglet_host::synth::write_random;
 
 /// The vocabulary of [`Kind::image`]: single bytes, and not all of them.
@@ -90,13 +90,16 @@ impl Kind {
     }
 }
 
-/// Formats in turn for the matrices of an image.
+/// Formats in turn for the matrices of an image, with vectors of eight bits and of 16.
 fn different(image: &ImageFile) -> Formats {
     let parts = image_parts(&image.image()).into_iter();
     let matrices = parts.filter(|stored| stored.has_choice());
+    let all = [true, false].map(|fine| Bits::ALL.map(|bits| Format { bits, fine }));
     let mut formats = Formats::INT8;
-    for (stored, bits) in matrices.zip(Bits::ALL.into_iter().cycle()) {
-        formats.set(stored.layer, stored.part.name, bits);
+    for (stored, format) in matrices.zip(all.as_flattened().iter().cycle()) {
+        // A table is read, not multiplied with a vector.
+        let fine = format.fine && stored.product().is_some();
+        formats.set(stored.layer, stored.part.name, Format { fine, ..*format });
     }
     formats
 }

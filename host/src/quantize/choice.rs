@@ -261,3 +261,87 @@ impl Price {
         self.is_first = false;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn matrix() -> impl Strategy<Value = Vec<Choice>> {
+        let choice =
+            (1u64..40, 1u32..40, 0.0..1.0f64).prop_map(|(bytes, instructions, divergence)| {
+                let totals = Totals {
+                    bytes,
+                    instructions: instructions.into(),
+                    divergence,
+                };
+                let format = Bits::Int8.into();
+                Choice { format, totals }
+            });
+        proptest::collection::vec(choice, 1..4)
+    }
+
+    /// All ways to choose, an index for each matrix.
+    fn all(matrices: &[Vec<Choice>]) -> Vec<Vec<usize>> {
+        matrices.iter().fold(vec![vec![]], |ways, of| {
+            let more = |way: Vec<usize>| (0..of.len()).map(move |i| [&way[..], &[i]].concat());
+            ways.into_iter().flat_map(more).collect()
+        })
+    }
+
+    proptest! {
+        /// Where any choice is within the bytes, one is found; its divergence and what
+        /// its instructions are worth are near to the least there is.
+        #[test]
+        fn the_choice_is_within_the_limits_and_near_the_best(
+            matrices in proptest::collection::vec(matrix(), 1..6), bytes in 1u64..200
+        ) {
+            let search = Search { matrices, bytes, instructions: f64::INFINITY };
+            let fits = |way: &Vec<usize>| search.totals(way).bytes <= bytes;
+            let ways: Vec<_> = all(&search.matrices).into_iter().filter(fits).collect();
+            let found = search.best();
+            prop_assert_eq!(found.is_some(), !ways.is_empty());
+            let Some(found) = found else { return Ok(()) };
+            prop_assert!(fits(&found));
+            let cheapest = search.within_bytes(0.0).unwrap();
+            let totals = search.totals(&cheapest);
+            let price = PAYS * totals.divergence / totals.instructions;
+            let cost = |way: &Vec<usize>| {
+                let totals = search.totals(way);
+                totals.divergence + price * totals.instructions
+            };
+            let least = ways.iter().map(cost).fold(f64::INFINITY, f64::min);
+            // What single matrices keep from being spent to the last byte.
+            let most = search.matrices.iter().flatten().map(|c| c.totals.divergence);
+            let most = most.fold(0.0, f64::max) + 40.0 * price;
+            prop_assert!(cost(&found) <= least + most, "{} {least}", cost(&found));
+        }
+    }
+
+    /// Instructions bound the choice, too.
+    #[test]
+    fn a_choice_of_too_many_instructions_is_left() {
+        let choice = |bytes, instructions, divergence| Choice {
+            format: Bits::Int8.into(),
+            totals: Totals {
+                bytes,
+                instructions,
+                divergence,
+            },
+        };
+        let matrix = vec![
+            choice(1, 10.0, 4.0),
+            choice(2, 20.0, 1.0),
+            choice(3, 40.0, 0.1),
+        ];
+        let search = |instructions| Search {
+            matrices: vec![matrix.clone(), matrix.clone()],
+            bytes: 100,
+            instructions,
+        };
+        assert_eq!(search(1000.0).best(), Some(vec![2, 2]));
+        assert_eq!(search(40.0).best(), Some(vec![1, 1]));
+        assert_eq!(search(60.0).best().map(|way| way.iter().sum()), Some(3));
+        assert_eq!(search(19.0).best(), None);
+    }
+}
