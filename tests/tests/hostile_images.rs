@@ -2,7 +2,7 @@
 //! checks runs to its end. In this build an overflow would be a panic.
 
 use kinglet::image::{ImageError, Metadata, HEADER_BYTES};
-use kinglet::shape::{Bits, Kind, Layout, Shape, EXPS, FIXED_LIMIT, FRONT_BYTES, MOST_SHIFT};
+use kinglet::shape::{Bits, Kind, Layout, Shape, EXPS, FINE, FIXED_LIMIT, FRONT_BYTES, MOST_SHIFT};
 use kinglet::{Image, Pcg32, Session};
 use kinglet_host::model::{Dimensions, Model, Version};
 use kinglet_host::pack::{image_parts, pack, Formats, Options, StoredPart};
@@ -27,7 +27,7 @@ struct Ranged {
     exp: Option<usize>,
     shift: Option<usize>,
     fixed: Range<usize>,
-    /// Where the bits stand, and zeros.
+    /// Where format, shift and power of two stand.
     front: Option<Range<usize>>,
 }
 
@@ -49,7 +49,7 @@ fn ranged(shape: &Shape, (start, stored): (usize, StoredPart)) -> Ranged {
         },
         Kind::Matrix(..) | Kind::LowRank(..) | Kind::Table(..) => Ranged {
             exp: Some(start + 2),
-            shift: stored.product().map(|_| start + 4),
+            shift: stored.product().map(|_| start + 1),
             front: Some(start..start + FRONT_BYTES),
             ..none
         },
@@ -116,14 +116,13 @@ fn change(bytes: &mut [u8], image: &Image<'_>, share: u32, random: &mut Pcg32) {
         if let Some(front) = front {
             bytes[front.clone()].copy_from_slice(&good[front]);
         }
-        for (at, least, most) in exp
-            .map(|at| (at, *EXPS.start(), *EXPS.end()))
-            .into_iter()
-            .chain(shift.map(|at| (at, 0, MOST_SHIFT as i32)))
-        {
-            let stored = within(random, least, most).to_le_bytes();
+        if let Some(at) = exp {
+            let stored = within(random, *EXPS.start(), *EXPS.end()).to_le_bytes();
             let kept = [good[at], good[at + 1]];
             bytes[at..at + 2].copy_from_slice(if any_exps { &stored } else { &kept });
+        }
+        if let Some(at) = shift.filter(|_| any_exps) {
+            bytes[at] = within(random, 0, MOST_SHIFT as i32) as u8;
         }
         for number in bytes[fixed].chunks_exact_mut(4) {
             let word = i32::from_le_bytes(number.try_into().expect("four bytes"));
@@ -191,24 +190,30 @@ fn numbers_out_of_their_range_are_refused_with_their_part() {
                 front,
             } = ranged(good.shape(), part);
             let exps = [EXPS.end() + 1, EXPS.start() - 1, 32_767, -32_768];
-            let shifts = [MOST_SHIFT as i32 + 1, -1, 32];
+            let shifts = [MOST_SHIFT as i32 + 1, 255, 32];
             let limit = FIXED_LIMIT as i32;
             let numbers = [limit, -limit - 1, i32::MIN];
             let changes = exp.into_iter().flat_map(|at| exps.map(|x| (at, x, 2)));
             let changes =
-                changes.chain(shift.into_iter().flat_map(|at| shifts.map(|x| (at, x, 2))));
+                changes.chain(shift.into_iter().flat_map(|at| shifts.map(|x| (at, x, 1))));
             let ends = [fixed.start, fixed.end.max(4) - 4];
             let ends = ends.into_iter().filter(|_| !fixed.is_empty());
             let changes = changes.chain(ends.flat_map(|at| numbers.map(|x| (at, x, 4))));
-            // Bits that are unknown, that the header does not name, and what is zero.
+            // Formats that are unknown, that the header does not name, or of a vector that
+            // a table has not; and the shift of a table.
             let fronts = front.into_iter().flat_map(|front| {
-                let zeros = [1, 6, 8, 12].map(|at| (front.start + at, 1, 2));
+                let is_table = part.1.product().is_none();
+                let zero = is_table.then_some((front.start + 1, 1, 1));
+                let is_fine = !is_table && good.shape().formats.is_fine();
+                let fine = part.1.bits as i32 | i32::from(FINE);
+                let fine = (!is_fine).then_some(fine);
                 let other = Bits::ALL
                     .into_iter()
                     .find(|&bits| !good.shape().formats.has(bits));
                 let other = other.filter(|_| part.1.product().is_some());
-                let bits = [3, 8, 255].into_iter().chain(other.map(|bits| bits as i32));
-                bits.map(move |bits| (front.start, bits, 1)).chain(zeros)
+                let bits = other.map(|bits| bits as i32).into_iter().chain(fine);
+                let bits = [3, 8, 255].into_iter().chain(bits);
+                bits.map(move |bits| (front.start, bits, 1)).chain(zero)
             });
             let changes = changes.chain(fronts);
             for (at, number, width) in changes {

@@ -46,9 +46,9 @@ impl CalibrationArgs {
         }
     }
 
-    /// Whether each weight is rounded alone because that was asked for.
-    pub fn is_plain(&self) -> bool {
-        self.plain
+    /// Whether each weight is rounded alone.
+    pub fn rounds_alone(&self, model: &Model) -> bool {
+        self.plain || self.alone_because(model).is_some()
     }
 
     /// The texts; none where each weight is rounded alone and no formats are chosen by
@@ -59,20 +59,13 @@ impl CalibrationArgs {
         options: &Options<'_>,
         chooses: bool,
     ) -> Result<Option<Calibration>> {
-        let reason = match self.plain && self.calibrate.is_none() && model.dimensions().classes > 0
-        {
-            true => Some(NO_TEXTS),
-            false => self.alone_because(model),
-        };
-        match reason {
-            Some(reason) if chooses => {
-                return bad_use(format!(
-                    "formats cannot be chosen: {reason}; or give --weights"
-                ))
-            }
-            Some(_) => return Ok(None),
-            None if self.plain && !chooses => return Ok(None),
-            None => {}
+        if !chooses && self.rounds_alone(model) {
+            return Ok(None);
+        }
+        if self.calibrate.is_none() && model.dimensions().classes > 0 {
+            return bad_use(format!(
+                "formats cannot be chosen: {NO_TEXTS}, or give --weights"
+            ));
         }
         let file = self.writer(model, options)?;
         let engine = Engine::of_image(file);

@@ -193,7 +193,7 @@ pub fn run(args: &Args) -> Result<()> {
         check_fits(&planned, board, &args.output)?;
     }
     let texts = args.calibration.texts(&model, &options, chooses)?;
-    if !args.calibration.is_plain() {
+    if !args.calibration.rounds_alone(&model) {
         options.calibration = texts.as_ref();
     }
     let target = board.as_ref().map(|board| board.core).or(args.target);

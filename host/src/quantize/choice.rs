@@ -46,7 +46,7 @@ pub struct Totals {
 }
 
 /// A format of a matrix, and what it takes.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Choice {
     format: Format,
     totals: Totals,
