@@ -251,7 +251,7 @@ fn library_features() -> Result<Vec<String>> {
         .find_map(|line| line.strip_prefix("versions = "));
     let versions = versions.context("core/Cargo.toml has no line `versions = [...]`")?;
     let mut features: Vec<String> = serde_json::from_str(versions)?;
-    features.push("versions,states,trie,int6,metadata,snapshot,defmt".to_owned());
+    features.push("versions,states,trie,int6,fine,metadata,snapshot,defmt".to_owned());
     Ok(features)
 }
 
