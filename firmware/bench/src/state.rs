@@ -14,6 +14,9 @@ use kinglet_protocol::Measure;
 /// published models have heads of 64.
 const MOST: usize = 64;
 
+/// The largest value of a mantissa, in 16 bits: that of one of 8 bits.
+const LARGEST: i32 = 127 << 8;
+
 /// Whether all reads and writes compute what their twins compute.
 pub fn check(room: &mut Room) -> bool {
     check_of::<i16>(room, "state-i16") & check_of::<i8>(room, "state-i8") & check_rows(room)
@@ -178,8 +181,8 @@ impl<'r, M: Mantissa> Head<'r, M> {
         let cells: &mut [M] = bytemuck::cast_slice_mut(&mut room.weights);
         let cells = cells.get_mut(..2 * size * size)?;
         let (mantissas, twin) = cells.split_at_mut(size * size);
-        // Values of 16 bits, up to 32,767 in magnitude.
-        mantissas.fill_with(|| M::store(random.of_bits(15) << 14));
+        let mut value = || random.of_bits(15).clamp(-LARGEST, LARGEST);
+        mantissas.fill_with(|| M::store(value() << 14));
         twin.copy_from_slice(mantissas);
         let mut writes = [Write::default(); MOST];
         writes.iter_mut().for_each(|write| *write = planned(random));
@@ -250,14 +253,16 @@ fn fill_coefficients(c: &mut [Narrow], random: &mut Random) {
     }
 }
 
-/// A row's part in a write that keeps the mantissas in their range.
+/// A row's part in a write that keeps the mantissas in their range. In a third of the rows
+/// none is halved: there one of 8 bits may be rounded to 128, which is none.
 fn planned(random: &mut Random) -> Write {
-    let places = random.next() >> 8 & 15;
+    let next = random.next();
+    let (places, sign) = (next >> 8 & next >> 16 & 15, next >> 12 & 1);
     // What is left of 32,767 halves of a unit, for both products.
-    let most = (32_767 - (32_767 >> places)) / 4 - 64;
-    let mut next = || random.of_bits(14).clamp(-most.max(0), most.max(0)) as i16;
+    let most = (32_767 - (LARGEST >> places)) / 4;
+    let mut next = || random.of_bits(14).clamp(-most, most) as i16;
     Write {
-        w: 1 << 14 >> places,
+        w: (1 << 14 >> places) * (1 - 2 * sign as i16),
         k: next(),
         b: next(),
     }

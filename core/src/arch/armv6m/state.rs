@@ -1,5 +1,6 @@
-//! Matrix states of 16 bits: less than four instructions per element to read, ten to
-//! write. Sums, counts and what is only added are in the upper registers.
+//! Matrix states: of 16 bits less than four instructions per element to read, ten to
+//! write; of 8 bits more than four and fourteen. Sums, counts and what is only added are in
+//! the upper registers.
 
 use super::Armv6m;
 use crate::arch::shared::state::{Routines, States};
@@ -7,17 +8,31 @@ use crate::arch::Write;
 use core::arch::global_asm;
 
 impl States for Armv6m {
-    const ROUTINES: Routines = Routines {
-        read: kinglet_v6m_state_read,
-        write: kinglet_v6m_state_write,
-    };
+    const ROUTINES: [Routines; 2] = [
+        Routines {
+            read: kinglet_v6m_state_read,
+            write: kinglet_v6m_state_write,
+        },
+        Routines {
+            read: kinglet_v6m_state_read_8,
+            write: kinglet_v6m_state_write_8,
+        },
+    ];
 }
 
+// Those of mantissas of 8 bits have it in their names.
 extern "C" {
     /// Four columns at a time.
     fn kinglet_v6m_state_read(mantissas: *const u32, c: *const i32, sums: *mut i32, size: usize);
+    fn kinglet_v6m_state_read_8(mantissas: *const u32, c: *const i32, sums: *mut i32, size: usize);
     /// A row at a time: first the first one of two, then the other.
     fn kinglet_v6m_state_write(
+        mantissas: *mut u32,
+        writes: *const Write,
+        values: *const [i32; 2],
+        size: usize,
+    );
+    fn kinglet_v6m_state_write_8(
         mantissas: *mut u32,
         writes: *const Write,
         values: *const [i32; 2],
@@ -32,6 +47,15 @@ extern "C" {
 global_asm!(
     r#"
     .syntax unified
+    .macro kinglet_v6m_state_function name
+    .section .text.\name,"ax",%progbits
+    .balign 4
+    .thumb
+    .thumb_func
+    .global \name
+    .type \name,%function
+\name:
+    .endm
     .macro kinglet_v6m_state_column word, sum
     sxth    r6, \word
     muls    r6, r2, r6
@@ -41,13 +65,26 @@ global_asm!(
     add     \sum, \word
     .endm
 
-    .section .text.kinglet_v6m_state_read,"ax",%progbits
-    .balign 4
-    .thumb
-    .thumb_func
-    .global kinglet_v6m_state_read
-    .type kinglet_v6m_state_read,%function
-kinglet_v6m_state_read:
+    // Of two columns.
+    .macro kinglet_v6m_state_byte word, left, c, sum
+    lsls    r6, \word, #\left
+    asrs    r6, r6, #24
+    muls    r6, \c, r6
+    add     \sum, r6
+    .endm
+    .macro kinglet_v6m_state_columns word, sum, next
+    sxtb    r6, \word
+    muls    r6, r2, r6
+    add     \sum, r6
+    kinglet_v6m_state_byte \word, 16, r3, \sum
+    kinglet_v6m_state_byte \word, 8, r2, \next
+    asrs    \word, \word, #24
+    muls    \word, r3, \word
+    add     \next, \word
+    .endm
+
+    .macro kinglet_v6m_state_read_of name, bytes
+    kinglet_v6m_state_function \name
     push    {{r4-r7, lr}}
     mov     r4, r8
     mov     r5, r9
@@ -59,9 +96,10 @@ kinglet_v6m_state_read:
     str     r2, [sp, #4]
     str     r3, [sp, #8]
     lsls    r4, r3, #2
-    adds    r5, r4, r1
-    mov     r12, r5
-    subs    r4, #16
+    adds    r4, r4, r1
+    mov     r12, r4
+    lsls    r4, r3, #\bytes
+    subs    r4, #8*\bytes
     mov     lr, r4
 1:  movs    r4, #0
     mov     r8, r4
@@ -71,11 +109,16 @@ kinglet_v6m_state_read:
 2:  .rept 2
     ldm     r1!, {{r2, r3}}
     ldm     r0!, {{r4, r5}}
+    .if \bytes == 2
     kinglet_v6m_state_column r4, r8
     kinglet_v6m_state_column r5, r9
     ldm     r0!, {{r4, r5}}
     kinglet_v6m_state_column r4, r10
     kinglet_v6m_state_column r5, r11
+    .else
+    kinglet_v6m_state_columns r4, r8, r9
+    kinglet_v6m_state_columns r5, r10, r11
+    .endif
     add     r0, lr
     .endr
     cmp     r1, r12
@@ -88,10 +131,13 @@ kinglet_v6m_state_read:
     stm     r2!, {{r4-r7}}
     str     r2, [sp, #4]
     mov     r4, lr
-    adds    r4, #16
+    adds    r4, #8*\bytes
+    .if \bytes == 1
+    lsls    r4, r4, #1
+    .endif
     subs    r1, r1, r4
     ldr     r0, [sp]
-    adds    r0, #16
+    adds    r0, #8*\bytes
     str     r0, [sp]
     ldr     r3, [sp, #8]
     subs    r3, #4
@@ -104,31 +150,48 @@ kinglet_v6m_state_read:
     mov     r10, r6
     mov     r11, r7
     pop     {{r4-r7, pc}}
-    .size kinglet_v6m_state_read, . - kinglet_v6m_state_read
+    .size \name, . - \name
+    .endm
+    kinglet_v6m_state_read_of kinglet_v6m_state_read, 2
+    kinglet_v6m_state_read_of kinglet_v6m_state_read_8, 1
 
     // Registers of a write: r0 mantissas of a row   r1 values   r2-r4 w, k and b
-    //   r5 a mantissa   r6, r7 v and sa   r9 the end of the values
-    //   r10 values   r11 writes   r12 rows left   lr bytes of two rows, less two
-    .macro kinglet_v6m_state_write_column at
-    ldrh    r5, [r0, #\at]
+    //   r5 a mantissa   r6, r7 v and sa   r8 half a unit of 8 bits, and 128 units
+    //   r9 the end of the values   r10 values   r11 writes   r12 rows left
+    //   lr bytes of two rows, less those of one element
+    .macro kinglet_v6m_state_write_column bytes, at
+    .if \bytes == 2
+    ldrh    r5, [r0, #4*\at]
+    .else
+    ldrb    r5, [r0, #2*\at]
+    .endif
     ldm     r1!, {{r6, r7}}
+    .if \bytes == 2
     sxth    r5, r5
+    .else
+    sxtb    r5, r5
+    .endif
     muls    r5, r2, r5
     muls    r6, r3, r6
     muls    r7, r4, r7
     adds    r5, r5, r6
     adds    r5, r5, r7
+    .if \bytes == 2
     asrs    r5, r5, #14
-    strh    r5, [r0, #\at]
+    strh    r5, [r0, #4*\at]
+    .else
+    // From 0 to 256, of which the last is limited.
+    add     r5, r8
+    lsrs    r5, r5, #22
+    lsrs    r6, r5, #8
+    subs    r5, r5, r6
+    subs    r5, #128
+    strb    r5, [r0, #2*\at]
+    .endif
     .endm
 
-    .section .text.kinglet_v6m_state_write,"ax",%progbits
-    .balign 4
-    .thumb
-    .thumb_func
-    .global kinglet_v6m_state_write
-    .type kinglet_v6m_state_write,%function
-kinglet_v6m_state_write:
+    .macro kinglet_v6m_state_write_of name, bytes
+    kinglet_v6m_state_function \name
     push    {{r4-r7, lr}}
     mov     r4, r8
     mov     r5, r9
@@ -141,9 +204,15 @@ kinglet_v6m_state_write:
     lsls    r5, r3, #3
     adds    r5, r5, r2
     mov     r9, r5
-    lsls    r4, r3, #2
-    subs    r4, #2
+    lsls    r4, r3, #\bytes
+    subs    r4, #\bytes
     mov     lr, r4
+    .if \bytes == 1
+    movs    r4, #128
+    adds    r4, #129
+    lsls    r4, r4, #21
+    mov     r8, r4
+    .endif
 1:  mov     r7, r11
     movs    r5, #0
     ldrsh   r2, [r7, r5]
@@ -154,14 +223,17 @@ kinglet_v6m_state_write:
     adds    r7, #6
     mov     r11, r7
     mov     r1, r10
+    .if \bytes == 1
+    lsls    r2, r2, #8
+    .endif
 2:
-    .irp    at, 0, 4, 8, 12, 16, 20, 24, 28
-    kinglet_v6m_state_write_column \at
+    .irp    at, 0, 1, 2, 3, 4, 5, 6, 7
+    kinglet_v6m_state_write_column \bytes, \at
     .endr
-    adds    r0, #32
+    adds    r0, #16*\bytes
     cmp     r1, r9
     bne     2b
-    // Two bytes after the row's begin, or at that of the next two rows.
+    // An element after the row's begin, or at that of the next two rows.
     mov     r4, r12
     subs    r4, #1
     mov     r12, r4
@@ -173,7 +245,7 @@ kinglet_v6m_state_write:
     ands    r5, r4
     subs    r0, r0, r5
     adds    r4, #1
-    lsls    r4, r4, #1
+    lsls    r4, r4, #\bytes-1
     subs    r0, r0, r4
     b       1b
 3:  pop     {{r4-r7}}
@@ -182,6 +254,9 @@ kinglet_v6m_state_write:
     mov     r10, r6
     mov     r11, r7
     pop     {{r4-r7, pc}}
-    .size kinglet_v6m_state_write, . - kinglet_v6m_state_write
+    .size \name, . - \name
+    .endm
+    kinglet_v6m_state_write_of kinglet_v6m_state_write, 2
+    kinglet_v6m_state_write_of kinglet_v6m_state_write_8, 1
 "#
 );

@@ -1,24 +1,35 @@
-//! Matrix states of 16 bits: a word holds two key channels of a value channel,
-//! and `SMLAD` multiplies both: about 0.9 instructions per element to read, 0.8 of each
-//! of two reads, 3.7 to write.
+//! Matrix states. A word of mantissas of 16 bits holds two key channels of a value
+//! channel, and `SMLAD` multiplies both: about 0.9 instructions per element to read, 0.8
+//! of each of two reads, 3.7 to write.
+//!
+//! Of 8 bits it holds those of two value channels. Two words of two rows each become one
+//! of a value channel's four, which `SXTB16` takes apart: 1.7 to read, 1.2 of each of two
+//! reads. To write, a mask leaves each in the upper half of 16 bits, which is its value,
+//! and `SSAT` rounds and limits: 4.9.
 
 use super::Dsp;
-use crate::arch::shared::state::{Both, Routines, States};
+use crate::arch::shared::state::{Both, ReadBoth, Routines, States};
 use crate::arch::Write;
 use core::arch::naked_asm;
 
 impl States for Dsp {
     const ROUND: usize = 16;
 
-    const ROUTINES: Routines = Routines { read, write };
+    const ROUTINES: [Routines; 2] = [
+        Routines { read, write },
+        Routines {
+            read: read_of_8_bits,
+            write: write_of_8_bits,
+        },
+    ];
 }
 
 impl Both for Dsp {
-    const READ_BOTH: unsafe extern "C" fn(*const u32, *const [i16; 2], *mut [i32; 2], usize) =
-        read_both;
+    const READ_BOTH: [ReadBoth; 2] = [read_both, read_both_of_8_bits];
 }
 
-/// Four rows at a time.
+/// Defines a read, four rows at a time: its name, the logarithm of the bytes of two rows by
+/// their columns, how `c` are arranged, and four columns.
 ///
 /// # Registers
 /// ```text
@@ -27,8 +38,10 @@ impl Both for Dsp {
 /// Stack, from sp:
 ///   [0] c  [4] rows left / 4  [8] rounds  [12] sums  [16] bytes of two rows
 /// ```
+macro_rules! read {
+    ($name:ident, $bytes:literal, $arrange:literal, $columns:literal) => {
 #[unsafe(naked)]
-unsafe extern "C" fn read(_mantissas: *const u32, _c: *const i16, _sums: *mut i32, _size: usize) {
+unsafe extern "C" fn $name(_mantissas: *const u32, _c: *const i16, _sums: *mut i32, _size: usize) {
     naked_asm!(
         extension!(),
         r#"
@@ -38,7 +51,7 @@ unsafe extern "C" fn read(_mantissas: *const u32, _c: *const i16, _sums: *mut i3
     strd    r1, r4, [sp]
     lsrs    r4, r3, #4
     strd    r4, r2, [sp, #8]
-    lsls    r4, r3, #2
+    lsls    r4, r3, #{bytes}
     str     r4, [sp, #16]
     mov     lr, r0
     mov     r12, r2
@@ -60,18 +73,14 @@ unsafe extern "C" fn read(_mantissas: *const u32, _c: *const i16, _sums: *mut i3
     ldr     r5, [r12], #4
     ldr     r3, [sp, #8]
     str     r12, [sp]
+"#,
+        $arrange,
+        r#"
 2:  .rept 4
     ldm     r2, {{r6-r9}}
-    ldm     r0!, {{r1, r10-r12}}
-    smlad   r6, r1, r4, r6
-    smlad   r7, r10, r4, r7
-    smlad   r8, r11, r4, r8
-    smlad   r9, r12, r4, r9
-    ldm     lr!, {{r1, r10-r12}}
-    smlad   r6, r1, r5, r6
-    smlad   r7, r10, r5, r7
-    smlad   r8, r11, r5, r8
-    smlad   r9, r12, r5, r9
+"#,
+        $columns,
+        r#"
     stm     r2!, {{r6-r9}}
     .endr
     subs    r3, #1
@@ -82,36 +91,90 @@ unsafe extern "C" fn read(_mantissas: *const u32, _c: *const i16, _sums: *mut i3
     bne     1b
     add     sp, #20
     pop     {{r4-r11, pc}}
-"#
+"#,
+        bytes = const $bytes,
     )
 }
+    };
+}
 
-/// Four rows at a time.
+read!(
+    read,
+    2,
+    "",
+    r#"
+    ldm     r0!, {{r1, r10-r12}}
+    smlad   r6, r1, r4, r6
+    smlad   r7, r10, r4, r7
+    smlad   r8, r11, r4, r8
+    smlad   r9, r12, r4, r9
+    ldm     lr!, {{r1, r10-r12}}
+    smlad   r6, r1, r5, r6
+    smlad   r7, r10, r5, r7
+    smlad   r8, r11, r5, r8
+    smlad   r9, r12, r5, r9
+"#
+);
+
+// r4, r5 those of the rows 0 and 2, and 1 and 3
+read!(
+    read_of_8_bits,
+    1,
+    r#"
+    pkhbt   r12, r4, r5, lsl #16
+    pkhtb   r5, r5, r4, asr #16
+    mov     r4, r12
+    .macro kinglet_dsp_read_bytes one, other
+    ldr     r1, [r0], #4
+    ldr     r10, [lr], #4
+    pkhbt   r11, r1, r10, lsl #16
+    pkhtb   r12, r10, r1, asr #16
+    sxtb16  r1, r11
+    sxtb16  r10, r12
+    smlad   \one, r1, r4, \one
+    smlad   \other, r10, r4, \other
+    sxtb16  r11, r11, ror #8
+    sxtb16  r12, r12, ror #8
+    smlad   \one, r11, r5, \one
+    smlad   \other, r12, r5, \other
+    .endm
+"#,
+    r#"
+    kinglet_dsp_read_bytes r6, r7
+    kinglet_dsp_read_bytes r8, r9
+"#
+);
+
+/// Defines both reads at once, four rows at a time: the name, the logarithm of the bytes of
+/// two rows by their columns, which rows' `c` are multiplied with those of the first, and
+/// two columns.
 ///
 /// # Registers
 /// ```text
-/// r0, lr words of two rows each   r2 sums   r3 rounds left   r4-r7 both c of two rows each
-/// r8-r11 sums   r1, r12 words
+/// r0, lr words of two rows each   r2 sums   r4-r7 both c of two rows each
+/// r8-r11 sums   r1, r3, r12 words
 /// Stack, from sp:
-///   [0] c  [4] rows left / 4  [8] rounds  [12] sums  [16] bytes of two rows
+///   [0] c  [4] rows left / 4  [8] sums  [12] bytes of two rows  [16] the end of the sums
 /// ```
-#[unsafe(naked)]
-unsafe extern "C" fn read_both(
-    _mantissas: *const u32,
-    _c: *const [i16; 2],
-    _sums: *mut [i32; 2],
-    _size: usize,
-) {
-    naked_asm!(
-        extension!(),
-        r#"
+macro_rules! read_both {
+    ($name:ident, $bytes:literal, $arrange:literal, $columns:literal) => {
+        #[unsafe(naked)]
+        unsafe extern "C" fn $name(
+            _mantissas: *const u32,
+            _c: *const [i16; 2],
+            _sums: *mut [i32; 2],
+            _size: usize,
+        ) {
+            naked_asm!(
+                extension!(),
+                r#"
     push    {{r4-r11, lr}}
     sub     sp, #20
     lsrs    r4, r3, #2
     strd    r1, r4, [sp]
-    lsrs    r4, r3, #4
-    strd    r4, r2, [sp, #8]
-    lsls    r4, r3, #2
+    lsls    r4, r3, #{bytes}
+    strd    r2, r4, [sp, #8]
+    add     r4, r2, r3, lsl #3
     str     r4, [sp, #16]
     mov     lr, r0
     lsls    r3, r3, #1
@@ -126,19 +189,48 @@ unsafe extern "C" fn read_both(
     subs    r3, #16
     bne     0b
 1:  ldr     r1, [sp]
-    ldrd    r2, r12, [sp, #12]
+    ldrd    r2, r12, [sp, #8]
     ldm     r1!, {{r8-r11}}
     mov     r0, lr
     add     lr, lr, r12
+    str     r1, [sp]
+"#,
+                $arrange,
+                r#"
+2:  .rept 8
+    ldm     r2, {{r8-r11}}
+"#,
+                $columns,
+                r#"
+    stm     r2!, {{r8-r11}}
+    .endr
+    ldr     r1, [sp, #16]
+    cmp     r2, r1
+    bne     2b
+    ldr     r4, [sp, #4]
+    subs    r4, #1
+    str     r4, [sp, #4]
+    bne     1b
+    add     sp, #20
+    pop     {{r4-r11, pc}}
+"#,
+                bytes = const $bytes,
+            )
+        }
+    };
+}
+
+read_both!(
+    read_both,
+    2,
+    r#"
     pkhbt   r4, r8, r9, lsl #16
     pkhtb   r5, r9, r8, asr #16
     pkhbt   r6, r10, r11, lsl #16
     pkhtb   r7, r11, r10, asr #16
-    ldr     r3, [sp, #8]
-    str     r1, [sp]
-2:  .rept 8
+"#,
+    r#"
     ldrd    r1, r12, [r0], #8
-    ldm     r2, {{r8-r11}}
     smlad   r8, r1, r4, r8
     smlad   r9, r1, r5, r9
     smlad   r10, r12, r4, r10
@@ -148,19 +240,38 @@ unsafe extern "C" fn read_both(
     smlad   r9, r1, r7, r9
     smlad   r10, r12, r6, r10
     smlad   r11, r12, r7, r11
-    stm     r2!, {{r8-r11}}
-    .endr
-    subs    r3, #1
-    bne     2b
-    ldr     r4, [sp, #4]
-    subs    r4, #1
-    str     r4, [sp, #4]
-    bne     1b
-    add     sp, #20
-    pop     {{r4-r11, pc}}
 "#
-    )
-}
+);
+
+// r4, r5 both c of the rows 0 and 2, r6, r7 of the rows 1 and 3
+read_both!(
+    read_both_of_8_bits,
+    1,
+    r#"
+    pkhbt   r4, r8, r10, lsl #16
+    pkhtb   r5, r10, r8, asr #16
+    pkhbt   r6, r9, r11, lsl #16
+    pkhtb   r7, r11, r9, asr #16
+"#,
+    r#"
+    ldr     r1, [r0], #4
+    ldr     r12, [lr], #4
+    pkhbt   r3, r1, r12, lsl #16
+    pkhtb   r12, r12, r1, asr #16
+    sxtb16  r1, r3
+    sxtb16  r3, r3, ror #8
+    smlad   r8, r1, r4, r8
+    smlad   r9, r1, r5, r9
+    smlad   r8, r3, r6, r8
+    smlad   r9, r3, r7, r9
+    sxtb16  r1, r12
+    sxtb16  r12, r12, ror #8
+    smlad   r10, r1, r4, r10
+    smlad   r11, r1, r5, r11
+    smlad   r10, r12, r6, r10
+    smlad   r11, r12, r7, r11
+"#
+);
 
 /// Two rows at a time.
 ///
@@ -219,6 +330,78 @@ unsafe extern "C" fn write(
     cmp     r7, r4
     bne     1b
     add     sp, #12
+    pop     {{r4-r11, pc}}
+"#
+    )
+}
+
+/// Two rows at a time, two columns of which are a word.
+///
+/// # Registers
+/// ```text
+/// r0 words   r2 values   r3 mask of upper bytes   r4-r6 as in `write`   r7 half a unit
+/// r8, r11 words   r1, r9, r10 new mantissas   r12, lr v and sa of two columns
+/// Stack, from sp: [0] values  [4] their end  [8] writes  [12] their end
+/// ```
+#[unsafe(naked)]
+unsafe extern "C" fn write_of_8_bits(
+    _mantissas: *mut u32,
+    _writes: *const Write,
+    _values: *const [i16; 2],
+    _size: usize,
+) {
+    naked_asm!(
+        extension!(),
+        r#"
+    .macro kinglet_dsp_write_bytes word
+    ldrd    r12, lr, [r2], #8
+    and     r1, r3, \word, lsl #8
+    ands    \word, r3
+    smladx  r9, r4, r12, r7
+    smladx  r10, r4, lr, r7
+    smlabb  r9, r1, r6, r9
+    smlatb  r10, r1, r6, r10
+    smlad   r12, r5, r12, r7
+    smlad   lr, r5, lr, r7
+    smlabt  r12, \word, r6, r12
+    smlatt  lr, \word, r6, lr
+    ssat    \word, #8, r9, asr #22
+    ssat    r10, #8, r10, asr #22
+    ssat    r12, #8, r12, asr #22
+    ssat    lr, #8, lr, asr #22
+    bfi     \word, r12, #8, #8
+    bfi     \word, r10, #16, #8
+    bfi     \word, lr, #24, #8
+    .endm
+
+    push    {{r4-r11, lr}}
+    sub     sp, #16
+    add     r4, r3, r3, lsl #1
+    add     r4, r1, r4, lsl #1
+    strd    r1, r4, [sp, #8]
+    add     r4, r2, r3, lsl #2
+    strd    r2, r4, [sp]
+    mov     r7, #0x200000
+1:  ldr     r2, [sp, #8]
+    ldm     r2!, {{r3-r5}}
+    str     r2, [sp, #8]
+    pkhbt   r6, r3, r4
+    pkhtb   r4, r3, r4
+    ldr     r2, [sp]
+    mov     r3, #0xFF00FF00
+2:  .rept 2
+    ldrd    r8, r11, [r0]
+    kinglet_dsp_write_bytes r8
+    kinglet_dsp_write_bytes r11
+    strd    r8, r11, [r0], #8
+    .endr
+    ldr     r1, [sp, #4]
+    cmp     r2, r1
+    bne     2b
+    ldrd    r1, r2, [sp, #8]
+    cmp     r1, r2
+    bne     1b
+    add     sp, #16
     pop     {{r4-r11, pc}}
 "#
     )
