@@ -88,27 +88,36 @@ pub(crate) fn capped(x: i32) -> u32 {
 #[cfg_attr(kinglet_fast, inline(always))]
 pub(crate) fn zeros(x: u32) -> i32 {
     if BRANCHES {
-        return by_halves(x);
+        return by_table(x);
     }
     x.leading_zeros() as i32
 }
 
 /// [`zeros`] without an instruction for it: the compiler's own function branches.
 #[cfg_attr(kinglet_fast, inline(always))]
-fn by_halves(mut x: u32) -> i32 {
-    let mut bits = 0;
-    for log in [4, 3, 2, 1, 0] {
-        // `2^log` where the number is too large for that many places.
-        let over = match cfg!(kinglet_riscv) {
-            // One instruction there.
-            true => opaque(i32::from(x >= 1 << (1 << log)) << log) as u32,
-            false => !opaque((x >> (1 << log)).wrapping_sub(1) as i32 >> 31) as u32 & 1 << log,
-        };
-        bits += over;
-        x >>= over;
+fn by_table(mut x: u32) -> i32 {
+    // All ones from the highest that is set.
+    for places in [1, 2, 4, 8, 16] {
+        x |= x >> places;
     }
-    32 - (bits + x) as i32
+    let zeros = ZEROS.get((x.wrapping_mul(SPREAD) >> 26) as usize);
+    zeros.map_or(0, |&zeros| zeros.into())
 }
+
+/// Found by trial: the upper six bits of its products with `2^n - 1` are 33 numbers.
+const SPREAD: u32 = 0x1f8c_e97b;
+
+/// The leading zeros of `2^n - 1`, where these bits are.
+static ZEROS: [u8; 64] = {
+    let mut table = [0; 64];
+    let mut zeros = 0;
+    while zeros <= 32 {
+        let ones = (1u64 << (32 - zeros)) - 1;
+        table[((ones as u32).wrapping_mul(SPREAD) >> 26) as usize] = zeros;
+        zeros += 1;
+    }
+    table
+};
 
 /// The 32 upper bits of a number, from the highest that is set, and their power of
 /// two; 0 stays 0.
@@ -132,7 +141,9 @@ mod tests {
         #[test]
         fn zeros_are_those_of_the_standard_library(x in any::<u32>(), places in 0u32..32) {
             let x = x >> places;
-            prop_assert_eq!(by_halves(x), x.leading_zeros() as i32);
+            for x in [x, 0] {
+                prop_assert_eq!(by_table(x), x.leading_zeros() as i32);
+            }
         }
 
         #[test]

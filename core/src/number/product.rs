@@ -28,6 +28,31 @@ pub(crate) fn mulh(a: i32, b: i32) -> i32 {
     ((i64::from(a) * i64::from(b)) >> 32) as i32
 }
 
+/// `floor(a b / 2^16)` of numbers below 2^30 in magnitude: its upper 32 bits, those of
+/// [`mulh`], and its lower 16.
+#[cfg_attr(kinglet_fast, inline(always))]
+pub(crate) fn halves(a: i32, b: i32) -> (i32, u32) {
+    if cfg!(kinglet_armv6m) {
+        return from_halves(a, b);
+    }
+    let product = i64::from(a) * i64::from(b);
+    ((product >> 32) as i32, product as u32 >> 16)
+}
+
+/// [`halves`] from products of 16 bits.
+#[cfg_attr(kinglet_fast, inline(always))]
+fn from_halves(a: i32, b: i32) -> (i32, u32) {
+    let (a_low, a_high) = (a & 0xffff, a >> 16);
+    let (b_low, b_high) = (b & 0xffff, b >> 16);
+    let low = (a_low.wrapping_mul(b_low) as u32 >> 16) as i32;
+    // Two of 30 bits, and a sign.
+    let middle = (a_high.wrapping_mul(b_low))
+        .wrapping_add(a_low.wrapping_mul(b_high))
+        .wrapping_add(low);
+    let high = a_high.wrapping_mul(b_high).wrapping_add(middle >> 16);
+    (high, middle as u32 & 0xffff)
+}
+
 /// [`mulh`] from products of 16 bits.
 #[cfg_attr(kinglet_fast, inline(always))]
 fn by_halves(a: i32, b: i32) -> i32 {
@@ -112,6 +137,16 @@ mod tests {
             prop_assert_eq!(i64::from(by_halves(a, b)), exact);
             let exact = (i64::from(a) * i64::from(m)) >> 16;
             prop_assert_eq!(i64::from(mulq(a, m.into())), exact);
+        }
+
+        #[test]
+        fn halves_are_those_of_the_exact_product(a in any_word(), b in any_word()) {
+            let most = (1 << 30) - 1;
+            let [a, b] = [a, b].map(|x| x.clamp(-most, most));
+            let (high, low) = halves(a, b);
+            prop_assert_eq!(from_halves(a, b), (high, low));
+            let exact = (i64::from(a) * i64::from(b)) >> 16;
+            prop_assert_eq!((i64::from(high) << 16) + i64::from(low), exact);
         }
 
         #[test]

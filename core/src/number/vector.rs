@@ -4,7 +4,7 @@
 
 use super::choice::{larger, limited, normal, opaque, places, smaller, zeros};
 use super::functions::{sigmoid, sigmoid_q15, tanh, PLACES};
-use super::product::{grown, mulh, mulq, Shift};
+use super::product::{grown, halves, mulh, mulq, Shift};
 use crate::arch::{Native, Port};
 
 /// Mantissas of a vector are below 2^29 in magnitude, so that a sum or a
@@ -234,13 +234,23 @@ pub(crate) fn max_of(x: &[i32]) -> u32 {
     x.iter().fold(0, |max, &x| grown(max, x))
 }
 
-/// `sum_i a[i] b[i]`, of 16 bits.
+/// `sum_i a[i] b[i]`, of 16 bits; each product in units of 2^16.
 pub(crate) fn dot(a: View<'_>, b: View<'_>) -> Number {
-    let products = a.m.iter().zip(b.m);
-    let sum = products.fold(0i64, |sum, (&a, &b)| {
-        sum + ((i64::from(a) * i64::from(b)) >> 16)
-    });
-    Number::of(sum, a.exp + b.exp + 16)
+    let ((a4, a_rest), (b4, b_rest)) = (a.m.as_chunks::<4>(), b.m.as_chunks::<4>());
+    let (mut upper, mut lower) = (0i64, 0u32);
+    // Upper halves of four products add up in 32 bits, lower quarters always do.
+    let mut add = |a: &[i32], b: &[i32]| {
+        let mut four = 0i32;
+        for (&a, &b) in a.iter().zip(b) {
+            let (high, low) = halves(a, b);
+            four = four.wrapping_add(high);
+            lower = lower.wrapping_add(low);
+        }
+        upper += i64::from(four);
+    };
+    a4.iter().zip(b4).for_each(|(a, b)| add(a, b));
+    add(a_rest, b_rest);
+    Number::of((upper << 16) + i64::from(lower), a.exp + b.exp + 16)
 }
 
 /// A number of 16 bits and its power of two.

@@ -8,6 +8,8 @@ use crate::arch::Write;
 use core::arch::global_asm;
 
 impl States for Armv6m {
+    const ROUND: usize = 16;
+
     const ROUTINES: [Routines; 2] = [
         Routines {
             read: kinglet_v6m_state_read,
@@ -157,8 +159,9 @@ global_asm!(
 
     // Registers of a write: r0 mantissas of a row   r1 values   r2-r4 w, k and b
     //   r5 a mantissa   r6, r7 v and sa   r8 half a unit of 8 bits, and 128 units
-    //   r9 the end of the values   r10 values   r11 writes   r12 rows left
-    //   lr bytes of two rows, less those of one element
+    //   r9 the end of the values   r10 values   r11 writes   r12 their end
+    //   lr bytes of two rows, less those of one element; and of one element
+    // Stack: [0] bytes of two rows; saved registers.
     .macro kinglet_v6m_state_write_column bytes, at
     .if \bytes == 2
     ldrh    r5, [r0, #4*\at]
@@ -198,13 +201,19 @@ global_asm!(
     mov     r6, r10
     mov     r7, r11
     push    {{r4-r7}}
-    mov     r12, r3
+    sub     sp, #4
     mov     r10, r2
     mov     r11, r1
+    lsls    r4, r3, #1
+    adds    r4, r4, r3
+    lsls    r4, r4, #1
+    adds    r4, r4, r1
+    mov     r12, r4
     lsls    r5, r3, #3
     adds    r5, r5, r2
     mov     r9, r5
     lsls    r4, r3, #\bytes
+    str     r4, [sp]
     subs    r4, #\bytes
     mov     lr, r4
     .if \bytes == 1
@@ -230,25 +239,26 @@ global_asm!(
     .irp    at, 0, 1, 2, 3, 4, 5, 6, 7
     kinglet_v6m_state_write_column \bytes, \at
     .endr
-    adds    r0, #16*\bytes
+    .if \bytes == 2
+    .irp    at, 8, 9, 10, 11, 12, 13, 14, 15
+    kinglet_v6m_state_write_column \bytes, \at
+    .endr
+    .endif
+    adds    r0, #16*\bytes*\bytes
     cmp     r1, r9
-    bne     2b
-    // An element after the row's begin, or at that of the next two rows.
-    mov     r4, r12
-    subs    r4, #1
-    mov     r12, r4
     beq     3f
-    lsls    r4, r4, #31
-    lsrs    r4, r4, #31
-    negs    r4, r4
-    mov     r5, lr
-    ands    r5, r4
-    subs    r0, r0, r5
-    adds    r4, #1
-    lsls    r4, r4, #\bytes-1
+    b       2b
+    // An element after the row's begin, and at that of the next two rows, in turn.
+3:  mov     r4, lr
     subs    r0, r0, r4
+    ldr     r5, [sp]
+    subs    r5, r5, r4
+    mov     lr, r5
+    cmp     r11, r12
+    beq     4f
     b       1b
-3:  pop     {{r4-r7}}
+4:  add     sp, #4
+    pop     {{r4-r7}}
     mov     r8, r4
     mov     r9, r5
     mov     r10, r6
