@@ -2,15 +2,14 @@
 
 use super::bad_use;
 use super::output::progress_bar;
-use crate::engine::{Engine, ImageFile};
+use crate::engine::Engine;
 use crate::model::Model;
-use crate::pack::{pack, Formats, Options};
-use crate::quantize::compensate::{Calibration, TEXTS, TEXT_TOKENS};
+use crate::pack::Options;
+use crate::quantize::compensate::{writer, Calibration, TEXTS, TEXT_TOKENS};
 use crate::text::Unknown;
 use crate::train::save::is_rounded;
 use anyhow::{anyhow, Context, Result};
-use kinglet::image::Metadata;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// How weights are rounded.
 #[derive(Debug, clap::Args)]
@@ -67,54 +66,39 @@ impl CalibrationArgs {
                 "formats cannot be chosen: {NO_TEXTS}, or give --weights"
             ));
         }
-        let file = self.writer(model, options)?;
-        let engine = Engine::of_image(file);
-        let given = self.given(&engine)?;
+        let engine = writer(model, options)?;
+        let given = match &self.calibrate {
+            None => Vec::new(),
+            Some(path) => given_tokens(
+                path,
+                &engine,
+                "leave out --calibrate, or give a vocabulary with --tokenizer",
+            )?,
+        };
         let bar = progress_bar(TEXTS as u64, "writing texts");
         let image = engine.image().expect("made of one");
-        let texts = Calibration::new(&image, &given, || bar.inc(1));
+        let texts = Calibration::new(&image, &given, TEXTS, || bar.inc(1));
         bar.finish_and_clear();
         let beyond = |error| anyhow!("the text to calibrate with: {error}");
         texts.map(Some).map_err(beyond)
     }
+}
 
-    /// The model in eight bits, which writes: the same on every machine.
-    fn writer(&self, model: &Model, options: &Options<'_>) -> Result<ImageFile> {
-        let metadata = Metadata {
-            name: "",
-            producer: "",
-            source: "",
-            labels: "",
-        };
-        let options = Options {
-            formats: Formats::INT8,
-            calibration: None,
-            ..*options
-        };
-        let packed = pack(model, &options, &metadata, |_, _| {})?;
-        Ok(ImageFile::new(&packed.bytes)?)
+/// The tokens of a given text. `without` says what to do where the model has no tokenizer.
+pub fn given_tokens(path: &Path, engine: &Engine, without: &str) -> Result<Vec<u32>> {
+    let text = std::fs::read(path).with_context(|| path.display().to_string())?;
+    let path = path.display();
+    if engine.tokenizer().is_none() {
+        return bad_use(format!(
+            "{path}: the model has no tokenizer for this text: {without}"
+        ));
     }
-
-    /// The tokens of the given text.
-    fn given(&self, engine: &Engine) -> Result<Vec<u32>> {
-        let Some(path) = &self.calibrate else {
-            return Ok(Vec::new());
-        };
-        let text = std::fs::read(path).with_context(|| path.display().to_string())?;
-        if engine.tokenizer().is_none() {
-            return bad_use(
-                "the image has no tokenizer for the text to calibrate with: leave out --calibrate, or give a vocabulary \
-                 with --tokenizer"
-                    .to_owned(),
-            );
-        }
-        let tokens = engine.encode(&text, Unknown::Replace)?.0;
-        if tokens.len() < TEXT_TOKENS {
-            let (path, count) = (path.display(), tokens.len());
-            return bad_use(format!(
-                "{path}: {count} tokens are too few to calibrate with: texts of {TEXT_TOKENS} are read"
-            ));
-        }
-        Ok(tokens)
+    let tokens = engine.encode(&text, Unknown::Replace)?.0;
+    if tokens.len() < TEXT_TOKENS {
+        let count = tokens.len();
+        return bad_use(format!(
+            "{path}: {count} tokens are too few: texts of {TEXT_TOKENS} are read"
+        ));
     }
+    Ok(tokens)
 }

@@ -2,10 +2,9 @@
 
 use super::bad_use;
 use super::output::{progress_bar, write_file};
-use super::precisions::{size, Forced, Precisions};
 use super::table::{thousands, Table};
 use crate::model::Model;
-use crate::pack::{Class, Format, Formats, Options, StoredPart};
+use crate::pack::{Class, Forced, Format, Formats, Options, Precisions, StoredPart};
 use crate::plan::{Costs, Fit, Planned};
 use crate::quantize::choice::{choose, Limits, Totals};
 use crate::quantize::compensate::Calibration;
@@ -33,11 +32,6 @@ pub struct FormatArgs {
     weights: Option<Precision>,
     #[command(flatten)]
     precisions: Precisions,
-    /// Format of one matrix of all layers, or of a single one
-    /// (blocks.3.ffn.value=int4); int8x16 and its like read vectors of 16 bits, in twice
-    /// the instructions. May be repeated
-    #[arg(long, value_name = "NAME=FORMAT")]
-    force: Vec<Forced>,
     /// Choose the formats of the best model in an image of SIZE bytes, such as 512KiB, with at
     /// most 25 % more instructions than --weights int4
     #[arg(long, value_name = "SIZE", value_parser = size, conflicts_with_all = ["weights", "recipe"])]
@@ -95,21 +89,10 @@ impl FormatArgs {
 
     /// The formats that were asked for, or that a choice begins with.
     pub fn asked(&self) -> Result<Formats> {
-        let bits = |asked: Option<Precision>| asked.map_or(Bits::Int8, Bits::from);
-        let weights = self.weights.map_or(Bits::Int4, Bits::from);
-        let mut formats = Formats {
-            embedding: bits(self.precisions.embedding),
-            head: bits(self.precisions.head),
-            keys: bits(self.precisions.keys),
-            ..Formats::of(weights)
-        };
-        for forced in self.force.iter().chain(&self.of_recipe()?) {
-            let Forced {
-                layer,
-                name,
-                format,
-            } = forced;
-            formats.set(*layer, name, *format);
+        let weights = self.weights.unwrap_or(Precision::Int4);
+        let mut formats = self.precisions.formats(weights, Precision::Int8);
+        for forced in self.of_recipe()? {
+            forced.set(&mut formats);
         }
         Ok(formats)
     }
@@ -135,12 +118,7 @@ impl FormatArgs {
             return Ok(());
         };
         let named = self.of_recipe()?;
-        let is_named = |part: &&StoredPart| {
-            let same = |forced: &Forced| forced.name == part.part.name;
-            named.iter().any(|forced| {
-                same(forced) && (forced.layer.is_none() || forced.layer == part.layer)
-            })
-        };
+        let is_named = |part: &&StoredPart| named.iter().any(|forced| forced.names(part));
         let mut chosen = parts.iter().filter(|part| part.has_choice());
         match chosen.find(|part| !is_named(part)) {
             None => Ok(()),
@@ -253,10 +231,7 @@ impl FormatArgs {
             Class::Keys => self.precisions.keys,
             _ => None,
         };
-        let is_forced = |forced: &Forced| {
-            forced.name == part.part.name && (forced.layer.is_none() || forced.layer == part.layer)
-        };
-        if !part.has_choice() || self.force.iter().any(is_forced) {
+        if !part.has_choice() || self.precisions.force.iter().any(|forced| forced.names(part)) {
             return vec![own];
         }
         let is_chosen = self.chooses_all() && named.is_none();
@@ -310,6 +285,21 @@ fn formats_of(parts: &[StoredPart]) -> BTreeMap<String, String> {
     chosen
         .map(|part| (part.short_name(), part.format().name()))
         .collect()
+}
+
+/// Bytes, KiB or MiB.
+pub fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit: u64 = match &text[digits.len()..] {
+        "" | "B" => 1,
+        "KiB" | "K" | "k" => 1 << 10,
+        "MiB" | "M" => 1 << 20,
+        unit => return Err(format!("`{unit}` is no unit: use KiB or MiB")),
+    };
+    let number: u64 = digits.parse().map_err(|_| "not a size".to_owned())?;
+    number
+        .checked_mul(unit)
+        .ok_or_else(|| "too large".to_owned())
 }
 
 impl Choice {

@@ -12,7 +12,6 @@ mod model;
 mod monitor;
 mod output;
 mod plan;
-mod precisions;
 mod prime;
 mod prompt;
 mod quantize;

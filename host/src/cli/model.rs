@@ -48,7 +48,7 @@ impl ReadingArgs {
     }
 
     /// Whether nothing was said.
-    fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.ignore.is_empty() && self.read_as.is_none() && !self.tied_head
     }
 }

@@ -1,5 +1,6 @@
 //! `kinglet train`: texts become a checkpoint.
 
+mod distill;
 mod options;
 mod report;
 mod watcher;
@@ -31,7 +32,10 @@ pub fn run(args: &Args) -> Result<()> {
             .num_threads(threads.into())
             .build_global();
     }
-    let prepared = prepare(&settings)?;
+    let prepared = match &settings.from {
+        None => prepare(&settings)?,
+        Some(from) => distill::prepare(args, &settings, from)?,
+    };
     if args.fresh {
         remove(&training_file(&args.output))?;
     }
@@ -82,7 +86,7 @@ fn goes_on(saved: Option<u32>) -> String {
 /// Kinglet's files.
 fn check_files(args: &Args, settings: &Settings) -> Result<()> {
     let output = &args.output;
-    let options = [&settings.validation, &args.recipe, &args.boards];
+    let options = [&settings.validation, &args.recipe, &args.boards, &args.from];
     let options = options.into_iter().map(Option::as_ref);
     let inputs: Vec<_> = settings.text.iter().map(Some).chain(options).collect();
     let outputs = [

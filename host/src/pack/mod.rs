@@ -5,6 +5,7 @@ mod decays;
 mod formats;
 pub(crate) mod integers;
 mod layouts;
+mod precisions;
 mod shape;
 mod sink;
 mod source;
@@ -20,6 +21,7 @@ pub use formats::{
     formats_of, image_parts, parts_bytes, stored_parts, Class, Format, Formats, StoredPart,
 };
 use integers::{factors, fixed, matrix_scales, scale_times, vector, FIXED_ONE};
+pub use precisions::{Forced, Precisions};
 pub(crate) use shape::shape;
 
 use kinglet::image::{Header, Metadata, NamedState, START_STATE};

@@ -42,18 +42,25 @@ pub fn card(output: &Path, settings: &Settings, prepared: &Prepared, trained: &T
             prepared.network.layout.len()
         ),
     );
-    match settings.vocab {
-        256 => row("vocabulary", "the 256 bytes".to_owned()),
-        entries => row(
+    match (&settings.from, settings.vocab) {
+        (Some(from), _) => row("distilled from", name(from)),
+        (None, 256) => row("vocabulary", "the 256 bytes".to_owned()),
+        (None, entries) => row(
             "vocabulary",
             format!("{entries} entries, longest match, learned"),
         ),
     }
-    row("learned from", texts.join(", "));
+    if !texts.is_empty() {
+        row("learned from", texts.join(", "));
+    }
     let read = u64::from(trained.trainer.step) * (settings.batch * settings.context) as u64;
     match &prepared.data {
         Data::Text([learned, _]) => {
             row("tokens in the text", learned.len().to_string());
+            row("tokens read", read.to_string());
+        }
+        Data::Taught([learned, _]) => {
+            row("tokens in the texts", learned.tokens().len().to_string());
             row("tokens read", read.to_string());
         }
         Data::Lines([learned, _], labels) => {
@@ -66,10 +73,7 @@ pub fn card(output: &Path, settings: &Settings, prepared: &Prepared, trained: &T
         row("rounded in training as", format!("{bits:?}").to_lowercase());
     }
     if let Some((loss, step)) = trained.progress.best {
-        let unit = match prepared.data {
-            Data::Text(_) => "bits per byte",
-            Data::Lines(..) => "nats per line",
-        };
+        let unit = prepared.data.unit();
         row("validation", format!("{loss:.4} {unit}, step {step}"));
     }
     if let (Some(right), Data::Lines([_, validation], _)) = (trained.progress.right, &prepared.data)

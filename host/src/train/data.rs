@@ -64,6 +64,42 @@ fn sequence(tokens: &[u32]) -> Sequence {
     }
 }
 
+/// Texts of one length.
+#[derive(Clone, Debug)]
+pub struct Texts {
+    tokens: Vec<u32>,
+    len: usize,
+}
+
+impl Texts {
+    /// Texts of `len` tokens, one after the other; at least one.
+    pub fn new(tokens: Vec<u32>, len: usize) -> Self {
+        Self { tokens, len }
+    }
+
+    /// All tokens.
+    pub fn tokens(&self) -> &[u32] {
+        &self.tokens
+    }
+
+    /// `count` sequences of `len` tokens from random places, none across two texts; shorter
+    /// ones, if texts are shorter.
+    pub fn batch(&self, random: &mut Random, count: usize, len: usize) -> Vec<Sequence> {
+        let len = len.min(self.len - 1);
+        let texts = self.tokens.len() / self.len;
+        let place = |_| {
+            let first = random.below(texts) * self.len + random.below(self.len - len);
+            sequence(&self.tokens[first..=first + len])
+        };
+        (0..count).map(place).collect()
+    }
+
+    /// Each text.
+    pub fn whole(&self) -> Vec<Sequence> {
+        self.tokens.chunks_exact(self.len).map(sequence).collect()
+    }
+}
+
 /// Lines and their labels.
 #[derive(Clone, Debug, Default)]
 pub struct Lines {

@@ -25,6 +25,26 @@ pub struct Sequence {
     pub targets: Vec<u32>,
 }
 
+/// A network whose distributions are learned, in place of targets.
+#[derive(Clone, Debug)]
+pub struct Teacher {
+    /// It rounds nothing.
+    pub network: Network,
+    /// Its weights.
+    pub weights: Vec<f32>,
+}
+
+impl Teacher {
+    /// The logits `[T, V]` after each token.
+    fn logits(&self, tokens: &[u32], pool: &mut Pool<f32>) -> Vec<f32> {
+        let mut tape = Tape::new(&self.weights, pool);
+        let logits = self.network.logits(&mut tape, tokens);
+        let values = tape.value(logits).to_vec();
+        tape.end();
+        values
+    }
+}
+
 #[derive(Debug, Default)]
 struct Lane {
     gradient: Vec<f32>,
@@ -47,8 +67,15 @@ impl Gradients {
         }
     }
 
-    /// The mean loss of all targets in nats, and its gradient.
-    pub fn of(&mut self, network: &Network, weights: &[f32], batch: &[Sequence]) -> (f64, &[f32]) {
+    /// The mean loss of all targets in nats, and its gradient; with a teacher the
+    /// loss is the divergence from its distribution.
+    pub fn of(
+        &mut self,
+        network: &Network,
+        weights: &[f32],
+        batch: &[Sequence],
+        teacher: Option<&Teacher>,
+    ) -> (f64, &[f32]) {
         let count = LANES.min(batch.len());
         self.lanes
             .resize_with(count.max(self.lanes.len()), Lane::default);
@@ -62,7 +89,7 @@ impl Gradients {
                 lane.gradient.clear();
                 lane.gradient.resize(network.layout.len(), 0.0);
                 let own = batch.iter().skip(index).step_by(count);
-                own.map(|sequence| lane.add(network, weights, sequence, scale))
+                own.map(|sequence| lane.add(network, weights, sequence, teacher, scale))
                     .sum()
             })
             .collect();
@@ -87,9 +114,17 @@ impl Gradients {
 
 impl Lane {
     /// Adds a sequence's gradient; returns the sum of its losses.
-    fn add(&mut self, network: &Network, weights: &[f32], text: &Sequence, scale: f32) -> f64 {
+    fn add(
+        &mut self,
+        network: &Network,
+        weights: &[f32],
+        text: &Sequence,
+        teacher: Option<&Teacher>,
+        scale: f32,
+    ) -> f64 {
+        let taught = teacher.map(|teacher| teacher.logits(&text.tokens, &mut self.pool));
         let mut tape = Tape::new(weights, &mut self.pool);
-        let (_, losses, sum) = losses(network, &mut tape, text);
+        let (_, losses, sum) = losses(network, &mut tape, text, taught.as_deref());
         tape.backward(losses, scale, &mut self.gradient);
         sum
     }
@@ -97,7 +132,12 @@ impl Lane {
 
 /// The head's outputs after the tokens that have targets, the last ones; their
 /// losses, and the sum of these.
-fn losses(network: &Network, tape: &mut Tape<'_, f32>, text: &Sequence) -> (Var, Var, f64) {
+fn losses(
+    network: &Network,
+    tape: &mut Tape<'_, f32>,
+    text: &Sequence,
+    taught: Option<&[f32]>,
+) -> (Var, Var, f64) {
     let mut hidden = network.hidden(tape, &text.tokens);
     let (all, some) = (text.tokens.len(), text.targets.len());
     if some < all {
@@ -105,19 +145,28 @@ fn losses(network: &Network, tape: &mut Tape<'_, f32>, text: &Sequence) -> (Var,
         hidden = tape.select_rows(hidden, &rows);
     }
     let outputs = network.head(tape, hidden);
-    let losses = tape.cross_entropy(outputs, &text.targets);
+    let losses = match taught {
+        None => tape.cross_entropy(outputs, &text.targets),
+        Some(taught) => tape.divergence(outputs, taught),
+    };
     let sum = tape.value(losses).iter().map(|&x| f64::from(x)).sum();
     (outputs, losses, sum)
 }
 
 /// The sum of the losses of some sequences in nats, and how many of their
-/// targets have the highest output.
-pub fn score(network: &Network, weights: &[f32], texts: &[Sequence]) -> (f64, usize) {
+/// targets have the highest output. With a teacher, losses are divergences.
+pub fn score(
+    network: &Network,
+    weights: &[f32],
+    texts: &[Sequence],
+    teacher: Option<&Teacher>,
+) -> (f64, usize) {
     let scored: Vec<(f64, usize)> = texts
         .par_iter()
         .map_init(Pool::default, |pool, text| {
+            let taught = teacher.map(|teacher| teacher.logits(&text.tokens, pool));
             let mut tape = Tape::new(weights, pool);
-            let (outputs, _, loss) = losses(network, &mut tape, text);
+            let (outputs, _, loss) = losses(network, &mut tape, text, taught.as_deref());
             let rows = tape.value(outputs).chunks_exact(tape.cols(outputs));
             let right = rows
                 .zip(&text.targets)

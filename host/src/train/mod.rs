@@ -8,6 +8,7 @@ pub mod arch;
 pub mod card;
 pub mod curve;
 pub mod data;
+pub mod distill;
 pub mod fit;
 pub mod gradient;
 pub mod optimizer;

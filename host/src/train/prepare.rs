@@ -1,7 +1,8 @@
 //! From settings to a network and its data.
 
 use super::arch::{Arch, Network};
-use super::data::{Corpus, Lines};
+use super::data::{Corpus, Lines, Texts};
+use super::gradient::Teacher;
 use super::settings::{Settings, Task};
 use super::vocabulary::learn;
 use crate::model::Dimensions;
@@ -27,6 +28,28 @@ pub enum Data {
     Text([Corpus; 2]),
     /// Lines with labels, likewise, and the labels' names.
     Lines([Lines; 2], Vec<String>),
+    /// Texts in which a teacher's distributions are learned, likewise.
+    Taught([Texts; 2]),
+}
+
+impl Data {
+    /// The unit of losses.
+    pub fn unit(&self) -> &'static str {
+        match self {
+            Self::Text(_) => "bits per byte",
+            Self::Lines(..) => "nats per line",
+            Self::Taught(_) => "nats per token",
+        }
+    }
+}
+
+/// What a network is taught by another.
+#[derive(Debug)]
+pub struct Lesson {
+    /// The other.
+    pub teacher: Teacher,
+    /// The weights to begin with.
+    pub start: Vec<f32>,
 }
 
 /// All that a training needs.
@@ -36,8 +59,10 @@ pub struct Prepared {
     pub network: Network,
     /// Its data.
     pub data: Data,
-    /// Its tokens.
-    pub vocabulary: Vocabulary,
+    /// Its tokens, which the checkpoint carries; bytes without.
+    pub vocabulary: Option<Vocabulary>,
+    /// A teacher, if there is one.
+    pub lesson: Option<Lesson>,
     /// What was changed in the texts, in sentences.
     pub notes: Vec<String>,
     /// A hash of the texts and the vocabulary: a training goes on with the same.
@@ -87,7 +112,8 @@ pub fn prepare(settings: &Settings) -> Result<Prepared> {
         network: network(settings, classes),
         hash: fnv1a(texts.iter().chain(&held_out).flatten().copied()),
         data,
-        vocabulary,
+        vocabulary: (settings.vocab != 256).then_some(vocabulary),
+        lesson: None,
         notes,
     })
 }

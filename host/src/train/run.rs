@@ -1,7 +1,7 @@
 //! The training loop: batches, validations, saves.
 
-use super::gradient::{score, Sequence};
-use super::prepare::{Data, Prepared};
+use super::gradient::Sequence;
+use super::prepare::{Data, Lesson, Prepared};
 use super::save::{save_training, take_up};
 use super::settings::{Budget, Settings};
 use super::trainer::Trainer;
@@ -20,8 +20,7 @@ const VALIDATIONS: u32 = 20;
 /// steps between two.
 const MOST_VALIDATION_TOKENS: usize = 16 * 1024;
 
-/// A point of the loss curve. Losses are bits per byte, or for labels nats
-/// per line.
+/// A point of the loss curve. Losses are in [`Data::unit`].
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Point {
     /// Steps done.
@@ -128,7 +127,13 @@ pub fn train(
     output: &Path,
     observer: &mut impl Observer,
 ) -> Result<Trained> {
-    let mut trainer = Trainer::new(prepared.network.clone(), settings.optimizer, settings.seed);
+    let (network, optimizer) = (prepared.network.clone(), settings.optimizer);
+    let mut trainer = match &prepared.lesson {
+        None => Trainer::new(network, optimizer, settings.seed),
+        Some(Lesson { teacher, start }) => {
+            Trainer::from(network, optimizer, start.clone(), Some(teacher.clone()))
+        }
+    };
     let progress = take_up(output, settings, prepared.hash, &mut trainer)?;
     let mut saved = progress.is_some().then_some(trainer.step);
     let progress = progress.unwrap_or_default();
@@ -180,6 +185,7 @@ fn validation(settings: &Settings, data: &Data) -> Vec<Sequence> {
             windows.into_iter().step_by(every).collect()
         }
         Data::Lines([_, validation], _) => validation.all().to_vec(),
+        Data::Taught([_, validation]) => validation.whole(),
     }
 }
 
@@ -249,6 +255,9 @@ impl Run<'_> {
                 text.batch(&mut random, self.settings.batch, self.settings.context)
             }
             Data::Lines([lines, _], _) => lines.batch(&mut random, self.settings.batch),
+            Data::Taught([texts, _]) => {
+                texts.batch(&mut random, self.settings.batch, self.settings.context)
+            }
         }
     }
 
@@ -256,18 +265,17 @@ impl Run<'_> {
     fn in_units(&self, nats: f64) -> f64 {
         match self.data {
             Data::Text([text, _]) => nats / std::f64::consts::LN_2 / text.bytes_per_token(),
-            Data::Lines(..) => nats,
+            Data::Lines(..) | Data::Taught(_) => nats,
         }
     }
 
     fn validate(&mut self) {
-        let weights = self.trainer.seen_weights();
-        let (nats, right) = score(&self.trainer.network, &weights, &self.validation);
+        let (nats, right) = self.trainer.score(&self.validation);
         let targets: usize = self.validation.iter().map(|s| s.targets.len()).sum();
         let mean = nats / targets.max(1) as f64;
         let validation = match self.data {
             Data::Text([_, text]) => mean / std::f64::consts::LN_2 / text.bytes_per_token(),
-            Data::Lines(..) => mean,
+            Data::Lines(..) | Data::Taught(_) => mean,
         };
         let progress = &mut self.progress;
         if let Data::Lines(..) = self.data {

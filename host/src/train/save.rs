@@ -167,16 +167,17 @@ pub fn save_checkpoint(
     settings: &Settings,
     network: &Network,
     weights: &[f32],
-    vocabulary: &Vocabulary,
+    vocabulary: Option<&Vocabulary>,
     labels: &[String],
 ) -> Result<(), CheckpointError> {
     // File names of texts without folders: a checkpoint is passed on.
     let mut told = settings.clone();
     let paths = told.text.iter_mut().chain(&mut told.validation);
+    let paths = paths.chain(&mut told.from);
     paths.for_each(|path| *path = path.file_name().map(PathBuf::from).unwrap_or_default());
     let settings_text = serde_json::to_string(&told).unwrap_or_default();
     let mut metadata = BTreeMap::from([(SETTINGS_KEY.to_owned(), settings_text)]);
-    if settings.vocab != 256 {
+    if let Some(vocabulary) = vocabulary {
         metadata.insert(VOCABULARY_KEY.to_owned(), vocabulary.to_text());
     }
     if settings.task == Task::Classify {

@@ -2,12 +2,11 @@
 
 use super::arch::Arch;
 use super::optimizer::Optimizer;
-use super::tape::HEAD_SIZES;
+use super::tape::MOST_HEAD_SIZE;
 use crate::model::Version;
-use crate::pack::Formats;
+use crate::pack::{Forced, Formats, Precisions};
 use crate::quantize::Precision;
 use anyhow::{ensure, Result};
-use kinglet::shape::Bits;
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -88,6 +87,9 @@ pub struct Settings {
     /// Other bits of the key and value matrices of RWKV-5 to 7 than eight.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keys: Option<Precision>,
+    /// Other bits of single matrices.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub force: Vec<Forced>,
     /// The share of the training after which rounding begins.
     pub qat_from: f64,
     /// Stop when the validation text was predicted no better this many times
@@ -101,6 +103,12 @@ pub struct Settings {
     pub floats: Floats,
     /// How weights are moved.
     pub optimizer: Optimizer,
+    /// The checkpoint that is distilled, whose network this is then.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub from: Option<PathBuf>,
+    /// The epsilon of its group norm, if not that of published models.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub gn_eps: Option<f32>,
 }
 
 impl Default for Settings {
@@ -124,16 +132,36 @@ impl Default for Settings {
             head: None,
             embedding: None,
             keys: None,
+            force: Vec::new(),
             qat_from: 0.0,
             patience: 0,
             keep_typography: false,
             floats: Floats::F32,
             optimizer: Optimizer::default(),
+            from: None,
+            gn_eps: None,
         }
     }
 }
 
 impl Settings {
+    /// The settings of a distillation: as those of a training, but for a network that has
+    /// learned already.
+    pub fn of_distillation() -> Self {
+        Self {
+            batch: 4,
+            budget: Budget::Steps(400),
+            qat: Some(Precision::Int4),
+            optimizer: Optimizer {
+                learning_rate: 5e-4,
+                warm_up: 20,
+                weight_decay: 0.0,
+                ..Optimizer::default()
+            },
+            ..Self::default()
+        }
+    }
+
     /// Hidden channels of the channel mix.
     pub fn hidden(&self) -> usize {
         match self.hidden {
@@ -145,13 +173,13 @@ impl Settings {
     /// The bits of the image that is trained for, if training rounds.
     pub fn formats(&self) -> Option<Formats> {
         let weights = self.qat?;
-        Some(Formats {
-            weights: weights.into(),
-            head: self.head.unwrap_or(weights).into(),
-            embedding: self.embedding.map_or(Bits::Int8, Bits::from),
-            keys: self.keys.map_or(Bits::Int8, Bits::from),
-            ..Formats::INT8
-        })
+        let precisions = Precisions {
+            head: self.head,
+            embedding: self.embedding,
+            keys: self.keys,
+            force: self.force.clone(),
+        };
+        Some(precisions.formats(weights, weights))
     }
 
     /// Tokens of a sequence of validation text.
@@ -175,7 +203,7 @@ impl Settings {
     /// The first setting that is wrong.
     pub fn check(&self) -> Result<()> {
         ensure!(
-            !self.text.is_empty(),
+            self.from.is_some() || !self.text.is_empty(),
             "no text to learn from: give one or more with --text"
         );
         ensure!(
@@ -183,8 +211,13 @@ impl Settings {
             "a Transformer has no image: leave out --qat, or train another --version"
         );
         ensure!(
-            self.qat.is_some() || [self.head, self.embedding, self.keys] == [None; 3],
-            "--head, --embedding and --keys are bits that training rounds to: give --qat too"
+            self.qat.is_some()
+                || [self.head, self.embedding, self.keys] == [None; 3] && self.force.is_empty(),
+            "--head, --embedding, --keys and --force are bits that training rounds to: give --qat too"
+        );
+        ensure!(
+            !self.force.iter().any(|forced| forced.format.fine),
+            "a training rounds vectors to eight bits: leave out x16, and give it to `kinglet quantize`"
         );
         let whole = |name: &str, value: usize, range: RangeInclusive<usize>| {
             let (least, most) = (range.start(), range.end());
@@ -194,11 +227,14 @@ impl Settings {
             );
             Ok(())
         };
-        whole("--layers", self.layers, 1..=256)?;
-        whole("--channels", self.channels, 8..=8192)?;
-        whole("--hidden", self.hidden(), 8..=8192)?;
-        let most = super::vocabulary::MOST_ENTRIES;
-        whole("--vocab", self.vocab, 3..=most)?;
+        // A checkpoint's network is as it is.
+        if self.from.is_none() {
+            whole("--layers", self.layers, 1..=256)?;
+            whole("--channels", self.channels, 8..=8192)?;
+            whole("--hidden", self.hidden(), 8..=8192)?;
+            let most = super::vocabulary::MOST_ENTRIES;
+            whole("--vocab", self.vocab, 3..=most)?;
+        }
         whole("--context", self.context, 2..=65_536)?;
         let tokens = self.validation_context();
         whole("--validation-context", tokens, 2..=65_536)?;
@@ -246,8 +282,8 @@ impl Settings {
         }
         let size = self.head_size();
         ensure!(
-            HEAD_SIZES.contains(&size) && self.channels.is_multiple_of(size),
-            "--head-size must be one of {HEAD_SIZES:?} and divide the {} channels, but is {size}",
+            (1..=MOST_HEAD_SIZE).contains(&size) && self.channels.is_multiple_of(size),
+            "--head-size must be at most {MOST_HEAD_SIZE} and divide the {} channels, but is {size}",
             self.channels
         );
         Ok(())

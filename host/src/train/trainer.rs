@@ -1,7 +1,7 @@
 //! One training: weights, optimizer and progress.
 
 use super::arch::{initial_weights, Network};
-use super::gradient::{Gradients, Sequence};
+use super::gradient::{score, Gradients, Sequence, Teacher};
 use super::optimizer::{Moments, Optimizer};
 use super::quantized::device_weights;
 use crate::pack::Formats;
@@ -20,12 +20,23 @@ pub struct Trainer {
     settings: Optimizer,
     formats: Option<Formats>,
     gradients: Gradients,
+    teacher: Option<Teacher>,
 }
 
 impl Trainer {
     /// Begins with random weights.
     pub fn new(network: Network, settings: Optimizer, seed: u64) -> Self {
         let weights = initial_weights(&network, seed);
+        Self::from(network, settings, weights, None)
+    }
+
+    /// Begins with these weights; learns the teacher's distributions, if there is one.
+    pub fn from(
+        network: Network,
+        settings: Optimizer,
+        weights: Vec<f32>,
+        teacher: Option<Teacher>,
+    ) -> Self {
         Self {
             moments: Moments::new(weights.len()),
             gradients: Gradients::new(weights.len()),
@@ -34,6 +45,7 @@ impl Trainer {
             step: 0,
             settings,
             formats: None,
+            teacher,
         }
     }
 
@@ -57,6 +69,13 @@ impl Trainer {
         }
     }
 
+    /// The sum of the losses of some sequences in nats, and how many of their targets have
+    /// the highest output.
+    pub fn score(&self, texts: &[Sequence]) -> (f64, usize) {
+        let teacher = self.teacher.as_ref();
+        score(&self.network, &self.seen_weights(), texts, teacher)
+    }
+
     /// Learns from a batch when `progress` (0 to 1) of the training is done;
     /// returns the mean loss in nats.
     pub fn learn(&mut self, batch: &[Sequence], progress: f64) -> f64 {
@@ -65,7 +84,8 @@ impl Trainer {
             .as_ref()
             .map(|formats| device_weights(&self.network, &self.weights, formats));
         let seen = rounded.as_ref().unwrap_or(&self.weights);
-        let (loss, gradient) = self.gradients.of(&self.network, seen, batch);
+        let teacher = self.teacher.as_ref();
+        let (loss, gradient) = self.gradients.of(&self.network, seen, batch, teacher);
         let rate = self.settings.rate(self.step, progress);
         let at = (self.step, rate);
         let layout = &self.network.layout;

@@ -1,11 +1,16 @@
 //! The options of `kinglet train`, and the settings that follow from them.
 
+use crate::checkpoint::Checkpoint;
 use crate::cli::bad_use;
 use crate::cli::fit::named;
-use crate::cli::precisions::{size, Precisions};
+use crate::cli::formats::size;
+use crate::cli::model::{gn_eps, ReadingArgs};
+use crate::model::Model;
+use crate::pack::{shape, Options, Precisions};
 use crate::quantize::Precision;
 use crate::train::arch::Arch;
 use crate::train::fit::{fit, Room};
+use crate::train::prepare::network;
 use crate::train::settings::{Budget, Floats, Settings, Task};
 use anyhow::{Context, Result};
 use kinglet_targets::{located, Boards};
@@ -27,7 +32,8 @@ use std::str::FromStr;
     kinglet train --text stories.txt --board pico --qat int4 -o small.safetensors\n  \
     kinglet train --text stories.txt --budget 128KiB --qat int4 -o small.safetensors\n  \
     kinglet train --text commands.tsv --task classify --layers 2 --channels 64 --minutes 3 -o intents.safetensors\n  \
-    kinglet train --recipe stories.toml --qat int4 -o stories.safetensors")]
+    kinglet train --recipe stories.toml --qat int4 -o stories.safetensors\n  \
+    kinglet train --from model.pth --distill --qat int4 --keys int4 -o for-int4.safetensors")]
 pub struct Args {
     /// Texts to learn from
     #[arg(long, value_name = "FILE", num_args = 1..)]
@@ -36,6 +42,18 @@ pub struct Args {
     /// files that Kinglet did not write
     #[arg(short, long, value_name = "FILE")]
     pub(super) output: PathBuf,
+    /// A trained checkpoint, whose network and tokens stay as they are; with --distill
+    #[arg(long, value_name = "CHECKPOINT", requires = "distill", conflicts_with_all = OF_A_NEW_NETWORK)]
+    pub(super) from: Option<PathBuf>,
+    /// Train --from for an image of the precision of --qat [default: int4], so that it
+    /// predicts what the checkpoint predicts: in texts that the model writes itself, and half in those of --text where given
+    #[arg(long, requires = "from")]
+    pub(super) distill: bool,
+    /// Epsilon of the group norm of an RWKV-5, 6 or 7 checkpoint of --from [default: 64e-5]
+    #[arg(long, value_name = "EPS", value_parser = gn_eps, requires = "from")]
+    pub(super) gn_eps: Option<f32>,
+    #[command(flatten)]
+    pub(super) reading: ReadingArgs,
     /// Settings from a TOML file; options given here replace them
     #[arg(long, value_name = "FILE")]
     pub(super) recipe: Option<PathBuf>,
@@ -84,10 +102,10 @@ pub struct Args {
     /// Tokens of a sequence of validation text [default: 1024; of a Transformer as --context]
     #[arg(long, value_name = "TOKENS", value_parser = not_zero::<usize>)]
     pub(super) validation_context: Option<usize>,
-    /// Sequences of a step [default: 8]
+    /// Sequences of a step [default: 8; with --distill 4]
     #[arg(long)]
     pub(super) batch: Option<usize>,
-    /// Minutes to train [default: 10]
+    /// Minutes to train [default: 10; with --distill 400 steps]
     #[arg(long, conflicts_with = "steps")]
     pub(super) minutes: Option<f64>,
     /// Steps to train: the same result for the same seed
@@ -107,10 +125,10 @@ pub struct Args {
     /// Stop after this many of 20 validations without progress [default: never]
     #[arg(long, value_parser = not_zero::<u32>)]
     pub(super) patience: Option<u32>,
-    /// The highest learning rate [default: 0.003]
+    /// The highest learning rate [default: 0.003; with --distill 0.0005]
     #[arg(long)]
     pub(super) learning_rate: Option<f32>,
-    /// Decay of matrices, times the learning rate [default: 0.01]
+    /// Decay of matrices, times the learning rate [default: 0.01; with --distill 0]
     #[arg(long)]
     pub(super) weight_decay: Option<f32>,
     /// Number format of the checkpoint [default: f32]
@@ -132,6 +150,24 @@ pub struct Args {
     #[arg(long)]
     pub(super) json: bool,
 }
+
+/// Options that are about a network, or a text, that is not a checkpoint's.
+const OF_A_NEW_NETWORK: [&str; 14] = [
+    "recipe",
+    "validation",
+    "task",
+    "version",
+    "layers",
+    "channels",
+    "board",
+    "budget",
+    "hidden",
+    "head_size",
+    "vocab",
+    "keep_typography",
+    "validation_context",
+    "qat_from",
+];
 
 /// A number that has a default where it is not given: in a recipe, 0 stands for that.
 fn not_zero<T: FromStr + Default + PartialEq>(text: &str) -> Result<T, String> {
@@ -170,15 +206,32 @@ pub(super) fn settings(args: &Args) -> Result<Settings> {
         fit(&mut settings, classes, &room).or_else(bad_use)?;
     }
     check(&settings)?;
+    check_formats(&settings)?;
     Ok(settings)
+}
+
+/// The network has the matrices that were named.
+fn check_formats(settings: &Settings) -> Result<()> {
+    let (Arch::Rwkv(version), Some(formats)) = (settings.version, settings.formats()) else {
+        return Ok(());
+    };
+    let dimensions = network(settings, 0).dimensions;
+    let checked = shape(version, &dimensions, &Options::of(formats));
+    checked.map(drop).or_else(bad_use)
 }
 
 /// The recipe's settings, and the options in their place.
 fn chosen(args: &Args) -> Result<Settings> {
-    let mut settings = match &args.recipe {
-        None => Settings::default(),
-        Some(path) => recipe(path)?,
+    let mut settings = match (&args.recipe, &args.from) {
+        (None, None) => Settings::default(),
+        (Some(path), _) => recipe(path)?,
+        (None, Some(path)) => of_checkpoint(args, path)?,
     };
+    if args.from.is_none() && !args.reading.is_empty() {
+        return bad_use(
+            "--ignore, --read-as and --tied-head are about a checkpoint: give one with --from",
+        );
+    }
     if !args.text.is_empty() {
         settings.text.clone_from(&args.text);
     }
@@ -205,6 +258,9 @@ fn chosen(args: &Args) -> Result<Settings> {
     set(&mut settings.head, args.precisions.head.map(Some));
     set(&mut settings.embedding, args.precisions.embedding.map(Some));
     set(&mut settings.keys, args.precisions.keys.map(Some));
+    if !args.precisions.force.is_empty() {
+        settings.force.clone_from(&args.precisions.force);
+    }
     set(&mut settings.qat_from, args.qat_from);
     set(&mut settings.patience, args.patience);
     settings.keep_typography |= args.keep_typography;
@@ -216,6 +272,23 @@ fn chosen(args: &Args) -> Result<Settings> {
         return bad_use(format!("{version} has no heads: leave out --head-size"));
     }
     Ok(settings)
+}
+
+/// Settings that distill a checkpoint.
+fn of_checkpoint(args: &Args, path: &Path) -> Result<Settings> {
+    let model = Model::new(Checkpoint::open(path)?, &args.reading.reading())?;
+    let dimensions = model.dimensions();
+    Ok(Settings {
+        version: Arch::Rwkv(model.version()),
+        layers: dimensions.layers,
+        channels: dimensions.embd,
+        hidden: dimensions.ffn,
+        head_size: dimensions.head_size(),
+        vocab: dimensions.vocab,
+        from: Some(path.to_owned()),
+        gn_eps: args.gn_eps,
+        ..Settings::of_distillation()
+    })
 }
 
 /// Reads a recipe; its paths are relative to its folder.

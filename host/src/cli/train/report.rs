@@ -73,11 +73,11 @@ impl Results {
         trained: &Trained,
     ) -> Result<()> {
         let labels: &[String] = match &prepared.data {
-            Data::Text(_) => &[],
+            Data::Text(_) | Data::Taught(_) => &[],
             Data::Lines(_, labels) => labels,
         };
         if !self.has_checkpoint {
-            let (network, vocabulary) = (&prepared.network, &prepared.vocabulary);
+            let (network, vocabulary) = (&prepared.network, prepared.vocabulary.as_ref());
             let weights = trained.weights();
             save_checkpoint(output, settings, network, weights, vocabulary, labels)?;
             self.has_checkpoint = true;
@@ -158,10 +158,7 @@ fn report(args: &Args, settings: &Settings, prepared: &Prepared, trained: &Train
         return print_json(&summary);
     }
     let mut out = std::io::stdout();
-    let unit = match prepared.data {
-        Data::Text(_) => "bits per byte",
-        Data::Lines(..) => "nats per line",
-    };
+    let unit = prepared.data.unit();
     writeln!(
         out,
         "{}: {} layers x {} channels, {} parameters, {} steps in {:.0} s",
@@ -199,7 +196,11 @@ fn quantize(args: &Args, settings: &Settings) -> String {
             let options = [("head", head), ("embedding", embedding), ("keys", keys)];
             let others = options.into_iter().filter(|(_, bits)| *bits != Bits::Int8);
             let others = others.map(|(option, bits)| format!(" --{option} {}", bits.name()));
-            weights.name().to_owned() + &others.collect::<String>()
+            let forced = settings
+                .force
+                .iter()
+                .map(|forced| format!(" --force {forced}"));
+            weights.name().to_owned() + &others.chain(forced).collect::<String>()
         }
     };
     let image = args.output.with_extension("kgl");
@@ -208,5 +209,7 @@ fn quantize(args: &Args, settings: &Settings) -> String {
     let boards = args.boards.as_ref();
     let boards = boards.map(|path| format!(" --boards {}", path.display()));
     let (board, boards) = (board.unwrap_or_default(), boards.unwrap_or_default());
-    format!("kinglet quantize {checkpoint} -o {image} --weights {bits}{board}{boards}")
+    let gn_eps = settings.gn_eps.map(|eps| format!(" --gn-eps {eps}"));
+    let gn_eps = gn_eps.unwrap_or_default();
+    format!("kinglet quantize {checkpoint} -o {image} --weights {bits}{gn_eps}{board}{boards}")
 }

@@ -6,7 +6,7 @@ use super::options::Args;
 use crate::checkpoint::CheckpointError;
 use crate::cli::complain;
 use crate::output::Stop;
-use crate::train::prepare::{Data, Prepared};
+use crate::train::prepare::Prepared;
 use crate::train::run::{Observer, Point, Report};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use std::time::Duration;
 /// All of it goes to standard error.
 pub(super) struct Watcher<'w> {
     pub bar: ProgressBar,
-    unit: &'static str,
+    unit: String,
     /// A moving average of the loss.
     smooth: Option<f64>,
     /// Why the last save failed, if it did.
@@ -30,10 +30,7 @@ impl<'w> Watcher<'w> {
         let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
         Self {
             bar: ProgressBar::new(1000).with_style(style),
-            unit: match prepared.data {
-                Data::Text(_) => "bits/byte",
-                Data::Lines(..) => "nats/line",
-            },
+            unit: prepared.data.unit().replace(" per ", "/"),
             smooth: None,
             trouble: None,
             save_every: Duration::from_secs_f64(args.save_every.max(0.0)),
@@ -59,7 +56,7 @@ impl Observer for Watcher<'_> {
         *mean += 0.02 * (report.loss - *mean);
         self.bar.set_position((1000.0 * report.share) as u64);
         self.bar.set_message(format!(
-            "step {} {mean:.3} {} {:.0} tokens/s",
+            "step {} {mean:.4} {} {:.0} tokens/s",
             report.step, self.unit, report.tokens_per_second
         ));
     }
@@ -67,7 +64,7 @@ impl Observer for Watcher<'_> {
     fn validated(&mut self, report: Report, point: Point) {
         if self.bar.is_hidden() {
             self.say(&format!(
-                "step {}, {:.0} % done: {:.3} {unit} learned, {:.3} {unit} validation, {:.0} tokens/s",
+                "step {}, {:.0} % done: {:.4} {unit} learned, {:.4} {unit} validation, {:.0} tokens/s",
                 point.step,
                 100.0 * report.share,
                 point.learned,

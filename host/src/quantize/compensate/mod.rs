@@ -21,7 +21,7 @@ use anyhow::Result;
 use kinglet::shape::Bits;
 use matrix::{compensated, Inputs};
 use std::collections::HashMap;
-pub use writing::{Calibration, TEXTS, TEXT_TOKENS};
+pub use writing::{writer, Calibration, TEXTS, TEXT_TOKENS};
 
 /// Rounds the matrices of a model, layer by layer.
 pub(crate) struct Compensator<'m> {

@@ -1,5 +1,10 @@
 //! The tokens by which matrices are rounded: a text of the model's own, and the user's.
 
+use crate::engine::{Engine, ImageFile};
+use crate::model::Model;
+use crate::pack::{pack, Formats, Options};
+use anyhow::Result;
+use kinglet::image::Metadata;
 use kinglet::{Image, Sampler, Sampling, Session, StepError, START_TOKEN};
 use rayon::prelude::*;
 
@@ -18,8 +23,8 @@ pub struct Calibration {
 }
 
 impl Calibration {
-    /// Texts from the tokens of a given one, half of all at most, and others that the
-    /// model of `image` writes, at its own probabilities; a model of labels writes none.
+    /// `count` texts: from the tokens of a given one, half of all at most, and others that
+    /// the model of `image` writes, at its own probabilities; a model of labels writes none.
     /// `progress` is called after each.
     ///
     /// # Errors
@@ -27,13 +32,14 @@ impl Calibration {
     pub fn new(
         image: &Image<'_>,
         given: &[u32],
+        count: usize,
         progress: impl Fn() + Sync,
-    ) -> Result<Self, StepError> {
+    ) -> Result<Self> {
         let writes = image.shape().n_class == 0;
-        let most_given = if writes { TEXTS / 2 } else { TEXTS };
+        let most_given = if writes { count / 2 } else { count };
         let given = given.chunks_exact(TEXT_TOKENS).take(most_given);
         let given: Vec<&[u32]> = given.collect();
-        let texts = if writes { TEXTS } else { given.len() };
+        let texts = if writes { count } else { given.len() };
         let texts = (0..texts).into_par_iter().map(|text| {
             let tokens = match given.get(text) {
                 Some(given) => Ok(given.to_vec()),
@@ -42,12 +48,32 @@ impl Calibration {
             progress();
             tokens
         });
-        let texts: Vec<_> = texts.collect::<Result<_, _>>()?;
+        let texts: Vec<_> = texts.collect::<Result<_, StepError>>()?;
         Ok(Self {
             texts: texts.len(),
             tokens: texts.concat(),
         })
     }
+}
+
+/// The model in eight bits, which writes: the same on every machine.
+///
+/// # Errors
+/// As [`pack`].
+pub fn writer(model: &Model, options: &Options<'_>) -> Result<Engine> {
+    let metadata = Metadata {
+        name: "",
+        producer: "",
+        source: "",
+        labels: "",
+    };
+    let options = Options {
+        formats: Formats::INT8,
+        calibration: None,
+        ..*options
+    };
+    let packed = pack(model, &options, &metadata, |_, _| {})?;
+    Ok(Engine::of_image(ImageFile::new(&packed.bytes)?))
 }
 
 /// What the model writes.

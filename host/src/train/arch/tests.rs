@@ -1,9 +1,9 @@
 use super::super::tape::{Pool, Tape};
 use super::*;
-use crate::model::Version::{V4, V52, V6, V7};
+use crate::model::Version::{V4, V5, V51, V52, V6, V7};
 use crate::random::Random;
 
-fn dimensions(version: Option<Version>) -> Dimensions {
+fn dimensions(version: Option<Version>, heads: usize) -> Dimensions {
     let ranks = match version {
         Some(V6) => [4, 3, 0, 0],
         Some(V7) => [4, 3, 2, 5],
@@ -15,16 +15,21 @@ fn dimensions(version: Option<Version>) -> Dimensions {
         ffn: 20,
         vocab: 11,
         classes: 0,
-        heads: if version == Some(V4) { 0 } else { 3 },
+        heads: if version == Some(V4) { 0 } else { heads },
         ranks,
         positions: if version.is_none() { 32 } else { 0 },
     }
 }
 
 fn networks() -> Vec<Network> {
-    let rwkv = [V4, V52, V6, V7].map(|v| (Arch::Rwkv(v), dimensions(Some(v))));
-    let gpt = (Arch::Gpt, dimensions(None));
-    rwkv.into_iter()
+    let rwkv = |version, heads| (Arch::Rwkv(version), dimensions(Some(version), heads));
+    let known = [V4, V5, V51, V52, V6, V7].map(|version| rwkv(version, 3));
+    // Heads of six channels are computed as eight.
+    let padded = [V5, V6, V7].map(|version| rwkv(version, 2));
+    let gpt = (Arch::Gpt, dimensions(None, 3));
+    known
+        .into_iter()
+        .chain(padded)
         .chain([gpt])
         .map(|(arch, dimensions)| Network::new(arch, dimensions))
         .collect()

@@ -22,7 +22,7 @@ pub(super) fn time_mix<F: Real>(layer: &Layer<'_>, tape: &mut Tape<'_, F>, xx: V
     let k = layer.product(tape, xk, att::KEY);
     let v = layer.product(tape, xv, att::VALUE);
     let g = layer.product(tape, xg, att::GATE);
-    read_out(layer, tape, [r, k, v, w], g)
+    read_out(layer, tape, [r, k, v, w], Some(g))
 }
 
 /// `base + f(x M1) M2`.

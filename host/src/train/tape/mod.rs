@@ -10,12 +10,13 @@
 #![allow(clippy::needless_range_loop)]
 
 mod attention;
-mod decay5;
+mod constant5;
 mod embed;
 mod heads;
 mod linear;
 mod loss;
 mod norm;
+mod padding;
 mod pointwise;
 mod pool;
 mod round;
@@ -26,8 +27,8 @@ mod wkv6;
 mod wkv7;
 
 use super::real::Real;
+pub use padding::MOST_HEAD_SIZE;
 pub use pool::Pool;
-pub use rows::HEAD_SIZES;
 pub use shift::Weighs;
 
 /// A value on the tape.

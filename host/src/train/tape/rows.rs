@@ -48,11 +48,11 @@ macro_rules! for_size {
             32 => $function::<F, 32>($($argument),*),
             64 => $function::<F, 64>($($argument),*),
             128 => $function::<F, 128>($($argument),*),
-            size => unreachable!("heads of {size} channels are refused before"),
+            size => unreachable!("heads of {size} channels are padded before"),
         }
     };
 }
 pub(super) use for_size;
 
-/// The sizes of heads that can be trained.
-pub const HEAD_SIZES: [usize; 6] = [4, 8, 16, 32, 64, 128];
+/// The sizes that the compiler knows; others are padded with zeros.
+pub(super) const SIZES: [usize; 6] = [4, 8, 16, 32, 64, 128];

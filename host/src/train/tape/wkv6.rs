@@ -4,31 +4,36 @@
 //! the rows, one for each key channel, do not depend on each other.
 
 use super::super::real::Real;
+use super::padding::padded_size;
 use super::rows::{add, for_size, row, row_mut, ROWS};
-use super::{Back, Backward, Param, Tape, Var};
+use super::{Back, Backward, Tape, Var};
 use crate::simd::wide;
 use pulp::{Simd, WithSimd};
 
 struct Wkv6 {
     /// r, k, v and w of each position, `[T, C]`.
     inputs: [Var; 4],
-    first: Param,
+    bonus: Var,
     size: usize,
 }
 
 impl<F: Real> Tape<'_, F> {
     /// The read-out `[T, C]` of heads of `size` channels, from r, k, v, the
-    /// decays w and the bonus u `[C]`.
-    pub fn wkv6(&mut self, inputs: [Var; 4], first: Param, size: usize) -> Var {
+    /// decays w and the bonus u `[1, C]`.
+    pub fn wkv6(&mut self, inputs: [Var; 4], bonus: Var, size: usize) -> Var {
+        let inputs = inputs.map(|input| self.padded_heads(input, size));
+        let bonus = self.padded_heads(bonus, size);
+        let padded = padded_size(size);
         let mut y = self.pool.take(self.value(inputs[0]).len());
         let values = inputs.map(|input| self.value(input));
-        for_size!(size, forward(values, self.param(first), &mut y));
+        for_size!(padded, forward(values, self.value(bonus), &mut y));
         let op = Wkv6 {
             inputs,
-            first,
-            size,
+            bonus,
+            size: padded,
         };
-        self.push(self.cols(inputs[0]), y, op)
+        let y = self.push(self.cols(inputs[0]), y, op);
+        self.unpadded_heads(y, size)
     }
 }
 
@@ -59,7 +64,7 @@ fn forward<F: Real, const N: usize>([r, k, v, w]: [&[F]; 4], u: &[F], y: &mut [F
 
 impl<F: Real> Backward<F> for Wkv6 {
     fn backward(&self, _: &[F], dy: Vec<F>, back: &mut Back<'_, F>) {
-        let u = back.param(self.first);
+        let u = back.value(self.bonus);
         let values = self.inputs.map(|input| back.value(input));
         let mut slopes: [Vec<F>; 4] = std::array::from_fn(|_| back.buffer(dy.len()));
         slopes[2].fill(F::zero());
@@ -67,7 +72,7 @@ impl<F: Real> Backward<F> for Wkv6 {
         let mut du = back.buffer(u.len());
         let kept = [&mut states[..], &mut du];
         for_size!(self.size, backward(values, u, &dy, kept, &mut slopes));
-        back.learn(self.first, du);
+        back.give(self.bonus, du);
         for buffer in [states, dy] {
             back.free(buffer);
         }

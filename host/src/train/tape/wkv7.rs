@@ -6,6 +6,7 @@
 //! kept for the backward pass.
 
 use super::super::real::Real;
+use super::padding::padded_size;
 use super::rows::{add, add_product, for_size, row, row_mut, ROWS};
 use super::{Back, Backward, Tape, Var};
 use crate::simd::wide;
@@ -56,11 +57,18 @@ impl<F: Real> Tape<'_, F> {
     /// The read-out `[T, C]` of heads of `size` channels, from r, w, k, v,
     /// kk and a.
     pub fn wkv7(&mut self, inputs: [Var; 6], size: usize) -> Var {
+        let inputs = inputs.map(|input| self.padded_heads(input, size));
+        let padded = padded_size(size);
         let cols = self.cols(inputs[0]);
         let mut y = self.pool.take(self.value(inputs[0]).len());
         let values = inputs.map(|input| self.value(input));
-        for_size!(size, forward(cols, values, &mut y));
-        self.push(cols, y, Wkv7 { inputs, size })
+        for_size!(padded, forward(cols, values, &mut y));
+        let op = Wkv7 {
+            inputs,
+            size: padded,
+        };
+        let y = self.push(cols, y, op);
+        self.unpadded_heads(y, size)
     }
 }
 

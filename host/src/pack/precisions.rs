@@ -1,12 +1,14 @@
-//! The bits of an image's weights, as `quantize` and `train` ask for them.
+//! The bits of an image's weights, as users of `quantize` and `train` choose them.
 
-use crate::pack::Format;
+use super::{Format, Formats, StoredPart};
 use crate::quantize::Precision;
 use kinglet::shape::Bits;
+use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::str::FromStr;
 
 /// Bits of what is not like the layers' other matrices.
-#[derive(Clone, Copy, Debug, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 pub struct Precisions {
     /// Precision of the head [default: int8; of a training that of --qat]
     #[arg(long, value_enum)]
@@ -18,10 +20,34 @@ pub struct Precisions {
     /// stay in the state [default: int8]
     #[arg(long, value_enum)]
     pub keys: Option<Precision>,
+    /// Format of one matrix of all layers, or of a single one
+    /// (blocks.3.ffn.value=int4); may be repeated. An image may also have int8x16 and its
+    /// like, which read vectors of 16 bits in twice the instructions
+    #[arg(long, value_name = "NAME=FORMAT")]
+    pub force: Vec<Forced>,
+}
+
+impl Precisions {
+    /// The formats of an image whose layers have `weights`, and its head `head`, but for
+    /// what was chosen.
+    pub fn formats(&self, weights: Precision, head: Precision) -> Formats {
+        let bits = |asked: Option<Precision>| asked.map_or(Bits::Int8, Bits::from);
+        let mut formats = Formats {
+            embedding: bits(self.embedding),
+            head: self.head.unwrap_or(head).into(),
+            keys: bits(self.keys),
+            ..Formats::of(weights.into())
+        };
+        for forced in &self.force {
+            forced.set(&mut formats);
+        }
+        formats
+    }
 }
 
 /// The format of one matrix, in a layer or in all.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Forced {
     /// The layer's index; all layers without one.
     pub layer: Option<usize>,
@@ -29,6 +55,43 @@ pub struct Forced {
     pub name: String,
     /// Its format.
     pub format: Format,
+}
+
+impl Forced {
+    /// Gives the matrix its format.
+    pub fn set(&self, formats: &mut Formats) {
+        formats.set(self.layer, &self.name, self.format);
+    }
+
+    /// Whether it names this part.
+    pub fn names(&self, part: &StoredPart) -> bool {
+        self.name == part.part.name && (self.layer.is_none() || self.layer == part.layer)
+    }
+}
+
+/// As the option has it.
+impl fmt::Display for Forced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(layer) = self.layer {
+            write!(f, "blocks.{layer}.")?;
+        }
+        let name = self.name.trim_end_matches(".weight");
+        write!(f, "{name}={}", self.format.name())
+    }
+}
+
+impl From<Forced> for String {
+    fn from(forced: Forced) -> Self {
+        forced.to_string()
+    }
+}
+
+impl TryFrom<String> for Forced {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
 }
 
 impl FromStr for Forced {
@@ -56,21 +119,6 @@ impl FromStr for Forced {
     }
 }
 
-/// Bytes, KiB or MiB.
-pub fn size(text: &str) -> Result<u64, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit: u64 = match &text[digits.len()..] {
-        "" | "B" => 1,
-        "KiB" | "K" | "k" => 1 << 10,
-        "MiB" | "M" => 1 << 20,
-        unit => return Err(format!("`{unit}` is no unit: use KiB or MiB")),
-    };
-    let number: u64 = digits.parse().map_err(|_| "not a size".to_owned())?;
-    number
-        .checked_mul(unit)
-        .ok_or_else(|| "too large".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,6 +136,10 @@ mod tests {
         );
         let third = Ok((Some(3), value(), "int8x16".to_owned()));
         assert_eq!(forced("blocks.3.ffn.value.weight=int8x16"), third);
+        for text in ["ffn.value=int4x16", "blocks.3.ffn.value=int6"] {
+            let forced: Forced = text.parse().expect("a matrix and a format");
+            assert_eq!(forced.to_string(), text);
+        }
         for bad in [
             "ffn.value=x16",
             "ffn.value",
