@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn nothing_has_no_upper_bits() {
-        assert_eq!(by_halves(0), 32);
+        assert_eq!(by_table(0), 32);
         assert_eq!(normal(0).0, 0);
     }
 }

@@ -231,7 +231,13 @@ impl FormatArgs {
             Class::Keys => self.precisions.keys,
             _ => None,
         };
-        if !part.has_choice() || self.precisions.force.iter().any(|forced| forced.names(part)) {
+        if !part.has_choice()
+            || self
+                .precisions
+                .force
+                .iter()
+                .any(|forced| forced.names(part))
+        {
             return vec![own];
         }
         let is_chosen = self.chooses_all() && named.is_none();
