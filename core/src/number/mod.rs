@@ -28,7 +28,10 @@ pub(crate) use functions::{
 };
 pub(crate) use product::{grown, magnitude, mulh, mulq, Shift};
 // For ports that look them up.
-#[cfg(any(kinglet_mve, all(any(kinglet_armv7m, kinglet_dsp), kinglet_fast)))]
+#[cfg(any(
+    kinglet_mve,
+    all(any(kinglet_armv7m, kinglet_dsp, kinglet_riscv), kinglet_fast)
+))]
 pub(crate) use tables::FRACTIONS;
 #[cfg(any(all(kinglet_dsp, kinglet_fast), kinglet_mve))]
 pub(crate) use tables::{SHARES, SHARE_OCTAVES, SHARE_STEPS};

@@ -235,6 +235,8 @@ pub(crate) fn max_of(x: &[i32]) -> u32 {
 }
 
 /// `sum_i a[i] b[i]`, of 16 bits; each product in units of 2^16.
+// Inlined, it counts for what it is a part of.
+#[cfg_attr(kinglet_fast, inline(always))]
 pub(crate) fn dot(a: View<'_>, b: View<'_>) -> Number {
     let ((a4, a_rest), (b4, b_rest)) = (a.m.as_chunks::<4>(), b.m.as_chunks::<4>());
     let (mut upper, mut lower) = (0i64, 0u32);

@@ -51,6 +51,8 @@ mod steps;
 use super::shared::pairs::{self, Routines};
 use super::shared::rounds::{self, steps_in_rounds};
 #[cfg(kinglet_fast)]
+use super::shared::coefficients::{self, coefficients_in_rounds};
+#[cfg(kinglet_fast)]
 use super::shared::rows::{self, rows_of_thumb2};
 use super::shared::state::{self as states, states_in_rounds};
 use super::shared::thumb2::{self, steps_of_thumb2};

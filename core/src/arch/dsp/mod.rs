@@ -58,6 +58,8 @@
 //! instructions, an int4 product 1.06, an int6 product 1.31, group scales included.
 
 #[cfg(kinglet_fast)]
+use super::shared::coefficients::{self, coefficients_in_rounds};
+#[cfg(kinglet_fast)]
 use super::shared::gates::gates_in_assembly;
 #[cfg(kinglet_fast)]
 use super::shared::rounds::{self, steps_in_rounds};

@@ -34,10 +34,14 @@ macro_rules! with_multiplication {
 #[cfg(feature = "int6")]
 mod int6;
 mod prepare;
+#[cfg(kinglet_fast)]
+mod rows;
 mod state;
 #[cfg(kinglet_fast)]
 mod steps;
 
+#[cfg(kinglet_fast)]
+use super::shared::coefficients::{self, coefficients_in_rounds};
 use super::shared::pairs::{self, Routines};
 #[cfg(kinglet_fast)]
 use super::shared::rounds::{self, steps_in_rounds};
@@ -84,6 +88,8 @@ impl Port for Riscv {
     #[cfg(kinglet_fast)]
     steps_in_rounds!();
     states_in_rounds!(both);
+    #[cfg(kinglet_fast)]
+    coefficients_in_rounds!();
 }
 
 extern "C" {

@@ -1,5 +1,7 @@
 //! What several ports share. No module here is a whole port.
 
+#[cfg(all(any(kinglet_armv7m, kinglet_dsp, kinglet_riscv), kinglet_fast))]
+pub(super) mod coefficients;
 #[cfg(any(all(kinglet_dsp, kinglet_fast), kinglet_mve))]
 pub(super) mod gates;
 #[cfg(any(kinglet_armv6m, kinglet_armv7m, kinglet_riscv))]

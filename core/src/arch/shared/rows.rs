@@ -1,19 +1,10 @@
 //! What a matrix state's step does for each row beside reads and writes, on cores with
 //! Thumb-2: whole rounds of eight rows; other heads are [`Portable`]'s.
 
-use crate::arch::state::coefficient_places;
+use super::coefficients::{is_whole, ROUND};
 use crate::arch::{Narrow, Port, Portable, Write};
 use crate::number::{larger, places, positive, zeros, FRACTIONS};
 use core::arch::global_asm;
-
-/// Rows of a round.
-const ROUND: usize = 8;
-
-/// Whether that many rows are whole rounds, at least one, and the lengths of vectors of
-/// at least as many.
-fn is_whole<const N: usize>(rows: usize, lens: [usize; N]) -> bool {
-    rows > 0 && rows.is_multiple_of(ROUND) && lens.iter().all(|&len| len >= rows)
-}
 
 /// As [`Port::decay`].
 pub fn decay(lam: &mut [i32], bounds: &mut [i32], w: &[i32]) {
@@ -42,62 +33,6 @@ pub fn most(lam: &[i32], least: i32) -> i32 {
         len => unsafe { kinglet_t2_most(whole.as_ptr(), len, least) },
     };
     Portable::most(rest, most)
-}
-
-/// As [`Port::decayed_coefficients`].
-pub fn decayed_coefficients(
-    x: &[i32],
-    w: &[i32],
-    [lam, bounds]: [&mut [i32]; 2],
-    [most, sign]: [i32; 2],
-    scaled: &mut [i32],
-    out: (&mut [Narrow], usize),
-) -> i32 {
-    let rows = x.len();
-    let lens = [lam.len(), bounds.len(), scaled.len(), w.len()];
-    if !has_room(&out, rows) || !is_whole(rows, lens) || lam.len() != rows {
-        Portable::decay(lam, bounds, w);
-        return Portable::coefficients(x, [lam, bounds], [most, sign], scaled, out);
-    }
-    let mut scaling = Scaling::of(scaled, rows, most);
-    // SAFETY: there are as many rows in all slices, whole rounds of them.
-    unsafe {
-        let (lam, bounds) = (lam.as_mut_ptr(), bounds.as_mut_ptr());
-        kinglet_t2_decay_and_scale(x.as_ptr(), lam, bounds, w.as_ptr(), &mut scaling)
-    }
-    scaling.round(scaled, sign, out)
-}
-
-/// Whether there is a place for each row, some steps apart.
-fn has_room((out, step): &(&mut [Narrow], usize), rows: usize) -> bool {
-    *step > 0 && rows > 0 && out.len() > (rows - 1) * step
-}
-
-/// As [`Port::coefficients`].
-pub fn coefficients(
-    x: &[i32],
-    [lam, bounds]: [&[i32]; 2],
-    [most, sign]: [i32; 2],
-    scaled: &mut [i32],
-    out: (&mut [Narrow], usize),
-) -> i32 {
-    let rows = x.len();
-    let lens = [lam.len(), bounds.len(), scaled.len()];
-    if !has_room(&out, rows) || !is_whole(rows, lens) {
-        return Portable::coefficients(x, [lam, bounds], [most, sign], scaled, out);
-    }
-    let mut scaling = Scaling::of(scaled, rows, most);
-    // SAFETY: there are as many rows in all slices, whole rounds of them.
-    unsafe {
-        kinglet_t2_scale(
-            x.as_ptr(),
-            lam.as_ptr(),
-            bounds.as_ptr(),
-            most,
-            &mut scaling,
-        )
-    }
-    scaling.round(scaled, sign, out)
 }
 
 /// As [`Port::to_16_bits`].
@@ -197,41 +132,6 @@ pub fn plan(
     }
 }
 
-/// Scaled coefficients, and what is found of them: the sum of their magnitudes in units of
-/// 256, and the bits of all.
-#[repr(C)]
-struct Scaling {
-    scaled: *mut i32,
-    rows: usize,
-    sum: u32,
-    bits: u32,
-    table: &'static [u32; 64],
-    most: i32,
-}
-
-impl Scaling {
-    fn of(scaled: &mut [i32], rows: usize, most: i32) -> Self {
-        Self {
-            scaled: scaled.as_mut_ptr(),
-            rows,
-            sum: 0,
-            bits: 0,
-            table: &FRACTIONS,
-            most,
-        }
-    }
-
-    /// Rounds the scaled coefficients off; returns the power of two. The caller has
-    /// checked the lengths.
-    fn round(&self, scaled: &[i32], sign: i32, (out, step): (&mut [Narrow], usize)) -> i32 {
-        let places = coefficient_places(self.sum, self.bits, self.rows);
-        let (out, step) = (out.as_mut_ptr(), size_of::<Narrow>() * step);
-        // SAFETY: `out` has room for one at each step.
-        unsafe { kinglet_t2_round(scaled.as_ptr(), out, self.rows, places, step, sign) }
-        self.most + places as i32 + 2
-    }
-}
-
 /// How values are added.
 #[repr(C)]
 struct Values {
@@ -273,28 +173,6 @@ extern "C" {
         rows: usize,
     );
     fn kinglet_t2_most(lam: *const [i32; ROUND], rounds: usize, least: i32) -> i32;
-    fn kinglet_t2_decay_and_scale(
-        x: *const i32,
-        lam: *mut i32,
-        bounds: *mut i32,
-        w: *const i32,
-        scaling: &mut Scaling,
-    );
-    fn kinglet_t2_scale(
-        x: *const i32,
-        lam: *const i32,
-        bounds: *const i32,
-        most: i32,
-        scaling: &mut Scaling,
-    );
-    fn kinglet_t2_round(
-        x: *const i32,
-        out: *mut Narrow,
-        rows: usize,
-        places: u32,
-        step: usize,
-        sign: i32,
-    );
     fn kinglet_t2_bits_of(x: *const i32, rows: usize, step: usize) -> u32;
     fn kinglet_t2_to_16_bits(
         x: *const i32,
@@ -469,7 +347,7 @@ global_asm!(
     .endm
 
     // r5 rows left   r8 the table   r9 the power of two
-    kinglet_t2_function kinglet_t2_decay_and_scale
+    kinglet_t2_function kinglet_rows_decayed_and_scaled
     push    {{r4-r11, lr}}
     ldr     r12, [sp, #36]
     ldm     r12, {{r4-r9}}
@@ -492,10 +370,10 @@ global_asm!(
     ldr     r12, [sp, #36]
     strd    r6, r7, [r12, #8]
     pop     {{r4-r11, pc}}
-    .size kinglet_t2_decay_and_scale, . - kinglet_t2_decay_and_scale
+    .size kinglet_rows_decayed_and_scaled, . - kinglet_rows_decayed_and_scaled
 
     // r5 rows left
-    kinglet_t2_function kinglet_t2_scale
+    kinglet_t2_function kinglet_rows_scaled
     push    {{r4-r10, lr}}
     ldr     r12, [sp, #32]
     ldrd    r4, r5, [r12]
@@ -515,10 +393,10 @@ global_asm!(
     bne     1b
     strd    r6, r7, [r12, #8]
     pop     {{r4-r10, pc}}
-    .size kinglet_t2_scale, . - kinglet_t2_scale
+    .size kinglet_rows_scaled, . - kinglet_rows_scaled
 
     // r12 the step   r9 three of it   r8 half a unit   r10 the sign
-    kinglet_t2_function kinglet_t2_round
+    kinglet_t2_function kinglet_rows_rounded
     push    {{r4-r10, lr}}
     ldrd    r12, r10, [sp, #32]
     add     r9, r12, r12, lsl #1
@@ -536,7 +414,7 @@ global_asm!(
     subs    r2, #8
     bne     1b
     pop     {{r4-r10, pc}}
-    .size kinglet_t2_round, . - kinglet_t2_round
+    .size kinglet_rows_rounded, . - kinglet_rows_rounded
 
     // Four elements, each \step bytes after the other; \thrice is three times as many.
     .macro kinglet_t2_four x, step, thrice
@@ -721,26 +599,7 @@ macro_rules! rows_of_thumb2 {
             rows::most(lam, least)
         }
 
-        fn decayed_coefficients(
-            x: &[i32],
-            w: &[i32],
-            rows: [&mut [i32]; 2],
-            most_and_sign: [i32; 2],
-            scaled: &mut [i32],
-            out: (&mut [Narrow], usize),
-        ) -> i32 {
-            rows::decayed_coefficients(x, w, rows, most_and_sign, scaled, out)
-        }
-
-        fn coefficients(
-            x: &[i32],
-            rows: [&[i32]; 2],
-            most_and_sign: [i32; 2],
-            scaled: &mut [i32],
-            out: (&mut [Narrow], usize),
-        ) -> i32 {
-            rows::coefficients(x, rows, most_and_sign, scaled, out)
-        }
+        coefficients_in_rounds!();
 
         fn to_16_bits(x: (&[i32], usize), sign: i32, out: &mut [[Narrow; 2]], place: usize) -> i32 {
             rows::to_16_bits(x, sign, out, place)
