@@ -294,29 +294,36 @@ global_asm!(
     mls     \to, \scratch, \t, \to
     .endm
 
-    // A row's decay: \lam is its new logarithm. \to is scratch.
-    .macro kinglet_t2_decay_row lam, w, from, to
-    ldr     \lam, [\from]
-    ldr     \to, [\w], #4
-    add     \lam, \lam, \to
-    cmp     \lam, #0xB5000000
+    // The decays of two rows: \lam and \other are their new logarithms. r12, lr scratch.
+    .macro kinglet_t2_decay_rows lam, other, w, from
+    ldrd    \lam, \other, [\from]
+    ldrd    r12, lr, [\w], #8
+    add     \lam, \lam, r12
+    add     \other, \other, lr
+    .irp    new, \lam, \other
+    cmp     \new, #0xB5000000
     it      lt
-    movlt   \lam, #0xB5000000
-    str     \lam, [\from], #4
+    movlt   \new, #0xB5000000
+    .endr
+    strd    \lam, \other, [\from], #8
     .endm
 
+    // r6 the end of w
     kinglet_t2_function kinglet_t2_decay
     push    {{r4-r6, lr}}
-    ldr     lr, [sp, #16]
+    ldr     r6, [sp, #16]
+    add     r6, r2, r6, lsl #2
     adds    r1, #2
-1:  .rept 8
-    kinglet_t2_decay_row r4, r2, r0, r5
-    mvns    r4, r4
-    kinglet_t2_fraction r5, r4, r4, r6, r3
-    lsrs    r5, r5, #15
-    strh    r5, [r1], #4
+1:  .rept 4
+    kinglet_t2_decay_rows r4, r5, r2, r0
+    .irp    lam, r4, r5
+    mvns    \lam, \lam
+    kinglet_t2_fraction r12, \lam, \lam, lr, r3
+    lsr     r12, r12, #15
+    strh    r12, [r1], #4
     .endr
-    subs    lr, #8
+    .endr
+    cmp     r2, r6
     bne     1b
     pop     {{r4-r6, pc}}
     .size kinglet_t2_decay, . - kinglet_t2_decay
@@ -337,62 +344,77 @@ global_asm!(
     pop     {{r4-r6, pc}}
     .size kinglet_t2_most, . - kinglet_t2_most
 
-    // A row's x, \x, is shifted by \places and stored; r4 scaled   r6 the sum   r7 the bits
-    .macro kinglet_t2_scaled x, places
-    asr     \x, \x, \places
-    str     \x, [r4], #4
+    // Two rows' x, r10 and r11, are stored; r4 scaled   r6 the sum   r7 the bits
+    .macro kinglet_t2_scaled
+    strd    r10, r11, [r4], #8
+    .irp    x, r10, r11
     eor     \x, \x, \x, asr #31
     orr     r7, r7, \x
     add     r6, r6, \x, lsr #8
+    .endr
     .endm
 
-    // r5 rows left   r8 the table   r9 the power of two
+    // r8 the table   r9 the power of two   r10, r11 logarithms, places, then x
+    // r5, r12, lr scratch
     kinglet_t2_function kinglet_rows_decayed_and_scaled
     push    {{r4-r11, lr}}
     ldr     r12, [sp, #36]
     ldm     r12, {{r4-r9}}
+    add     r5, r0, r5, lsl #2
+    push    {{r5}}
     adds    r2, #2
-1:  .rept 8
-    kinglet_t2_decay_row r10, r3, r1, r11
-    sub     r11, r9, r10, asr #22
-    usat    r11, #5, r11
-    mvn     r10, r10
-    kinglet_t2_fraction lr, r10, r10, r12, r8
+1:  .rept 4
+    kinglet_t2_decay_rows r10, r11, r3, r1
+    .irp    row, r10, r11
+    mvn     r12, \row
+    kinglet_t2_fraction lr, r12, r12, r5, r8
     lsr     r12, lr, #15
     strh    r12, [r2], #4
     kinglet_t2_upper lr
-    ldr     r10, [r0], #4
-    kinglet_t2_by_upper r10, r10, lr, r12
-    kinglet_t2_scaled r10, r11
+    sub     \row, r9, \row, asr #22
+    usat    \row, #5, \row
+    ldr     r12, [r0], #4
+    kinglet_t2_by_upper r12, r12, lr, r5
+    asr     \row, r12, \row
     .endr
-    subs    r5, #8
+    kinglet_t2_scaled
+    .endr
+    ldr     r5, [sp]
+    cmp     r0, r5
     bne     1b
-    ldr     r12, [sp, #36]
+    ldr     r12, [sp, #40]
     strd    r6, r7, [r12, #8]
+    add     sp, #4
     pop     {{r4-r11, pc}}
     .size kinglet_rows_decayed_and_scaled, . - kinglet_rows_decayed_and_scaled
 
-    // r5 rows left
+    // r3 the power of two   r5 rows left   r8, r9 factors, then places   r10, r11 x
     kinglet_t2_function kinglet_rows_scaled
-    push    {{r4-r10, lr}}
-    ldr     r12, [sp, #32]
+    push    {{r4-r11, lr}}
+    ldr     r12, [sp, #36]
     ldrd    r4, r5, [r12]
     movs    r6, #0
     movs    r7, #0
-1:  .rept 8
-    ldr     r9, [r2], #4
-    ldr     r8, [r0], #4
-    lsrs    r9, r9, #17
-    kinglet_t2_by_lower r8, r8, r9, r10
-    ldr     r9, [r1], #4
+1:  .rept 4
+    ldrd    r8, r9, [r2], #8
+    ldrd    r10, r11, [r0], #8
+    lsr     r8, r8, #17
+    lsr     r9, r9, #17
+    kinglet_t2_by_lower r10, r10, r8, lr
+    kinglet_t2_by_lower r11, r11, r9, lr
+    ldrd    r8, r9, [r1], #8
+    sub     r8, r3, r8, asr #22
     sub     r9, r3, r9, asr #22
+    usat    r8, #5, r8
     usat    r9, #5, r9
-    kinglet_t2_scaled r8, r9
+    asr     r10, r10, r8
+    asr     r11, r11, r9
+    kinglet_t2_scaled
     .endr
     subs    r5, #8
     bne     1b
     strd    r6, r7, [r12, #8]
-    pop     {{r4-r10, pc}}
+    pop     {{r4-r11, pc}}
     .size kinglet_rows_scaled, . - kinglet_rows_scaled
 
     // r12 the step   r9 three of it   r8 half a unit   r10 the sign
@@ -463,10 +485,12 @@ global_asm!(
     .size kinglet_t2_to_16_bits, . - kinglet_t2_to_16_bits
 
     // r4-r6 places   r7, r8 weights   r9 the step   r10 rows left   r3, r11, r12 terms
+    // lr the first of two sums
     kinglet_t2_function kinglet_t2_add_values
     push    {{r4-r11, lr}}
     ldm     r3, {{r4-r10}}
-1:  .rept 8
+1:  .rept 4
+    .irp    y, lr, r3
     ldr     r11, [r0]
     kinglet_t2_values r3, r12, r1, r7, r8
     add     r0, r9
@@ -474,8 +498,9 @@ global_asm!(
     asrs    r3, r3, r5
     asr     r12, r12, r6
     add     r3, r11
-    add     r3, r12
-    str     r3, [r2], #4
+    add     \y, r3, r12
+    .endr
+    strd    lr, r3, [r2], #8
     .endr
     subs    r10, #8
     bne     1b
