@@ -283,7 +283,7 @@ impl Settings {
         let size = self.head_size();
         ensure!(
             (1..=MOST_HEAD_SIZE).contains(&size) && self.channels.is_multiple_of(size),
-            "--head-size must be at most {MOST_HEAD_SIZE} and divide the {} channels, but is {size}",
+            "heads of {size} channels cannot be trained: they have at most {MOST_HEAD_SIZE} and divide the {} channels (--head-size)",
             self.channels
         );
         Ok(())

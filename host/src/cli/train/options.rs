@@ -35,7 +35,7 @@ use std::str::FromStr;
     kinglet train --recipe stories.toml --qat int4 -o stories.safetensors\n  \
     kinglet train --from model.pth --distill --qat int4 --keys int4 -o for-int4.safetensors")]
 pub struct Args {
-    /// Texts to learn from
+    /// Texts to learn from; --distill needs none
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub(super) text: Vec<PathBuf>,
     /// Where to write the checkpoint; a curve (.svg) and a card (.md) go beside it, but not over
@@ -45,8 +45,9 @@ pub struct Args {
     /// A trained checkpoint, whose network and tokens stay as they are; with --distill
     #[arg(long, value_name = "CHECKPOINT", requires = "distill", conflicts_with_all = OF_A_NEW_NETWORK)]
     pub(super) from: Option<PathBuf>,
-    /// Train --from for an image of the precision of --qat [default: int4], so that it
-    /// predicts what the checkpoint predicts: in texts that the model writes itself, and half in those of --text where given
+    /// Fit --from to an image of the precision of --qat [default: int4]: its rounded weights learn
+    /// to predict what the exact ones predict, in texts that the model writes itself, of which
+    /// those of --text replace half at most
     #[arg(long, requires = "from")]
     pub(super) distill: bool,
     /// Epsilon of the group norm of an RWKV-5, 6 or 7 checkpoint of --from [default: 64e-5]
