@@ -18,15 +18,14 @@ use anyhow::{ensure, Result};
 use kinglet::hash::fnv1a;
 use std::ops::RangeInclusive;
 
-/// Texts that are learned from: as many as are read, but neither so few that a batch reads
-/// one twice, nor more than take a part of the time to write.
+/// Texts that are learned from: as many as are read, but not so many that writing them takes
+/// long beside the learning.
 const LEARNED: RangeInclusive<usize> = 8..=256;
-/// Texts to validate with.
+/// Texts to validate with, where there are eight times as many to learn from.
 const VALIDATION: usize = 4;
 
-/// How many texts a distillation needs: the last ones are to validate with, which the model
-/// writes.
-pub fn text_count(settings: &Settings) -> usize {
+/// How many texts a distillation learns from, and how many more it validates with.
+pub fn text_counts(settings: &Settings) -> [usize; 2] {
     let most = *LEARNED.end();
     let learned = match settings.budget {
         Budget::Steps(steps) => {
@@ -34,15 +33,21 @@ pub fn text_count(settings: &Settings) -> usize {
         }
         Budget::Minutes(_) => most,
     };
-    learned.clamp(*LEARNED.start(), most) + VALIDATION
+    let learned = learned.clamp(*LEARNED.start(), most);
+    [learned, VALIDATION.min(learned / 8)]
 }
 
-/// Distills `model` into an image of `options`, on `texts`, see [`text_count`].
-/// `options.calibration` are the texts by which the start is rounded.
+/// Distills `model` into an image of `options`, on `texts`, of which the last `validation` are
+/// not learned from. `options.calibration` are the texts by which the start is rounded.
 ///
 /// # Errors
 /// A sentence that names the tensor that cannot be read or trained.
-pub fn prepare(model: &Model, options: &Options<'_>, texts: Calibration) -> Result<Prepared> {
+pub fn prepare(
+    model: &Model,
+    options: &Options<'_>,
+    texts: Calibration,
+    validation: usize,
+) -> Result<Prepared> {
     let mut network = Network::new(Arch::Rwkv(model.version()), model.dimensions());
     network.gn_eps = options.gn_eps.into();
     let weights = weights(model, &network)?;
@@ -51,7 +56,7 @@ pub fn prepare(model: &Model, options: &Options<'_>, texts: Calibration) -> Resu
         round(model, &network, options, calibration, &mut start)?;
     }
     let mut learned = texts.tokens;
-    let validation = learned.split_off(learned.len() - VALIDATION * TEXT_TOKENS);
+    let validation = learned.split_off(learned.len() - validation * TEXT_TOKENS);
     let words = weights.iter().map(|w| w.to_bits());
     let words = words.chain(learned.iter().copied());
     let hash = fnv1a(words.flat_map(u32::to_le_bytes));

@@ -9,7 +9,7 @@ use crate::model::Model;
 use crate::pack::Options;
 use crate::quantize::compensate::{self, writer, Calibration};
 use crate::reference::DEFAULT_GN_EPS;
-use crate::train::distill::{self, text_count};
+use crate::train::distill::{self, text_counts};
 use crate::train::prepare::Prepared;
 use crate::train::settings::Settings;
 use anyhow::Result;
@@ -31,7 +31,8 @@ pub(super) fn prepare(args: &Args, settings: &Settings, from: &Path) -> Result<P
         given.extend(given_tokens(path, &engine, "leave out --text")?);
     }
     let image = engine.image().expect("made of one");
-    let count = text_count(settings);
+    let [learned, validation] = text_counts(settings);
+    let count = learned + validation;
     let bar = progress_bar((compensate::TEXTS + count) as u64, "writing texts");
     let write = |count| Calibration::new(&image, &given, count, || bar.inc(1));
     let (calibration, texts) = (write(compensate::TEXTS)?, write(count)?);
@@ -40,7 +41,7 @@ pub(super) fn prepare(args: &Args, settings: &Settings, from: &Path) -> Result<P
         calibration: Some(&calibration),
         ..options
     };
-    distill::prepare(&model, &options, texts)
+    distill::prepare(&model, &options, texts, validation)
 }
 
 /// Refuses what cannot be distilled, or would be lost.
