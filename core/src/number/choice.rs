@@ -141,9 +141,7 @@ mod tests {
         #[test]
         fn zeros_are_those_of_the_standard_library(x in any::<u32>(), places in 0u32..32) {
             let x = x >> places;
-            for x in [x, 0] {
-                prop_assert_eq!(by_table(x), x.leading_zeros() as i32);
-            }
+            prop_assert_eq!(by_table(x), x.leading_zeros() as i32);
         }
 
         #[test]
