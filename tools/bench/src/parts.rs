@@ -360,8 +360,10 @@ mod tests {
         assert_eq!(found, Ok(Some(Part::TokenShift)));
         assert_eq!(part(&[&layer, &library]), Ok(Some(Part::Control)));
         assert_eq!(part(&[&library]), Ok(None));
-        let routine = frame("kinglet_mve_int8", "");
-        assert_eq!(part(&[&routine]), Ok(Some(Part::Products)));
+        let routine = |name| part_of(&[frame(name, "")]);
+        assert_eq!(routine("kinglet_mve_int8"), Ok(Some(Part::Products)));
+        // What scales rows of a state is no product of a layer.
+        assert_eq!(routine("kinglet_rows_scaled"), Ok(Some(Part::Recurrence)));
         // What does some work of its own and has no part is an error.
         let unknown = "mulq (/k/core/src/number/product.rs)";
         assert_eq!(part(&[&product]), Err(unknown.into()));

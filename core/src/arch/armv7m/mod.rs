@@ -48,10 +48,10 @@ mod int6;
 mod state;
 mod steps;
 
-use super::shared::pairs::{self, Routines};
-use super::shared::rounds::{self, steps_in_rounds};
 #[cfg(kinglet_fast)]
 use super::shared::coefficients::{self, coefficients_in_rounds};
+use super::shared::pairs::{self, Routines};
+use super::shared::rounds::{self, steps_in_rounds};
 #[cfg(kinglet_fast)]
 use super::shared::rows::{self, rows_of_thumb2};
 use super::shared::state::{self as states, states_in_rounds};

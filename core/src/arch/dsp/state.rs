@@ -3,9 +3,9 @@
 //! of each of two reads, 3.7 to write.
 //!
 //! Of 8 bits it holds those of two value channels. Two words of two rows each become one
-//! of a value channel's four, which `SXTB16` takes apart: 1.7 to read, 1.2 of each of two
+//! of a value channel's four, which `SXTB16` takes apart: 1.8 to read, 1.2 of each of two
 //! reads. To write, a mask leaves each in the upper half of 16 bits, which is its value,
-//! and `SSAT` rounds and limits: 4.9.
+//! and `SSAT` rounds and limits: 5.
 
 use super::Dsp;
 use crate::arch::shared::state::{Both, ReadBoth, Routines, States};

@@ -1,7 +1,7 @@
 //! Matrix states. A word of mantissas of 16 bits holds two key channels of a value channel: a
 //! gathering load takes eight of one, which `VMLADAVA` multiplies and adds up: about
 //! 0.3 instructions per element to read. `VMULLB` and `VMULLT` multiply them apart to
-//! write: 1.5. Of 8 bits they are taken apart before: 0.4 and 1.7.
+//! write: 1.5. Of 8 bits they are taken apart before: 0.5 and 1.8.
 
 use super::Mve;
 use crate::arch::shared::state::{Routines, States};
