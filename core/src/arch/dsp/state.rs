@@ -40,11 +40,16 @@ impl Both for Dsp {
 /// ```
 macro_rules! read {
     ($name:ident, $bytes:literal, $arrange:literal, $columns:literal) => {
-#[unsafe(naked)]
-unsafe extern "C" fn $name(_mantissas: *const u32, _c: *const i16, _sums: *mut i32, _size: usize) {
-    naked_asm!(
-        extension!(),
-        r#"
+        #[unsafe(naked)]
+        unsafe extern "C" fn $name(
+            _mantissas: *const u32,
+            _c: *const i16,
+            _sums: *mut i32,
+            _size: usize,
+        ) {
+            naked_asm!(
+                extension!(),
+                r#"
     push    {{r4-r11, lr}}
     sub     sp, #20
     lsrs    r4, r3, #2
@@ -74,13 +79,13 @@ unsafe extern "C" fn $name(_mantissas: *const u32, _c: *const i16, _sums: *mut i
     ldr     r3, [sp, #8]
     str     r12, [sp]
 "#,
-        $arrange,
-        r#"
+                $arrange,
+                r#"
 2:  .rept 4
     ldm     r2, {{r6-r9}}
 "#,
-        $columns,
-        r#"
+                $columns,
+                r#"
     stm     r2!, {{r6-r9}}
     .endr
     subs    r3, #1
@@ -92,9 +97,9 @@ unsafe extern "C" fn $name(_mantissas: *const u32, _c: *const i16, _sums: *mut i
     add     sp, #20
     pop     {{r4-r11, pc}}
 "#,
-        bytes = const $bytes,
-    )
-}
+                bytes = const $bytes,
+            )
+        }
     };
 }
 
