@@ -10,9 +10,13 @@
 //! vector takes 126 steps, not 127, so that with its low part it has no more than these:
 //! the shift that the packer found leaves room for both.
 
-use super::product::{sums, Quantizer};
-use crate::number::{divide, smaller};
+use super::product::{arrange, sums, vector_words, Prepared, Quantizer, Scale};
+use super::{Native, Port};
+use crate::number::{divide, smaller, Peak};
 use crate::shape::{Matrix, BLOCK_ROWS};
+
+/// Steps of the largest magnitude.
+const STEPS: u32 = 126;
 
 /// Places of the low part.
 const PLACES: u32 = 7;
@@ -20,12 +24,34 @@ const PLACES: u32 = 7;
 /// Rows whose low sums are computed at a time.
 const ROWS: usize = 8 * BLOCK_ROWS;
 
-/// Puts into `x` what the high part leaves of it, and returns the quantizer of that.
+/// As [`super::prepare`]: the high part, then the low one.
 #[inline(never)]
-pub(super) fn leave_rest(quantizer: Quantizer, max16: i32, x: &mut [i32]) -> Quantizer {
+pub(super) fn prepare<'a>(
+    x: &mut [i32],
+    peak: Peak,
+    matrix: &Matrix<'_>,
+    words: &'a mut [u32],
+) -> Prepared<'a> {
+    let (quantizer, max16) = Quantizer::up_to(peak.max, STEPS);
+    let (high, rest) = split(words, vector_words(matrix));
+    arrange(x, quantizer, matrix, high);
+    let of_rest = leave_rest(quantizer, max16, x);
+    let (low, _) = split(rest, vector_words(matrix));
+    arrange(x, of_rest, matrix, low);
+    Prepared::left_in(words, Scale::of(quantizer, max16, peak), matrix)
+}
+
+/// The first words, and those after them; none where there are too few.
+fn split(words: &mut [u32], len: usize) -> (&mut [u32], &mut [u32]) {
+    words.split_at_mut_checked(len).unwrap_or_default()
+}
+
+/// Puts into `x` what the high part leaves of it, and returns the quantizer of that.
+fn leave_rest(quantizer: Quantizer, max16: i32, x: &mut [i32]) -> Quantizer {
     for x in x {
-        // In units of a 126th of a unit of 16 bits: half of max16 and rounding errors.
-        let rest = quantizer.in_16_bits(*x) * 126 - quantizer.of(*x) * max16;
+        // In 126ths of a unit of 16 bits: half of max16 at most, and rounding errors.
+        let all = quantizer.in_16_bits(*x).wrapping_mul(STEPS as i32);
+        let rest = all.wrapping_sub(quantizer.of(*x).wrapping_mul(max16));
         *x = rest << 16;
     }
     let inverse = divide(1 << (22 + PLACES), max16 as u32, 16) as i32;
@@ -36,16 +62,17 @@ pub(super) fn leave_rest(quantizer: Quantizer, max16: i32, x: &mut [i32]) -> Qua
     }
 }
 
-/// The sums of `matrix` `[rows, cols]` with a vector's high and low part, times
-/// `2^shift`. `out` holds whole blocks of four rows.
+/// As [`super::matvec`], with a vector of two parts.
 #[inline(never)]
-pub(super) fn shifted_sums(matrix: &Matrix<'_>, (high, low): (&[u32], &[u32]), out: &mut [i32]) {
+pub(super) fn matvec(matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [i32]) {
+    let halves = x.words().split_at_checked(vector_words(matrix));
+    let (high, low) = halves.unwrap_or_default();
     sums(matrix, high, out);
     let mut rest = *matrix;
     let mut low_sums = [0; ROWS];
     let padded = matrix.rows.next_multiple_of(BLOCK_ROWS).min(out.len());
-    let (out, _) = out.split_at_mut_checked(padded).unwrap_or_default();
-    for out in out.chunks_mut(ROWS) {
+    let (rows_out, _) = out.split_at_mut_checked(padded).unwrap_or_default();
+    for out in rows_out.chunks_mut(ROWS) {
         let (rows, next) = rest.split_at_block(ROWS / BLOCK_ROWS);
         sums(&rows, low, &mut low_sums);
         for (out, &low) in out.iter_mut().zip(&low_sums) {
@@ -55,6 +82,7 @@ pub(super) fn shifted_sums(matrix: &Matrix<'_>, (high, low): (&[u32], &[u32]), o
         }
         rest = next;
     }
+    Native::scale_rows(matrix.scales, x.scale().max16, 0, out);
 }
 
 #[cfg(test)]

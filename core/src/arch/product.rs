@@ -28,6 +28,9 @@ use super::{fine, Native, Port, Portable};
 use crate::number::{divide, larger, zeros, Peak};
 use crate::shape::{prepared_words, Layout, Matrix};
 
+/// Steps of the largest magnitude of a vector of eight bits.
+const STEPS: u32 = 127;
+
 /// How a vector is quantized: `q = (((x << left) >> 16) inverse + 2^21) >> 22`.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +80,15 @@ pub(crate) struct Scale {
 impl Scale {
     /// Of no vector.
     pub(crate) const NONE: Self = Self { max16: 0, exp: 0 };
+
+    /// Of a vector with this peak.
+    #[inline(always)]
+    pub(super) fn of(quantizer: Quantizer, max16: i32, peak: Peak) -> Self {
+        Self {
+            max16,
+            exp: peak.exp + 16 - quantizer.left as i32,
+        }
+    }
 }
 
 /// A vector, quantized and arranged for the port.
@@ -89,6 +101,11 @@ pub struct Prepared<'a> {
 }
 
 impl<'a> Prepared<'a> {
+    /// Its words: of a fine vector the high part's, then the low one's.
+    pub(super) fn words(&self) -> &'a [u32] {
+        self.words
+    }
+
     /// The scale of the quantized values.
     pub(crate) fn scale(&self) -> Scale {
         self.scale
@@ -107,7 +124,8 @@ impl<'a> Prepared<'a> {
 }
 
 /// Words of a vector of eight bits.
-fn vector_words(matrix: &Matrix<'_>) -> usize {
+#[inline(always)]
+pub(super) fn vector_words(matrix: &Matrix<'_>) -> usize {
     prepared_words(matrix.layout, matrix.bits, matrix.cols)
 }
 
@@ -124,33 +142,19 @@ pub fn prepare<'a>(
     matrix: &Matrix<'_>,
     words: &'a mut [u32],
 ) -> Prepared<'a> {
-    let steps = 127 - u32::from(matrix.is_fine());
-    let (quantizer, max16) = Quantizer::up_to(peak.max, steps);
-    let scale = Scale {
-        max16,
-        exp: peak.exp + 16 - quantizer.left as i32,
-    };
-    let len = vector_words(matrix);
-    arrange(
-        x,
-        quantizer,
-        matrix,
-        words.get_mut(..len).unwrap_or_default(),
-    );
     if matrix.is_fine() {
-        let rest = fine::leave_rest(quantizer, max16, x);
-        arrange(
-            x,
-            rest,
-            matrix,
-            words.get_mut(len..2 * len).unwrap_or_default(),
-        );
+        return fine::prepare(x, peak, matrix, words);
     }
-    Prepared::left_in(words, scale, matrix)
+    let (quantizer, max16) = Quantizer::up_to(peak.max, STEPS);
+    let words = words.get_mut(..vector_words(matrix)).unwrap_or_default();
+    arrange(x, quantizer, matrix, words);
+    let scale = Scale::of(quantizer, max16, peak);
+    Prepared { words, scale }
 }
 
 /// Quantizes `x` `[cols]` and arranges it in as many words as it takes.
-fn arrange(x: &[i32], quantizer: Quantizer, matrix: &Matrix<'_>, words: &mut [u32]) {
+#[inline(always)]
+pub(super) fn arrange(x: &[i32], quantizer: Quantizer, matrix: &Matrix<'_>, words: &mut [u32]) {
     if is_native(matrix.layout) {
         Native::prepare(x, quantizer, matrix.bits, words);
     } else {
@@ -187,15 +191,11 @@ fn is_native(layout: Layout) -> bool {
 /// `out` must hold whole blocks of four rows; its values after the last row
 /// are unspecified.
 pub fn matvec(matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [i32]) {
-    let mut shift = matrix.shift;
     if matrix.is_fine() {
-        let halves = x.words.split_at_checked(vector_words(matrix));
-        fine::shifted_sums(matrix, halves.unwrap_or_default(), out);
-        shift = 0;
-    } else {
-        sums(matrix, x.words, out);
+        return fine::matvec(matrix, x, out);
     }
-    Native::scale_rows(matrix.scales, x.scale.max16, shift, out);
+    sums(matrix, x.words, out);
+    Native::scale_rows(matrix.scales, x.scale.max16, matrix.shift, out);
 }
 
 /// The power of two of a product.

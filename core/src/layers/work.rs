@@ -71,8 +71,7 @@ impl<'q> Product<'q> {
         x: &mut [i32],
         peak: Peak,
     ) -> Prepared<'_> {
-        let cols = matrix.cols.min(x.len());
-        let x = x.get_mut(..cols).unwrap_or_default();
+        let x = x.get_mut(..matrix.cols).unwrap_or_default();
         prepare(x, peak, matrix, self.q)
     }
 }

@@ -239,20 +239,27 @@ pub(crate) fn max_of(x: &[i32]) -> u32 {
 #[cfg_attr(kinglet_fast, inline(always))]
 pub(crate) fn dot(a: View<'_>, b: View<'_>) -> Number {
     let ((a4, a_rest), (b4, b_rest)) = (a.m.as_chunks::<4>(), b.m.as_chunks::<4>());
-    let (mut upper, mut lower) = (0i64, 0u32);
-    // Upper halves of four products add up in 32 bits, lower quarters always do.
-    let mut add = |a: &[i32], b: &[i32]| {
-        let mut four = 0i32;
-        for (&a, &b) in a.iter().zip(b) {
-            let (high, low) = halves(a, b);
-            four = four.wrapping_add(high);
-            lower = lower.wrapping_add(low);
-        }
-        upper += i64::from(four);
-    };
-    a4.iter().zip(b4).for_each(|(a, b)| add(a, b));
-    add(a_rest, b_rest);
+    // Lower quarters always add up in 32 bits.
+    let (high, mut lower) = dot_of_four(a_rest, b_rest);
+    let mut upper = i64::from(high);
+    for (a, b) in a4.iter().zip(b4) {
+        let (high, low) = dot_of_four(a, b);
+        upper += i64::from(high);
+        lower = lower.wrapping_add(low);
+    }
     Number::of((upper << 16) + i64::from(lower), a.exp + b.exp + 16)
+}
+
+/// The sums of the halves of four products at most: those of the upper ones fit.
+#[cfg_attr(kinglet_fast, inline(always))]
+fn dot_of_four(a: &[i32], b: &[i32]) -> (i32, u32) {
+    let (mut upper, mut lower) = (0i32, 0u32);
+    for (&a, &b) in a.iter().zip(b) {
+        let (high, low) = halves(a, b);
+        upper = upper.wrapping_add(high);
+        lower = lower.wrapping_add(low);
+    }
+    (upper, lower)
 }
 
 /// A number of 16 bits and its power of two.

@@ -93,7 +93,13 @@ fn products(core: &Core, bits: Bits, counted: &[Cost]) -> Result<ProductCosts> {
         .iter()
         .map(|cost| {
             let (rows, cols) = (cost.shape.0 as usize, cost.shape.1 as usize);
-            let (macs, padded) = ProductCosts::sizes(layout(core), Product { bits, rows, cols });
+            let product = Product {
+                bits,
+                fine: false,
+                rows,
+                cols,
+            };
+            let (macs, padded) = ProductCosts::sizes(layout(core), product);
             Row {
                 counts: vec![macs, padded, cols as f64, 1.0],
                 cost: (cost.scaled + cost.prepare) as f64,

@@ -66,9 +66,9 @@ impl Part {
 const FUNCTIONS: [(Part, &[&str]); 8] = [
     (
         Part::Products,
-        &["matvec", "sums", "scale_rows", "to_logits"],
+        &["matvec", "sums", "shifted_sums", "scale_rows", "to_logits"],
     ),
-    (Part::Quantization, &["prepare"]),
+    (Part::Quantization, &["prepare", "leave_rest"]),
     (Part::Norms, &["layer_norm", "group_norm", "norm"]),
     (
         Part::TokenShift,
