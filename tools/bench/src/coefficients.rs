@@ -26,7 +26,7 @@ use std::process::Command;
 type Shape = (u32, u32, u32, u32, u32);
 
 /// Shapes that tell the kinds of work apart.
-const SHAPES: [Shape; 9] = [
+const SHAPES: [Shape; 10] = [
     (1, 32, 128, 256, 32),
     (2, 64, 256, 256, 64),
     (4, 64, 128, 64, 16),
@@ -36,6 +36,7 @@ const SHAPES: [Shape; 9] = [
     (3, 96, 288, 768, 32),
     (2, 128, 256, 1024, 32),
     (4, 160, 640, 64, 32),
+    (2, 144, 432, 256, 16),
 ];
 
 /// Shapes whose state is measured with 8 bits too.
