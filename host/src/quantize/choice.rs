@@ -2,7 +2,7 @@
 //! instructions.
 //!
 //! The divergence of a model is taken for the sum of its matrices', each from a probe:
-//! that of weights falls to a [`PER_BIT`]th with each bit. So the best formats are found
+//! that of weights falls to a 4.2th with each bit. So the best formats are found
 //! matrix by matrix for a price of bytes and one of instructions, and the prices by
 //! bisection.
 
