@@ -18,8 +18,8 @@ use anyhow::{ensure, Result};
 use kinglet::hash::fnv1a;
 use std::ops::RangeInclusive;
 
-/// Texts that are learned from: as many as are read, but not so many that writing them takes
-/// long beside the learning.
+/// Texts that are learned from: as many as are read, within bounds: writing them should not
+/// take long beside the learning.
 const LEARNED: RangeInclusive<usize> = 8..=256;
 /// Texts to validate with, where there are eight times as many to learn from.
 const VALIDATION: usize = 4;
