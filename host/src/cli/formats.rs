@@ -112,13 +112,18 @@ impl FormatArgs {
         formats.map_err(|error| anyhow!("{shown}: {error}"))
     }
 
-    /// The recipe names all matrices of the model.
-    pub fn check(&self, parts: &[StoredPart]) -> Result<()> {
+    /// The recipe names all matrices of the model; `formats` are those that were asked for.
+    pub fn check(&self, formats: &Formats, parts: &[StoredPart]) -> Result<()> {
         let Some(path) = &self.recipe else {
             return Ok(());
         };
-        let named = self.of_recipe()?;
-        let is_named = |part: &&StoredPart| named.iter().any(|forced| forced.names(part));
+        let is_named = |part: &&StoredPart| {
+            let name = |layer| (layer, part.part.name.to_owned());
+            [part.layer, None]
+                .map(name)
+                .iter()
+                .any(|name| formats.forced.contains_key(name))
+        };
         let mut chosen = parts.iter().filter(|part| part.has_choice());
         match chosen.find(|part| !is_named(part)) {
             None => Ok(()),

@@ -182,7 +182,7 @@ pub fn run(args: &Args) -> Result<()> {
     };
     // What is wrong with them is said before the work begins.
     let (shape, parts) = shape(model.version(), &model.dimensions(), &options)?;
-    args.formats.check(&parts)?;
+    args.formats.check(&options.formats, &parts)?;
     let mut planned = Planned {
         besides_bytes: Besides::new(&model, &shape, &options, &metadata)?.bytes(),
         shape,

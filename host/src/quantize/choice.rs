@@ -1,5 +1,5 @@
-//! Which format each matrix gets: that of the least divergence within so many bytes and
-//! instructions.
+//! Which format each matrix gets: that of the least divergence within a number of bytes
+//! and of instructions.
 //!
 //! The divergence of a model is taken for the sum of its matrices', each from a probe:
 //! that of weights falls to a 4.2th with each bit. So the best formats are found
@@ -131,33 +131,33 @@ impl Search {
         let cheapest = self.within_bytes(0.0)?;
         let totals = self.totals(&cheapest);
         let least = PAYS * totals.divergence / totals.instructions;
-        let mut found = None;
-        let mut price = Price::from(least);
-        for _ in 0..HALVINGS {
-            let formats = self.within_bytes(price.now())?;
-            let fits = self.totals(&formats).instructions <= self.instructions;
-            if fits {
-                found = Some(formats);
-            }
-            if fits && price.is_first() {
-                break;
-            }
-            price.halve(fits);
-        }
+        let fits = |totals: Totals| totals.instructions <= self.instructions;
+        let found = self.cheapest(least, |price| self.within_bytes(price), fits);
         found.map(|formats| self.filled(formats, least))
     }
 
     /// The best formats at a price of instructions that are within the bytes.
     fn within_bytes(&self, instruction: f64) -> Option<Vec<usize>> {
+        let fits = |totals: Totals| totals.bytes <= self.bytes;
+        self.cheapest(0.0, |price| Some(self.at(price, instruction)), fits)
+    }
+
+    /// The formats at the lowest price, from `least` on, at which they fit.
+    fn cheapest(
+        &self,
+        least: f64,
+        at: impl Fn(f64) -> Option<Vec<usize>>,
+        fits: impl Fn(Totals) -> bool,
+    ) -> Option<Vec<usize>> {
         let mut found = None;
-        let mut price = Price::from(0.0);
+        let mut price = Price::from(least);
         for _ in 0..HALVINGS {
-            let formats = self.at(price.now(), instruction);
-            let fits = self.totals(&formats).bytes <= self.bytes;
+            let formats = at(price.now())?;
+            let fits = fits(self.totals(&formats));
             if fits {
                 found = Some(formats);
             }
-            if fits && price.is_first() {
+            if fits && price.is_first {
                 break;
             }
             price.halve(fits);
@@ -239,10 +239,6 @@ impl Price {
             range: [-120.0, 40.0],
             is_first: true,
         }
-    }
-
-    fn is_first(&self) -> bool {
-        self.is_first
     }
 
     /// The least at first.

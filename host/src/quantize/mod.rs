@@ -144,8 +144,21 @@ pub(crate) fn round_row<F: Real>(x: &[F], y: &mut [F]) {
 }
 
 /// A vector as a fine product reads it: likewise, in steps of the low part.
-pub(crate) fn round_row_finely(x: &[f32], y: &mut [f32]) {
+fn round_row_finely(x: &[f32], y: &mut [f32]) {
     round_row_to(126.0 * 128.0, x, y);
+}
+
+/// Vectors `[_, cols]`, each rounded, to 16 bits or to eight.
+pub(crate) fn rounded_rows(x: &[f32], cols: usize, fine: bool) -> Vec<f32> {
+    let round_row = if fine {
+        round_row_finely
+    } else {
+        round_row::<f32>
+    };
+    let mut rounded = vec![0.0; x.len()];
+    let rows = x.chunks_exact(cols).zip(rounded.chunks_exact_mut(cols));
+    rows.for_each(|(x, rounded)| round_row(x, rounded));
+    rounded
 }
 
 #[inline(always)]

@@ -6,7 +6,7 @@
 //! it, and all probes of a layer go on through the exact layers after it together.
 
 use super::compensate::{Calibration, TEXT_TOKENS};
-use super::{quantize, round_row};
+use super::{quantize, rounded_rows};
 use crate::model::Model;
 use crate::pack::StoredPart;
 use crate::reference::{folded_embedding, head, output_norm, Exact, Layer, Matrix, Norm, Products};
@@ -17,7 +17,7 @@ use kinglet::shape::{Bits, Kind};
 const TEXTS: usize = 4;
 const TOKENS: usize = 256;
 
-/// Every so many tokens the predictions are compared: a head can be most of a model. An
+/// Predictions are compared at every fifth token: a head can be most of a model. An
 /// odd number, since every other token may say nothing, as of models that read two bytes
 /// for a character.
 const SCORED: usize = 5;
@@ -255,12 +255,7 @@ impl Products for Probe {
                 quantize(&matrix.data, data.len() / cols, cols, LEAST).values(&mut data);
                 Matrix { data, ..*matrix }.times(x)
             }
-            Rounded::Vectors => {
-                let mut rounded = vec![0.0; x.len()];
-                let rows = x.chunks_exact(cols).zip(rounded.chunks_exact_mut(cols));
-                rows.for_each(|(x, rounded)| round_row(x, rounded));
-                matrix.times(&rounded)
-            }
+            Rounded::Vectors => matrix.times(&rounded_rows(x, cols, false)),
         }
     }
 }

@@ -10,7 +10,7 @@
 mod matrix;
 mod writing;
 
-use super::{quantize, round_row, round_row_finely, Quantized};
+use super::{quantize, rounded_rows, Quantized};
 use crate::model::Model;
 use crate::pack::{Format, StoredPart};
 use crate::reference::{
@@ -174,13 +174,7 @@ impl Rounding {
     fn round(&mut self, matrix: &Matrix, x: &[f32]) -> (Vec<f32>, Vec<f32>) {
         let cols = matrix.cols;
         let format = self.formats.get(matrix.part);
-        let round_row = match format {
-            Some(format) if format.fine => round_row_finely,
-            _ => round_row::<f32>,
-        };
-        let mut rounded = vec![0.0; x.len()];
-        let rows = x.chunks_exact(cols).zip(rounded.chunks_exact_mut(cols));
-        rows.for_each(|(x, rounded)| round_row(x, rounded));
+        let rounded = rounded_rows(x, cols, format.is_some_and(|format| format.fine));
         let mut data = vec![0.0; matrix.data.len()];
         let exact = self.exact.remove(matrix.part);
         match (format, exact) {
