@@ -125,7 +125,7 @@ impl<'a> Prepared<'a> {
 /// Words of a vector of eight bits.
 #[inline(always)]
 pub(super) fn vector_words(matrix: &Matrix<'_>) -> usize {
-    prepared_words(matrix.layout, matrix.bits, matrix.cols)
+    prepared_words(matrix.layout.or_only(), matrix.bits, matrix.cols)
 }
 
 /// Quantizes `x` `[cols]` to 8 bits and arranges it for
@@ -171,17 +171,10 @@ pub(super) fn sums(matrix: &Matrix<'_>, words: &[u32], out: &mut [i32]) {
     }
 }
 
-/// Whether the build has no other layout than its port's: an image of another
-/// one is refused, and the code for it is left out.
-const ONE_LAYOUT: bool = Layout::Rows4.is_supported() as u8
-    + Layout::Pairs.is_supported() as u8
-    + Layout::Lanes16.is_supported() as u8
-    == 1;
-
 /// Whether the port of this build multiplies such matrices.
 #[inline(always)]
 fn is_native(layout: Layout) -> bool {
-    ONE_LAYOUT || layout == Native::LAYOUT
+    layout.or_only() == Native::LAYOUT
 }
 
 /// `out = matrix x vector`: `[rows, cols]` x `[cols]` -> `[rows]`, mantissas

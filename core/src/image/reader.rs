@@ -3,12 +3,11 @@
 
 use crate::number::{magnitude, Factors};
 use crate::shape::parts::{factors_bytes, fixed_bytes, matrix_words, table_bytes};
-#[cfg(feature = "int6")]
-use crate::shape::MOST_SCALE_SUM;
 use crate::shape::{
-    round_up, Bits, BitsSet, Dim, Kind, Matrix, Part, Shape, Table, BLOCK_ROWS, EXPS, FINE,
-    FIXED_LIMIT, MOST_SHIFT,
+    Bits, BitsSet, Dim, Kind, Matrix, Part, Shape, Table, EXPS, FINE, FIXED_LIMIT, MOST_SHIFT,
 };
+#[cfg(feature = "int6")]
+use crate::shape::{BLOCK_ROWS, MOST_SCALE_SUM};
 
 /// Yields the parts of a section one after the other.
 ///
@@ -64,7 +63,7 @@ impl<'a> Parts<'a> {
 
     #[inline(never)]
     fn take_matrix(&mut self, rows: usize, cols: usize) -> Matrix<'a> {
-        let layout = self.shape.layout;
+        let layout = self.shape.layout.or_only();
         let Front {
             bits,
             fine,
@@ -73,8 +72,7 @@ impl<'a> Parts<'a> {
         } = self.take_front();
         let (weights, scales) = matrix_words(layout, bits, rows, cols);
         let weights = self.take_words(weights);
-        let scales = self.take_words(scales);
-        let (scales, _) = halves_of(scales, round_up(rows, BLOCK_ROWS));
+        let scales = bytemuck::cast_slice(self.take_words(scales));
         Matrix {
             layout,
             bits,

@@ -57,6 +57,28 @@ impl Layout {
         }
     }
 
+    /// The only one that the build has: code for others, and the choice, is left out.
+    pub(crate) const ONLY: Option<Self> = match (
+        Layout::Rows4.is_supported(),
+        Layout::Pairs.is_supported(),
+        Layout::Lanes16.is_supported(),
+    ) {
+        (true, false, false) => Some(Layout::Rows4),
+        (false, true, false) => Some(Layout::Pairs),
+        (false, false, true) => Some(Layout::Lanes16),
+        _ => None,
+    };
+
+    /// The same where the build has several, else its only one: an image of another one
+    /// is refused.
+    #[inline(always)]
+    pub(crate) const fn or_only(self) -> Self {
+        match Self::ONLY {
+            Some(only) => only,
+            None => self,
+        }
+    }
+
     /// Columns of int8 weights that lie together; rows are padded to them.
     pub const fn step_cols(self) -> usize {
         match self {
