@@ -238,9 +238,8 @@ pub(crate) fn turned<F: Number>(rows: Rows<'_, F>) -> Vec<F> {
     columns.flat_map_iter(column).collect()
 }
 
-/// Factorizes in place the symmetric positive definite matrix `[n, n]` in the first
-/// n rows, of which the lower half is read: `L L'`, L being lower. Each row b after
-/// them becomes `b L'^-1`. Returns false where a pivot is not positive.
+/// Factorizes in place the symmetric positive definite matrix `[n, n]`, of which the lower
+/// half is read: `L L'`, L being lower. Returns false where a pivot is not positive.
 pub(crate) fn factorize(data: &mut [f64], n: usize) -> bool {
     for from in (0..n).step_by(BLOCK) {
         let block = from..n.min(from + BLOCK);
@@ -249,22 +248,44 @@ pub(crate) fn factorize(data: &mut [f64], n: usize) -> bool {
         if !factorize_block(diagonal, n, &block) {
             return false;
         }
-        below.par_chunks_exact_mut(n).for_each(|row| {
-            for col in block.clone() {
-                let factors = &diagonal[(col - from) * n..];
-                let known = (from..col).map(|i| row[i] * factors[i]);
-                row[col] = (row[col] - known.sum::<f64>()) / factors[col];
-            }
-        });
+        divide(below, diagonal, n, &block);
         let panel = turned(Rows::part(below, n, block.clone()));
-        let less: Vec<f64> = panel.iter().map(|x| -x).collect();
-        let less = turned(Rows::new(&less, below.len() / n));
-        let symmetric = n - block.end;
-        let a = Rows::new(&less, block.len());
-        let b = Rows::part(&panel, below.len() / n, 0..symmetric);
-        add_product(a, b, Wanted::Lower, below, [n, block.end]);
+        subtract(below, n, &block, &panel, Wanted::Lower);
     }
     true
+}
+
+/// `b L'^-1` of each row b of n, in place.
+pub(crate) fn substitute(l: &[f64], n: usize, rows: &mut [f64]) {
+    for from in (0..n).step_by(BLOCK) {
+        let block = from..n.min(from + BLOCK);
+        divide(rows, &l[from * n..block.end * n], n, &block);
+        let panel = turned(Rows::part(&l[block.end * n..], n, block.clone()));
+        subtract(rows, n, &block, &panel, Wanted::All);
+    }
+}
+
+/// The columns of a block, in rows that those left of it were subtracted from.
+fn divide(rows: &mut [f64], diagonal: &[f64], n: usize, block: &Range<usize>) {
+    rows.par_chunks_exact_mut(n).for_each(|row| {
+        for col in block.clone() {
+            let factors = &diagonal[(col - block.start) * n..];
+            let known = (block.start..col).map(|i| row[i] * factors[i]);
+            row[col] = (row[col] - known.sum::<f64>()) / factors[col];
+        }
+    });
+}
+
+/// Subtracts the columns of a block times `panel`, those columns of L below it, turned.
+fn subtract(rows: &mut [f64], n: usize, block: &Range<usize>, panel: &[f64], wanted: Wanted) {
+    let of_block = rows.par_chunks_exact(n);
+    let less = of_block.flat_map_iter(|row| row[block.clone()].iter().map(|x| -x));
+    let less: Vec<f64> = less.collect();
+    let (a, b) = (
+        Rows::new(&less, block.len()),
+        Rows::new(panel, n - block.end),
+    );
+    add_product(a, b, wanted, rows, [n, block.end]);
 }
 
 /// Factorizes the rows of a block on the diagonal, whose columns left of it are done.
@@ -423,13 +444,13 @@ mod tests {
             let mut h = product(&turned(Rows::new(&x, n)), &x, 2 * n, n);
             (0..n).for_each(|i| h[i * n + i] += 0.1);
             let b = random(&mut rng, 5 * n);
-            let mut data = [&h[..], &b].concat();
-            assert!(factorize(&mut data, n));
-            let (l, solved) = data.split_at_mut(n * n);
-            substitute_back(l, n, solved, |_, col, sum, row| {
+            let (mut l, mut solved) = (h.clone(), b.clone());
+            assert!(factorize(&mut l, n));
+            substitute(&l, n, &mut solved);
+            substitute_back(&l, n, &mut solved, |_, col, sum, row| {
                 (row[col] - sum) / l[col * n + col]
             });
-            close(&product(solved, &h, n, n), &b);
+            close(&product(&solved, &h, n, n), &b);
         }
         assert!(!factorize(&mut [1.0, 0.0, 2.0, 1.0], 2));
     }

@@ -306,13 +306,14 @@ impl<W: Read + Write + Seek> Writer<'_, '_, W> {
         let mut deviation = Deviation::default();
         let compensator = self.compensator.as_mut();
         let ready = compensator.map(|compensator| compensator.take(layer, part.name));
-        let mut ready = ready.transpose()?.flatten();
-        let chunk_rows = if ready.is_some() { rows } else { chunk_rows };
+        let ready = ready.transpose()?.flatten();
         for first in (0..rows).step_by(chunk_rows) {
             let chunk = first..rows.min(first + chunk_rows);
             let values = self.source.rows(layer, part, chunk.clone())?;
-            let rounded = || quantize(&values, chunk.len(), cols, bits);
-            let q = ready.take().unwrap_or_else(rounded);
+            let q = match &ready {
+                Some(ready) => ready.part(chunk),
+                None => quantize(&values, chunk.len(), cols, bits),
+            };
             let has_limit = bits == Bits::Int6;
             assert!(
                 !has_limit || q.largest_scale_sum() <= MOST_SCALE_SUM,

@@ -15,6 +15,7 @@ use groups::Grid;
 use kinglet::shape::{Bits, GROUP_COLS};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 
 /// The precision of a weight, as options and recipes name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -200,6 +201,30 @@ impl Quantized {
                 }
             }
         });
+    }
+
+    /// These rows, then those of another one.
+    fn followed_by(mut self, other: Self) -> Self {
+        debug_assert_eq!((self.cols, self.bits), (other.cols, other.bits));
+        self.rows += other.rows;
+        self.weights.extend(other.weights);
+        self.group_scales.extend(other.group_scales);
+        self.scales.extend(other.scales);
+        self
+    }
+
+    /// Some of the rows.
+    pub(crate) fn part(&self, rows: Range<usize>) -> Self {
+        let groups = self.bits.groups(self.cols);
+        let of = |per_row: usize| rows.start * per_row..rows.end * per_row;
+        Self {
+            rows: rows.len(),
+            cols: self.cols,
+            bits: self.bits,
+            weights: self.weights[of(self.cols)].to_vec(),
+            group_scales: self.group_scales[of(groups)].to_vec(),
+            scales: self.scales[rows.clone()].to_vec(),
+        }
     }
 
     /// What a weight of 1 is worth.

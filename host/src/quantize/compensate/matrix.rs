@@ -1,7 +1,7 @@
 //! One matrix, by what it reads.
 
 use super::super::{quantize, quantize_weighed, Quantized};
-use crate::linear::{add_product, factorize, substitute_back, turned, Rows, Wanted};
+use crate::linear::{add_product, factorize, substitute, substitute_back, turned, Rows, Wanted};
 use kinglet::shape::Bits;
 
 /// What a matrix reads, `[_, inputs]` each.
@@ -14,6 +14,9 @@ pub(super) struct Inputs<'a> {
 
 /// Tokens that are summed up at a time: memory for their vectors in f64.
 const CHUNK_TOKENS: usize = 512;
+
+/// Weights whose rows are rounded at a time: memory for them in f64, three times.
+const CHUNK_VALUES: usize = 1 << 22;
 
 /// What is added to the diagonal of second moments, as a share of its mean: the text is
 /// a sample.
@@ -39,35 +42,16 @@ pub(super) fn compensated(
     let mean = diagonal.iter().sum::<f64>() / n as f64;
     let mut order: Vec<usize> = (0..n).collect();
     order.sort_by(|&a, &b| diagonal[a].total_cmp(&diagonal[b]).then(b.cmp(&a)));
-    let Some((factors, y)) = factors(matrix, &own, cross, DAMPING * mean, &order) else {
+    let Some(solver) = Solver::new(own, cross, DAMPING * mean, order) else {
         // Nothing comes in.
         return quantize(matrix, matrix.len() / n, n, bits);
     };
-    let next = |row: &[f64], col: usize, sum: f64| (row[col] - sum) / factors[col * n + col];
-    let mut target = y.clone();
-    substitute_back(&factors, n, &mut target, |_, col, sum, row| {
-        next(row, col, sum)
-    });
-    let mut unordered = vec![0.0; target.len()];
-    for (to, from) in unordered.chunks_exact_mut(n).zip(target.chunks_exact(n)) {
-        order
-            .iter()
-            .zip(from)
-            .for_each(|(&col, &w)| to[col] = w as f32);
-    }
     let importance: Vec<f32> = diagonal.iter().map(|d| (d / mean) as f32).collect();
-    let mut out = quantize_weighed(&unordered, n, bits, &importance);
-    let mut values = y;
-    substitute_back(&factors, n, &mut values, |row_index, col, sum, row| {
-        let step = out.step(row_index, order[col]);
-        out.nearest(next(row, col, sum) / step) * step
-    });
-    for (row, values) in values.chunks_exact(n).enumerate() {
-        for (&col, value) in order.iter().zip(values) {
-            out.weights[row * n + col] = out.nearest(value / out.step(row, col)) as i8;
-        }
-    }
-    out
+    let chunks = matrix.chunks((CHUNK_VALUES / n).max(1) * n);
+    let chunks = chunks.map(|rows| solver.round(rows, bits, &importance));
+    chunks
+        .reduce(Quantized::followed_by)
+        .unwrap_or_else(|| quantize(&[], 0, n, bits))
 }
 
 /// Second moments `[n, n]`: of the rounded inputs, the lower half; and of the exact ones,
@@ -90,33 +74,73 @@ fn moments(inputs: &Inputs<'_>, n: usize) -> (Vec<f64>, Vec<f64>) {
     (own, cross)
 }
 
-/// L and Y, the columns in this order; `None` where no input is other than 0.
-fn factors(
-    matrix: &[f32],
-    own: &[f64],
-    mut cross: Vec<f64>,
-    damping: f64,
-    order: &[usize],
-) -> Option<(Vec<f64>, Vec<f64>)> {
-    let n = order.len();
-    cross.iter_mut().step_by(n + 1).for_each(|d| *d += damping);
-    let ordered = |row: &[f64]| order.iter().map(|&col| row[col]).collect::<Vec<_>>();
-    let cross: Vec<f64> = cross.chunks_exact(n).flat_map(ordered).collect();
-    let moment = |i: usize| {
-        let (row, col) = (order[i / n], order[i % n]);
-        let damped = if row == col { damping } else { 0.0 };
-        own[row.max(col) * n + row.min(col)] + damped
-    };
-    let mut data: Vec<f64> = (0..n * n).map(moment).collect();
-    data.resize(n * n + matrix.len(), 0.0);
-    let weights = wide(matrix);
-    let (weights, cross) = (Rows::new(&weights, n), Rows::new(&cross, n));
-    add_product(weights, cross, Wanted::All, &mut data[n * n..], [n, 0]);
-    if !factorize(&mut data, n) {
-        return None;
+/// What all rows of a matrix share.
+struct Solver {
+    /// The columns, those of small moments first.
+    order: Vec<usize>,
+    /// L `[n, n]`, its columns in this order.
+    factors: Vec<f64>,
+    /// C `[n, n]`, likewise; its rows are in the matrix's order.
+    cross: Vec<f64>,
+}
+
+impl Solver {
+    /// Of second moments; `None` where no input is other than 0.
+    fn new(own: Vec<f64>, mut cross: Vec<f64>, damping: f64, order: Vec<usize>) -> Option<Self> {
+        let n = order.len();
+        cross.iter_mut().step_by(n + 1).for_each(|d| *d += damping);
+        let mut ordered = vec![0.0; n];
+        for row in cross.chunks_exact_mut(n) {
+            for (to, &col) in ordered.iter_mut().zip(&order) {
+                *to = row[col];
+            }
+            row.copy_from_slice(&ordered);
+        }
+        let moment = |i: usize| {
+            let (row, col) = (order[i / n], order[i % n]);
+            let damped = if row == col { damping } else { 0.0 };
+            own[row.max(col) * n + row.min(col)] + damped
+        };
+        let mut factors: Vec<f64> = (0..n * n).map(moment).collect();
+        drop(own);
+        factorize(&mut factors, n).then_some(Self {
+            order,
+            factors,
+            cross,
+        })
     }
-    let y = data.split_off(n * n);
-    Some((data, y))
+
+    /// Some rows of the matrix, rounded.
+    fn round(&self, rows: &[f32], bits: Bits, importance: &[f32]) -> Quantized {
+        let Self { order, factors, .. } = self;
+        let n = order.len();
+        let mut values = vec![0.0; rows.len()];
+        let weights = wide(rows);
+        let (weights, cross) = (Rows::new(&weights, n), Rows::new(&self.cross, n));
+        add_product(weights, cross, Wanted::All, &mut values, [n, 0]);
+        substitute(factors, n, &mut values);
+        let next = |row: &[f64], col: usize, sum: f64| (row[col] - sum) / factors[col * n + col];
+        let mut target = values.clone();
+        substitute_back(factors, n, &mut target, |_, col, sum, row| {
+            next(row, col, sum)
+        });
+        let mut unordered = vec![0.0; target.len()];
+        for (to, from) in unordered.chunks_exact_mut(n).zip(target.chunks_exact(n)) {
+            let columns = order.iter().zip(from);
+            columns.for_each(|(&col, &w)| to[col] = w as f32);
+        }
+        let mut out = quantize_weighed(&unordered, n, bits, importance);
+        substitute_back(factors, n, &mut values, |row_index, col, sum, row| {
+            let step = out.step(row_index, order[col]);
+            out.nearest(next(row, col, sum) / step) * step
+        });
+        for (row, values) in values.chunks_exact(n).enumerate() {
+            for (&col, value) in order.iter().zip(values) {
+                out.weights[row * n + col] = out.nearest(value / out.step(row, col)) as i8;
+            }
+        }
+        out
+    }
 }
 
 fn wide(values: &[f32]) -> Vec<f64> {
@@ -176,6 +200,26 @@ mod tests {
             let fresh = of(&fresh, &fresh_rounded);
             let (own, plain) = (error(&matrix, &q, &fresh), error(&matrix, &plain, &fresh));
             assert!(own < share * plain, "{bits:?}: {own} of {plain}");
+        }
+    }
+
+    /// However many rows are rounded at a time.
+    #[test]
+    fn rows_are_rounded_as_they_are_alone() {
+        let mut rng = Pcg32::new(5);
+        let (rows, n) = (9, 70);
+        let matrix: Vec<f32> = (0..rows * n).map(|_| rng.next_f32() - 0.5).collect();
+        let inputs_of_all = inputs(&mut rng, 200, n);
+        let inputs = Inputs {
+            exact: &inputs_of_all,
+            rounded: &inputs_of_all,
+        };
+        for bits in Bits::ALL {
+            let all = compensated(&matrix, n, bits, &inputs);
+            let alone = matrix
+                .chunks(n)
+                .map(|row| compensated(row, n, bits, &inputs));
+            assert_eq!(alone.reduce(Quantized::followed_by).unwrap(), all);
         }
     }
 

@@ -125,8 +125,8 @@ impl<'m> Compensator<'m> {
         let mut rounding = self.rounding(None);
         let x = norm.layer(&self.exact.x);
         rounding.exact.insert(head.part, x);
-        rounding.round(&head, &norm.layer(&self.rounded.x));
-        self.ready = rounding.ready;
+        let (_, q) = rounding.round(&head, &norm.layer(&self.rounded.x));
+        self.ready = HashMap::from([(head.part, q)]);
         Ok(())
     }
 
@@ -163,33 +163,35 @@ struct Rounding {
 
 impl Products for Rounding {
     fn of(&mut self, matrix: &Matrix, x: &[f32]) -> Vec<f32> {
-        let (x, data) = self.round(matrix, x);
+        let (x, q) = self.round(matrix, x);
+        let mut data = vec![0.0; matrix.data.len()];
+        q.values(&mut data);
+        if self.formats.contains_key(matrix.part) {
+            self.ready.insert(matrix.part, q);
+        }
         let rounded = Matrix { data, ..*matrix };
         rounded.times(&x)
     }
 }
 
 impl Rounding {
-    /// The vectors in 8 or 16 bits, and the matrix's rounded values.
-    fn round(&mut self, matrix: &Matrix, x: &[f32]) -> (Vec<f32>, Vec<f32>) {
+    /// The vectors in 8 or 16 bits, and the rounded matrix.
+    fn round(&mut self, matrix: &Matrix, x: &[f32]) -> (Vec<f32>, Quantized) {
         let cols = matrix.cols;
         let format = self.formats.get(matrix.part);
         let rounded = rounded_rows(x, cols, format.is_some_and(|format| format.fine));
-        let mut data = vec![0.0; matrix.data.len()];
         let exact = self.exact.remove(matrix.part);
-        match (format, exact) {
+        let q = match (format, exact) {
             (Some(format), Some(exact)) => {
                 let inputs = Inputs {
                     exact: &exact,
                     rounded: &rounded,
                 };
-                let q = compensated(&matrix.data, cols, format.bits, &inputs);
-                q.values(&mut data);
-                self.ready.insert(matrix.part, q);
+                compensated(&matrix.data, cols, format.bits, &inputs)
             }
             // The matrices of low rank.
-            _ => quantize(&matrix.data, data.len() / cols, cols, Bits::Int8).values(&mut data),
-        }
-        (rounded, data)
+            _ => quantize(&matrix.data, matrix.data.len() / cols, cols, Bits::Int8),
+        };
+        (rounded, q)
     }
 }
