@@ -18,10 +18,10 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-/// How many times the instructions of products may grow.
-const SLOWDOWN: f64 = 1.25;
+/// What share of a token's instructions may come in addition.
+const MORE: f64 = 0.25;
 /// The same with `--speed`.
-const SLOWDOWN_AT_SPEED: f64 = 1.05;
+const MORE_AT_SPEED: f64 = 0.05;
 
 /// The formats of the matrices.
 #[derive(Debug, clap::Args)]
@@ -154,7 +154,8 @@ impl FormatArgs {
         let (Some(all_costs), before) = (Costs::measured(), planned.clone()) else {
             return Ok(None);
         };
-        let Some(costs) = all_costs.of(core) else {
+        let (Some(costs), Some(token)) = (all_costs.of(core), all_costs.token(core, &before))
+        else {
             return Ok(None);
         };
         let bar = progress_bar(0, "trying formats");
@@ -169,15 +170,15 @@ impl FormatArgs {
             Some(bytes) if all => bytes.saturating_sub(before.besides_bytes),
             _ => u64::from(u32::MAX),
         };
-        let slowdown = if self.speed {
-            SLOWDOWN_AT_SPEED
-        } else {
-            SLOWDOWN
-        };
+        let more = if self.speed { MORE_AT_SPEED } else { MORE };
+        let more = more * token as f64;
         // Vectors of 16 bits take RAM, and instructions may be too many for any choice.
-        let ways = [(true, slowdown), (false, slowdown), (false, f64::INFINITY)];
-        for (fine, slowdown) in ways {
-            let limits = Limits { bytes, slowdown };
+        let ways = [(true, more), (false, more), (false, f64::INFINITY)];
+        for (fine, more_instructions) in ways {
+            let limits = Limits {
+                bytes,
+                more_instructions,
+            };
             let compensated = options.calibration.is_some();
             let allowed = |part: &StoredPart| self.allowed(&before, part, fine);
             let chosen = choose(

@@ -29,9 +29,8 @@ const HALVINGS: usize = 40;
 pub struct Limits {
     /// Bytes of the header and all parts.
     pub bytes: u64,
-    /// Instructions of the products of a token, as a multiple of those with the formats
-    /// that the choice begins with.
-    pub slowdown: f64,
+    /// Instructions of a token more than with the formats that the choice begins with.
+    pub more_instructions: f64,
 }
 
 /// What a choice comes to.
@@ -103,7 +102,7 @@ pub fn choose(
     let search = Search {
         matrices,
         bytes: limits.bytes.checked_sub(fixed)?,
-        instructions: limits.slowdown * before - others,
+        instructions: before + limits.more_instructions - others,
     };
     let formats = search.best()?;
     let totals = search.totals(&formats);
