@@ -10,6 +10,7 @@ use crate::text::Unknown;
 use anyhow::{anyhow, bail, Result};
 use rayon::prelude::*;
 use serde::Serialize;
+use std::iter;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The result. The last three are there when a reference was given.
@@ -80,6 +81,23 @@ pub fn evaluate(
     segments: Segments,
     progress: impl Fn(u64) + Sync,
 ) -> Result<Scores> {
+    let scores = evaluate_all(engine, &[], reference, text, segments, progress)?;
+    Ok(scores.into_iter().next().expect("those of the engine"))
+}
+
+/// Scores a model, and others that read the same tokens; the reference runs once. The
+/// scores of `engine` are the first.
+///
+/// # Errors
+/// As [`evaluate`].
+pub fn evaluate_all(
+    engine: &Engine,
+    others: &[Engine],
+    reference: Option<&Engine>,
+    text: &[u8],
+    segments: Segments,
+    progress: impl Fn(u64) + Sync,
+) -> Result<Vec<Scores>> {
     if let Some(reference) = reference {
         check_reference(engine, reference)?;
     }
@@ -96,14 +114,19 @@ pub fn evaluate(
     }
     let done = AtomicU64::new(0);
     let tick = || progress(done.fetch_add(1, Ordering::Relaxed) + 1);
-    let scored: Vec<Sums> = tokens
+    let engines: Vec<&Engine> = iter::once(engine).chain(others).collect();
+    let scored: Vec<Vec<Sums>> = tokens
         .par_iter()
-        .map(|tokens| score(engine, reference, tokens, step, &tick))
+        .map(|tokens| score(&engines, reference, tokens, step, &tick))
         .collect();
-    // Summed in order: the figures do not depend on the threads' timing.
-    let sums = scored.into_iter().fold(Sums::default(), Sums::add);
     let unknown = lacking + cut.into_iter().sum::<usize>();
-    Ok(scores(&sums, unknown, reference.is_some()))
+    let of = |index: usize| {
+        // Summed in order: the figures do not depend on the threads' timing.
+        let sums = scored.iter().map(|segment| segment[index]);
+        let sums = sums.fold(Sums::default(), Sums::add);
+        scores(&sums, unknown, reference.is_some())
+    };
+    Ok((0..engines.len()).map(of).collect())
 }
 
 /// Refuses a reference whose logits are not of the same tokens.
@@ -126,7 +149,7 @@ fn check_reference(engine: &Engine, reference: &Engine) -> Result<()> {
 
 impl Segments {
     /// The tokens of each segment, and its unknown characters.
-    fn tokens(self, engine: &Engine, text: &[u8]) -> Result<Vec<(Vec<u32>, usize)>> {
+    pub(crate) fn tokens(self, engine: &Engine, text: &[u8]) -> Result<Vec<(Vec<u32>, usize)>> {
         let bytes = match self.bytes {
             0 => text.len().max(1),
             bytes => bytes,
@@ -168,46 +191,59 @@ fn scores(sums: &Sums, unknown: usize, compared: bool) -> Scores {
     }
 }
 
-/// Scores every `step`th token but the first.
+/// Scores every `step`th token but the first, for each of the engines.
 fn score(
-    engine: &Engine,
+    engines: &[&Engine],
     reference: Option<&Engine>,
     tokens: &[u32],
     step: usize,
     tick: &impl Fn(),
-) -> Sums {
-    let tokenizer = engine.tokenizer();
-    let mut sums = Sums::default();
-    let mut model = engine.runner();
+) -> Vec<Sums> {
+    let tokenizer = engines.first().and_then(|engine| engine.tokenizer());
+    let mut models: Vec<_> = engines
+        .iter()
+        .map(|engine| (engine.runner(), Sums::default()))
+        .collect();
     let mut reference = reference.map(Engine::runner);
     for (fed, next) in tokens
         .chunks(step)
         .zip(tokens.iter().copied().skip(step).step_by(step))
     {
-        let logits = read(&mut model, fed);
-        let log_p = log_softmax(logits);
-        if let Some(reference) = &mut reference {
-            let expected = read(reference, fed);
-            compare(&mut sums, logits, &log_p, expected, next);
+        let expected = reference.as_mut().map(|reference| {
+            let logits = &*read(reference, fed);
+            (logits, log_softmax(logits))
+        });
+        for (model, sums) in &mut models {
+            let logits = read(model, fed);
+            let log_p = log_softmax(logits);
+            if let Some((expected, log_r)) = &expected {
+                compare(sums, (logits, &log_p), (expected, log_r), next);
+            }
+            sums.nats -= log_p[next as usize];
+            sums.positions += 1;
+            sums.bytes += tokenizer.map_or(0, |t| t.decode(next).len() as u64);
         }
-        sums.nats -= log_p[next as usize];
-        sums.positions += 1;
-        sums.bytes += tokenizer.map_or(0, |t| t.decode(next).len() as u64);
         tick();
     }
-    sums
+    models.into_iter().map(|(_, sums)| sums).collect()
 }
 
 /// The logits after the last of these tokens; there is at least one.
-fn read<'r>(runner: &'r mut Runner<'_>, tokens: &[u32]) -> &'r mut [f32] {
+pub(crate) fn read<'r>(runner: &'r mut Runner<'_>, tokens: &[u32]) -> &'r mut [f32] {
     let known = "tokens of the vocabulary, which is that of the reference too";
     let (last, before) = tokens.split_last().expect("chunks are not empty");
     runner.feed(before).expect(known);
     runner.step(*last).expect(known)
 }
 
-fn compare(sums: &mut Sums, logits: &[f32], log_p: &[f64], expected: &[f32], next: u32) {
-    let log_r = log_softmax(expected);
+/// Adds what the logits of a position, and the logarithms of their probabilities, are
+/// from those of the reference.
+fn compare(
+    sums: &mut Sums,
+    (logits, log_p): (&[f32], &[f64]),
+    (expected, log_r): (&[f32], &[f64]),
+    next: u32,
+) {
     sums.reference_nats -= log_r[next as usize];
     sums.kl += log_r
         .iter()

@@ -16,6 +16,7 @@
 //! | [`tokenizer`] | vocabularies and `tokenizer.json`; builds the trie of an image |
 //! | [`engine`] | image or checkpoint behind one interface |
 //! | [`eval`] | bits per byte, divergence, agreement |
+//! | [`report`] | a page about an image beside others of its checkpoint |
 //! | [`threads`] | several threads for one token |
 //! | [`mod@bench`] | tokens per second against memory bandwidth |
 //! | [`tensors`] | a table for each version: name, shape and values of each tensor |
@@ -44,6 +45,7 @@ pub mod prime;
 pub mod quantize;
 pub mod random;
 pub mod reference;
+pub mod report;
 mod simd;
 pub mod synth;
 pub mod tensors;

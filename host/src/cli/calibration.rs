@@ -12,7 +12,7 @@ use anyhow::{anyhow, Context, Result};
 use std::path::{Path, PathBuf};
 
 /// How weights are rounded.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub struct CalibrationArgs {
     /// Round each weight alone: fast, with little memory, and a worse model
     #[arg(long)]

@@ -2,16 +2,19 @@
 
 use super::bad_use;
 use super::model::ModelArgs;
-use super::output::{print_json, progress_bar};
-use crate::engine::Engine;
-use crate::eval::{evaluate, Scores, Segments};
+use super::output::{check_outputs, print_json, progress_bar, Output};
+use super::report::{images, Files, Images};
+use crate::engine::{is_image, Engine};
+use crate::eval::{evaluate_all, Scores, Segments};
 use crate::labels::evaluate_labels;
+use crate::report::written;
 use crate::text::{end_documents, Unknown};
 use anyhow::{Context, Result};
 use kinglet::START_TOKEN;
 use std::borrow::Cow;
 use std::io::Write;
-use std::path::PathBuf;
+use std::iter;
+use std::path::{Path, PathBuf};
 
 /// Score a model on a text, and compare it with a reference
 ///
@@ -24,6 +27,7 @@ use std::path::PathBuf;
 #[command(after_help = "Examples:\n  \
     kinglet eval model.kgl --text test.txt\n  \
     kinglet eval model.kgl --text test.txt --reference model.safetensors --json\n  \
+    kinglet eval model.kgl --text test.txt --reference model.safetensors --report model.html\n  \
     kinglet eval world.pth --text test.txt --tokenizer rwkv_vocab_v20230424.txt")]
 pub struct Args {
     /// An image or a checkpoint
@@ -37,6 +41,11 @@ pub struct Args {
     /// What to compare with: usually the checkpoint that the image was made of
     #[arg(long, value_name = "FILE")]
     reference: Option<PathBuf>,
+    /// Write a page about the image beside others of the reference, a checkpoint, for a browser:
+    /// bytes and divergence, what each matrix costs, instructions, texts. Takes a minute or two
+    /// for a million parameters and 100 KB of text
+    #[arg(long, value_name = "FILE", requires = "reference")]
+    report: Option<PathBuf>,
     /// A byte to feed after each byte of the text, for models of two-byte
     /// characters; it is not scored
     #[arg(long, value_name = "BYTE")]
@@ -53,6 +62,14 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<()> {
+    let inputs = [
+        Some(&args.file),
+        Some(&args.text),
+        args.reference.as_ref(),
+        args.model.tokenizer(),
+    ];
+    let outputs: Vec<_> = args.report.iter().map(|path| Output::named(path)).collect();
+    check_outputs(&inputs, &outputs)?;
     let engine = args.model.open_compared(&args.file)?;
     let reference = args.reference.as_deref();
     let reference = reference.map(|file| args.model.open_reference(file, &engine));
@@ -69,21 +86,65 @@ pub fn run(args: &Args) -> Result<()> {
         true => end_documents(&text).0,
         false => Cow::Borrowed(&text[..]),
     };
+    let images = reported(args, &engine)?;
+    let others = images.as_ref().map_or(&[][..], |images| &images.engines);
     let bar = progress_bar(text.len() as u64, "scoring");
     let segments = Segments {
         bytes: args.reset,
         after_each_byte: args.after_each_byte,
         unknown: args.unknown,
     };
-    let scores = evaluate(&engine, reference.as_ref(), &text, segments, |done| {
-        bar.set_position(done);
-    })
-    .with_context(|| args.text.display().to_string())?;
+    let progress = |done| bar.set_position(done);
+    let scores = evaluate_all(
+        &engine,
+        others,
+        reference.as_ref(),
+        &text,
+        segments,
+        progress,
+    );
+    let scores = scores.with_context(|| args.text.display().to_string())?;
     bar.finish_and_clear();
-    if args.json {
-        return print_json(&scores);
+    let own = scores[0].clone();
+    if let (Some(images), Some(reference)) = (images, &reference) {
+        let engines: Vec<&Engine> = iter::once(&engine).chain(&images.engines).collect();
+        let written = written(reference, &engines, &text, segments)?;
+        let (path, files) = args.files().context("--report has a reference")?;
+        images.write(path, files, scores, written)?;
     }
-    print(&scores)
+    if args.json {
+        return print_json(&own);
+    }
+    print(&own)
+}
+
+impl Args {
+    /// The report, and the files it is about.
+    fn files(&self) -> Option<(&Path, Files<'_>)> {
+        let files = Files {
+            image: &self.file,
+            checkpoint: self.reference.as_deref()?,
+            text: &self.text,
+        };
+        Some((self.report.as_deref()?, files))
+    }
+}
+
+/// The images of the report, if there is to be one.
+fn reported(args: &Args, engine: &Engine) -> Result<Option<Images>> {
+    let Some((_, files)) = args.files() else {
+        return Ok(None);
+    };
+    let file = files.checkpoint;
+    if is_image(file)? {
+        return bad_use(format!(
+            "{}: --report makes images of the reference: give a checkpoint",
+            file.display()
+        ));
+    }
+    let model = args.model.checkpoint(file)?;
+    let gn_eps = args.model.reference_gn_eps(engine);
+    images(engine, &model, gn_eps, files).map(Some)
 }
 
 /// The share of lines that a model of labels gets right.

@@ -4,11 +4,11 @@ use super::bad_use;
 use super::output::{progress_bar, write_file};
 use super::table::{thousands, Table};
 use crate::model::Model;
-use crate::pack::{Class, Forced, Format, Formats, Options, Precisions, StoredPart};
+use crate::pack::{Class, Forced, Format, Formats, Precisions, StoredPart};
 use crate::plan::{Costs, Fit, Planned};
 use crate::quantize::choice::{choose, Limits, Totals};
 use crate::quantize::compensate::Calibration;
-use crate::quantize::sensitivity::sensitivities;
+use crate::quantize::sensitivity::{sensitivities, Sensitivity};
 use crate::quantize::Precision;
 use anyhow::{anyhow, Context, Result};
 use kinglet::shape::Bits;
@@ -24,7 +24,7 @@ const MORE: f64 = 0.25;
 const MORE_AT_SPEED: f64 = 0.05;
 
 /// The formats of the matrices.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub struct FormatArgs {
     /// Precision of the layers' matrices; without it, --budget or --board chooses a format
     /// for each matrix
@@ -71,7 +71,60 @@ pub struct Choice {
     formats: BTreeMap<String, String>,
 }
 
+/// What the formats of a model's matrices cost, by what it reads.
+pub fn probes(
+    model: &Model,
+    gn_eps: f32,
+    parts: &[StoredPart],
+    texts: &Calibration,
+) -> Result<Vec<Sensitivity>> {
+    let bar = progress_bar(0, "trying formats");
+    let found = sensitivities(model, gn_eps, parts, texts, |done, of| {
+        bar.set_length(of as u64);
+        bar.set_position(done as u64);
+    });
+    bar.finish_and_clear();
+    found
+}
+
+/// Gives all matrices the formats of these parts.
+pub fn set_formats(formats: &mut Formats, parts: &[StoredPart]) {
+    for part in parts.iter().filter(|part| part.has_choice()) {
+        formats.set(part.layer, part.part.name, part.format());
+    }
+}
+
 impl FormatArgs {
+    /// `--weights`.
+    pub fn weights(weights: Precision) -> Self {
+        Self {
+            weights: Some(weights),
+            ..Self::default()
+        }
+    }
+
+    /// `--weights`, `--head`, `--embedding` and `--keys` of one precision.
+    pub fn everywhere(precision: Precision) -> Self {
+        let precisions = Precisions {
+            head: Some(precision),
+            embedding: Some(precision),
+            keys: Some(precision),
+            ..Precisions::default()
+        };
+        Self {
+            precisions,
+            ..Self::weights(precision)
+        }
+    }
+
+    /// `--budget`.
+    pub fn budget(bytes: u64) -> Self {
+        Self {
+            budget: Some(bytes),
+            ..Self::default()
+        }
+    }
+
     /// The file that is read.
     pub fn input(&self) -> Option<&PathBuf> {
         self.recipe.as_ref()
@@ -137,14 +190,13 @@ impl FormatArgs {
 
     /// Chooses formats, and puts them into `planned`, which has those that were asked
     /// for: of each matrix where no `--weights` says them, else those that read vectors
-    /// of 16 bits, where all weights have eight bits. `texts` are what the model reads to
-    /// find out what a format costs.
+    /// of 16 bits, where all weights have eight bits. `probes` finds out what formats
+    /// cost, if need be.
     pub fn choose(
         &self,
-        model: &Model,
-        options: &Options<'_>,
+        is_compensated: bool,
         planned: &mut Planned,
-        texts: &Calibration,
+        probes: impl FnOnce(&[StoredPart]) -> Result<Vec<Sensitivity>>,
         (core, board): (&'static Core, Option<&Board>),
     ) -> Result<Option<Choice>> {
         let all = self.chooses_all();
@@ -158,13 +210,7 @@ impl FormatArgs {
         else {
             return Ok(None);
         };
-        let bar = progress_bar(0, "trying formats");
-        let found = sensitivities(model, options.gn_eps, &before.parts, texts, |done, of| {
-            bar.set_length(of as u64);
-            bar.set_position(done as u64);
-        });
-        bar.finish_and_clear();
-        let found = found?;
+        let found = probes(&before.parts)?;
         let flash = board.map(|board| u64::from(board.model().bytes));
         let bytes = match self.budget.into_iter().chain(flash).min() {
             Some(bytes) if all => bytes.saturating_sub(before.besides_bytes),
@@ -179,7 +225,6 @@ impl FormatArgs {
                 bytes,
                 more_instructions,
             };
-            let compensated = options.calibration.is_some();
             let allowed = |part: &StoredPart| self.allowed(&before, part, fine);
             let chosen = choose(
                 &before.shape,
@@ -187,7 +232,7 @@ impl FormatArgs {
                 &found,
                 costs,
                 limits,
-                compensated,
+                is_compensated,
                 allowed,
             );
             let Some((parts, totals)) = chosen else {
@@ -348,7 +393,7 @@ impl Choice {
 }
 
 /// The formats of a matrix in the layers: `int8 0-2, int4 3-11`.
-fn runs<'p>(parts: impl Iterator<Item = &'p StoredPart>) -> String {
+pub fn runs<'p>(parts: impl Iterator<Item = &'p StoredPart>) -> String {
     let mut runs: Vec<(String, Option<usize>, Option<usize>)> = Vec::new();
     for part in parts {
         let format = part.format().name();

@@ -15,6 +15,7 @@ mod plan;
 mod prime;
 mod prompt;
 mod quantize;
+mod report;
 mod run;
 mod start;
 mod synth;

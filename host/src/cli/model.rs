@@ -1,8 +1,9 @@
 //! The model that a subcommand runs, and the options for what its file lacks.
 
 use super::bad_use;
+use crate::checkpoint::Checkpoint;
 use crate::engine::Engine;
-use crate::model::{Convention, Reading};
+use crate::model::{Convention, Model, Reading};
 use crate::reference::DEFAULT_GN_EPS;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
@@ -115,8 +116,17 @@ impl ModelArgs {
     /// Opens what `engine` is compared with: with the epsilon given, or else
     /// that of the image.
     pub fn open_reference(&self, file: &Path, engine: &Engine) -> Result<Engine> {
+        Engine::open(file, self.reference_gn_eps(engine), &self.reading.reading())
+    }
+
+    /// The epsilon of what `engine` is compared with.
+    pub fn reference_gn_eps(&self, engine: &Engine) -> f32 {
         let gn_eps = self.gn_eps.or(engine.gn_eps());
-        let gn_eps = gn_eps.unwrap_or(DEFAULT_GN_EPS);
-        Engine::open(file, gn_eps, &self.reading.reading())
+        gn_eps.unwrap_or(DEFAULT_GN_EPS)
+    }
+
+    /// The checkpoint in `file`.
+    pub fn checkpoint(&self, file: &Path) -> Result<Model> {
+        Model::new(Checkpoint::open(file)?, &self.reading.reading())
     }
 }

@@ -2,7 +2,7 @@
 
 use super::calibration::CalibrationArgs;
 use super::fit::{check_fits, named};
-use super::formats::{Choice, FormatArgs};
+use super::formats::{probes, set_formats, Choice, FormatArgs};
 use super::model::{assumed_gn_eps, gn_eps, ReadingArgs};
 use super::output::{check_outputs, print_json, progress_bar, report_to, write_file, Output};
 use super::table::{thousands, Table};
@@ -200,18 +200,16 @@ pub fn run(args: &Args) -> Result<()> {
     let target = target.unwrap_or(DEFAULT_MACHINE.core);
     let choice = texts.as_ref().map(|texts| {
         let on = (target, board.as_ref());
+        let probes = |parts: &[StoredPart]| probes(&model, options.gn_eps, parts, texts);
+        let is_compensated = options.calibration.is_some();
         args.formats
-            .choose(&model, &options, &mut planned, texts, on)
+            .choose(is_compensated, &mut planned, probes, on)
     });
     let choice = choice.transpose()?.flatten();
     if let Some(board) = board.as_ref().filter(|_| chooses) {
         check_fits(&planned, board, &args.output)?;
     }
-    for part in planned.parts.iter().filter(|part| part.has_choice()) {
-        options
-            .formats
-            .set(part.layer, part.part.name, part.format());
-    }
+    set_formats(&mut options.formats, &planned.parts);
     let bar = progress_bar(0, "quantizing");
     let parts = write_file(&args.output, |file| {
         // Unbuffered: what is written are whole chunks of parts.

@@ -51,6 +51,15 @@ struct Choice {
     totals: Totals,
 }
 
+/// The divergence that a matrix of this sensitivity costs in a format, in nats for each
+/// token.
+pub fn predicted(cost: &Sensitivity, format: Format, is_compensated: bool) -> f64 {
+    let left = if is_compensated { COMPENSATED } else { 1.0 };
+    let bits = i32::from(Bits::Int4.count()) - i32::from(format.bits.count());
+    let vectors = if format.fine { 0.0 } else { cost.vectors };
+    left * cost.weights * PER_BIT.powi(bits) + vectors
+}
+
 /// Gives the parts that have a choice the best of the formats that `allowed` says; the
 /// others keep theirs. `sensitivities` are those of the parts with a choice, in order.
 /// Nothing where no choice is within the limits, or the core was not measured.
@@ -63,18 +72,15 @@ pub fn choose(
     is_compensated: bool,
     allowed: impl Fn(&StoredPart) -> Vec<Format>,
 ) -> Option<(Vec<StoredPart>, Totals)> {
-    let left = if is_compensated { COMPENSATED } else { 1.0 };
     let choices = |part: &StoredPart, cost: &Sensitivity| -> Option<Vec<Choice>> {
         let choice = |format: Format| {
             let part = part.with(format);
-            let bits = i32::from(Bits::Int4.count()) - i32::from(format.bits.count());
-            let vectors = if format.fine { 0.0 } else { cost.vectors };
             Some(Choice {
                 format,
                 totals: Totals {
                     bytes: part.part.kind.bytes(shape, format.bits),
                     instructions: costs.of_products(shape, &[part])?,
-                    divergence: left * cost.weights * PER_BIT.powi(bits) + vectors,
+                    divergence: predicted(cost, format, is_compensated),
                 },
             })
         };
