@@ -1,13 +1,14 @@
 //! How well a model predicts a text, and how far a quantized one is from
 //! its original.
 //!
-//! The text is cut into segments; each starts from an empty state and its
-//! first token is not scored. So segments are independent, and all cores
-//! work.
+//! The text is cut into segments; each starts from an empty state, and of those that
+//! are no documents the first token is not scored. So segments are independent, and all
+//! cores work.
 
 use crate::engine::{Engine, Runner};
 use crate::text::Unknown;
 use anyhow::{anyhow, bail, Result};
+use kinglet::START_TOKEN;
 use rayon::prelude::*;
 use serde::Serialize;
 use std::iter;
@@ -33,11 +34,21 @@ pub struct Scores {
     pub unknown: usize,
 }
 
+/// Where a text is cut into segments, each from an empty state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// After as many bytes; 0 never cuts. The first token of a segment is not scored.
+    Bytes(usize),
+    /// At each byte 0, which ends a document: its first token is scored after token 0,
+    /// and so is token 0 after its last, as one byte.
+    Documents,
+}
+
 /// How a text is cut and fed.
 #[derive(Clone, Copy, Debug)]
 pub struct Segments {
-    /// Bytes of a segment; 0 never cuts.
-    pub bytes: usize,
+    /// Where it is cut.
+    pub cut: Cut,
     /// A byte that is fed after each byte of the text, for models of two-byte
     /// characters. It is known, so only bytes of the text are scored.
     pub after_each_byte: Option<u8>,
@@ -103,11 +114,18 @@ pub fn evaluate_all(
     }
     let step = 1 + usize::from(segments.after_each_byte.is_some());
     // Before the text is cut, so that segments are those of the known text.
-    let (text, lacking) = engine.known(text, segments.unknown);
+    let (text, lacking) = match segments.cut {
+        Cut::Bytes(_) => engine.known(text, segments.unknown),
+        Cut::Documents => (text.into(), 0),
+    };
     let tokens = segments.tokens(engine, &text)?;
     let (tokens, cut): (Vec<_>, Vec<_>) = tokens.into_iter().unzip();
-    if segments.bytes > 0 && segments.bytes < text.len() && tokens.iter().all(|t| t.len() <= step) {
-        bail!("segments of {} bytes are too short to score: the first token of each only sets the scene", segments.bytes);
+    let bytes = match segments.cut {
+        Cut::Bytes(0) | Cut::Documents => usize::MAX,
+        Cut::Bytes(bytes) => bytes,
+    };
+    if bytes < text.len() && tokens.iter().all(|t| t.len() <= step) {
+        bail!("segments of {bytes} bytes are too short to score: the first token of each only sets the scene");
     }
     if tokens.iter().all(|tokens| tokens.len() <= step) {
         return Err(too_short(tokens.iter().map(Vec::len).sum()));
@@ -150,9 +168,10 @@ fn check_reference(engine: &Engine, reference: &Engine) -> Result<()> {
 impl Segments {
     /// The tokens of each segment, and its unknown characters.
     pub(crate) fn tokens(self, engine: &Engine, text: &[u8]) -> Result<Vec<(Vec<u32>, usize)>> {
-        let bytes = match self.bytes {
-            0 => text.len().max(1),
-            bytes => bytes,
+        let bytes = match self.cut {
+            Cut::Documents => return self.documents(engine, text),
+            Cut::Bytes(0) => text.len().max(1),
+            Cut::Bytes(bytes) => bytes,
         };
         let Some(after) = self.after_each_byte else {
             let tokens = text
@@ -169,6 +188,21 @@ impl Segments {
             }
         });
         tokens.collect()
+    }
+
+    /// The tokens of each document, between tokens 0; after the last only where the text
+    /// ends it.
+    fn documents(self, engine: &Engine, text: &[u8]) -> Result<Vec<(Vec<u32>, usize)>> {
+        let ends = text.iter().filter(|&&byte| byte == 0).count();
+        let documents = text.split(|&byte| byte == 0).enumerate();
+        let documents = documents.filter(|(_, document)| !document.is_empty());
+        let documents = documents.map(|(index, document)| {
+            let (own, unknown) = engine.encode(document, self.unknown)?;
+            let end = (index < ends).then_some(START_TOKEN);
+            let tokens = iter::once(START_TOKEN).chain(own).chain(end);
+            Ok((tokens.collect(), unknown))
+        });
+        documents.collect()
     }
 }
 
@@ -221,7 +255,8 @@ fn score(
             }
             sums.nats -= log_p[next as usize];
             sums.positions += 1;
-            sums.bytes += tokenizer.map_or(0, |t| t.decode(next).len() as u64);
+            // The end of a document is none of the text of some vocabularies.
+            sums.bytes += tokenizer.map_or(0, |t| t.decode(next).len().max(1) as u64);
         }
         tick();
     }

@@ -82,6 +82,34 @@ fn bits_are_those_of_the_logits() {
     }
 }
 
+/// Every byte is scored, after the byte 0 and those before it; and the ends of two documents.
+#[test]
+fn documents_are_scored_from_their_start_to_their_end() {
+    let folder = folder();
+    let checkpoint = bytes(folder.path());
+    let documents: [&[u8]; 3] = [b"\0Once\0", b"\0a time\0", b"\0upon"];
+    let marked = "Once<|endoftext|>\na time\n<|endoftext|>\n\nupon";
+    for text in [b"Once\0a time\0upon", marked.as_bytes()] {
+        let mut expected = 0.0;
+        for document in documents {
+            for at in 1..document.len() {
+                expected += bits(folder.path(), &document[..at], document[at]);
+            }
+        }
+        let text = file(folder.path(), "text.txt", text);
+        let eval = ("eval", &checkpoint, "--text", &text, "--documents");
+        let scores = json((eval, "--json"));
+        assert_eq!(scores["scored_bytes"], 16);
+        let found = scores["bits_per_byte"].as_f64().unwrap();
+        let expected = expected / 16.0;
+        assert!(
+            (found - expected).abs() < 1e-4,
+            "{found}, expected {expected}"
+        );
+        fails((eval, "--reset 0"), 2, "cannot be used with");
+    }
+}
+
 #[test]
 fn bytes_after_bytes_do_not_make_a_text_longer() {
     let folder = folder();

@@ -10,7 +10,7 @@ use kinglet::shape::{
 use kinglet::shape::{Matrix, Table};
 use kinglet_host::checkpoint::CheckpointError;
 use kinglet_host::engine::{Engine, ImageFile};
-use kinglet_host::eval::{evaluate, Segments};
+use kinglet_host::eval::{evaluate, Cut, Segments};
 use kinglet_host::model::{Model, Reading, Version};
 use kinglet_host::pack::{pack, Options};
 use kinglet_host::quantize::Precision;
@@ -183,7 +183,7 @@ fn an_image_scores_what_its_training_saw() {
         // The validation text of the training: the last twentieth, in its windows.
         let last = &text.as_bytes()[text.len() - text.len() / 20..];
         let segments = Segments {
-            bytes: 1024,
+            cut: Cut::Bytes(1024),
             after_each_byte: None,
             unknown: Unknown::Refuse,
         };

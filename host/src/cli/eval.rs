@@ -5,7 +5,7 @@ use super::model::ModelArgs;
 use super::output::{check_outputs, print_json, progress_bar, Output};
 use super::report::{images, Files, Images};
 use crate::engine::{is_image, Engine};
-use crate::eval::{evaluate_all, Scores, Segments};
+use crate::eval::{evaluate_all, Cut, Scores, Segments};
 use crate::labels::evaluate_labels;
 use crate::report::written;
 use crate::text::{end_documents, Unknown};
@@ -19,14 +19,15 @@ use std::path::{Path, PathBuf};
 /// Score a model on a text, and compare it with a reference
 ///
 /// The text is cut into segments; each starts from an empty state and its
-/// first token is not scored. A text that the model ends with token 0 may have
-/// `<|endoftext|>` between documents. With --reference also the mean Kullback-Leibler
+/// first token is not scored, unless they are --documents. A text that the model ends with
+/// token 0 may have `<|endoftext|>` between documents. With --reference also the mean Kullback-Leibler
 /// divergence (nats), the share of positions where both rank the same token
 /// first, and the largest absolute difference of a logit.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     kinglet eval model.kgl --text test.txt\n  \
     kinglet eval model.kgl --text test.txt --reference model.safetensors --json\n  \
+    kinglet eval model.kgl --text stories.txt --documents\n  \
     kinglet eval model.kgl --text test.txt --reference model.safetensors --report model.html\n  \
     kinglet eval world.pth --text test.txt --tokenizer rwkv_vocab_v20230424.txt")]
 pub struct Args {
@@ -38,6 +39,11 @@ pub struct Args {
     /// Bytes of a segment; 0 for a single one
     #[arg(long, default_value_t = 1024, value_name = "BYTES")]
     reset: usize,
+    /// Cut the text at the ends of its documents instead, at zero bytes and
+    /// `<|endoftext|>`: each starts from an empty state, all of it is scored, and its end
+    /// as one byte, as published figures have it
+    #[arg(long, conflicts_with_all = ["reset", "after_each_byte"])]
+    documents: bool,
     /// What to compare with: usually the checkpoint that the image was made of
     #[arg(long, value_name = "FILE")]
     reference: Option<PathBuf>,
@@ -82,7 +88,7 @@ pub fn run(args: &Args) -> Result<()> {
     let ends_with_byte = engine
         .tokenizer()
         .is_some_and(|tokenizer| tokenizer.decode(START_TOKEN) == [0]);
-    let text = match ends_with_byte {
+    let text = match ends_with_byte || args.documents {
         true => end_documents(&text).0,
         false => Cow::Borrowed(&text[..]),
     };
@@ -90,7 +96,10 @@ pub fn run(args: &Args) -> Result<()> {
     let others = images.as_ref().map_or(&[][..], |images| &images.engines);
     let bar = progress_bar(text.len() as u64, "scoring");
     let segments = Segments {
-        bytes: args.reset,
+        cut: match args.documents {
+            true => Cut::Documents,
+            false => Cut::Bytes(args.reset),
+        },
         after_each_byte: args.after_each_byte,
         unknown: args.unknown,
     };
