@@ -67,7 +67,7 @@ fn labelled(line: &[u8], number: usize) -> Result<Labelled<'_>, (usize, String)>
 }
 
 /// How many lines of text, tab and label a model of labels gets right.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Rights {
     /// Lines.
     pub lines: usize,
@@ -75,17 +75,46 @@ pub struct Rights {
     pub right: usize,
     /// Mean of `-ln p(label)`.
     pub nats: f64,
+    /// The probability that 99 % of the right answers have, at least: what is less likely
+    /// may be taken for no label of the model's.
+    pub threshold: f64,
+    /// Each label of the model that lines have, in the model's order.
+    pub labels: Vec<OfLabel>,
     /// Characters of the text that the vocabulary lacks: left out or replaced.
     pub unknown: usize,
 }
 
+/// The lines of one label.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OfLabel {
+    /// Its name.
+    pub label: String,
+    /// Lines.
+    pub lines: usize,
+    /// Lines that are answered with it.
+    pub right: usize,
+    /// The other answers and how many lines have each, the most frequent first.
+    pub taken_for: Vec<(String, usize)>,
+}
+
+/// The share of right answers that may be below the threshold.
+const BELOW_THRESHOLD: f64 = 0.01;
+
 /// A line's answer.
 struct Scored {
-    /// Whether its label is the likeliest.
-    right: bool,
+    class: usize,
+    /// The likeliest, and its probability.
+    answer: usize,
+    probability: f64,
     /// `-ln p(label)`.
     nats: f64,
     unknown: usize,
+}
+
+impl Scored {
+    fn is_right(&self) -> bool {
+        self.answer == self.class
+    }
 }
 
 /// Asks a model of labels for those of `text`'s lines.
@@ -101,12 +130,42 @@ pub fn evaluate_labels(engine: &Engine, text: &[u8], unknown: Unknown) -> Result
     if scored.is_empty() {
         return Err(too_short(0));
     }
+    let labels = 0..engine.labels().len();
+    let labels = labels.filter_map(|class| of_label(engine.labels(), class, &scored));
     Ok(Rights {
         lines: scored.len(),
-        right: scored.iter().filter(|line| line.right).count(),
+        right: scored.iter().filter(|line| line.is_right()).count(),
+        threshold: threshold(&scored),
+        labels: labels.collect(),
         nats: scored.iter().map(|line| line.nats).sum::<f64>() / scored.len() as f64,
         unknown: scored.iter().map(|line| line.unknown).sum(),
     })
+}
+
+/// How the lines of a label are answered; none where there are none.
+fn of_label(names: &[String], class: usize, scored: &[Scored]) -> Option<OfLabel> {
+    let own = || scored.iter().filter(|line| line.class == class);
+    let lines = own().count();
+    let with = |answer: usize| own().filter(|line| line.answer == answer).count();
+    let others = (0..names.len()).filter(|&answer| answer != class);
+    let others = others.map(|answer| (names[answer].clone(), with(answer)));
+    let mut taken_for: Vec<_> = others.filter(|(_, lines)| *lines > 0).collect();
+    taken_for.sort_by_key(|(_, lines)| std::cmp::Reverse(*lines));
+    (lines > 0).then(|| OfLabel {
+        label: names[class].clone(),
+        lines,
+        right: with(class),
+        taken_for,
+    })
+}
+
+/// See [`Rights::threshold`]; 0 without a right answer.
+fn threshold(scored: &[Scored]) -> f64 {
+    let right = scored.iter().filter(|line| line.is_right());
+    let mut right: Vec<f64> = right.map(|line| line.probability).collect();
+    right.sort_by(f64::total_cmp);
+    let below = (BELOW_THRESHOLD * right.len() as f64) as usize;
+    right.get(below).copied().unwrap_or(0.0)
 }
 
 fn bad_line(line: usize, problem: &str) -> anyhow::Error {
@@ -128,9 +187,12 @@ fn score_label(engine: &Engine, line: &Labelled<'_>, unknown: Unknown) -> Result
     let known = "the tokenizer knows the vocabulary";
     runner.feed(before).expect(known);
     let logits = runner.step(*last).expect(known);
+    let (answer, log_p) = (argmax(logits), log_softmax(logits));
     Ok(Scored {
-        right: argmax(logits) == class,
-        nats: -log_softmax(logits)[class],
+        class,
+        answer,
+        probability: log_p[answer].exp(),
+        nats: -log_p[class],
         unknown,
     })
 }
@@ -151,5 +213,26 @@ mod tests {
         let header = labelled_lines(b"text\tLabel\na\tx\n").unwrap_err();
         assert_eq!((header.0, header.1.contains("header")), (1, true));
         assert!(labelled_lines(b"a\tlabel\nb\tlabel\n").is_ok());
+    }
+
+    #[test]
+    fn answers_are_counted_by_label() {
+        let line = |class, answer, percent: u32| Scored {
+            class,
+            answer,
+            probability: f64::from(percent) / 100.0,
+            nats: 0.0,
+            unknown: 0,
+        };
+        let mut scored: Vec<_> = (1..=100).map(|percent| line(0, 0, percent)).collect();
+        scored.extend([line(2, 1, 90), line(2, 0, 10), line(2, 1, 30)]);
+        let names = ["on", "off", "none"].map(str::to_owned);
+        let found = of_label(&names, 2, &scored).unwrap();
+        assert_eq!((found.lines, found.right), (3, 0));
+        let others = [("off", 2), ("on", 1)].map(|(name, lines)| (name.to_owned(), lines));
+        assert_eq!(found.taken_for, others);
+        assert_eq!(of_label(&names, 1, &scored), None);
+        assert_eq!(threshold(&scored), 0.02);
+        assert_eq!(threshold(&scored[100..]), 0.0);
     }
 }

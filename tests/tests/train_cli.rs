@@ -206,6 +206,9 @@ fn labels_are_learned_and_answered() {
         report["right"].as_f64().expect("a share") > 0.95,
         "{report}"
     );
+    let curve = report["curve"].as_array().expect("a list");
+    let last = curve.last().expect("a point");
+    assert_eq!(last["step"], 120, "{report}");
     let card = fs::read_to_string(output.with_extension("md")).expect("a card");
     says(&card, "% of only 20 validation lines");
     let image = folder.path().join("model.kgl");
@@ -214,6 +217,10 @@ fn labels_are_learned_and_answered() {
         let eval = json(("eval", model, "--text", &text, "--json"));
         assert_eq!(eval["lines"], 400);
         assert!(eval["right"].as_u64().expect("a count") > 380, "{eval}");
+        let of_labels = eval["labels"].as_array().expect("a list");
+        assert!(of_labels.iter().all(|of| of["lines"] == 200), "{eval}");
+        let threshold = eval["threshold"].as_f64().expect("a share");
+        assert!((0.5..1.0).contains(&threshold), "{eval}");
         let prompt = ["--prompt", "tweet my sister sees it at night."];
         let answer = json(("run", model, prompt, "--json"));
         assert_eq!(answer["label"], "bird");

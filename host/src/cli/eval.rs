@@ -4,11 +4,12 @@ use super::bad_use;
 use super::model::ModelArgs;
 use super::output::{check_outputs, print_json, progress_bar, Output};
 use super::report::{images, Files, Images};
+use super::table::{thousands, Table};
 use crate::engine::{is_image, Engine};
 use crate::eval::{evaluate_all, Cut, Scores, Segments};
 use crate::labels::evaluate_labels;
 use crate::report::written;
-use crate::text::{end_documents, Unknown};
+use crate::text::{end_documents, shown, Unknown};
 use anyhow::{Context, Result};
 use kinglet::START_TOKEN;
 use std::borrow::Cow;
@@ -62,7 +63,7 @@ pub struct Args {
     #[command(flatten)]
     model: ModelArgs,
     /// Print one JSON object: bits_per_byte, reference_bits_per_byte, kl, top1, max_abs, scored_bytes, unknown;
-    /// of a model of labels lines, right, nats, unknown
+    /// of a model of labels lines, right, nats, threshold, labels (label, lines, right, taken_for), unknown
     #[arg(long)]
     json: bool,
 }
@@ -171,7 +172,25 @@ fn labels(args: &Args, engine: &Engine, text: &[u8]) -> Result<()> {
     writeln!(out, "right                  {share:.2} %")?;
     writeln!(out, "lines                  {}", rights.lines)?;
     writeln!(out, "loss (nats per line)   {:.4}", rights.nats)?;
-    print_unknown(rights.unknown)
+    let threshold = 100.0 * rights.threshold;
+    writeln!(out, "99 % of right answers  from {threshold:.1} % on")?;
+    print_unknown(rights.unknown)?;
+    let mut table = Table::new(&["label", "lines", "right", "taken for"]);
+    for of in &rights.labels {
+        let taken = of.taken_for.iter();
+        let taken: Vec<_> = taken
+            .map(|(label, lines)| format!("{} {lines}", shown(label)))
+            .collect();
+        let share = 100.0 * of.right as f64 / of.lines as f64;
+        table.row([
+            shown(&of.label),
+            thousands(of.lines as u64),
+            format!("{share:.1} %"),
+            taken.join(", "),
+        ]);
+    }
+    write!(out, "\n{table}")?;
+    Ok(())
 }
 
 /// Says how many characters the vocabulary lacks, if any.

@@ -147,7 +147,7 @@ pub struct Args {
     /// Start from scratch and discard a saved training
     #[arg(long)]
     pub(super) fresh: bool,
-    /// Print one JSON object: output, layers, channels, parameters, steps, seconds, best_validation, right
+    /// Print one JSON object: output, layers, channels, parameters, steps, seconds, best_validation, right, curve (points of step, seconds, learned, validation)
     #[arg(long)]
     pub(super) json: bool,
 }

@@ -11,7 +11,7 @@ use crate::train::arch::Arch;
 use crate::train::card::{card, card_file, is_card};
 use crate::train::curve::{curve, curve_file, is_curve};
 use crate::train::prepare::{Data, Prepared};
-use crate::train::run::Trained;
+use crate::train::run::{Point, Trained};
 use crate::train::save::{save_checkpoint, save_training, training_file};
 use crate::train::settings::Settings;
 use anyhow::{ensure, Result};
@@ -140,6 +140,7 @@ struct Summary<'a> {
     seconds: f64,
     best_validation: Option<f64>,
     right: Option<f64>,
+    curve: &'a [Point],
 }
 
 fn report(args: &Args, settings: &Settings, prepared: &Prepared, trained: &Trained) -> Result<()> {
@@ -153,6 +154,7 @@ fn report(args: &Args, settings: &Settings, prepared: &Prepared, trained: &Train
         seconds: progress.seconds,
         best_validation: progress.best.map(|(loss, _)| loss),
         right: progress.right,
+        curve: &progress.points,
     };
     if args.json {
         return print_json(&summary);
