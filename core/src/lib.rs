@@ -21,21 +21,13 @@
 #![doc = concat!("let bytes = kinglet::include_image!(\"", env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny.kgl\");")]
 //!
 //! let image = Image::new(bytes)?;
-//! // On a board these are two `static` arrays: their lengths can be computed
-//! // at compile time, from `Header::parse(bytes)`.
 //! let mut state = vec![0; image.shape().state_len()];
 //! let mut scratch = vec![0; image.shape().scratch_len()];
 //! let mut session = Session::new(&image, &mut state, &mut scratch)?;
 //! let mut sampler = Sampler::new(Sampling::greedy(), 0);
 //!
-//! let mut text = Text::new(&image, 20)?;
-//! for token in text.prompt(b"Once upon a time") {
-//!     session.feed(&[token?])?;
-//! }
-//! while text.end().is_none() {
-//!     let token = session.choose(text.token(), &mut sampler)?;
-//!     text.push(token, |piece| print!("{piece}"));
-//! }
+//! let text = Text::new(&image, 20)?;
+//! text.generate(&mut session, b"Once upon a time", &mut sampler, |piece| print!("{piece}"))?;
 //! # Ok::<(), kinglet::Error>(())
 //! ```
 //!
@@ -50,10 +42,8 @@
 //! use kinglet::{Header, Image, Session, Shape};
 #![doc = concat!("const BYTES: &[u8] = kinglet::include_image!(\"", env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny.kgl\");")]
 //!
-//! const SHAPE: Shape = match Header::parse(BYTES) {
-//!     Ok(header) => header.shape,
-//!     Err(_) => panic!("not an image for this build"), // a compile error
-//! };
+//! // An image for another build is a compile error, which says what to do.
+//! const SHAPE: Shape = Header::expect(BYTES).shape;
 //! let mut state = [0; SHAPE.state_len()];
 //! let mut scratch = [0; SHAPE.scratch_len_in_blocks()];
 //! let image = Image::new(BYTES)?;

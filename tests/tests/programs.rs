@@ -1,6 +1,7 @@
-//! The program on the crate's front page and the one in the manual are right
+//! The program on the crate's front page and those in the manual are right
 //! for any model: built with one whose tokens are parts of words and with one
-//! whose tokens are bytes, they print what `kinglet run` prints.
+//! whose tokens are bytes, they print what `kinglet run` prints. With an image that a build
+//! cannot run they do not compile, and the error says what to do.
 
 use kinglet_tests::{arg, demo_image, file, folder, root, stdout};
 use std::fs;
@@ -31,18 +32,21 @@ fn front_page() -> String {
     )
 }
 
-/// The manual's program, with a UART.
-fn manual() -> String {
+/// The manual's smallest program, with a UART; where `steps` says so with the lines that
+/// `generate` is.
+fn manual(steps: bool) -> String {
     let page = fs::read_to_string(root().join("docs/library.md")).expect("the manual");
-    let items = block(&page, "## The smallest program\n", "```rust\n");
-    let body = block(&page, "In `main`:\n", "```rust\n");
+    let mut program = block(&page, "## The smallest program\n", "```rust\n").to_owned();
+    assert!(program.lines().filter(|line| !line.is_empty()).count() <= 15);
+    if steps {
+        let lines = block(&page, "## Step by step\n", "```rust\n");
+        let (before, _) = program.split_once("let text").expect("the text");
+        program = format!("{before}{lines}\nOk(())\n}}\n");
+    }
     format!(
-        "use kinglet::{{Image, Sampler, Sampling, Session, Text}};\n{items}\n\
-         struct Uart;\n\
+        "{program}\nstruct Uart;\n\
          impl Uart {{ fn write(&mut self, text: &str) {{ print!(\"{{text}}\") }} }}\n\
-         fn run(state: &'static mut [i32], scratch: &'static mut [i32], mut uart: Uart) \
-         -> Result<(), kinglet::Error> {{\n{body}\nOk(()) }}\n\
-         fn main() {{ unsafe {{ run(&mut *&raw mut STATE, &mut *&raw mut SCRATCH, Uart) }}.unwrap() }}\n"
+         fn main() {{ write(&mut Uart).unwrap() }}\n"
     )
 }
 
@@ -52,11 +56,15 @@ fn programs_of_the_documentation_are_right_for_any_model() {
     let words = demo_image(folder.path(), "int4");
     let bytes = root().join("core/tests/data/tiny.kgl");
     let mut manifest = format!(
-        "[package]\nname = \"programs\"\nedition = \"2021\"\n[workspace]\n\
+        "[package]\nname = \"programs\"\nedition = \"2024\"\n[workspace]\n\
          [dependencies]\nkinglet = {{ path = \"{}\" }}\n",
         arg(&root().join("core"))
     );
-    let programs = [("page", front_page(), "20"), ("manual", manual(), "100")];
+    let programs = [
+        ("page", front_page(), "20"),
+        ("manual", manual(false), "100"),
+        ("steps", manual(true), "100"),
+    ];
     let models = [("words", &words), ("bytes", &bytes)];
     let all = programs
         .iter()
@@ -96,5 +104,49 @@ fn programs_of_the_documentation_are_right_for_any_model() {
         let expected = stdout(("run", image, &prompt));
         assert_eq!(printed.clone() + "\n", expected, "{name} {model}");
         assert!(printed.len() > 10, "{name} {model}: {printed}");
+    }
+}
+
+/// Of an image that the build cannot run the compiler says what to do.
+#[test]
+fn an_unfit_image_is_a_compile_error_that_says_what_to_do() {
+    let folder = folder();
+    let words = demo_image(folder.path(), "int4");
+    let bytes = fs::read(&words).expect("an image");
+    let cut_off = &bytes[..bytes.len() - 1];
+    let cases: [(&str, &[u8], &str); 4] = [
+        ("v4,trie", cut_off, "cut off"),
+        ("v4,trie", b"#!/bin/sh", "not a Kinglet image"),
+        ("v4", &bytes, "feature `trie`"),
+        ("v7,trie", &bytes, "feature `v4`"),
+    ];
+    fs::copy(root().join("Cargo.lock"), folder.path().join("Cargo.lock")).expect("a copy");
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("programs");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    file(folder.path(), "main.rs", manual(false));
+    for (features, image, sentence) in cases {
+        let features: Vec<_> = features.split(',').collect();
+        let manifest = format!(
+            "[package]\nname = \"unfit\"\nedition = \"2024\"\n[workspace]\n[dependencies]\n\
+             kinglet = {{ path = \"{}\", default-features = false, features = {features:?} }}\n\
+             [[bin]]\nname = \"unfit\"\npath = \"main.rs\"\n",
+            arg(&root().join("core"))
+        );
+        file(folder.path(), "Cargo.toml", manifest);
+        file(folder.path(), "model.kgl", image);
+        let checked = Command::new(&cargo)
+            .args([
+                "check",
+                "--quiet",
+                "--offline",
+                "--target-dir",
+                arg(&target),
+            ])
+            .current_dir(folder.path())
+            .output()
+            .expect("cargo starts");
+        let errors = String::from_utf8_lossy(&checked.stderr);
+        assert!(!checked.status.success(), "{sentence}");
+        assert!(errors.contains(sentence), "{sentence}: {errors}");
     }
 }

@@ -50,6 +50,28 @@ pub enum ImageError {
     Checksum,
 }
 
+impl ImageError {
+    /// What a compile error says: see [`Header::expect`](super::Header::expect).
+    pub(super) const fn advice(self) -> &'static str {
+        match self {
+            Self::NotAnImage => "the file is not a Kinglet image: `kinglet quantize` makes one of a checkpoint",
+            Self::FormatVersion(_) => "the image was made by another version of Kinglet: quantize the checkpoint with this one",
+            Self::Truncated { .. } => "the image is cut off: copy the whole file",
+            Self::RwkvVersion(4) => "an image of RWKV-4 needs the feature `v4` of the crate kinglet",
+            Self::RwkvVersion(5) => "an image of RWKV-5 needs the feature `v5` of the crate kinglet",
+            Self::RwkvVersion(6) => "an image of RWKV-6 needs the feature `v6` of the crate kinglet",
+            Self::RwkvVersion(7) => "an image of RWKV-7 needs the feature `v7` of the crate kinglet",
+            Self::Layout(0) => "the image is packed for Cortex-M4, M7 and M33: `kinglet quantize --target` packs one for this core",
+            Self::Layout(1) => "the image is packed for Cortex-M0, M3 and RISC-V: `kinglet quantize --target` packs one for this core",
+            Self::Layout(2) => "the image is packed for Cortex-M55: `kinglet quantize --target` packs one for this core; a Cortex-M55 needs the feature `m55` of the crate kinglet",
+            Self::TokenizerKind(_) => "the image has a vocabulary, which needs the feature `trie` of the crate kinglet",
+            Self::Field(23) => "the image has weights of six bits or vectors of 16, which need the features `int6` and `fine` of the crate kinglet",
+            Self::Field(80..88) => "the image has named states, which need the feature `states` of the crate kinglet",
+            _ => "the image is damaged: quantize the checkpoint again",
+        }
+    }
+}
+
 impl core::fmt::Display for ImageError {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {

@@ -158,6 +158,28 @@ impl Header {
         Self::parse_fields(b)
     }
 
+    /// The header of an image that a constant holds; what is wrong with it is a compile
+    /// error that says what to do: another target, a feature that is missing, a file that is
+    /// cut off. Elsewhere [`Header::parse`] returns an error.
+    ///
+    /// ```
+    /// use kinglet::{Header, Shape};
+    #[doc = concat!("static MODEL: &[u8] = kinglet::include_image!(\"", env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny.kgl\");")]
+    /// const SHAPE: Shape = Header::expect(MODEL).shape;
+    /// let state = [0; SHAPE.state_len()];
+    /// # assert!(!state.is_empty());
+    /// ```
+    pub const fn expect(bytes: &[u8]) -> Header {
+        match Self::parse(bytes) {
+            Ok(header) if header.image_bytes as usize <= bytes.len() => header,
+            Ok(header) => {
+                let (expected, found) = (header.image_bytes as u64, bytes.len() as u64);
+                panic!("{}", ImageError::Truncated { expected, found }.advice())
+            }
+            Err(error) => panic!("{}", error.advice()),
+        }
+    }
+
     const fn parse_fields(b: &Bytes) -> Result<Header, ImageError> {
         let Some(version) = Version::from_numbers(b[20], b[21]) else {
             return Err(ImageError::RwkvVersion(b[20]));

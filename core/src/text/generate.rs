@@ -2,9 +2,7 @@
 
 use super::{End, Writer, START_TOKEN};
 use crate::tokenizer::{Encoder, TokenText, Tokenizer, UnknownByte};
-#[cfg(doc)]
-use crate::Session;
-use crate::{BufferError, Image, ImageError, StepError};
+use crate::{BufferError, Image, ImageError, Sample, Session, StepError};
 use core::borrow::Borrow;
 
 /// Why there is no text.
@@ -28,6 +26,8 @@ pub enum Error {
     Buffer(BufferError),
     /// The session does not take the step.
     Step(StepError),
+    /// The model answers with a label and writes no text: see [`Answer`](crate::Answer).
+    Labels,
 }
 
 impl core::fmt::Display for Error {
@@ -40,6 +40,7 @@ impl core::fmt::Display for Error {
             Self::State(error) => error.fmt(f),
             Self::Buffer(error) => error.fmt(f),
             Self::Step(error) => error.fmt(f),
+            Self::Labels => f.write_str("the model answers with a label and writes no text"),
         }
     }
 }
@@ -63,8 +64,8 @@ from!(crate::UnknownState => State);
 /// A text under way: a prompt goes in, then the tokens that a model chooses,
 /// and text comes out.
 ///
-/// It holds no session: the caller takes the steps, whole, in blocks or in
-/// slices, and may count their cost or abort the text.
+/// It holds no session: [`Text::generate`] takes all steps, or the caller takes them,
+/// whole, in blocks or in slices, and may count their cost or abort the text:
 ///
 /// ```
 #[doc = concat!("# let bytes = kinglet::include_image!(\"", env!("CARGO_MANIFEST_DIR"), "/tests/data/tiny.kgl\");")]
@@ -132,6 +133,35 @@ impl<'i, 's> Text<'i, 's> {
         Self { writer, ..self }
     }
 
+    /// The whole text: from the image's state `start`, where it has one, through the prompt
+    /// to the end, which is returned. `show` takes the text in pieces.
+    ///
+    /// # Errors
+    /// [`Error::Byte`], [`Error::Step`], and [`Error::Labels`] of a model of labels.
+    pub fn generate(
+        mut self,
+        session: &mut Session<'_, '_>,
+        prompt: &[u8],
+        sampler: &mut dyn Sample,
+        mut show: impl FnMut(&str),
+    ) -> Result<End, Error> {
+        if session.image().shape().n_class > 0 {
+            return Err(Error::Labels);
+        }
+        #[cfg(feature = "states")]
+        self.start_from(session, "")?;
+        for token in self.prompt(prompt) {
+            session.feed(&[token?])?;
+        }
+        loop {
+            if let Some(end) = self.end() {
+                return Ok(end);
+            }
+            let token = session.choose(self.token(), sampler)?;
+            self.push(token, &mut show);
+        }
+    }
+
     /// Starts the text from a named state of the session's image, without a name
     /// from `start`; the text stays empty where that is absent, and with the
     /// name `empty`. To be called before the prompt.
@@ -140,11 +170,7 @@ impl<'i, 's> Text<'i, 's> {
     /// [`Error::State`]: a name other than these that the image does not have.
     /// The session's state is then unchanged.
     #[cfg(feature = "states")]
-    pub fn start_from(
-        &mut self,
-        session: &mut crate::Session<'_, '_>,
-        name: &str,
-    ) -> Result<(), Error> {
+    pub fn start_from(&mut self, session: &mut Session<'_, '_>, name: &str) -> Result<(), Error> {
         use crate::image::{EMPTY_STATE, START_STATE};
         self.last = match name {
             EMPTY_STATE => None,

@@ -18,25 +18,11 @@ type Opened = Result<(Model<'static>, &'static mut [u8]), BootError>;
 #[cfg(linked_image)]
 mod linked {
     use super::{spare_ram, Image, Model, Opened};
-    use kinglet::{Header, ImageError};
+    use kinglet::Header;
 
     static IMAGE: &[u8] = kinglet::include_image!(concat!(env!("OUT_DIR"), "/model.kgl"));
 
-    const HEADER: Header = match Header::parse(IMAGE) {
-        Ok(header) if header.image_bytes as usize <= IMAGE.len() => header,
-        Ok(_) | Err(ImageError::Truncated { .. }) => {
-            panic!("KINGLET_IMAGE is truncated: the header promises more bytes")
-        }
-        Err(ImageError::NotAnImage) => panic!("KINGLET_IMAGE is not a Kinglet image"),
-        Err(ImageError::FormatVersion(_)) => {
-            panic!("KINGLET_IMAGE has a format version that this library does not read")
-        }
-        Err(ImageError::RwkvVersion(_)) => {
-            panic!("KINGLET_IMAGE has an RWKV version that this library does not run")
-        }
-        Err(ImageError::Layout(_)) => panic!("KINGLET_IMAGE is packed for another family of cores"),
-        Err(_) => panic!("KINGLET_IMAGE has a damaged header"),
-    };
+    const HEADER: Header = Header::expect(IMAGE);
 
     /// Words of the state.
     pub const STATE_LEN: usize = HEADER.shape.state_len();

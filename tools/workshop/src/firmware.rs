@@ -200,15 +200,15 @@ fn explain(machine: &Machine, image: Option<&Linked>, errors: &str) -> anyhow::E
              or the {ram} of RAM of {name}{advice}"
         );
     }
-    match errors.split_once("evaluation panicked: KINGLET_IMAGE ") {
+    match errors.split_once("evaluation panicked: ") {
         Some((_, rest)) => {
             let sentence = rest.lines().next().unwrap_or_default();
-            let advice = if sentence.contains("another family") {
-                format!(": pack it with --target {}", machine.core.name)
+            let advice = if sentence.contains("--target") {
+                format!(" (--target {})", machine.core.name)
             } else {
                 String::new()
             };
-            anyhow!("{path} {sentence}{advice}")
+            anyhow!("{path}: {sentence}{advice}")
         }
         None => anyhow!("the firmware with {path} does not build:\n{errors}"),
     }

@@ -13,10 +13,7 @@ use kinglet_machine::{entry, exit, put, say, since, stack_bytes, ticks};
 
 static IMAGE: &[u8] = kinglet::include_image!(concat!(env!("OUT_DIR"), "/model.kgl"));
 
-const SHAPE: Shape = match Header::parse(IMAGE) {
-    Ok(header) => header.shape,
-    Err(_) => panic!("KINGLET_IMAGE is not an image for this core"),
-};
+const SHAPE: Shape = Header::expect(IMAGE).shape;
 
 /// What a driver of a sensor would deliver, a byte a sample.
 static SAMPLES: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/samples.bin"));

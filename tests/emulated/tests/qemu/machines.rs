@@ -122,7 +122,7 @@ fn an_image_for_other_cores_is_refused_with_advice() {
             fails((args, "--image", &image), 1, said);
         };
         let core = machine.core.name;
-        refused("", &format!("pack it with --target {core}"));
+        refused("", &format!("(--target {core})"));
         let has_room = machine.spare.bytes > 0;
         refused("--load", if has_room { "pack" } else { "no spare RAM" });
     }
