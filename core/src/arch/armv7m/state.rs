@@ -1,6 +1,6 @@
 //! Matrix states: a load and an `MLA` per element to read, with a second `MLA` for two
-//! reads, six and a half instructions to write. Mantissas of 8 bits take the same
-//! instructions, but for loads and stores, and to be rounded.
+//! reads, six instructions to write. Mantissas of 8 bits take the same instructions to
+//! read, and half a one more to be rounded and stored.
 
 use super::Armv7m;
 use crate::arch::shared::state::{Both, ReadBoth, Routines, States};
@@ -207,13 +207,16 @@ global_asm!(
     mla     \x, \x, \w, r10
     .endif
     .endm
-    .macro kinglet_v7m_store bytes, x
+    .macro kinglet_v7m_store bytes
     .if \bytes == 2
-    asrs    \x, \x, #14
-    strh    \x, [r0], #2
+    asrs    r11, r11, #14
+    bfi     r12, r11, #0, #16
+    str     r12, [r0], #4
     .else
+    .irp    x, r11, r12
     ssat    \x, #8, \x, asr #22
     strb    \x, [r0], #1
+    .endr
     .endif
     .endm
     .macro kinglet_v7m_state_write_of name, bytes
@@ -228,7 +231,12 @@ global_asm!(
     ldrsh   \to, [r1], #2
     .endr
     str     r1, [sp, #4]
-    .if \bytes == 1
+    .if \bytes == 2
+    // Four times the second row: its mantissas are the upper halves of sums.
+    .irp    x, r7, r8, r9
+    lsl     \x, \x, #2
+    .endr
+    .else
     lsls    r4, r4, #8
     lsls    r7, r7, #8
     mov     r10, #0x200000
@@ -246,8 +254,7 @@ global_asm!(
     mla     r12, r1, r8, r12
     mla     r11, r3, r6, r11
     mla     r12, r3, r9, r12
-    kinglet_v7m_store \bytes, r11
-    kinglet_v7m_store \bytes, r12
+    kinglet_v7m_store \bytes
     .endr
     cmp     r0, lr
     bne     2b
