@@ -1,6 +1,6 @@
 //! Matrix states. A word of mantissas of 16 bits holds two key channels of a value
-//! channel, and `SMLAD` multiplies both: about 0.9 instructions per element to read, 0.8
-//! of each of two reads, 3.7 to write.
+//! channel, and `SMLAD` multiplies both: about 0.8 instructions per element to read
+//! and of each of two reads, 3.5 to write.
 //!
 //! Of 8 bits it holds those of two value channels. Two words of two rows each become one
 //! of a value channel's four, which `SXTB16` takes apart: 1.8 to read, 1.2 of each of two
@@ -35,8 +35,8 @@ impl Both for Dsp {
 /// ```text
 /// r0, lr words of two rows each   r2 sums   r3 rounds left   r4, r5 c
 /// r6-r9 sums   r1, r10-r12 words
-/// Stack, from sp:
-///   [0] c  [4] rows left / 4  [8] rounds  [12] sums  [16] bytes of two rows
+/// Stack, from sp: what four rows start with, in one LDM
+///   [0] c  [4] sums  [8] rounds  [12] bytes of two rows  [16] the end of the rows
 /// ```
 macro_rules! read {
     ($name:ident, $bytes:literal, $arrange:literal, $columns:literal) => {
@@ -52,11 +52,12 @@ macro_rules! read {
                 r#"
     push    {{r4-r11, lr}}
     sub     sp, #20
-    lsrs    r4, r3, #2
-    strd    r1, r4, [sp]
+    strd    r1, r2, [sp]
     lsrs    r4, r3, #4
-    strd    r4, r2, [sp, #8]
-    lsls    r4, r3, #{bytes}
+    lsls    r5, r3, #{bytes}
+    strd    r4, r5, [sp, #8]
+    lsrs    r4, r3, #1
+    mla     r4, r4, r5, r0
     str     r4, [sp, #16]
     mov     lr, r0
     mov     r12, r2
@@ -69,15 +70,12 @@ macro_rules! read {
     .endr
     subs    r3, #16
     bne     0b
-1:  ldrd    r1, r12, [sp, #12]
+1:  ldm.w   sp, {{r1-r3, r12}}
     mov     r0, lr
-    mov     r2, r1
-    add     lr, lr, r12
-    ldr     r12, [sp]
-    ldr     r4, [r12], #4
-    ldr     r5, [r12], #4
-    ldr     r3, [sp, #8]
-    str     r12, [sp]
+    add     lr, r12
+    ldr     r4, [r1], #4
+    ldr     r5, [r1], #4
+    str     r1, [sp]
 "#,
                 $arrange,
                 r#"
@@ -90,9 +88,8 @@ macro_rules! read {
     .endr
     subs    r3, #1
     bne     2b
-    ldr     r4, [sp, #4]
-    subs    r4, #1
-    str     r4, [sp, #4]
+    ldr     r1, [sp, #16]
+    cmp     lr, r1
     bne     1b
     add     sp, #20
     pop     {{r4-r11, pc}}
@@ -151,18 +148,18 @@ read!(
 );
 
 /// Defines both reads at once, four rows at a time: the name, the logarithm of the bytes of
-/// two rows by their columns, which rows' `c` are multiplied with those of the first, and
-/// two columns.
+/// two rows by their columns, which rows' `c` are multiplied with those of the first, two
+/// columns, and where the end of the sums comes from.
 ///
 /// # Registers
 /// ```text
-/// r0, lr words of two rows each   r2 sums   r4-r7 both c of two rows each
-/// r8-r11 sums   r1, r3, r12 words
-/// Stack, from sp:
-///   [0] c  [4] rows left / 4  [8] sums  [12] bytes of two rows  [16] the end of the sums
+/// r0, lr words of two rows each   r2 sums   r3 their end   r4-r7 both c of two rows each
+/// r8-r11 sums   r1, r12 words
+/// Stack, from sp: what four rows start with, in one LDM
+///   [0] c  [4] sums  [8] their end  [12] bytes of two rows  [16] the end of the rows
 /// ```
 macro_rules! read_both {
-    ($name:ident, $bytes:literal, $arrange:literal, $columns:literal) => {
+    ($name:ident, $bytes:literal, $arrange:literal, $columns:literal, $end:literal) => {
         #[unsafe(naked)]
         unsafe extern "C" fn $name(
             _mantissas: *const u32,
@@ -175,11 +172,12 @@ macro_rules! read_both {
                 r#"
     push    {{r4-r11, lr}}
     sub     sp, #20
-    lsrs    r4, r3, #2
-    strd    r1, r4, [sp]
-    lsls    r4, r3, #{bytes}
-    strd    r2, r4, [sp, #8]
+    strd    r1, r2, [sp]
     add     r4, r2, r3, lsl #3
+    lsls    r5, r3, #{bytes}
+    strd    r4, r5, [sp, #8]
+    lsrs    r4, r3, #1
+    mla     r4, r4, r5, r0
     str     r4, [sp, #16]
     mov     lr, r0
     lsls    r3, r3, #1
@@ -193,11 +191,10 @@ macro_rules! read_both {
     .endr
     subs    r3, #16
     bne     0b
-1:  ldr     r1, [sp]
-    ldrd    r2, r12, [sp, #8]
-    ldm     r1!, {{r8-r11}}
+1:  ldm.w   sp, {{r1-r3, r12}}
     mov     r0, lr
-    add     lr, lr, r12
+    add     lr, r12
+    ldm     r1!, {{r8-r11}}
     str     r1, [sp]
 "#,
                 $arrange,
@@ -209,12 +206,13 @@ macro_rules! read_both {
                 r#"
     stm     r2!, {{r8-r11}}
     .endr
-    ldr     r1, [sp, #16]
-    cmp     r2, r1
+"#,
+                $end,
+                r#"
+    cmp     r2, r3
     bne     2b
-    ldr     r4, [sp, #4]
-    subs    r4, #1
-    str     r4, [sp, #4]
+    ldr     r1, [sp, #16]
+    cmp     lr, r1
     bne     1b
     add     sp, #20
     pop     {{r4-r11, pc}}
@@ -245,10 +243,11 @@ read_both!(
     smlad   r9, r1, r7, r9
     smlad   r10, r12, r6, r10
     smlad   r11, r12, r7, r11
-"#
+"#,
+    ""
 );
 
-// r4, r5 both c of the rows 0 and 2, r6, r7 of the rows 1 and 3
+// r4, r5 both c of the rows 0 and 2, r6, r7 of the rows 1 and 3; r3 is a word, too
 read_both!(
     read_both_of_8_bits,
     1,
@@ -275,17 +274,17 @@ read_both!(
     smlad   r11, r1, r5, r11
     smlad   r10, r12, r6, r10
     smlad   r11, r12, r7, r11
-"#
+"#,
+    "ldr r3, [sp, #8]"
 );
 
 /// Two rows at a time.
 ///
 /// # Registers
 /// ```text
-/// r0 words   r1 scratch   r2 values   r3 rounds left   r4 b and k of the first row
-/// r5 k and b of the second   r6 w of both   r7 writes   r8-r11 words
-/// r12, lr v and sa, then a sum
-/// Stack, from sp: [0] values  [4] rounds  [8] the end of the writes
+/// r0 words   r1 scratch   r2 values   r4 b and k of the first row   r5 k and b of the
+/// second   r6 w of both   r8-r11 words   r3, r7, r12, lr v and sa, then a sum
+/// Stack, from sp: [0] values  [4] their end  [8] writes  [12] their end
 /// ```
 #[unsafe(naked)]
 unsafe extern "C" fn write(
@@ -307,34 +306,34 @@ unsafe extern "C" fn write(
     .endm
 
     push    {{r4-r11, lr}}
-    sub     sp, #12
+    sub     sp, #16
     // A row's part has three halves.
     add     r4, r3, r3, lsl #1
     add     r4, r1, r4, lsl #1
-    lsrs    r5, r3, #4
-    mov     r7, r1
-    strd    r2, r5, [sp]
-    str     r4, [sp, #8]
-1:  ldm     r7!, {{r3-r5}}
+    strd    r1, r4, [sp, #8]
+    add     r4, r2, r3, lsl #2
+    strd    r2, r4, [sp]
+1:  ldm     r1!, {{r3-r5}}
     pkhbt   r6, r3, r4
     pkhtb   r4, r3, r4
-    ldrd    r2, r3, [sp]
+    str     r1, [sp, #8]
+    ldr     r2, [sp]
 2:  .rept 4
     ldm     r0, {{r8-r11}}
-    ldrd    r12, lr, [r2], #8
-    kinglet_dsp_write r8, r12
-    kinglet_dsp_write r9, lr
-    ldrd    r12, lr, [r2], #8
+    ldm     r2!, {{r3, r7, r12, lr}}
+    kinglet_dsp_write r8, r3
+    kinglet_dsp_write r9, r7
     kinglet_dsp_write r10, r12
     kinglet_dsp_write r11, lr
     stm     r0!, {{r8-r11}}
     .endr
-    subs    r3, #1
+    ldr     r1, [sp, #4]
+    cmp     r2, r1
     bne     2b
-    ldr     r4, [sp, #8]
-    cmp     r7, r4
+    ldrd    r1, r3, [sp, #8]
+    cmp     r1, r3
     bne     1b
-    add     sp, #12
+    add     sp, #16
     pop     {{r4-r11, pc}}
 "#
     )
