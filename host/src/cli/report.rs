@@ -126,12 +126,12 @@ struct Planning<'p> {
 
 impl Planning<'_> {
     /// The images with the usual formats, and some with budgets: one of the given image's
-    /// bytes, and those between two usual ones. No two have the same formats.
+    /// bytes, those between two usual ones, and one of the largest's. No two have the same
+    /// formats.
     fn others(&self) -> Result<Vec<Other>> {
         use Precision::{Int4, Int6, Int8};
         let everywhere = "--weights int4 --head int4 --embedding int4 --keys int4";
-        let mut others =
-            vec![self.other("int4 everywhere", everywhere, FormatArgs::everywhere(Int4))?];
+        let mut others = vec![self.other("all int4", everywhere, FormatArgs::everywhere(Int4))?];
         for (name, weights) in [("int4", Int4), ("int6", Int6), ("int8", Int8)] {
             let options = format!("--weights {name}");
             others.push(self.other(name, &options, FormatArgs::weights(weights))?);
@@ -143,7 +143,8 @@ impl Planning<'_> {
         let between = sizes
             .windows(2)
             .map(|pair| (pair[0] + pair[1]) / 2 / BUDGET_STEP * BUDGET_STEP);
-        for bytes in [self.given.image_bytes()].into_iter().chain(between) {
+        let own = [self.given.image_bytes()].into_iter();
+        for bytes in own.chain(between).chain(sizes.last().copied()) {
             if sizes.iter().all(|&size| size > bytes) {
                 // No choice of formats is as small.
                 continue;

@@ -6,9 +6,9 @@ use indicatif::HumanCount;
 use std::fmt::{self, Display, Formatter};
 
 /// The drawing, and the field of the curve in it.
-const WIDTH: f64 = 560.0;
-const HEIGHT: f64 = 360.0;
-const LEFT: f64 = 64.0;
+const WIDTH: f64 = 480.0;
+const HEIGHT: f64 = 350.0;
+const LEFT: f64 = 62.0;
 const RIGHT: f64 = WIDTH - 16.0;
 const TOP: f64 = 16.0;
 const BOTTOM: f64 = HEIGHT - 44.0;
@@ -16,14 +16,14 @@ const BOTTOM: f64 = HEIGHT - 44.0;
 /// The least divergence that is drawn: a logarithm has no zero.
 const LEAST: f64 = 1e-9;
 /// What a range is wider than the points, on either side.
-const MARGIN: f64 = 0.08;
+const MARGIN: f64 = 0.2;
 /// Decades from which on only powers of ten have a line.
 const MANY_DECADES: f64 = 3.0;
 
-/// The height of a label, and the width of one of its letters.
-const LETTER: [f64; 2] = [6.6, 13.0];
-/// How far a label is from its point, and what is kept free around points.
+/// How far a label is from its point.
 const AWAY: f64 = 9.0;
+/// Labels that would leave the drawing on the right are on the left of this.
+const RIGHTMOST: f64 = RIGHT - 70.0;
 
 /// The points of images.
 #[derive(Clone, Copy, Debug)]
@@ -87,60 +87,6 @@ impl Axis {
     }
 }
 
-/// A rectangle, which labels keep free.
-#[derive(Clone, Copy)]
-struct Box {
-    x: [f64; 2],
-    y: [f64; 2],
-}
-
-impl Box {
-    /// The one around a point.
-    fn around([x, y]: [f64; 2]) -> Self {
-        let half = AWAY - 2.0;
-        Self {
-            x: [x - half, x + half],
-            y: [y - half, y + half],
-        }
-    }
-
-    fn meets(&self, other: &Self) -> bool {
-        let meet = |a: [f64; 2], b: [f64; 2]| a[0] < b[1] && b[0] < a[1];
-        meet(self.x, other.x) && meet(self.y, other.y)
-    }
-
-    fn is_inside(&self) -> bool {
-        self.x[0] >= LEFT && self.x[1] <= RIGHT && self.y[0] >= TOP && self.y[1] <= BOTTOM
-    }
-}
-
-/// Where a label of this many letters is free, near a point.
-fn free_box([x, y]: [f64; 2], letters: usize, taken: &[Box]) -> Box {
-    let [width, height] = [LETTER[0] * letters as f64, LETTER[1]];
-    let at = |left: f64, top: f64| Box {
-        x: [left, left + width],
-        y: [top, top + height],
-    };
-    let ways = (1..6).flat_map(|far| {
-        let away = AWAY * f64::from(far);
-        let (right, left) = (x + AWAY, x - AWAY - width);
-        let (above, below) = (y - away - height, y + away);
-        [
-            at(right, y - height / 2.0),
-            at(right, above),
-            at(left, below),
-            at(left, y - height / 2.0),
-            at(x - width / 2.0, above),
-            at(x - width / 2.0, below),
-            at(right, below),
-            at(left, above),
-        ]
-    });
-    let is_free = |b: &Box| b.is_inside() && !taken.iter().any(|other| b.meets(other));
-    let first = at(x + AWAY, y - height / 2.0);
-    ways.into_iter().find(is_free).unwrap_or(first)
-}
-
 impl Curve<'_> {
     /// The points that have a place.
     fn drawn(&self) -> impl Iterator<Item = &Point> + Clone {
@@ -201,6 +147,41 @@ impl Curve<'_> {
     }
 }
 
+/// A mark for an image, and its name where it is not one of a budget: those have their bytes
+/// in their names.
+fn write_mark(f: &mut Formatter<'_>, point: &Point, [x, y]: [f64; 2]) -> fmt::Result {
+    let name = Escaped(&point.name);
+    let title = format!("<title>{name}: {}</title>", Nats(point.kl()));
+    match point.way {
+        Way::Given => {
+            let (anchor, side) = if x < RIGHTMOST {
+                ("start", AWAY)
+            } else {
+                ("end", -AWAY)
+            };
+            writeln!(
+                f,
+                "<circle class=given cx={x:.1} cy={y:.1} r=8>{title}</circle>\
+                 <text class=given text-anchor={anchor} x={:.1} y={:.1}>{name}</text>",
+                x + side,
+                y - AWAY
+            )
+        }
+        Way::Uniform => writeln!(
+            f,
+            "<circle class=dot cx={x:.1} cy={y:.1} r=4>{title}</circle>\
+             <text class=name text-anchor=end x={:.1} y={:.1}>{name}</text>",
+            x - AWAY,
+            y + AWAY + 6.0
+        ),
+        Way::Budget => {
+            let (x, y) = (x - 4.0, y - 4.0);
+            let size = "width=8 height=8";
+            writeln!(f, "<rect class=dot x={x:.1} y={y:.1} {size}>{title}</rect>")
+        }
+    }
+}
+
 /// The logarithm of a divergence.
 fn height(point: &Point) -> f64 {
     point.kl().max(LEAST).log10()
@@ -233,26 +214,8 @@ impl Display for Curve<'_> {
         )?;
         self.write_grid(f, &axes)?;
         self.write_line(f, place)?;
-        let mut taken: Vec<Box> = self.drawn().map(|p| Box::around(place(p))).collect();
-        for point in self.drawn() {
-            let [x, y] = place(point);
-            match point.way {
-                Way::Given => writeln!(f, "<circle class=given cx={x:.1} cy={y:.1} r=8 />"),
-                Way::Uniform => writeln!(f, "<circle class=dot cx={x:.1} cy={y:.1} r=4 />"),
-                Way::Budget => {
-                    let (x, y) = (x - 4.0, y - 4.0);
-                    writeln!(f, "<rect class=dot x={x:.1} y={y:.1} width=8 height=8 />")
-                }
-            }?;
-            let label = free_box([x, y], point.name.chars().count(), &taken);
-            taken.push(label);
-            let (x, y, name) = (label.x[0], label.y[1] - 3.0, Escaped(&point.name));
-            let class = match point.way {
-                Way::Given => "given",
-                Way::Uniform | Way::Budget => "name",
-            };
-            writeln!(f, "<text class={class} x={x:.1} y={y:.1}>{name}</text>")?;
-        }
+        self.drawn()
+            .try_for_each(|point| write_mark(f, point, place(point)))?;
         writeln!(f, "</svg>")
     }
 }

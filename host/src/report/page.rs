@@ -30,17 +30,15 @@ impl Display for Report {
     }
 }
 
-/// The rows of a table with this heading; the first `left` cells are to the left.
+/// A table with this heading.
 fn write_table(
     f: &mut Formatter<'_>,
     heading: &[impl Display],
-    left: usize,
     rows: impl FnOnce(&mut Formatter<'_>) -> fmt::Result,
 ) -> fmt::Result {
     write!(f, "<div class=wide><table>\n<thead><tr>")?;
-    for (index, cell) in heading.iter().enumerate() {
-        let class = if index < left { " class=left" } else { "" };
-        write!(f, "<th{class} scope=col>{cell}</th>")?;
+    for cell in heading {
+        write!(f, "<th scope=col>{cell}</th>")?;
     }
     writeln!(f, "</tr></thead>\n<tbody>")?;
     rows(f)?;
@@ -76,11 +74,10 @@ impl Report {
         match nearest {
             None => writeln!(f, "No other image below is as small and as near.</p>"),
             Some(point) => {
-                let (name, options) = (Escaped(&point.name), Escaped(&point.options));
+                let (options, kl) = (Escaped(&point.options), Nats(point.kl()));
                 writeln!(
                     f,
-                    "{name} (<code>{options}</code>) is no larger, and nearer: {} nats.</p>",
-                    Nats(point.kl())
+                    "That of <code>{options}</code> is no larger, and nearer: {kl} nats.</p>"
                 )
             }
         }
@@ -96,13 +93,13 @@ impl Report {
         )?;
         let heading = [
             "image",
-            "<code>kinglet quantize</code>",
             "bytes",
             "divergence",
             "same first choice",
             "bits per byte",
+            "made by <code>kinglet quantize</code> with",
         ];
-        write_table(f, &heading, 2, |f| {
+        write_table(f, &heading, |f| {
             self.by_size()
                 .iter()
                 .try_for_each(|(_, p)| write_point(f, p))
@@ -140,9 +137,9 @@ impl Report {
             "8-bit vectors alone",
         ];
         let of_names = self.by_name();
-        write_table(f, &heading, 2, |f| write_costs(f, &of_names))?;
+        write_table(f, &heading, |f| write_costs(f, &of_names))?;
         writeln!(f, "<details><summary>Every matrix</summary>")?;
-        write_table(f, &heading, 2, |f| write_costs(f, &self.matrices))?;
+        write_table(f, &heading, |f| write_costs(f, &self.matrices))?;
         writeln!(f, "</details>")
     }
 
@@ -175,7 +172,7 @@ impl Report {
         )?;
         let cores = self.cores.iter().map(|core| Escaped(core).to_string());
         let heading: Vec<String> = ["image".to_owned()].into_iter().chain(cores).collect();
-        write_table(f, &heading, 1, |f| {
+        write_table(f, &heading, |f| {
             for (_, point) in self.by_size() {
                 write!(f, "{}<td>{}</td>", Row(point), Escaped(&point.name))?;
                 for count in &point.instructions {
@@ -259,8 +256,8 @@ fn write_point(f: &mut Formatter<'_>, point: &Point) -> fmt::Result {
     let top1 = 100.0 * point.scores.top1.unwrap_or(f64::NAN);
     writeln!(
         f,
-        "{}<td>{name}</td><td class=left><code>{options}</code></td>\
-         <td data-bytes=\"{bytes}\">{}</td><td data-kl=\"{kl}\">{}</td><td>{top1:.2} %</td><td>{:.4}</td></tr>",
+        "{}<td>{name}</td><td data-bytes=\"{bytes}\">{}</td><td data-kl=\"{kl}\">{}</td><td>{top1:.2} %</td><td>{:.4}</td>\
+         <td><code>{options}</code></td></tr>",
         Row(point),
         HumanCount(bytes),
         Nats(kl),
@@ -278,7 +275,7 @@ fn write_costs(f: &mut Formatter<'_>, costs: &[MatrixCost]) -> fmt::Result {
         let layer = cost.layer.map(|layer| format!("blocks.{layer}."));
         let (layer, name) = (layer.unwrap_or_default(), Escaped(&cost.name));
         let format = Escaped(&cost.format);
-        write!(f, "<tr><td>{layer}{name}</td><td class=left>{format}</td>")?;
+        write!(f, "<tr><td>{layer}{name}</td><td>{format}</td>")?;
         for (value, most) in figures(cost).into_iter().zip(most) {
             let percent = if most > 0.0 {
                 100.0 * value / most
