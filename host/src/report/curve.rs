@@ -15,8 +15,9 @@ const BOTTOM: f64 = HEIGHT - 44.0;
 
 /// The least divergence that is drawn: a logarithm has no zero.
 const LEAST: f64 = 1e-9;
-/// What a range is wider than the points, on either side.
-const MARGIN: f64 = 0.2;
+/// What the ranges are wider than those of the points, on either side: names have room
+/// beside these.
+const MARGINS: [f64; 2] = [0.2, 0.1];
 /// Decades from which on only powers of ten have a line.
 const MANY_DECADES: f64 = 3.0;
 
@@ -36,11 +37,11 @@ struct Axis {
 }
 
 impl Axis {
-    fn new(values: impl Iterator<Item = f64> + Clone, places: [f64; 2]) -> Self {
+    fn new(values: impl Iterator<Item = f64> + Clone, margin: f64, places: [f64; 2]) -> Self {
         let least = values.clone().fold(f64::INFINITY, f64::min);
         let most = values.fold(f64::NEG_INFINITY, f64::max);
         // One value is a range, too.
-        let margin = MARGIN * (most - least).max(1e-3 * most.abs()).max(1e-3);
+        let margin = margin * (most - least).max(1e-3 * most.abs()).max(1e-3);
         Self {
             values: [least - margin, most + margin],
             places,
@@ -97,8 +98,8 @@ impl Curve<'_> {
         let bytes = self.drawn().map(|point| point.bytes as f64);
         let logarithms = self.drawn().map(height);
         [
-            Axis::new(bytes, [LEFT, RIGHT]),
-            Axis::new(logarithms, [BOTTOM, TOP]),
+            Axis::new(bytes, MARGINS[0], [LEFT, RIGHT]),
+            Axis::new(logarithms, MARGINS[1], [BOTTOM, TOP]),
         ]
     }
 

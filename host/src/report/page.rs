@@ -77,7 +77,7 @@ impl Report {
                 let (options, kl) = (Escaped(&point.options), Nats(point.kl()));
                 writeln!(
                     f,
-                    "That of <code>{options}</code> is no larger, and nearer: {kl} nats.</p>"
+                    "One of <code>{options}</code> is no larger, and nearer: {kl} nats.</p>"
                 )
             }
         }
