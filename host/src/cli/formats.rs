@@ -4,7 +4,7 @@ use super::bad_use;
 use super::output::{progress_bar, write_file};
 use super::table::{thousands, Table};
 use crate::model::Model;
-use crate::pack::{Class, Forced, Format, Formats, Precisions, StoredPart};
+use crate::pack::{choices, Class, Forced, Format, Formats, Precisions, StoredPart};
 use crate::plan::{Costs, Fit, Planned};
 use crate::quantize::choice::{choose, Limits, Totals};
 use crate::quantize::compensate::Calibration;
@@ -363,15 +363,10 @@ impl Choice {
     /// The formats, a line for each name, with the layers that have each.
     pub fn table(&self, parts: &[StoredPart]) -> Table {
         let mut table = Table::new(&["matrix", "formats"]);
-        let mut names: Vec<&str> = Vec::new();
-        for part in parts.iter().filter(|part| part.has_choice()) {
-            let name = part.part.name;
-            if !names.contains(&name) {
-                names.push(name);
-                let of = parts.iter().filter(|part| part.part.name == name);
-                let name = name.trim_end_matches(".weight").to_owned();
-                table.row([name, runs(of)]);
-            }
+        for name in choices(parts) {
+            let of = parts.iter().filter(|part| part.part.name == name);
+            let name = name.trim_end_matches(".weight").to_owned();
+            table.row([name, runs(of)]);
         }
         table
     }

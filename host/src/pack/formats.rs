@@ -125,7 +125,7 @@ impl Formats {
                 "the model has no matrix `{}{}` whose format can be chosen; there are {}",
                 layer.map_or(String::new(), |layer| format!("blocks.{layer}.")),
                 name.trim_end_matches(".weight"),
-                choices(parts)
+                choices(parts).join(", ").replace(".weight", "")
             );
         }
         ensure!(
@@ -139,16 +139,15 @@ impl Formats {
     }
 }
 
-/// The names of the matrices that have a choice, in stored order.
-fn choices(parts: &[StoredPart]) -> String {
+/// The names of the matrices that have a choice, in stored order, each once.
+pub fn choices(parts: &[StoredPart]) -> Vec<&'static str> {
     let mut names: Vec<&str> = Vec::new();
     for part in parts.iter().filter(|part| part.has_choice()) {
-        let name = part.part.name.trim_end_matches(".weight");
-        if !names.contains(&name) {
-            names.push(name);
+        if !names.contains(&part.part.name) {
+            names.push(part.part.name);
         }
     }
-    names.join(", ")
+    names
 }
 
 /// What the format of a part depends on where nobody named it.

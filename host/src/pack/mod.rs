@@ -18,7 +18,7 @@ use crate::tokenizer::Vocabulary;
 use anyhow::{anyhow, ensure, Result};
 pub use decays::{least_loss, slow_decays};
 pub use formats::{
-    formats_of, image_parts, parts_bytes, stored_parts, Class, Format, Formats, StoredPart,
+    choices, formats_of, image_parts, parts_bytes, stored_parts, Class, Format, Formats, StoredPart,
 };
 use integers::{factors, fixed, matrix_scales, scale_times, vector, FIXED_ONE};
 pub use precisions::{Forced, Precisions};
