@@ -23,6 +23,7 @@
 //! | [`synth`] | random checkpoints for tests and benches |
 //! | [`output`] | output files, never half there |
 //! | [`monitor`] | the console of a board |
+//! | [`verify`] | what a firmware computes against what it should |
 //! | [`cli`] | one file per subcommand of `kinglet` |
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations)]
@@ -53,3 +54,4 @@ pub mod text;
 pub mod threads;
 pub mod tokenizer;
 pub mod train;
+pub mod verify;

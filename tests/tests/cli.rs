@@ -12,7 +12,7 @@ use std::fs;
 #[test]
 fn every_subcommand_has_help_with_an_example() {
     for command in [
-        "quantize", "export", "inspect", "run", "logits", "eval", "synth", "bench",
+        "quantize", "export", "inspect", "run", "verify", "logits", "eval", "synth", "bench",
     ] {
         let help = stdout(([command], "--help"));
         assert!(help.contains("Example"), "{command}: {help}");

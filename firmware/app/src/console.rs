@@ -1,13 +1,15 @@
 //! The conversation: a line is a prompt or a command.
 
 use crate::port::{Line, LineBuffer, Port};
-use crate::settings::{Command, Settings, HELP};
+use crate::settings::{Command, Frames, Settings, HELP};
 use crate::{Board, Model};
 use core::fmt::{self, Write as _};
 use embedded_io::{Read, ReadReady, Write};
-use kinglet::{Answer, End, Error, Sampler, Session, Text};
+use kinglet::hash::Hashed;
+use kinglet::{Answer, End, Error, Sample, Sampler, Session, StepError, Text};
 use kinglet_protocol::console::{
-    Statistics, GREETING, LINE_BYTES, READY, TEXT_BEGINS, TEXT_ENDS, TOKEN_READ,
+    Chosen, Statistics, GREETING, IMAGE_CHECKSUM, LINE_BYTES, READY, TEXT_BEGINS, TEXT_ENDS,
+    TOKEN_CHOSEN, TOKEN_READ,
 };
 
 /// The largest top-k where the RAM has no room for all logits.
@@ -45,8 +47,8 @@ impl<P: Read + ReadReady + Write, B: Board> Console<'_, '_, P, B> {
         let mut line = LineBuffer::new();
         loop {
             match self.settings.frames {
-                true => self.port.put(READY)?,
-                false => self.port.write_str("> ")?,
+                Frames::Off => self.port.write_str("> ")?,
+                Frames::On | Frames::Hashes => self.port.put(READY)?,
             }
             match self.port.read_line(&mut line, B::REQUEST) {
                 Line::Complete => match &line[..] {
@@ -110,6 +112,7 @@ impl<P: Read + ReadReady + Write, B: Board> Console<'_, '_, P, B> {
         writeln!(port, "board: {}\nmodel: {name}", self.board.title())?;
         writeln!(port, "network: {}", header.shape.version)?;
         writeln!(port, "image bytes: {}", header.image_bytes)?;
+        writeln!(port, "{IMAGE_CHECKSUM}{:08x}", header.crc32)?;
         writeln!(port, "layers: {}", header.shape.n_layer)?;
         writeln!(port, "channels: {}", header.shape.n_embd)?;
         writeln!(port, "vocabulary: {}", header.shape.n_vocab)?;
@@ -123,7 +126,7 @@ impl<P: Read + ReadReady + Write, B: Board> Console<'_, '_, P, B> {
     }
 
     fn reply(&mut self, prompt: &[u8]) -> fmt::Result {
-        let frames = self.settings.frames;
+        let frames = self.settings.frames != Frames::Off;
         if frames {
             self.port.put(TEXT_BEGINS)?;
         }
@@ -162,7 +165,7 @@ impl<P: Read + ReadReady + Write, B: Board> Console<'_, '_, P, B> {
                 break;
             }
             session.feed(&[token?])?;
-            if frames {
+            if frames != Frames::Off {
                 let _ = port.put(TOKEN_READ);
             }
         }
@@ -171,7 +174,7 @@ impl<P: Read + ReadReady + Write, B: Board> Console<'_, '_, P, B> {
             (0, End::Abort)
         } else if model.image.shape().n_class > 0 {
             let mut answer = Answer::new();
-            session.choose(text.token(), &mut answer)?;
+            choose(&mut session, text.token(), &mut answer, frames, port)?;
             let _ = write!(port, "{}", answer.label(&model.image));
             watch.lap(board.clock());
             (1, End::Text)
@@ -184,7 +187,7 @@ impl<P: Read + ReadReady + Write, B: Board> Console<'_, '_, P, B> {
                         text.finish(End::Abort, |piece| port.show(piece));
                     }
                     None => {
-                        let token = session.choose(text.token(), &mut sampler)?;
+                        let token = choose(&mut session, text.token(), &mut sampler, frames, port)?;
                         text.push(token, |piece| port.show(piece));
                     }
                 }
@@ -201,6 +204,25 @@ impl<P: Read + ReadReady + Write, B: Board> Console<'_, '_, P, B> {
             end,
         })
     }
+}
+
+/// Reads a token and chooses the next; says which, where hashes are asked for.
+fn choose<P: Read + ReadReady + Write>(
+    session: &mut Session<'_, '_>,
+    token: u32,
+    sampler: &mut dyn Sample,
+    frames: Frames,
+    port: &mut Port<'_, P>,
+) -> Result<u32, StepError> {
+    if frames != Frames::Hashes {
+        return session.choose(token, sampler);
+    }
+    let mut hashed = Hashed::new(sampler);
+    let token = session.choose(token, &mut hashed)?;
+    let hash = hashed.finish();
+    let _ = port.put(TOKEN_CHOSEN);
+    let _ = writeln!(port, "{}", Chosen { token, hash });
+    Ok(token)
 }
 
 /// Time between laps, by a clock that wraps.

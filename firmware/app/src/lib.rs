@@ -21,7 +21,7 @@ pub use console::converse;
 pub use kinglet_protocol::console::Speed;
 pub use model::{BootError, Model};
 pub use port::Port;
-pub use settings::{Command, Settings, HELP};
+pub use settings::{Command, Frames, Settings, HELP};
 
 use core::fmt;
 use embedded_io::{Read, ReadReady, Write};

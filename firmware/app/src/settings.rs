@@ -24,8 +24,19 @@ pub struct Settings {
     pub seed: u64,
     /// An answer ends where this text would appear in it.
     pub stop: StopText,
-    /// Control bytes tell a program where an answer begins and ends.
-    pub frames: bool,
+    /// What tells a program where an answer begins and ends.
+    pub frames: Frames,
+}
+
+/// Control bytes around answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Frames {
+    /// None, for people.
+    Off,
+    /// For programs.
+    On,
+    /// The same, with a line for each token and the hash of its logits.
+    Hashes,
 }
 
 /// The result of a line of commands.
@@ -54,7 +65,7 @@ A line is a prompt; an empty one lets the model begin. Commands:
   /seed 1                 what the random draws follow from
   /from start             the state of the image that a prompt goes on from, or empty
   /stop TEXT              an answer ends before TEXT, the rest of the line; \\n is a line's end
-  /frames on              control bytes around answers, for programs; or off
+  /frames on              control bytes around answers, for programs; or hashes, off
   /info, /help, /quit     model and board; this text; leave
 Several commands fit a line. A prompt that begins with a slash needs two.
 Ctrl-C or Esc ends an answer.";
@@ -68,7 +79,7 @@ impl Default for Settings {
             from: heapless::String::new(),
             seed: 0,
             stop: StopText::new(),
-            frames: false,
+            frames: Frames::Off,
         }
     }
 }
@@ -110,7 +121,14 @@ impl Settings {
             "repetition-penalty" => self.sampling.repetition_penalty = decimal(value)?,
             "from" => self.from = value.try_into().ok()?,
             "seed" => self.seed = value.parse().ok()?,
-            "frames" => self.frames = ["off", "on"].iter().position(|&word| word == value)? == 1,
+            "frames" => {
+                self.frames = match value {
+                    "off" => Frames::Off,
+                    "on" => Frames::On,
+                    "hashes" => Frames::Hashes,
+                    _ => return None,
+                }
+            }
             _ => return None,
         }
         Some(())
@@ -150,9 +168,11 @@ impl fmt::Display for Settings {
         if !self.from.is_empty() {
             write!(f, " /from {}", self.from)?;
         }
-        if self.frames {
-            f.write_str(" /frames on")?;
-        }
+        f.write_str(match self.frames {
+            Frames::Off => "",
+            Frames::On => " /frames on",
+            Frames::Hashes => " /frames hashes",
+        })?;
         if self.stop.is_empty() {
             return Ok(());
         }

@@ -4,7 +4,7 @@ use crate::{converse, Board, BootError, Model, Speed};
 use core::convert::Infallible;
 use embedded_io::{ErrorType, Read, ReadReady, Write};
 use kinglet::{Image, ImageError, Session};
-use kinglet_protocol::console::shown;
+use kinglet_protocol::console::{image_checksum, shown, Chosen};
 use std::string::String;
 use std::vec;
 use std::vec::Vec;
@@ -310,4 +310,27 @@ fn frames_tell_a_program_where_an_answer_is() {
     let framed = std::format!("\x05\x02\x06\x06\x06\x06\x06{text}\x03\r\n[12 tokens, ");
     assert!(said.contains(&framed), "{said:?} {framed:?}");
     assert!(said.ends_with("\r\n> "), "{said:?}");
+}
+
+#[test]
+fn hashes_tell_a_program_what_an_answer_was_chosen_from() {
+    let (state, scratch, in_blocks) = lengths();
+    let asked = "/n 12 /frames hashes\nA bird\n/frames on\nA bird\n/info\n";
+    let said = printed(asked, state + scratch).unwrap();
+    assert_eq!(said, printed(asked, state + in_blocks).unwrap());
+    let mut answers = said.split('\x02').skip(1);
+    let answer = answers.next().unwrap().split_once('\x03').unwrap().0;
+    let mut text = String::new();
+    let mut tokens = 0;
+    for part in answer.split('\x1e').skip(1) {
+        let (line, more) = part.split_once("\r\n").unwrap();
+        assert!(Chosen::parse(line).is_some(), "{line}");
+        text += more;
+        tokens += 1;
+    }
+    assert_eq!((text, tokens), (expected("A bird", 12), 12));
+    assert!(!answers.next().unwrap().contains('\x1e'));
+    let header = *Image::new(IMAGE).unwrap().header();
+    let checksum = said.lines().find_map(image_checksum);
+    assert_eq!(checksum, Some(header.crc32));
 }

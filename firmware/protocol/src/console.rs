@@ -27,13 +27,23 @@ pub const TEXT_ENDS: u8 = 0x03;
 /// A token of the prompt has been read: the board is at work.
 pub const TOKEN_READ: u8 = 0x06;
 
+/// In an answer with hashes: the line of a [`Chosen`] follows, then what the
+/// token adds to the text.
+pub const TOKEN_CHOSEN: u8 = 0x1e;
+
 /// The bytes that end an answer or clear a line: Ctrl-C and the escape key.
 pub const ABORT: [u8; 2] = [0x03, 0x1b];
 
 /// The commands that switch these bytes on and off.
 pub const FRAMES_ON: &str = "/frames on";
+/// The same with [`TOKEN_CHOSEN`] for every token of an answer.
+pub const FRAMES_WITH_HASHES: &str = "/frames hashes";
 /// See [`FRAMES_ON`].
 pub const FRAMES_OFF: &str = "/frames off";
+
+/// The line of `/info` that tells one image from another: these words, then the
+/// checksum in the image's header as 8 hexadecimal digits.
+pub const IMAGE_CHECKSUM: &str = "image checksum: ";
 
 /// No line that is sent to a console is longer, in bytes.
 pub const LINE_BYTES: usize = 256;
@@ -46,6 +56,43 @@ pub fn shown(c: char) -> char {
         _ if c.is_control() => '?',
         _ => c,
     }
+}
+
+/// A token, and the hash of the logits that it was chosen from
+/// (`kinglet::hash`): the line `token 7 0123456789abcdef`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Chosen {
+    /// Its id; of a model of labels the class.
+    pub token: u32,
+    /// The hash.
+    pub hash: u64,
+}
+
+impl fmt::Display for Chosen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "token {} {:016x}", self.token, self.hash)
+    }
+}
+
+impl Chosen {
+    /// Reads the line, also one with other words around it, as a log has them;
+    /// none if it is another.
+    pub fn parse(line: &str) -> Option<Self> {
+        let mut words = line.split_whitespace();
+        words.find(|&word| word == "token")?;
+        let token = words.next()?.parse().ok()?;
+        let hash = crate::line::hash(words.next()?)?;
+        Some(Self { token, hash })
+    }
+}
+
+/// Reads the checksum in a line with [`IMAGE_CHECKSUM`]; none if it is another.
+pub fn image_checksum(line: &str) -> Option<u32> {
+    let (_, rest) = line.split_once(IMAGE_CHECKSUM)?;
+    let digits = rest.split_whitespace().next()?;
+    u32::from_str_radix(digits, 16)
+        .ok()
+        .filter(|_| digits.len() == 8)
 }
 
 /// How fast an answer was.
@@ -138,6 +185,42 @@ mod tests {
                 };
                 assert_eq!(Statistics::parse(&statistics.to_string()), Some(statistics));
             }
+        }
+    }
+
+    #[test]
+    fn tokens_are_read_as_they_are_printed() {
+        for (token, hash) in [(0, u64::MAX), (u32::MAX, 0), (312, 0xabc)] {
+            let chosen = Chosen { token, hash };
+            let line = chosen.to_string();
+            assert_eq!(Chosen::parse(&line), Some(chosen));
+            let logged = std::format!("0.31 INFO  {line} (main.rs:9)\r\n");
+            assert_eq!(Chosen::parse(&logged), Some(chosen));
+        }
+        for line in [
+            "",
+            "token",
+            "token 1",
+            "token 1 abc",
+            "token -1 0000000000000abc",
+            "tokens 1 0000000000000abc",
+            "token 4294967296 0000000000000abc",
+        ] {
+            assert_eq!(Chosen::parse(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn checksums_are_read_as_they_are_printed() {
+        let line = std::format!("{IMAGE_CHECKSUM}{:08x}\r\n", 0xabc);
+        assert_eq!(image_checksum(&line), Some(0xabc));
+        for line in [
+            "",
+            "image checksum: ",
+            "image checksum: abc",
+            "image bytes: 00000abc",
+        ] {
+            assert_eq!(image_checksum(line), None, "{line}");
         }
     }
 

@@ -122,7 +122,8 @@ fn number<T: FromStr>(text: &str) -> Option<T> {
     text.parse().ok()
 }
 
-fn hash(text: &str) -> Option<u64> {
+/// A hash of 16 hexadecimal digits.
+pub fn hash(text: &str) -> Option<u64> {
     u64::from_str_radix(text, 16)
         .ok()
         .filter(|_| text.len() == 16)

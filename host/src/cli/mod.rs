@@ -21,6 +21,7 @@ mod start;
 mod synth;
 mod table;
 mod train;
+mod verify;
 
 use crate::text::shown;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -46,6 +47,7 @@ enum Command {
     Prime(prime::Args),
     Run(run::Args),
     Monitor(monitor::Args),
+    Verify(verify::Args),
     Logits(logits::Args),
     Eval(eval::Args),
     Synth(synth::Args),
@@ -114,6 +116,7 @@ pub fn main() -> ExitCode {
         Command::Prime(args) => prime::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Monitor(args) => monitor::run(&args),
+        Command::Verify(args) => verify::run(&args),
         Command::Logits(args) => logits::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Synth(args) => synth::run(&args),

@@ -2,12 +2,9 @@
 
 use super::output::print_json;
 use super::{bad_use, complain};
-use crate::monitor::{
-    ports, refused, Answer, Console, Event, EventSender, Left, Limits, Link, Refused,
-};
+use crate::monitor::{ports, Answer, Console, Event, EventSender, Left, Limits, Link, Refused};
 use crate::text::{shown, without_unknown, Unknown};
 use anyhow::{ensure, Context, Result};
-use kinglet::tokenizer::MAX_TOKEN_BYTES;
 use kinglet::UnknownByte;
 use kinglet_protocol::console::{Speed, LINE_BYTES};
 use serde::Serialize;
@@ -77,9 +74,6 @@ pub struct Args {
 /// The most bytes of an answer in a conversation.
 const CONVERSATION_BYTES: usize = 16 << 20;
 
-/// The most bytes of an answer without tokens.
-const SETTINGS_BYTES: usize = 4096;
-
 #[derive(Debug, Serialize)]
 struct Report<'a> {
     prompt: &'a str,
@@ -95,12 +89,13 @@ struct Report<'a> {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let link = open(args)?;
+    let link = open(
+        args.port.as_deref(),
+        args.baud,
+        &args.command,
+        "name a port",
+    )?;
     let sender = link.sender();
-    let interrupts = sender.clone();
-    // An error means that the receiver is gone: the program is ending.
-    ctrlc::set_handler(move || drop(interrupts.send(Event::Interrupt)))
-        .context("cannot listen for Ctrl-C")?;
     let seconds = if args.command.is_empty() { 10 } else { 300 };
     let limits = Limits {
         silence: Duration::from_secs(args.timeout.map_or(seconds, u64::from)),
@@ -108,7 +103,7 @@ pub fn run(args: &Args) -> Result<()> {
         bytes: match args.prompt.as_slice() {
             // Lines may change the number of tokens.
             [] => CONVERSATION_BYTES,
-            _ => SETTINGS_BYTES + args.n as usize * MAX_TOKEN_BYTES,
+            _ => Limits::bytes_of(args.n),
         },
     };
     let mut monitor = Monitor {
@@ -132,10 +127,12 @@ pub fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn open(args: &Args) -> Result<Link> {
-    match (&args.port, args.command.split_first()) {
-        (Some(port), _) => Link::open(port, args.baud),
-        (None, Some((program, arguments))) => Link::program(program, arguments),
+/// Opens the port, or starts the program; Ctrl-C becomes an event. Where neither is
+/// given, the error begins with `how`.
+pub fn open(port: Option<&str>, baud: u32, command: &[String], how: &str) -> Result<Link> {
+    let link = match (port, command.split_first()) {
+        (Some(port), _) => Link::open(port, baud)?,
+        (None, Some((program, arguments))) => Link::program(program, arguments)?,
         (None, None) => {
             let ports = ports();
             let there_are = if ports.is_empty() {
@@ -143,11 +140,16 @@ fn open(args: &Args) -> Result<Link> {
             } else {
                 format!("this machine has {}", ports.join(", "))
             };
-            bad_use(format!(
-                "name a port ({there_are}), tcp:HOST:PORT, or a program after --"
-            ))
+            return bad_use(format!(
+                "{how} ({there_are}), tcp:HOST:PORT, or a program after --"
+            ));
         }
-    }
+    };
+    let interrupts = link.sender();
+    // An error means that the receiver is gone: the program is ending.
+    ctrlc::set_handler(move || drop(interrupts.send(Event::Interrupt)))
+        .context("cannot listen for Ctrl-C")?;
+    Ok(link)
 }
 
 struct Monitor {
@@ -172,11 +174,7 @@ impl Monitor {
             format!("/stop {}", escaped(&args.stop)),
         ];
         for line in lines {
-            let said = self.console.command(&line)?;
-            // The board answers with its settings.
-            if !said.starts_with("/n ") {
-                return Err(refused(said.trim()));
-            }
+            self.console.set(&line)?;
         }
         Ok(())
     }
@@ -267,13 +265,12 @@ impl Monitor {
         String::from_utf8_lossy(&known).into_owned()
     }
 
-    /// Sends a prompt, again without what the board cannot read; one that begins with a slash is escaped.
+    /// Sends a prompt, again without what the board cannot read.
     fn ask(&mut self, prompt: &str, shows_statistics: bool) -> Result<()> {
         let (json, mut out) = (self.json, io::stdout());
         let mut known = prompt.to_owned();
         let answer = loop {
-            let slash = if known.starts_with('/') { "/" } else { "" };
-            let answer = self.console.ask(&format!("{slash}{known}"), &mut |text| {
+            let answer = self.console.ask(&known, &mut |text| {
                 if json {
                     return Ok(());
                 }
@@ -338,7 +335,7 @@ fn report<'a>(prompt: &'a str, answer: &'a Answer) -> Report<'a> {
 }
 
 /// A prompt that fits a line of the console.
-fn prompt_line(text: &str) -> Result<String, String> {
+pub fn prompt_line(text: &str) -> Result<String, String> {
     if text.contains('\u{fffd}') {
         return Err("a console takes UTF-8, which this line is not".to_owned());
     }

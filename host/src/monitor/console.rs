@@ -4,10 +4,11 @@ use super::link::{Event, Link};
 use super::{refused, reset, Left};
 use crate::text::shown;
 use anyhow::{anyhow, bail, Result};
+use kinglet::tokenizer::MAX_TOKEN_BYTES;
 use kinglet::Utf8Stream;
 use kinglet_protocol::console::{
-    Statistics, ABORT, FRAMES_OFF, FRAMES_ON, GREETING, LINE_BYTES, READY, TEXT_BEGINS, TEXT_ENDS,
-    TOKEN_READ,
+    Chosen, Statistics, ABORT, FRAMES_OFF, FRAMES_ON, GREETING, LINE_BYTES, READY, TEXT_BEGINS,
+    TEXT_ENDS, TOKEN_CHOSEN, TOKEN_READ,
 };
 use std::collections::VecDeque;
 use std::io;
@@ -29,6 +30,9 @@ const EXCERPT: usize = 120;
 /// Bytes kept of it.
 const LAST_BYTES: usize = 4096;
 
+/// The most bytes of an answer without tokens.
+const SETTINGS_BYTES: usize = 4096;
+
 /// What a board is given.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -40,6 +44,13 @@ pub struct Limits {
     pub bytes: usize,
 }
 
+impl Limits {
+    /// The most bytes of an answer of so many tokens, and of any without tokens.
+    pub fn bytes_of(tokens: u32) -> usize {
+        SETTINGS_BYTES + tokens as usize * MAX_TOKEN_BYTES
+    }
+}
+
 /// The answer to a prompt.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -47,6 +58,8 @@ pub struct Answer {
     pub text: String,
     /// Tokens of the prompt that the board has read.
     pub prompt_tokens: u32,
+    /// Its tokens, the one that ends the text among them; none without hashes.
+    pub chosen: Vec<Chosen>,
     /// Its cost.
     pub statistics: Statistics,
     /// Other lines of the board.
@@ -114,7 +127,7 @@ impl Console {
             attempt *= 2;
         }
         if said.is_empty() {
-            return Err(console.silent());
+            return Err(console.link.silent(timeout));
         }
         bail!(
             "{} speaks, but not as Kinglet's console does; check the rate (--baud) and what was flashed. It says: {}",
@@ -166,26 +179,12 @@ impl Console {
         Ok(())
     }
 
-    /// The board was silent for too long.
-    fn silent(&self) -> anyhow::Error {
-        anyhow!(
-            "{} says nothing for {} s; check the board's power, that this is its port, the rate (--baud), and that \
-             no other program has the port open",
-            self.link.name(),
-            self.limits.silence.as_secs_f32()
-        )
-    }
-
     /// The answer takes too long.
     fn overdue(&self) -> anyhow::Error {
         if self.is_interrupted {
             return Left.into();
         }
-        anyhow!(
-            "{} has not come to an end after {} s (--limit)",
-            self.link.name(),
-            self.limits.answer.as_secs_f32()
-        )
+        self.link.overdue(self.limits.answer)
     }
 
     /// The answer is longer than it can be.
@@ -218,7 +217,7 @@ impl Console {
                 Some(Event::TypedEnd) => self.typed.push_back(None),
                 Some(Event::Interrupt) => return Ok(Heard::Interrupt),
                 None if left < self.limits.silence => return Err(self.overdue()),
-                None => return Err(self.silent()),
+                None => return Err(self.link.silent(self.limits.silence)),
             }
         }
     }
@@ -253,6 +252,19 @@ impl Console {
         self.rest()
     }
 
+    /// Carries out a line that changes settings.
+    ///
+    /// # Errors
+    /// The board refuses it, or as with [`Console::command`].
+    pub fn set(&mut self, line: &str) -> Result<()> {
+        let said = self.command(line)?;
+        // The board answers with its settings.
+        match said.starts_with("/n ") {
+            true => Ok(()),
+            false => Err(refused(said.trim())),
+        }
+    }
+
     /// The output until the board waits for a line.
     fn rest(&mut self) -> Result<String> {
         let mut said = Vec::new();
@@ -281,10 +293,12 @@ impl Console {
         prompt: &str,
         show: &mut dyn FnMut(&str) -> io::Result<()>,
     ) -> Result<Answer> {
-        self.send_line(prompt)?;
+        // A slash begins a command, two of them a prompt.
+        let slash = if prompt.starts_with('/') { "/" } else { "" };
+        self.send_line(&format!("{slash}{prompt}"))?;
         let mut utf8 = Utf8Stream::new();
         let (mut text, mut prompt_tokens) = (String::new(), 0);
-        let mut before = Vec::new();
+        let (mut before, mut chosen) = (Vec::new(), Vec::new());
         let mut has_begun = false;
         loop {
             match self.next()? {
@@ -298,6 +312,10 @@ impl Console {
                     return Err(self.endless());
                 }
                 Heard::Byte(TOKEN_READ) => prompt_tokens += 1,
+                Heard::Byte(TOKEN_CHOSEN) if chosen.len() >= self.limits.bytes => {
+                    return Err(self.endless());
+                }
+                Heard::Byte(TOKEN_CHOSEN) => chosen.push(self.chosen()?),
                 Heard::Byte(b'\r') => {}
                 Heard::Byte(_) if text.len().max(before.len()) >= self.limits.bytes => {
                     return Err(self.endless());
@@ -325,10 +343,29 @@ impl Console {
         let statistics = found.ok_or_else(|| refused(rest.trim()))?;
         Ok(Answer {
             text,
+            chosen,
             // The last one is read for the first of the answer.
             prompt_tokens: prompt_tokens + u32::from(statistics.tokens > 0),
             statistics,
             notes: notes.into_iter().map(str::to_owned).collect(),
+        })
+    }
+
+    /// The line after [`TOKEN_CHOSEN`].
+    fn chosen(&mut self) -> Result<Chosen> {
+        let mut line = Vec::new();
+        while line.len() < EXCERPT {
+            match self.next()? {
+                Heard::Byte(b'\n') => break,
+                Heard::Byte(GREETING) => return Err(reset()),
+                Heard::Byte(byte) => line.push(byte),
+                Heard::Interrupt => return Err(Left.into()),
+            }
+        }
+        let found = Chosen::parse(&String::from_utf8_lossy(&line));
+        found.ok_or_else(|| {
+            let (name, line) = (self.link.name(), excerpt(&line));
+            anyhow!("{name} sends {line:?} where a token and its hash belong: are bytes lost on the way?")
         })
     }
 

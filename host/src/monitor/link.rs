@@ -174,6 +174,27 @@ impl Link {
         }
     }
 
+    /// The error of silence for this long.
+    pub fn silent(&self, time: Duration) -> anyhow::Error {
+        let (name, seconds) = (&self.name, time.as_secs_f32());
+        let check = match self.program {
+            Some(_) => {
+                "does it start, and is the board's serial port its standard output? (--timeout)"
+            }
+            None => {
+                "check the board's power, that this is its port, the rate (--baud), and that no other program \
+                 has the port open"
+            }
+        };
+        anyhow!("{name} says nothing for {seconds} s; {check}")
+    }
+
+    /// The error of what takes longer than this.
+    pub fn overdue(&self, time: Duration) -> anyhow::Error {
+        let (name, seconds) = (&self.name, time.as_secs_f32());
+        anyhow!("{name} has not come to an end after {seconds} s (--limit)")
+    }
+
     /// The error of a link that is gone.
     pub fn closed(&self, reason: Option<io::Error>) -> anyhow::Error {
         let reason = reason.map_or_else(String::new, |reason| format!(": {reason}"));
@@ -196,6 +217,7 @@ impl Drop for Link {
             thread::sleep(Duration::from_millis(10));
         }
         // It may have left just now: then there is nothing to stop.
+        kill_group(program);
         let _ = program.kill();
         let _ = program.wait();
     }
@@ -212,6 +234,19 @@ fn leave_interrupts_to_us(command: &mut Command) {
     }
     #[cfg(not(any(unix, windows)))]
     let _ = command;
+}
+
+/// Ends what the program has started, too: an emulator under a script would go on.
+fn kill_group(program: &Child) {
+    #[cfg(unix)]
+    {
+        use rustix::process::{kill_process_group, Pid, Signal};
+        if let Some(group) = Pid::from_raw(program.id() as i32) {
+            let _ = kill_process_group(group, Signal::KILL);
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = program;
 }
 
 fn listen(mut input: impl Read, events: &EventSender) {

@@ -1,14 +1,17 @@
 //! Talking to the console of a board: what `kinglet monitor` does.
 //!
 //! [`Link`] carries bytes, over a serial port, TCP or the pipes of a program;
-//! [`Console`] speaks the framing of `docs/console.md`.
+//! [`Console`] speaks the framing of `docs/console.md`, [`Printed`] reads what a
+//! firmware without a console prints.
 
 mod console;
 mod link;
+mod printed;
 
 use anyhow::anyhow;
 pub use console::{Answer, Console, Limits};
 pub use link::{ports, Event, EventSender, Link};
+pub use printed::{Line, Printed};
 
 /// The person leaves.
 #[derive(Debug, thiserror::Error)]

@@ -78,7 +78,7 @@ fuzz_target!(|typed: &[u8]| {
     );
     let said = String::from_utf8(stream.printed).expect("UTF-8");
     let rest = said.strip_prefix(char::from(GREETING)).expect("a greeting");
-    let allowed = ['\n', '\r', '\t', '\x02', '\x03', '\x05', '\x06'];
+    let allowed = ['\n', '\r', '\t', '\x02', '\x03', '\x05', '\x06', '\x1e'];
     assert!(rest
         .chars()
         .all(|c| !c.is_control() || allowed.contains(&c)));

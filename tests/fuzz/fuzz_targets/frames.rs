@@ -5,7 +5,7 @@
 mod common;
 
 use kinglet_host::monitor::{Console, Limits, Link};
-use kinglet_protocol::console::Statistics;
+use kinglet_protocol::console::{image_checksum, Chosen, Statistics};
 use kinglet_protocol::{Line, Measure, Request};
 use libfuzzer_sys::fuzz_target;
 use std::io::{sink, Cursor};
@@ -40,7 +40,10 @@ fuzz_target!(|bytes: &[u8]| {
                 Some(line)
             );
         }
-        let _ = Measure::parse(text);
+        let _ = (Measure::parse(text), image_checksum(text));
+        if let Some(chosen) = Chosen::parse(text) {
+            assert_eq!(Chosen::parse(&chosen.to_string()), Some(chosen));
+        }
         if let Some(statistics) = Statistics::parse(text) {
             assert_eq!(Statistics::parse(&statistics.to_string()), Some(statistics));
         }

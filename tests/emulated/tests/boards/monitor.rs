@@ -2,7 +2,7 @@
 //! port and TCP.
 
 use kinglet_tests::{
-    arg, demo_checkpoint, folder, json, kinglet, quantize, run, says, stdout, xtask, Args,
+    arg, demo_checkpoint, fails, folder, json, kinglet, quantize, run, says, stdout, xtask, Args,
 };
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
@@ -54,6 +54,21 @@ fn a_board_says_what_the_workstation_says() {
     let report = json((asked, "-n 40 --json", stop, &board));
     assert_eq!(report["text"], before);
     assert_eq!(report["reason"], "stop");
+}
+
+#[test]
+fn a_board_is_verified_and_one_with_another_image_is_told() {
+    let folder = folder();
+    let image = image(folder.path());
+    let board = board(&image);
+    let asked = ["--prompt", "Once upon a time", "--prompt", ""];
+    let report = json(("verify", &image, asked, "-n 12 --json", &board));
+    assert_eq!(report["agrees"], true);
+    assert_eq!(report["tokens"], 24);
+    let other = folder.path().join("other.kgl");
+    let options = "--weights int4 --head int4 --board stm32f405";
+    quantize(&demo_checkpoint(), &other, options);
+    fails(("verify", &other, asked, &board), 1, "another image");
 }
 
 /// Ctrl-C as the terminal sends it.

@@ -24,12 +24,13 @@ const TOO_LONG: [&str; 2] = [
 ];
 
 /// What may be in `console` blocks.
-const BY_HAND: [&str; 5] = [
+const BY_HAND: [&str; 6] = [
     "cargo install ",
     "cargo add ",
     "probe-rs ",
     "cd firmware/boards/",
     "kinglet monitor /dev/",
+    "kinglet verify model.kgl --prompt \"Once upon a time\" -n 20 --lines -- probe-rs ",
 ];
 /// They need files that are not here.
 const NOT_HERE: [&str; 6] = [
