@@ -64,7 +64,7 @@
 //! | have floats | [`logit_to_f32`], [`probabilities`], [`Answer::probability`] |
 //! | plan memory | [`Shape`] |
 //! | keep a state in flash | `snapshot` |
-//! | compare runs on two machines | [`hash::logits_hash`] |
+//! | compare runs on two machines | [`hash::logits_hash`], [`hash::Hashed`] |
 //!
 //! # Features
 //! Each feature adds code; none needs a heap.
