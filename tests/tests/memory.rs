@@ -26,6 +26,8 @@ fn quantizing_needs_no_memory_for_the_whole_model() {
                     .list(),
             )
             .env("RAYON_NUM_THREADS", "1")
+            // There may be no memory for one, and the program would wait for ever.
+            .env("RUST_BACKTRACE", "0")
             .output()
             .expect("sh starts")
     };
@@ -35,5 +37,5 @@ fn quantizing_needs_no_memory_for_the_whole_model() {
     assert!(output.status.success(), "{errors}");
     stdout(("inspect", &image));
     // The limit is in force.
-    assert!(!quantize("16384").status.success());
+    assert!(!quantize("32768").status.success());
 }
