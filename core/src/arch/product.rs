@@ -43,7 +43,8 @@ pub struct Quantizer {
 }
 
 impl Quantizer {
-    /// Of a vector whose largest magnitude this is, and takes `steps`, 127 at most; and the `max16` of its scale.
+    /// Of a vector with this largest magnitude, which becomes `steps`, 127 at most; and the
+    /// `max16` of its scale.
     #[inline(always)]
     pub fn up_to(max: u32, steps: u32) -> (Self, i32) {
         // At 2^31 it would have no sign left.

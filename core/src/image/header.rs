@@ -170,14 +170,20 @@ impl Header {
     /// # assert!(!state.is_empty());
     /// ```
     pub const fn expect(bytes: &[u8]) -> Header {
-        match Self::parse(bytes) {
-            Ok(header) if header.image_bytes as usize <= bytes.len() => header,
-            Ok(header) => {
-                let (expected, found) = (header.image_bytes as u64, bytes.len() as u64);
-                panic!("{}", ImageError::Truncated { expected, found }.advice())
-            }
+        match Self::of_whole(bytes) {
+            Ok(header) => header,
             Err(error) => panic!("{}", error.advice()),
         }
+    }
+
+    /// The header of an image of which all bytes are there, and perhaps more.
+    pub(super) const fn of_whole(bytes: &[u8]) -> Result<Header, ImageError> {
+        let (expected, found) = match Self::parse(bytes) {
+            Ok(header) if header.image_bytes as u64 <= bytes.len() as u64 => return Ok(header),
+            Ok(header) => (header.image_bytes as u64, bytes.len() as u64),
+            Err(error) => return Err(error),
+        };
+        Err(ImageError::Truncated { expected, found })
     }
 
     const fn parse_fields(b: &Bytes) -> Result<Header, ImageError> {

@@ -67,16 +67,8 @@ impl<'a> Image<'a> {
     /// The first error in this order: those of [`Header::parse`], `Truncated`,
     /// `Misaligned`, those of the vocabulary, `Range` and `Size` of the weights, `States`.
     pub fn new(bytes: &'a [u8]) -> Result<Self, ImageError> {
-        let header = Header::parse(bytes)?;
-        let expected = u64::from(header.image_bytes);
-        let truncated = ImageError::Truncated {
-            expected,
-            found: bytes.len() as u64,
-        };
-        let bytes = usize::try_from(expected)
-            .ok()
-            .and_then(|len| bytes.get(..len))
-            .ok_or(truncated)?;
+        let header = Header::of_whole(bytes)?;
+        let bytes = bytes.get(..header.image_bytes as usize).unwrap_or_default();
         if bytes.as_ptr().align_offset(ALIGN) != 0 {
             return Err(ImageError::Misaligned);
         }

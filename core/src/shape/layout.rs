@@ -58,7 +58,7 @@ impl Layout {
     }
 
     /// The only one that the build has: code for others, and the choice, is left out.
-    pub(crate) const ONLY: Option<Self> = match (
+    const ONLY: Option<Self> = match (
         Layout::Rows4.is_supported(),
         Layout::Pairs.is_supported(),
         Layout::Lanes16.is_supported(),
