@@ -257,12 +257,7 @@ fn group_scales_of_six_bits_have_a_limit() {
             layout,
             ..Options::of(Formats::of(Bits::Int6))
         };
-        let metadata = Metadata {
-            name: "",
-            producer: "",
-            source: "",
-            labels: "",
-        };
+        let metadata = Metadata::default();
         let packed = pack(&model, &options, &metadata, |_, _| {}).expect("it fits");
         let mut bytes = Bytes::of(&packed.bytes);
         let image = Image::new(bytes.bytes()).expect("a good image");

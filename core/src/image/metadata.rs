@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Where a model comes from; text without control characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metadata<'a> {
     /// The name of the model.
     pub name: &'a str,

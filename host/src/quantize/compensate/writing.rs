@@ -61,12 +61,7 @@ impl Calibration {
 /// # Errors
 /// As [`pack`].
 pub fn writer(model: &Model, options: &Options<'_>) -> Result<Engine> {
-    let metadata = Metadata {
-        name: "",
-        producer: "",
-        source: "",
-        labels: "",
-    };
+    let metadata = Metadata::default();
     let options = Options {
         formats: Formats::INT8,
         calibration: None,
