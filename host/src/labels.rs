@@ -9,6 +9,8 @@ use anyhow::{anyhow, Result};
 use kinglet::START_TOKEN;
 use rayon::prelude::*;
 use serde::Serialize;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 /// A line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,33 +132,38 @@ pub fn evaluate_labels(engine: &Engine, text: &[u8], unknown: Unknown) -> Result
     if scored.is_empty() {
         return Err(too_short(0));
     }
-    let labels = 0..engine.labels().len();
-    let labels = labels.filter_map(|class| of_label(engine.labels(), class, &scored));
     Ok(Rights {
         lines: scored.len(),
         right: scored.iter().filter(|line| line.is_right()).count(),
         threshold: threshold(&scored),
-        labels: labels.collect(),
+        labels: of_labels(engine.labels(), &scored),
         nats: scored.iter().map(|line| line.nats).sum::<f64>() / scored.len() as f64,
         unknown: scored.iter().map(|line| line.unknown).sum(),
     })
 }
 
-/// How the lines of a label are answered; none where there are none.
-fn of_label(names: &[String], class: usize, scored: &[Scored]) -> Option<OfLabel> {
-    let own = || scored.iter().filter(|line| line.class == class);
-    let lines = own().count();
-    let with = |answer: usize| own().filter(|line| line.answer == answer).count();
-    let others = (0..names.len()).filter(|&answer| answer != class);
-    let others = others.map(|answer| (names[answer].clone(), with(answer)));
-    let mut taken_for: Vec<_> = others.filter(|(_, lines)| *lines > 0).collect();
-    taken_for.sort_by_key(|(_, lines)| std::cmp::Reverse(*lines));
-    (lines > 0).then(|| OfLabel {
-        label: names[class].clone(),
-        lines,
-        right: with(class),
-        taken_for,
-    })
+/// How the lines of each label are answered, in the order of the names.
+fn of_labels(names: &[String], scored: &[Scored]) -> Vec<OfLabel> {
+    let mut counts: BTreeMap<usize, BTreeMap<usize, usize>> = BTreeMap::new();
+    for line in scored {
+        let answers = counts.entry(line.class).or_default();
+        *answers.entry(line.answer).or_default() += 1;
+    }
+    let of_label = |(class, mut answers): (usize, BTreeMap<usize, usize>)| {
+        let lines = answers.values().sum();
+        let right = answers.remove(&class).unwrap_or(0);
+        let others = answers.into_iter();
+        let others = others.map(|(answer, lines)| (names[answer].clone(), lines));
+        let mut taken_for: Vec<_> = others.collect();
+        taken_for.sort_by_key(|(_, lines)| Reverse(*lines));
+        OfLabel {
+            label: names[class].clone(),
+            lines,
+            right,
+            taken_for,
+        }
+    };
+    counts.into_iter().map(of_label).collect()
 }
 
 /// See [`Rights::threshold`]; 0 without a right answer.
@@ -227,11 +234,14 @@ mod tests {
         let mut scored: Vec<_> = (1..=100).map(|percent| line(0, 0, percent)).collect();
         scored.extend([line(2, 1, 90), line(2, 0, 10), line(2, 1, 30)]);
         let names = ["on", "off", "none"].map(str::to_owned);
-        let found = of_label(&names, 2, &scored).unwrap();
+        let of_labels = of_labels(&names, &scored);
+        let found = of_labels.last().unwrap();
         assert_eq!((found.lines, found.right), (3, 0));
         let others = [("off", 2), ("on", 1)].map(|(name, lines)| (name.to_owned(), lines));
         assert_eq!(found.taken_for, others);
-        assert_eq!(of_label(&names, 1, &scored), None);
+        // No line has the label "off".
+        let labels: Vec<_> = of_labels.iter().map(|of| of.label.as_str()).collect();
+        assert_eq!(labels, ["on", "none"]);
         assert_eq!(threshold(&scored), 0.02);
         assert_eq!(threshold(&scored[100..]), 0.0);
     }
