@@ -81,27 +81,13 @@ impl Sums {
     }
 }
 
-/// Scores `text`; `progress` is called with the number of tokens scored.
+/// Scores a model on `text`, and others that read the same tokens; the reference runs once.
+/// The scores of `engine` are the first. `progress` is called with the number of tokens
+/// scored.
 ///
 /// # Errors
 /// A sentence that says why the text cannot be scored.
 pub fn evaluate(
-    engine: &Engine,
-    reference: Option<&Engine>,
-    text: &[u8],
-    segments: Segments,
-    progress: impl Fn(u64) + Sync,
-) -> Result<Scores> {
-    let scores = evaluate_all(engine, &[], reference, text, segments, progress)?;
-    Ok(scores.into_iter().next().expect("those of the engine"))
-}
-
-/// Scores a model, and others that read the same tokens; the reference runs once. The
-/// scores of `engine` are the first.
-///
-/// # Errors
-/// As [`evaluate`].
-pub fn evaluate_all(
     engine: &Engine,
     others: &[Engine],
     reference: Option<&Engine>,

@@ -187,8 +187,8 @@ fn an_image_scores_what_its_training_saw() {
             after_each_byte: None,
             unknown: Unknown::Refuse,
         };
-        let scores = evaluate(&engine, None, last, segments, |_| ()).unwrap();
-        let scored = scores.bits_per_byte;
+        let scores = evaluate(&engine, &[], None, last, segments, |_| ()).unwrap();
+        let scored = scores[0].bits_per_byte;
         println!("{version} {bits}: the training saw {seen:.4}, the image scores {scored:.4}");
         assert!(seen < 2.5, "{version} {bits} learned little: {seen}");
         assert!(
@@ -369,12 +369,7 @@ fn an_image_has_the_weights_that_its_training_saw() {
                     state,
                     ..Options::of(formats.clone())
                 };
-                let metadata = Metadata {
-                    name: "",
-                    producer: "",
-                    source: "",
-                    labels: "",
-                };
+                let metadata = Metadata::default();
                 let packed = pack(&model, &options, &metadata, |_, _| ()).unwrap();
                 let file = ImageFile::new(&packed.bytes).unwrap();
                 let seen = trainer.seen_weights();

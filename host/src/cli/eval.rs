@@ -6,7 +6,7 @@ use super::output::{check_outputs, print_json, progress_bar, Output};
 use super::report::{images, Files, Images};
 use super::table::{thousands, Table};
 use crate::engine::{is_image, Engine};
-use crate::eval::{evaluate_all, Cut, Scores, Segments};
+use crate::eval::{evaluate, Cut, Scores, Segments};
 use crate::labels::evaluate_labels;
 use crate::report::written;
 use crate::text::{end_documents, shown, Unknown};
@@ -105,7 +105,7 @@ pub fn run(args: &Args) -> Result<()> {
         unknown: args.unknown,
     };
     let progress = |done| bar.set_position(done);
-    let scores = evaluate_all(
+    let scores = evaluate(
         &engine,
         others,
         reference.as_ref(),
