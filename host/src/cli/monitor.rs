@@ -1,6 +1,7 @@
 //! `kinglet monitor`: talks to a board.
 
 use super::output::print_json;
+use super::start::BoardStart;
 use super::{bad_use, complain};
 use crate::monitor::{ports, Answer, Console, Event, EventSender, Left, Limits, Link, Refused};
 use crate::text::{shown, without_unknown, Unknown};
@@ -44,15 +45,8 @@ pub struct Args {
     /// An answer ends before this text, of 32 bytes at most
     #[arg(long, value_name = "TEXT", default_value = "")]
     stop: String,
-    /// The state of the image that a prompt starts from, or `empty`
-    /// [default: `start`, if the image has it, else `empty`]
-    #[arg(
-        long,
-        value_name = "NAME",
-        default_value = "",
-        hide_default_value = true
-    )]
-    from: String,
+    #[command(flatten)]
+    start: BoardStart,
     /// What becomes of characters that the board's vocabulary lacks
     #[arg(long, value_enum, default_value = "refuse")]
     unknown: Unknown,
@@ -170,7 +164,7 @@ impl Monitor {
                 "/repetition-penalty {} /seed {}",
                 options.repetition_penalty, options.seed
             ),
-            format!("/from {}", args.from),
+            format!("/from {}", args.start.from),
             format!("/stop {}", escaped(&args.stop)),
         ];
         for line in lines {

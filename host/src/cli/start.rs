@@ -6,6 +6,20 @@ use anyhow::Result;
 use kinglet::image::{EMPTY_STATE, START_STATE};
 use std::path::Path;
 
+/// The choice of a state that a board makes.
+#[derive(Debug, clap::Args)]
+pub struct BoardStart {
+    /// The state of the image that a prompt starts from, or `empty`
+    /// [default: `start`, if the image has it, else `empty`]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub from: String,
+}
+
 /// The choice of a state by name.
 #[derive(Clone, Copy, Debug)]
 pub struct Origin<'a> {

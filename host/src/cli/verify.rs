@@ -3,6 +3,7 @@
 use super::bad_use;
 use super::monitor::{open, prompt_line};
 use super::output::print_json;
+use super::start::BoardStart;
 use crate::engine::open_image;
 use crate::monitor::{Console, Left, Limits, Line, Link, Printed};
 use crate::verify::{Difference, Expected};
@@ -42,15 +43,8 @@ pub struct Args {
     /// Tokens of an answer, at most
     #[arg(short, default_value_t = 64, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     n: u32,
-    /// The state of the image that a prompt starts from, or `empty`
-    /// [default: `start`, if the image has it, else `empty`]
-    #[arg(
-        long,
-        value_name = "NAME",
-        default_value = "",
-        hide_default_value = true
-    )]
-    from: String,
+    #[command(flatten)]
+    start: BoardStart,
     /// The firmware has no console and prints lines by itself; --prompt is what it reads
     #[arg(long)]
     lines: bool,
@@ -145,7 +139,7 @@ fn expected(args: &Args, image: &Image<'_>) -> Result<Vec<Expected>> {
             prompt_line(prompt).or_else(|why| bad_use(format!("--prompt: {why}")))?;
         }
         let image_file = args.image.display();
-        Expected::of(image, prompt, args.n, &args.from)
+        Expected::of(image, prompt, args.n, &args.start.from)
             .or_else(|error| bad_use(format!("{image_file}, prompt {prompt:?}: {error}")))
     };
     prompts.iter().map(answer).collect()
@@ -184,7 +178,7 @@ fn converse(
         args.n
     ))?;
     console.set("/top-k 0 /top-p 1 /repetition-penalty 1 /seed 0")?;
-    console.set(&format!("/from {}", args.from))?;
+    console.set(&format!("/from {}", args.start.from))?;
     console.set("/stop")?;
     for expected in expected {
         let answer = console.ask(&expected.prompt, &mut |_| Ok(()))?;

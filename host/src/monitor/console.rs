@@ -45,7 +45,8 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// The most bytes of an answer of so many tokens, and of any without tokens.
+    /// The most bytes of an answer of this number of tokens, or of what a board says
+    /// beside answers.
     pub fn bytes_of(tokens: u32) -> usize {
         SETTINGS_BYTES + tokens as usize * MAX_TOKEN_BYTES
     }
@@ -206,18 +207,13 @@ impl Console {
             if let Some(byte) = self.heard.pop_front() {
                 return Ok(Heard::Byte(byte));
             }
-            let left = self.deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(self.overdue());
-            }
-            match self.link.event(self.limits.silence.min(left)) {
+            match self.link.wait(&self.limits, self.deadline)? {
                 Some(Event::Bytes(bytes)) => self.heard.extend(bytes),
                 Some(Event::Closed(reason)) => return Err(self.link.closed(reason)),
                 Some(Event::Typed(line)) => self.typed.push_back(Some(line)),
                 Some(Event::TypedEnd) => self.typed.push_back(None),
                 Some(Event::Interrupt) => return Ok(Heard::Interrupt),
-                None if left < self.limits.silence => return Err(self.overdue()),
-                None => return Err(self.link.silent(self.limits.silence)),
+                None => return Err(self.overdue()),
             }
         }
     }

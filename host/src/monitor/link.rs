@@ -1,7 +1,7 @@
 //! Bytes to and from a board, and the person's input, as one sequence of
 //! events.
 
-use super::ports_there_are;
+use super::{ports_there_are, Limits};
 use anyhow::{anyhow, Context, Result};
 use std::fmt::Debug;
 use std::io::{self, Read, Write};
@@ -171,6 +171,21 @@ impl Link {
             Err(RecvTimeoutError::Timeout) => None,
             // Not while there is `self.sender`.
             Err(RecvTimeoutError::Disconnected) => Some(Event::Closed(None)),
+        }
+    }
+
+    /// The next event; none where `deadline` comes first.
+    ///
+    /// # Errors
+    /// There is none for too long.
+    pub fn wait(&self, limits: &Limits, deadline: Instant) -> Result<Option<Event>> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(None);
+        }
+        match self.event(limits.silence.min(left)) {
+            None if left >= limits.silence => Err(self.silent(limits.silence)),
+            event => Ok(event),
         }
     }
 

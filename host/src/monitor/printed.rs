@@ -83,24 +83,17 @@ impl Printed {
             if let Some(byte) = self.heard.pop_front() {
                 return Ok(Some(byte));
             }
-            let left = self.deadline.saturating_duration_since(Instant::now());
-            if self.has_ended || left.is_zero() {
-                return match self.has_ended {
-                    true => Ok(None),
-                    false => Err(self.link.overdue(self.limits.answer)),
-                };
+            if self.has_ended {
+                return Ok(None);
             }
-            match self.link.event(self.limits.silence.min(left)) {
+            match self.link.wait(&self.limits, self.deadline)? {
                 Some(Event::Bytes(bytes)) => self.heard.extend(bytes),
                 Some(Event::Closed(None)) => self.has_ended = true,
                 Some(Event::Closed(reason)) => return Err(self.link.closed(reason)),
                 Some(Event::Interrupt) => return Err(Left.into()),
                 // Nothing is asked for.
                 Some(Event::Typed(_) | Event::TypedEnd) => {}
-                None if left < self.limits.silence => {
-                    return Err(self.link.overdue(self.limits.answer));
-                }
-                None => return Err(self.link.silent(self.limits.silence)),
+                None => return Err(self.link.overdue(self.limits.answer)),
             }
         }
     }

@@ -19,7 +19,20 @@ pub struct Choice {
     logits_hash: String,
 }
 
-/// What differs first. Tokens are counted from 1.
+/// Where two choices differ.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AtToken {
+    /// After this prompt.
+    prompt: String,
+    /// Which token, counted from 1.
+    position: usize,
+    /// The workstation's choice.
+    expected: Choice,
+    /// The firmware's.
+    found: Choice,
+}
+
+/// What differs first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "what", rename_all = "snake_case")]
 pub enum Difference {
@@ -31,27 +44,9 @@ pub enum Difference {
         found: String,
     },
     /// Another token was chosen, from equal logits or others.
-    Token {
-        /// After this prompt.
-        prompt: String,
-        /// Which one.
-        position: usize,
-        /// The workstation's.
-        expected: Choice,
-        /// The firmware's.
-        found: Choice,
-    },
+    Token(AtToken),
     /// The same token was chosen from other logits.
-    Logits {
-        /// After this prompt.
-        prompt: String,
-        /// Which one.
-        position: usize,
-        /// The workstation's.
-        expected: Choice,
-        /// The firmware's.
-        found: Choice,
-    },
+    Logits(AtToken),
     /// There are more tokens, or fewer.
     Length {
         /// After this prompt.
@@ -89,21 +84,15 @@ impl Difference {
         let mut pairs = expected.chosen.iter().zip(found);
         let at = pairs.position(|(expected, found)| expected != found)?;
         let (ours, theirs) = (expected.chosen[at], found[at]);
-        let (prompt, position) = (expected.prompt.clone(), at + 1);
-        let (expected, found) = (choice(tokenizer, ours), choice(tokenizer, theirs));
+        let difference = AtToken {
+            prompt: expected.prompt.clone(),
+            position: at + 1,
+            expected: choice(tokenizer, ours),
+            found: choice(tokenizer, theirs),
+        };
         Some(match ours.token == theirs.token {
-            true => Self::Logits {
-                prompt,
-                position,
-                expected,
-                found,
-            },
-            false => Self::Token {
-                prompt,
-                position,
-                expected,
-                found,
-            },
+            true => Self::Logits(difference),
+            false => Self::Token(difference),
         })
     }
 
@@ -165,6 +154,12 @@ impl fmt::Display for Short<'_> {
     }
 }
 
+impl fmt::Display for AtToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, token {}", Short(&self.prompt), self.position)
+    }
+}
+
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -172,38 +167,27 @@ impl fmt::Display for Difference {
                 f,
                 "the firmware has another image: its checksum is {found}, that of the file is {expected}"
             ),
-            Self::Token {
-                prompt,
-                position,
-                expected,
-                found,
-            } => {
-                let prompt = Short(prompt);
+            Self::Token(at) => {
+                let (expected, found) = (&at.expected, &at.found);
                 write!(
                     f,
-                    "{prompt}, token {position}: the firmware chose {found}, the workstation {expected}; "
+                    "{at}: the firmware chose {found}, the workstation {expected}; "
                 )?;
                 let (ours, theirs) = (&expected.logits_hash, &found.logits_hash);
                 match ours == theirs {
                     true => write!(f, "the logits are equal (hash {ours})"),
                     false => write!(f, "the hash of the logits is {theirs}, not {ours}"),
                 }?;
-                write_hint(f, *position)
+                write_hint(f, at.position)
             }
-            Self::Logits {
-                prompt,
-                position,
-                expected,
-                found,
-            } => {
-                let (prompt, ours, theirs) =
-                    (Short(prompt), &expected.logits_hash, &found.logits_hash);
+            Self::Logits(at) => {
+                let (expected, found) = (&at.expected, &at.found);
+                let (ours, theirs) = (&expected.logits_hash, &found.logits_hash);
                 write!(
                     f,
-                    "{prompt}, token {position}: both chose {expected}, but the hash of the firmware's logits is \
-                     {theirs}, not {ours}"
+                    "{at}: both chose {expected}, but the hash of the firmware's logits is {theirs}, not {ours}"
                 )?;
-                write_hint(f, *position)
+                write_hint(f, at.position)
             }
             Self::Length {
                 prompt,

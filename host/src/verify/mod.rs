@@ -4,5 +4,5 @@
 mod difference;
 mod expected;
 
-pub use difference::{Choice, Difference};
+pub use difference::{AtToken, Choice, Difference};
 pub use expected::Expected;
