@@ -24,7 +24,7 @@ const MORE: f64 = 0.25;
 const MORE_AT_SPEED: f64 = 0.05;
 
 /// The formats of the matrices.
-#[derive(Debug, Default, clap::Args)]
+#[derive(Debug, clap::Args)]
 pub struct FormatArgs {
     /// Precision of the layers' matrices; without it, --budget or --board chooses a format
     /// for each matrix
@@ -95,36 +95,6 @@ pub fn set_formats(formats: &mut Formats, parts: &[StoredPart]) {
 }
 
 impl FormatArgs {
-    /// `--weights`.
-    pub fn weights(weights: Precision) -> Self {
-        Self {
-            weights: Some(weights),
-            ..Self::default()
-        }
-    }
-
-    /// `--weights`, `--head`, `--embedding` and `--keys` of one precision.
-    pub fn everywhere(precision: Precision) -> Self {
-        let precisions = Precisions {
-            head: Some(precision),
-            embedding: Some(precision),
-            keys: Some(precision),
-            ..Precisions::default()
-        };
-        Self {
-            precisions,
-            ..Self::weights(precision)
-        }
-    }
-
-    /// `--budget`.
-    pub fn budget(bytes: u64) -> Self {
-        Self {
-            budget: Some(bytes),
-            ..Self::default()
-        }
-    }
-
     /// The file that is read.
     pub fn input(&self) -> Option<&PathBuf> {
         self.recipe.as_ref()

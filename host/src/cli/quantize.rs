@@ -19,6 +19,7 @@ use crate::text::shown;
 use crate::tokenizer::{TokenizerFile, Vocabulary};
 use anyhow::Result;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::Parser;
 use kinglet::image::Metadata;
 use kinglet::shape::{Kind, Layout, StateFormat};
 use kinglet_targets::{Board, Boards, Core, CORES, DEFAULT_MACHINE};
@@ -131,6 +132,19 @@ struct Report<'a> {
     tensors: &'a [Summary],
     #[serde(skip_serializing_if = "Option::is_none")]
     choice: Option<Choice>,
+}
+
+/// The formats that a line of the options above asks for.
+pub fn formats_of(options: &str) -> Result<FormatArgs> {
+    #[derive(Debug, clap::Parser)]
+    #[command(no_binary_name = true)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+    let files = ["checkpoint", "-o", "image"];
+    let line = files.into_iter().chain(options.split(' '));
+    Ok(Line::try_parse_from(line)?.args.formats)
 }
 
 pub fn run(args: &Args) -> Result<()> {

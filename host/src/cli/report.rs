@@ -2,8 +2,9 @@
 
 use super::bad_use;
 use super::calibration::CalibrationArgs;
-use super::formats::{probes, set_formats, FormatArgs};
+use super::formats::{probes, set_formats};
 use super::output::{progress_bar, write_file};
+use super::quantize::formats_of;
 use crate::engine::{Engine, ImageFile};
 use crate::eval::Scores;
 use crate::model::Model;
@@ -11,7 +12,6 @@ use crate::pack::{image_parts, pack, shape, Formats, Options, StoredPart};
 use crate::plan::{layout, Costs, Planned};
 use crate::quantize::choice::predicted;
 use crate::quantize::sensitivity::Sensitivity;
-use crate::quantize::Precision;
 use crate::report::{MatrixCost, Point, Report, Way, Written};
 use anyhow::{Context, Result};
 use kinglet::image::Metadata;
@@ -129,13 +129,17 @@ impl Planning<'_> {
     /// bytes, those between two usual ones, and one of the largest's. No two have the same
     /// formats.
     fn others(&self) -> Result<Vec<Other>> {
-        use Precision::{Int4, Int6, Int8};
-        let everywhere = "--weights int4 --head int4 --embedding int4 --keys int4";
-        let mut others = vec![self.other("all int4", everywhere, FormatArgs::everywhere(Int4))?];
-        for (name, weights) in [("int4", Int4), ("int6", Int6), ("int8", Int8)] {
-            let options = format!("--weights {name}");
-            others.push(self.other(name, &options, FormatArgs::weights(weights))?);
-        }
+        let usual = [
+            (
+                "all int4",
+                "--weights int4 --head int4 --embedding int4 --keys int4",
+            ),
+            ("int4", "--weights int4"),
+            ("int6", "--weights int6"),
+            ("int8", "--weights int8"),
+        ];
+        let usual = usual.map(|(name, options)| self.other(name, options, Way::Uniform));
+        let mut others = usual.into_iter().collect::<Result<Vec<_>>>()?;
         let sizes: Vec<u64> = others
             .iter()
             .map(|other| other.planned.image_bytes())
@@ -162,18 +166,12 @@ impl Planning<'_> {
 
     fn budget(&self, bytes: u64) -> Result<Other> {
         let name = format!("budget {}", super::table::thousands(bytes));
-        let other = self.other(
-            &name,
-            &format!("--budget {bytes}"),
-            FormatArgs::budget(bytes),
-        )?;
-        Ok(Other {
-            way: Way::Budget,
-            ..other
-        })
+        self.other(&name, &format!("--budget {bytes}"), Way::Budget)
     }
 
-    fn other(&self, name: &str, options: &str, formats: FormatArgs) -> Result<Other> {
+    /// The image that `quantize` makes with these options.
+    fn other(&self, name: &str, options: &str, way: Way) -> Result<Other> {
+        let formats = formats_of(options)?;
         let asked = Options {
             formats: formats.asked()?,
             ..self.options.clone()
@@ -193,7 +191,7 @@ impl Planning<'_> {
         Ok(Other {
             name,
             options,
-            way: Way::Uniform,
+            way,
             planned,
         })
     }
@@ -210,12 +208,7 @@ fn core_of(shape: &Shape) -> &'static Core {
 
 /// The images themselves.
 fn packed(model: &Model, options: &Options<'_>, others: &[Other]) -> Result<Vec<Engine>> {
-    let nothing = Metadata {
-        name: "",
-        producer: "",
-        source: "",
-        labels: "",
-    };
+    let nothing = Metadata::default();
     let bar = progress_bar(others.len() as u64, "quantizing");
     let engines = others.iter().map(|other| {
         let mut options = options.clone();
