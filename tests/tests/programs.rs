@@ -5,8 +5,8 @@
 
 use kinglet_tests::{arg, demo_image, file, folder, root, stdout};
 use std::fs;
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 
 /// The content of a fenced block of the text, from `start` on.
 fn block<'t>(text: &'t str, start: &str, fence: &str) -> &'t str {
@@ -50,6 +50,22 @@ fn manual(steps: bool) -> String {
     )
 }
 
+/// Where cargo puts what it makes of the programs.
+fn target() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("programs")
+}
+
+/// Runs a command of cargo on the crate in `folder`.
+fn cargo(command: &str, folder: &Path) -> Output {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    Command::new(cargo)
+        .args([command, "--quiet", "--offline", "--target-dir"])
+        .arg(target())
+        .current_dir(folder)
+        .output()
+        .expect("cargo starts")
+}
+
 #[test]
 fn programs_of_the_documentation_are_right_for_any_model() {
     let folder = folder();
@@ -80,23 +96,11 @@ fn programs_of_the_documentation_are_right_for_any_model() {
     }
     file(folder.path(), "Cargo.toml", manifest);
     fs::copy(root().join("Cargo.lock"), folder.path().join("Cargo.lock")).expect("a copy");
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("programs");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(cargo)
-        .args([
-            "build",
-            "--quiet",
-            "--offline",
-            "--target-dir",
-            arg(&target),
-        ])
-        .current_dir(folder.path())
-        .output()
-        .expect("cargo starts");
+    let built = cargo("build", folder.path());
     let errors = String::from_utf8_lossy(&built.stderr);
     assert!(built.status.success(), "{errors}");
     for ((name, _, tokens), (model, image)) in all {
-        let program = target.join("debug").join(format!("{name}-{model}"));
+        let program = target().join("debug").join(format!("{name}-{model}"));
         let output = Command::new(&program).output().expect("it starts");
         assert!(output.status.success(), "{name} {model}");
         let printed = String::from_utf8(output.stdout).expect("UTF-8");
@@ -121,8 +125,6 @@ fn an_unfit_image_is_a_compile_error_that_says_what_to_do() {
         ("v7,trie", &bytes, "feature `v4`"),
     ];
     fs::copy(root().join("Cargo.lock"), folder.path().join("Cargo.lock")).expect("a copy");
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("programs");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     file(folder.path(), "main.rs", manual(false));
     for (features, image, sentence) in cases {
         let features: Vec<_> = features.split(',').collect();
@@ -134,17 +136,7 @@ fn an_unfit_image_is_a_compile_error_that_says_what_to_do() {
         );
         file(folder.path(), "Cargo.toml", manifest);
         file(folder.path(), "model.kgl", image);
-        let checked = Command::new(&cargo)
-            .args([
-                "check",
-                "--quiet",
-                "--offline",
-                "--target-dir",
-                arg(&target),
-            ])
-            .current_dir(folder.path())
-            .output()
-            .expect("cargo starts");
+        let checked = cargo("check", folder.path());
         let errors = String::from_utf8_lossy(&checked.stderr);
         assert!(!checked.status.success(), "{sentence}");
         assert!(errors.contains(sentence), "{sentence}: {errors}");
