@@ -148,6 +148,11 @@ pub trait Port {
         Self::Base::squares(x, left)
     }
 
+    /// The sum of `floor(a b / 2^16)`, of numbers below 2^30 in magnitude. Both are `[N]`.
+    fn dot(a: &[i32], b: &[i32]) -> i64 {
+        Self::Base::dot(a, b)
+    }
+
     /// A norm's output, in place of the differences from the mean: see
     /// [`Scaling`]. All slices are `[C]`.
     fn affine(scaling: Scaling, weight: &[i16], bias: &[i16], x: &mut [i32]) {

@@ -26,7 +26,7 @@ pub(crate) use choice::{
 pub(crate) use functions::{
     divide, exp2, exp2_fraction, inverse_root, log2, sigmoid, Share, PLACES,
 };
-pub(crate) use product::{grown, magnitude, mulh, mulq, Shift};
+pub(crate) use product::{grown, halves, magnitude, mulh, mulq, Shift};
 // For ports that look them up.
 #[cfg(any(
     kinglet_mve,

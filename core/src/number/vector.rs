@@ -4,7 +4,7 @@
 
 use super::choice::{larger, limited, normal, opaque, places, smaller, zeros};
 use super::functions::{sigmoid, sigmoid_q15, tanh, PLACES};
-use super::product::{grown, halves, mulh, mulq, Shift};
+use super::product::{grown, mulh, mulq, Shift};
 use crate::arch::{Native, Port};
 
 /// Mantissas of a vector are below 2^29 in magnitude, so that a sum or a
@@ -238,28 +238,7 @@ pub(crate) fn max_of(x: &[i32]) -> u32 {
 // Inlined, it counts for what it is a part of.
 #[cfg_attr(kinglet_fast, inline(always))]
 pub(crate) fn dot(a: View<'_>, b: View<'_>) -> Number {
-    let ((a4, a_rest), (b4, b_rest)) = (a.m.as_chunks::<4>(), b.m.as_chunks::<4>());
-    // Lower quarters always add up in 32 bits.
-    let (high, mut lower) = dot_of_four(a_rest, b_rest);
-    let mut upper = i64::from(high);
-    for (a, b) in a4.iter().zip(b4) {
-        let (high, low) = dot_of_four(a, b);
-        upper += i64::from(high);
-        lower = lower.wrapping_add(low);
-    }
-    Number::of((upper << 16) + i64::from(lower), a.exp + b.exp + 16)
-}
-
-/// The sums of the halves of four products at most: those of the upper ones fit.
-#[cfg_attr(kinglet_fast, inline(always))]
-fn dot_of_four(a: &[i32], b: &[i32]) -> (i32, u32) {
-    let (mut upper, mut lower) = (0i32, 0u32);
-    for (&a, &b) in a.iter().zip(b) {
-        let (high, low) = halves(a, b);
-        upper = upper.wrapping_add(high);
-        lower = lower.wrapping_add(low);
-    }
-    (upper, lower)
+    Number::of(Native::dot(a.m, b.m), a.exp + b.exp + 16)
 }
 
 /// A number of 16 bits and its power of two.

@@ -114,11 +114,11 @@ fn answers<P: Port>(inputs: &Inputs<'_>) -> ([[i32; MOST]; 4], [u64; 4]) {
     squared.copy_from_slice(x);
     let positive = P::positive_max(x);
     P::relu_squared(squared, (positive as u32 | 1).leading_zeros() - 1);
-    let sum = P::sum(x) as u64;
+    let sums = P::sum(x) ^ P::dot(x, previous).rotate_left(32);
     (
         found,
         [
-            sum,
+            sums as u64,
             bits.into(),
             squares,
             u64::from(max) << 32 | positive as u64,

@@ -91,7 +91,6 @@ const FUNCTIONS: [(Part, &[&str]); 8] = [
             "advance",
             "of_head",
             "bonus",
-            "dot",
         ],
     ),
     (
@@ -116,6 +115,9 @@ const FUNCTIONS: [(Part, &[&str]); 8] = [
     (Part::Residual, &["add", "align", "read_row"]),
     (Part::Sampling, &["see", "choose", "replace"]),
 ];
+
+/// What several kinds of work call for: it counts for who called it.
+const CALLED: [&str; 2] = ["dot", "dot_rounds"];
 
 /// Words that what a port defines, and routines in assembly, have in their names or paths.
 const ROUTINES: [(Part, &[&str]); 7] = [
@@ -180,7 +182,8 @@ const LIBRARY: &str = "/core/src/";
 const RUSTS_OWN: &str = "/library/core/src/";
 
 /// The part of an instruction, by its functions, the outermost first. `None` where
-/// they are the compiler's: it works for who called it.
+/// they are the compiler's, or what several kinds of work call for: it works for who
+/// called it.
 ///
 /// # Errors
 /// The library's function that belongs to no part, and its file.
@@ -194,6 +197,7 @@ pub fn part_of(frames: &[Frame]) -> Result<Option<Part>, String> {
         }
     }
     match frames.iter().find(own) {
+        Some(frame) if CALLED.contains(&bare(&frame.function)) => Ok(None),
         Some(frame) => Err(format!("{} ({})", bare(&frame.function), frame.file)),
         // The firmware itself calls the library.
         None => {
@@ -364,6 +368,8 @@ mod tests {
         assert_eq!(routine("kinglet_mve_int8"), Ok(Some(Part::Products)));
         // What scales rows of a state is no product of a layer.
         assert_eq!(routine("kinglet_rows_scaled"), Ok(Some(Part::Recurrence)));
+        let called = frame("kinglet::arch::shared::thumb2::dot_rounds", "");
+        assert_eq!(part(&[&called]), Ok(None));
         // What does some work of its own and has no part is an error.
         let unknown = "mulq (/k/core/src/number/product.rs)";
         assert_eq!(part(&[&product]), Err(unknown.into()));

@@ -14,7 +14,7 @@ mod rows4;
 
 use super::state::{self, wide};
 use super::{Mantissa, Narrow, Port, Quantizer, Scaling, Write};
-use crate::number::{grown, larger, magnitude, mulq, Shift};
+use crate::number::{grown, halves, larger, magnitude, mulq, Shift};
 use crate::pieces::{pieces, pieces_mut};
 use crate::shape::{matrix_weight_words, Bits, Layout, Matrix, BLOCK_ROWS, GROUP_COLS};
 
@@ -77,6 +77,20 @@ impl Port for Portable {
             x.wrapping_mul(x) as u32
         });
         squares.fold(0, |sum, square| sum + u64::from(square))
+    }
+
+    #[cfg_attr(kinglet_fast, inline(always))]
+    fn dot(a: &[i32], b: &[i32]) -> i64 {
+        let ((a4, a_rest), (b4, b_rest)) = (a.as_chunks::<4>(), b.as_chunks::<4>());
+        // Lower quarters always add up in 32 bits.
+        let (high, mut lower) = dot_of_four(a_rest, b_rest);
+        let mut upper = i64::from(high);
+        for (a, b) in a4.iter().zip(b4) {
+            let (high, low) = dot_of_four(a, b);
+            upper += i64::from(high);
+            lower = lower.wrapping_add(low);
+        }
+        (upper << 16) + i64::from(lower)
     }
 
     // As a separate function it keeps the few registers of a Cortex-M0 to itself.
@@ -301,6 +315,18 @@ impl Port for Portable {
             *x = positive * positive;
         }
     }
+}
+
+/// The sums of the halves of four products at most: those of the upper ones fit.
+#[cfg_attr(kinglet_fast, inline(always))]
+fn dot_of_four(a: &[i32], b: &[i32]) -> (i32, u32) {
+    let (mut upper, mut lower) = (0i32, 0u32);
+    for (&a, &b) in a.iter().zip(b) {
+        let (high, low) = halves(a, b);
+        upper = upper.wrapping_add(high);
+        lower = lower.wrapping_add(low);
+    }
+    (upper, lower)
 }
 
 /// The sums of one block. An image in a layout that this build lacks is refused.

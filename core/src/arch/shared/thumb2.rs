@@ -18,6 +18,18 @@ pub fn copy(from: &[i32], to: &mut [i32]) {
     Portable::copy(tail, rest);
 }
 
+/// As [`Port::dot`].
+pub fn dot(a: &[i32], b: &[i32]) -> i64 {
+    let ((whole, rest), (others, tail)) = (a.as_chunks::<ROUND>(), b.as_chunks::<ROUND>());
+    let rounds = whole.len().min(others.len());
+    let sum = match rounds {
+        0 => 0,
+        // SAFETY: both slices hold the rounds, of which there is one.
+        _ => unsafe { dot_rounds(whole.as_ptr(), others.as_ptr(), rounds) },
+    };
+    sum + Portable::dot(rest, tail)
+}
+
 /// As [`Port::add`].
 pub fn add(x: &mut [i32], y: &[i32], places: i32, right: u32) -> u32 {
     let ((room, rest), (whole, tail)) = (x.as_chunks_mut::<ROUND>(), y.as_chunks::<ROUND>());
@@ -45,6 +57,47 @@ unsafe extern "C" fn copy_rounds(
     subs    r2, #1
     bne     1b
     pop     {{r4-r6, pc}}
+"#
+    )
+}
+
+// r3 the sum of lower quarters   r12, lr that of upper halves   r4-r7 a, lower halves
+// r8-r11 b, upper halves
+#[unsafe(naked)]
+unsafe extern "C" fn dot_rounds(
+    _a: *const [i32; ROUND],
+    _b: *const [i32; ROUND],
+    _rounds: usize,
+) -> i64 {
+    naked_asm!(
+        r#"
+    .syntax unified
+    push    {{r4-r11, lr}}
+    movs    r3, #0
+    mov     r12, #0
+    mov     lr, #0
+1:  ldm     r0!, {{r4-r7}}
+    ldm     r1!, {{r8-r11}}
+    smull   r4, r8, r4, r8
+    smull   r5, r9, r5, r9
+    smull   r6, r10, r6, r10
+    smull   r7, r11, r7, r11
+    .irp    lower, r4, r5, r6, r7
+    add     r3, r3, \lower, lsr #16
+    .endr
+    // Four are below 2^30 in magnitude.
+    .irp    upper, r9, r10, r11
+    add     r8, r8, \upper
+    .endr
+    adds    r12, r12, r8
+    adc     lr, lr, r8, asr #31
+    subs    r2, #1
+    bne     1b
+    lsl     r1, lr, #16
+    orr     r1, r1, r12, lsr #16
+    adds    r0, r3, r12, lsl #16
+    adc     r1, r1, #0
+    pop     {{r4-r11, pc}}
 "#
     )
 }
@@ -158,6 +211,10 @@ macro_rules! steps_of_thumb2 {
     () => {
         fn copy(from: &[i32], to: &mut [i32]) {
             thumb2::copy(from, to);
+        }
+
+        fn dot(a: &[i32], b: &[i32]) -> i64 {
+            thumb2::dot(a, b)
         }
 
         fn add(x: &mut [i32], y: &[i32], places: i32, right: u32) -> u32 {

@@ -59,6 +59,12 @@ fn sums_and_differences_are_exact() {
     for_all(|x, other, _, _, _| {
         let exact: i64 = x.iter().map(|&x| i64::from(x)).sum();
         assert_eq!((Native::sum(x), Portable::sum(x)), (exact, exact));
+        let products = x.iter().zip(other);
+        let exact: i64 = products
+            .map(|(&a, &b)| (i64::from(a) * i64::from(b)) >> 16)
+            .sum();
+        let (ours, plain) = (Native::dot(x, other), Portable::dot(x, other));
+        assert_eq!((ours, plain), (exact, exact));
         let mean = other.first().copied().unwrap_or(0);
         let expected: Vec<_> = x.iter().map(|x| x - mean).collect();
         let bits = expected.iter().fold(0, |bits, &d| bits | magnitude(d));
