@@ -1,8 +1,8 @@
 //! `kinglet train` as its users meet it: interruptions, bad data, files.
 
 use kinglet_tests::{
-    arg, fails, failure, file, folder, json, kinglet, names, quantize, run, says, sentences, shell,
-    stdout, Args,
+    arg, fails, failure, file, folder, json, kinglet, names, quantize, root, run, says, sentences,
+    shell, stdout, Args,
 };
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -16,6 +16,13 @@ fn small<'a>(text: &'a Path, output: &'a Path, more: impl Args + 'a) -> impl Arg
     ("train --text", text, size, output, more)
 }
 
+/// The options of a small training by the recipe of a model that is passed on.
+fn shipped(steps: &str) -> impl Args + '_ {
+    let recipe = root().join("models/stories.toml");
+    let others = "--vocab 140 --qat-from 0.5 --steps";
+    ("--recipe", recipe, others, steps)
+}
+
 fn saved(output: &Path) -> PathBuf {
     PathBuf::from(format!("{}.training", arg(output)))
 }
@@ -25,7 +32,7 @@ fn a_killed_training_goes_on_and_reaches_the_same_result() {
     let folder = folder();
     let text = file(folder.path(), "text.txt", sentences(2000, 1));
     let whole = folder.path().join("whole.safetensors");
-    let options = "--steps 150 --vocab 140 --qat int8 --qat-from 0.5";
+    let options = &shipped("150");
     stdout(small(&text, &whole, options));
 
     let killed = folder.path().join("killed.safetensors");
@@ -50,7 +57,7 @@ fn a_killed_training_goes_on_and_reaches_the_same_result() {
     assert!(deaths > 0, "no run was interrupted");
     if saved(&killed).exists() {
         // Other settings are not mixed in.
-        let error = failure(small(&text, &killed, "--steps 151"), 1);
+        let error = failure(small(&text, &killed, shipped("151")), 1);
         says(&error, "other settings");
         says(&error, "budget");
         // Nor are other texts of the same name.
@@ -115,7 +122,8 @@ fn threads_do_not_change_the_result() {
     let text = file(folder.path(), "text.txt", sentences(500, 2));
     let train = |name: &str, threads: &str| {
         let output = folder.path().join(name);
-        stdout(small(&text, &output, ("--steps 10 --threads", threads)));
+        let options = (shipped("10"), "--threads", threads);
+        stdout(small(&text, &output, options));
         fs::read(output).expect("a checkpoint")
     };
     assert!(train("one", "1") == train("three", "3"));

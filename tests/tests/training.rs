@@ -20,6 +20,7 @@ use kinglet_host::tensors::{table, Stored, Tensor};
 use kinglet_host::text::Unknown;
 use kinglet_host::train::arch::{initial_weights, Arch, Network};
 use kinglet_host::train::gradient::Sequence;
+use kinglet_host::train::optimizer::Rule;
 use kinglet_host::train::prepare::{network, prepare};
 use kinglet_host::train::run::{train, Observer, Trained};
 use kinglet_host::train::save::save_checkpoint;
@@ -149,18 +150,19 @@ fn every_version_learns_to_remember() {
     };
     let text: String = (0..20_000).map(|_| line()).collect();
     let text = file(folder.path(), "text.txt", text);
-    for version in versions() {
-        let settings = Settings {
+    for (version, rule) in versions().flat_map(|v| [(v, Rule::AdamW), (v, Rule::Muon)]) {
+        let mut settings = Settings {
             layers: 2,
             hidden: 0,
             context: 72,
             budget: Budget::Steps(300),
             ..settings(version)
         };
+        settings.optimizer.matrices = rule;
         let (_, trained) = learn(&settings, &text);
         let (bits, _) = trained.progress.best.unwrap();
-        println!("{version:?}: {bits:.3} bits per byte");
-        assert!(bits <= 0.6, "{version:?}: {bits} bits per byte");
+        println!("{version:?}, {rule:?}: {bits:.3} bits per byte");
+        assert!(bits <= 0.6, "{version:?}, {rule:?}: {bits} bits per byte");
     }
 }
 

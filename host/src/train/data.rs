@@ -5,6 +5,7 @@ use super::prepare::encode;
 use crate::labels::labelled_lines;
 use crate::random::Random;
 use kinglet::Tokenizer;
+use num_integer::Integer;
 
 /// Fewer lines of validation are too few to judge by: among 100, one is a
 /// percent.
@@ -39,14 +40,34 @@ impl Corpus {
         self.bytes as f64 / self.tokens.len().max(1) as f64
     }
 
-    /// `count` sequences of `len` tokens from random places; shorter ones, if
-    /// there are fewer tokens.
-    pub fn batch(&self, random: &mut Random, count: usize, len: usize) -> Vec<Sequence> {
+    /// The `count` sequences of `len` tokens of a step; shorter ones, if there are
+    /// fewer tokens. Step after step they read the whole text, then all of it again in
+    /// another order.
+    pub fn batch(&self, seed: u64, step: u32, count: usize, len: usize) -> Vec<Sequence> {
         let len = len.min(self.tokens.len() - 1);
-        let places = self.tokens.len() - len;
-        (0..count)
-            .map(|_| sequence(&self.tokens[random.below(places)..][..=len]))
+        let first = step as usize * count;
+        (first..first + count)
+            .map(|number| sequence(&self.tokens[self.place(seed, number, len)..][..=len]))
             .collect()
+    }
+
+    /// Where sequence `number` of a training begins. A pass cuts the text from another first
+    /// token than the passes before, and takes the pieces in steps of a random width
+    /// around the text.
+    fn place(&self, seed: u64, number: usize, len: usize) -> usize {
+        let last = self.tokens.len() - 1;
+        let pieces = (last / len).saturating_sub(1).max(1);
+        let (pass, number) = (number / pieces, number % pieces);
+        let mut random = Random::new(seed ^ pass as u64);
+        let first = random.below(last - pieces * len + 1);
+        let start = random.below(pieces);
+        let width = loop {
+            let width = 1 + random.below(pieces);
+            if width.gcd(&pieces) == 1 {
+                break width;
+            }
+        };
+        first + (start + number * width) % pieces * len
     }
 
     /// The whole text in sequences of at most `len` tokens, every token but
@@ -169,5 +190,50 @@ impl Lines {
     pub fn batch(&self, random: &mut Random, count: usize) -> Vec<Sequence> {
         let line = |_| self.lines[random.below(self.lines.len())].clone();
         (0..count).map(line).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_pass_reads_a_text_once_in_another_order() {
+        let (len, tokens) = (7, 7 * 40 + 3);
+        let mut corpus = Corpus::default();
+        corpus.append((0..tokens).collect(), 1);
+        let first = |sequence: &Sequence| sequence.tokens[0] as usize;
+        let pieces = 39;
+        let pass = |number: u32| -> Vec<usize> {
+            let batches =
+                (number * 13..(number + 1) * 13).map(|step| corpus.batch(5, step, 3, len));
+            let sequences: Vec<_> = batches.flatten().collect();
+            for Sequence { tokens, targets } in &sequences {
+                assert_eq!((tokens.len(), targets.len()), (len, len));
+                assert_eq!(tokens[1..], targets[..len - 1]);
+            }
+            sequences.iter().map(first).collect()
+        };
+        let passes = [0, 1, 2].map(pass);
+        for places in &passes {
+            let mut sorted = places.clone();
+            sorted.sort_unstable();
+            assert!(sorted.windows(2).all(|two| two[1] - two[0] == len));
+            assert_ne!(*places, sorted);
+            assert_eq!(places.len(), pieces);
+        }
+        assert!(passes[0] != passes[1] && passes[1] != passes[2]);
+    }
+
+    #[test]
+    fn a_short_text_is_read_as_a_whole() {
+        let mut corpus = Corpus::default();
+        corpus.append(vec![1, 2, 3], 3);
+        for sequence in corpus.batch(1, 9, 2, 256) {
+            assert_eq!(
+                (sequence.tokens, sequence.targets),
+                (vec![1, 2], vec![2, 3])
+            );
+        }
     }
 }

@@ -11,6 +11,7 @@ pub mod data;
 pub mod distill;
 pub mod fit;
 pub mod gradient;
+mod muon;
 pub mod optimizer;
 pub mod prepare;
 pub mod quantized;

@@ -1,13 +1,30 @@
-//! AdamW (Loshchilov and Hutter, arXiv 1711.05101), and its learning rate.
+//! AdamW (Loshchilov and Hutter, arXiv 1711.05101) and Muon for matrices, and their
+//! learning rate.
 
-use super::arch::Layout;
+use super::arch::{Entry, Layout};
+use super::muon;
 use crate::simd::{sum, wide};
+use crate::tensors::names::{EMB, HEAD};
+use ndarray::ArrayView2;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
+
+/// What moves the matrices of layers. Embedding, head and vectors have AdamW.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rule {
+    /// AdamW: each weight by its own gradients.
+    AdamW,
+    /// Muon: a matrix as a whole.
+    Muon,
+}
 
 /// How weights are moved.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Optimizer {
+    /// What moves the matrices of layers.
+    pub matrices: Rule,
     /// The highest learning rate.
     pub learning_rate: f32,
     /// Steps until it is reached.
@@ -27,6 +44,7 @@ pub struct Optimizer {
 impl Default for Optimizer {
     fn default() -> Self {
         Self {
+            matrices: Rule::AdamW,
             learning_rate: 3e-3,
             warm_up: 50,
             last: 0.05,
@@ -49,16 +67,38 @@ impl Optimizer {
     }
 }
 
-/// The averages that AdamW keeps of each weight's gradient.
+/// The averages that are kept of each weight's gradient.
 #[derive(Clone, Debug)]
 pub struct Moments {
     /// Of the gradient.
     pub first: Vec<f32>,
-    /// Of its square.
+    /// Of its square; 0 for a matrix that Muon moves.
     pub second: Vec<f32>,
 }
 
 const EPSILON: f32 = 1e-8;
+
+/// The decay of a gradient's average for Muon.
+const MUON_BETA: f32 = 0.95;
+
+/// A tensor, and what is kept of it.
+struct Moved<'m> {
+    entry: &'m Entry,
+    weights: &'m mut [f32],
+    gradient: &'m [f32],
+    first: &'m mut [f32],
+    second: &'m mut [f32],
+}
+
+/// One step of all weights.
+struct Step<'s> {
+    settings: &'s Optimizer,
+    rate: f32,
+    /// What gradients are multiplied by: their norm is clipped.
+    shorten: f32,
+    /// What the averages of AdamW are multiplied by, since they began at 0.
+    unbias: [f32; 2],
+}
 
 impl Moments {
     /// Those of `len` weights before the first step.
@@ -89,31 +129,82 @@ impl Moments {
             },
         );
         let length = squares.sqrt();
-        let shorten = (f64::from(settings.clip) / length.max(1e-12)).min(1.0) as f32;
         let age = step as i32 + 1;
-        let unbias = [settings.beta1, settings.beta2].map(|beta| 1.0 / (1.0 - beta.powi(age)));
+        let step = Step {
+            settings,
+            rate,
+            shorten: (f64::from(settings.clip) / length.max(1e-12)).min(1.0) as f32,
+            unbias: [settings.beta1, settings.beta2].map(|beta| 1.0 / (1.0 - beta.powi(age))),
+        };
+        let (mut weights, mut gradient) = (weights, gradient);
+        let (mut first, mut second) = (&mut self.first[..], &mut self.second[..]);
+        let mut all = Vec::new();
         for entry in layout.entries() {
-            let decay = match entry.tensor.is_matrix() {
-                true => settings.weight_decay,
-                false => 0.0,
-            };
-            let range = entry.range();
-            let (w, g) = (&mut weights[range.clone()], &gradient[range.clone()]);
-            let (m, v) = (&mut self.first[range.clone()], &mut self.second[range]);
-            let (beta1, beta2) = (settings.beta1, settings.beta2);
-            wide(
-                #[inline(always)]
-                || {
-                    let moments = m.iter_mut().zip(v);
-                    for ((w, &g), (m, v)) in w.iter_mut().zip(g).zip(moments) {
-                        let g = g * shorten;
-                        *m = beta1 * *m + (1.0 - beta1) * g;
-                        *v = beta2 * *v + (1.0 - beta2) * g * g;
-                        let step = *m * unbias[0] / ((*v * unbias[1]).sqrt() + EPSILON);
-                        *w -= rate * (step + decay * *w);
-                    }
-                },
-            );
+            let len = entry.len();
+            all.push(Moved {
+                entry,
+                weights: weights.split_off_mut(..len).expect("all of the layout"),
+                gradient: gradient.split_off(..len).expect("all of the layout"),
+                first: first.split_off_mut(..len).expect("all of the layout"),
+                second: second.split_off_mut(..len).expect("all of the layout"),
+            });
+        }
+        all.into_par_iter().for_each(|moved| step.take(moved));
+    }
+}
+
+impl Step<'_> {
+    fn take(&self, moved: Moved<'_>) {
+        let tensor = moved.entry.tensor;
+        let of_layer = tensor.is_matrix() && ![EMB, HEAD].contains(&tensor.name);
+        match self.settings.matrices {
+            Rule::Muon if of_layer => self.muon(moved),
+            _ => self.adamw(moved),
+        }
+    }
+
+    fn adamw(&self, moved: Moved<'_>) {
+        let decay = match moved.entry.tensor.is_matrix() {
+            true => self.settings.weight_decay,
+            false => 0.0,
+        };
+        let (beta1, beta2) = (self.settings.beta1, self.settings.beta2);
+        wide(
+            #[inline(always)]
+            || {
+                let moments = moved.first.iter_mut().zip(moved.second);
+                let weights = moved.weights.iter_mut().zip(moved.gradient);
+                for ((w, &g), (m, v)) in weights.zip(moments) {
+                    let g = g * self.shorten;
+                    *m = beta1 * *m + (1.0 - beta1) * g;
+                    *v = beta2 * *v + (1.0 - beta2) * g * g;
+                    let step = *m * self.unbias[0] / ((*v * self.unbias[1]).sqrt() + EPSILON);
+                    *w -= self.rate * (step + decay * *w);
+                }
+            },
+        );
+    }
+
+    fn muon(&self, moved: Moved<'_>) {
+        let [.., rows, cols] = *moved.entry.shape else {
+            unreachable!("a matrix has rows and columns");
+        };
+        // The average as it will be after another such gradient (Nesterov).
+        let average = moved.first.iter_mut().zip(moved.gradient);
+        let ahead: Vec<f32> = average
+            .map(|(m, &g)| {
+                *m = MUON_BETA * *m + (1.0 - MUON_BETA) * g;
+                MUON_BETA * *m + (1.0 - MUON_BETA) * g
+            })
+            .collect();
+        let decay = 1.0 - self.rate * self.settings.weight_decay;
+        let len = rows * cols;
+        for (weights, ahead) in moved.weights.chunks_mut(len).zip(ahead.chunks(len)) {
+            let average = ArrayView2::from_shape((rows, cols), ahead).expect("one matrix");
+            let steps = muon::step(average);
+            for (w, step) in weights.iter_mut().zip(&steps) {
+                *w = decay * *w - self.rate * step;
+            }
         }
     }
 }

@@ -249,10 +249,11 @@ impl Run<'_> {
     /// training reads what an uninterrupted one reads.
     fn batch(&self) -> Vec<Sequence> {
         let seed = self.settings.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let mut random = Random::new(seed ^ u64::from(self.trainer.step));
+        let step = self.trainer.step;
+        let mut random = Random::new(seed ^ u64::from(step));
         match self.data {
             Data::Text([text, _]) => {
-                text.batch(&mut random, self.settings.batch, self.settings.context)
+                text.batch(seed, step, self.settings.batch, self.settings.context)
             }
             Data::Lines([lines, _], _) => lines.batch(&mut random, self.settings.batch),
             Data::Taught([texts, _]) => {
