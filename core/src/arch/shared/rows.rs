@@ -6,6 +6,9 @@ use crate::arch::{Narrow, Port, Portable, Write};
 use crate::number::{larger, places, positive, zeros, FRACTIONS};
 use core::arch::global_asm;
 
+/// Bytes of a number.
+const WORD: usize = size_of::<i32>();
+
 /// As [`Port::decay`].
 pub fn decay(lam: &mut [i32], bounds: &mut [i32], w: &[i32]) {
     let rows = lam.len();
@@ -46,13 +49,20 @@ pub fn to_16_bits(
     let out_16 = out.as_flattened_mut().get_mut(place & 1..);
     match out_16 {
         Some(out) if is_whole(rows, [x.len()]) && x.len() > (rows - 1) * step => {
-            let step = size_of::<i32>() * step;
+            let step = WORD * step;
             // SAFETY: `x` has whole rounds of elements at each step, and `out` as many
             // at each second place.
             unsafe {
-                let bits = kinglet_t2_bits_of(x.as_ptr(), rows, step);
+                let bits = match step {
+                    WORD => kinglet_t2_bits_of_words(x.as_ptr(), rows),
+                    _ => kinglet_t2_bits_of(x.as_ptr(), rows, step),
+                };
                 let right = positive(18 - zeros(bits));
-                kinglet_t2_to_16_bits(x.as_ptr(), out.as_mut_ptr(), rows, step, right, sign);
+                let to_16_bits = match step {
+                    WORD => kinglet_t2_words_to_16_bits,
+                    _ => kinglet_t2_to_16_bits,
+                };
+                to_16_bits(x.as_ptr(), out.as_mut_ptr(), rows, step, right, sign);
                 right
             }
         }
@@ -75,11 +85,16 @@ pub fn add_values(
     let call = Values {
         right,
         weights,
-        step: size_of::<i32>() * step,
+        step: WORD * step,
         rows,
     };
+    // Without a delta there is but one sum for each row, and nothing of `sa`.
+    let add = match (step, weights[1]) {
+        (1, 0) => kinglet_t2_add_first_values,
+        _ => kinglet_t2_add_values,
+    };
     // SAFETY: `sums` have an element at each step, and the others as many, whole rounds.
-    unsafe { kinglet_t2_add_values(sums.as_ptr(), values.as_ptr(), y.as_mut_ptr(), &call) }
+    unsafe { add(sums.as_ptr(), values.as_ptr(), y.as_mut_ptr(), &call) }
 }
 
 /// As [`Port::differences`].
@@ -174,6 +189,7 @@ extern "C" {
     );
     fn kinglet_t2_most(lam: *const [i32; ROUND], rounds: usize, least: i32) -> i32;
     fn kinglet_t2_bits_of(x: *const i32, rows: usize, step: usize) -> u32;
+    fn kinglet_t2_bits_of_words(x: *const i32, rows: usize) -> u32;
     fn kinglet_t2_to_16_bits(
         x: *const i32,
         out: *mut Narrow,
@@ -182,7 +198,23 @@ extern "C" {
         right: i32,
         sign: i32,
     );
+    // The step is that of words.
+    fn kinglet_t2_words_to_16_bits(
+        x: *const i32,
+        out: *mut Narrow,
+        rows: usize,
+        step: usize,
+        right: i32,
+        sign: i32,
+    );
     fn kinglet_t2_add_values(
+        sums: *const i32,
+        values: *const [Narrow; 2],
+        y: *mut i32,
+        call: &Values,
+    );
+    // Of each word, and the first of two values.
+    fn kinglet_t2_add_first_values(
         sums: *const i32,
         values: *const [Narrow; 2],
         y: *mut i32,
@@ -222,6 +254,11 @@ macro_rules! core {
     smultb  \second, \first, \of_second
     smulbb  \first, \first, \of_first
     .endm
+    .macro kinglet_t2_first_values one, other, from, weight
+    ldrd    \one, \other, [\from], #8
+    smulbb  \one, \one, \weight
+    smulbb  \other, \other, \weight
+    .endm
 "#
     };
 }
@@ -253,6 +290,12 @@ macro_rules! core {
     ldrd    \first, \second, [\from], #8
     mul     \second, \second, \of_second
     mul     \first, \first, \of_first
+    .endm
+    .macro kinglet_t2_first_values one, other, from, weight
+    ldr     \one, [\from], #8
+    ldr     \other, [\from], #8
+    mul     \one, \one, \weight
+    mul     \other, \other, \weight
     .endm
 "#
     };
@@ -438,21 +481,26 @@ global_asm!(
     pop     {{r4-r10, pc}}
     .size kinglet_rows_rounded, . - kinglet_rows_rounded
 
-    // Four elements, each \step bytes after the other; \thrice is three times as many.
-    .macro kinglet_t2_four x, step, thrice
+    // Four elements, each \step bytes after the other, which is a word, or as \thrice says
+    // three times.
+    .macro kinglet_t2_four words, x, step, thrice
+    .if \words
+    ldm     \x!, {{r4-r7}}
+    .else
     ldr     r4, [\x]
     ldr     r5, [\x, \step]
     ldr     r6, [\x, \step, lsl #1]
     ldr     r7, [\x, \thrice]
     add     \x, \x, \step, lsl #2
+    .endif
     .endm
 
-    kinglet_t2_function kinglet_t2_bits_of
+    .macro kinglet_t2_bits_of_all words
     push    {{r4-r7, lr}}
     add     r3, r2, r2, lsl #1
     mov     r12, #0
 1:  .rept 2
-    kinglet_t2_four r0, r2, r3
+    kinglet_t2_four \words, r0, r2, r3
     .irp    x, r4, r5, r6, r7
     eor     \x, \x, \x, asr #31
     orr     r12, r12, \x
@@ -462,9 +510,17 @@ global_asm!(
     bne     1b
     mov     r0, r12
     pop     {{r4-r7, pc}}
+    .endm
+
+    kinglet_t2_function kinglet_t2_bits_of
+    kinglet_t2_bits_of_all 0
     .size kinglet_t2_bits_of, . - kinglet_t2_bits_of
 
-    kinglet_t2_function kinglet_t2_to_16_bits
+    kinglet_t2_function kinglet_t2_bits_of_words
+    kinglet_t2_bits_of_all 1
+    .size kinglet_t2_bits_of_words, . - kinglet_t2_bits_of_words
+
+    .macro kinglet_t2_all_to_16_bits words
     push    {{r4-r10, lr}}
     ldrd    r8, r10, [sp, #32]
     add     r12, r3, r3, lsl #1
@@ -472,7 +528,7 @@ global_asm!(
     lsl     r9, r9, r8
     lsr     r9, r9, #1
 1:  .rept 2
-    kinglet_t2_four r0, r3, r12
+    kinglet_t2_four \words, r0, r3, r12
     .irp    x, r4, r5, r6, r7
     mla     \x, \x, r10, r9
     asr     \x, \x, r8
@@ -482,7 +538,15 @@ global_asm!(
     subs    r2, #8
     bne     1b
     pop     {{r4-r10, pc}}
+    .endm
+
+    kinglet_t2_function kinglet_t2_to_16_bits
+    kinglet_t2_all_to_16_bits 0
     .size kinglet_t2_to_16_bits, . - kinglet_t2_to_16_bits
+
+    kinglet_t2_function kinglet_t2_words_to_16_bits
+    kinglet_t2_all_to_16_bits 1
+    .size kinglet_t2_words_to_16_bits, . - kinglet_t2_words_to_16_bits
 
     // r4-r6 places   r7, r8 weights   r9 the step   r10 rows left   r3, r11, r12 terms
     // lr the first of two sums
@@ -507,6 +571,32 @@ global_asm!(
     pop     {{r4-r11, pc}}
     .size kinglet_t2_add_values, . - kinglet_t2_add_values
 
+    // Two sums and their values: see below.
+    .macro kinglet_t2_add_two one, other
+    kinglet_t2_first_values r12, lr, r1, r7
+    asr     \one, \one, r4
+    asr     \other, \other, r4
+    asr     r12, r12, r5
+    asr     lr, lr, r5
+    add     \one, r12
+    add     \other, lr
+    .endm
+
+    // r4, r5 places   r7 the weight   r10 rows left   r12, lr terms
+    kinglet_t2_function kinglet_t2_add_first_values
+    push    {{r4-r11, lr}}
+    ldm     r3, {{r4-r10}}
+1:  .rept 2
+    ldm     r0!, {{r3, r6, r8, r9}}
+    kinglet_t2_add_two r3, r6
+    kinglet_t2_add_two r8, r9
+    stm     r2!, {{r3, r6, r8, r9}}
+    .endr
+    subs    r10, #8
+    bne     1b
+    pop     {{r4-r11, pc}}
+    .size kinglet_t2_add_first_values, . - kinglet_t2_add_first_values
+
     kinglet_t2_function kinglet_t2_differences
     push    {{r4-r7, lr}}
     mov     r2, r0
@@ -525,7 +615,7 @@ global_asm!(
 
     // r0 lam   r1 bounds   r2 k   r3 b, or 0   r4 writes   r5 the table   r6 a row's lam
     // r7 the inverse of its scale, then its bound   r8 by how much it is raised
-    // r9 scratch   r10 places to the right   r11, r12 products
+    // r9 scratch   r10 places to the right   r11 a product   r12 another, or the slack
     // Stack: [0] the power of two  [4] of_k  [8] of_b  [12] the slack  [16] the end  [20] one
     .macro kinglet_t2_plan_row both
     ldr     r6, [r0]
@@ -545,8 +635,6 @@ global_asm!(
     ldrd    r9, lr, [sp, #8]
     asr     r12, r12, r9
     asr     r12, r12, r10
-    .else
-    ldr     lr, [sp, #12]
     .endif
     asr     r11, r11, r10
     eor     r9, r11, r11, asr #31
@@ -558,7 +646,11 @@ global_asm!(
     ldrh    r7, [r1]
     lsr     r7, r7, r10
     // No carry: it stays clear where a product is not shifted, and rounds it where it is.
+    .if \both
     adds    r7, r7, lr
+    .else
+    adds    r7, r7, r12
+    .endif
     add     r9, r7
     // By how many places it has more than 15: r10.
     lsr     r10, r9, #15
@@ -593,6 +685,7 @@ global_asm!(
     ldm     r0, {{r0-r5}}
     .if !\both
     movs    r3, #0
+    ldr     r12, [sp, #12]
     .endif
 1:  .rept 4
     kinglet_t2_plan_row \both
