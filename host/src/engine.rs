@@ -58,6 +58,8 @@ pub struct Engine {
     given: Option<Given>,
     /// The names of the classes; none for a model of text.
     labels: Vec<String>,
+    /// As in [`kinglet::Header`].
+    unknown_below: u16,
 }
 
 #[derive(Debug)]
@@ -120,6 +122,15 @@ fn image_labels(image: &Image<'_>) -> Vec<String> {
     (0..image.shape().n_class).map(name).collect()
 }
 
+/// Logits in the engine's units.
+pub fn fixed(logits: &[f32]) -> Vec<i32> {
+    let one = (1 << kinglet::LOGIT_BITS) as f32;
+    logits
+        .iter()
+        .map(|logit| (logit * one).round() as i32)
+        .collect()
+}
+
 /// Reads and checks an image file.
 ///
 /// # Errors
@@ -149,6 +160,7 @@ impl Engine {
             weights: Weights::Float(Box::new(Reference::new(&model, gn_eps)?)),
             given: own.map(|own| Given::Trie(own.to_trie())),
             labels: model.labels(),
+            unknown_below: model.unknown_below()?,
         })
     }
 
@@ -156,6 +168,7 @@ impl Engine {
     pub fn of_image(file: ImageFile) -> Self {
         Self {
             labels: image_labels(&file.image()),
+            unknown_below: file.image().header().unknown_below,
             weights: Weights::Image(file),
             given: None,
         }
@@ -227,6 +240,12 @@ impl Engine {
     /// for a model of text.
     pub fn labels(&self) -> &[String] {
         &self.labels
+    }
+
+    /// Of a model that answers with a label: which answers are none of them, in the units of
+    /// [`Answer::share`](kinglet::Answer::share).
+    pub fn unknown_below(&self) -> u16 {
+        self.unknown_below
     }
 
     /// The tokenizer; a checkpoint of at most 256 entries is one of bytes.

@@ -2,11 +2,11 @@
 //! right.
 
 use crate::checkpoint::excerpt;
-use crate::engine::Engine;
-use crate::eval::{argmax, log_softmax, too_short};
+use crate::engine::{fixed, Engine};
+use crate::eval::{log_softmax, too_short};
 use crate::text::Unknown;
-use anyhow::{anyhow, Result};
-use kinglet::START_TOKEN;
+use anyhow::{anyhow, Context, Result};
+use kinglet::{Answer, START_TOKEN};
 use rayon::prelude::*;
 use serde::Serialize;
 use std::cmp::Reverse;
@@ -77,9 +77,16 @@ pub struct Rights {
     pub right: usize,
     /// Mean of `-ln p(label)`.
     pub nats: f64,
-    /// The probability that 99 % of the right answers have, at least: what is less likely
-    /// may be taken for no label of the model's.
+    /// The probability that 99 % of the right answers have, at least, of labels but [`NONE`]:
+    /// what is less likely may be taken for no label of the model's.
     pub threshold: f64,
+    /// The probability below which the model's answer is unknown; 0: it never is.
+    pub unknown_below: f64,
+    /// Lines that are right and unknown; those of the label [`NONE`] lose nothing.
+    pub lost: usize,
+    /// Sentences that have none of the labels, where some are given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub elsewhere: Option<Elsewhere>,
     /// Each label of the model that lines have, in the model's order.
     pub labels: Vec<OfLabel>,
     /// Characters of the text that the vocabulary lacks: left out or replaced.
@@ -95,19 +102,47 @@ pub struct OfLabel {
     pub lines: usize,
     /// Lines that are answered with it.
     pub right: usize,
+    /// Lines that are unknown, right or not.
+    pub unknown: usize,
     /// The other answers and how many lines have each, the most frequent first.
     pub taken_for: Vec<(String, usize)>,
 }
 
-/// The share of right answers that may be below the threshold.
-const BELOW_THRESHOLD: f64 = 0.01;
+/// Sentences that have none of a model's labels.
+#[derive(Clone, Debug, Serialize)]
+pub struct Elsewhere {
+    /// Lines.
+    pub lines: usize,
+    /// Lines whose answer is unknown or [`NONE`].
+    pub refused: usize,
+    /// What other thresholds would cost and gain, the lowest first.
+    pub thresholds: Vec<Threshold>,
+}
+
+/// What it costs and gains that answers below a probability are unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Threshold {
+    /// The probability.
+    pub below: f64,
+    /// As [`Rights::lost`].
+    pub lost: usize,
+    /// As [`Elsewhere::refused`].
+    pub refused: usize,
+}
+
+/// The label of texts that have none of the others, where a model has learned some.
+pub const NONE: &str = "none";
+
+/// Probabilities that may be thresholds.
+const THRESHOLDS: [f64; 10] = [0.0, 0.5, 0.7, 0.8, 0.9, 0.95, 0.97, 0.98, 0.99, 0.995];
+
+/// The share of right answers that a threshold may take for unknown.
+const MOST_LOST: f64 = 0.01;
 
 /// A line's answer.
 struct Scored {
     class: usize,
-    /// The likeliest, and its probability.
-    answer: usize,
-    probability: f64,
+    answer: Answer,
     /// `-ln p(label)`.
     nats: f64,
     unknown: usize,
@@ -115,15 +150,54 @@ struct Scored {
 
 impl Scored {
     fn is_right(&self) -> bool {
-        self.answer == self.class
+        self.answer.class as usize == self.class
     }
 }
 
-/// Asks a model of labels for those of `text`'s lines.
+/// [`Answer::share`] of a certain answer.
+const SHARE_UNITS: f64 = 65_536.0;
+
+/// A probability in the units of [`Header::unknown_below`](kinglet::Header::unknown_below).
+fn units(probability: f64) -> u16 {
+    (probability * SHARE_UNITS).round().min(u16::MAX.into()) as u16
+}
+
+/// The probability that so many units are.
+pub fn probability(units: u16) -> f64 {
+    f64::from(units) / SHARE_UNITS
+}
+
+/// Reads a probability in the units of [`Header::unknown_below`](kinglet::Header::unknown_below).
+///
+/// # Errors
+/// What it has to be.
+pub fn unknown_below(text: &str) -> Result<u16, String> {
+    match text.trim().parse::<f64>() {
+        Ok(probability) if (0.0..1.0).contains(&probability) => Ok(units(probability)),
+        _ => Err("it has to be a probability, from 0 to less than 1".to_owned()),
+    }
+}
+
+/// The threshold in the same units below which [`MOST_LOST`] of the right answers with
+/// these shares are; 0 without any.
+pub fn threshold(mut shares: Vec<u32>) -> u16 {
+    shares.sort_unstable();
+    let lost = (MOST_LOST * shares.len() as f64) as usize;
+    let share = shares.get(lost).copied().unwrap_or(0);
+    share.min(u16::MAX.into()) as u16
+}
+
+/// Asks a model of labels for those of `text`'s lines; `elsewhere` are its answers to
+/// sentences that have none, if there are some.
 ///
 /// # Errors
 /// A sentence that names the line.
-pub fn evaluate_labels(engine: &Engine, text: &[u8], unknown: Unknown) -> Result<Rights> {
+pub fn evaluate_labels(
+    engine: &Engine,
+    text: &[u8],
+    elsewhere: Option<&[Answer]>,
+    unknown: Unknown,
+) -> Result<Rights> {
     let lines = labelled_lines(text).map_err(|(line, problem)| bad_line(line, &problem))?;
     let scored: Vec<Scored> = lines
         .par_iter()
@@ -132,24 +206,76 @@ pub fn evaluate_labels(engine: &Engine, text: &[u8], unknown: Unknown) -> Result
     if scored.is_empty() {
         return Err(too_short(0));
     }
+    let (names, own) = (engine.labels(), engine.unknown_below());
+    let none = names.iter().position(|name| name == NONE);
+    let named = scored.iter().filter(|line| Some(line.class) != none);
+    let right: Vec<Answer> = named
+        .filter(|line| line.is_right())
+        .map(|line| line.answer)
+        .collect();
+    let suggested = threshold(right.iter().map(Answer::share).collect());
+    let lost = |below| {
+        right
+            .iter()
+            .filter(|answer| answer.is_unknown(below))
+            .count()
+    };
+    let elsewhere = elsewhere.map(|answers| {
+        let refused = |below| {
+            let is_none = |answer: &Answer| none == Some(answer.class as usize);
+            let refused = |answer: &&Answer| answer.is_unknown(below) || is_none(answer);
+            answers.iter().filter(refused).count()
+        };
+        let at = |below| Threshold {
+            below: probability(below),
+            lost: lost(below),
+            refused: refused(below),
+        };
+        Elsewhere {
+            lines: answers.len(),
+            refused: refused(own),
+            thresholds: THRESHOLDS.into_iter().map(units).map(at).collect(),
+        }
+    });
     Ok(Rights {
         lines: scored.len(),
         right: scored.iter().filter(|line| line.is_right()).count(),
-        threshold: threshold(&scored),
-        labels: of_labels(engine.labels(), &scored),
         nats: scored.iter().map(|line| line.nats).sum::<f64>() / scored.len() as f64,
+        threshold: probability(suggested),
+        unknown_below: probability(own),
+        lost: lost(own),
+        elsewhere,
+        labels: of_labels(names, own, &scored),
         unknown: scored.iter().map(|line| line.unknown).sum(),
     })
 }
 
+/// How a model of labels answers each line of `text` that is not empty.
+///
+/// # Errors
+/// A sentence that names the line.
+pub fn answers(engine: &Engine, text: &[u8], unknown: Unknown) -> Result<Vec<Answer>> {
+    let lines: Vec<_> = text.split(|&byte| byte == b'\n').zip(1..).collect();
+    let full = lines
+        .into_par_iter()
+        .filter(|(line, _)| !line.trim_ascii().is_empty());
+    full.map(|(line, number)| {
+        let asked = ask(engine, line.trim_ascii(), unknown);
+        let (logits, _) = asked.with_context(|| format!("line {number}"))?;
+        Ok(Answer::of(&fixed(&logits)))
+    })
+    .collect()
+}
+
 /// How the lines of each label are answered, in the order of the names.
-fn of_labels(names: &[String], scored: &[Scored]) -> Vec<OfLabel> {
-    let mut counts: BTreeMap<usize, BTreeMap<usize, usize>> = BTreeMap::new();
+fn of_labels(names: &[String], below: u16, scored: &[Scored]) -> Vec<OfLabel> {
+    let mut counts: BTreeMap<usize, (usize, BTreeMap<usize, usize>)> = BTreeMap::new();
     for line in scored {
-        let answers = counts.entry(line.class).or_default();
-        *answers.entry(line.answer).or_default() += 1;
+        let (unknown, answers) = counts.entry(line.class).or_default();
+        *unknown += usize::from(line.answer.is_unknown(below));
+        *answers.entry(line.answer.class as usize).or_default() += 1;
     }
-    let of_label = |(class, mut answers): (usize, BTreeMap<usize, usize>)| {
+    let of_label = |(class, (unknown, mut answers)): (usize, (_, BTreeMap<usize, usize>))| {
         let lines = answers.values().sum();
         let right = answers.remove(&class).unwrap_or(0);
         let others = answers.into_iter();
@@ -160,19 +286,11 @@ fn of_labels(names: &[String], scored: &[Scored]) -> Vec<OfLabel> {
             label: names[class].clone(),
             lines,
             right,
+            unknown,
             taken_for,
         }
     };
     counts.into_iter().map(of_label).collect()
-}
-
-/// See [`Rights::threshold`]; 0 without a right answer.
-fn threshold(scored: &[Scored]) -> f64 {
-    let right = scored.iter().filter(|line| line.is_right());
-    let mut right: Vec<f64> = right.map(|line| line.probability).collect();
-    right.sort_by(f64::total_cmp);
-    let below = (BELOW_THRESHOLD * right.len() as f64) as usize;
-    right.get(below).copied().unwrap_or(0.0)
 }
 
 fn bad_line(line: usize, problem: &str) -> anyhow::Error {
@@ -188,20 +306,23 @@ fn score_label(engine: &Engine, line: &Labelled<'_>, unknown: Unknown) -> Result
         );
         bad_line(line.number, &problem)
     })?;
-    let (tokens, unknown) = engine.encode(line.text, unknown)?;
+    let (logits, unknown) = ask(engine, line.text, unknown)?;
+    Ok(Scored {
+        class,
+        answer: Answer::of(&fixed(&logits)),
+        nats: -log_softmax(&logits)[class],
+        unknown,
+    })
+}
+
+/// The logits of a text's label, and how many characters of it the vocabulary lacks.
+fn ask(engine: &Engine, text: &[u8], unknown: Unknown) -> Result<(Vec<f32>, usize)> {
+    let (tokens, unknown) = engine.encode(text, unknown)?;
     let mut runner = engine.runner();
     let (last, before) = tokens.split_last().unwrap_or((&START_TOKEN, &[]));
     let known = "the tokenizer knows the vocabulary";
     runner.feed(before).expect(known);
-    let logits = runner.step(*last).expect(known);
-    let (answer, log_p) = (argmax(logits), log_softmax(logits));
-    Ok(Scored {
-        class,
-        answer,
-        probability: log_p[answer].exp(),
-        nats: -log_p[class],
-        unknown,
-    })
+    Ok((runner.step(*last).expect(known).to_vec(), unknown))
 }
 
 #[cfg(test)]
@@ -224,25 +345,43 @@ mod tests {
 
     #[test]
     fn answers_are_counted_by_label() {
-        let line = |class, answer, percent: u32| Scored {
-            class,
-            answer,
-            probability: f64::from(percent) / 100.0,
-            nats: 0.0,
-            unknown: 0,
+        let line = |class, answer: usize| {
+            let mut logits = [0; 3];
+            logits[answer] = 1;
+            Scored {
+                class,
+                answer: Answer::of(&logits),
+                nats: 0.0,
+                unknown: 0,
+            }
         };
-        let mut scored: Vec<_> = (1..=100).map(|percent| line(0, 0, percent)).collect();
-        scored.extend([line(2, 1, 90), line(2, 0, 10), line(2, 1, 30)]);
+        let scored = [line(0, 0), line(2, 1), line(2, 0), line(2, 1)];
         let names = ["on", "off", "none"].map(str::to_owned);
-        let of_labels = of_labels(&names, &scored);
+        let of_labels = of_labels(&names, units(0.5), &scored);
         let found = of_labels.last().unwrap();
-        assert_eq!((found.lines, found.right), (3, 0));
+        assert_eq!((found.lines, found.right, found.unknown), (3, 0, 3));
         let others = [("off", 2), ("on", 1)].map(|(name, lines)| (name.to_owned(), lines));
         assert_eq!(found.taken_for, others);
         // No line has the label "off".
         let labels: Vec<_> = of_labels.iter().map(|of| of.label.as_str()).collect();
         assert_eq!(labels, ["on", "none"]);
-        assert_eq!(threshold(&scored), 0.02);
-        assert_eq!(threshold(&scored[100..]), 0.0);
+    }
+
+    #[test]
+    fn a_hundredth_of_right_answers_is_below_the_threshold() {
+        assert_eq!(threshold((1..=100).rev().collect()), 2);
+        assert_eq!(threshold((1..=99).collect()), 1);
+        assert_eq!(threshold(vec![1 << 16]), u16::MAX);
+        assert_eq!(threshold(Vec::new()), 0);
+    }
+
+    #[test]
+    fn a_threshold_is_a_probability() {
+        assert_eq!(unknown_below("0").unwrap(), 0);
+        assert_eq!(unknown_below("0.5").unwrap(), 1 << 15);
+        assert_eq!(unknown_below("0.9999999").unwrap(), u16::MAX);
+        for bad in ["", "1", "-0.1", "97", "97 %", "NaN", "inf"] {
+            assert!(unknown_below(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -66,12 +66,9 @@ impl Kind {
         write_random(&path, self.version, &dimensions, 5).expect("the folder can be written");
         let model = Model::open(&path).expect("a checkpoint that is complete");
         let options = |formats| Options {
-            formats,
             layout,
             state: self.state,
-            gn_eps: 64e-5,
-            vocabulary: None,
-            calibration: None,
+            ..Options::of(formats)
         };
         let metadata = Metadata {
             name: "random",

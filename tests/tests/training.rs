@@ -55,7 +55,7 @@ fn moved_weights(network: &Network) -> Vec<f32> {
 }
 
 fn save(path: &Path, settings: &Settings, network: &Network, weights: &[f32]) {
-    save_checkpoint(path, settings, network, weights, None, &[]).unwrap();
+    save_checkpoint(path, settings, network, weights, None, (&[], 0)).unwrap();
 }
 
 /// The property of the paper (section 4): all positions at once, or one by

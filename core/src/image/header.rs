@@ -17,9 +17,8 @@ pub const HEADER_BYTES: usize = 128;
 /// Where the CRC-32 stands; it covers every other byte of the image.
 pub const CRC_OFFSET: usize = 16;
 
-/// The first byte that must be zero, up to the end of the header. A build
-/// without named states refuses images that have them.
-const UNUSED_FROM: usize = if cfg!(feature = "states") { 88 } else { 80 };
+/// The first byte that must be zero, up to the end of the header.
+const UNUSED_FROM: usize = 90;
 
 /// How text becomes tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +76,9 @@ pub struct Header {
     /// The named states; both zero where there are none.
     /// They begin where the weights or the vocabulary end; a multiple of 16 bytes.
     pub states: Span,
+    /// Of a model of labels: an answer whose share of the softmax is below this, in
+    /// units of 2^-16, is none of its labels; 0: there is no such answer.
+    pub unknown_below: u16,
 }
 
 type Bytes = [u8; HEADER_BYTES];
@@ -239,6 +241,7 @@ impl Header {
             metadata: span_at::<56, 60>(b),
             vocabulary: span_at::<72, 76>(b),
             states: span_at::<80, 84>(b),
+            unknown_below: u16_at::<88>(b),
         };
         // Unused bytes are zero, so that a later version may use them.
         if b[24] != 0 {
@@ -273,6 +276,9 @@ impl Header {
         }
         if self.shape.n_class > MAX_VOCAB as u32 {
             return Err(ImageError::Field(52));
+        }
+        if self.shape.n_class == 0 && self.unknown_below != 0 {
+            return Err(ImageError::Field(88));
         }
         if let Some(at) = self.bad_heads_at() {
             return Err(ImageError::Field(at));
@@ -330,6 +336,7 @@ impl Header {
         put(76, &self.vocabulary.bytes.to_le_bytes());
         put(80, &self.states.offset.to_le_bytes());
         put(84, &self.states.bytes.to_le_bytes());
+        put(88, &self.unknown_below.to_le_bytes());
         b
     }
 }

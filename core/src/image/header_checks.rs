@@ -89,13 +89,13 @@ impl Header {
 
     /// Where the named states end, which begin at `start` if there are any.
     pub(super) const fn states_end(&self, start: u64) -> Option<u64> {
-        // A build without the feature has refused images that have some.
-        if !cfg!(feature = "states") {
-            return Some(start);
-        }
         let Span { offset, bytes } = self.states;
         if offset == 0 && bytes == 0 {
             return Some(start);
+        }
+        // A build without the feature refuses images that have some.
+        if !cfg!(feature = "states") {
+            return None;
         }
         if offset as u64 == start && bytes > 0 && bytes.is_multiple_of(PART_ALIGN as u32) {
             Some(start + bytes as u64)

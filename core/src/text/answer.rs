@@ -63,6 +63,13 @@ impl Answer {
         self.softmax.likeliest()
     }
 
+    /// Whether the share is less than [`Header::unknown_below`](crate::Header::unknown_below),
+    /// in units of 2^-16: the text then has none of the model's labels.
+    /// Never where that is 0.
+    pub fn is_unknown(&self, below: u16) -> bool {
+        self.share() < below.into()
+    }
+
     /// The same in whole percent.
     /// Rounded to the nearest, 0 to 100.
     pub fn percent(&self) -> u32 {
@@ -84,7 +91,8 @@ impl Sample for Answer {
     }
 }
 
-/// The name of a class and how likely it is: `97 %: light-on`.
+/// The name of a class and how likely it is: `97 %: light-on`; `unknown (62 %: light-on)`
+/// where that is too little.
 #[cfg(feature = "metadata")]
 #[derive(Clone, Copy, Debug)]
 pub struct Label<'i> {
@@ -92,6 +100,8 @@ pub struct Label<'i> {
     pub name: Option<&'i str>,
     /// The probability in whole percent.
     pub percent: u32,
+    /// Whether the text has none of the labels: see [`Answer::is_unknown`].
+    pub is_unknown: bool,
 }
 
 #[cfg(feature = "metadata")]
@@ -103,6 +113,7 @@ impl Answer {
         Label {
             name: metadata.and_then(|metadata| metadata.label(self.class)),
             percent: self.percent(),
+            is_unknown: self.is_unknown(image.header().unknown_below),
         }
     }
 }
@@ -110,7 +121,11 @@ impl Answer {
 #[cfg(feature = "metadata")]
 impl core::fmt::Display for Label<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{} %: {}", self.percent, self.name.unwrap_or("?"))
+        let (percent, name) = (self.percent, self.name.unwrap_or("?"));
+        match self.is_unknown {
+            true => write!(f, "unknown ({percent} %: {name})"),
+            false => write!(f, "{percent} %: {name}"),
+        }
     }
 }
 
@@ -138,6 +153,35 @@ mod tests {
         assert_eq!(blocks, answer);
         assert_eq!(Answer::of(&[-3]).probability(), 1.0);
         assert_eq!(Answer::of(&[]).probability(), 0.0);
+    }
+
+    #[test]
+    fn unlikely_classes_are_unknown() {
+        // Two of the same share, and of no share where nothing was seen.
+        for (logits, share) in [(&[7, 7][..], 1 << 15), (&[], 0)] {
+            let answer = Answer::of(logits);
+            assert!(!answer.is_unknown(0));
+            assert!(!answer.is_unknown(share));
+            assert!(answer.is_unknown(share + 1));
+        }
+        // Nothing is unknown to one class.
+        assert!(!Answer::of(&[i32::MIN]).is_unknown(u16::MAX));
+    }
+
+    #[cfg(feature = "metadata")]
+    #[test]
+    fn labels_are_shown() {
+        use std::string::ToString;
+        let mut label = super::Label {
+            name: Some("on"),
+            percent: 62,
+            is_unknown: false,
+        };
+        assert_eq!(label.to_string(), "62 %: on");
+        label.is_unknown = true;
+        assert_eq!(label.to_string(), "unknown (62 %: on)");
+        label.name = None;
+        assert_eq!(label.to_string(), "unknown (62 %: ?)");
     }
 
     #[test]

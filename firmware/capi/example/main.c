@@ -98,9 +98,11 @@ static int classify(uint32_t token) {
     }
     if (status == KGL_OK) {
         board_print(NUMBERS ? "" : "\n");
+        board_print(answer.is_unknown ? "unknown (" : "");
         board_print_number(answer.percent);
         board_print(" %: ");
         board_write(answer.label, answer.label_bytes);
+        board_print(answer.is_unknown ? ")" : "");
         board_print(NUMBERS ? "\n" : "");
     }
     return status;

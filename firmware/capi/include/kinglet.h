@@ -140,6 +140,9 @@ typedef struct kgl_class {
     uint32_t id;
     // How likely it is, in whole percent.
     uint32_t percent;
+    // 1 where that is too little for the image: the text has none of its
+    // classes. Else 0.
+    uint32_t is_unknown;
     // Its name in UTF-8, in the image, without a zero byte at its end; NULL
     // where the image has no names.
     const uint8_t *label;

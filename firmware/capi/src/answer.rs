@@ -14,6 +14,9 @@ pub struct kgl_class {
     pub id: u32,
     /// How likely it is, in whole percent.
     pub percent: u32,
+    /// 1 where that is too little for the image: the text has none of its
+    /// classes. Else 0.
+    pub is_unknown: u32,
     /// Its name in UTF-8, in the image, without a zero byte at its end; NULL
     /// where the image has no names.
     pub label: *const u8,
@@ -52,6 +55,7 @@ pub unsafe extern "C" fn kgl_answer(
         place.put(kgl_class {
             id: answer.class,
             percent: answer.percent(),
+            is_unknown: answer.is_unknown(image.header().unknown_below).into(),
             label: label.map_or(core::ptr::null(), str::as_ptr),
             label_bytes: label.map_or(0, str::len),
         });

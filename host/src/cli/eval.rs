@@ -7,7 +7,7 @@ use super::report::{images, Files, Images};
 use super::table::{thousands, Table};
 use crate::engine::{is_image, Engine};
 use crate::eval::{evaluate, Cut, Scores, Segments};
-use crate::labels::evaluate_labels;
+use crate::labels::{answers, evaluate_labels, Rights};
 use crate::report::written;
 use crate::text::{end_documents, shown, Unknown};
 use anyhow::{Context, Result};
@@ -29,6 +29,7 @@ use std::path::{Path, PathBuf};
     kinglet eval model.kgl --text test.txt\n  \
     kinglet eval model.kgl --text test.txt --reference model.safetensors --json\n  \
     kinglet eval model.kgl --text stories.txt --documents\n  \
+    kinglet eval commands.kgl --text lines.tsv --elsewhere stories.txt\n  \
     kinglet eval model.kgl --text test.txt --reference model.safetensors --report model.html\n  \
     kinglet eval world.pth --text test.txt --tokenizer rwkv_vocab_v20230424.txt")]
 pub struct Args {
@@ -60,10 +61,16 @@ pub struct Args {
     /// What becomes of characters that the vocabulary lacks; they are counted
     #[arg(long, value_enum, default_value = "refuse")]
     unknown: Unknown,
+    /// Of a model of labels: sentences that have none of them, one a line, and how many are answered
+    /// `unknown`, or with the label `none` where the model has that; at thresholds to choose one for
+    /// `kinglet quantize --unknown-below`, too
+    #[arg(long, value_name = "FILE")]
+    elsewhere: Option<PathBuf>,
     #[command(flatten)]
     model: ModelArgs,
     /// Print one JSON object: bits_per_byte, reference_bits_per_byte, kl, top1, max_abs, scored_bytes, unknown;
-    /// of a model of labels lines, right, nats, threshold, labels (label, lines, right, taken_for), unknown
+    /// of a model of labels lines, right, nats, threshold, unknown_below, lost, elsewhere (lines, refused, thresholds
+    /// of below, lost, refused), labels (label, lines, right, unknown, taken_for), unknown
     #[arg(long)]
     json: bool,
 }
@@ -73,6 +80,7 @@ pub fn run(args: &Args) -> Result<()> {
         Some(&args.file),
         Some(&args.text),
         args.reference.as_ref(),
+        args.elsewhere.as_ref(),
         args.model.tokenizer(),
     ];
     let outputs: Vec<_> = args.report.iter().map(|path| Output::named(path)).collect();
@@ -81,9 +89,12 @@ pub fn run(args: &Args) -> Result<()> {
     let reference = args.reference.as_deref();
     let reference = reference.map(|file| args.model.open_reference(file, &engine));
     let reference = reference.transpose()?;
-    let text = std::fs::read(&args.text).with_context(|| args.text.display().to_string())?;
+    let text = read(&args.text)?;
     if !engine.labels().is_empty() {
         return labels(args, &engine, &text);
+    }
+    if args.elsewhere.is_some() {
+        return bad_use("a model of text answers with no label: leave out --elsewhere");
     }
     // As `train` read it, where the token 0 is a byte of the text.
     let ends_with_byte = engine
@@ -128,6 +139,10 @@ pub fn run(args: &Args) -> Result<()> {
     print(&own)
 }
 
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| path.display().to_string())
+}
+
 impl Args {
     /// The report, and the files it is about.
     fn files(&self) -> Option<(&Path, Files<'_>)> {
@@ -162,35 +177,71 @@ fn labels(args: &Args, engine: &Engine, text: &[u8]) -> Result<()> {
     if args.reference.is_some() {
         return bad_use("a model of labels is compared with nothing: leave out --reference");
     }
-    let rights = evaluate_labels(engine, text, args.unknown);
+    let elsewhere = args.elsewhere.as_deref().map(|path| {
+        let answers = answers(engine, &read(path)?, args.unknown);
+        answers.with_context(|| path.display().to_string())
+    });
+    let elsewhere = elsewhere.transpose()?;
+    let rights = evaluate_labels(engine, text, elsewhere.as_deref(), args.unknown);
     let rights = rights.with_context(|| args.text.display().to_string())?;
     if args.json {
         return print_json(&rights);
     }
+    print_labels(&rights)
+}
+
+fn print_labels(rights: &Rights) -> Result<()> {
     let mut out = std::io::stdout();
-    let share = 100.0 * rights.right as f64 / rights.lines as f64;
-    writeln!(out, "right                  {share:.2} %")?;
+    let of_lines = |lines| percent(lines, rights.lines);
+    writeln!(out, "right                  {}", of_lines(rights.right))?;
     writeln!(out, "lines                  {}", rights.lines)?;
     writeln!(out, "loss (nats per line)   {:.4}", rights.nats)?;
     let threshold = 100.0 * rights.threshold;
     writeln!(out, "99 % of right answers  from {threshold:.1} % on")?;
+    if rights.unknown_below > 0.0 {
+        let (below, lost) = (100.0 * rights.unknown_below, of_lines(rights.lost));
+        writeln!(
+            out,
+            "unknown                below {below:.1} %, of {lost} that are right"
+        )?;
+    }
     print_unknown(rights.unknown)?;
-    let mut table = Table::new(&["label", "lines", "right", "taken for"]);
+    if let Some(elsewhere) = &rights.elsewhere {
+        let refused = |lines| percent(lines, elsewhere.lines);
+        let (lines, own) = (elsewhere.lines, refused(elsewhere.refused));
+        writeln!(out, "lines from elsewhere   {lines}, {own} unknown")?;
+        let mut table = Table::new(&[
+            "unknown below",
+            "right lines lost",
+            "from elsewhere unknown",
+        ]);
+        for at in &elsewhere.thresholds {
+            let below = format!("{:.1} %", 100.0 * at.below);
+            table.row([below, of_lines(at.lost), refused(at.refused)]);
+        }
+        write!(out, "\n{table}")?;
+    }
+    let mut table = Table::new(&["label", "lines", "right", "unknown", "taken for"]);
     for of in &rights.labels {
         let taken = of.taken_for.iter();
         let taken: Vec<_> = taken
             .map(|(label, lines)| format!("{} {lines}", shown(label)))
             .collect();
-        let share = 100.0 * of.right as f64 / of.lines as f64;
         table.row([
             shown(&of.label),
             thousands(of.lines as u64),
-            format!("{share:.1} %"),
+            percent(of.right, of.lines),
+            of.unknown.to_string(),
             taken.join(", "),
         ]);
     }
     write!(out, "\n{table}")?;
     Ok(())
+}
+
+/// A share of lines.
+fn percent(some: usize, all: usize) -> String {
+    format!("{:.2} %", 100.0 * some as f64 / all.max(1) as f64)
 }
 
 /// Says how many characters the vocabulary lacks, if any.

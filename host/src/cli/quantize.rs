@@ -8,6 +8,7 @@ use super::output::{check_outputs, print_json, progress_bar, report_to, write_fi
 use super::table::{thousands, Table};
 use super::{bad_use, complain};
 use crate::checkpoint::Checkpoint;
+use crate::labels::unknown_below;
 use crate::model::Model;
 use crate::pack::{
     least_loss, pack_to, shape, slow_decays, Besides, Options, PartReport, StoredPart,
@@ -71,6 +72,10 @@ pub struct Args {
     /// entries reads bytes without one
     #[arg(long, value_name = "FILE")]
     tokenizer: Option<PathBuf>,
+    /// Of a model of labels: the probability below which an answer is unknown, as `kinglet eval`
+    /// shows what it costs; 0 for none [default: that of the checkpoint]
+    #[arg(long, value_name = "SHARE", value_parser = unknown_below)]
+    unknown_below: Option<u16>,
     #[command(flatten)]
     reading: ReadingArgs,
     #[command(flatten)]
@@ -170,6 +175,9 @@ pub fn run(args: &Args) -> Result<()> {
         }
         (given, own) => given.or(own),
     };
+    if args.unknown_below.is_some() && model.dimensions().classes == 0 {
+        return bad_use("a model of text answers with no label: leave out --unknown-below");
+    }
     let lossy = |name: Option<&OsStr>| shown(&name.unwrap_or_default().to_string_lossy());
     let mut source = lossy(args.checkpoint.file_name());
     let ignored = args.reading.reading().ignore;
@@ -192,6 +200,7 @@ pub fn run(args: &Args) -> Result<()> {
         state: args.state,
         gn_eps: args.gn_eps.unwrap_or(DEFAULT_GN_EPS),
         vocabulary: vocabulary.as_ref(),
+        unknown_below: args.unknown_below,
         calibration: None,
     };
     // What is wrong with them is said before the work begins.

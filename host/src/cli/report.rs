@@ -66,12 +66,10 @@ pub fn images(given: &Engine, model: &Model, gn_eps: f32, files: Files<'_>) -> R
     };
     let given = Planned::new(image.header(), image_parts(&image));
     let mut options = Options {
-        formats: Formats::INT8,
         layout: given.shape.layout,
         state: given.shape.state,
         gn_eps,
-        vocabulary: None,
-        calibration: None,
+        ..Options::of(Formats::INT8)
     };
     let (own, parts) = shape(model.version(), &model.dimensions(), &options)?;
     if !is_same_model(&own, &given.shape) {

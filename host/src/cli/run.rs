@@ -4,7 +4,7 @@ use super::model::ModelArgs;
 use super::output::print_json;
 use super::prompt::Prompt;
 use super::start::{Origin, Start};
-use crate::engine::{Engine, Runner};
+use crate::engine::{fixed, Engine, Runner};
 use crate::text::shown;
 use anyhow::Result;
 use kinglet::hash::logits_hash;
@@ -15,8 +15,8 @@ use std::path::PathBuf;
 
 /// Generate text from an image, exactly as a board does, or from a checkpoint in float
 ///
-/// A model of labels prints the label of the prompt and its probability. Else
-/// the text is printed while it is generated, until the model ends it with
+/// A model of labels prints the label of the prompt and its probability, or that it is
+/// unknown where that is too little for the model. Else the text is printed while it is generated, until the model ends it with
 /// token 0, as on a board. An empty prompt starts from that token. An image with a
 /// state named `start` (`kinglet prime`) starts from it.
 #[derive(Debug, clap::Args)]
@@ -48,7 +48,7 @@ pub struct Args {
     #[command(flatten)]
     sampling: kinglet_options::Sampling,
     /// Print one JSON object: prompt_tokens, tokens, logits_hashes, text, reason (`end` of the text, `length` or `stop`);
-    /// of a model of labels prompt_tokens, label, probability, logits_hash
+    /// of a model of labels prompt_tokens, label (null where it is unknown), likeliest, probability, logits_hash
     #[arg(long)]
     json: bool,
     /// With --json: also hash the logits at every token of the prompt
@@ -110,7 +110,9 @@ pub fn run(args: &Args) -> Result<()> {
 #[derive(Debug, Serialize)]
 struct LabelReport<'a> {
     prompt_tokens: usize,
-    label: &'a str,
+    /// None where it is unknown.
+    label: Option<&'a str>,
+    likeliest: &'a str,
     probability: f32,
     logits_hash: String,
 }
@@ -121,27 +123,25 @@ fn label(args: &Args, engine: &Engine, mut runner: Runner<'_>, prompt: &[u32]) -
     runner.feed(before)?;
     let logits = runner.step(last)?;
     let answer = Answer::of(&fixed(logits));
+    let likeliest = &*engine.labels()[answer.class as usize];
+    let is_unknown = answer.is_unknown(engine.unknown_below());
     let report = LabelReport {
         prompt_tokens: prompt.len(),
-        label: &engine.labels()[answer.class as usize],
+        label: (!is_unknown).then_some(likeliest),
+        likeliest,
         probability: answer.probability(),
         logits_hash: hash(logits),
     };
     if args.json {
         return print_json(&report);
     }
-    let percent = 100.0 * report.probability;
-    writeln!(io::stdout(), "{} ({percent:.1} %)", shown(report.label))?;
+    let (likeliest, percent) = (shown(likeliest), 100.0 * report.probability);
+    let mut out = io::stdout();
+    match is_unknown {
+        true => writeln!(out, "unknown ({percent:.1} %: {likeliest})")?,
+        false => writeln!(out, "{likeliest} ({percent:.1} %)")?,
+    }
     Ok(())
-}
-
-/// Logits in the engine's units.
-fn fixed(logits: &[f32]) -> Vec<i32> {
-    let one = (1 << kinglet::LOGIT_BITS) as f32;
-    logits
-        .iter()
-        .map(|logit| (logit * one).round() as i32)
-        .collect()
 }
 
 fn hash(logits: &[f32]) -> String {

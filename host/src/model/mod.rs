@@ -16,6 +16,7 @@ pub(crate) use translate::{has_clear_shapes, LOW_RANK_KEY};
 pub use tuned::TunedState;
 
 use crate::checkpoint::{excerpt, Checkpoint, Tensor, TensorInfo};
+use crate::labels::unknown_below;
 use crate::tensors::names::{HEAD, LN1};
 use crate::tensors::{full_name, split_name, table, Placed, Tensor as Row};
 use crate::tokenizer::Vocabulary;
@@ -28,6 +29,8 @@ use std::ops::Range;
 pub const VOCABULARY_KEY: &str = "kinglet.vocabulary";
 /// Where they hold the names of its labels, one in a line.
 pub const LABELS_KEY: &str = "kinglet.labels";
+/// Where they hold the probability below which an answer is none of them.
+pub const UNKNOWN_BELOW_KEY: &str = "kinglet.unknown-below";
 
 /// A checkpoint whose tensors were all found, with the right shapes.
 #[derive(Debug)]
@@ -112,6 +115,24 @@ impl Model {
         let labels = self.checkpoint.metadata().get(LABELS_KEY);
         labels.map_or_else(Vec::new, |labels| {
             labels.lines().map(str::to_owned).collect()
+        })
+    }
+
+    /// Of a model that answers with a label: what [`Header::unknown_below`] of its images
+    /// is, 0 where the file says nothing.
+    ///
+    /// [`Header::unknown_below`]: kinglet::Header::unknown_below
+    ///
+    /// # Errors
+    /// The file's notes say it in another way than [`unknown_below`] reads.
+    pub fn unknown_below(&self) -> Result<u16> {
+        let note = self.checkpoint.metadata().get(UNKNOWN_BELOW_KEY);
+        let Some(note) = note.filter(|_| self.dimensions.classes > 0) else {
+            return Ok(0);
+        };
+        unknown_below(note).map_err(|error| {
+            let path = self.checkpoint.path().display();
+            anyhow!("{path}: `{UNKNOWN_BELOW_KEY}` in the file's notes: {error}")
         })
     }
 

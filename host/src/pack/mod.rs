@@ -47,6 +47,8 @@ pub struct Options<'v> {
     pub gn_eps: f32,
     /// The vocabulary for the image.
     pub vocabulary: Option<&'v Vocabulary>,
+    /// [`Header::unknown_below`] of a model of labels, where it is not that of the checkpoint.
+    pub unknown_below: Option<u16>,
     /// Texts by which rounding makes up for itself; else each weight is rounded alone.
     pub calibration: Option<&'v Calibration>,
 }
@@ -60,6 +62,7 @@ impl Options<'_> {
             state: StateFormat::I16,
             gn_eps: crate::reference::DEFAULT_GN_EPS,
             vocabulary: None,
+            unknown_below: None,
             calibration: None,
         }
     }
@@ -130,6 +133,10 @@ pub fn pack_to(
     let dimensions = model.dimensions();
     let (shape, parts) = shape(model.version(), &dimensions, options)?;
     let tokenizer = tokenizer_kind(&dimensions, options)?;
+    let unknown_below = match options.unknown_below {
+        Some(below) => below,
+        None => model.unknown_below()?,
+    };
     let compensator = options
         .calibration
         .map(|calibration| Compensator::new(model, options.gn_eps, &parts, calibration));
@@ -159,6 +166,7 @@ pub fn pack_to(
         metadata,
         vocabulary,
         states,
+        unknown_below,
     })?;
     Ok(parts)
 }

@@ -153,6 +153,20 @@ fn losses(
     (outputs, losses, sum)
 }
 
+/// The logits of each of some sequences after its last token.
+pub fn last_logits(network: &Network, weights: &[f32], texts: &[Sequence]) -> Vec<Vec<f32>> {
+    let texts = texts.par_iter().map_init(Pool::default, |pool, text| {
+        let mut tape = Tape::new(weights, pool);
+        let hidden = network.hidden(&mut tape, &text.tokens);
+        let last = tape.select_rows(hidden, &[text.tokens.len() - 1]);
+        let logits = network.head(&mut tape, last);
+        let values = tape.value(logits).to_vec();
+        tape.end();
+        values
+    });
+    texts.collect()
+}
+
 /// The sum of the losses of some sequences in nats, and how many of their
 /// targets have the highest output. With a teacher, losses are divergences.
 pub fn score(

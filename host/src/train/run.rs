@@ -6,9 +6,12 @@ use super::save::{save_training, take_up};
 use super::settings::{Budget, Settings};
 use super::trainer::Trainer;
 use crate::checkpoint::CheckpointError;
+use crate::engine::fixed;
+use crate::labels::{threshold, NONE};
 use crate::pack::Formats;
 use crate::random::Random;
 use anyhow::Result;
+use kinglet::Answer;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -175,6 +178,26 @@ pub fn train(
         progress: run.progress,
         saved,
     })
+}
+
+/// Of a training on lines with labels: the threshold for unknown answers, in the units of
+/// [`Header::unknown_below`](kinglet::Header::unknown_below), that its validation lines have
+/// for the best weights.
+pub fn unknown_below(settings: &Settings, prepared: &Prepared, trained: &Trained) -> u16 {
+    let Data::Lines([_, lines], labels) = &prepared.data else {
+        return 0;
+    };
+    let (network, weights) = (prepared.network.clone(), trained.weights().to_vec());
+    let mut trainer = Trainer::from(network, settings.optimizer, weights, None);
+    // Also where a saved training has no step left that would say so.
+    trainer.round_as(settings.formats());
+    let lines = lines.all();
+    let logits = trainer.last_logits(lines);
+    let answers = logits.iter().map(|logits| Answer::of(&fixed(logits)));
+    let right = answers.zip(lines).filter(|(answer, line)| {
+        line.targets == [answer.class] && labels[answer.class as usize] != NONE
+    });
+    threshold(right.map(|(answer, _)| answer.share()).collect())
 }
 
 fn validation(settings: &Settings, data: &Data) -> Vec<Sequence> {

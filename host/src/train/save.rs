@@ -5,7 +5,8 @@ use super::run::Progress;
 use super::settings::{Floats, Settings, Task};
 use super::trainer::Trainer;
 use crate::checkpoint::{write_safetensors, Checkpoint, CheckpointError, Dtype};
-use crate::model::{Model, LABELS_KEY, VOCABULARY_KEY};
+use crate::labels::probability;
+use crate::model::{Model, LABELS_KEY, UNKNOWN_BELOW_KEY, VOCABULARY_KEY};
 use crate::output::{beside, destination};
 use crate::tokenizer::Vocabulary;
 use anyhow::{anyhow, ensure, Result};
@@ -158,7 +159,7 @@ fn differences(ours: &serde_json::Value, theirs: &serde_json::Value) -> String {
 }
 
 /// Writes the checkpoint: tensors by their published names, the vocabulary,
-/// labels and settings as notes.
+/// labels with the threshold for unknown answers, and settings as notes.
 ///
 /// # Errors
 /// The file cannot be written; one before is still there.
@@ -168,7 +169,7 @@ pub fn save_checkpoint(
     network: &Network,
     weights: &[f32],
     vocabulary: Option<&Vocabulary>,
-    labels: &[String],
+    (labels, unknown_below): (&[String], u16),
 ) -> Result<(), CheckpointError> {
     // File names of texts without folders: a checkpoint is passed on.
     let mut told = settings.clone();
@@ -182,6 +183,8 @@ pub fn save_checkpoint(
     }
     if settings.task == Task::Classify {
         metadata.insert(LABELS_KEY.to_owned(), labels.join("\n"));
+        let share = probability(unknown_below).to_string();
+        metadata.insert(UNKNOWN_BELOW_KEY.to_owned(), share);
     }
     let dtype = match settings.floats {
         Floats::F16 => Dtype::F16,

@@ -1,7 +1,7 @@
 //! One training: weights, optimizer and progress.
 
 use super::arch::{initial_weights, Network};
-use super::gradient::{score, Gradients, Sequence, Teacher};
+use super::gradient::{last_logits, score, Gradients, Sequence, Teacher};
 use super::optimizer::{Moments, Optimizer};
 use super::quantized::device_weights;
 use crate::pack::Formats;
@@ -74,6 +74,11 @@ impl Trainer {
     pub fn score(&self, texts: &[Sequence]) -> (f64, usize) {
         let teacher = self.teacher.as_ref();
         score(&self.network, &self.seen_weights(), texts, teacher)
+    }
+
+    /// The logits of each of some sequences after its last token.
+    pub fn last_logits(&self, texts: &[Sequence]) -> Vec<Vec<f32>> {
+        last_logits(&self.network, &self.seen_weights(), texts)
     }
 
     /// Learns from a batch when `progress` (0 to 1) of the training is done;

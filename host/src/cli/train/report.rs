@@ -11,7 +11,7 @@ use crate::train::arch::Arch;
 use crate::train::card::{card, card_file, is_card};
 use crate::train::curve::{curve, curve_file, is_curve};
 use crate::train::prepare::{Data, Prepared};
-use crate::train::run::{Point, Trained};
+use crate::train::run::{unknown_below, Point, Trained};
 use crate::train::save::{save_checkpoint, save_training, training_file};
 use crate::train::settings::Settings;
 use anyhow::{ensure, Result};
@@ -79,6 +79,7 @@ impl Results {
         if !self.has_checkpoint {
             let (network, vocabulary) = (&prepared.network, prepared.vocabulary.as_ref());
             let weights = trained.weights();
+            let labels = (labels, unknown_below(settings, prepared, trained));
             save_checkpoint(output, settings, network, weights, vocabulary, labels)?;
             self.has_checkpoint = true;
         }
