@@ -231,9 +231,13 @@ fn labels_are_learned_and_answered() {
         assert!((0.5..1.0).contains(&threshold), "{eval}");
         let prompt = ["--prompt", "tweet my sister sees it at night."];
         let answer = json(("run", model, prompt, "--json"));
-        assert_eq!(answer["label"], "bird");
+        assert_eq!(answer["likeliest"], "bird");
         assert!(answer["probability"].as_f64().expect("a share") > 0.5);
+        // That of the least likely right answer to 20 validation lines.
+        let below = eval["unknown_below"].as_f64().expect("a share");
+        assert!((0.3..1.0).contains(&below), "{eval}");
     }
+    thresholds_are_kept(folder.path(), &output, &text);
     let unknown = file(folder.path(), "unknown.tsv", "meow\tdog\n");
     let error = failure(("eval", &image, "--text", &unknown), 1);
     says(&error, "line 1");
@@ -242,6 +246,31 @@ fn labels_are_learned_and_answered() {
     let error = failure(small(&text, &output, options), 1);
     says(&error, "line 1");
     says(&error, "`dog`");
+}
+
+fn thresholds_are_kept(folder: &Path, checkpoint: &Path, text: &Path) {
+    let image = folder.join("threshold.kgl");
+    let counts = |below: &str| {
+        let options = format!("--weights int4 --unknown-below {below}");
+        quantize(checkpoint, &image, &options);
+        let eval = json((
+            "eval",
+            &image,
+            "--text",
+            text,
+            "--elsewhere",
+            text,
+            "--json",
+        ));
+        assert_eq!(eval["elsewhere"]["lines"], 400);
+        let count = |what: &serde_json::Value| what.as_u64().expect("a count");
+        (count(&eval["lost"]), count(&eval["elsewhere"]["refused"]))
+    };
+    assert_eq!(counts("0"), (0, 0));
+    let (lost, refused) = counts("0.99999");
+    assert!(lost > 0 && lost <= refused, "{lost} of {refused}");
+    let error = failure(("quantize -o none.kgl --unknown-below 97", checkpoint), 2);
+    says(&error, "from 0 to less than 1");
 }
 
 #[test]

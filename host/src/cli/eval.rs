@@ -202,7 +202,7 @@ fn print_labels(rights: &Rights) -> Result<()> {
         let (below, lost) = (100.0 * rights.unknown_below, of_lines(rights.lost));
         writeln!(
             out,
-            "unknown                below {below:.1} %, of {lost} that are right"
+            "unknown                below {below:.1} %: {lost} of the lines are right and lost"
         )?;
     }
     print_unknown(rights.unknown)?;
