@@ -144,6 +144,14 @@ pub fn open_image(path: &Path) -> Result<ImageFile> {
 }
 
 impl Engine {
+    /// The checksum of an image; none of a checkpoint.
+    pub fn image_checksum(&self) -> Option<u32> {
+        match &self.weights {
+            Weights::Image(file) => Some(file.image().header().crc32),
+            Weights::Float(_) => None,
+        }
+    }
+
     /// Opens an image or a checkpoint, told apart by content. `gn_eps` is the
     /// epsilon of a checkpoint's group norm; an image has its own. `reading` is
     /// of checkpoints too.

@@ -24,6 +24,7 @@
 //! | [`output`] | output files, never half there |
 //! | [`monitor`] | the console of a board |
 //! | [`verify`] | what a firmware computes against what it should |
+//! | [`project`] | a project of the user's own with the firmware of a board |
 //! | [`cli`] | one file per subcommand of `kinglet` |
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations)]
@@ -43,6 +44,7 @@ pub mod output;
 pub mod pack;
 pub mod plan;
 pub mod prime;
+pub mod project;
 pub mod quantize;
 pub mod random;
 pub mod reference;

@@ -1,6 +1,6 @@
 //! `kinglet export`: an image in the formats of flash tools and compilers.
 
-use super::fit::named;
+use super::fit::{check_layout, named};
 use super::output::{check_outputs, print_json, report_to, write_file, Output};
 use super::table::thousands;
 use super::{bad_use, complain};
@@ -9,9 +9,8 @@ use crate::export::{
     read_firmware, write_bin, write_c, write_hex, write_rust, write_uf2, Part, PAGE_BYTES,
 };
 use crate::output::Out;
-use crate::plan;
 use anyhow::Result;
-use kinglet::shape::{Layout, ALIGN};
+use kinglet::shape::ALIGN;
 use kinglet_targets::{Board, Boards};
 use serde::Serialize;
 use std::ops::Range;
@@ -234,17 +233,6 @@ fn uf2_family(args: &Args, board: Option<&Board>, address: Option<u32>) -> Resul
         )),
         None => Ok(family),
     }
-}
-
-/// An image for other cores would not start there.
-fn check_layout(image: &Path, layout: Layout, board: &Board) -> Result<()> {
-    if layout == plan::layout(board.core) {
-        return Ok(());
-    }
-    let (path, name, core) = (image.display(), &board.name, board.core.name);
-    bad_use(format!(
-        "{path}: packed for other cores than that of {name}: pack it with `kinglet quantize --board {name}` or `--target {core}`"
-    ))
 }
 
 /// The image must lie within the flash, and not on the firmware.

@@ -2,14 +2,26 @@
 
 use super::bad_use;
 use super::table::thousands;
-use crate::plan::{advice, Advice, Fit, Planned};
+use crate::plan::{self, advice, Advice, Fit, Planned};
 use anyhow::{bail, Result};
+use kinglet::shape::Layout;
 use kinglet_targets::{Board, Boards};
 use std::path::Path;
 
 /// The board with this name; that there is none is bad use.
 pub fn named<'b>(boards: &'b Boards, name: &str) -> Result<&'b Board> {
     boards.named(name).or_else(bad_use)
+}
+
+/// An image for other cores would not start there.
+pub fn check_layout(image: &Path, layout: Layout, board: &Board) -> Result<()> {
+    if layout == plan::layout(board.core) {
+        return Ok(());
+    }
+    let (path, name, core) = (image.display(), &board.name, board.core.name);
+    bad_use(format!(
+        "{path}: packed for other cores than that of {name}: pack it with `kinglet quantize --board {name}` or `--target {core}`"
+    ))
 }
 
 /// Refuses an image that the board has no room for.

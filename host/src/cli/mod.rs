@@ -10,6 +10,7 @@ mod inspect;
 mod logits;
 mod model;
 mod monitor;
+mod new;
 mod output;
 mod plan;
 mod prime;
@@ -48,6 +49,7 @@ enum Command {
     Run(run::Args),
     Monitor(monitor::Args),
     Verify(verify::Args),
+    New(new::Args),
     Logits(logits::Args),
     Eval(eval::Args),
     Synth(synth::Args),
@@ -117,6 +119,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Monitor(args) => monitor::run(&args),
         Command::Verify(args) => verify::run(&args),
+        Command::New(args) => new::run(&args),
         Command::Logits(args) => logits::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Synth(args) => synth::run(&args),

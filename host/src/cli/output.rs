@@ -133,7 +133,7 @@ pub fn write_file<T>(path: &Path, make: impl FnOnce(&mut Out<'_>) -> Result<T>) 
 }
 
 /// As text: a result that is lost in a closed pipe is a failure.
-fn not_written(path: &Path, error: io::Error) -> anyhow::Error {
+pub fn not_written(path: &Path, error: io::Error) -> anyhow::Error {
     let (path, folder) = (path.display(), destination(path));
     match folder
         .parent()

@@ -47,8 +47,9 @@ pub struct Args {
     ignore_end: bool,
     #[command(flatten)]
     sampling: kinglet_options::Sampling,
-    /// Print one JSON object: prompt_tokens, tokens, logits_hashes, text, reason (`end` of the text, `length` or `stop`);
-    /// of a model of labels prompt_tokens, label (null where it is unknown), likeliest, probability, logits_hash
+    /// Print one JSON object: image_checksum (of an image), prompt_tokens, tokens, logits_hashes, text, reason
+    /// (`end` of the text, `length` or `stop`); of a model of labels image_checksum, prompt_tokens, label (null
+    /// where it is unknown), likeliest, probability, logits_hash
     #[arg(long)]
     json: bool,
     /// With --json: also hash the logits at every token of the prompt
@@ -56,9 +57,25 @@ pub struct Args {
     every_logits: bool,
 }
 
+/// What `--json` prints.
 #[derive(Debug, Serialize)]
-struct Report {
+pub struct Report {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image_checksum: Option<String>,
     prompt_tokens: usize,
+    #[serde(flatten)]
+    answer: Answered,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Answered {
+    Text(TextReport),
+    Label(LabelReport),
+}
+
+#[derive(Debug, Default, Serialize)]
+struct TextReport {
     tokens: Vec<u32>,
     logits_hashes: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,7 +84,35 @@ struct Report {
     reason: &'static str,
 }
 
+#[derive(Debug, Serialize)]
+struct LabelReport {
+    /// None where it is unknown.
+    label: Option<String>,
+    likeliest: String,
+    probability: f32,
+    logits_hash: String,
+}
+
 pub fn run(args: &Args) -> Result<()> {
+    let report = report(args)?;
+    match &report.answer {
+        _ if args.json => print_json(&report)?,
+        // It was printed as it came.
+        Answered::Text(_) => {}
+        Answered::Label(answer) => {
+            let (likeliest, percent) = (shown(&answer.likeliest), 100.0 * answer.probability);
+            let mut out = io::stdout();
+            match answer.label {
+                None => writeln!(out, "unknown ({percent:.1} %: {likeliest})")?,
+                Some(_) => writeln!(out, "{likeliest} ({percent:.1} %)")?,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Runs the model. Unless a JSON report will hold it, text is printed as it comes.
+pub fn report(args: &Args) -> Result<Report> {
     let engine = args.model.open(&args.file)?;
     let from = Origin::new(args.from.as_deref());
     let Start {
@@ -78,9 +123,24 @@ pub fn run(args: &Args) -> Result<()> {
     if prompt.is_empty() {
         prompt.push(START_TOKEN);
     }
-    if !engine.labels().is_empty() {
-        return label(args, &engine, runner, &prompt);
-    }
+    let answer = match engine.labels().is_empty() {
+        true => Answered::Text(continued(args, &engine, runner, &prompt)?),
+        false => Answered::Label(label(&engine, runner, &prompt)?),
+    };
+    Ok(Report {
+        image_checksum: engine.image_checksum().map(|crc| format!("{crc:08x}")),
+        prompt_tokens: prompt.len(),
+        answer,
+    })
+}
+
+/// The text after the prompt.
+fn continued(
+    args: &Args,
+    engine: &Engine,
+    runner: Runner<'_>,
+    prompt: &[u32],
+) -> Result<TextReport> {
     let options = args.sampling;
     let settings = Sampling {
         temperature: options.temperature,
@@ -89,59 +149,28 @@ pub fn run(args: &Args) -> Result<()> {
         repetition_penalty: options.repetition_penalty,
     };
     let mut sampler = Sampler::new(settings, options.seed);
-    let mut report = Report {
-        prompt_tokens: prompt.len(),
-        tokens: Vec::new(),
-        logits_hashes: Vec::new(),
-        prompt_logits_hashes: None,
-        text: String::new(),
-        reason: "",
-    };
+    let mut report = TextReport::default();
     if args.every_logits {
-        report.prompt_logits_hashes = Some(prompt_hashes(runner.clone(), &prompt)?);
+        report.prompt_logits_hashes = Some(prompt_hashes(runner.clone(), prompt)?);
     }
-    generate(args, &engine, runner, &prompt, &mut sampler, &mut report)?;
-    if args.json {
-        return print_json(&report);
-    }
-    Ok(())
+    generate(args, engine, runner, prompt, &mut sampler, &mut report)?;
+    Ok(report)
 }
 
-#[derive(Debug, Serialize)]
-struct LabelReport<'a> {
-    prompt_tokens: usize,
-    /// None where it is unknown.
-    label: Option<&'a str>,
-    likeliest: &'a str,
-    probability: f32,
-    logits_hash: String,
-}
-
-/// Prints the label of the prompt.
-fn label(args: &Args, engine: &Engine, mut runner: Runner<'_>, prompt: &[u32]) -> Result<()> {
+/// The label of the prompt.
+fn label(engine: &Engine, mut runner: Runner<'_>, prompt: &[u32]) -> Result<LabelReport> {
     let (&last, before) = prompt.split_last().unwrap_or((&START_TOKEN, &[]));
     runner.feed(before)?;
     let logits = runner.step(last)?;
     let answer = Answer::of(&fixed(logits));
-    let likeliest = &*engine.labels()[answer.class as usize];
+    let likeliest = engine.labels()[answer.class as usize].clone();
     let is_unknown = answer.is_unknown(engine.unknown_below());
-    let report = LabelReport {
-        prompt_tokens: prompt.len(),
-        label: (!is_unknown).then_some(likeliest),
+    Ok(LabelReport {
+        label: (!is_unknown).then(|| likeliest.clone()),
         likeliest,
         probability: answer.probability(),
         logits_hash: hash(logits),
-    };
-    if args.json {
-        return print_json(&report);
-    }
-    let (likeliest, percent) = (shown(likeliest), 100.0 * report.probability);
-    let mut out = io::stdout();
-    match is_unknown {
-        true => writeln!(out, "unknown ({percent:.1} %: {likeliest})")?,
-        false => writeln!(out, "{likeliest} ({percent:.1} %)")?,
-    }
-    Ok(())
+    })
 }
 
 fn hash(logits: &[f32]) -> String {
@@ -163,7 +192,7 @@ fn generate(
     mut runner: Runner<'_>,
     prompt: &[u32],
     sampler: &mut Sampler,
-    report: &mut Report,
+    report: &mut TextReport,
 ) -> Result<()> {
     let tokenizer = engine.tokenizer();
     let stops: Vec<_> = args.stop.iter().map(String::as_bytes).collect();

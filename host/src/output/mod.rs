@@ -1,9 +1,11 @@
 //! Every file that Kinglet writes: whole or not there, whenever a program or
 //! its machine stops.
 
+mod folder;
 mod lock;
 mod signals;
 
+pub use folder::write_folder;
 pub use lock::{is_left, Lock};
 pub use signals::Stop;
 

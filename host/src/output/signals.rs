@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
-/// Files that are not to outlive the program.
+/// Files and folders that are not to outlive the program.
 static TEMPORARY: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 /// Whether the command stops by itself at a signal.
 static IS_AWAITED: AtomicBool = AtomicBool::new(false);
@@ -19,11 +19,11 @@ fn temporary() -> MutexGuard<'static, BTreeSet<PathBuf>> {
     TEMPORARY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A file in the list of those that are removed when a signal comes.
+/// A file or a folder in the list of those that are removed when a signal comes.
 #[derive(Debug)]
 pub(super) struct Listed(PathBuf);
 
-/// Makes a file that is in the list from its first moment on.
+/// Makes one that is in the list from its first moment on.
 pub(super) fn listed<T>(
     make: impl FnOnce() -> io::Result<T>,
     path: impl FnOnce(&T) -> PathBuf,
@@ -82,7 +82,7 @@ fn on_signal(end: impl FnOnce()) {
     // Kept to the end: nobody makes another file, or tells of a lost one.
     let list = temporary();
     for path in &*list {
-        let _ = fs::remove_file(path);
+        let _ = fs::remove_file(path).or_else(|_| fs::remove_dir_all(path));
     }
     end();
 }

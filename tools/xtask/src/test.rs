@@ -65,7 +65,7 @@ const TINY_IMAGE_LAYOUT: &str = DEFAULT_MACHINE.core.layout;
 ///   qemu      the tests of the firmware in QEMU, on all machines, and of its size;
 ///             the example in C, and the firmware that loads images
 ///   boards    the firmware of real boards; in QEMU on those that it has, and on
-///             machines that stand in for the others
+///             machines that stand in for the others; projects of `kinglet new`
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,

@@ -10,7 +10,7 @@ use kinglet_tests::{
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
-fn boards() -> Vec<Board> {
+pub fn boards() -> Vec<Board> {
     let boards = Boards::load(None).expect("the repository's boards");
     boards.iter().cloned().collect()
 }

@@ -3,3 +3,4 @@
 
 mod firmware;
 mod monitor;
+mod project;
