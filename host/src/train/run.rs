@@ -180,6 +180,9 @@ pub fn train(
     })
 }
 
+/// 0.99: where a model is certain of all validation lines, users' lines are less certain.
+const MOST_UNKNOWN_BELOW: u16 = 64_881;
+
 /// Of a training on lines with labels: the threshold for unknown answers, in the units of
 /// [`Header::unknown_below`](kinglet::Header::unknown_below), that its validation lines have
 /// for the best weights.
@@ -197,7 +200,7 @@ pub fn unknown_below(settings: &Settings, prepared: &Prepared, trained: &Trained
     let right = answers.zip(lines).filter(|(answer, line)| {
         line.targets == [answer.class] && labels[answer.class as usize] != NONE
     });
-    threshold(right.map(|(answer, _)| answer.share()).collect())
+    threshold(right.map(|(answer, _)| answer.share()).collect()).min(MOST_UNKNOWN_BELOW)
 }
 
 fn validation(settings: &Settings, data: &Data) -> Vec<Sequence> {
