@@ -252,7 +252,7 @@ fn thresholds_are_kept(folder: &Path, checkpoint: &Path, text: &Path) {
     let image = folder.join("threshold.kgl");
     let counts = |below: &str| {
         let options = format!("--weights int4 --unknown-below {below}");
-        quantize(checkpoint, &image, &options);
+        quantize(checkpoint, &image, &*options);
         let eval = json((
             "eval",
             &image,
