@@ -141,46 +141,50 @@ unsafe extern "C" fn token_shift(
     naked_asm!(
         extension!(),
         r#"
-    .macro kinglet_dsp_shift x, previous, half, right
+    .macro kinglet_dsp_shift x, previous, half, mix, right
     subs    \x, \x, \previous
     .if \right
     asr     \previous, \previous, r4
     .endif
-    smulw\half  \x, \x, r10
+    smulw\half  \x, \x, \mix
     add     \x, \previous, \x, lsl #2
-    eor     lr, \x, \x, asr #31
-    cmp     r5, lr
+    eor     \previous, \x, \x, asr #31
+    cmp     r5, \previous
     it      lt
-    movlt   r5, lr
+    movlt   r5, \previous
     .endm
 
     .macro kinglet_dsp_shifts right
     ldm     r0!, {{r6-r9}}
-    ldr     r10, [r2], #4
+    ldrd    r10, lr, [r2], #8
     ldrd    r11, r12, [r1], #8
-    kinglet_dsp_shift r6, r11, b, \right
-    kinglet_dsp_shift r7, r12, t, \right
-    ldr     r10, [r2], #4
+    kinglet_dsp_shift r6, r11, b, r10, \right
+    kinglet_dsp_shift r7, r12, t, r10, \right
     ldrd    r11, r12, [r1], #8
-    kinglet_dsp_shift r8, r11, b, \right
-    kinglet_dsp_shift r9, r12, t, \right
+    kinglet_dsp_shift r8, r11, b, lr, \right
+    kinglet_dsp_shift r9, r12, t, lr, \right
     stm     r3!, {{r6-r9}}
-    subs    r4, #0x100
     .endm
 
     push    {{r4-r11, lr}}
     ldrd    r4, r6, [sp, #36]
     subs    r4, #1
-    orr     r4, r6, r4, lsl #8
     movs    r5, #0
     cmp     r6, #0
     beq     2f
+    orr     r4, r6, r4, lsl #8
 1:  kinglet_dsp_shifts 1
+    subs    r4, #0x100
     bcs     1b
-    b       3f
-2:  kinglet_dsp_shifts 0
-    bcs     2b
-3:  mov     r0, r5
+    b       4f
+    // Two rounds at a time; of an odd number the first alone.
+2:  lsrs    r4, r4, #1
+    bcc     3f
+5:  kinglet_dsp_shifts 0
+3:  kinglet_dsp_shifts 0
+    subs    r4, #1
+    bcs     5b
+4:  mov     r0, r5
     pop     {{r4-r11, pc}}
 "#
     )

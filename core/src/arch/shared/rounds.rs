@@ -21,7 +21,7 @@ pub struct Routines {
     pub squares: unsafe extern "C" fn(*const i32, usize, u32) -> u64,
     /// `x`, weights, biases, rounds.
     pub affine: unsafe extern "C" fn(*mut i32, *const i16, *const i16, usize, &Scaling),
-    /// `x`, `previous`, the mix, `out`, rounds and the places to the right.
+    /// `x`, `previous`, the mix in whole words, `out`, rounds and the places to the right.
     pub token_shift: Shift,
     /// `x` and rounds.
     pub positive_max: unsafe extern "C" fn(*const i32, usize) -> i32,
@@ -157,10 +157,15 @@ pub fn token_shift<R: Rounds>(
     right: u32,
     out: &mut [i32],
 ) -> u32 {
-    let rounds = x.len().min(previous.len()).min(mix.len()).min(out.len()) / R::ROUND;
+    let len = x.len().min(previous.len()).min(mix.len()).min(out.len());
+    // An image's vectors are whole words.
+    let rounds = match mix.as_ptr().cast::<u32>().is_aligned() {
+        true => len / R::ROUND,
+        false => 0,
+    };
     let whole = match rounds {
         0 => 0,
-        // SAFETY: all slices hold the rounds, of which there is one.
+        // SAFETY: all slices hold the rounds, of which there is one; the mix is of words.
         _ => unsafe {
             let (x, previous, mix) = (x.as_ptr(), previous.as_ptr(), mix.as_ptr());
             (R::ROUTINES.token_shift)(x, previous, mix, out.as_mut_ptr(), rounds, right)
