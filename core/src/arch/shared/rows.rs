@@ -259,6 +259,10 @@ macro_rules! core {
     smulbb  \one, \one, \weight
     smulbb  \other, \other, \weight
     .endm
+    // What a mantissa is multiplied by: lr keeps it.
+    .macro kinglet_t2_shifted_one to, right
+    asr     \to, lr, \right
+    .endm
 "#
     };
 }
@@ -296,6 +300,11 @@ macro_rules! core {
     ldr     \other, [\from], #8
     mul     \one, \one, \weight
     mul     \other, \other, \weight
+    .endm
+    // Products need lr.
+    .macro kinglet_t2_shifted_one to, right
+    ldr     \to, [sp, #20]
+    asr     \to, \to, \right
     .endm
 "#
     };
@@ -672,8 +681,12 @@ global_asm!(
     add     r6, r6, r8, lsl #22
     str     r6, [r0], #4
     usat    r8, #5, r8
-    ldrd    r7, r9, [sp, #16]
+    .if \both
+    ldr     r9, [sp, #20]
     asr     r9, r9, r8
+    .else
+    kinglet_t2_shifted_one r9, r8
+    .endif
     strh    r9, [r4], #6
     .endm
     .macro kinglet_t2_plan_rows both
@@ -686,10 +699,12 @@ global_asm!(
     .if !\both
     movs    r3, #0
     ldr     r12, [sp, #12]
+    ldr     lr, [sp, #20]
     .endif
-1:  .rept 4
+1:  .rept 8 >> \both
     kinglet_t2_plan_row \both
     .endr
+    ldr     r7, [sp, #16]
     cmp     r0, r7
     bne     1b
     add     sp, #28
