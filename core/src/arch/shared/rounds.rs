@@ -158,11 +158,9 @@ pub fn token_shift<R: Rounds>(
     out: &mut [i32],
 ) -> u32 {
     let len = x.len().min(previous.len()).min(mix.len()).min(out.len());
-    // An image's vectors are whole words.
-    let rounds = match mix.as_ptr().cast::<u32>().is_aligned() {
-        true => len / R::ROUND,
-        false => 0,
-    };
+    // An image's vectors are whole words, which rounds of several elements read.
+    let is_read = R::ROUND == 1 || mix.as_ptr().cast::<u32>().is_aligned();
+    let rounds = if is_read { len / R::ROUND } else { 0 };
     let whole = match rounds {
         0 => 0,
         // SAFETY: all slices hold the rounds, of which there is one; the mix is of words.
