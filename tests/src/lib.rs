@@ -222,6 +222,16 @@ pub fn logits(model: &Path, options: impl Args) -> Vec<f32> {
     npz::read_npy(&out)
 }
 
+/// What `kinglet run --json` says, but for the image's checksum: other images may compute
+/// the same.
+#[track_caller]
+pub fn computed(args: impl Args) -> serde_json::Value {
+    let mut run = json(args);
+    let said = run.as_object_mut().expect("an object");
+    said.remove("image_checksum");
+    run
+}
+
 /// An image of `kinglet quantize`, each weight rounded alone: what is tested with it
 /// does not depend on how good the model is.
 #[track_caller]

@@ -3,8 +3,8 @@
 use kinglet_host::model::Model;
 use kinglet_targets::CORES;
 use kinglet_tests::{
-    arg, demo_checkpoint, demo_image, fails, failure, file, folder, json, kinglet, quantize, root,
-    says, stdout, Args,
+    arg, computed, demo_checkpoint, demo_image, fails, failure, file, folder, json, kinglet,
+    quantize, root, says, stdout, Args,
 };
 use serde_json::Value;
 use std::fs;
@@ -102,7 +102,7 @@ fn images_for_every_core_compute_the_same() {
                 assert!(layout.starts_with(core.layout), "{report}");
                 let mut words = layout.split(['(', ')', ',', ' ']);
                 assert!(words.any(|word| word == target), "{report}");
-                json(("run", &out, ["--prompt", "A dog"], "-n 8 --json"))
+                computed(("run", &out, ["--prompt", "A dog"], "-n 8 --json"))
             })
             .collect();
         assert!(runs.iter().all(|run| *run == runs[0]), "{weights}");

@@ -1,8 +1,8 @@
 //! `--tokenizer`: vocabularies in images and on the command line.
 
 use kinglet_tests::{
-    fails, failure, file, folder, json, made_up_vocabulary, quantize, run, says, stdout, synth,
-    Args, SMALL_BPE, VOCABULARY_TEXT,
+    computed, fails, failure, file, folder, json, made_up_vocabulary, quantize, run, says, stdout,
+    synth, Args, SMALL_BPE, VOCABULARY_TEXT,
 };
 use std::path::{Path, PathBuf};
 
@@ -52,9 +52,9 @@ fn an_image_carries_its_vocabulary() {
     assert!(stdout(("inspect", &with)).contains("longest match: 102 entries"));
 
     let options = ("-n 9 --json", ["--prompt", VOCABULARY_TEXT]);
-    let carried = json(("run", &with, options));
+    let carried = computed(("run", &with, options));
     let given = ("run", &without, "--tokenizer", &vocabulary, options);
-    assert_eq!(carried, json(given));
+    assert_eq!(carried, computed(given));
     // the, " kinglets", " ", s, ing, " t", o, " the", " ", king, ...
     assert_eq!(carried["prompt_tokens"], 16);
     let error = failure(("run", &without, "--prompt a"), 1);
