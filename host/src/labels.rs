@@ -178,7 +178,7 @@ pub fn unknown_below(text: &str) -> Result<u16, String> {
     }
 }
 
-/// The threshold in the same units below which [`MOST_LOST`] of the right answers with
+/// The threshold in the same units below which a hundredth of the right answers with
 /// these shares are; 0 without any.
 pub fn threshold(mut shares: Vec<u32>) -> u16 {
     shares.sort_unstable();

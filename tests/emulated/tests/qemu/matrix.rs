@@ -5,7 +5,7 @@ use kinglet::shape::Layout;
 use kinglet_protocol::{Name, Request};
 use kinglet_targets::{Machine, DEFAULT_MACHINE, MACHINES};
 use kinglet_tests::models::{kinds, Kind};
-use kinglet_tests::{file, folder, json, stdout};
+use kinglet_tests::{computed, file, folder, stdout};
 use kinglet_workshop::emulator::{Answer, Emulator};
 use kinglet_workshop::firmware;
 use serde_json::{json, Value};
@@ -52,7 +52,7 @@ fn expected(image: &Path) -> Value {
     let (prompt, tokens) = (PROMPT.concat(), TOKENS.to_string());
     let text = ["--prompt", &prompt, "-n", &tokens];
     let options = "--from empty --ignore-end --every-logits --json";
-    json(("run", image, text, options))
+    computed(("run", image, text, options))
 }
 
 fn agrees(answer: &Answer, request: &Request, expected: &Value) {
