@@ -162,7 +162,7 @@ fn units(probability: f64) -> u16 {
     (probability * SHARE_UNITS).round().min(u16::MAX.into()) as u16
 }
 
-/// The probability that so many units are.
+/// The probability that this number of units stands for.
 pub fn probability(units: u16) -> f64 {
     f64::from(units) / SHARE_UNITS
 }

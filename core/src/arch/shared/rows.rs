@@ -213,7 +213,7 @@ extern "C" {
         y: *mut i32,
         call: &Values,
     );
-    // Of each word, and the first of two values.
+    // Sums are a word apart, and only the first of two values is added.
     fn kinglet_t2_add_first_values(
         sums: *const i32,
         values: *const [Narrow; 2],
@@ -490,8 +490,8 @@ global_asm!(
     pop     {{r4-r10, pc}}
     .size kinglet_rows_rounded, . - kinglet_rows_rounded
 
-    // Four elements, each \step bytes after the other, which is a word, or as \thrice says
-    // three times.
+    // Four elements: words one after the other, or \step bytes apart, where \thrice is
+    // three times as many.
     .macro kinglet_t2_four words, x, step, thrice
     .if \words
     ldm     \x!, {{r4-r7}}
@@ -580,7 +580,7 @@ global_asm!(
     pop     {{r4-r11, pc}}
     .size kinglet_t2_add_values, . - kinglet_t2_add_values
 
-    // Two sums and their values: see below.
+    // Two sums, each with its value; places and weight as in the routine below.
     .macro kinglet_t2_add_two one, other
     kinglet_t2_first_values r12, lr, r1, r7
     asr     \one, \one, r4
