@@ -3,7 +3,7 @@
 use criterion::{criterion_group, criterion_main, BenchmarkId, Criterion, Throughput};
 use kinglet::arch::{matvec, prepare, Peak};
 use kinglet::shape::prepared_words;
-use kinglet::shape::{matrix_weight_words, Bits, Layout, Matrix};
+use kinglet::shape::{matrix_weight_words, Bits, Layout, Matrix, Scales};
 use kinglet::Pcg32;
 use std::hint::black_box;
 
@@ -15,8 +15,15 @@ fn products(c: &mut Criterion) {
             let mut rng = Pcg32::new(1);
             let words = matrix_weight_words(layout, bits, rows, cols);
             let weights: Vec<u32> = (0..words).map(|_| rng.next_u32()).collect();
-            let scales = vec![20_000; rows];
-            let matrix = Matrix::new(layout, bits, [rows, cols], &weights, &scales);
+            let (factors, places) = (vec![20_000; rows], vec![1; rows / 4]);
+            let scales = match bits {
+                Bits::Int8 => Scales::Rows(&factors),
+                _ => Scales::Blocks {
+                    factor: 20_000,
+                    places: &places,
+                },
+            };
+            let matrix = Matrix::new(layout, bits, [rows, cols], &weights, scales);
             let mut x: Vec<i32> = (0..cols).map(|_| rng.next_u32() as i32 >> 3).collect();
             let max = x.iter().map(|x| x.unsigned_abs()).max().unwrap_or(0);
             let peak = Peak { max, exp: 0 };

@@ -38,7 +38,7 @@ mod tests {
     use super::*;
     use kinglet::arch::{prepare, Peak};
     use kinglet::shape::prepared_words;
-    use kinglet::shape::{matrix_weight_words, Bits, Layout};
+    use kinglet::shape::{matrix_weight_words, Bits, Layout, Scales};
     use kinglet::Pcg32;
 
     #[test]
@@ -49,19 +49,26 @@ mod tests {
             let words = matrix_weight_words(layout, bits, rows, cols);
             assert!(4 * words > WORTH_SHARING_BYTES);
             let weights: Vec<u32> = (0..words).map(|_| rng.next_u32()).collect();
-            let scales: Vec<i16> = (0..rows.next_multiple_of(4))
-                .map(|_| rng.next_u32() as i16)
-                .collect();
+            let blocks = rows.div_ceil(4);
+            let factors: Vec<i16> = (0..4 * blocks).map(|_| rng.next_u32() as i16).collect();
+            let places: Vec<u8> = (0..blocks).map(|_| rng.next_u32() as u8 % 32).collect();
+            let scales = match bits {
+                Bits::Int8 => Scales::Rows(&factors),
+                _ => Scales::Blocks {
+                    factor: factors[0],
+                    places: &places,
+                },
+            };
             // Products of rows with vectors of 16 bits are made of pieces of their own.
-            let matrix = Matrix::new(layout, bits, [rows, cols], &weights, &scales).with_fine();
+            let matrix = Matrix::new(layout, bits, [rows, cols], &weights, scales).with_fine();
             let mut x: Vec<i32> = (0..cols).map(|_| rng.next_u32() as i32 >> 3).collect();
             let max = x.iter().map(|x| x.unsigned_abs()).max().unwrap_or(0);
             let mut words = vec![0; 2 * prepared_words(layout, bits, cols)];
             let x = prepare(&mut x, Peak { max, exp: 0 }, &matrix, &mut words);
-            let mut alone = vec![0; scales.len()];
+            let mut alone = vec![0; factors.len()];
             matvec(&matrix, &x, &mut alone);
             for threads in [1, 2, 3, 7] {
-                let mut shared = vec![0; scales.len()];
+                let mut shared = vec![0; factors.len()];
                 Threads(threads).matvec(&matrix, &x, &mut shared);
                 assert_eq!(shared[..rows], alone[..rows], "{threads} threads");
             }

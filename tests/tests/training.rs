@@ -206,9 +206,10 @@ fn an_image_scores_what_its_training_saw() {
     }
 }
 
-/// A factor of an image, for values that were multiplied by `times`.
-fn row_scale(m: i16, exp: i32, times: f64) -> f32 {
-    (f64::from(m) * (f64::from(exp).exp2() / times)) as f32
+/// A row's scale in an image, for values that were multiplied by `times`.
+fn row_scale((factor, places): (i32, u32), exp: i32, times: f64) -> f32 {
+    let exp = exp - places as i32;
+    (f64::from(factor) * (f64::from(exp).exp2() / times)) as f32
 }
 
 /// Columns of a matrix `[rows, cols]` of an image, by products with unit
@@ -223,9 +224,9 @@ fn matrix_values(matrix: &Matrix<'_>, times: f64) -> Vec<f32> {
         words[col / 4] = 1 << (8 * (col % 4));
         let mut sums = vec![0; matrix.rows().next_multiple_of(BLOCK_ROWS)];
         Portable::sums(matrix, &words, &mut sums);
-        for (row, (&sum, scale)) in sums.iter().zip(matrix.scales).enumerate() {
+        for (row, &sum) in sums.iter().enumerate() {
             if let Some(out) = out.get_mut(row * matrix.cols() + col) {
-                *out = sum as f32 * row_scale(*scale, exp, times);
+                *out = sum as f32 * row_scale(matrix.scales.of_row(row), exp, times);
             }
         }
     }
@@ -235,9 +236,9 @@ fn matrix_values(matrix: &Matrix<'_>, times: f64) -> Vec<f32> {
 /// The rows of an image's table.
 fn table_values(table: &Table<'_>, times: f64) -> Vec<f32> {
     let row_bytes = table_row_bytes(table.bits, table.cols);
-    let rows = table.rows.chunks_exact(row_bytes).zip(table.scales);
-    let row = |(bytes, scale): (&[u8], &i16)| -> Vec<f32> {
-        let scale = row_scale(*scale, table.exp, times);
+    let rows = table.rows.chunks_exact(row_bytes).enumerate();
+    let row = |(row, bytes): (usize, &[u8])| -> Vec<f32> {
+        let scale = row_scale(table.scales.of_row(row), table.exp, times);
         let weight = |col: usize| match table.bits {
             Bits::Int8 => i32::from(bytes[col] as i8),
             bits => {
@@ -289,7 +290,9 @@ fn compare(image: &Image<'_>, network: &Network, seen: &[f32]) -> Vec<Compared> 
         let image = match part.kind {
             Kind::Factors(dim) | Kind::Mix(dim) => {
                 let Factors { m, exp } = from.factors(dim);
-                m.iter().map(|&m| row_scale(m, exp, times)).collect()
+                m.iter()
+                    .map(|&m| row_scale((m.into(), 0), exp, times))
+                    .collect()
             }
             Kind::Fixed(dim) => fixed_values(from.fixed(dim), tensor),
             Kind::Matrix(r, c) | Kind::LowRank(r, c) => matrix_values(&from.matrix(r, c), times),

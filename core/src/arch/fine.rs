@@ -3,15 +3,15 @@
 //! ```text
 //! q[c] = round(126 x[c] / max)                      the high part
 //! p[c] = round(128 (126 x[c] / max - q[c]))         the low part, |p| <= 66
-//! y[r] = ((S[r] 2^shift) + (P[r] 2^shift) / 128) (scale[r] max16 / 2^15) / 2^16
+//! S'[r] = S[r] 2^shift + P[r] 2^shift / 128
 //! ```
 //!
-//! with sums `S` and `P` of a row with `q` and `p`, of the kernels for eight bits. The
+//! with sums `S` and `P` of a row with `q` and `p`, of the kernels for eight bits; `S'` is
+//! scaled as a sum after its shift. The
 //! vector takes 126 steps, not 127, so that with its low part it has no more than these:
 //! the shift that the packer found leaves room for both.
 
-use super::product::{arrange, sums, vector_words, Prepared, Quantizer, Scale};
-use super::{Native, Port};
+use super::product::{arrange, scale, sums, vector_words, Prepared, Quantizer, Scale};
 use crate::number::{divide, smaller, Peak};
 use crate::shape::{Matrix, BLOCK_ROWS};
 
@@ -82,13 +82,13 @@ pub(super) fn matvec(matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [i32]) {
         }
         rest = next;
     }
-    Native::scale_rows(matrix.scales, x.scale().max16, 0, out);
+    scale(matrix.scales, x.scale().max16, 0, out);
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::{matvec, prepare, product_exp, Peak};
-    use crate::shape::{matrix_weight_words, prepared_words, Bits, Layout, Matrix};
+    use crate::shape::{matrix_weight_words, prepared_words, Bits, Layout, Matrix, Scales};
     use crate::Pcg32;
     use std::vec;
     use std::vec::Vec;
@@ -105,7 +105,8 @@ mod tests {
             let words = matrix_weight_words(layout, Bits::Int8, ROWS, COLS);
             let weights: Vec<u32> = (0..words).map(|_| rng.next_u32()).collect();
             let scales = vec![32_767; ROWS.next_multiple_of(4)];
-            let mut matrix = Matrix::new(layout, Bits::Int8, [ROWS, COLS], &weights, &scales);
+            let factors = Scales::Rows(&scales);
+            let mut matrix = Matrix::new(layout, Bits::Int8, [ROWS, COLS], &weights, factors);
             matrix.shift = places;
             let x: Vec<i32> = (0..COLS).map(|_| rng.next_u32() as i32 >> shift).collect();
             let max = x.iter().map(|x| x.unsigned_abs()).max().unwrap();

@@ -133,6 +133,13 @@ pub trait Port {
         Self::Base::scale_rows(scales, max16, shift, out);
     }
 
+    /// Likewise with a factor of 16 bits for all rows, and for each block of four the
+    /// places by which it goes to the right, 31 at most:
+    /// `mulh(sum << shift, factor << 16 >> places)`.
+    fn scale_blocks(places: &[u8], factor: i32, shift: u32, out: &mut [i32]) {
+        Self::Base::scale_blocks(places, factor, shift, out);
+    }
+
     /// The sum of `x` `[C]`.
     fn sum(x: &[i32]) -> i64 {
         Self::Base::sum(x)

@@ -7,8 +7,9 @@
 //! ```text
 //! q[c] = round(127 x[c] / max)
 //! int8:  S[r] = sum_c w[r,c] q[c]
+//!        y[r] = (S[r] 2^shift) (scale[r] max16 / 2^15) / 2^16
 //! int4, int6:  S[r] = sum_g m[r,g] sum_c w[r,c] q[c]
-//! y[r] = (S[r] 2^shift) (scale[r] max16 / 2^15) / 2^16
+//!        y[r] = (S[r] 2^shift) ((factor max16 / 2^15) 2^16 / 2^places[r / 4]) / 2^32
 //! ```
 //!
 //! with groups `g` of 32 columns and integer group scales `0 <= m <= 255`.
@@ -26,7 +27,7 @@
 
 use super::{fine, Native, Port, Portable};
 use crate::number::{divide, larger, zeros, Peak};
-use crate::shape::{prepared_words, Layout, Matrix};
+use crate::shape::{prepared_words, Layout, Matrix, Scales};
 
 /// Steps of the largest magnitude of a vector of eight bits.
 const STEPS: u32 = 127;
@@ -188,7 +189,18 @@ pub fn matvec(matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [i32]) {
         return fine::matvec(matrix, x, out);
     }
     sums(matrix, x.words, out);
-    Native::scale_rows(matrix.scales, x.scale.max16, matrix.shift, out);
+    scale(matrix.scales, x.scale.max16, matrix.shift, out);
+}
+
+/// Turns sums into values in place.
+pub(super) fn scale(scales: Scales<'_>, max16: i32, shift: u32, out: &mut [i32]) {
+    match scales {
+        Scales::Rows(scales) => Native::scale_rows(scales, max16, shift, out),
+        Scales::Blocks { factor, places } => {
+            let factor = (i32::from(factor) * max16) >> 15;
+            Native::scale_blocks(places, factor, shift, out);
+        }
+    }
 }
 
 /// The power of two of a product.

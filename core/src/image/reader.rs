@@ -3,11 +3,12 @@
 
 use crate::number::{magnitude, Factors};
 use crate::shape::parts::{factors_bytes, fixed_bytes, matrix_words, table_bytes};
-use crate::shape::{
-    Bits, BitsSet, Dim, Kind, Matrix, Part, Shape, Table, EXPS, FINE, FIXED_LIMIT, MOST_SHIFT,
-};
 #[cfg(feature = "int6")]
-use crate::shape::{BLOCK_ROWS, MOST_SCALE_SUM};
+use crate::shape::MOST_SCALE_SUM;
+use crate::shape::{
+    round_up, Bits, BitsSet, Dim, Kind, Matrix, Part, Scales, Shape, Table, BLOCK_ROWS, EXPS, FINE,
+    FIXED_LIMIT, MOST_SHIFT,
+};
 
 /// Yields the parts of a section one after the other.
 ///
@@ -72,7 +73,7 @@ impl<'a> Parts<'a> {
         } = self.take_front();
         let (weights, scales) = matrix_words(layout, bits, rows, cols);
         let weights = self.take_words(weights);
-        let scales = bytemuck::cast_slice(self.take_words(scales));
+        let scales = Scales::of(self.take_words(scales), bits, round_up(rows, BLOCK_ROWS));
         Matrix {
             layout,
             bits,
@@ -93,7 +94,7 @@ impl<'a> Parts<'a> {
         let (data, scales) = table_bytes(bits, rows, cols);
         // Of more bytes than a word can count, perhaps, but not of more words.
         let data = self.take_words((data / 4) as usize);
-        let (scales, _) = halves_of(self.take_words(scales as usize / 4), rows);
+        let scales = Scales::of(self.take_words(scales as usize / 4), bits, rows);
         Table {
             bits,
             cols,
@@ -133,12 +134,12 @@ impl<'a> Parts<'a> {
                 }
                 Kind::Table(rows, cols) => {
                     let table = self.table(rows, cols);
-                    Front::is_good(front, 0, BitsSet::ALL) && !table.scales.is_empty()
+                    Front::is_good(front, 0, BitsSet::ALL) && table.scales.are_good()
                 }
                 Kind::Matrix(rows, cols) | Kind::LowRank(rows, cols) => {
                     let matrix = self.matrix(rows, cols);
                     Front::is_good(front, MOST_SHIFT, self.shape.formats)
-                        && !matrix.scales.is_empty()
+                        && matrix.scales.are_good()
                         && has_good_group_scales(&matrix)
                 }
             };

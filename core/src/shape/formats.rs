@@ -1,7 +1,7 @@
 //! Number formats: bits of a weight and of an element of the state, and the
 //! arrangement of weights and prepared vectors in memory.
 //!
-//! | format | weight | bits per weight, without row scales |
+//! | format | weight | bits per weight, without scales of rows |
 //! |---|---|---|
 //! | int8 | `w scale[row]`, `w` in -128 to 127 | 8 |
 //! | int6 | the same, `w` in -32 to 31; the sum of a row's `m` at most 8,256 | 6.25 |

@@ -1,6 +1,7 @@
 //! Weights where they lie, with what has to be known to read them.
 
-use super::{matrix_weight_words, round_up, Bits, Layout, BLOCK_ROWS, MAX_COLS, MAX_VOCAB};
+use super::scales::split;
+use super::{matrix_weight_words, Bits, Layout, Scales, BLOCK_ROWS, MAX_COLS, MAX_VOCAB};
 
 /// A matrix `[rows, cols]` of quantized weights in blocks of four rows.
 ///
@@ -21,8 +22,8 @@ pub struct Matrix<'a> {
     /// The weights, in the layout of the image.
     /// They take [`matrix_weight_words`].
     pub weights: &'a [u32],
-    /// One scale per row, padded to a whole block.
-    pub scales: &'a [i16],
+    /// Scales of the rows, in whole blocks.
+    pub scales: Scales<'a>,
     /// The power of two of all scales, with those of the sums' shift and of
     /// the products' 31 places: a product has that of its vector, times this.
     pub exp: i32,
@@ -40,7 +41,7 @@ impl<'a> Matrix<'a> {
         bits: Bits,
         [rows, cols]: [usize; 2],
         weights: &'a [u32],
-        scales: &'a [i16],
+        scales: Scales<'a>,
     ) -> Self {
         let [rows, cols] = match rows <= MAX_VOCAB && cols <= MAX_COLS {
             true => [rows, cols],
@@ -84,10 +85,11 @@ impl<'a> Matrix<'a> {
     /// Splits the matrix after `blocks` blocks of four rows, or at its end where
     /// there are fewer: two threads can have one part each.
     pub fn split_at_block(&self, blocks: usize) -> (Self, Self) {
-        let rows = blocks.saturating_mul(BLOCK_ROWS).min(self.rows);
+        let blocks = blocks.min(self.rows.div_ceil(BLOCK_ROWS));
+        let rows = (blocks * BLOCK_ROWS).min(self.rows);
         let words = matrix_weight_words(self.layout, self.bits, rows, self.cols);
         let (weights, more_weights) = split(self.weights, words);
-        let (scales, more_scales) = split(self.scales, round_up(rows, BLOCK_ROWS));
+        let (scales, more_scales) = self.scales.split_at_block(blocks);
         let first = Self {
             rows,
             weights,
@@ -104,11 +106,6 @@ impl<'a> Matrix<'a> {
     }
 }
 
-/// Divides a slice after `len` elements; all are before where there are fewer.
-fn split<T>(slice: &[T], len: usize) -> (&[T], &[T]) {
-    slice.split_at_checked(len).unwrap_or((slice, &[]))
-}
-
 /// A table `[rows, cols]` of quantized weights, stored row by row.
 #[derive(Clone, Copy, Debug)]
 pub struct Table<'a> {
@@ -118,8 +115,8 @@ pub struct Table<'a> {
     pub cols: usize,
     /// The rows, one after the other, without padding.
     pub rows: &'a [u8],
-    /// One scale per row.
-    pub scales: &'a [i16],
+    /// Scales of the rows.
+    pub scales: Scales<'a>,
     /// The power of two of all scales.
     pub exp: i32,
 }
@@ -131,7 +128,13 @@ mod tests {
     #[test]
     fn no_matrix_is_larger_than_its_kernels_count() {
         let size = |rows, cols| {
-            let matrix = Matrix::new(Layout::Pairs, Bits::Int8, [rows, cols], &[], &[]);
+            let matrix = Matrix::new(
+                Layout::Pairs,
+                Bits::Int8,
+                [rows, cols],
+                &[],
+                Scales::Rows(&[]),
+            );
             (matrix.rows(), matrix.cols())
         };
         assert_eq!(size(MAX_VOCAB, MAX_COLS), (MAX_VOCAB, MAX_COLS));

@@ -5,6 +5,7 @@ pub(crate) mod formats;
 mod layout;
 mod matrix;
 pub(crate) mod parts;
+mod scales;
 pub(crate) mod v4;
 pub(crate) mod v5;
 pub(crate) mod v6;
@@ -24,6 +25,7 @@ pub use parts::{
 };
 // For the packer of tuned states, not for users.
 #[doc(hidden)]
+pub use scales::{Scales, MOST_PLACES};
 pub use vectors::HeadState;
 pub use version::Version;
 

@@ -9,7 +9,9 @@
 //! decays are applied, a mix always weighs the current token, low-rank
 //! matrices are transposed to `[outputs, inputs]`.
 
-use super::{matrix_weight_words, round_up, table_row_bytes, Bits, Layout, Shape, BLOCK_ROWS};
+use super::{
+    matrix_weight_words, round_up, table_row_bytes, Bits, Layout, Scales, Shape, BLOCK_ROWS,
+};
 
 /// An image starts at a multiple of this many bytes.
 pub const ALIGN: usize = 16;
@@ -87,8 +89,8 @@ pub enum Kind {
     /// `[dim]` of 32-bit integers in units of 2^-[`FIXED_BITS`].
     /// Logarithms of decays, and the summands of low-rank products.
     Fixed(Dim),
-    /// `[rows, cols]` of quantized weights in blocks of four rows, then one
-    /// 16-bit scale per row, under one power of two.
+    /// `[rows, cols]` of quantized weights in blocks of four rows, then their
+    /// [`Scales`], under one power of two.
     Matrix(Dim, Dim),
     /// As `Matrix`, packed with eight bits: the low-rank matrices, small and
     /// sensitive.
@@ -211,13 +213,13 @@ pub(crate) const fn matrix_words(
     cols: usize,
 ) -> (usize, usize) {
     let weights = matrix_weight_words(layout, bits, rows, cols);
-    (weights, round_up(rows, BLOCK_ROWS) / 2)
+    (weights, Scales::words(bits, round_up(rows, BLOCK_ROWS)))
 }
 
 /// Bytes of the weights of a table and of its scales, each padded.
 pub(crate) const fn table_bytes(bits: Bits, rows: usize, cols: usize) -> (u64, u64) {
     let weights = rows as u64 * table_row_bytes(bits, cols) as u64;
-    (align(weights), align(2 * rows as u64))
+    (align(weights), 4 * Scales::words(bits, rows) as u64)
 }
 
 /// Which of the shape's ranks the matrices of a layer have.

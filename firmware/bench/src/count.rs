@@ -1,10 +1,10 @@
 //! Instructions of matrix x vector products.
 
 use crate::random::Random;
-use crate::room::{matrix, quantizer, Room, LAYOUT};
+use crate::room::{matrix, quantizer, Room, LAYOUT, MAX_ROWS};
 use core::hint::black_box;
 use kinglet::arch::{Native, Port};
-use kinglet::shape::{prepared_words, Bits};
+use kinglet::shape::{prepared_words, Bits, BLOCK_ROWS};
 use kinglet_machine::{say, since, ticks};
 use kinglet_protocol::{Measure, MODEL_SHAPES, SHAPES};
 
@@ -57,11 +57,13 @@ fn count(room: &mut Room, bits: Bits, (rows, cols): (u32, u32), counter: &Counte
     let prepare = counter.count(&mut || Native::prepare(x, quantizer, bits, black_box(words)));
     let out = &mut room.sums[..m];
     let sums = counter.count(&mut || Native::sums(&matrix, words, black_box(out)));
-    let scales = &room.halves[..m];
-    let scaled = sums
-        + counter.count(&mut || {
-            Native::scale_rows(black_box(scales), MAX16, 1, black_box(out));
-        });
+    let factors = &room.halves[..m];
+    let places = &[1; MAX_ROWS / BLOCK_ROWS][..m / BLOCK_ROWS];
+    let mut scale = || match bits {
+        Bits::Int8 => Native::scale_rows(black_box(factors), MAX16, 1, black_box(out)),
+        _ => Native::scale_blocks(black_box(places), MAX16, 1, black_box(out)),
+    };
+    let scaled = sums + counter.count(&mut scale);
     say!(
         "{}",
         Measure::Kernel {

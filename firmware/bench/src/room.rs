@@ -2,7 +2,7 @@
 
 use crate::random::Random;
 use kinglet::arch::{Native, Port, Portable, Quantizer};
-use kinglet::shape::{matrix_weight_words, prepared_words, Bits, Layout, Matrix};
+use kinglet::shape::{matrix_weight_words, prepared_words, Bits, Layout, Matrix, Scales};
 use kinglet_machine::MACHINE;
 
 /// The layout that this machine's port reads.
@@ -65,7 +65,7 @@ pub fn quantizer(x: &[i32]) -> Quantizer {
 /// A matrix `[rows, cols]` of weights, without scales.
 pub fn matrix(bits: Bits, [rows, cols]: [usize; 2], weights: &[u32]) -> Matrix<'_> {
     let weights = &weights[..weight_words(bits, rows, cols)];
-    Matrix::new(LAYOUT, bits, [rows, cols], weights, &[])
+    Matrix::new(LAYOUT, bits, [rows, cols], weights, Scales::Rows(&[]))
 }
 
 impl Room {

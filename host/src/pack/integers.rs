@@ -1,6 +1,6 @@
 //! Values as the integers that an image stores.
 
-use kinglet::shape::{Kind, BLOCK_ROWS, FIXED_BITS, FIXED_LIMIT, MOST_SHIFT};
+use kinglet::shape::{Bits, Kind, BLOCK_ROWS, FIXED_BITS, FIXED_LIMIT, MOST_PLACES, MOST_SHIFT};
 
 /// The largest factor.
 const MOST: f64 = 32_767.0;
@@ -91,16 +91,79 @@ pub(crate) fn scale_times(kind: Kind, times: f64, fine: bool) -> f64 {
     }
 }
 
-/// The scales of a matrix in whole blocks, with the power of two of a product, and
-/// the places that its sums are shifted by; `largest_sum` is the largest of these.
-pub(super) fn matrix_scales(mut scales: Factors, largest_sum: u64) -> (Factors, u32) {
-    let bits = u64::BITS - largest_sum.leading_zeros();
-    assert!(bits <= SUM_BITS, "quantization bounds the sums");
-    let shift = (SUM_BITS - bits).min(MOST_SHIFT);
-    let blocks = scales.m.len().next_multiple_of(BLOCK_ROWS);
-    scales.m.resize(blocks, 0);
-    scales.exp += SUM_BITS as i32 + 1 - shift as i32;
-    (scales, shift)
+/// The scales of rows.
+pub(crate) struct RowScales {
+    /// Of each row; or of all, where blocks have places.
+    factors: Factors,
+    /// For each block of four rows, by how many the factor goes to the right.
+    places: Option<Vec<u8>>,
+}
+
+impl RowScales {
+    /// Of these values, times a number.
+    pub fn of(bits: Bits, values: &[f32], times: f64) -> Self {
+        if bits == Bits::Int8 {
+            return Self {
+                factors: factors(values, times),
+                places: None,
+            };
+        }
+        // Powers of two.
+        let largest = values.iter().fold(0.0f32, |max, &value| max.max(value));
+        let blocks = values.iter().step_by(BLOCK_ROWS);
+        let places =
+            blocks.map(|&value| (largest / value).log2().round().min(MOST_PLACES.into()) as u8);
+        Self {
+            factors: factors(&[largest], times),
+            places: Some(places.collect()),
+        }
+    }
+
+    /// The power of two.
+    pub fn exp(&self) -> i32 {
+        self.factors.exp
+    }
+
+    /// Of a matrix: with the power of two of a product. Returns the places that its sums
+    /// are shifted by; `largest_sum` is the largest of these.
+    pub fn scale_sums(&mut self, largest_sum: u64) -> u32 {
+        let bits = u64::BITS - largest_sum.leading_zeros();
+        assert!(bits <= SUM_BITS, "quantization bounds the sums");
+        let shift = (SUM_BITS - bits).min(MOST_SHIFT);
+        self.factors.exp += SUM_BITS as i32 + 1 - shift as i32;
+        if self.places.is_none() {
+            let m = &mut self.factors.m;
+            m.resize(m.len().next_multiple_of(BLOCK_ROWS), 0);
+        }
+        shift
+    }
+
+    /// As an image has them, without padding.
+    pub fn bytes(&self) -> Vec<u8> {
+        let factors = self.factors.m.iter();
+        match &self.places {
+            None => factors.copied().flat_map(i16::to_le_bytes).collect(),
+            Some(places) => {
+                let words = factors.map(|&m| u32::from(m as u16));
+                let bytes = words.flat_map(u32::to_le_bytes);
+                bytes.chain(places.iter().copied()).collect()
+            }
+        }
+    }
+
+    /// What they stand for: values that were multiplied by `times`, of whole blocks where
+    /// these have places.
+    pub fn values(&self, times: f64) -> Vec<f32> {
+        let mut factors = self.factors.values(times);
+        match &self.places {
+            None => factors.collect(),
+            Some(places) => {
+                let factor = factors.next().unwrap_or(0.0);
+                let values = places.iter().map(|&n| factor * (-f32::from(n)).exp2());
+                values.flat_map(|value| [value; BLOCK_ROWS]).collect()
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -136,11 +199,23 @@ mod tests {
     #[test]
     fn shifted_sums_have_30_bits() {
         let shift_of = |largest_sum: u64| {
-            let scales = Factors { m: vec![5], exp: 0 };
-            matrix_scales(scales, largest_sum).1
+            let mut scales = RowScales::of(Bits::Int8, &[5.0], 1.0);
+            scales.scale_sums(largest_sum)
         };
         for (largest, shift) in [(0, 29), (1, 29), (2, 28), (3, 28), ((1 << 30) - 1, 0)] {
             assert_eq!(shift_of(largest), shift);
+        }
+    }
+
+    #[test]
+    fn scales_of_blocks_are_powers_of_two_apart() {
+        let blocks = [0.25, 2.0, 0.0, 2e-20];
+        let values: Vec<f32> = blocks.iter().flat_map(|&value| [value; 4]).collect();
+        let scales = RowScales::of(Bits::Int4, &values, 0.3);
+        assert_eq!(scales.bytes()[4..], [3, 0, MOST_PLACES, MOST_PLACES]);
+        let stored = scales.values(0.3);
+        for (stored, value) in stored.iter().zip(&values).take(8) {
+            assert!((stored / value - 1.0).abs() < 1e-4, "{stored} {value}");
         }
     }
 

@@ -208,7 +208,7 @@ mod tests {
     use crate::quantize::quantize;
     use kinglet::arch::{Port, Portable};
     use kinglet::shape::matrix_weight_words;
-    use kinglet::shape::Matrix;
+    use kinglet::shape::{Matrix, Scales};
     use proptest::prelude::*;
 
     /// Row-major sums in i64: the reference of every layout and kernel.
@@ -235,8 +235,8 @@ mod tests {
         assert_eq!(bytes.len(), expected);
         let word = |b: &[u8]| u32::from_le_bytes([b[0], b[1], b[2], b[3]]);
         let weights: Vec<u32> = bytes.chunks_exact(4).map(word).collect();
-        let scales = vec![1; q.rows.next_multiple_of(BLOCK_ROWS)];
-        let matrix = Matrix::new(layout, q.bits, [q.rows, q.cols], &weights, &scales);
+        let none = Scales::Rows(&[]);
+        let matrix = Matrix::new(layout, q.bits, [q.rows, q.cols], &weights, none);
         let mut columns: Vec<u8> = x.iter().map(|&x| x as u8).collect();
         columns.resize(q.cols.next_multiple_of(GROUP_COLS), 0);
         let words: Vec<u32> = columns.chunks_exact(4).map(word).collect();

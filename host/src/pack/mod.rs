@@ -20,7 +20,7 @@ pub use decays::{least_loss, slow_decays};
 pub use formats::{
     choices, formats_of, image_parts, parts_bytes, stored_parts, Class, Format, Formats, StoredPart,
 };
-use integers::{factors, fixed, matrix_scales, scale_times, vector, FIXED_ONE};
+use integers::{fixed, scale_times, vector, RowScales, FIXED_ONE};
 pub use precisions::{Forced, Precisions};
 pub(crate) use shape::shape;
 
@@ -334,17 +334,17 @@ impl<W: Read + Write + Seek> Writer<'_, '_, W> {
         }
         self.out.pad()?;
         let times = scale_times(part.kind, self.source.times(layer, part), fine);
-        let scales = factors(&scales, times);
-        let (scales, shift) = match is_table {
-            true => (scales, 0),
-            false => matrix_scales(scales, largest_sum),
+        let mut scales = RowScales::of(bits, &scales, times);
+        let shift = match is_table {
+            true => 0,
+            false => scales.scale_sums(largest_sum),
         };
-        self.check_exp(layer, part, scales.exp)?;
-        self.push(scales.m.iter().copied().flat_map(i16::to_le_bytes))?;
+        self.check_exp(layer, part, scales.exp())?;
+        self.push(scales.bytes())?;
         let mut front = [0; FRONT_BYTES];
         front[0] = bits as u8 | if fine { FINE } else { 0 };
         front[1] = shift as u8;
-        front[2..].copy_from_slice(&(scales.exp as i16).to_le_bytes());
+        front[2..].copy_from_slice(&(scales.exp() as i16).to_le_bytes());
         self.out.write_at(front_at, &front)?;
         Ok(deviation.relative())
     }

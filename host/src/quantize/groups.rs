@@ -1,10 +1,9 @@
-//! One row of int4 or int6 weights: groups of 32 columns under integer scales
-//! 0..=255, and one bfloat16 scale for the row. A group's step is the
-//! product of the two.
+//! Four rows of int4 or int6 weights: groups of 32 columns under integer scales
+//! 0..=255, and one power of two for all of them. A group's step is the product of the
+//! two.
 
 use super::{inverse, least, round};
 use crate::simd::sum;
-use half::bf16;
 use kinglet::shape::GROUP_COLS;
 
 /// Weights of this many bits.
@@ -23,32 +22,49 @@ impl<const BITS: u32> Grid<BITS> {
 
 const TRIALS: usize = 48;
 
-/// Quantizes `row` `[cols]` into `q` and `group_scales`; returns the row's
-/// scale. The squared error of a column counts as often as `importance` `[cols]` says.
-#[inline(always)]
-pub(super) fn row<const BITS: u32>(
-    row: &[f32],
-    importance: &[f32],
-    q: &mut [i8],
-    group_scales: &mut [u8],
-) -> f32 {
-    let weighed = row.chunks(GROUP_COLS).zip(importance.chunks(GROUP_COLS));
-    let coarsest = weighed
-        .clone()
-        .map(best_step::<BITS>)
-        .fold(0.0f32, f32::max);
-    let most = most_group_scale::<BITS>(group_scales.len());
-    // Rounded up, so that the coarsest group's scale does not exceed the most.
-    let scale = bf16::from_f32(coarsest / most * 1.004).to_f32();
-    let groups = weighed.zip(q.chunks_mut(GROUP_COLS)).zip(group_scales);
-    for (((group, importance), q), group_scale) in groups {
-        *group_scale = best_group_scale::<BITS>(group, importance, scale, most);
-        let step = f32::from(*group_scale) * scale;
-        for (q, &w) in q.iter_mut().zip(group) {
-            *q = nearest::<BITS>(w, inverse(step)) as i8;
-        }
+/// Rows that share a scale: [`BLOCK_ROWS`](kinglet::shape::BLOCK_ROWS) or fewer.
+pub(super) struct Block<'b> {
+    /// `[rows, cols]`.
+    pub values: &'b [f32],
+    /// How often the squared error of a column counts, `[cols]`.
+    pub importance: &'b [f32],
+}
+
+impl Block<'_> {
+    /// The groups of all rows, each with its columns' importance.
+    fn groups(&self) -> impl Iterator<Item = (&[f32], &[f32])> {
+        let rows = self.values.chunks_exact(self.importance.len());
+        rows.flat_map(|row| {
+            let importance = self.importance.chunks(GROUP_COLS);
+            row.chunks(GROUP_COLS).zip(importance)
+        })
     }
-    scale
+
+    /// Quantizes into `q` `[rows, cols]` and `group_scales`; returns the block's scale.
+    #[inline(always)]
+    pub fn quantize<const BITS: u32>(&self, q: &mut [i8], group_scales: &mut [u8]) -> f32 {
+        let cols = self.importance.len();
+        let most = most_group_scale::<BITS>(cols.div_ceil(GROUP_COLS));
+        let coarsest = self.groups().map(best_step::<BITS>).fold(0.0f32, f32::max);
+        let scale = power_of_two(coarsest / most);
+        let q = q
+            .chunks_exact_mut(cols)
+            .flat_map(|q| q.chunks_mut(GROUP_COLS));
+        for (((group, importance), q), group_scale) in self.groups().zip(q).zip(group_scales) {
+            *group_scale = best_group_scale::<BITS>(group, importance, scale, most);
+            let step = f32::from(*group_scale) * scale;
+            for (q, &w) in q.iter_mut().zip(group) {
+                *q = nearest::<BITS>(w, inverse(step)) as i8;
+            }
+        }
+        scale
+    }
+}
+
+/// The least power of two that is not below `x`, a normal number; 0 of nothing.
+fn power_of_two(x: f32) -> f32 {
+    const FRACTION: u32 = (1 << (f32::MANTISSA_DIGITS - 1)) - 1;
+    f32::from_bits((x.to_bits() + FRACTION) & !FRACTION)
 }
 
 #[inline(always)]
@@ -97,7 +113,7 @@ fn most_group_scale<const BITS: u32>(groups: usize) -> f32 {
     (((1 << 30) - 1) / (groups * group_sum)).min(255) as f32
 }
 
-/// The best integer scale of a group under the row's scale.
+/// The best integer scale of a group under the block's scale.
 #[inline(always)]
 fn best_group_scale<const BITS: u32>(
     group: &[f32],

@@ -3,7 +3,7 @@
 //! the packer will write, the optimizer moves what it was rounded from.
 
 use super::arch::{Arch, Network};
-use crate::pack::integers::{factors, scale_times, vector};
+use crate::pack::integers::{scale_times, vector, RowScales};
 use crate::pack::{shape, Formats, Options, StoredPart};
 use crate::quantize::quantize;
 use crate::reference::Norm;
@@ -95,8 +95,7 @@ impl Rows {
     /// Rounds a matrix of rows of `cols`.
     fn round(&self, values: &mut [f32], cols: usize) {
         let mut q = quantize(values, values.len() / cols, cols, self.bits);
-        let scales = factors(&q.scales, self.times);
-        q.scales = scales.values(self.times).collect();
+        q.scales = RowScales::of(self.bits, &q.scales, self.times).values(self.times);
         q.values(values);
     }
 }

@@ -66,7 +66,15 @@ impl Part {
 const FUNCTIONS: [(Part, &[&str]); 8] = [
     (
         Part::Products,
-        &["matvec", "sums", "shifted_sums", "scale_rows", "to_logits"],
+        &[
+            "matvec",
+            "sums",
+            "shifted_sums",
+            "scale",
+            "scale_rows",
+            "scale_blocks",
+            "to_logits",
+        ],
     ),
     (Part::Quantization, &["prepare", "leave_rest"]),
     (Part::Norms, &["layer_norm", "group_norm", "norm"]),

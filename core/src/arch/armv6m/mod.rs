@@ -17,7 +17,8 @@ use super::shared::pairs::{self, Routines};
 use super::shared::state::{self as states, states_in_rounds};
 use super::shared::Words;
 use super::{Mantissa, Narrow, Port, Portable, Quantizer, Write};
-use crate::shape::{Bits, Layout, Matrix};
+use crate::number::{larger, mulq};
+use crate::shape::{Bits, Layout, Matrix, BLOCK_ROWS};
 use core::arch::global_asm;
 
 /// Cortex-M0 and M0+.
@@ -50,6 +51,19 @@ impl Port for Armv6m {
         // SAFETY: the routines read and write what `pairs::call` checks, and
         // keep to the C calling convention.
         unsafe { pairs::call(ROUTINES, matrix, words, sums) }
+    }
+
+    // Products of 32 by 16 bits, of which an upper half is a few instructions.
+    fn scale_blocks(places: &[u8], factor: i32, shift: u32, out: &mut [i32]) {
+        let (blocks, _) = out.as_chunks_mut::<BLOCK_ROWS>();
+        for (block, &places) in blocks.iter_mut().zip(places) {
+            // What 16 places leave takes them from the factor.
+            let more = larger(i32::from(places) - 16, 0);
+            let factor = factor.wrapping_shr(more as u32);
+            for out in block {
+                *out = mulq(*out << shift, factor).wrapping_shr(u32::from(places) - more as u32);
+            }
+        }
     }
 
     states_in_rounds!();

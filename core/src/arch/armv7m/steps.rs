@@ -10,6 +10,7 @@ use core::arch::naked_asm;
 impl Rounds for Armv7m {
     const ROUTINES: Routines = Routines {
         scale_rows,
+        scale_blocks,
         sum: thumb2::sum,
         less: thumb2::less,
         squares,
@@ -45,6 +46,34 @@ unsafe extern "C" fn scale_rows(
     subs    r2, #1
     bne     1b
     pop     {{r4-r9, pc}}
+"#
+    )
+}
+
+#[unsafe(naked)]
+unsafe extern "C" fn scale_blocks(
+    _places: *const u8,
+    _out: *mut i32,
+    _blocks: usize,
+    _factor: i32,
+    _shift: u32,
+) {
+    naked_asm!(
+        r#"
+    .syntax unified
+    push    {{r4-r8, lr}}
+    ldr     r4, [sp, #24]
+1:  ldrb    r12, [r0], #1
+    ldm     r1, {{r5-r8}}
+    asr     r12, r3, r12
+    .irp    x, r5, r6, r7, r8
+    lsl     \x, \x, r4
+    smull   lr, \x, \x, r12
+    .endr
+    stm     r1!, {{r5-r8}}
+    subs    r2, #1
+    bne     1b
+    pop     {{r4-r8, pc}}
 "#
     )
 }

@@ -15,6 +15,7 @@ impl Rounds for Mve {
 
     const ROUTINES: Routines = Routines {
         scale_rows,
+        scale_blocks,
         sum,
         less,
         squares,
@@ -48,6 +49,33 @@ unsafe extern "C" fn scale_rows(
     vmulh.s32 q1, q1, q0
     vstrw.32 q1, [r1], #16
     letp    lr, 1b
+    pop     {{r4, pc}}
+"#
+    )
+}
+
+#[unsafe(naked)]
+unsafe extern "C" fn scale_blocks(
+    _places: *const u8,
+    _out: *mut i32,
+    _blocks: usize,
+    _factor: i32,
+    _shift: u32,
+) {
+    naked_asm!(
+        with_vectors!(),
+        r#"
+    push    {{r4, lr}}
+    ldr     r4, [sp, #8]
+    dls     lr, r2
+1:  ldrb    r12, [r0], #1
+    vldrw.u32 q1, [r1]
+    asr     r12, r3, r12
+    vdup.32 q0, r12
+    vshl.s32 q1, r4
+    vmulh.s32 q1, q1, q0
+    vstrw.32 q1, [r1], #16
+    le      lr, 1b
     pop     {{r4, pc}}
 "#
     )

@@ -14,7 +14,7 @@ mod rows4;
 
 use super::state::{self, wide};
 use super::{Mantissa, Narrow, Port, Quantizer, Scaling, Write};
-use crate::number::{grown, halves, larger, magnitude, mulq, Shift};
+use crate::number::{grown, halves, larger, magnitude, mulh, mulq, Shift};
 use crate::pieces::{pieces, pieces_mut};
 use crate::shape::{matrix_weight_words, Bits, Layout, Matrix, BLOCK_ROWS, GROUP_COLS};
 
@@ -55,6 +55,16 @@ impl Port for Portable {
     fn scale_rows(scales: &[i16], max16: i32, shift: u32, out: &mut [i32]) {
         for (out, &scale) in out.iter_mut().zip(scales) {
             *out = mulq(*out << shift, (i32::from(scale) * max16) >> 15);
+        }
+    }
+
+    fn scale_blocks(places: &[u8], factor: i32, shift: u32, out: &mut [i32]) {
+        let (blocks, _) = out.as_chunks_mut::<BLOCK_ROWS>();
+        for (block, &places) in blocks.iter_mut().zip(places) {
+            let factor = (factor << 16).wrapping_shr(places.into());
+            for out in block {
+                *out = mulh(*out << shift, factor);
+            }
         }
     }
 

@@ -10,6 +10,7 @@ use core::arch::naked_asm;
 impl Rounds for Riscv {
     const ROUTINES: Routines = Routines {
         scale_rows,
+        scale_blocks,
         sum,
         less,
         squares,
@@ -45,6 +46,37 @@ unsafe extern "C" fn scale_rows(
     sw      t1, 4*\at(a1)
     .endr
     addi    a0, a0, 8
+    addi    a1, a1, 16
+    bne     a1, a5, 1b
+    ret
+"#,
+        ".option pop"
+    )
+}
+
+// a5 the end
+#[unsafe(naked)]
+unsafe extern "C" fn scale_blocks(
+    _places: *const u8,
+    _out: *mut i32,
+    _blocks: usize,
+    _factor: i32,
+    _shift: u32,
+) {
+    naked_asm!(
+        with_multiplication!(),
+        r#"
+    slli    a5, a2, 4
+    add     a5, a5, a1
+1:  lbu     t0, (a0)
+    sra     t0, a3, t0
+    .irp    at, 0, 4, 8, 12
+    lw      t1, \at(a1)
+    sll     t1, t1, a4
+    mulh    t1, t1, t0
+    sw      t1, \at(a1)
+    .endr
+    addi    a0, a0, 1
     addi    a1, a1, 16
     bne     a1, a5, 1b
     ret

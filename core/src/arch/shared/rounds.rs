@@ -3,6 +3,7 @@
 //! is left after the last is [`Portable`]'s. Rows come in whole rounds.
 
 use crate::arch::{Port, Portable, Scaling};
+use crate::shape::BLOCK_ROWS;
 
 /// The routines of a port. Each does what the function of [`Port`] with its name
 /// does.
@@ -13,6 +14,8 @@ pub struct Routines {
     /// Scales, sums, rounds, `2 max16` and the shift: `scale max16 >> 15` is the
     /// upper half of a product.
     pub scale_rows: unsafe extern "C" fn(*const i16, *mut i32, usize, i32, u32),
+    /// Places, sums, blocks, the factor in the upper half of a word and the shift.
+    pub scale_blocks: unsafe extern "C" fn(*const u8, *mut i32, usize, i32, u32),
     /// `x` and rounds.
     pub sum: unsafe extern "C" fn(*const i32, usize) -> i64,
     /// `x`, `out`, rounds and the mean.
@@ -45,6 +48,10 @@ macro_rules! steps_in_rounds {
     () => {
         fn scale_rows(scales: &[i16], max16: i32, shift: u32, out: &mut [i32]) {
             rounds::scale_rows::<Self>(scales, max16, shift, out);
+        }
+
+        fn scale_blocks(places: &[u8], factor: i32, shift: u32, out: &mut [i32]) {
+            rounds::scale_blocks::<Self>(places, factor, shift, out);
         }
 
         fn sum(x: &[i32]) -> i64 {
@@ -105,6 +112,22 @@ pub fn scale_rows<R: Rounds>(scales: &[i16], max16: i32, shift: u32, out: &mut [
         // SAFETY: both slices hold the rounds, of which there is one.
         unsafe {
             (R::ROUTINES.scale_rows)(scales.as_ptr(), out.as_mut_ptr(), rounds, max16 << 1, shift)
+        }
+    }
+}
+
+pub fn scale_blocks<R: Rounds>(places: &[u8], factor: i32, shift: u32, out: &mut [i32]) {
+    let blocks = places.len().min(out.len() / BLOCK_ROWS);
+    if blocks > 0 {
+        // SAFETY: both slices hold the blocks, of which there is one.
+        unsafe {
+            (R::ROUTINES.scale_blocks)(
+                places.as_ptr(),
+                out.as_mut_ptr(),
+                blocks,
+                factor << 16,
+                shift,
+            )
         }
     }
 }

@@ -9,7 +9,9 @@ mod state;
 mod steps;
 
 use super::{Native, Port, Portable, Quantizer};
-use crate::shape::{prepared_words, round_up, Bits, Layout, Matrix, BLOCK_ROWS, GROUP_COLS};
+use crate::shape::{
+    prepared_words, round_up, Bits, Layout, Matrix, Scales, BLOCK_ROWS, GROUP_COLS,
+};
 use crate::Pcg32;
 use std::vec;
 use std::vec::Vec;
@@ -138,8 +140,8 @@ fn check(
                 let block = block_words(layout, bits, cols);
                 let blocks = rows.div_ceil(BLOCK_ROWS);
                 let weights = weights(block * blocks, kind, &mut rng);
-                let scales = vec![1; blocks * BLOCK_ROWS];
-                let matrix = Matrix::new(layout, bits, [rows, cols], &weights, &scales);
+                let none = Scales::Rows(&[]);
+                let matrix = Matrix::new(layout, bits, [rows, cols], &weights, none);
                 let mut words = vec![u32::MAX; prepared_words(layout, bits, cols)];
                 prepare(&x, AS_IT_IS, bits, &mut words);
                 let mut out = vec![0; blocks * BLOCK_ROWS];

@@ -3,6 +3,7 @@
 
 use super::super::{Native, Port, Portable, Quantizer, Scaling};
 use crate::number::magnitude;
+use crate::shape::BLOCK_ROWS;
 use crate::Pcg32;
 use std::vec;
 use std::vec::Vec;
@@ -171,6 +172,31 @@ fn rows_are_scaled_by_the_definition() {
         let (mut ours, mut plain) = (x.to_vec(), x.to_vec());
         Native::scale_rows(scales, max16, shift, &mut ours);
         Portable::scale_rows(scales, max16, shift, &mut plain);
+        assert_eq!(ours, expected);
+        assert_eq!(plain, expected);
+    });
+}
+
+#[test]
+fn blocks_are_scaled_by_the_definition() {
+    for_all(|x, _, factors, _, rng| {
+        let bits = x.iter().fold(0, |bits, &x| bits | magnitude(x));
+        let shift = rng.next_u32() % (left_of(bits) + 1);
+        let factor = factors.first().map_or(-32_768, |&factor| i32::from(factor));
+        let blocks = x.len() / BLOCK_ROWS;
+        let places: Vec<u8> = (0..blocks).map(|_| rng.next_u32() as u8 % 32).collect();
+        let value = |(row, &x): (usize, &i32)| match places.get(row / BLOCK_ROWS) {
+            Some(places) => {
+                let factor = (i64::from(factor) << 16) >> places;
+                (((i64::from(x) << shift) * factor) >> 32) as i32
+            }
+            // Not a whole block.
+            None => x,
+        };
+        let expected: Vec<_> = x.iter().enumerate().map(value).collect();
+        let (mut ours, mut plain) = (x.to_vec(), x.to_vec());
+        Native::scale_blocks(&places, factor, shift, &mut ours);
+        Portable::scale_blocks(&places, factor, shift, &mut plain);
         assert_eq!(ours, expected);
         assert_eq!(plain, expected);
     });

@@ -2,7 +2,7 @@
 
 use super::super::{quantize, quantize_weighed, Quantized};
 use crate::linear::{add_product, factorize, substitute, substitute_back, turned, Rows, Wanted};
-use kinglet::shape::Bits;
+use kinglet::shape::{Bits, BLOCK_ROWS};
 
 /// What a matrix reads, `[_, inputs]` each.
 pub(super) struct Inputs<'a> {
@@ -47,7 +47,7 @@ pub(super) fn compensated(
         return quantize(matrix, matrix.len() / n, n, bits);
     };
     let importance: Vec<f32> = diagonal.iter().map(|d| (d / mean) as f32).collect();
-    let chunks = matrix.chunks((CHUNK_VALUES / n).max(1) * n);
+    let chunks = matrix.chunks((CHUNK_VALUES / n).next_multiple_of(BLOCK_ROWS) * n);
     let chunks = chunks.map(|rows| solver.round(rows, bits, &importance));
     chunks
         .reduce(Quantized::followed_by)
@@ -203,9 +203,9 @@ mod tests {
         }
     }
 
-    /// However many rows are rounded at a time.
+    /// However many blocks are rounded at a time.
     #[test]
-    fn rows_are_rounded_as_they_are_alone() {
+    fn blocks_are_rounded_as_they_are_alone() {
         let mut rng = Pcg32::new(5);
         let (rows, n) = (9, 70);
         let matrix: Vec<f32> = (0..rows * n).map(|_| rng.next_f32() - 0.5).collect();
@@ -217,8 +217,8 @@ mod tests {
         for bits in Bits::ALL {
             let all = compensated(&matrix, n, bits, &inputs);
             let alone = matrix
-                .chunks(n)
-                .map(|row| compensated(row, n, bits, &inputs));
+                .chunks(BLOCK_ROWS * n)
+                .map(|block| compensated(block, n, bits, &inputs));
             assert_eq!(alone.reduce(Quantized::followed_by).unwrap(), all);
         }
     }

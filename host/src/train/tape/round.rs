@@ -50,7 +50,7 @@ impl<F: Real> Tape<'_, F> {
 mod tests {
     use super::*;
     use kinglet::arch::{prepare, Peak};
-    use kinglet::shape::{prepared_words, Bits, Layout, Matrix};
+    use kinglet::shape::{prepared_words, Bits, Layout, Matrix, Scales};
     use kinglet::Pcg32;
 
     /// The steps are those that the engine takes, but where a value is almost
@@ -59,7 +59,7 @@ mod tests {
     fn rows_are_rounded_as_the_engine_does() {
         // A layout of other cores: its vectors are bytes, column by column.
         let (layout, bits, cols) = (Layout::Lanes16, Bits::Int8, 4096);
-        let matrix = Matrix::new(layout, bits, [4, cols], &[], &[]);
+        let matrix = Matrix::new(layout, bits, [4, cols], &[], Scales::Rows(&[]));
         let mut words = vec![0; prepared_words(layout, bits, cols)];
         let mut random = Pcg32::new(1);
         for shift in [3, 12] {
