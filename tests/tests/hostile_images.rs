@@ -2,7 +2,10 @@
 //! checks runs to its end. In this build an overflow would be a panic.
 
 use kinglet::image::{ImageError, Metadata, HEADER_BYTES};
-use kinglet::shape::{Bits, Kind, Layout, Shape, EXPS, FINE, FIXED_LIMIT, FRONT_BYTES, MOST_SHIFT};
+use kinglet::shape::{
+    Bits, Kind, Layout, Shape, BLOCK_ROWS, EXPS, FINE, FIXED_LIMIT, FRONT_BYTES, MOST_PLACES,
+    MOST_SHIFT,
+};
 use kinglet::{Image, Pcg32, Session};
 use kinglet_host::model::{Dimensions, Model, Version};
 use kinglet_host::pack::{image_parts, pack, Formats, Options, StoredPart};
@@ -29,6 +32,8 @@ struct Ranged {
     fixed: Range<usize>,
     /// Where format, shift and power of two stand.
     front: Option<Range<usize>>,
+    /// The places of blocks.
+    places: Range<usize>,
 }
 
 fn ranged(shape: &Shape, (start, stored): (usize, StoredPart)) -> Ranged {
@@ -37,6 +42,7 @@ fn ranged(shape: &Shape, (start, stored): (usize, StoredPart)) -> Ranged {
         shift: None,
         fixed: 0..0,
         front: None,
+        places: 0..0,
     };
     match stored.part.kind {
         Kind::Factors(dim) | Kind::Mix(dim) => Ranged {
@@ -47,10 +53,19 @@ fn ranged(shape: &Shape, (start, stored): (usize, StoredPart)) -> Ranged {
             fixed: start..start + 4 * shape.dim(dim),
             ..none
         },
-        Kind::Matrix(..) | Kind::LowRank(..) | Kind::Table(..) => Ranged {
+        Kind::Matrix(rows, _) | Kind::LowRank(rows, _) | Kind::Table(rows, _) => Ranged {
             exp: Some(start + 2),
             shift: stored.product().map(|_| start + 1),
             front: Some(start..start + FRONT_BYTES),
+            places: match stored.bits {
+                Bits::Int8 => 0..0,
+                bits => {
+                    let end = start + stored.part.kind.bytes(shape, bits) as usize;
+                    let blocks = shape.dim(rows).div_ceil(BLOCK_ROWS);
+                    let first = end - blocks.next_multiple_of(4);
+                    first..first + blocks
+                }
+            },
             ..none
         },
     }
@@ -112,6 +127,7 @@ fn change(bytes: &mut [u8], image: &Image<'_>, share: u32, random: &mut Pcg32) {
             shift,
             fixed,
             front,
+            places,
         } = ranged(image.shape(), part);
         if let Some(front) = front {
             bytes[front.clone()].copy_from_slice(&good[front]);
@@ -123,6 +139,9 @@ fn change(bytes: &mut [u8], image: &Image<'_>, share: u32, random: &mut Pcg32) {
         }
         if let Some(at) = shift.filter(|_| any_exps) {
             bytes[at] = within(random, 0, MOST_SHIFT as i32) as u8;
+        }
+        for places in &mut bytes[places] {
+            *places &= MOST_PLACES;
         }
         for number in bytes[fixed].chunks_exact_mut(4) {
             let word = i32::from_le_bytes(number.try_into().expect("four bytes"));
@@ -188,6 +207,7 @@ fn numbers_out_of_their_range_are_refused_with_their_part() {
                 shift,
                 fixed,
                 front,
+                places,
             } = ranged(good.shape(), part);
             let exps = [EXPS.end() + 1, EXPS.start() - 1, 32_767, -32_768];
             let shifts = [MOST_SHIFT as i32 + 1, 255, 32];
@@ -199,6 +219,10 @@ fn numbers_out_of_their_range_are_refused_with_their_part() {
             let ends = [fixed.start, fixed.end.max(4) - 4];
             let ends = ends.into_iter().filter(|_| !fixed.is_empty());
             let changes = changes.chain(ends.flat_map(|at| numbers.map(|x| (at, x, 4))));
+            let ends = [places.start, places.end.max(1) - 1];
+            let ends = ends.into_iter().filter(|_| !places.is_empty());
+            let most = i32::from(MOST_PLACES);
+            let changes = changes.chain(ends.flat_map(|at| [(at, most + 1, 1), (at, 255, 1)]));
             // Formats that are unknown, that the header does not name, or of a vector that
             // a table has not; and the shift of a table.
             let fronts = front.into_iter().flat_map(|front| {
