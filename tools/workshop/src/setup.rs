@@ -42,6 +42,17 @@ pub fn ensure_arm_gcc() -> Result<()> {
     ensure_program(ARM_GCC, "gcc-arm-none-eabi", ARM_GCC_MISSING)
 }
 
+/// A browser that needs no screen.
+pub const CHROMIUM: &str = "chromium";
+
+const CHROMIUM_MISSING: &str = "chromium is missing and cannot be installed from here: install it \
+    with your system's packages (Debian: apt-get install chromium)";
+
+/// Makes sure that pages can be shown.
+pub fn ensure_chromium() -> Result<()> {
+    ensure_program(CHROMIUM, "chromium", CHROMIUM_MISSING)
+}
+
 /// The emulator of boards with this core.
 pub fn qemu(core: &Core) -> &'static str {
     if core.is_riscv() {

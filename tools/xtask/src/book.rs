@@ -12,7 +12,8 @@ const MDBOOK: &str = "^0.5";
 /// Build the book from docs/ with mdbook
 ///
 /// An mdbook in PATH is used; where there is none, it is installed in
-/// target/tools, which takes minutes. Prints the first page's path.
+/// target/tools, which takes minutes. Prints the first page's path, then that of the
+/// page that `cargo xtask page` makes.
 #[derive(Debug, clap::Args)]
 pub struct Args {}
 
@@ -20,8 +21,9 @@ pub fn run(_: &Args) -> Result<()> {
     let mut build = Command::new(mdbook()?);
     build.arg("build").arg(root().join("docs"));
     workspace::run(build.stdout(std::io::stderr()))?;
-    let page = root().join("target/book/index.html");
-    writeln!(std::io::stdout(), "{}", page.display())?;
+    let first = root().join("target/book/index.html");
+    writeln!(std::io::stdout(), "{}", first.display())?;
+    crate::page::run(&crate::page::Args {})?;
     Ok(())
 }
 

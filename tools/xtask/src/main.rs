@@ -6,6 +6,7 @@ mod book;
 mod capi;
 mod demo;
 mod firmware;
+mod page;
 mod qemu;
 mod report;
 mod sizes;
@@ -36,6 +37,7 @@ enum Command {
     Sizes(sizes::Args),
     Intents(kinglet_intents::Args),
     Book(book::Args),
+    Page(page::Args),
     Capi(capi::Args),
     Loader(kinglet_loader_host::Args),
     Sensor(kinglet_sensor_host::Args),
@@ -68,6 +70,7 @@ impl Command {
             Command::Sizes(args) => sizes::run(args),
             Command::Intents(args) => kinglet_intents::run(args),
             Command::Book(args) => book::run(args),
+            Command::Page(args) => page::run(args),
             Command::Capi(args) => capi::run(args),
             Command::Loader(args) => kinglet_loader_host::run(args),
             Command::Sensor(args) => kinglet_sensor_host::run(args),

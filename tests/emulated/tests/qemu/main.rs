@@ -7,6 +7,7 @@ mod integers;
 mod loader;
 mod machines;
 mod matrix;
+mod page;
 mod predictions;
 mod promises;
 mod readme;
