@@ -32,7 +32,10 @@ fn a_browser_computes_the_workstations_bits() {
     let shown = output(browser.arg(format!("file://{}", page.trim()))).expect("it is shown");
 
     let image = target_dir().join("demo/stories-m4.kgl");
-    let run = json(("run", [arg(&image), "--prompt", PROMPT, "-n", TOKENS]));
+    let run = json((
+        "run",
+        [arg(&image), "--prompt", PROMPT, "-n", TOKENS, "--json"],
+    ));
     let hashes = run["logits_hashes"].as_array().expect("a list");
     assert_eq!(text_of(&shown, "hash"), hashes.last().expect("tokens"));
     assert_eq!(text_of(&shown, "tokens"), hashes.len().to_string());
