@@ -27,21 +27,23 @@ struct Folder {
     program: &'static str,
 }
 
+/// Files of `firmware/boards`: in `boards` there are links to them, because a package has
+/// only what is in its own folder.
 macro_rules! of_boards {
     ($path:literal) => {
-        include_str!(concat!("../../../firmware/boards/", $path))
+        include_str!(concat!("../../boards/", $path))
     };
     ($($board:literal,)*) => {
         &[$(Folder {
             board: $board,
-            manifest: of_boards!($board, "/Cargo.toml"),
-            config: of_boards!($board, "/.cargo/config.toml"),
+            manifest: of_boards!($board, "/manifest.toml"),
+            config: of_boards!($board, "/config.toml"),
             memory: of_boards!($board, "/memory.x"),
-            program: of_boards!($board, "/src/main.rs"),
+            program: of_boards!($board, "/main.rs"),
         }),*]
     };
     ($board:literal, $file:literal) => {
-        include_str!(concat!("../../../firmware/boards/", $board, $file))
+        include_str!(concat!("../../boards/", $board, $file))
     };
 }
 
@@ -56,10 +58,10 @@ const FOLDERS: &[Folder] = of_boards![
 ];
 
 /// What their folders share.
-const WORKSPACE: &str = of_boards!("Cargo.toml");
+const WORKSPACE: &str = of_boards!("workspace.toml");
 const BUILD: &str = of_boards!("build.rs");
 /// The versions that they are tested with; cargo leaves out what a board does not need.
-const LOCK: &str = of_boards!("Cargo.lock");
+const LOCK: &str = of_boards!("boards.lock");
 
 /// The image of a model, and what the workstation computes from it.
 #[derive(Debug)]

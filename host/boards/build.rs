@@ -1,0 +1,1 @@
+../../firmware/boards/build.rs

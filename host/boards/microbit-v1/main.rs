@@ -1,0 +1,1 @@
+../../../firmware/boards/microbit-v1/src/main.rs

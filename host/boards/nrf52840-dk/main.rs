@@ -1,0 +1,1 @@
+../../../firmware/boards/nrf52840-dk/src/main.rs

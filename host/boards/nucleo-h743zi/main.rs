@@ -1,0 +1,1 @@
+../../../firmware/boards/nucleo-h743zi/src/main.rs

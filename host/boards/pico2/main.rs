@@ -1,0 +1,1 @@
+../../../firmware/boards/pico2/src/main.rs

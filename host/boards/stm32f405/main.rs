@@ -1,0 +1,1 @@
+../../../firmware/boards/stm32f405/src/main.rs
