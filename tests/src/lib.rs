@@ -1,6 +1,8 @@
 //! What the tests across crates share: where things are, and the built
 //! `kinglet` program.
 
+pub mod crates;
+pub mod manual;
 pub mod models;
 pub mod npz;
 

@@ -1,11 +1,11 @@
 //! `kinglet new`: what it writes for every board, and what it refuses. The projects
 //! are built, and their workflow is run, in `tests/emulated/tests/boards/project.rs`.
 
+use kinglet_tests::crates::packages;
 use kinglet_tests::{arg, demo_image, fails, file, folder, json, names, root, says, stdout};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 /// The boards that have firmware.
 fn boards() -> Vec<String> {
@@ -45,17 +45,9 @@ fn files(folder: &Path) -> Vec<(String, String)> {
 
 /// What cargo reads in the manifest of a project.
 fn package(project: &Path) -> Value {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .args(["metadata", "--no-deps", "--offline", "--format-version=1"])
-        .current_dir(project)
-        .output()
-        .expect("cargo starts");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{errors}");
-    let read: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    assert_eq!(read["packages"].as_array().map(Vec::len), Some(1));
-    read["packages"][0].clone()
+    let mut packages = packages(project);
+    assert_eq!(packages.len(), 1);
+    packages.remove(0)
 }
 
 #[test]

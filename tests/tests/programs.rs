@@ -3,17 +3,11 @@
 //! whose tokens are bytes, they print what `kinglet run` prints. With an image that a build
 //! cannot run they do not compile, and the error says what to do.
 
+use kinglet_tests::manual::{block, library, smallest};
 use kinglet_tests::{arg, demo_image, file, folder, root, stdout};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-
-/// The content of a fenced block of the text, from `start` on.
-fn block<'t>(text: &'t str, start: &str, fence: &str) -> &'t str {
-    let (_, rest) = text.split_once(start).expect("the heading");
-    let (_, rest) = rest.split_once(fence).expect("a block");
-    rest.split_once("```").expect("its end").0
-}
 
 /// The front page's program, as a crate's `main.rs`.
 fn front_page() -> String {
@@ -35,10 +29,9 @@ fn front_page() -> String {
 /// The manual's smallest program, with a UART; where `steps` says so with the lines that
 /// `generate` is.
 fn manual(steps: bool) -> String {
-    let page = fs::read_to_string(root().join("docs/library.md")).expect("the manual");
-    let mut program = block(&page, "## The smallest program\n", "```rust\n").to_owned();
-    assert!(program.lines().filter(|line| !line.is_empty()).count() <= 15);
+    let mut program = smallest();
     if steps {
+        let page = library();
         let lines = block(&page, "## Step by step\n", "```rust\n");
         let (before, _) = program.split_once("let text").expect("the text");
         program = format!("{before}{lines}\nOk(())\n}}\n");

@@ -3,4 +3,5 @@
 
 mod firmware;
 mod monitor;
+mod packages;
 mod project;
