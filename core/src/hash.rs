@@ -24,6 +24,8 @@ const PRIME: u64 = 0x0100_0000_01b3;
 /// FNV-1a, 64 bits.
 /// For each byte: exclusive-or into the hash, then a product with the prime
 /// modulo 2^64.
+// For fingerprints of files in tests and of what a training reads, not for users.
+#[doc(hidden)]
 pub fn fnv1a(bytes: impl Iterator<Item = u8>) -> u64 {
     take_in(OFFSET, bytes)
 }

@@ -65,6 +65,8 @@
 //! | plan memory | [`Shape`] |
 //! | keep a state in flash | `snapshot` |
 //! | compare runs on two machines | [`hash::logits_hash`], [`hash::Hashed`] |
+//! | share the work of a step among threads | [`arch::Executor`] |
+//! | write images, as the program `kinglet` does | [`image`], [`shape`] |
 //!
 //! # Features
 //! Each feature adds code; none needs a heap.
@@ -95,7 +97,8 @@
 #[cfg(target_endian = "big")]
 compile_error!("images are little-endian and read in place: big-endian cores are not supported");
 
-#[cfg(any(test, feature = "std"))]
+// With all features the documentation of bare-metal targets is built, which have none.
+#[cfg(any(test, all(feature = "std", not(target_os = "none"))))]
 #[allow(unused_extern_crates)]
 extern crate std;
 

@@ -1,6 +1,7 @@
 //! Crates as cargo describes them.
 
 use crate::root;
+use kinglet_workshop::workspace;
 use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
@@ -8,10 +9,9 @@ use std::process::Command;
 /// The workspaces that have crates for users.
 pub const WORKSPACES: [&str; 2] = ["", "firmware/boards"];
 
-/// The cargo that runs this test.
+/// The cargo that runs this test, in a folder.
 pub fn cargo(folder: &Path) -> Command {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
+    let mut command = workspace::cargo();
     command.current_dir(folder);
     command
 }

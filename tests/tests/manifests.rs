@@ -1,6 +1,7 @@
 //! What registries show of the crates, and which crates they get: those that a user's
 //! project needs, and no others.
 
+use kinglet_targets::CORES;
 use kinglet_tests::crates::{published, text, WORKSPACES};
 use kinglet_tests::root;
 use serde_json::Value;
@@ -52,6 +53,18 @@ fn every_crate_says_what_it_is() {
             assert_eq!(ours, read(root()).expect("the licence"), "{name}");
         }
     }
+}
+
+/// The documentation of the library is built for every core that it runs on.
+#[test]
+fn documentation_is_for_every_core() {
+    let crates = crates();
+    let library = crates.iter().find(|it| it["name"] == "kinglet");
+    let docs = &library.expect("the library")["metadata"]["docs"]["rs"];
+    assert_eq!(docs["all-features"], true);
+    let targets: BTreeSet<_> = list(docs, "targets").iter().map(Value::as_str).collect();
+    let cores: BTreeSet<_> = CORES.iter().map(|core| Some(core.triple)).collect();
+    assert_eq!(targets, cores);
 }
 
 #[test]

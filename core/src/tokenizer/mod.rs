@@ -25,7 +25,11 @@ mod trie;
 pub use encoder::{Encoder, Tokens};
 pub use text::TokenText;
 #[cfg(feature = "trie")]
-pub use trie::{Trie, TrieFault, BLOCK_NODES, BLOCK_WORDS, HEAD_WORDS};
+pub use trie::TrieFault;
+// For the program that writes tries, and its tests.
+#[cfg(feature = "trie")]
+#[doc(hidden)]
+pub use trie::{Trie, BLOCK_NODES, BLOCK_WORDS, HEAD_WORDS};
 
 /// The most bytes that a token may have: an [`Encoder`] holds as many back.
 /// The longest of RWKV's World vocabulary has 128.
@@ -80,6 +84,7 @@ impl<'i> Tokenizer<'i> {
     /// A tokenizer that takes the longest entry of `trie` at every point.
     /// The published World models of RWKV are trained with such a tokenizer.
     #[cfg(feature = "trie")]
+    #[doc(hidden)]
     pub fn trie(trie: Trie<'i>) -> Self {
         Self {
             kind: Kind::Trie(trie),
@@ -88,6 +93,7 @@ impl<'i> Tokenizer<'i> {
 
     /// The vocabulary, unless tokens are bytes.
     #[cfg(feature = "trie")]
+    #[doc(hidden)]
     pub fn as_trie(&self) -> Option<&Trie<'i>> {
         match &self.kind {
             Kind::Trie(trie) => Some(trie),

@@ -65,7 +65,8 @@ const TINY_IMAGE_LAYOUT: &str = DEFAULT_MACHINE.core.layout;
 ///   qemu      the tests of the firmware in QEMU, on all machines, and of its size;
 ///             the example in C, and the firmware that loads images
 ///   boards    the firmware of real boards; in QEMU on those that it has, and on
-///             machines that stand in for the others; projects of `kinglet new`
+///             machines that stand in for the others; projects of `kinglet new`; the packed
+///             crates, in a folder that has nothing else
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,
@@ -129,7 +130,8 @@ impl Job {
                 core_targets().into_iter().try_for_each(ensure_target)
             }
             Job::Firmware => library_targets().try_for_each(ensure_target),
-            Job::Docs | Job::Host => Ok(()),
+            Job::Docs => ensure_target(DEFAULT_MACHINE.core.triple),
+            Job::Host => Ok(()),
             Job::Miri => ensure_miri(),
             Job::Fuzz => fuzz_targets()?.into_iter().try_for_each(|target| {
                 let corpus = fuzz_folder().join("corpus").join(target);
@@ -291,8 +293,15 @@ fn xtask(args: &[&str]) -> Command {
 fn docs() -> Vec<Command> {
     let mut docs = cargo();
     docs.args(["doc", "--workspace", "--no-deps", "--lib", "--all-features"]);
-    docs.env("RUSTDOCFLAGS", "-D warnings");
-    vec![docs]
+    // As docs.rs builds the pages of the library for a board.
+    let mut board = cargo();
+    board.args(["doc", "--package", "kinglet", "--no-deps", "--all-features"]);
+    board.args(["--target", DEFAULT_MACHINE.core.triple]);
+    let mut pages = vec![docs, board];
+    for docs in &mut pages {
+        docs.env("RUSTDOCFLAGS", "-D warnings");
+    }
+    pages
 }
 
 fn aarch64() -> Vec<Command> {

@@ -5,9 +5,11 @@
 //! The registry is a folder (a "directory source" of cargo's): the packed crates, and links to
 //! what cargo has fetched for this repository.
 
-use kinglet_targets::DEFAULT_MACHINE;
+use kinglet_targets::{Machine, Region, DEFAULT_MACHINE};
 use kinglet_tests::crates::{cargo, published, text, WORKSPACES};
-use kinglet_tests::{arg, demo_image, file, folder, kept_folder, manual, root, stdout};
+use kinglet_tests::{
+    arg, demo_checkpoint, file, folder, kept_folder, manual, quantize, root, stdout,
+};
 use kinglet_workshop::emulator::qemu;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -44,28 +46,29 @@ fn add_checksum(unpacked: &Path, checksum: &str) {
     file(unpacked, ".cargo-checksum.json", text);
 }
 
+/// The value of a key in a package of a lock file.
+fn value<'l>(package: &'l str, key: &str) -> Option<&'l str> {
+    let line = package.lines().find_map(|line| line.strip_prefix(key));
+    line?.strip_prefix(" = \"")?.strip_suffix('"')
+}
+
 /// Adds the crates of a lock file.
 fn add_locked(registry: &Path, workspace: &Path) {
     done(cargo(workspace).args(["fetch", "--locked"]));
     let lock = fs::read_to_string(workspace.join("Cargo.lock")).expect("a lock file");
-    for package in lock.split("[[package]]\n").skip(1) {
-        let value = |key: &str| {
-            let line = package.lines().find_map(|line| line.strip_prefix(key));
-            line.and_then(|line| line.strip_prefix(" = \"")?.strip_suffix('"'))
-        };
-        let (Some(name), Some(version)) = (value("name"), value("version")) else {
+    for package in lock.split("[[package]]\n") {
+        // Crates of the repository have none.
+        let Some(checksum) = value(package, "checksum") else {
             continue;
         };
-        let Some(checksum) = value("checksum") else {
-            continue;
-        };
+        let [name, version] = ["name", "version"].map(|key| value(package, key).expect(key));
         let name = format!("{name}-{version}");
         let unpacked = registry.join(&name);
         if unpacked.exists() {
             continue;
         }
-        let source = fetched().into_iter().map(|folder| folder.join(&name));
-        let source = source.filter(|folder| folder.exists()).next();
+        let mut sources = fetched().into_iter().map(|folder| folder.join(&name));
+        let source = sources.find(|folder| folder.exists());
         let source = source.unwrap_or_else(|| panic!("{name} is not fetched"));
         fs::create_dir(&unpacked).expect("a folder");
         for entry in fs::read_dir(source).expect("a crate") {
@@ -76,127 +79,142 @@ fn add_locked(registry: &Path, workspace: &Path) {
     }
 }
 
+/// Where crates are packed.
+fn packed() -> PathBuf {
+    kept_folder("packed").join("package")
+}
+
+/// Unpacks a crate, `NAME-VERSION`, that [`add_packed`] has packed.
+fn unpack(name: &str, into: &Path) -> PathBuf {
+    let packed = packed().join(format!("{name}.crate"));
+    let mut tar = Command::new("tar");
+    done(tar.arg("xf").arg(packed).arg("-C").arg(into));
+    into.join(name)
+}
+
 /// Packs the crates of a workspace that may be published and adds them.
 fn add_packed(registry: &Path, workspace: &str) {
-    let target = kept_folder("packed");
     let crates = published(workspace);
     let mut pack = cargo(&root().join(workspace));
     // What is built from them is built by these tests.
     pack.args(["package", "--offline", "--no-verify", "--allow-dirty"]);
-    // Boards are a workspace of their own, whose lock would ask for the others' crates.
+    // A lock file of the boards' workspace would ask a registry for the others' crates.
     pack.args(Some("--exclude-lockfile").filter(|_| !workspace.is_empty()));
     pack.args(crates.iter().flat_map(|it| ["--package", text(it, "name")]));
-    done(pack.arg("--target-dir").arg(&target));
+    done(pack.arg("--target-dir").arg(kept_folder("packed")));
     for it in &crates {
         let name = format!("{}-{}", text(it, "name"), text(it, "version"));
-        let packed = target.join("package").join(format!("{name}.crate"));
-        done(
-            Command::new("tar")
-                .arg("xf")
-                .arg(&packed)
-                .arg("-C")
-                .arg(registry),
-        );
-        let sum = done(Command::new("sha256sum").arg(&packed)).stdout;
+        let mut sum = Command::new("sha256sum");
+        let sum = done(sum.arg(packed().join(format!("{name}.crate")))).stdout;
         let sum = String::from_utf8(sum).expect("a checksum");
         let sum = sum.split_whitespace().next().expect("a checksum");
-        add_checksum(&registry.join(name), sum);
+        add_checksum(&unpack(&name, registry), sum);
     }
 }
 
-/// A folder in which cargo knows this registry alone. It is outside of the repository.
-struct Place(tempfile::TempDir);
-
-impl Place {
-    fn get() -> &'static Self {
-        static PLACE: OnceLock<Place> = OnceLock::new();
-        PLACE.get_or_init(|| {
-            let place = Self(folder());
-            fs::create_dir(place.registry()).expect("a folder");
-            LOCKED.map(|workspace| add_locked(&place.registry(), &root().join(workspace)));
-            WORKSPACES.map(|workspace| add_packed(&place.registry(), workspace));
-            fs::create_dir(place.0.path().join(".cargo")).expect("a folder");
-            let config = format!(
-                "[source.crates-io]\nreplace-with = \"packed\"\n\
-                 [source.packed]\ndirectory = {:?}\n",
-                arg(&place.registry())
-            );
-            file(place.0.path(), ".cargo/config.toml", config);
-            place
-        })
-    }
-
-    fn registry(&self) -> PathBuf {
-        self.0.path().join("registry")
-    }
-
-    /// Runs a command of cargo in a folder of it, with its options.
-    #[track_caller]
-    fn cargo(&self, folder: &Path, options: &str) {
-        let target = kept_folder("packages");
-        let mut command = cargo(folder);
-        command.args(options.split(' ')).arg("--offline");
-        done(command.env("CARGO_TARGET_DIR", target));
-    }
+/// The registry, made once.
+fn registry() -> &'static Path {
+    static REGISTRY: OnceLock<PathBuf> = OnceLock::new();
+    REGISTRY.get_or_init(|| {
+        let registry = kept_folder("registry");
+        fs::remove_dir_all(&registry).expect("a folder of an earlier run");
+        fs::create_dir(&registry).expect("a folder");
+        for workspace in LOCKED {
+            add_locked(&registry, &root().join(workspace));
+        }
+        for workspace in WORKSPACES {
+            add_packed(&registry, workspace);
+        }
+        registry
+    })
 }
 
-/// The folder of what is built for a target.
-fn built(target: &str) -> PathBuf {
-    kept_folder("packages").join(target).join("release")
+/// An empty folder, outside of the repository, in which cargo knows this registry alone.
+fn place() -> impl AsRef<Path> {
+    let place = folder();
+    fs::create_dir(place.path().join(".cargo")).expect("a folder");
+    let config = format!(
+        "[source.crates-io]\nreplace-with = \"packed\"\n\
+         [source.packed]\ndirectory = {:?}\n",
+        arg(registry())
+    );
+    file(place.path(), ".cargo/config.toml", config);
+    place
+}
+
+/// Where cargo puts what these tests build.
+fn target() -> PathBuf {
+    kept_folder("packages")
+}
+
+/// Runs a command of cargo in a folder of such a place.
+#[track_caller]
+fn build(folder: &Path, options: &str) {
+    let mut command = cargo(folder);
+    command.args(options.split(' ')).arg("--offline");
+    done(command.env("CARGO_TARGET_DIR", target()));
+}
+
+/// What the smallest program needs beside the library: where it starts, and a UART, in
+/// place of which it prints.
+const NEEDS: &str = r#"
+kinglet = "0.1"
+cortex-m = { version = "0.7", features = ["critical-section-single-core"] }
+cortex-m-rt = "0.7"
+semihosting = { version = "0.1", features = ["panic-handler", "stdio"] }
+"#;
+const FRAME: &str = r#"
+struct Uart;
+impl Uart { fn write(&mut self, text: &str) { semihosting::print!("{text}") } }
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    write(&mut Uart).unwrap();
+    semihosting::process::exit(0)
+}
+"#;
+
+/// Makes the crate `smallest` for a machine.
+fn smallest(home: &Path, machine: &Machine) {
+    fs::create_dir_all(home.join(".cargo")).expect("a folder");
+    let manifest = "[package]\nname = \"smallest\"\nedition = \"2024\"\n\
+        [[bin]]\nname = \"smallest\"\npath = \"main.rs\"\n[dependencies]";
+    file(home, "Cargo.toml", [manifest, NEEDS].concat());
+    let frame = "#![no_std]\n#![no_main]\n#![forbid(unsafe_code)]\n";
+    let program = [frame, &manual::smallest(), FRAME].concat();
+    file(home, "main.rs", program);
+    let region = |region: Region| format!("ORIGIN = {}, LENGTH = {}", region.origin, region.bytes);
+    let (flash, ram) = (region(machine.flash), region(machine.ram));
+    let memory = format!("MEMORY {{\n  FLASH : {flash}\n  RAM : {ram}\n}}\n");
+    file(home, "memory.x", memory);
+    let triple = machine.core.triple;
+    let config = format!(
+        "[build]\ntarget = \"{triple}\"\n\
+         rustflags = [\"-Clink-arg=-Tlink.x\", \"-Clink-arg=--nmagic\"]\n"
+    );
+    file(home, ".cargo/config.toml", config);
 }
 
 #[test]
 fn the_smallest_program_runs_in_qemu() {
-    let place = Place::get();
-    let home = place.0.path().join("smallest");
+    let place = place();
+    let home = place.as_ref().join("smallest");
     let machine = DEFAULT_MACHINE;
-    fs::create_dir_all(home.join(".cargo")).expect("a folder");
-    let image = demo_image(&home, "int4");
-    fs::rename(&image, home.join("model.kgl")).expect("a file");
-    let manifest = "[package]\nname = \"smallest\"\nedition = \"2024\"\n\
-        [[bin]]\nname = \"smallest\"\npath = \"main.rs\"\n\
-        [dependencies]\nkinglet = \"0.1\"\n\
-        cortex-m = { version = \"0.7\", features = [\"critical-section-single-core\"] }\n\
-        cortex-m-rt = \"0.7\"\n\
-        semihosting = { version = \"0.1\", features = [\"panic-handler\", \"stdio\"] }\n";
-    file(&home, "Cargo.toml", manifest);
-    let (flash, ram) = (machine.flash, machine.ram);
-    let memory = format!(
-        "MEMORY {{\n  FLASH : ORIGIN = {}, LENGTH = {}\n  RAM : ORIGIN = {}, LENGTH = {}\n}}\n",
-        flash.origin, flash.bytes, ram.origin, ram.bytes
-    );
-    file(&home, "memory.x", memory);
-    let triple = machine.core.triple;
-    let config = format!(
-        "[build]\ntarget = \"{triple}\"\n[target.{triple}]\n\
-         rustflags = [\"-Clink-arg=-Tlink.x\", \"-Clink-arg=--nmagic\"]\n"
-    );
-    file(&home, ".cargo/config.toml", config);
-    let program = format!(
-        "#![no_std]\n#![no_main]\n#![forbid(unsafe_code)]\n{}\n\
-         struct Uart;\n\
-         impl Uart {{ fn write(&mut self, text: &str) {{ semihosting::print!(\"{{text}}\") }} }}\n\
-         #[cortex_m_rt::entry]\n\
-         fn main() -> ! {{\n\
-             write(&mut Uart).unwrap();\n\
-             semihosting::process::exit(0)\n\
-         }}\n",
-        manual::smallest()
-    );
-    file(&home, "main.rs", program);
-    place.cargo(&home, "build --release");
-    let mut run = qemu(machine.core, machine.qemu, &built(triple).join("smallest"));
+    smallest(&home, machine);
+    let image = home.join("model.kgl");
+    quantize(&demo_checkpoint(), &image, "--weights int4");
+    build(&home, "build --release");
+    let elf = Path::new(machine.core.triple).join("release/smallest");
+    let mut run = qemu(machine.core, machine.qemu, &target().join(elf));
     run.args(["-semihosting-config", "enable=on,target=native"]);
     let printed = String::from_utf8(done(&mut run).stdout).expect("UTF-8");
     let asked = (["--prompt", "Once upon a time"], "-n 100");
-    let expected = stdout(("run", &home.join("model.kgl"), asked));
-    assert_eq!(printed + "\n", expected);
+    assert_eq!(printed + "\n", stdout(("run", &image, asked)));
 }
 
 #[test]
 fn the_firmware_of_a_board_builds() {
-    let place = Place::get();
-    let project = place.0.path().join("wren");
+    let place = place();
+    let project = place.as_ref().join("wren");
     let options = ["--board", "microbit-v1", "--kinglet", arg(root())];
     stdout(("new", &project, options));
     // As it will be when the crates are in a registry.
@@ -204,16 +222,13 @@ fn the_firmware_of_a_board_builds() {
     let of_checkout = format!(", path = \"{}/firmware/boards/common\"", arg(root()));
     assert!(manifest.contains(&of_checkout), "{manifest}");
     file(&project, "Cargo.toml", manifest.replace(&of_checkout, ""));
-    place.cargo(&project, "build --release");
-    assert!(built("thumbv6m-none-eabi").join("wren").exists());
+    build(&project, "build --release");
+    assert!(target().join("thumbv6m-none-eabi/release/wren").exists());
 }
 
 #[test]
 fn the_program_compiles_with_the_versions_that_were_tested() {
-    let place = Place::get();
-    let (host, version) = (place.registry(), env!("CARGO_PKG_VERSION"));
-    place.cargo(
-        &host.join(format!("kinglet-host-{version}")),
-        "check --locked",
-    );
+    let place = place();
+    let name = concat!("kinglet-host-", env!("CARGO_PKG_VERSION"));
+    build(&unpack(name, place.as_ref()), "check --locked");
 }
