@@ -114,7 +114,7 @@ pub fn is_image(path: &Path) -> Result<bool> {
 }
 
 /// The names of an image's classes, numbers where it does not name them.
-fn image_labels(image: &Image<'_>) -> Vec<String> {
+pub(crate) fn image_labels(image: &Image<'_>) -> Vec<String> {
     let name = |class| {
         let label = image.metadata().and_then(|metadata| metadata.label(class));
         label.map_or_else(|| class.to_string(), str::to_owned)

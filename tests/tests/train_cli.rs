@@ -269,6 +269,7 @@ fn thresholds_are_kept(folder: &Path, checkpoint: &Path, text: &Path) {
     assert_eq!(counts("0"), (0, 0));
     let (lost, refused) = counts("0.99999");
     assert!(lost > 0 && lost <= refused, "{lost} of {refused}");
+    says(&stdout(("inspect", &image)), "unknown      below 100.0 %");
     let error = failure(("quantize -o none.kgl --unknown-below 97", checkpoint), 2);
     says(&error, "from 0 to less than 1");
 }

@@ -5,7 +5,8 @@ mod checkpoint;
 use super::model::ReadingArgs;
 use super::output::print_json;
 use super::table::{thousands, Table};
-use crate::engine::{is_image, open_image};
+use crate::engine::{image_labels, is_image, open_image};
+use crate::labels::probability;
 use crate::pack::{image_parts, Class, StoredPart};
 use anyhow::Result;
 use checkpoint::CheckpointReport;
@@ -21,8 +22,8 @@ use std::path::PathBuf;
 /// Show what an image or a checkpoint holds
 ///
 /// For an image: version, dimensions, bytes by part, the RAM it needs, its
-/// tokenizer, the states that `kinglet prime` put in, and whether its
-/// checksum is right. For a checkpoint: version,
+/// tokenizer, the states that `kinglet prime` put in, the labels that it answers with, and
+/// whether its checksum is right. For a checkpoint: version,
 /// dimensions and tensors, and which of them the model is read without.
 #[derive(Debug, clap::Args)]
 #[command(
@@ -77,6 +78,10 @@ struct ImageReport {
     tokenizer_entries: u32,
     tokenizer_bytes: u32,
     states: Vec<StateReport>,
+    /// Of a model that answers with a label.
+    labels: Vec<String>,
+    /// The answer is unknown where a label has less of the probability.
+    unknown_below: f64,
     image_bytes: u32,
     parts: Vec<PartBytes>,
     state_bytes: usize,
@@ -160,6 +165,8 @@ impl ImageReport {
                     tokens: state.tokens,
                 })
                 .collect(),
+            labels: image_labels(image),
+            unknown_below: probability(header.unknown_below),
             image_bytes: header.image_bytes,
             parts: parts(image),
             state_bytes: shape.state_bytes(),
@@ -216,6 +223,16 @@ impl ImageReport {
                     writeln!(out, "state        {name}: a text of {tokens} tokens")?;
                 }
             }
+        }
+        if !self.labels.is_empty() {
+            writeln!(out, "labels       {}", self.labels.join(", "))?;
+        }
+        if self.unknown_below > 0.0 {
+            writeln!(
+                out,
+                "unknown      below {:.1} %",
+                100.0 * self.unknown_below
+            )?;
         }
         writeln!(
             out,
