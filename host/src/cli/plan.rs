@@ -40,6 +40,10 @@ pub struct Args {
     json: bool,
 }
 
+/// Where the figures come from.
+const PROVENANCE: &str =
+    "No physical board has run Kinglet yet: instructions are counted in emulators, cycles are assumed.";
+
 #[derive(Debug, Serialize)]
 struct Report {
     image: PathBuf,
@@ -216,6 +220,7 @@ impl Report {
         for board in &self.boards {
             writeln!(out, "{}: {}", board.name, board.remark())?;
         }
+        writeln!(out, "\n{PROVENANCE}")?;
         Ok(())
     }
 }

@@ -224,7 +224,7 @@ fn binary(bytes: u32) -> String {
 }
 
 /// Waits for the lock, which is released when the file is dropped.
-fn lock(path: &Path) -> Result<File> {
+pub fn lock(path: &Path) -> Result<File> {
     let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
     fs4::FileExt::lock(&file).with_context(|| format!("cannot lock {}", path.display()))?;
     Ok(file)

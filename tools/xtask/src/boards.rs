@@ -3,6 +3,7 @@
 mod dialogue;
 mod emulated;
 
+pub use dialogue::Dialogue;
 pub use emulated::Emulated;
 
 use anyhow::{bail, Context, Result};
@@ -46,7 +47,8 @@ pub struct Args {
     json: bool,
 }
 
-fn one_line(text: &str) -> Result<String, &'static str> {
+/// A prompt that a console can read.
+pub fn one_line(text: &str) -> Result<String, &'static str> {
     match text.contains(['\r', '\n']) {
         true => Err("has more than one line, and a board's console reads one"),
         false => Ok(text.to_owned()),

@@ -9,6 +9,7 @@ mod firmware;
 mod page;
 mod qemu;
 mod report;
+mod rp2040;
 mod sizes;
 mod test;
 
@@ -33,6 +34,7 @@ enum Command {
     Qemu(qemu::Args),
     Firmware(firmware::Args),
     Board(boards::Args),
+    Rp2040(rp2040::Args),
     Bench(bench::Args),
     Sizes(sizes::Args),
     Intents(kinglet_intents::Args),
@@ -66,6 +68,7 @@ impl Command {
             Command::Qemu(args) => qemu::run(args),
             Command::Firmware(args) => firmware::run(args),
             Command::Board(args) => boards::run(args),
+            Command::Rp2040(args) => rp2040::run(args),
             Command::Bench(args) => bench::run(args),
             Command::Sizes(args) => sizes::run(args),
             Command::Intents(args) => kinglet_intents::run(args),

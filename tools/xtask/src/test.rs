@@ -65,8 +65,9 @@ const TINY_IMAGE_LAYOUT: &str = DEFAULT_MACHINE.core.layout;
 ///   qemu      the tests of the firmware in QEMU, on all machines, and of its size;
 ///             the example in C, and the firmware that loads images
 ///   boards    the firmware of real boards; in QEMU on those that it has, and on
-///             machines that stand in for the others; projects of `kinglet new`; the packed
-///             crates, in a folder that has nothing else
+///             machines that stand in for the others; the Pico's file in an emulator
+///             of its chip; projects of `kinglet new`; the packed crates, in a folder that
+///             has nothing else
 #[derive(Debug, clap::Args)]
 #[command(
     verbatim_doc_comment,

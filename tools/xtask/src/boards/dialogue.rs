@@ -1,7 +1,7 @@
-//! Talking to a board's firmware in QEMU.
+//! Talking to a board's firmware in an emulator.
 
 use anyhow::{anyhow, bail, Context, Result};
-use kinglet_protocol::console::GREETING;
+use kinglet_protocol::console::{Statistics, GREETING};
 use kinglet_protocol::END_OF_INPUT;
 use kinglet_workshop::emulator::{forward, Running};
 use std::io::{self, BufReader, Read, Write};
@@ -17,21 +17,25 @@ const SILENCE: Duration = Duration::from_secs(120);
 const NO_MODEL: &[u8] = b"then type anything.";
 
 /// What the console prints when it is ready for a line.
-pub const READY: &str = "> ";
+const READY: &str = "> ";
 
-/// A QEMU that ends with its owner, and what its firmware says.
+/// An emulator that ends with its owner, and what its firmware says.
 pub struct Dialogue {
-    qemu: Running,
+    emulator: Running,
     heard: Receiver<u8>,
 }
 
 impl Dialogue {
-    /// Starts QEMU, and hears the first byte of the greeting of a firmware
+    /// Starts the emulator, and hears the first byte of the greeting of a firmware
     /// that has a model.
     pub fn start(command: &mut Command) -> Result<Self> {
         let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut qemu = Running::start(piped)?;
-        let stdout = qemu.0.stdout.take().context("QEMU has no output")?;
+        let mut emulator = Running::start(piped)?;
+        let stdout = emulator
+            .0
+            .stdout
+            .take()
+            .context("the emulator has no output")?;
         let (sender, heard) = channel();
         thread::spawn(move || {
             for byte in BufReader::new(stdout).bytes().map_while(Result::ok) {
@@ -40,7 +44,7 @@ impl Dialogue {
                 }
             }
         });
-        let dialogue = Self { qemu, heard };
+        let dialogue = Self { emulator, heard };
         let mut said = Vec::new();
         while said.last() != Some(&GREETING) {
             said.push(dialogue.byte()?);
@@ -53,7 +57,12 @@ impl Dialogue {
 
     /// Gives the console to the person at the keyboard, until the input ends.
     pub fn converse(mut self) -> Result<()> {
-        let mut input = self.qemu.0.stdin.take().context("QEMU has no input")?;
+        let mut input = self
+            .emulator
+            .0
+            .stdin
+            .take()
+            .context("the emulator has no input")?;
         thread::spawn(move || {
             // Errors mean that the other side has left: nothing to do.
             let _ = forward(&mut io::stdin().lock(), &mut input);
@@ -73,9 +82,24 @@ impl Dialogue {
         Ok(())
     }
 
+    /// Asks the firmware once: the text after the prompt, and the line after it.
+    pub fn ask(&mut self, prompt: &str, tokens: u32) -> Result<(String, Statistics)> {
+        self.hear(READY)?;
+        self.say(&format!("/n {tokens}\r"))?;
+        self.hear(READY)?;
+        self.say(&format!("{prompt}\r"))?;
+        let answer = self.hear(&format!("\n{READY}"))?;
+        parse(&answer).with_context(|| format!("the firmware says: {answer}"))
+    }
+
     /// Types.
-    pub fn say(&mut self, line: &str) -> Result<()> {
-        let input = self.qemu.0.stdin.as_mut().context("QEMU has no input")?;
+    fn say(&mut self, line: &str) -> Result<()> {
+        let input = self
+            .emulator
+            .0
+            .stdin
+            .as_mut()
+            .context("the emulator has no input")?;
         input.write_all(line.as_bytes())?;
         Ok(input.flush()?)
     }
@@ -86,7 +110,7 @@ impl Dialogue {
     }
 
     /// What the firmware says up to `end`, without it.
-    pub fn hear(&mut self, end: &str) -> Result<String> {
+    fn hear(&mut self, end: &str) -> Result<String> {
         let mut bytes = Vec::new();
         while !bytes.ends_with(end.as_bytes()) {
             bytes.push(self.byte().with_context(|| {
@@ -96,5 +120,25 @@ impl Dialogue {
         }
         bytes.truncate(bytes.len() - end.len());
         Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+/// The text, and the line after it.
+fn parse(answer: &str) -> Option<(String, Statistics)> {
+    let (text, statistics) = answer.trim_end().rsplit_once("\r\n")?;
+    Some((text.replace("\r\n", "\n"), Statistics::parse(statistics)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_text_and_stack() {
+        let line = "[3 tokens, 1.50 tokens/s, stack 4076 bytes, end]";
+        let (text, statistics) = parse(&format!("a [b]\r\nc\r\n{line}\r")).expect("statistics");
+        assert_eq!(text, "a [b]\nc");
+        assert_eq!(statistics.stack_bytes, 4076);
+        assert!(parse("the image has no tokenizer\r").is_none());
     }
 }

@@ -1,7 +1,7 @@
 //! Boards in QEMU: those that it has, and for the others a machine with the same
 //! core that stands in.
 
-use super::dialogue::{Dialogue, READY};
+use super::dialogue::Dialogue;
 use super::{build, Answer};
 use anyhow::{bail, Context, Result};
 use kinglet_protocol::console::{Speed, Statistics};
@@ -52,14 +52,8 @@ impl<'b> Emulated<'b> {
 
     /// Asks the firmware once, with an image in the model's flash.
     pub fn ask(&self, image: &Path, prompt: &str, tokens: u32) -> Result<Answer> {
-        let mut dialogue = self.start(image)?;
-        dialogue.hear(READY)?;
-        dialogue.say(&format!("/n {tokens}\r"))?;
-        dialogue.hear(READY)?;
-        dialogue.say(&format!("{prompt}\r"))?;
-        let answer = dialogue.hear(&format!("\n{READY}"))?;
-        let (text, statistics) = parse(&answer)
-            .with_context(|| format!("{}: the firmware says: {answer}", self.board.name))?;
+        let answer = self.start(image)?.ask(prompt, tokens);
+        let (text, statistics) = answer.with_context(|| self.board.name.clone())?;
         let instructions = instructions_per_token(&statistics);
         Ok(Answer {
             text,
@@ -91,12 +85,6 @@ impl<'b> Emulated<'b> {
     }
 }
 
-/// The text, and the line after it.
-fn parse(answer: &str) -> Option<(String, Statistics)> {
-    let (text, statistics) = answer.trim_end().rsplit_once("\r\n")?;
-    Some((text.replace("\r\n", "\n"), Statistics::parse(statistics)?))
-}
-
 /// Instructions of a token, by a clock that counts instructions.
 fn instructions_per_token(statistics: &Statistics) -> Option<u64> {
     match statistics.speed {
@@ -112,13 +100,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_text_and_stack() {
+    fn a_rate_of_the_clock_is_a_count_of_instructions() {
         let line = "[3 tokens, 1.50 tokens/s, stack 4076 bytes, end]";
-        let (text, statistics) = parse(&format!("a [b]\r\nc\r\n{line}\r")).expect("statistics");
-        assert_eq!(text, "a [b]\nc");
-        assert_eq!(statistics.stack_bytes, 4076);
+        let statistics = Statistics::parse(line).expect("statistics");
         // 15,625,000 instructions a second.
         assert_eq!(instructions_per_token(&statistics), Some(10_416_666));
-        assert!(parse("the image has no tokenizer\r").is_none());
     }
 }
