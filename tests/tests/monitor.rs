@@ -318,7 +318,6 @@ fn lines_of_a_pipe_are_prompts_and_commands() {
 #[test]
 fn bad_use_is_said_before_anything_is_opened() {
     let long = "a".repeat(257);
-    fails("monitor", 2, "name a port");
     let two = ["--prompt", "two\nlines"];
     fails(("monitor x", two), 2, "control characters");
     fails(("monitor x --prompt", [&long]), 2, "257 bytes");

@@ -3,7 +3,9 @@
 use super::output::print_json;
 use super::start::BoardStart;
 use super::{bad_use, complain};
-use crate::monitor::{ports, Answer, Console, Event, EventSender, Left, Limits, Link, Refused};
+use crate::monitor::{
+    only_board, ports, Answer, Console, Event, EventSender, Left, Limits, Link, Refused,
+};
 use crate::text::{shown, without_unknown, Unknown};
 use anyhow::{ensure, Context, Result};
 use kinglet::UnknownByte;
@@ -17,18 +19,19 @@ use std::time::Duration;
 ///
 /// PORT is a serial port, or tcp:HOST:PORT. In its place a program after
 /// `--` can be the board: its standard input and output are the console.
+/// Where this machine has one serial port on USB, it need not be named.
 ///
 /// Without --prompt, every line you type is a prompt or a command of the
 /// board's (`/help`); Ctrl-C ends an answer, Ctrl-D leaves. Answers are shown
 /// while they are generated.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
-    kinglet monitor /dev/ttyACM0\n  \
+    kinglet monitor\n  \
     kinglet monitor /dev/ttyACM0 --prompt \"Once upon a time\" -n 200 --temperature 0.8 --seed 7\n  \
     kinglet monitor tcp:localhost:4444 --prompt \"Once\" --stop . --json\n  \
     kinglet monitor -- cargo xtask board stm32f405 --image model.kgl")]
 pub struct Args {
-    /// A serial port, or tcp:HOST:PORT
+    /// A serial port, or tcp:HOST:PORT [default: the only serial port on USB]
     #[arg(conflicts_with = "command")]
     port: Option<String>,
     /// Bits a second, of a serial port
@@ -83,12 +86,8 @@ struct Report<'a> {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let link = open(
-        args.port.as_deref(),
-        args.baud,
-        &args.command,
-        "name a port",
-    )?;
+    let port = args.port.clone().or_else(|| found(&args.command));
+    let link = open(port.as_deref(), args.baud, &args.command, "name a port")?;
     let sender = link.sender();
     let seconds = if args.command.is_empty() { 10 } else { 300 };
     let limits = Limits {
@@ -119,6 +118,14 @@ pub fn run(args: &Args) -> Result<()> {
     }
     monitor.console.detach();
     Ok(())
+}
+
+/// The board's port, said on standard error, where no program is the board.
+fn found(command: &[String]) -> Option<String> {
+    let ports = ports();
+    let port = only_board(&ports).filter(|_| command.is_empty())?;
+    complain(format_args!("the board is taken to be at {port}"));
+    Some(port.to_owned())
 }
 
 /// Opens the port, or starts the program; Ctrl-C becomes an event. Where neither is

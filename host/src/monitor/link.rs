@@ -66,6 +66,18 @@ pub fn ports() -> Vec<String> {
     ports
 }
 
+/// The port of the board, where exactly one of these is on USB.
+pub fn only_board(ports: &[String]) -> Option<&str> {
+    // Linux, macOS (where each port has a second name), Windows.
+    let starts = ["/dev/ttyACM", "/dev/ttyUSB", "/dev/cu.usb", "COM"];
+    let is_usb = |port: &&String| starts.iter().any(|start| port.starts_with(start));
+    let mut boards = ports.iter().filter(is_usb);
+    boards
+        .next()
+        .filter(|_| boards.next().is_none())
+        .map(String::as_str)
+}
+
 impl Link {
     /// Opens `tcp:HOST:PORT`, or else a serial port with that many bits a
     /// second.
@@ -82,6 +94,9 @@ impl Link {
     fn serial(name: &str, baud: u32) -> Result<Self> {
         let port = serial2::SerialPort::open(PathBuf::from(name), baud)
             .map_err(|error| anyhow!("cannot open {name}: {error}; {}", ports_there_are()))?;
+        // A board with USB of its own sends nothing to a port that does not say that it is
+        // open. Not every port has the line.
+        let _ = port.set_dtr(true);
         let port = Arc::new(port);
         let input = port.clone();
         Ok(Self::over(name.to_owned(), Shared(input), Shared(port)))
@@ -299,5 +314,31 @@ impl Write for Shared {
 
     fn flush(&mut self) -> io::Result<()> {
         self.0.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_only_port_on_usb_is_the_boards() {
+        let only = |ports: &[&str]| {
+            let ports: Vec<_> = ports.iter().map(|&port| port.to_owned()).collect();
+            only_board(&ports).map(str::to_owned)
+        };
+        assert_eq!(
+            only(&["/dev/ttyACM0", "/dev/ttyS0"]).as_deref(),
+            Some("/dev/ttyACM0")
+        );
+        let mac = [
+            "/dev/cu.Bluetooth",
+            "/dev/cu.usbmodem1",
+            "/dev/tty.usbmodem1",
+        ];
+        assert_eq!(only(&mac).as_deref(), Some("/dev/cu.usbmodem1"));
+        assert_eq!(only(&["COM7"]).as_deref(), Some("COM7"));
+        assert_eq!(only(&["/dev/ttyACM0", "/dev/ttyUSB0"]), None);
+        assert_eq!(only(&["/dev/ttyS0"]), None);
     }
 }

@@ -10,7 +10,7 @@ mod printed;
 
 use anyhow::anyhow;
 pub use console::{Answer, Console, Limits};
-pub use link::{ports, Event, EventSender, Link};
+pub use link::{only_board, ports, Event, EventSender, Link};
 pub use printed::{Line, Printed};
 
 /// The person leaves.

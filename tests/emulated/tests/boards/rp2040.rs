@@ -23,8 +23,8 @@ fn measured(image: &Path, prompt: &str) -> Option<Value> {
     Some(serde_json::from_slice(&output.stdout).expect("JSON"))
 }
 
-/// From the boot ROM to the text; and as many cycles for an instruction as
-/// `kinglet plan` counts.
+/// From the boot ROM to the text, over USB, and again after the cable was pulled; over
+/// UART0, too; in as many cycles for an instruction as `kinglet plan` counts.
 #[test]
 fn the_picos_file_runs_in_an_emulator_of_the_whole_chip() {
     let folder = folder();
@@ -42,14 +42,11 @@ fn the_picos_file_runs_in_an_emulator_of_the_whole_chip() {
     let difference = cycles - planned.cycles_per_instruction;
     assert!(difference.abs() < 0.04, "{cycles} cycles per instruction");
     let program = xtask().get_program().to_owned();
-    let board = ("--", Path::new(&program), "rp2040 --image", &image);
-    let report = json((
-        "verify",
-        &image,
-        ["--prompt", prompt],
-        "-n 20 --json",
-        board,
-    ));
-    assert_eq!(report["agrees"], true, "{report}");
-    assert_eq!(report["tokens"], 20);
+    for (port, tokens) in [("", "20"), ("--uart", "3")] {
+        let board = ("--", Path::new(&program), "rp2040 --image", &image, port);
+        let asked = ["--prompt", prompt, "-n", tokens];
+        let report = json(("verify", &image, asked, "--json", board));
+        assert_eq!(report["agrees"], true, "{report}");
+        assert_eq!(report["tokens"].to_string(), tokens);
+    }
 }

@@ -82,9 +82,14 @@ impl Dialogue {
         Ok(())
     }
 
+    /// Hears the greeting to its end.
+    pub fn greeted(mut self) -> Result<Self> {
+        self.hear(READY)?;
+        Ok(self)
+    }
+
     /// Asks the firmware once: the text after the prompt, and the line after it.
     pub fn ask(&mut self, prompt: &str, tokens: u32) -> Result<(String, Statistics)> {
-        self.hear(READY)?;
         self.say(&format!("/n {tokens}\r"))?;
         self.hear(READY)?;
         self.say(&format!("{prompt}\r"))?;
@@ -93,7 +98,7 @@ impl Dialogue {
     }
 
     /// Types.
-    fn say(&mut self, line: &str) -> Result<()> {
+    pub fn say(&mut self, line: &str) -> Result<()> {
         let input = self
             .emulator
             .0

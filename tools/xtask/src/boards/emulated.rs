@@ -52,7 +52,7 @@ impl<'b> Emulated<'b> {
 
     /// Asks the firmware once, with an image in the model's flash.
     pub fn ask(&self, image: &Path, prompt: &str, tokens: u32) -> Result<Answer> {
-        let answer = self.start(image)?.ask(prompt, tokens);
+        let answer = self.start(image)?.greeted()?.ask(prompt, tokens);
         let (text, statistics) = answer.with_context(|| self.board.name.clone())?;
         let instructions = instructions_per_token(&statistics);
         Ok(Answer {
