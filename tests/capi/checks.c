@@ -149,6 +149,22 @@ static void samplers(void) {
     expect("classes", kgl_answer(&session, logits, 3, &class), KGL_ERROR_NO_CLASSES);
 }
 
+static void hashes(void) {
+    /* The bytes "chongo was here!", whose FNV-1a of 64 bits is known. */
+    int32_t logits[4] = { 0x6e6f6863, 0x77206f67, 0x68207361, 0x21657265 };
+    char digits[KGL_HASH_BYTES] = "";
+    expect("no logits", kgl_hash(NULL, 4, digits), KGL_ERROR_NULL);
+    expect("no digits", kgl_hash(logits, 4, NULL), KGL_ERROR_NULL);
+    expect("many", kgl_hash(logits, TOO_LONG, digits), KGL_ERROR_LENGTH);
+    expect("digits inside", kgl_hash(logits, 4, (char *)&logits[3]), KGL_ERROR_OVERLAP);
+    check("untouched", digits[0] == 0);
+    expect("hash", kgl_hash(logits, 4, digits), KGL_OK);
+    const char *expected = "858e2fa32a55e61d";
+    for (size_t i = 0; i < sizeof digits; i++) {
+        check("digits", digits[i] == expected[i]);
+    }
+}
+
 static void texts(void) {
     size_t count = 99;
     expect("no text", kgl_encode(&session, NULL, 1, tokens, 64, &count), KGL_ERROR_NULL);
@@ -265,6 +281,7 @@ int main(void) {
     sessions();
     steps();
     samplers();
+    hashes();
     texts();
     slices();
     states();

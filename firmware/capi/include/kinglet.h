@@ -23,6 +23,9 @@
 // The length of a sampler.
 #define KGL_SAMPLER_WORDS 44
 
+// Bytes of a hash as text.
+#define KGL_HASH_BYTES 17
+
 // The token that a text begins with where the prompt is empty; in published
 // vocabularies it also ends a text.
 #define KGL_START_TOKEN 0
@@ -262,6 +265,16 @@ int kgl_sampler_init(struct kgl_sampler *sampler, const struct kgl_sampling *set
 // `sampler` is initialized, or zeros; `logits` has `n_logits` values; `token`
 // may be written.
 int kgl_choose(struct kgl_sampler *sampler, int32_t *logits, size_t n_logits, uint32_t *token);
+
+// The hash of logits as text: 16 hexadecimal digits and a zero byte.
+//
+// Call it before `kgl_choose`, which uses the logits up. A program that prints
+// a line `token ID HASH` for every token is compared with the workstation by
+// `kinglet verify --lines`.
+//
+// The caller promises:
+// `logits` has `n_logits` values; `digits` has room for `KGL_HASH_BYTES` bytes.
+int kgl_hash(const int32_t *logits, size_t n_logits, char *digits);
 
 // Cuts a text into tokens. A text has no more tokens than bytes.
 //

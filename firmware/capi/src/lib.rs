@@ -12,6 +12,7 @@
 #![deny(missing_docs, unsafe_op_in_unsafe_fn)]
 
 mod answer;
+mod hash;
 mod image;
 mod memory;
 mod sampler;
@@ -21,6 +22,7 @@ mod status;
 mod text;
 
 pub use answer::{kgl_answer, kgl_class};
+pub use hash::{kgl_hash, KGL_HASH_BYTES};
 pub use image::{kgl_image_check, kgl_info};
 pub use sampler::{kgl_choose, kgl_sampler, kgl_sampler_init, kgl_sampling, KGL_SAMPLER_WORDS};
 pub use session::{

@@ -4,7 +4,7 @@ use crate::demo;
 use crate::sizes::panics;
 use anyhow::{anyhow, bail, Context, Result};
 use kinglet_protocol::Request;
-use kinglet_targets::{Core, Machine, DEFAULT_MACHINE};
+use kinglet_targets::{Core, Machine, CORES, DEFAULT_MACHINE, MACHINES};
 use kinglet_workshop::elf::Sections;
 use kinglet_workshop::emulator::Emulator;
 use kinglet_workshop::firmware;
@@ -34,8 +34,8 @@ const LINK: [&str; 3] = [
 const SOURCES: [&str; 2] = ["board.c", "image.S"];
 
 /// The sources that the header is made from, in its order.
-const INTERFACE: [&str; 7] = [
-    "status", "image", "session", "slices", "sampler", "text", "answer",
+const INTERFACE: [&str; 8] = [
+    "status", "image", "session", "slices", "sampler", "hash", "text", "answer",
 ];
 
 /// A longer prompt does not fit into the compiler's command line everywhere.
@@ -51,6 +51,7 @@ const PROMPT_MAX: usize = 4096;
 #[command(after_help = "Examples:\n  \
     cargo xtask capi\n  \
     cargo xtask capi --image model.kgl --prompt \"The cat\" -n 100 --temperature 0.8 --seed 7\n  \
+    cargo xtask capi --libraries capi\n  \
     cargo xtask capi --library mps2-an505\n  \
     cargo xtask capi --header")]
 pub struct Args {
@@ -78,6 +79,10 @@ pub struct Args {
     /// Only build the library, for the core of this machine; prints its path
     #[arg(long, value_name = "MACHINE", exclusive = true, value_parser = machine_parser())]
     library: Option<&'static Machine>,
+    /// Only build the library for every core, into a folder: CORE/libkinglet.a and include/kinglet.h;
+    /// prints the compiler's options for each
+    #[arg(long, value_name = "FOLDER", exclusive = true)]
+    libraries: Option<PathBuf>,
 }
 
 /// The command `capi`.
@@ -88,6 +93,9 @@ pub fn run(args: &Args) -> Result<()> {
     if let Some(machine) = args.library {
         let library = firmware::build_capi(machine)?;
         return Ok(writeln!(std::io::stdout(), "{}", library.display())?);
+    }
+    if let Some(folder) = &args.libraries {
+        return write_libraries(folder);
     }
     let prompt = args.prompt.bytes()?;
     let prompt = prompt.unwrap_or_else(|| demo::PROMPT.into());
@@ -177,10 +185,32 @@ fn compile(library: &Path, program: &Path, macros: [String; 5]) -> Result<PathBu
     Ok(elf)
 }
 
+/// Builds the library for every core, and puts the header beside.
+fn write_libraries(folder: &Path) -> Result<()> {
+    let copied = |from: &Path, to: &Path| {
+        let made = fs::create_dir_all(to.parent().unwrap_or(to));
+        made.and_then(|()| fs::copy(from, to))
+            .with_context(|| format!("cannot write {}", to.display()))
+    };
+    copied(&header_path(), &folder.join("include/kinglet.h"))?;
+    for core in CORES {
+        let machine = MACHINES.iter().find(|machine| machine.core == core);
+        let machine = machine.context("every core has a machine")?;
+        let library = folder.join(core.name).join("libkinglet.a");
+        copied(&firmware::build_capi(machine)?, &library)?;
+        let (path, options) = (library.display(), core_options(core).join(" "));
+        writeln!(std::io::stdout(), "{path}: {options}")?;
+    }
+    Ok(())
+}
+
 /// The compiler's options for a core: the FPU follows from its name.
-fn core_options(core: &Core) -> [String; 3] {
+fn core_options(core: &Core) -> Vec<String> {
+    if core.is_riscv() {
+        return ["-march=rv32imac", "-mabi=ilp32"].map(str::to_owned).into();
+    }
     let floats = if core.has_fpu { "hard" } else { "soft" };
-    [
+    vec![
         format!("-mcpu={}", core.cpu),
         "-mthumb".to_owned(),
         format!("-mfloat-abi={floats}"),
@@ -243,6 +273,16 @@ mod tests {
             committed == header().unwrap(),
             "kinglet.h is not what its sources make: run `cargo xtask capi --header`"
         );
+    }
+
+    #[test]
+    fn the_book_has_the_options_of_every_core() {
+        let chapter = fs::read_to_string(root().join("docs/c.md")).unwrap();
+        for core in CORES {
+            let (name, options) = (core.name, core_options(core).join(" "));
+            let row = format!("| `{name}` | {} | `{options}` |", core.about);
+            assert!(chapter.contains(&row), "{row}");
+        }
     }
 
     #[test]

@@ -149,6 +149,9 @@ fn desk(folder: &Path, chapter: &str) {
     if let Some(boards) = blocks(chapter, "toml").first() {
         file(folder, "boards.toml", boards);
     }
+    if let Some(program) = blocks(chapter, "c").first() {
+        file(folder, "talk.c", format!("{program}\n"));
+    }
 }
 
 #[test]

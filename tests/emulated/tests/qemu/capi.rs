@@ -1,13 +1,11 @@
 //! A program in C computes what the workstation computes, without a panic.
 
 use kinglet_emulated::{fails, on_image, run};
-use kinglet_targets::DEFAULT_MACHINE;
 use kinglet_tests::{
-    demo_image, file, folder, intents_checkpoint, json, quantize, root, says, stdout, Args,
+    demo_image, folder, intents_checkpoint, json, quantize, root, says, stdout, Args,
 };
 use serde_json::Value;
 use std::path::Path;
-use std::process::Command;
 
 fn capi(image: &Path, args: impl Args) -> Value {
     on_image("capi", image, args)
@@ -51,27 +49,6 @@ fn wrong_arguments_are_refused_and_slices_and_states_are_whole_steps() {
     let other = ("capi --image", &primed, "--program", &program, "--json");
     let output = run((other, ["--prompt", "a big red cat"]));
     says(&String::from_utf8_lossy(&output.stderr), "the same bits: ");
-}
-
-/// The program of the chapter compiles without a warning.
-#[test]
-fn what_the_book_shows_is_c() {
-    let chapter = std::fs::read_to_string(root().join("docs/c.md")).unwrap();
-    let program = chapter.split("```c\n").nth(1).unwrap();
-    let program = program.split("```").next().unwrap();
-    let folder = folder();
-    let path = file(folder.path(), "shown.c", program);
-    let checked = Command::new("arm-none-eabi-gcc")
-        .arg(format!("-mcpu={}", DEFAULT_MACHINE.core.cpu))
-        .args(["-mthumb", "-std=c11", "-ffreestanding"])
-        .args(["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only"])
-        .arg("-I")
-        .arg(root().join("firmware/capi/include"))
-        .arg(path)
-        .output()
-        .unwrap();
-    let errors = String::from_utf8_lossy(&checked.stderr);
-    assert!(checked.status.success(), "{errors}");
 }
 
 #[test]
