@@ -4,15 +4,25 @@ use kinglet_host::model::Model;
 use kinglet_targets::CORES;
 use kinglet_tests::{
     arg, computed, demo_checkpoint, demo_image, fails, failure, file, folder, json, kinglet,
-    quantize, root, says, stdout, Args,
+    quantize, root, run, says, stdout, Args,
 };
 use serde_json::Value;
 use std::fs;
+use std::process::Command;
 
 #[test]
 fn every_subcommand_has_help_with_an_example() {
     for command in [
-        "quantize", "export", "inspect", "run", "verify", "logits", "eval", "synth", "bench",
+        "quantize",
+        "export",
+        "inspect",
+        "run",
+        "verify",
+        "logits",
+        "eval",
+        "synth",
+        "bench",
+        "completions",
     ] {
         let help = stdout(([command], "--help"));
         assert!(help.contains("Example"), "{command}: {help}");
@@ -39,6 +49,71 @@ fn bad_use_exits_with_2_and_failure_with_1() {
         failure(bad_use, 2);
     }
     fails("run no-such-file.kgl", 1, "no-such-file.kgl");
+}
+
+/// The option itself says what is wrong, and not that there is no option `-1`.
+#[test]
+fn a_negative_number_is_a_value() {
+    for (args, said) in [
+        ("run x --temperature -1", "must be 0 or more"),
+        ("run x -n -1", "-1 is not in 0..=4294967295"),
+        ("run x --top-p -0.5", "must be between 0 and 1"),
+        ("monitor x --timeout -3", "-3 is not in 1..=86400"),
+    ] {
+        fails(args, 2, said);
+    }
+    let folder = folder();
+    let image = demo_image(folder.path(), "int4");
+    // A text may look like one.
+    stdout(("run", &image, "--prompt -1 -n 1"));
+}
+
+#[test]
+fn quiet_leaves_only_results_and_errors() {
+    let folder = folder();
+    let image = demo_image(folder.path(), "int4");
+    let args = (
+        "run",
+        &image,
+        ["--prompt", "caf\u{e9}"],
+        "--unknown skip -n 3",
+    );
+    let noted = |args: &dyn Args| {
+        let output = run(args.list());
+        assert!(output.status.success());
+        (output.stdout, String::from_utf8(output.stderr).unwrap())
+    };
+    let (text, notes) = noted(&args);
+    says(&notes, "warning: the vocabulary lacks 1 character");
+    for quiet in ["--quiet", "-q"] {
+        assert_eq!(noted(&(args, quiet)), (text.clone(), String::new()));
+    }
+    fails("run no-such-file.kgl --quiet", 1, "no-such-file.kgl");
+}
+
+#[test]
+fn shells_complete_and_man_explains() {
+    let folder = folder();
+    let share = folder.path().join("share");
+    stdout(("completions", &share));
+    let text = |name: &str| fs::read_to_string(share.join(name)).unwrap();
+    says(&text("man/man1/kinglet.1"), "kinglet\\-quantize(1)");
+    says(&text("man/man1/kinglet-run.1"), "\\-\\-temperature");
+    says(&text("zsh/site-functions/_kinglet"), "#compdef kinglet");
+    says(&text("fish/vendor_completions.d/kinglet.fish"), "quantize");
+    let script = share.join("bash-completion/completions/kinglet");
+    let line = "source \"$1\"; COMP_WORDS=(kinglet run --tempe); COMP_CWORD=2; \
+        _kinglet kinglet --tempe run; echo \"${COMPREPLY[@]}\"";
+    let bash = Command::new("bash")
+        .args(["-c", line, "bash"])
+        .arg(&script)
+        .output();
+    let completed = String::from_utf8(bash.unwrap().stdout).unwrap();
+    assert_eq!(completed, "--temperature\n");
+    // Once more, over those that are there.
+    stdout(("completions", &share));
+    let taken = file(folder.path(), "taken", "");
+    fails(("completions", &taken), 1, "cannot be written");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::fit::{check_layout, named};
 use super::output::{check_outputs, print_json, report_to, write_file, Output};
 use super::table::thousands;
-use super::{bad_use, complain};
+use super::{bad_use, mention};
 use crate::engine::open_image;
 use crate::export::{
     read_firmware, write_bin, write_c, write_hex, write_rust, write_uf2, Part, PAGE_BYTES,
@@ -242,7 +242,7 @@ fn check_place(image: &Path, bytes: usize, address: u32, board: &Board) -> Resul
     let (path, name) = (image.display(), &board.name);
     if address >= model.origin && end <= model.end() {
         if address != model.origin {
-            complain(format_args!(
+            mention(format_args!(
                 "warning: the firmware of {name} looks for a model at {:#x}, not at {address:#x}",
                 model.origin
             ));

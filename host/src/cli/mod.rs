@@ -2,11 +2,13 @@
 
 mod bench;
 mod calibration;
+mod completions;
 mod eval;
 mod export;
 mod fit;
 mod formats;
 mod inspect;
+mod lines;
 mod logits;
 mod model;
 mod monitor;
@@ -30,6 +32,7 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// RWKV language models on microcontrollers: quantize, inspect, prime, run, evaluate.
 #[derive(Debug, Parser)]
@@ -37,6 +40,9 @@ use std::process::ExitCode;
 struct Cli {
     #[command(subcommand)]
     command: Command,
+    /// Only results and errors: no progress, notes or warnings
+    #[arg(short, long, global = true)]
+    quiet: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -55,6 +61,7 @@ enum Command {
     Synth(synth::Args),
     Train(Box<train::Args>),
     Bench(bench::Args),
+    Completions(completions::Args),
 }
 
 /// Arguments that do not fit their files: exit code 2.
@@ -94,10 +101,34 @@ fn check_dash(matches: &ArgMatches) -> Result<(), clap::Error> {
     Ok(())
 }
 
+/// Makes `-1` the value of the option before it: that option says what is wrong with
+/// it.
+fn with_negative_numbers(command: clap::Command) -> clap::Command {
+    command.mut_args(|arg| {
+        let has_value = arg.get_action().takes_values() && !arg.is_positional();
+        arg.allow_negative_numbers(has_value)
+    })
+}
+
 fn parse() -> Result<Cli, clap::Error> {
-    let matches = Cli::command().get_matches();
+    let command = Cli::command().mut_subcommands(with_negative_numbers);
+    let matches = command.get_matches();
     check_dash(&matches)?;
     Cli::from_arg_matches(&matches)
+}
+
+/// Whether only results and errors are told.
+static IS_QUIET: AtomicBool = AtomicBool::new(false);
+
+fn is_quiet() -> bool {
+    IS_QUIET.load(Ordering::Relaxed)
+}
+
+/// Tells what goes on, unless all is to be quiet.
+fn mention(text: impl Display) {
+    if !is_quiet() {
+        complain(text);
+    }
 }
 
 /// Writes to standard error. A reader that went away is no reason to stop, nor to
@@ -110,6 +141,7 @@ fn complain(text: impl Display) {
 /// 130 an end by Ctrl-C.
 pub fn main() -> ExitCode {
     let cli = parse().unwrap_or_else(|error| error.exit());
+    IS_QUIET.store(cli.quiet, Ordering::Relaxed);
     let result = match cli.command {
         Command::Quantize(args) => quantize::run(&args),
         Command::Inspect(args) => inspect::run(&args),
@@ -125,6 +157,7 @@ pub fn main() -> ExitCode {
         Command::Synth(args) => synth::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Bench(args) => bench::run(&args),
+        Command::Completions(args) => completions::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

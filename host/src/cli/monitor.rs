@@ -1,18 +1,20 @@
 //! `kinglet monitor`: talks to a board.
 
+use super::lines::Lines;
 use super::output::print_json;
 use super::start::BoardStart;
-use super::{bad_use, complain};
+use super::{bad_use, complain, mention};
+use crate::engine::Engine;
 use crate::monitor::{
-    only_board, ports, Answer, Console, Event, EventSender, Left, Limits, Link, Refused,
+    only_board, ports, workstation, Answer, Console, Event, EventSender, Left, Limits, Link,
+    Refused,
 };
 use crate::text::{shown, without_unknown, Unknown};
 use anyhow::{ensure, Context, Result};
 use kinglet::UnknownByte;
 use kinglet_protocol::console::{Speed, LINE_BYTES};
 use serde::Serialize;
-use std::io::{self, BufRead, IsTerminal, Write};
-use std::thread;
+use std::io::{self, IsTerminal, Write};
 use std::time::Duration;
 
 /// Talk to a board that runs Kinglet's console, or to one in QEMU
@@ -22,8 +24,9 @@ use std::time::Duration;
 /// Where this machine has one serial port on USB, it need not be named.
 ///
 /// Without --prompt, every line you type is a prompt or a command of the
-/// board's (`/help`); Ctrl-C ends an answer, Ctrl-D leaves. Answers are shown
-/// while they are generated.
+/// board's (`/help`). Lines are edited as in a shell, arrow keys find those
+/// before; Ctrl-C ends an answer, Ctrl-D leaves. Answers are shown while they
+/// are generated.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     kinglet monitor\n  \
@@ -71,6 +74,9 @@ pub struct Args {
 /// The most bytes of an answer in a conversation.
 const CONVERSATION_BYTES: usize = 16 << 20;
 
+/// How long the workstation may take: as long as the person waits.
+const PATIENCE: Duration = Duration::from_secs(7 * 86_400);
+
 #[derive(Debug, Serialize)]
 struct Report<'a> {
     prompt: &'a str,
@@ -99,25 +105,38 @@ pub fn run(args: &Args) -> Result<()> {
             _ => Limits::bytes_of(args.n),
         },
     };
-    let mut monitor = Monitor {
+    let settings = Settings {
+        n: args.n,
+        sampling: args.sampling,
+        from: &args.start.from,
+        stop: &args.stop,
+    };
+    let monitor = Monitor {
         console: Console::attach(link, limits)?,
         unknown: args.unknown,
         json: args.json,
         shows_progress: io::stderr().is_terminal(),
     };
-    let talk = monitor.set(args).and_then(|()| {
-        if args.prompt.is_empty() {
-            return monitor.converse(sender);
-        }
-        let mut prompts = args.prompt.iter();
-        prompts.try_for_each(|prompt| monitor.ask(prompt, false))
-    });
-    match talk {
-        Err(error) if error.is::<Left>() && args.prompt.is_empty() => {}
-        talk => talk?,
-    }
-    monitor.console.detach();
-    Ok(())
+    monitor.talk(&settings, &args.prompt, sender)
+}
+
+/// A conversation with the model of an image, without a board.
+pub fn converse(engine: Engine, settings: &Settings<'_>, unknown: Unknown) -> Result<()> {
+    let link = workstation(engine)?;
+    interrupts_of(&link)?;
+    let sender = link.sender();
+    let limits = Limits {
+        silence: PATIENCE,
+        answer: PATIENCE,
+        bytes: CONVERSATION_BYTES,
+    };
+    let monitor = Monitor {
+        console: Console::attach(link, limits)?,
+        unknown,
+        json: false,
+        shows_progress: true,
+    };
+    monitor.talk(settings, &[], sender)
 }
 
 /// The board's port, said on standard error, where no program is the board.
@@ -146,11 +165,29 @@ pub fn open(port: Option<&str>, baud: u32, command: &[String], how: &str) -> Res
             ));
         }
     };
+    interrupts_of(&link)?;
+    Ok(link)
+}
+
+/// Makes Ctrl-C an event of the link.
+fn interrupts_of(link: &Link) -> Result<()> {
     let interrupts = link.sender();
     // An error means that the receiver is gone: the program is ending.
     ctrlc::set_handler(move || drop(interrupts.send(Event::Interrupt)))
-        .context("cannot listen for Ctrl-C")?;
-    Ok(link)
+        .context("cannot listen for Ctrl-C")
+}
+
+/// What a board is told before the first prompt.
+#[derive(Debug)]
+pub struct Settings<'a> {
+    /// Tokens of an answer, at most.
+    pub n: u32,
+    /// How they are chosen.
+    pub sampling: kinglet_options::Sampling,
+    /// The state that a prompt starts from; without a name that of the image.
+    pub from: &'a str,
+    /// An answer ends before this text, if there is one.
+    pub stop: &'a str,
 }
 
 struct Monitor {
@@ -161,18 +198,40 @@ struct Monitor {
 }
 
 impl Monitor {
+    /// Asks the prompts, or where there is none what is typed.
+    fn talk(
+        mut self,
+        settings: &Settings<'_>,
+        prompts: &[String],
+        sender: EventSender,
+    ) -> Result<()> {
+        let talk = self.set(settings).and_then(|()| {
+            if prompts.is_empty() {
+                return self.converse(sender);
+            }
+            let mut prompts = prompts.iter();
+            prompts.try_for_each(|prompt| self.ask(prompt, false))
+        });
+        match talk {
+            Err(error) if error.is::<Left>() && prompts.is_empty() => {}
+            talk => talk?,
+        }
+        self.console.detach();
+        Ok(())
+    }
+
     /// Sends the board all settings: it may have others from before.
-    fn set(&mut self, args: &Args) -> Result<()> {
-        let options = args.sampling;
+    fn set(&mut self, settings: &Settings<'_>) -> Result<()> {
+        let options = settings.sampling;
         let lines = [
-            format!("/n {} /temperature {}", args.n, options.temperature),
+            format!("/n {} /temperature {}", settings.n, options.temperature),
             format!("/top-k {} /top-p {}", options.top_k, options.top_p),
             format!(
                 "/repetition-penalty {} /seed {}",
                 options.repetition_penalty, options.seed
             ),
-            format!("/from {}", args.start.from),
-            format!("/stop {}", escaped(&args.stop)),
+            format!("/from {}", settings.from),
+            format!("/stop {}", escaped(settings.stop)),
         ];
         for line in lines {
             self.console.set(&line)?;
@@ -188,26 +247,17 @@ impl Monitor {
             let how = "Type a prompt, or /help; Ctrl-C ends an answer, Ctrl-D leaves.";
             writeln!(io::stdout(), "{info}{how}")?;
         }
-        thread::spawn(move || {
-            for line in io::stdin().lock().split(b'\n').map_while(Result::ok) {
-                let line = line.strip_suffix(b"\r").unwrap_or(&line);
-                let line = String::from_utf8_lossy(line).into_owned();
-                if sender.send(Event::Typed(line)).is_err() {
-                    return;
-                }
-            }
-            // The receiver is gone: the program is ending.
-            let _ = sender.send(Event::TypedEnd);
-        });
+        let lines = match is_person {
+            true => Lines::edited(sender)?,
+            false => Lines::read(sender),
+        };
         let (mut may_leave, mut all_answered) = (!is_person, true);
         loop {
-            if is_person {
-                write!(io::stdout(), "> ").and_then(|()| io::stdout().flush())?;
-            }
+            lines.ask();
             match self.console.typed() {
                 // Perhaps meant for the answer that has just ended.
                 Err(error) if error.is::<Left>() && !may_leave => {
-                    writeln!(io::stdout(), "\nCtrl-C again, or Ctrl-D, leaves.")?;
+                    writeln!(io::stdout(), "Ctrl-C again, or Ctrl-D, leaves.")?;
                     may_leave = true;
                     continue;
                 }
@@ -222,12 +272,7 @@ impl Monitor {
                         }
                         Err(error) => return Err(error),
                     },
-                    None => {
-                        if is_person {
-                            writeln!(io::stdout())?;
-                        }
-                        break;
-                    }
+                    None => break,
                 },
             }
             may_leave = !is_person;
@@ -295,14 +340,16 @@ impl Monitor {
         }
         let answer = answer?;
         for note in &answer.notes {
-            complain(note);
+            mention(note);
         }
         if json {
             return print_json(&report(prompt, &answer));
         }
+        // The workstation's stack is not measured.
+        let statistics = answer.statistics.to_string().replace(", stack 0 bytes", "");
         match shows_statistics {
-            true => writeln!(io::stdout(), "{}", answer.statistics)?,
-            false if self.shows_progress => complain(answer.statistics),
+            true => writeln!(io::stdout(), "{statistics}")?,
+            false if self.shows_progress => mention(statistics),
             false => {}
         }
         Ok(())

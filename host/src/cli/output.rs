@@ -1,6 +1,6 @@
 //! Writing results, for all subcommands.
 
-use super::bad_use;
+use super::{bad_use, is_quiet};
 use crate::output::{
     destination, is_stream, probe, standard_output_has_result, write, Identity, Out,
 };
@@ -21,7 +21,15 @@ pub fn is_broken_pipe(error: &anyhow::Error) -> bool {
 pub fn progress_bar(len: u64, what: &'static str) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {per_sec} eta {eta}")
         .unwrap_or_else(|_| ProgressStyle::default_bar());
-    ProgressBar::new(len).with_style(style).with_message(what)
+    bar(len).with_style(style).with_message(what)
+}
+
+/// One that nobody sees where all is to be quiet.
+pub fn bar(len: u64) -> ProgressBar {
+    match is_quiet() {
+        true => ProgressBar::hidden(),
+        false => ProgressBar::new(len),
+    }
 }
 
 /// A file that a subcommand is going to write.

@@ -1,7 +1,7 @@
 //! Prompts: the text or the token ids that a subcommand starts from.
 
 use super::bad_use;
-use super::complain;
+use super::mention;
 use crate::checkpoint::Checkpoint;
 use crate::engine::Engine;
 use crate::text::Unknown;
@@ -40,6 +40,17 @@ impl Prompt {
         self.source.prompt_file.as_ref()
     }
 
+    /// Whether none was given.
+    pub fn is_none(&self) -> bool {
+        let source = &self.source;
+        source.prompt.is_none() && source.prompt_file.is_none() && source.tokens.is_none()
+    }
+
+    /// What becomes of characters that the vocabulary lacks.
+    pub fn unknown(&self) -> Unknown {
+        self.unknown
+    }
+
     /// The prompt as tokens, none for an empty one.
     pub fn tokens(&self, engine: &Engine) -> Result<Vec<u32>> {
         let source = &self.source;
@@ -62,7 +73,7 @@ impl Prompt {
         }
         let (tokens, unknown) = engine.encode(&text, self.unknown).context("the prompt")?;
         if unknown > 0 {
-            complain(format_args!(
+            mention(format_args!(
                 "warning: the vocabulary lacks {unknown} characters of the prompt"
             ));
         }

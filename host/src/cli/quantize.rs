@@ -6,7 +6,7 @@ use super::formats::{probes, set_formats, Choice, FormatArgs};
 use super::model::{assumed_gn_eps, gn_eps, ReadingArgs};
 use super::output::{check_outputs, print_json, progress_bar, report_to, write_file, Output};
 use super::table::{thousands, Table};
-use super::{bad_use, complain};
+use super::{bad_use, mention};
 use crate::checkpoint::Checkpoint;
 use crate::labels::unknown_below;
 use crate::model::Model;
@@ -280,14 +280,14 @@ impl Args {
 /// Says what a state of few bits costs, and warns of decays that are too slow for it.
 fn warn_of_coarse_state(model: &Model, state: StateFormat) -> Result<()> {
     if state == StateFormat::I8 {
-        complain(format_args!(
+        mention(format_args!(
             "note: a state of 8 bits costs quality: compare with `kinglet eval --reset 0 --reference`"
         ));
     }
     let (slow, all) = slow_decays(model, state)?;
     if slow > 0 {
         let (name, tokens) = (state.name(), 1.0 / least_loss(state));
-        complain(format_args!(
+        mention(format_args!(
             "warning: {slow} of {all} decays are slower than a state of `{name}` follows well (less than 1/{tokens} per token): \
              what the model should remember for longer loses precision; compare with `kinglet eval --reset 0 --reference`"
         ));
@@ -300,11 +300,11 @@ fn warn_of_coarse_state(model: &Model, state: StateFormat) -> Result<()> {
 fn warn_of_lacking_tokens(entries: usize, vocabulary: Option<&Vocabulary>) {
     let tokens = vocabulary.map(|vocabulary| vocabulary.tokens().count());
     match tokens {
-        None if entries > 256 => complain(format_args!(
+        None if entries > 256 => mention(format_args!(
             "warning: the image has no tokenizer for the model's {entries} vocabulary entries: a board's console \
              cannot read a prompt; give the vocabulary with --tokenizer"
         )),
-        Some(tokens) if tokens < entries - entries / 100 => complain(format_args!(
+        Some(tokens) if tokens < entries - entries / 100 => mention(format_args!(
             "warning: the vocabulary has {tokens} tokens, but the model {entries} entries: boards will print nothing for the \
              others; is the file whole, and the model's?"
         )),
@@ -326,13 +326,13 @@ fn vocabulary(path: &Path) -> Result<Vocabulary> {
 /// Says what the file did not, and what an image of it has besides the weights.
 fn tell(args: &Args, model: &Model) -> Result<()> {
     if model.dimensions().heads > 0 && args.gn_eps.is_none() {
-        complain(format_args!("note: {}", assumed_gn_eps()));
+        mention(format_args!("note: {}", assumed_gn_eps()));
     }
     if let Some(reason) = args.calibration.alone_because(model) {
-        complain(format_args!("note: each weight is rounded alone: {reason}"));
+        mention(format_args!("note: each weight is rounded alone: {reason}"));
     }
     if model.tuned_state()?.is_some() {
-        complain(format_args!(
+        mention(format_args!(
             "note: the tuned state of the checkpoint is the state `start`, from which texts start"
         ));
     }

@@ -1,10 +1,12 @@
 //! `kinglet run`: generates text.
 
+use super::bad_use;
 use super::model::ModelArgs;
+use super::monitor::{converse, Settings};
 use super::output::print_json;
 use super::prompt::Prompt;
 use super::start::{Origin, Start};
-use crate::engine::{fixed, Engine, Runner};
+use crate::engine::{fixed, is_image, Engine, Runner};
 use crate::text::shown;
 use anyhow::Result;
 use kinglet::hash::logits_hash;
@@ -19,8 +21,13 @@ use std::path::PathBuf;
 /// unknown where that is too little for the model. Else the text is printed while it is generated, until the model ends it with
 /// token 0, as on a board. An empty prompt starts from that token. An image with a
 /// state named `start` (`kinglet prime`) starts from it.
+///
+/// At a terminal an image without a prompt is a conversation: every line you type is a
+/// prompt or a command, as on a board (`/help`). Lines are edited as in a shell, arrow
+/// keys find those before; Ctrl-C ends an answer, Ctrl-D leaves.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
+    kinglet run model.kgl\n  \
     kinglet run model.kgl --prompt \"Once upon a time\" -n 200\n  \
     kinglet run model.kgl --prompt-file story.txt -n 100 --temperature 0.8 --top-p 0.9 --seed 7\n  \
     kinglet run model.safetensors --prompt \"Once\" -n 16 --json\n  \
@@ -55,6 +62,40 @@ pub struct Args {
     /// With --json: also hash the logits at every token of the prompt
     #[arg(long, requires = "json")]
     every_logits: bool,
+}
+
+impl Args {
+    /// The image, where a person is to talk to it.
+    fn conversation(&self) -> Result<Option<Engine>> {
+        let is_person = io::stdin().is_terminal() && io::stdout().is_terminal();
+        // A board's console has neither a tokenizer beside the image nor weights in float.
+        let is_for_boards = self.model.tokenizer().is_none();
+        if !is_person || !is_for_boards || self.json || !self.prompt.is_none() {
+            return Ok(None);
+        }
+        if !is_image(&self.file)? {
+            return Ok(None);
+        }
+        let engine = self.model.open(&self.file)?;
+        Ok(Some(engine).filter(Engine::carries_tokenizer))
+    }
+
+    fn converse(&self, engine: Engine) -> Result<()> {
+        // A name that the image lacks is an error now, not of each prompt.
+        Origin::new(self.from.as_deref()).start(&engine, &self.file)?;
+        if self.stop.len() > 1 || self.ignore_end {
+            return bad_use(
+                "a conversation has one --stop and no --ignore-end, as a board has: give a --prompt",
+            );
+        }
+        let settings = Settings {
+            n: self.n,
+            sampling: self.sampling,
+            from: self.from.as_deref().unwrap_or_default(),
+            stop: self.stop.first().map_or("", String::as_str),
+        };
+        converse(engine, &settings, self.prompt.unknown())
+    }
 }
 
 /// What `--json` prints.
@@ -94,6 +135,9 @@ struct LabelReport {
 }
 
 pub fn run(args: &Args) -> Result<()> {
+    if let Some(engine) = args.conversation()? {
+        return args.converse(engine);
+    }
     let report = report(args)?;
     match &report.answer {
         _ if args.json => print_json(&report)?,

@@ -8,7 +8,7 @@ mod watcher;
 pub use options::Args;
 
 use crate::cli::output::{check_outputs, Output};
-use crate::cli::{bad_use, complain, Interrupted};
+use crate::cli::{bad_use, mention, Interrupted};
 use crate::output::{destination, is_left, is_stream, Lock, Stop};
 use crate::train::card::{card_file, is_card};
 use crate::train::curve::{curve_file, is_curve};
@@ -40,7 +40,7 @@ pub fn run(args: &Args) -> Result<()> {
         remove(&training_file(&args.output))?;
     }
     for note in &prepared.notes {
-        complain(format_args!("note: {note}"));
+        mention(format_args!("note: {note}"));
     }
     let stop = Stop::on_signal();
     let mut watcher = Watcher::new(args, &prepared, &stop);

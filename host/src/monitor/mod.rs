@@ -2,16 +2,18 @@
 //!
 //! [`Link`] carries bytes, over a serial port, TCP or the pipes of a program;
 //! [`Console`] speaks the framing of `docs/console.md`, [`Printed`] reads what a
-//! firmware without a console prints.
+//! firmware without a console prints. [`workstation`] needs no board.
 
 mod console;
 mod link;
 mod printed;
+mod workstation;
 
 use anyhow::anyhow;
 pub use console::{Answer, Console, Limits};
 pub use link::{only_board, ports, Event, EventSender, Link};
 pub use printed::{Line, Printed};
+pub use workstation::workstation;
 
 /// The person leaves.
 #[derive(Debug, thiserror::Error)]

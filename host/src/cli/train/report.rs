@@ -2,7 +2,7 @@
 
 use super::options::Args;
 use super::{goes_on, remove};
-use crate::cli::complain;
+use crate::cli::mention;
 use crate::cli::output::{is_there, print_json, write_file};
 use crate::cli::table::thousands;
 use crate::output::Stop;
@@ -48,7 +48,7 @@ pub(super) fn write_results(
         if !is_told {
             let wait = args.wait;
             let told = format!("warning: {error:#}; the training is done, its results are not all written: trying for {wait} s");
-            complain(told);
+            mention(told);
             is_told = true;
         }
         sleep(PAUSE);

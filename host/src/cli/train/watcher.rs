@@ -4,7 +4,8 @@
 use super::goes_on;
 use super::options::Args;
 use crate::checkpoint::CheckpointError;
-use crate::cli::complain;
+use crate::cli::mention;
+use crate::cli::output::bar;
 use crate::output::Stop;
 use crate::train::prepare::Prepared;
 use crate::train::run::{Observer, Point, Report};
@@ -29,7 +30,7 @@ impl<'w> Watcher<'w> {
         let style = ProgressStyle::with_template(template);
         let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
         Self {
-            bar: ProgressBar::new(1000).with_style(style),
+            bar: bar(1000).with_style(style),
             unit: prepared.data.unit().replace(" per ", "/"),
             smooth: None,
             trouble: None,
@@ -39,7 +40,7 @@ impl<'w> Watcher<'w> {
     }
 
     fn say(&self, text: &str) {
-        self.bar.suspend(|| complain(text));
+        self.bar.suspend(|| mention(text));
     }
 }
 

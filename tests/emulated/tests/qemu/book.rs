@@ -24,12 +24,14 @@ const TOO_LONG: [&str; 2] = [
 ];
 
 /// What may be in `console` blocks.
-const BY_HAND: [&str; 6] = [
+const BY_HAND: [&str; 8] = [
     "cargo install ",
     "cargo add ",
     "probe-rs ",
     "cd firmware/boards/",
     "kinglet monitor /dev/",
+    "kinglet run board.kgl",
+    "kinglet completions ~/.local/share",
     "kinglet verify model.kgl --prompt \"Once upon a time\" -n 20 --lines -- probe-rs ",
 ];
 /// They need files that are not here.
