@@ -101,7 +101,7 @@ fn shells_complete_and_man_explains() {
     says(&text("man/man1/kinglet-run.1"), "\\-\\-temperature");
     says(&text("zsh/site-functions/_kinglet"), "#compdef kinglet");
     says(&text("fish/vendor_completions.d/kinglet.fish"), "quantize");
-    let script = share.join("bash-completion/completions/kinglet");
+    let script = share.join("bash-completion/completions/kinglet.bash");
     let line = "source \"$1\"; COMP_WORDS=(kinglet run --tempe); COMP_CWORD=2; \
         _kinglet kinglet --tempe run; echo \"${COMPREPLY[@]}\"";
     let bash = Command::new("bash")

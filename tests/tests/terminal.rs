@@ -119,6 +119,7 @@ fn an_image_without_a_prompt_is_a_conversation_with_lines_to_edit() {
     person.sees(&shown(&answer));
     person.sees("[8 tokens, ");
     person.sees(" tokens/s, length]");
+    person.sees("> ");
     // Settings are kept from line to line.
     person.types("/n 5\r");
     person.sees("/n 5 /temperature 0.000");
