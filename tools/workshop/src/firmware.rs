@@ -5,10 +5,14 @@ use crate::workspace::{cargo, root, target_dir};
 use anyhow::{anyhow, Context, Result};
 use kinglet_targets::Machine;
 use std::ffi::OsStr;
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::mpsc::{channel, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
 
 /// The profile of everything that runs.
 const RELEASE: &str = "release";
@@ -136,8 +140,9 @@ fn make(mut build: Command, built: [&str; 3], name: &str) -> Result<Result<PathB
     fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     // Cargo writes all firmware of a program to the same path: no other process
     // may build until it has been copied.
-    let _lock = lock(&target().join("xtask.lock"))?;
-    let output = build.output().context("cannot start cargo")?;
+    let _lock = lock(&target().join("xtask.lock"), tell)?;
+    let output = told(&format!("builds {name}"), || build.output());
+    let output = output.context("cannot start cargo")?;
     if !output.status.success() {
         return Ok(Err(String::from_utf8_lossy(&output.stderr).into_owned()));
     }
@@ -223,11 +228,46 @@ fn binary(bytes: u32) -> String {
     }
 }
 
-/// Waits for the lock, which is released when the file is dropped.
-pub fn lock(path: &Path) -> Result<File> {
+/// Waits for the lock, which is released when the file is dropped. Where it has to wait,
+/// it says so.
+pub(crate) fn lock(path: &Path, say: impl FnOnce(&str)) -> Result<File> {
     let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
-    fs4::FileExt::lock(&file).with_context(|| format!("cannot lock {}", path.display()))?;
+    let failed = || format!("cannot lock {}", path.display());
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            say("waits until another command is ready");
+            file.lock().with_context(failed)?;
+        }
+        Err(TryLockError::Error(error)) => return Err(error).with_context(failed),
+    }
     Ok(file)
+}
+
+/// Tells a person what goes on; a program reads standard error for what went wrong.
+pub(crate) fn tell(text: &str) {
+    let mut errors = io::stderr();
+    if errors.is_terminal() {
+        // A reader that went away is no reason to stop.
+        let _ = writeln!(errors, "{text}");
+    }
+}
+
+/// Work is told after this time of silence.
+const SILENCE: Duration = Duration::from_secs(3);
+
+/// Does the work; says what it is where it takes long.
+fn told<T>(what: &str, work: impl FnOnce() -> T) -> T {
+    thread::scope(|scope| {
+        let (_done, is_done) = channel::<()>();
+        scope.spawn(move || {
+            // An end before is the sender's.
+            if let Err(RecvTimeoutError::Timeout) = is_done.recv_timeout(SILENCE) {
+                tell(what);
+            }
+        });
+        work()
+    })
 }
 
 /// Copies by renaming, so that readers of the old file are not disturbed.
@@ -235,4 +275,29 @@ fn keep(built: &Path, kept: &Path) -> Result<()> {
     let partial = kept.with_extension("partial");
     let copied = fs::copy(built, &partial).and_then(|_| fs::rename(&partial, kept));
     copied.with_context(|| format!("cannot copy {} to {}", built.display(), kept.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_build_says_that_it_waits() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let mut said = String::new();
+        let first = lock(&path, |text| said += text).unwrap();
+        assert_eq!(said, "");
+        let (say, is_said) = channel();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let say = |text: &str| say.send(text.to_owned()).unwrap();
+                lock(&path, say).unwrap();
+            });
+            let text = is_said.recv_timeout(Duration::from_secs(60)).unwrap();
+            assert!(text.starts_with("waits until another command"), "{text}");
+            // Only now the other goes on.
+            drop(first);
+        });
+    }
 }

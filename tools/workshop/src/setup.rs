@@ -1,6 +1,6 @@
 //! Installing what is missing, so that a fresh machine needs nothing else.
 
-use crate::firmware::lock;
+use crate::firmware::{lock, tell};
 use crate::workspace::{run, succeeds, target_dir};
 use anyhow::{bail, Context, Result};
 use kinglet_targets::Core;
@@ -98,7 +98,7 @@ pub fn ensure_rp2040() -> Result<PathBuf> {
     });
     let has_emulator = || succeeds(Command::new(&python).args(["-c", "import rp2040py.device"]));
     std::fs::create_dir_all(target_dir()).context(RP2040_MISSING)?;
-    let _lock = lock(&target_dir().join("rp2040py.lock"))?;
+    let _lock = lock(&target_dir().join("rp2040py.lock"), tell)?;
     if has_emulator() {
         return Ok(python);
     }
