@@ -14,10 +14,10 @@ use usb_device::device::{
 use usb_device::LangID;
 use usbd_serial::{SerialPort, USB_CLASS_CDC};
 
-/// Numbers that all makers of serial ports may use whose manufacturer is told by an address.
+/// Numbers that are shared by serial ports of experiments: a product needs its own.
 const VID_PID: UsbVidPid = UsbVidPid(0x16c0, 0x27dd);
 
-const MANUFACTURER: &str = "github.com/kinglet-rs";
+const MANUFACTURER: &str = "Kinglet";
 
 /// Bytes of a packet of questions and answers about the port.
 const CONTROL_BYTES: u8 = 64;
