@@ -3,8 +3,12 @@
 //! `tests/emulated/tests/boards/monitor.rs`.
 
 use embedded_io::{ErrorKind, ErrorType, Read, ReadReady, Write};
+use kinglet::image::HEADER_BYTES;
+use kinglet::shape::FRONT_BYTES;
 use kinglet::Image;
 use kinglet_app::{converse, Board, Model, Speed};
+use kinglet_host::engine::open_image;
+use kinglet_host::pack::image_parts;
 use kinglet_tests::{arg, fails, failure, file, folder, json, root, run, says, stdout};
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
@@ -161,10 +165,10 @@ fn spoilt(spoil: Spoil) -> String {
 
 #[test]
 fn a_board_that_is_right_agrees() {
-    let two = ["--prompt", "A bird", "--prompt", "/x"];
+    let two = ["--prompt", "A bird", "--prompt", "/na"];
     let said = stdout(("verify", tiny(), two, "-n 12 --port", [honest_board()]));
-    // The second answer is the token that ends a text.
-    says(&said, "computes what the workstation computes: 13 tokens");
+    // The second answer ends after two tokens, and the token for that is compared, too.
+    says(&said, "computes what the workstation computes: 15 tokens");
     let board = honest_board();
     let report = json(("verify", tiny(), PROMPT, "-n 12 --json --port", [board]));
     assert_eq!(report["agrees"], true);
@@ -238,11 +242,16 @@ fn a_damaged_line_is_no_difference_of_the_firmware() {
 #[test]
 fn a_wrong_bit_of_a_weight_is_found() {
     let image = std::fs::read(tiny()).expect("an image");
-    // In a matrix of the time mixing, of the channel mixing, and in the head; what
-    // lies between the weights is padding.
-    for at in [7_540, 9_020, 12_020] {
+    // In a matrix of the time mixing, of the channel mixing, and in the head: the second
+    // weight of the first row.
+    let file = open_image(&tiny()).expect("an image");
+    let good = file.image();
+    let parts = image_parts(&good);
+    for name in ["att.key.weight", "ffn.key.weight", "head.weight"] {
+        let before = parts.iter().take_while(|stored| stored.part.name != name);
+        let bytes = before.map(|stored| stored.part.kind.bytes(good.shape(), stored.bits));
         let mut wrong = image.clone();
-        wrong[at] ^= 0x40;
+        wrong[HEADER_BYTES + bytes.sum::<u64>() as usize + FRONT_BYTES] ^= 0x40;
         let board = board(&wrong, honest);
         let args = ("verify", tiny(), PROMPT, "-n 12 --port", [board]);
         let said = failure(args, 1);
