@@ -26,8 +26,9 @@ pub use settings::{Command, Frames, Settings, HELP};
 use core::fmt;
 use embedded_io::{Read, ReadReady, Write};
 
+// A workstation has the speed to spare.
 const _: () = assert!(
-    kinglet::OPTIMIZED_FOR_SPEED,
+    kinglet::OPTIMIZED_FOR_SPEED || cfg!(not(target_os = "none")),
     "Cargo.toml of the firmware's workspace needs opt-level = 3 in [profile.release.package.kinglet]"
 );
 
