@@ -131,8 +131,7 @@ impl Job {
                 core_targets().into_iter().try_for_each(ensure_target)
             }
             Job::Firmware => library_targets().try_for_each(ensure_target),
-            Job::Docs => ensure_target(DEFAULT_MACHINE.core.triple),
-            Job::Host => Ok(()),
+            Job::Docs | Job::Host => Ok(()),
             Job::Miri => ensure_miri(),
             Job::Fuzz => fuzz_targets()?.into_iter().try_for_each(|target| {
                 let corpus = fuzz_folder().join("corpus").join(target);
@@ -294,15 +293,8 @@ fn xtask(args: &[&str]) -> Command {
 fn docs() -> Vec<Command> {
     let mut docs = cargo();
     docs.args(["doc", "--workspace", "--no-deps", "--lib", "--all-features"]);
-    // As docs.rs builds the pages of the library for a board.
-    let mut board = cargo();
-    board.args(["doc", "--package", "kinglet", "--no-deps", "--all-features"]);
-    board.args(["--target", DEFAULT_MACHINE.core.triple]);
-    let mut pages = vec![docs, board];
-    for docs in &mut pages {
-        docs.env("RUSTDOCFLAGS", "-D warnings");
-    }
-    pages
+    docs.env("RUSTDOCFLAGS", "-D warnings");
+    vec![docs]
 }
 
 fn aarch64() -> Vec<Command> {
