@@ -7,9 +7,8 @@
 //! ```
 //!
 //! with sums `S` and `P` of a row with `q` and `p`, of the kernels for eight bits; `S'` is
-//! scaled as a sum after its shift. The
-//! vector takes 126 steps, not 127, so that with its low part it has no more than these:
-//! the shift that the packer found leaves room for both.
+//! scaled as a sum after its shift. The vector takes 126 steps, not 127, so that with its
+//! low part it has no more than these: the shift that the packer found leaves room for both.
 
 use super::product::{arrange, scale, sums, vector_words, Prepared, Quantizer, Scale};
 use crate::number::{divide, smaller, Peak};

@@ -4,7 +4,7 @@
 #[cfg(target_arch = "wasm32")]
 mod exports;
 
-use kinglet::hash::LogitsHash;
+use kinglet::hash::logits_hash;
 use kinglet::{probabilities, Error, Image, Sample, Sampler, Sampling, Session, Text};
 
 /// A model, and the text that it writes.
@@ -83,8 +83,7 @@ impl Writing {
             logits: Vec::new(),
         };
         let token = session.choose(self.text.token(), &mut watched)?;
-        let mut hash = LogitsHash::default();
-        hash.update(&watched.logits);
+        let hash = logits_hash(&watched.logits);
         let probability = probabilities(&watched.logits).nth(token as usize);
         let (before, mut text) = (self.text.tokens(), String::new());
         self.text.push(token, |piece| text.push_str(piece));
@@ -93,7 +92,7 @@ impl Writing {
         Ok(is_of_text.then(|| Chosen {
             text,
             probability: probability.unwrap_or(0.0),
-            hash: hash.finish(),
+            hash,
         }))
     }
 }
