@@ -18,7 +18,6 @@ fn network(arch: Arch) -> Network {
         classes: 0,
         heads: if arch.has_heads() { 2 } else { 0 },
         ranks: (arch.table().ranks.trained)(128, 4),
-        positions: LEN,
     };
     Network::new(arch, dimensions)
 }

@@ -70,7 +70,6 @@ mod tests {
             classes: 0,
             heads: if version == Version::V4 { 0 } else { 2 },
             ranks: (table(version).ranks.trained)(32, 2),
-            positions: 0,
         }
     }
 

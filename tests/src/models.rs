@@ -61,7 +61,6 @@ impl Kind {
                 Version::V7 => [9, 10, 5, 14],
                 _ => [0; 4],
             },
-            positions: 0,
         };
         write_random(&path, self.version, &dimensions, 5).expect("the folder can be written");
         let model = Model::open(&path).expect("a checkpoint that is complete");

@@ -272,7 +272,6 @@ fn group_scales_of_six_bits_have_a_limit() {
         classes: 0,
         heads: 0,
         ranks: [0; 4],
-        positions: 0,
     };
     write_random(&path, Version::V4, &dimensions, 5).expect("the folder can be written");
     let model = Model::open(&path).expect("a checkpoint that is complete");

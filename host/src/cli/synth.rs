@@ -70,7 +70,6 @@ pub fn run(args: &Args) -> Result<()> {
             Some(ranks) => given_ranks(version, ranks)?,
             None => (table(version).ranks.published)(embd, args.layers as usize),
         },
-        positions: 0,
     };
     Ok(write_random(&args.output, version, &dimensions, args.seed)?)
 }

@@ -34,7 +34,6 @@ pub(super) fn dimensions(checkpoint: &Checkpoint, version: Version) -> Result<Di
         classes: labels.map_or(0, |labels| labels.lines().count()),
         heads: shapes.heads(embd)?,
         ranks,
-        positions: 0,
     })
 }
 

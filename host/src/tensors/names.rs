@@ -8,7 +8,6 @@ pub const EMB: &str = "emb.weight";
 pub const LN0: Norm = ["blocks.0.ln0.weight", "blocks.0.ln0.bias"];
 pub const LN_OUT: Norm = ["ln_out.weight", "ln_out.bias"];
 pub const HEAD: &str = "head.weight";
-pub const POSITIONS: &str = "positions";
 
 pub const LN1: Norm = ["ln1.weight", "ln1.bias"];
 pub const LN2: Norm = ["ln2.weight", "ln2.bias"];
@@ -81,6 +80,8 @@ pub mod att {
 pub mod ffn {
     pub const KEY: &str = "ffn.key.weight";
     pub const VALUE: &str = "ffn.value.weight";
+    /// What multiplies the hidden values of a Transformer.
+    pub const GATE: &str = "ffn.gate.weight";
     pub const RECEPTANCE: &str = "ffn.receptance.weight";
     pub const TIME_MIX_K: &str = "ffn.time_mix_k";
     pub const TIME_MIX_R: &str = "ffn.time_mix_r";

@@ -21,8 +21,6 @@ pub enum Size {
     FiveRanks(usize),
     /// The number of mixed vectors.
     Five,
-    /// Positions of the Transformer.
-    Positions,
 }
 
 /// The sizes of a model.
@@ -44,8 +42,6 @@ pub struct Dimensions {
     /// Ranks of the low-rank matrices: decay (RWKV-6 and 7), token shift (6)
     /// or learning rate (7), value (7), gate (7); 0 where there is none.
     pub ranks: [usize; 4],
-    /// Positions of the Transformer that is trained to compare with; else 0.
-    pub positions: usize,
 }
 
 impl Dimensions {
@@ -74,7 +70,6 @@ impl Dimensions {
             Size::Rank(rank) => self.ranks[rank],
             Size::FiveRanks(rank) => 5 * self.ranks[rank],
             Size::Five => 5,
-            Size::Positions => self.positions,
         }
     }
 }

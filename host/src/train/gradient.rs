@@ -167,30 +167,64 @@ pub fn last_logits(network: &Network, weights: &[f32], texts: &[Sequence]) -> Ve
     texts.collect()
 }
 
-/// The sum of the losses of some sequences in nats, and how many of their
-/// targets have the highest output. With a teacher, losses are divergences.
+/// How well some sequences are predicted.
+#[derive(Clone, Debug, Default)]
+pub struct Score {
+    /// Targets that have the highest output.
+    pub right: usize,
+    /// Losses in nats, of divergences with a teacher, and targets, by position in the
+    /// sequence: of the first, the next two, the next four, and so on.
+    pub ranges: Vec<(f64, usize)>,
+}
+
+impl Score {
+    /// The sum of all losses, in nats, and the number of targets.
+    pub fn total(&self) -> (f64, usize) {
+        let nats = self.ranges.iter().map(|range| range.0).sum();
+        (nats, self.ranges.iter().map(|range| range.1).sum())
+    }
+
+    fn add(&mut self, range: usize, (nats, targets): (f64, usize)) {
+        if self.ranges.len() <= range {
+            self.ranges.resize(range + 1, (0.0, 0));
+        }
+        let sum = &mut self.ranges[range];
+        *sum = (sum.0 + nats, sum.1 + targets);
+    }
+
+    fn join(mut self, other: &Self) -> Self {
+        self.right += other.right;
+        let ranges = other.ranges.iter().enumerate();
+        ranges.for_each(|(range, &of_other)| self.add(range, of_other));
+        self
+    }
+}
+
+/// Scores some sequences.
 pub fn score(
     network: &Network,
     weights: &[f32],
     texts: &[Sequence],
     teacher: Option<&Teacher>,
-) -> (f64, usize) {
-    let scored: Vec<(f64, usize)> = texts
+) -> Score {
+    let scored: Vec<Score> = texts
         .par_iter()
         .map_init(Pool::default, |pool, text| {
             let taught = teacher.map(|teacher| teacher.logits(&text.tokens, pool));
             let mut tape = Tape::new(weights, pool);
-            let (outputs, _, loss) = losses(network, &mut tape, text, taught.as_deref());
+            let (outputs, losses, _) = losses(network, &mut tape, text, taught.as_deref());
+            let mut score = Score::default();
+            for (position, &nats) in tape.value(losses).iter().enumerate() {
+                score.add((position + 1).ilog2() as usize, (f64::from(nats), 1));
+            }
             let rows = tape.value(outputs).chunks_exact(tape.cols(outputs));
-            let right = rows
+            score.right = rows
                 .zip(&text.targets)
                 .filter(|(row, &target)| argmax(row) == target as usize)
                 .count();
             tape.end();
-            (loss, right)
+            score
         })
         .collect();
-    scored
-        .into_iter()
-        .fold((0.0, 0), |sum, x| (sum.0 + x.0, sum.1 + x.1))
+    scored.iter().fold(Score::default(), Score::join)
 }

@@ -1,6 +1,6 @@
 //! From settings to a network and its data.
 
-use super::arch::{Arch, Network};
+use super::arch::Network;
 use super::data::{Corpus, Lines, Texts};
 use super::gradient::Teacher;
 use super::settings::{Settings, Task};
@@ -228,10 +228,6 @@ pub fn network(settings: &Settings, classes: usize) -> Network {
         true => settings.channels / settings.head_size(),
         false => 0,
     };
-    let positions = match arch {
-        Arch::Gpt => settings.context,
-        Arch::Rwkv(_) => 0,
-    };
     let dimensions = Dimensions {
         layers: settings.layers,
         embd: settings.channels,
@@ -240,7 +236,6 @@ pub fn network(settings: &Settings, classes: usize) -> Network {
         classes,
         heads,
         ranks: (arch.table().ranks.trained)(settings.channels, settings.layers),
-        positions,
     };
     Network::new(arch, dimensions)
 }

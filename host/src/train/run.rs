@@ -43,6 +43,10 @@ pub struct Progress {
     pub seconds: f64,
     /// The loss curve.
     pub points: Vec<Point>,
+    /// The validation loss of the last of them by position in the text: of the first
+    /// token, the next two, the next four, and so on.
+    #[serde(default)]
+    pub by_position: Vec<f64>,
     /// The lowest validation loss, and its step.
     pub best: Option<(f64, u32)>,
     /// Validations since.
@@ -297,16 +301,20 @@ impl Run<'_> {
     }
 
     fn validate(&mut self) {
-        let (nats, right) = self.trainer.score(&self.validation);
-        let targets: usize = self.validation.iter().map(|s| s.targets.len()).sum();
-        let mean = nats / targets.max(1) as f64;
-        let validation = match self.data {
-            Data::Text([_, text]) => mean / std::f64::consts::LN_2 / text.bytes_per_token(),
-            Data::Lines(..) | Data::Taught(_) => mean,
+        let score = self.trainer.score(&self.validation);
+        let mean = |(nats, targets): (f64, usize)| {
+            let mean = nats / targets.max(1) as f64;
+            match self.data {
+                Data::Text([_, text]) => mean / std::f64::consts::LN_2 / text.bytes_per_token(),
+                Data::Lines(..) | Data::Taught(_) => mean,
+            }
         };
+        let validation = mean(score.total());
+        let by_position = score.ranges.iter().map(|&range| mean(range)).collect();
         let progress = &mut self.progress;
+        progress.by_position = by_position;
         if let Data::Lines(..) = self.data {
-            progress.right = Some(right as f64 / targets.max(1) as f64);
+            progress.right = Some(score.right as f64 / score.total().1.max(1) as f64);
         }
         let (sum, count) = std::mem::take(&mut progress.pending);
         progress.points.push(Point {

@@ -1,7 +1,7 @@
 //! One training: weights, optimizer and progress.
 
 use super::arch::{initial_weights, Network};
-use super::gradient::{last_logits, score, Gradients, Sequence, Teacher};
+use super::gradient::{last_logits, score, Gradients, Score, Sequence, Teacher};
 use super::optimizer::{Moments, Optimizer};
 use super::quantized::device_weights;
 use crate::pack::Formats;
@@ -69,9 +69,8 @@ impl Trainer {
         }
     }
 
-    /// The sum of the losses of some sequences in nats, and how many of their targets have
-    /// the highest output.
-    pub fn score(&self, texts: &[Sequence]) -> (f64, usize) {
+    /// How well some sequences are predicted.
+    pub fn score(&self, texts: &[Sequence]) -> Score {
         let teacher = self.teacher.as_ref();
         score(&self.network, &self.seen_weights(), texts, teacher)
     }

@@ -141,6 +141,7 @@ struct Summary<'a> {
     seconds: f64,
     best_validation: Option<f64>,
     right: Option<f64>,
+    by_position: &'a [f64],
     curve: &'a [Point],
 }
 
@@ -155,6 +156,7 @@ fn report(args: &Args, settings: &Settings, prepared: &Prepared, trained: &Train
         seconds: progress.seconds,
         best_validation: progress.best.map(|(loss, _)| loss),
         right: progress.right,
+        by_position: &progress.by_position,
         curve: &progress.points,
     };
     if args.json {

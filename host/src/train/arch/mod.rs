@@ -16,7 +16,7 @@ mod tests;
 use super::real::Real;
 use super::tape::{Param, Tape, Var};
 use crate::model::{Dimensions, Version};
-use crate::tensors::names::{Norm, EMB, HEAD, LN0, LN1, LN2, LN_OUT, POSITIONS};
+use crate::tensors::names::{Norm, EMB, HEAD, LN0, LN1, LN2, LN_OUT};
 use crate::tensors::{table, Table, GPT};
 use clap::builder::PossibleValue;
 use clap::ValueEnum;
@@ -33,8 +33,7 @@ use std::sync::LazyLock;
 pub enum Arch {
     /// RWKV of a version.
     Rwkv(Version),
-    /// A Transformer with learned positions, to compare with: its files run
-    /// nowhere else.
+    /// A Transformer, to compare with: its files run nowhere else.
     Gpt,
 }
 
@@ -60,7 +59,7 @@ impl ValueEnum for Arch {
         match self {
             Self::Rwkv(version) => version.to_possible_value(),
             Self::Gpt => {
-                let help = "A plain Transformer, to compare with: nothing else runs it";
+                let help = "A Transformer, to compare with: nothing else runs it";
                 Some(PossibleValue::new("gpt").help(help))
             }
         }
@@ -148,7 +147,7 @@ impl Network {
                 network: self,
                 index,
             };
-            let xx = tape.layer_norm(x, layer.norm(LN1));
+            let xx = layer.normalize(tape, x, LN1);
             let out = match self.arch {
                 Arch::Rwkv(Version::V7) => v7::time_mix(&layer, tape, xx, &mut first_values),
                 Arch::Rwkv(Version::V6) => v6::time_mix(&layer, tape, xx),
@@ -159,22 +158,22 @@ impl Network {
                 Arch::Gpt => gpt::attention(&layer, tape, xx),
             };
             x = tape.add(x, out);
-            let xx = tape.layer_norm(x, layer.norm(LN2));
+            let xx = layer.normalize(tape, x, LN2);
             let out = match self.arch {
                 Arch::Rwkv(_) => channel_mix::channel_mix(&layer, tape, xx),
                 Arch::Gpt => gpt::feed_forward(&layer, tape, xx),
             };
             x = tape.add(x, out);
         }
-        tape.layer_norm(x, self.layout.norm(None, LN_OUT))
+        self.normalize(tape, x, None, LN_OUT)
     }
 
     /// The input of the first layer: `[T, C]`.
     pub(super) fn embedding<F: Real>(&self, tape: &mut Tape<'_, F>, tokens: &[u32]) -> Var {
         let x = tape.embed(tokens, self.layout.param(None, EMB));
         match self.arch {
-            Arch::Gpt => tape.add_positions(x, self.layout.param(None, POSITIONS)),
-            Arch::Rwkv(_) => tape.layer_norm(x, self.layout.norm(None, LN0)),
+            Arch::Gpt => x,
+            Arch::Rwkv(_) => self.normalize(tape, x, None, LN0),
         }
     }
 
@@ -197,6 +196,20 @@ impl Network {
     pub fn logits<F: Real>(&self, tape: &mut Tape<'_, F>, tokens: &[u32]) -> Var {
         let hidden = self.hidden(tape, tokens);
         self.head(tape, hidden)
+    }
+
+    /// Layer norm, or that of a Transformer: without a mean and a bias.
+    fn normalize<F: Real>(
+        &self,
+        tape: &mut Tape<'_, F>,
+        x: Var,
+        layer: Option<usize>,
+        names: Norm,
+    ) -> Var {
+        match self.arch {
+            Arch::Rwkv(_) => tape.layer_norm(x, self.layout.norm(layer, names)),
+            Arch::Gpt => gpt::norm(tape, x, self.layout.param(layer, names[0])),
+        }
     }
 
     /// A product as the engine computes it.
@@ -226,6 +239,10 @@ impl Layer<'_> {
 
     fn norm(&self, names: Norm) -> [Param; 2] {
         self.network.layout.norm(Some(self.index), names)
+    }
+
+    fn normalize<F: Real>(&self, tape: &mut Tape<'_, F>, x: Var, names: Norm) -> Var {
+        self.network.normalize(tape, x, Some(self.index), names)
     }
 
     fn product<F: Real>(&self, tape: &mut Tape<'_, F>, x: Var, name: &str) -> Var {

@@ -17,7 +17,6 @@ fn dimensions(version: Option<Version>, heads: usize) -> Dimensions {
         classes: 0,
         heads: if version == Some(V4) { 0 } else { heads },
         ranks,
-        positions: if version.is_none() { 32 } else { 0 },
     }
 }
 

@@ -1,7 +1,7 @@
 //! Causal self-attention: the Transformer that RWKV is compared with.
 
 use super::super::real::Real;
-use super::{Back, Backward, Param, Tape, Var};
+use super::{Back, Backward, Tape, Var};
 use crate::simd::{sum, wide};
 
 struct Attention<F> {
@@ -56,14 +56,40 @@ impl<F: Real> Tape<'_, F> {
         self.push(cols, y, op)
     }
 
-    /// `x + table`, the first rows of a table of positions `[P, C]`.
-    pub fn add_positions(&mut self, x: Var, table: Param) -> Var {
+    /// Rotary positions (Su et al., arXiv 2104.09864): in each head of `size`
+    /// channels the pairs of a channel of the first half and one of the second,
+    /// turned by the row's number times the pair's frequency.
+    pub fn rotate(&mut self, x: Var, size: usize) -> Var {
+        let cols = self.cols(x);
         let mut y = self.pool.take(self.value(x).len());
-        let inputs = self.value(x).iter().zip(self.param(table));
-        y.iter_mut()
-            .zip(inputs)
-            .for_each(|(y, (&x, &p))| *y = x + p);
-        self.push(self.cols(x), y, Positions { x, table })
+        y.copy_from_slice(self.value(x));
+        let turns = turns(y.len() / cols, size);
+        turn(&mut y, cols, &turns, F::one());
+        self.push(cols, y, Rotate { x, turns })
+    }
+}
+
+/// Cosine and sine of the turn of each pair at each position, `[T, size / 2]`.
+fn turns<F: Real>(rows: usize, size: usize) -> Vec<[F; 2]> {
+    let pairs = size / 2;
+    let angle = |t: usize, i: usize| t as f64 * 1e4f64.powf(-(i as f64) / pairs as f64);
+    let at = (0..rows).flat_map(|t| (0..pairs).map(move |i| angle(t, i)));
+    at.map(|angle| [F::of(angle.cos()), F::of(angle.sin())])
+        .collect()
+}
+
+/// Turns all pairs forwards, or back where `sign` is -1.
+fn turn<F: Real>(x: &mut [F], cols: usize, turns: &[[F; 2]], sign: F) {
+    let pairs = turns.len() / (x.len() / cols);
+    for (row, turns) in x.chunks_exact_mut(cols).zip(turns.chunks_exact(pairs)) {
+        for head in row.chunks_exact_mut(2 * pairs) {
+            let (first, second) = head.split_at_mut(pairs);
+            for (i, &[cos, sin]) in turns.iter().enumerate() {
+                let (a, b, sin) = (first[i], second[i], sign * sin);
+                first[i] = a * cos - b * sin;
+                second[i] = a * sin + b * cos;
+            }
+        }
     }
 }
 
@@ -117,15 +143,56 @@ impl<F: Real> Backward<F> for Attention<F> {
     }
 }
 
-struct Positions {
+struct Rotate<F> {
     x: Var,
-    table: Param,
+    turns: Vec<[F; 2]>,
 }
 
-impl<F: Real> Backward<F> for Positions {
-    fn backward(&self, _: &[F], dy: Vec<F>, back: &mut Back<'_, F>) {
-        let gradient = back.gradient(self.table).iter_mut();
-        gradient.zip(&dy).for_each(|(g, &dy)| *g += dy);
+impl<F: Real> Backward<F> for Rotate<F> {
+    fn backward(&self, _: &[F], mut dy: Vec<F>, back: &mut Back<'_, F>) {
+        turn(&mut dy, back.cols(self.x), &self.turns, -F::one());
         back.give(self.x, dy);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Pool;
+    use super::*;
+
+    #[test]
+    fn a_turned_product_depends_on_the_distance_alone() {
+        const SIZE: usize = 8;
+        const ROWS: usize = 6;
+        let row = |first: f64| (0..SIZE).map(move |i| (first + i as f64).sin());
+        // Queries and keys of all rows are alike; two heads, one of each.
+        let values: Vec<f64> = (0..ROWS).flat_map(|_| row(1.0).chain(row(5.0))).collect();
+        let mut pool = Pool::default();
+        let mut tape = Tape::new(&[], &mut pool);
+        let x = tape.push(2 * SIZE, values.clone(), Given);
+        let y = tape.rotate(x, SIZE);
+        let y = tape.value(y);
+        assert_eq!(
+            y[..2 * SIZE],
+            values[..2 * SIZE],
+            "position 0 is not turned"
+        );
+        let product = |t: usize, s: usize| {
+            let (q, k) = (&y[2 * SIZE * t..], &y[2 * SIZE * s + SIZE..]);
+            sum(SIZE, |i| q[i] * k[i])
+        };
+        for distance in 0..ROWS {
+            for s in 0..ROWS - distance {
+                let error = product(s + distance, s) - product(distance, 0);
+                assert!(error.abs() < 1e-12, "{s} + {distance}: {error}");
+            }
+        }
+        assert!((1..ROWS).any(|t| (product(t, 0) - product(0, 0)).abs() > 0.1));
+    }
+
+    struct Given;
+
+    impl Backward<f64> for Given {
+        fn backward(&self, _: &[f64], _: Vec<f64>, _: &mut Back<'_, f64>) {}
     }
 }

@@ -4,27 +4,29 @@ use super::super::real::Real;
 use super::{Back, Backward, Param, Tape, Var};
 use crate::simd::{sum, wide};
 
-struct Unit<F> {
+struct Length<F> {
     x: Var,
     size: usize,
-    /// One over the length of each head of each row.
-    inverses: Vec<F>,
+    /// What each head of each row was multiplied by.
+    factors: Vec<F>,
+    /// One over the square of the length that it has now.
+    inverse_square: F,
 }
 
-impl<F: Real> Backward<F> for Unit<F> {
+impl<F: Real> Backward<F> for Length<F> {
     fn backward(&self, y: &[F], dy: Vec<F>, back: &mut Back<'_, F>) {
         let mut dx = back.buffer(dy.len());
         let size = self.size;
         wide(
             #[inline(always)]
             || {
-                for (index, &inverse) in self.inverses.iter().enumerate() {
+                for (index, &factor) in self.factors.iter().enumerate() {
                     let at = index * size..(index + 1) * size;
                     let (y, dy) = (&y[at.clone()], &dy[at.clone()]);
-                    let along = sum(size, |i| y[i] * dy[i]);
+                    let along = sum(size, |i| y[i] * dy[i]) * self.inverse_square;
                     let dx = &mut dx[at];
                     for i in 0..size {
-                        dx[i] = (dy[i] - y[i] * along) * inverse;
+                        dx[i] = (dy[i] - y[i] * along) * factor;
                     }
                 }
             },
@@ -78,23 +80,35 @@ impl<F: Real> Backward<F> for Bonus<F> {
 impl<F: Real> Tape<'_, F> {
     /// Each head of `size` channels with length one.
     pub fn unit(&mut self, x: Var, size: usize) -> Var {
+        self.with_length(x, size, 1.0)
+    }
+
+    /// The same with another length.
+    pub fn with_length(&mut self, x: Var, size: usize, length: f64) -> Var {
         let mut y = self.pool.take(self.value(x).len());
-        let mut inverses = Vec::with_capacity(y.len() / size);
+        let mut factors = Vec::with_capacity(y.len() / size);
         let heads = self.value(x).chunks_exact(size);
         wide(
             #[inline(always)]
             || {
                 for (x, y) in heads.zip(y.chunks_exact_mut(size)) {
-                    let length = sum(size, |i| x[i] * x[i]).sqrt().max(F::of(1e-12));
-                    let inverse = F::one() / length;
+                    let found = sum(size, |i| x[i] * x[i]).sqrt().max(F::of(1e-12));
+                    let factor = F::of(length) / found;
                     for i in 0..size {
-                        y[i] = x[i] * inverse;
+                        y[i] = x[i] * factor;
                     }
-                    inverses.push(inverse);
+                    factors.push(factor);
                 }
             },
         );
-        self.push(self.cols(x), y, Unit { x, size, inverses })
+        let inverse_square = F::of(1.0 / (length * length));
+        let op = Length {
+            x,
+            size,
+            factors,
+            inverse_square,
+        };
+        self.push(self.cols(x), y, op)
     }
 
     /// The bonus of RWKV-7: in each head, v times `sum r k r_k`; the weight

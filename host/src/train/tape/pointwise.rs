@@ -162,22 +162,6 @@ impl<F: Real> Tape<'_, F> {
         )
     }
 
-    /// The smooth rectifier of Transformers, in its form with tanh.
-    pub fn gelu(&mut self, x: Var) -> Var {
-        let inner = |x: F| F::of(1.595_769_121_605_731) * (x + F::of(0.044715) * x * x * x);
-        self.map(
-            x,
-            #[inline(always)]
-            move |x| x * sigmoid(inner(x)),
-            #[inline(always)]
-            move |x, _| {
-                let s = sigmoid(inner(x));
-                let slope = F::of(1.595_769_121_605_731) * (F::one() + F::of(0.134_145) * x * x);
-                s + x * s * (F::one() - s) * slope
-            },
-        )
-    }
-
     /// The decay of RWKV-7, `exp(-e^-0.5 sigmoid(x))`.
     pub fn decay7(&mut self, x: Var) -> Var {
         let speed = -(-0.5f64).exp();
