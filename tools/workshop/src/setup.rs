@@ -43,6 +43,14 @@ pub fn ensure_arm_gcc() -> Result<()> {
     ensure_program(ARM_GCC, "gcc-arm-none-eabi", ARM_GCC_MISSING)
 }
 
+const CMAKE_MISSING: &str = "cmake is missing and cannot be installed from here: install it with \
+    your system's packages (Debian: apt-get install cmake)";
+
+/// Makes sure that programs in C can be built with CMake.
+pub fn ensure_cmake() -> Result<()> {
+    ensure_program("cmake", "cmake", CMAKE_MISSING)
+}
+
 /// A browser that needs no screen.
 pub const CHROMIUM: &str = "chromium";
 

@@ -79,8 +79,8 @@ pub struct Args {
     /// Only build the library, for the core of this machine; prints its path
     #[arg(long, value_name = "MACHINE", exclusive = true, value_parser = machine_parser())]
     library: Option<&'static Machine>,
-    /// Only build the library for every core, into a folder: CORE/libkinglet.a and include/kinglet.h;
-    /// prints the compiler's options for each
+    /// Only build the library for every core, into a folder: CORE/libkinglet.a, include/kinglet.h and
+    /// kinglet-config.cmake; prints the compiler's options for each
     #[arg(long, value_name = "FOLDER", exclusive = true)]
     libraries: Option<PathBuf>,
 }
@@ -185,7 +185,7 @@ fn compile(library: &Path, program: &Path, macros: [String; 5]) -> Result<PathBu
     Ok(elf)
 }
 
-/// Builds the library for every core, and puts the header beside.
+/// Builds the library for every core, and puts the header and CMake's targets beside.
 fn write_libraries(folder: &Path) -> Result<()> {
     let copied = |from: &Path, to: &Path| {
         let made = fs::create_dir_all(to.parent().unwrap_or(to));
@@ -193,6 +193,11 @@ fn write_libraries(folder: &Path) -> Result<()> {
             .with_context(|| format!("cannot write {}", to.display()))
     };
     copied(&header_path(), &folder.join("include/kinglet.h"))?;
+    let config = Path::new("kinglet-config.cmake");
+    copied(
+        &root().join("firmware/capi").join(config),
+        &folder.join(config),
+    )?;
     for core in CORES {
         let machine = MACHINES.iter().find(|machine| machine.core == core);
         let machine = machine.context("every core has a machine")?;

@@ -8,8 +8,8 @@ use clap::ValueEnum;
 use kinglet_targets::{Boards, Machine, CORES, DEFAULT_MACHINE, MACHINES};
 use kinglet_workshop::firmware;
 use kinglet_workshop::setup::{
-    ensure_arm_gcc, ensure_chromium, ensure_component, ensure_miri, ensure_qemu, ensure_target,
-    ensure_user_qemu, has_cargo_fuzz, has_nightly, USER_QEMU,
+    ensure_arm_gcc, ensure_chromium, ensure_cmake, ensure_component, ensure_miri, ensure_qemu,
+    ensure_target, ensure_user_qemu, has_cargo_fuzz, has_nightly, USER_QEMU,
 };
 use kinglet_workshop::table::Table;
 use kinglet_workshop::workspace::{cargo, root, run as run_command, words, AMONG_TESTS};
@@ -146,6 +146,7 @@ impl Job {
                 CORES.iter().try_for_each(ensure_qemu)?;
                 if self == Job::Qemu {
                     ensure_arm_gcc()?;
+                    ensure_cmake()?;
                     ensure_chromium()?;
                 }
                 Ok(())

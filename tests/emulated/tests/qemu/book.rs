@@ -151,8 +151,10 @@ fn desk(folder: &Path, chapter: &str) {
     if let Some(boards) = blocks(chapter, "toml").first() {
         file(folder, "boards.toml", boards);
     }
-    if let Some(program) = blocks(chapter, "c").first() {
-        file(folder, "talk.c", format!("{program}\n"));
+    for (mark, name) in [("c", "talk.c"), ("cmake", "CMakeLists.txt")] {
+        if let Some(text) = blocks(chapter, mark).first() {
+            file(folder, name, format!("{text}\n"));
+        }
     }
 }
 
