@@ -66,6 +66,8 @@ pub(crate) use steps::{group_norm, layer_norm, relu_squared, token_shift, unit_l
 #[doc(hidden)]
 pub use crate::number::Peak;
 #[doc(hidden)]
+pub use fine::{product_in_parts, FineQuantizer};
+#[doc(hidden)]
 pub use portable::Portable;
 #[doc(hidden)]
 pub use product::Quantizer;
@@ -125,6 +127,25 @@ pub trait Port {
     /// `prepare` arranged. `sums` must hold whole blocks of four rows.
     fn sums(matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
         Self::Base::sums(matrix, words, sums);
+    }
+
+    /// Whether the port multiplies int8 matrices of up to [`FINE_COLS`] columns with a
+    /// vector of 16 bits at once.
+    ///
+    /// [`FINE_COLS`]: crate::shape::FINE_COLS
+    const FINE: bool = Self::Base::FINE;
+
+    /// Quantizes `x` `[cols]` to 16 bits and arranges it for `fine_sums`. `words` are twice
+    /// as many as [`prepared_words`] says.
+    ///
+    /// [`prepared_words`]: crate::shape::prepared_words
+    fn prepare_fine(x: &[i32], quantizer: FineQuantizer, words: &mut [u32]) {
+        Self::Base::prepare_fine(x, quantizer, words);
+    }
+
+    /// As [`Port::sums`], with what `prepare_fine` arranged.
+    fn fine_sums(matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
+        Self::Base::fine_sums(matrix, words, sums);
     }
 
     /// Turns sums `[rows]` into values in place:

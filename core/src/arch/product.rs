@@ -175,7 +175,7 @@ pub(super) fn sums(matrix: &Matrix<'_>, words: &[u32], out: &mut [i32]) {
 
 /// Whether the port of this build multiplies such matrices.
 #[inline(always)]
-fn is_native(layout: Layout) -> bool {
+pub(super) fn is_native(layout: Layout) -> bool {
     layout.or_only() == Native::LAYOUT
 }
 

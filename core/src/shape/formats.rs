@@ -23,6 +23,10 @@ pub const MOST_SCALE_SUM: u32 = 8256;
 /// 259 groups of 32 x 8 x 127 x 255; 8,192 columns are 256 groups.
 pub const MAX_COLS: usize = 8192;
 
+/// The most columns of an int8 matrix with vectors of 16 bits whose sums always fit into 32
+/// bits: `1024 * 128 * (128 * 126 + 66) < 2^31`.
+pub const FINE_COLS: usize = 1024;
+
 /// Rounds `n` up to a multiple of `to`.
 pub const fn round_up(n: usize, to: usize) -> usize {
     n.div_ceil(to) * to

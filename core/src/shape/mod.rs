@@ -15,7 +15,7 @@ mod version;
 
 pub use formats::{
     matrix_weight_words, prepared_words, round_up, table_row_bytes, Bits, BitsSet, StateFormat,
-    BLOCK_ROWS, FINE, GROUP_COLS, MAX_COLS, MOST_SCALE_SUM,
+    BLOCK_ROWS, FINE, FINE_COLS, GROUP_COLS, MAX_COLS, MOST_SCALE_SUM,
 };
 pub use layout::Layout;
 pub use matrix::{Matrix, Table};

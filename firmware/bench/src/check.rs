@@ -15,7 +15,7 @@ pub fn run(room: &mut Room) -> bool {
     for bits in Bits::ALL {
         right &= tails(room, bits) & random(room, bits) & extremes(room, bits);
     }
-    right & rows(room)
+    right & fine(room) & rows(room)
 }
 
 /// Products compared, and how many were wrong.
@@ -86,6 +86,35 @@ fn random(room: &mut Room, bits: Bits) -> bool {
         }
     }
     score.tell_of(bits, "random")
+}
+
+/// Vectors of 16 bits, on ports that multiply them at once: random ones, and the largest
+/// with the largest and smallest weights.
+fn fine(room: &mut Room) -> bool {
+    let mut score = Score::default();
+    let mut random = Random::new(4);
+    room.halves.fill(i16::MAX);
+    for cols in [
+        1, 2, 3, 4, 5, 63, 64, 127, 256, 511, 512, 513, 1000, 1023, 1024,
+    ] {
+        for rows in [1, 4, 7, 8] {
+            if !Native::FINE || !room.holds_fine(rows, cols) {
+                continue;
+            }
+            let words = weight_words(Bits::Int8, rows, cols);
+            for bits in [2, 14, 29] {
+                room.fill_weights(words, &mut random);
+                room.fill_x(cols, bits, &mut random);
+                score.count(room.agrees_finely(rows, cols));
+            }
+            for (largest, x) in [(true, 1), (true, -1), (false, 1), (false, -1)] {
+                room.weights[..words].fill(extreme_word(Bits::Int8, largest));
+                room.x[..cols].fill(x << 20);
+                score.count(room.agrees_finely(rows, cols));
+            }
+        }
+    }
+    score.tell("fine")
 }
 
 /// A word of the smallest weights, or of the largest; in `lanes16` with six bits those of

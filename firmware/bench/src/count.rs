@@ -1,9 +1,9 @@
 //! Instructions of matrix x vector products.
 
 use crate::random::Random;
-use crate::room::{matrix, quantizer, Room, LAYOUT, MAX_ROWS};
+use crate::room::{matrix, quantizer, Fine, Room, LAYOUT, MAX_ROWS};
 use core::hint::black_box;
-use kinglet::arch::{Native, Port};
+use kinglet::arch::{self, Native, Port};
 use kinglet::shape::{prepared_words, Bits, BLOCK_ROWS};
 use kinglet_machine::{say, since, ticks};
 use kinglet_protocol::{Measure, MODEL_SHAPES, SHAPES};
@@ -43,6 +43,11 @@ pub fn run(room: &mut Room, counter: &Counter) {
             }
         }
     }
+    for &(rows, cols) in SHAPES.iter().chain(&MODEL_SHAPES) {
+        if room.holds_fine(rows as usize, cols as usize) {
+            count_fine(room, (rows, cols), counter);
+        }
+    }
 }
 
 /// The largest magnitude of a vector, in 15 bits.
@@ -68,6 +73,40 @@ fn count(room: &mut Room, bits: Bits, (rows, cols): (u32, u32), counter: &Counte
         "{}",
         Measure::Kernel {
             bits: u32::from(bits.count()),
+            vectors: 8,
+            rows,
+            cols,
+            sums,
+            scaled,
+            prepare,
+        }
+    );
+}
+
+/// Counts a product of int8 with a vector of 16 bits.
+fn count_fine(room: &mut Room, (rows, cols): (u32, u32), counter: &Counter) {
+    let Fine {
+        matrix,
+        x,
+        peak,
+        words,
+        sums: out,
+        ..
+    } = room.fine(rows as usize, cols as usize);
+    let prepare = counter.count(&mut || {
+        arch::prepare(x, black_box(peak), &matrix, words);
+    });
+    let prepared = arch::prepare(x, peak, &matrix, words);
+    let scaled = counter.count(&mut || arch::matvec(&matrix, &prepared, black_box(out)));
+    let factors = [1 << 14; MAX_ROWS];
+    let factors = &factors[..rows as usize];
+    let mut scale = || Native::scale_rows(black_box(factors), MAX16, 0, black_box(out));
+    let sums = scaled - counter.count(&mut scale);
+    say!(
+        "{}",
+        Measure::Kernel {
+            bits: 8,
+            vectors: 16,
             rows,
             cols,
             sums,

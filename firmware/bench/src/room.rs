@@ -1,8 +1,10 @@
 //! All memory that the bench works in, and the products that it computes.
 
 use crate::random::Random;
-use kinglet::arch::{Native, Port, Portable, Quantizer};
-use kinglet::shape::{matrix_weight_words, prepared_words, Bits, Layout, Matrix, Scales};
+use kinglet::arch::{self, Native, Peak, Port, Portable, Quantizer};
+use kinglet::shape::{
+    matrix_weight_words, prepared_words, Bits, Layout, Matrix, Scales, BLOCK_ROWS,
+};
 use kinglet_machine::MACHINE;
 
 /// The layout that this machine's port reads.
@@ -49,6 +51,22 @@ pub struct Room {
     pub sums: [i32; MAX_ROWS],
     /// Results of the portable kernels.
     pub expected: [i32; MAX_ROWS],
+}
+
+/// A product of a matrix with a vector of 16 bits.
+pub struct Fine<'r> {
+    /// The matrix.
+    pub matrix: Matrix<'r>,
+    /// The vector.
+    pub x: &'r mut [i32],
+    /// Its largest magnitude.
+    pub peak: Peak,
+    /// Room for the prepared vector.
+    pub words: &'r mut [u32],
+    /// Room for whole blocks of results.
+    pub sums: &'r mut [i32],
+    /// The same again.
+    pub expected: &'r mut [i32],
 }
 
 /// Words of the weights of a matrix.
@@ -108,6 +126,47 @@ impl Room {
     pub fn fill_x(&mut self, cols: usize, bits: u32, random: &mut Random) {
         let x = self.x.iter_mut().take(cols);
         x.for_each(|x| *x = random.of_bits(bits));
+    }
+
+    /// Whether there is room for an int8 matrix and its vector of 16 bits.
+    pub fn holds_fine(&self, rows: usize, cols: usize) -> bool {
+        let words = 2 * prepared_words(LAYOUT, Bits::Int8, cols);
+        self.holds(Bits::Int8, rows, cols) && words <= PREPARED_WORDS
+    }
+
+    /// A product of an int8 matrix with a vector of 16 bits.
+    pub fn fine(&mut self, rows: usize, cols: usize) -> Fine<'_> {
+        let padded = rows.next_multiple_of(BLOCK_ROWS);
+        let weights = &self.weights[..weight_words(Bits::Int8, rows, cols)];
+        let scales = Scales::Rows(&self.halves[..padded]);
+        let matrix = Matrix::new(LAYOUT, Bits::Int8, [rows, cols], weights, scales);
+        let x = &mut self.x[..cols];
+        let max = x.iter().fold(0, |max, x| x.unsigned_abs().max(max));
+        Fine {
+            matrix: matrix.with_fine(),
+            x,
+            peak: Peak { max, exp: 0 },
+            words: &mut self.words,
+            sums: &mut self.sums[..padded],
+            expected: &mut self.expected[..padded],
+        }
+    }
+
+    /// Multiplies with a vector of 16 bits at once and in parts, and compares.
+    pub fn agrees_finely(&mut self, rows: usize, cols: usize) -> bool {
+        let Fine {
+            matrix,
+            x,
+            peak,
+            words,
+            sums,
+            expected,
+        } = self.fine(rows, cols);
+        let prepared = arch::prepare(x, peak, &matrix, words);
+        arch::matvec(&matrix, &prepared, sums);
+        let plain = &mut [0; MAX_COLS / 4][..cols.div_ceil(4)];
+        arch::product_in_parts(x, peak, &matrix, plain, expected);
+        sums[..rows] == expected[..rows]
     }
 
     /// Quantizes and multiplies with both kernels and compares; returns the first

@@ -77,6 +77,8 @@ measures! {
     "kernel" Kernel {
         /// Bits of a weight.
         bits: u32,
+        /// Bits of the vector: 8 or 16.
+        vectors: u32,
         /// Outputs.
         rows: u32,
         /// Inputs.
@@ -144,6 +146,7 @@ mod tests {
     fn every_line_comes_back() {
         let kernel = Measure::Kernel {
             bits: 4,
+            vectors: 8,
             rows: 1024,
             cols: 256,
             sums: u64::MAX,

@@ -7,8 +7,8 @@
 //! `cargo xtask bench --coefficients`, which prints `cores.toml`.
 
 use super::{packed_for, Planned};
-use crate::pack::StoredPart;
-use kinglet::shape::{round_up, Bits, Layout, Shape, StateFormat, BLOCK_ROWS};
+use crate::pack::{Format, StoredPart};
+use kinglet::shape::{round_up, Layout, Shape, StateFormat, BLOCK_ROWS, FINE_COLS};
 use kinglet_targets::Core;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -19,10 +19,8 @@ const MEASURED: &str = include_str!("cores.toml");
 /// A matrix whose product with a vector a token needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Product {
-    /// Bits of a weight.
-    pub bits: Bits,
-    /// Whether the vector has 16 bits.
-    pub fine: bool,
+    /// Weights and vector.
+    pub format: Format,
     /// Outputs.
     pub rows: usize,
     /// Inputs.
@@ -46,17 +44,14 @@ pub struct ProductCosts {
 impl ProductCosts {
     /// The counts of a product: multiply-adds, rows.
     pub fn sizes(layout: Layout, product: Product) -> (f64, f64) {
-        let step = product.bits.step_cols(layout);
+        let step = product.format.bits.step_cols(layout);
         let rows = round_up(product.rows, BLOCK_ROWS) as f64;
         (rows * round_up(product.cols, step) as f64, rows)
     }
 
     fn of(&self, layout: Layout, product: Product) -> f64 {
         let (macs, rows) = Self::sizes(layout, product);
-        let products = if product.fine { 2.0 } else { 1.0 };
-        let cost =
-            self.mac * macs + self.row * rows + self.column * product.cols as f64 + self.product;
-        products * cost
+        self.mac * macs + self.row * rows + self.column * product.cols as f64 + self.product
     }
 }
 
@@ -106,8 +101,7 @@ pub fn products<'p>(
     parts.iter().filter_map(|part| {
         let (rows, cols) = part.product()?;
         Some(Product {
-            bits: part.bits,
-            fine: part.fine,
+            format: part.format(),
             rows: shape.dim(rows),
             cols: shape.dim(cols),
         })
@@ -118,7 +112,8 @@ pub fn products<'p>(
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CoreCosts {
-    /// Products with matrices of a precision, by its name.
+    /// Products with matrices of a format, by its name. With vectors of 16 bits, where they
+    /// are not there or have more than [`FINE_COLS`] columns, twice those with eight bits.
     pub products: BTreeMap<String, ProductCosts>,
     /// Instructions of each of [`TERMS`], by the version's name; those that
     /// are not there cost nothing.
@@ -130,8 +125,13 @@ impl CoreCosts {
     /// not measured.
     pub fn of_products(&self, shape: &Shape, parts: &[StoredPart]) -> Option<f64> {
         let cost = |product: Product| {
-            let costs = self.products.get(product.bits.name())?;
-            Some(costs.of(shape.layout, product))
+            let Format { bits, fine } = product.format;
+            let counted = self.products.get(&product.format.name());
+            let at_once = !fine || product.cols <= FINE_COLS;
+            match counted.filter(|_| at_once) {
+                Some(costs) => Some(costs.of(shape.layout, product)),
+                None => Some(2.0 * self.products.get(bits.name())?.of(shape.layout, product)),
+            }
         };
         products(shape, parts).map(cost).sum()
     }
@@ -171,6 +171,7 @@ impl Costs {
 mod tests {
     use super::*;
     use crate::tensors::Version;
+    use kinglet::shape::Bits;
     use kinglet_targets::CORES;
 
     #[test]
@@ -193,11 +194,10 @@ mod tests {
 
     #[test]
     fn a_product_is_padded_as_its_image() {
-        let sizes = |layout, bits| {
+        let sizes = |layout, bits: Bits| {
             let (rows, cols) = (5, 33);
             let product = Product {
-                bits,
-                fine: false,
+                format: bits.into(),
                 rows,
                 cols,
             };

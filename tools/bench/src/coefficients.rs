@@ -9,7 +9,7 @@ use anyhow::{bail, Context, Result};
 use clap::ValueEnum;
 use kinglet::shape::Bits;
 use kinglet_host::engine::open_image;
-use kinglet_host::pack::image_parts;
+use kinglet_host::pack::{image_parts, Format};
 use kinglet_host::plan::cost::{terms, CoreCosts, Product, ProductCosts, TERMS};
 use kinglet_host::plan::{layout, Planned};
 use kinglet_host::tensors::Version;
@@ -38,6 +38,12 @@ const SHAPES: [Shape; 10] = [
     (4, 160, 640, 64, 32),
     (2, 144, 432, 256, 16),
 ];
+
+/// The format with vectors of 16 bits that ports multiply in their own way.
+const FINE: Format = Format {
+    bits: Bits::Int8,
+    fine: true,
+};
 
 /// Shapes whose state is measured with 8 bits too.
 const SMALL_SHAPES: [usize; 3] = [1, 3, 5];
@@ -70,11 +76,14 @@ fn measure(kinglet: &Path, machine: &'static Machine) -> Result<CoreCosts> {
         products: BTreeMap::new(),
         rest: BTreeMap::new(),
     };
-    for bits in Bits::ALL {
-        let counted = kernels.iter();
-        let counted = counted.filter(|cost| cost.bits == u32::from(bits.count()));
-        let products = products(core, bits, &counted.copied().collect::<Vec<_>>())?;
-        costs.products.insert(bits.name().to_owned(), products);
+    let formats = Bits::ALL.map(Format::from).into_iter();
+    for format in formats.chain([FINE]) {
+        let counted = kernels.iter().copied().filter(|cost| {
+            let vectors = if format.fine { 16 } else { 8 };
+            (cost.bits, cost.vectors) == (u32::from(format.bits.count()), vectors)
+        });
+        let products = products(core, format, &counted.collect::<Vec<_>>())?;
+        costs.products.insert(format.name(), products);
     }
     for version in Version::ALL {
         let key = version.recurrence().to_string();
@@ -88,18 +97,13 @@ fn measure(kinglet: &Path, machine: &'static Machine) -> Result<CoreCosts> {
     Ok(costs)
 }
 
-/// The costs of products with matrices of one precision.
-fn products(core: &Core, bits: Bits, counted: &[Cost]) -> Result<ProductCosts> {
+/// The costs of products of one format.
+fn products(core: &Core, format: Format, counted: &[Cost]) -> Result<ProductCosts> {
     let rows: Vec<Row> = counted
         .iter()
         .map(|cost| {
             let (rows, cols) = (cost.shape.0 as usize, cost.shape.1 as usize);
-            let product = Product {
-                bits,
-                fine: false,
-                rows,
-                cols,
-            };
+            let product = Product { format, rows, cols };
             let (macs, padded) = ProductCosts::sizes(layout(core), product);
             Row {
                 counts: vec![macs, padded, cols as f64, 1.0],
@@ -110,11 +114,11 @@ fn products(core: &Core, bits: Bits, counted: &[Cost]) -> Result<ProductCosts> {
     let costs = fit(&rows);
     eprintln!(
         "    {}: {:.2} % at most",
-        bits.name(),
+        format.name(),
         100.0 * worst_error(&rows, &costs)
     );
     let &[mac, row, column, product] = &costs[..] else {
-        bail!("the bench firmware counts no {} products", bits.name());
+        bail!("the bench firmware counts no {} products", format.name());
     };
     Ok(ProductCosts {
         mac,

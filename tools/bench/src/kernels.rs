@@ -57,6 +57,8 @@ pub struct KernelCode {
 pub struct Cost {
     /// Bits of a weight.
     pub bits: u32,
+    /// Bits of the vector.
+    pub vectors: u32,
     /// Rows and columns.
     pub shape: (u32, u32),
     /// The product, with scales.
@@ -104,6 +106,7 @@ fn note(machine: &Machine, measure: Measure<'_>, costs: &mut Vec<Cost>, results:
     match measure {
         Measure::Kernel {
             bits,
+            vectors,
             rows,
             cols,
             sums,
@@ -112,6 +115,7 @@ fn note(machine: &Machine, measure: Measure<'_>, costs: &mut Vec<Cost>, results:
         } => {
             costs.push(Cost {
                 bits,
+                vectors,
                 shape: (rows, cols),
                 scaled,
                 prepare,
@@ -120,7 +124,10 @@ fn note(machine: &Machine, measure: Measure<'_>, costs: &mut Vec<Cost>, results:
             let kernel = Kernel {
                 core,
                 machine: name,
-                weights: format!("int{bits}"),
+                weights: match vectors {
+                    8 => format!("int{bits}"),
+                    _ => format!("int{bits}x{vectors}"),
+                },
                 rows,
                 cols,
                 instructions_per_mac: rounded(sums as f64 / macs),

@@ -70,13 +70,15 @@ const FUNCTIONS: [(Part, &[&str]); 8] = [
             "matvec",
             "sums",
             "shifted_sums",
+            "fine_sums",
+            "add_low",
             "scale",
             "scale_rows",
             "scale_blocks",
             "to_logits",
         ],
     ),
-    (Part::Quantization, &["prepare", "leave_rest"]),
+    (Part::Quantization, &["prepare", "prepare_fine"]),
     (Part::Norms, &["layer_norm", "group_norm", "norm"]),
     (
         Part::TokenShift,
@@ -130,7 +132,7 @@ const CALLED: [&str; 2] = ["dot", "dot_rounds"];
 /// Words that what a port defines, and routines in assembly, have in their names or paths.
 const ROUTINES: [(Part, &[&str]); 7] = [
     (Part::Quantization, &["prepare"]),
-    (Part::Products, &["int4", "int6", "int8", "scale"]),
+    (Part::Products, &["int4", "int6", "int8", "fine", "scale"]),
     (Part::Norms, &["affine", "less", "squares", "sum"]),
     (Part::TokenShift, &["shift", "copy"]),
     (Part::Functions, &["relu", "positive", "gated", "shares"]),

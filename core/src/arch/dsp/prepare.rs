@@ -83,7 +83,7 @@ fn span(x: &[i32], quantizer: Quantizer, words: &mut [u32]) {
 }
 
 /// Zeros after the last element.
-fn padded<const N: usize>(x: &[i32]) -> [i32; N] {
+pub(super) fn padded<const N: usize>(x: &[i32]) -> [i32; N] {
     let mut all = [0; N];
     for (to, &from) in all.iter_mut().zip(x) {
         *to = from;

@@ -13,7 +13,7 @@ mod pairs;
 mod rows4;
 
 use super::state::{self, wide};
-use super::{Mantissa, Narrow, Port, Quantizer, Scaling, Write};
+use super::{FineQuantizer, Mantissa, Narrow, Port, Quantizer, Scaling, Write};
 use crate::number::{grown, halves, larger, magnitude, mulh, mulq, Shift};
 use crate::pieces::{pieces, pieces_mut};
 use crate::shape::{matrix_weight_words, Bits, Layout, Matrix, BLOCK_ROWS, GROUP_COLS};
@@ -51,6 +51,13 @@ impl Port for Portable {
             }
         }
     }
+
+    const FINE: bool = false;
+
+    // Nobody asks for either.
+    fn prepare_fine(_: &[i32], _: FineQuantizer, _: &mut [u32]) {}
+
+    fn fine_sums(_: &Matrix<'_>, _: &[u32], _: &mut [i32]) {}
 
     fn scale_rows(scales: &[i16], max16: i32, shift: u32, out: &mut [i32]) {
         for (out, &scale) in out.iter_mut().zip(scales) {
