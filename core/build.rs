@@ -3,8 +3,8 @@
 
 use std::env::var;
 
-/// Every cfg that this script may set.
-const NAMES: [&str; 10] = [
+/// Every cfg that there may be beside layouts.
+const NAMES: [&str; 11] = [
     // Ports: a target has one of them.
     "kinglet_armv6m",
     "kinglet_armv7m",
@@ -18,6 +18,8 @@ const NAMES: [&str; 10] = [
     "kinglet_armv8m",
     // The compiler was told to optimize for speed.
     "kinglet_fast",
+    // A kernel may have a wrong bit: for a test, which says it to the compiler.
+    "kinglet_wrong_bit",
 ];
 
 /// The same for the weight layouts that are compiled in.

@@ -53,6 +53,8 @@ mod state;
 mod steps;
 #[cfg(test)]
 mod tests;
+#[cfg(kinglet_wrong_bit)]
+mod wrong;
 
 pub(crate) use opaque::opaque;
 pub use product::{matvec, prepare, Executor, Prepared};
@@ -78,31 +80,32 @@ pub use steps::Scaling;
 
 use crate::shape::{Bits, Layout, Matrix};
 
-/// The port of this build.
+/// The port of this target.
 #[cfg(kinglet_armv6m)]
-#[doc(hidden)]
-pub type Native = armv6m::Armv6m;
+type Own = armv6m::Armv6m;
 #[cfg(kinglet_armv7m)]
-#[doc(hidden)]
-pub type Native = armv7m::Armv7m;
+type Own = armv7m::Armv7m;
 #[cfg(kinglet_dsp)]
-#[doc(hidden)]
-pub type Native = dsp::Dsp;
+type Own = dsp::Dsp;
 #[cfg(kinglet_mve)]
-#[doc(hidden)]
-pub type Native = mve::Mve;
+type Own = mve::Mve;
 #[cfg(kinglet_neon)]
-#[doc(hidden)]
-pub type Native = neon::Neon;
+type Own = neon::Neon;
 #[cfg(kinglet_riscv)]
-#[doc(hidden)]
-pub type Native = riscv::Riscv;
+type Own = riscv::Riscv;
 #[cfg(kinglet_x86)]
-#[doc(hidden)]
-pub type Native = x86::X86;
+type Own = x86::X86;
 #[cfg(kinglet_portable)]
+type Own = Portable;
+
+/// The port of this build.
+#[cfg(not(kinglet_wrong_bit))]
 #[doc(hidden)]
-pub type Native = Portable;
+pub type Native = Own;
+/// The port of this build.
+#[cfg(kinglet_wrong_bit)]
+#[doc(hidden)]
+pub type Native = wrong::Wrong<Own>;
 
 /// What a port may define. All of it gives the bits that [`Portable`] gives,
 /// and takes slices of any length: the shortest bounds the work.

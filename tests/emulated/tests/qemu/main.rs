@@ -15,3 +15,4 @@ mod sensor;
 mod sizes;
 mod starts;
 mod tokenizers;
+mod wrong_bits;
