@@ -359,6 +359,48 @@ fn a_silent_program_is_ended_with_all_that_it_started() {
     fails(("verify", tiny(), ends), 1, "the program sh is gone");
 }
 
+/// As JUnit's XML.
+#[test]
+fn the_outcome_is_written_for_ci_whatever_it_is() {
+    let folder = folder();
+    let junit = folder.path().join("junit.xml");
+    let asked = (tiny(), PROMPT, "-n 3 --junit", &junit);
+    let text = || std::fs::read_to_string(&junit).expect("it was written");
+    stdout(("verify", &asked, "--port", [honest_board()]));
+    says(&text(), "tests=\"1\" failures=\"0\"");
+    assert!(!text().contains("<failure"), "{}", text());
+    let spoilt = board(&std::fs::read(tiny()).expect("an image"), |_, _| {
+        Some("token 7 0123456789abcdef".to_owned())
+    });
+    let said = failure(("verify", &asked, "--port", [spoilt]), 1);
+    says(&text(), "tests=\"1\" failures=\"1\"");
+    says(
+        &text(),
+        "<failure message=\"prompt &quot;A bird&quot;, token 1: ",
+    );
+    // The whole sentence, and nothing that is not XML.
+    let sentence = said.trim_end().strip_prefix("error: ").expect("an error");
+    let escaped = [
+        ("&", "&amp;"),
+        ("\"", "&quot;"),
+        ("'", "&#39;"),
+        ("<", "&lt;"),
+    ];
+    let escape = |text: String, (c, name): (&str, &str)| text.replace(c, name);
+    let escaped = escaped.into_iter().fold(sentence.to_owned(), escape);
+    says(&text(), &escaped.replace('>', "&gt;"));
+    let dead = ["--", "sh", "-c", "exit 3"];
+    failure(("verify", &asked, dead), 1);
+    says(&text(), "the program sh is gone");
+    // A command that is wrong has no outcome, and leaves the last one.
+    let two = ["--lines", "--prompt", "x"];
+    fails(("verify", &asked, two, dead), 2, "there is one --prompt");
+    says(&text(), "the program sh is gone");
+    let nowhere = folder.path().join("none/junit.xml");
+    let said = "there is no folder";
+    fails(("verify", tiny(), "--junit", &nowhere, dead), 1, said);
+}
+
 #[test]
 fn bad_use_is_said_before_anything_is_started() {
     let never = ["--", "/no/such/program"];

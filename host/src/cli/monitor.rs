@@ -92,8 +92,12 @@ struct Report<'a> {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let port = args.port.clone().or_else(|| found(&args.command));
-    let link = open(port.as_deref(), args.baud, &args.command, "name a port")?;
+    let link = open(
+        args.port.as_deref(),
+        args.baud,
+        &args.command,
+        "name a port",
+    )?;
     let sender = link.sender();
     let seconds = if args.command.is_empty() { 10 } else { 300 };
     let limits = Limits {
@@ -139,34 +143,34 @@ pub fn converse(engine: Engine, settings: &Settings<'_>, unknown: Unknown) -> Re
     monitor.talk(settings, &[], sender)
 }
 
-/// The board's port, said on standard error, where no program is the board.
-fn found(command: &[String]) -> Option<String> {
-    let ports = ports();
-    let port = only_board(&ports).filter(|_| command.is_empty())?;
-    complain(format_args!("the board is taken to be at {port}"));
-    Some(port.to_owned())
-}
-
 /// Opens the port, or starts the program; Ctrl-C becomes an event. Where neither is
-/// given, the error begins with `how`.
+/// given, it is the board's port.
 pub fn open(port: Option<&str>, baud: u32, command: &[String], how: &str) -> Result<Link> {
     let link = match (port, command.split_first()) {
         (Some(port), _) => Link::open(port, baud)?,
         (None, Some((program, arguments))) => Link::program(program, arguments)?,
-        (None, None) => {
-            let ports = ports();
-            let there_are = if ports.is_empty() {
-                "this machine has no serial port now".to_owned()
-            } else {
-                format!("this machine has {}", ports.join(", "))
-            };
-            return bad_use(format!(
-                "{how} ({there_are}), tcp:HOST:PORT, or a program after --"
-            ));
-        }
+        (None, None) => Link::open(&found(how)?, baud)?,
     };
     interrupts_of(&link)?;
     Ok(link)
+}
+
+/// The board's port, said on standard error. Where that is in doubt, the error begins
+/// with `how` to name one.
+fn found(how: &str) -> Result<String> {
+    let ports = ports();
+    if let Some(port) = only_board(&ports) {
+        complain(format_args!("the board is taken to be at {port}"));
+        return Ok(port.to_owned());
+    }
+    let there_are = if ports.is_empty() {
+        "this machine has no serial port now".to_owned()
+    } else {
+        format!("this machine has {}", ports.join(", "))
+    };
+    bad_use(format!(
+        "{how} ({there_are}), tcp:HOST:PORT, or a program after --"
+    ))
 }
 
 /// Makes Ctrl-C an event of the link.

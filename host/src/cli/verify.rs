@@ -1,9 +1,11 @@
 //! `kinglet verify`: compares a firmware with the workstation.
 
-use super::bad_use;
+mod junit;
+
 use super::monitor::{open, prompt_line};
-use super::output::print_json;
+use super::output::{check_outputs, print_json, write_file, Output};
 use super::start::BoardStart;
+use super::{bad_use, BadUse};
 use crate::engine::open_image;
 use crate::monitor::{Console, Left, Limits, Line, Link, Printed};
 use crate::verify::{Difference, Expected};
@@ -13,7 +15,7 @@ use kinglet_protocol::console::{image_checksum, FRAMES_WITH_HASHES};
 use serde::Serialize;
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Check that a firmware computes exactly what the workstation computes from its image
 ///
@@ -22,8 +24,8 @@ use std::time::Duration;
 /// code 0 says that there is none. Tokens are the likeliest ones.
 ///
 /// COMMAND is a program whose standard input and output are the firmware's console: an emulator, or a
-/// script that flashes a board and opens its port. It is ended with all that it has started. In its place
-/// --port names a board's port.
+/// script that flashes a board and opens its port. It is ended with all that it has started. Without it
+/// the firmware is on a board, at --port.
 ///
 /// With --lines the firmware needs no console: it prints a line `token ID HASH` for each token that it chooses
 /// after a prompt of its own (`kinglet::hash::Hashed` has the hash, 16 hexadecimal digits), and may print
@@ -32,7 +34,7 @@ use std::time::Duration;
 #[command(after_help = "Examples:\n  \
     kinglet verify model.kgl --prompt \"Once upon a time\" -- qemu-system-arm -machine netduinoplus2 \
     -display none -serial stdio -kernel firmware.elf\n  \
-    kinglet verify model.kgl --prompt \"Once\" --prompt \"The dog\" -n 100 --port /dev/ttyACM0 --json\n  \
+    kinglet verify model.kgl --prompt \"Once\" --prompt \"The dog\" -n 100 --json\n  \
     kinglet verify model.kgl --prompt \"Once upon a time\" -n 20 --lines -- probe-rs run --chip STM32F405RG firmware.elf")]
 pub struct Args {
     /// The image that the firmware is to have
@@ -48,7 +50,7 @@ pub struct Args {
     /// The firmware has no console and prints lines by itself; --prompt is what it reads
     #[arg(long)]
     lines: bool,
-    /// A serial port, or tcp:HOST:PORT
+    /// A serial port, or tcp:HOST:PORT [default: the only serial port on USB]
     #[arg(long, conflicts_with = "command")]
     port: Option<String>,
     /// Bits a second, of a serial port
@@ -57,6 +59,9 @@ pub struct Args {
     /// Print a JSON object: agrees, sentence, image_checksum, prompts, tokens, difference
     #[arg(long)]
     json: bool,
+    /// Write the outcome to this file as JUnit's XML, too
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
     /// Give up when the firmware is silent for this long
     #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     timeout: u32,
@@ -80,6 +85,26 @@ struct Report<'a> {
 }
 
 pub fn run(args: &Args) -> Result<()> {
+    let outputs = args.junit.iter().map(|path| Output::named(path));
+    let outputs: Vec<_> = outputs.collect();
+    check_outputs(&[Some(&args.image)], &outputs)?;
+    let start = Instant::now();
+    let outcome = verify(args);
+    let is_bad_use = matches!(&outcome, Err(error) if error.is::<BadUse>());
+    let report = |path: &PathBuf| {
+        write_file(path, |out| {
+            junit::write(out, &args.image, &outcome, start.elapsed())
+        })
+    };
+    // Of a command that is wrong there is no outcome.
+    let reported = match args.junit.as_ref().filter(|_| !is_bad_use) {
+        Some(path) => report(path),
+        None => Ok(()),
+    };
+    outcome.and(reported)
+}
+
+fn verify(args: &Args) -> Result<()> {
     let file = open_image(&args.image)?;
     let image = file.image();
     let expected = expected(args, &image)?;

@@ -1,11 +1,11 @@
-//! Text of others in HTML, and numbers for people.
+//! Text of others in HTML or XML, and numbers for people.
 
 use crate::text::shown;
 use std::fmt::{self, Display, Formatter, Write};
 
 /// A text that may be anything: no control characters, nothing that is markup.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Escaped<'t>(pub &'t str);
+pub(crate) struct Escaped<'t>(pub &'t str);
 
 impl Display for Escaped<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

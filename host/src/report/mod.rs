@@ -6,6 +6,7 @@ mod html;
 mod page;
 mod writing;
 
+pub(crate) use html::Escaped;
 pub use writing::{written, Written};
 
 use crate::eval::Scores;
