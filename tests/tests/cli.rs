@@ -10,21 +10,24 @@ use serde_json::Value;
 use std::fs;
 use std::process::Command;
 
+/// All subcommands, as the program lists them.
+fn subcommands() -> Vec<String> {
+    let help = stdout("--help");
+    let (_, list) = help.split_once("Commands:\n").expect("the list");
+    let (list, _) = list.split_once("\n\n").expect("its end");
+    // A line that goes on is further to the right.
+    let names = list.lines().filter_map(|line| line.strip_prefix("  "));
+    let names = names.filter(|line| !line.starts_with(' '));
+    let names = names.filter_map(|line| line.split_whitespace().next());
+    let names: Vec<_> = names.filter(|&name| name != "help").collect();
+    assert!(names.len() > 10, "{help}");
+    names.into_iter().map(str::to_owned).collect()
+}
+
 #[test]
 fn every_subcommand_has_help_with_an_example() {
-    for command in [
-        "quantize",
-        "export",
-        "inspect",
-        "run",
-        "verify",
-        "logits",
-        "eval",
-        "synth",
-        "bench",
-        "completions",
-    ] {
-        let help = stdout(([command], "--help"));
+    for command in subcommands() {
+        let help = stdout(([&command], "--help"));
         assert!(help.contains("Example"), "{command}: {help}");
         assert!(
             help.contains(&format!("kinglet {command} ")),
@@ -97,7 +100,16 @@ fn shells_complete_and_man_explains() {
     let share = folder.path().join("share");
     stdout(("completions", &share));
     let text = |name: &str| fs::read_to_string(share.join(name)).unwrap();
-    says(&text("man/man1/kinglet.1"), "kinglet\\-quantize(1)");
+    for command in subcommands() {
+        says(
+            &text("man/man1/kinglet.1"),
+            &format!("kinglet\\-{command}(1)"),
+        );
+        says(
+            &text(&format!("man/man1/kinglet-{command}.1")),
+            ".SH SYNOPSIS",
+        );
+    }
     says(&text("man/man1/kinglet-run.1"), "\\-\\-temperature");
     says(&text("zsh/site-functions/_kinglet"), "#compdef kinglet");
     says(&text("fish/vendor_completions.d/kinglet.fish"), "quantize");
