@@ -2,7 +2,7 @@
 //! and of an ELF's variables is compared with QEMU in `tests/emulated/tests/qemu/predictions.rs`.
 
 use kinglet_tests::{
-    demo_checkpoint, demo_image, fails, failure, folder, json, says, stdout, synth,
+    demo_checkpoint, demo_image, fails, failure, folder, json, quantize, root, says, stdout, synth,
 };
 use serde_json::Value;
 
@@ -95,4 +95,63 @@ fn bad_boards_are_refused() {
     let quantize = ("quantize", &checkpoint, "-o", &out, "--weights int4");
     fails((&quantize, "--board pico --target m4"), 2, "--target m0");
     fails((&quantize, "--board toaster"), 2, "toaster");
+}
+
+/// Sizes alone, and an image of them: but for what is estimated, the same.
+#[test]
+fn a_model_that_is_not_there_is_planned_like_its_image() {
+    let folder = folder();
+    let sizes = "--version v7 --layers 2 --channels 64 --ffn 200";
+    let (checkpoint, image) = (folder.path().join("m.st"), folder.path().join("m.kgl"));
+    synth(&checkpoint, sizes);
+    quantize(&checkpoint, &image, "--weights int6");
+    let by_sizes = json(("plan", sizes, "--weights int6 --json"));
+    let by_image = json(("plan", &image, "--json"));
+    assert_eq!(by_sizes["image"], Value::Null);
+    for name in ["microbit-v1", "stm32f405", "pico2"] {
+        let (ours, theirs) = (board(&by_sizes, name), board(&by_image, name));
+        assert_eq!(ours["ram"], theirs["ram"]);
+        let bytes = |board: &Value| board["flash"]["image_bytes"].as_i64().expect("bytes");
+        // Metadata.
+        assert!((bytes(ours) - bytes(theirs)).abs() < 512, "{ours} {theirs}");
+        let instructions = "instructions_per_token";
+        assert_eq!(ours[instructions], theirs[instructions]);
+    }
+    fails(
+        ("plan", &image, "--layers 2 --channels 64"),
+        2,
+        "cannot be used with",
+    );
+    fails("plan", 2, "IMAGE");
+    fails("plan --layers 2", 2, "--channels");
+    fails(
+        "plan --version v7 --layers 2 --channels 100",
+        2,
+        "--head-size",
+    );
+}
+
+/// The tables of the chapter are what the command prints.
+#[test]
+fn the_manual_says_what_fits() {
+    let page = std::fs::read_to_string(root().join("docs/fits.md")).expect("the chapter");
+    let mut rows = [0; 2];
+    for line in page.lines().filter(|line| line.contains("| `--version")) {
+        let cells: Vec<_> = line.split('|').map(str::trim).collect();
+        let number = |cell: usize| cells[cell].replace(',', "").parse().ok();
+        let report = json(("plan", cells[2].trim_matches('`'), "--json"));
+        let large = board(&report, "nucleo-h743zi");
+        let bytes = |part: &str, key: &str| large[part][key].as_u64().expect("bytes");
+        assert_eq!(number(3), Some(bytes("flash", "image_bytes")), "{line}");
+        let ram = bytes("ram", "state_bytes") + bytes("ram", "scratch_bytes");
+        assert_eq!(number(4), Some(ram), "{line}");
+        let boards = report["boards"].as_array().expect("boards").iter();
+        let fitting = boards.filter(|board| board["fits"] == true);
+        let names: Vec<_> = fitting.filter_map(|board| board["name"].as_str()).collect();
+        // A table of published models, without a cell for boards, and one of those that fit.
+        let said = cells.get(5).copied().unwrap_or_default();
+        assert_eq!(names.join(", "), said, "{line}");
+        rows[usize::from(!said.is_empty())] += 1;
+    }
+    assert!(rows[0] >= 5 && rows[1] >= 3, "{rows:?}");
 }

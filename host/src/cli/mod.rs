@@ -20,6 +20,7 @@ mod prompt;
 mod quantize;
 mod report;
 mod run;
+mod sizes;
 mod start;
 mod synth;
 mod table;

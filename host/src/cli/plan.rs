@@ -2,10 +2,12 @@
 
 use super::fit::{advice_sentence, named};
 use super::output::print_json;
+use super::sizes::Sizes;
 use super::table::{thousands, Table};
 use crate::engine::open_image;
-use crate::pack::image_parts;
+use crate::pack::{image_parts, Precisions};
 use crate::plan::{Costs, Fit, Planned};
+use crate::quantize::Precision;
 use anyhow::{Context, Result};
 use kinglet_targets::{Board, Boards};
 use serde::Serialize;
@@ -21,14 +23,27 @@ use std::path::PathBuf;
 /// they are computed in blocks. Instructions of a token are predicted from
 /// counts in the emulator; cycles are an assumption of the board's, which
 /// --json shows in words.
+///
+/// Without an image, it is about a model of --layers and --channels that does not
+/// exist yet, or that is too large to fetch for a question.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  \
+#[command(
+    override_usage = "kinglet plan [OPTIONS] <IMAGE>\n       kinglet plan [OPTIONS] --layers <LAYERS> --channels <CHANNELS>",
+    after_help = "Examples:\n  \
     kinglet plan model.kgl\n  \
     kinglet plan model.kgl --board pico --json\n  \
-    kinglet plan model.kgl --boards my-boards.toml")]
+    kinglet plan --version v7 --layers 12 --channels 768 --vocab 65536\n  \
+    kinglet plan model.kgl --boards my-boards.toml"
+)]
 pub struct Args {
     /// The image
-    image: PathBuf,
+    #[arg(required_unless_present = "Sizes", conflicts_with = "Sizes")]
+    image: Option<PathBuf>,
+    #[command(flatten)]
+    sizes: Option<Sizes>,
+    /// Precision of the layers' matrices, where there is no image
+    #[arg(long, value_enum, default_value = "int4", conflicts_with = "image")]
+    weights: Precision,
     /// One board only
     #[arg(long, value_name = "NAME")]
     board: Option<String>,
@@ -46,7 +61,8 @@ const PROVENANCE: &str =
 
 #[derive(Debug, Serialize)]
 struct Report {
-    image: PathBuf,
+    /// None where sizes were given.
+    image: Option<PathBuf>,
     version: String,
     boards: Vec<BoardReport>,
 }
@@ -94,9 +110,7 @@ pub fn run(args: &Args) -> Result<()> {
         None => boards.iter().collect(),
         Some(name) => vec![named(&boards, name)?],
     };
-    let file = open_image(&args.image)?;
-    let image = file.image();
-    let planned = Planned::new(image.header(), image_parts(&image));
+    let planned = args.planned()?;
     let costs = Costs::measured().context("the program's table of costs cannot be read")?;
     let report = Report {
         image: args.image.clone(),
@@ -110,6 +124,22 @@ pub fn run(args: &Args) -> Result<()> {
         return print_json(&report);
     }
     report.print()
+}
+
+impl Args {
+    fn planned(&self) -> Result<Planned> {
+        if let Some(path) = &self.image {
+            let file = open_image(path)?;
+            let image = file.image();
+            return Ok(Planned::new(image.header(), image_parts(&image)));
+        }
+        // The parser wants one of them.
+        let sizes = self.sizes.as_ref().context("no image and no sizes")?;
+        // As `quantize` does it without more options.
+        let formats = Precisions::default().formats(self.weights, Precision::Int8);
+        let version = sizes.version.recurrence();
+        Ok(Planned::of_sizes(version, &sizes.dimensions()?, &formats))
+    }
 }
 
 impl BoardReport {

@@ -1,12 +1,17 @@
 //! The memory that a model needs on a board, whether it fits, and what would.
 
-use crate::pack::{formats_of, parts_bytes, Class, StoredPart};
+use crate::model::Dimensions;
+use crate::pack::{formats_of, parts_bytes, stored_parts, Class, Formats, StoredPart};
 use kinglet::image::Header;
-use kinglet::shape::{Bits, Layout, Shape, StateFormat};
+use kinglet::shape::{Bits, BitsSet, Layout, Shape, StateFormat, Version};
 use kinglet_targets::{Board, Core};
 
 /// Channels are tried in these steps where the version has no heads.
 const CHANNEL_STEP: u32 = 8;
+
+/// Room for a vocabulary that is not bytes, per entry, and for metadata.
+const ENTRY_BYTES: u64 = 5;
+const METADATA_BYTES: u64 = 512;
 
 /// An image, as far as its size goes.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +32,35 @@ impl Planned {
             shape: header.shape,
             parts,
             besides_bytes: besides.iter().map(|span| u64::from(span.bytes)).sum(),
+        }
+    }
+
+    /// The image of a model of these sizes; vocabulary and metadata are estimated.
+    pub fn of_sizes(version: Version, sizes: &Dimensions, formats: &Formats) -> Self {
+        let vocabulary_bytes = match sizes.vocab {
+            256 => 0,
+            entries => entries as u64 * ENTRY_BYTES,
+        };
+        let mut shape = Shape {
+            version,
+            layout: Layout::Rows4,
+            formats: BitsSet::EMPTY,
+            state: StateFormat::I16,
+            n_layer: sizes.layers as u32,
+            n_embd: sizes.embd as u32,
+            n_ffn: sizes.ffn as u32,
+            n_vocab: sizes.vocab as u32,
+            n_class: sizes.classes as u32,
+            n_head: sizes.heads as u32,
+            gn_eps: 1e-5,
+            ranks: sizes.ranks.map(|rank| rank as u16),
+        };
+        let parts = stored_parts(&shape, formats);
+        shape.formats = formats_of(&parts);
+        Self {
+            shape,
+            parts,
+            besides_bytes: vocabulary_bytes + METADATA_BYTES,
         }
     }
 

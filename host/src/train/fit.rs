@@ -3,10 +3,10 @@
 use super::arch::{Arch, Network};
 use super::prepare::network;
 use super::settings::Settings;
-use crate::pack::{formats_of, stored_parts, Formats};
+use crate::pack::Formats;
 use crate::plan::{Fit, Needs, Planned};
 use anyhow::{anyhow, Result};
-use kinglet::shape::{Bits, BitsSet, Layout, Shape, StateFormat, Version};
+use kinglet::shape::{Bits, Version};
 use kinglet_targets::{Board, DEFAULT_MACHINE};
 
 /// Channels grow in steps of this many: whole groups of int4 weights.
@@ -14,10 +14,6 @@ const STEP: usize = 32;
 
 /// The most channels that are tried.
 const MOST_CHANNELS: usize = 2048;
-
-/// Room for a learned vocabulary, per entry, and for metadata.
-const ENTRY_BYTES: u64 = 5;
-const METADATA_BYTES: u64 = 512;
 
 /// The memory that an image is to fit into.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,29 +91,5 @@ fn planned(settings: &Settings, classes: usize) -> Planned {
         Arch::Gpt => Version::V4,
     };
     let formats = settings.formats().unwrap_or(Formats::INT8);
-    let vocabulary_bytes = match settings.vocab {
-        256 => 0,
-        entries => entries as u64 * ENTRY_BYTES,
-    };
-    let mut shape = Shape {
-        version,
-        layout: Layout::Rows4,
-        formats: BitsSet::EMPTY,
-        state: StateFormat::I16,
-        n_layer: dimensions.layers as u32,
-        n_embd: dimensions.embd as u32,
-        n_ffn: dimensions.ffn as u32,
-        n_vocab: dimensions.vocab as u32,
-        n_class: dimensions.classes as u32,
-        n_head: dimensions.heads as u32,
-        gn_eps: 1e-5,
-        ranks: dimensions.ranks.map(|rank| rank as u16),
-    };
-    let parts = stored_parts(&shape, &formats);
-    shape.formats = formats_of(&parts);
-    Planned {
-        shape,
-        parts,
-        besides_bytes: vocabulary_bytes + METADATA_BYTES,
-    }
+    Planned::of_sizes(version, &dimensions, &formats)
 }
