@@ -158,6 +158,25 @@ fn desk(folder: &Path, chapter: &str) {
     }
 }
 
+/// The tables may change, and the picture with them.
+#[test]
+fn the_picture_is_of_the_figures_in_the_tables() {
+    let folder = folder();
+    let drawn = folder.path().join("formats.svg");
+    let program = root().join("tools/experiments/formats.py");
+    let python = Command::new("python3").arg(program).arg(&drawn).output();
+    let Ok(python) = python else {
+        let is_ci = std::env::var_os("CI").is_some();
+        assert!(!is_ci, "no python3 draws the picture");
+        eprintln!("skipped: there is no python3");
+        return;
+    };
+    let errors = String::from_utf8_lossy(&python.stderr);
+    assert!(python.status.success(), "{errors}");
+    let kept = read(&root().join("docs/images/formats.svg"));
+    assert!(read(&drawn) == kept, "draw docs/images/formats.svg again");
+}
+
 #[test]
 fn every_command_runs() {
     let mut left_out = Vec::new();
