@@ -5,7 +5,7 @@
 //! the program's file; of that kernel's result the first element has a wrong bit, at every
 //! call. So one build is right, and wrong in all ways.
 
-use super::{Mantissa, Narrow, Port, Quantizer, Scaling, Write};
+use super::{FineQuantizer, Mantissa, Narrow, Port, Quantizer, Scaling, Write};
 use crate::shape::{Bits, Matrix};
 use core::marker::PhantomData;
 
@@ -64,6 +64,16 @@ impl<P: Port> Port for Wrong<P> {
             Bits::Int6 => spoil("sums int6", sums),
             Bits::Int4 => spoil("sums int4", sums),
         }
+    }
+
+    fn prepare_fine(x: &[i32], quantizer: FineQuantizer, words: &mut [u32]) {
+        P::prepare_fine(x, quantizer, words);
+        spoil("prepare_fine", words.get_mut(1..).unwrap_or_default());
+    }
+
+    fn fine_sums(matrix: &Matrix<'_>, words: &[u32], sums: &mut [i32]) {
+        P::fine_sums(matrix, words, sums);
+        spoil("fine_sums", sums);
     }
 
     fn scale_rows(scales: &[i16], max16: i32, shift: u32, out: &mut [i32]) {

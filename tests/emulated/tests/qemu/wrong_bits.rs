@@ -33,11 +33,14 @@ const WHOLE: u8 = 22;
 
 /// Every kernel of a port, its formats each, with an image that runs it and the
 /// wrong bit.
-const KERNELS: [(&str, &str, u8); 34] = [
+const KERNELS: [(&str, &str, u8); 36] = [
     ("prepare", "v7", LOWEST),
     ("sums int8", "v7", LOWEST),
     ("sums int6", "v7", LOWEST),
     ("sums int4", "v7", LOWEST),
+    ("prepare_fine", "v4", LOWEST),
+    // The lowest bit of what eight bits of the vector give.
+    ("fine_sums", "v4", 7),
     ("scale_rows", "v7", LOW),
     ("scale_blocks", "v7", LOW),
     ("sum", "v7", LOW),
@@ -82,7 +85,9 @@ fn image(folder: &Path, name: &str) -> PathBuf {
     let image = folder.join(format!("{name}.kgl"));
     let formats = "--weights int4 --keys int6 --target";
     let target = [MACHINE.core.name, "--state", state];
-    quantize(&checkpoint, &image, (formats, target));
+    let head = if name == "v4" { "int8x16" } else { "int8" };
+    let head = format!("--force head={head}");
+    quantize(&checkpoint, &image, (formats, target, head.as_str()));
     image
 }
 
