@@ -31,6 +31,10 @@ fn write_layout(machine: &Machine) -> Result<(), String> {
         machine.flash.origin, machine.flash.bytes, machine.ram.origin, machine.ram.bytes,
     );
     script += machine.core.sections();
+    if machine.core.is_riscv() {
+        // As the other start-up code does by itself.
+        script += "_stack_end = __eheap;\n";
+    }
     let path = out.join("memory.x");
     fs::write(&path, script).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
     println!("cargo::rustc-link-search={}", out.display());

@@ -30,6 +30,9 @@ fn link() -> Result<(), String> {
     );
     println!("cargo::rustc-link-search={}", out.display());
     println!("cargo::rustc-link-arg-bins=--nmagic");
+    if machine.core.is_riscv() {
+        println!("cargo::rustc-link-arg-bins=-Tmemory.x");
+    }
     println!("cargo::rustc-link-arg-bins=-Tlink.x");
     Ok(())
 }
@@ -47,10 +50,14 @@ fn layout(machine: &Machine, board: &Board) -> Result<String, String> {
     let (model, model_bytes) = part(machine.spare, board.model().bytes)?;
     let (ram, ram_bytes) = part(machine.ram, board.ram.bytes)?;
     let stack_bytes = board.stack_bytes;
+    let sections = match machine.core.is_riscv() {
+        true => [machine.core.sections(), "__sheap = _sheap;\n"].concat(),
+        false => String::new(),
+    };
     Ok(format!(
         "MEMORY\n{{\n  FLASH : ORIGIN = {flash:#010x}, LENGTH = {flash_bytes:#x}\n  \
          RAM : ORIGIN = {ram:#010x}, LENGTH = {ram_bytes:#x}\n}}\n\
          _model_start = {model:#010x};\n_model_end = _model_start + {model_bytes:#x};\n\
-         _stack_end = ORIGIN(RAM) + LENGTH(RAM) - {stack_bytes};\n"
+         _stack_end = ORIGIN(RAM) + LENGTH(RAM) - {stack_bytes};\n{sections}"
     ))
 }

@@ -100,8 +100,8 @@ pub const CORES: &[Core] = &[
     },
 ];
 
-/// What `riscv-rt` asks for, and what `cortex-m-rt` does by itself: the end of the
-/// stack, and no tables for unwinding.
+/// What `riscv-rt` asks for, and what `cortex-m-rt` does by itself: no tables for
+/// unwinding.
 const RISCV_SECTIONS: &str = r#"
 REGION_ALIAS("REGION_TEXT", FLASH);
 REGION_ALIAS("REGION_RODATA", FLASH);
@@ -109,7 +109,6 @@ REGION_ALIAS("REGION_DATA", RAM);
 REGION_ALIAS("REGION_BSS", RAM);
 REGION_ALIAS("REGION_HEAP", RAM);
 REGION_ALIAS("REGION_STACK", RAM);
-_stack_end = __eheap;
 SECTIONS { /DISCARD/ : { *(.eh_frame .eh_frame.*) } }
 "#;
 

@@ -55,6 +55,7 @@ const FOLDERS: &[Folder] = of_boards![
     "nucleo-h743zi",
     "pico",
     "pico2",
+    "pico2-riscv",
 ];
 
 /// What their folders share.

@@ -5,6 +5,7 @@
 #![no_std]
 #![deny(unsafe_code)]
 
+#[cfg(target_arch = "arm")]
 mod clock;
 #[allow(unsafe_code)]
 mod memory;
@@ -12,6 +13,7 @@ mod memory;
 mod usb;
 mod wire;
 
+#[cfg(target_arch = "arm")]
 pub use clock::SysTickClock;
 #[cfg(feature = "usb")]
 pub use usb::{UsbAllocator, UsbSerial};
@@ -21,6 +23,7 @@ pub use wire::Wire;
 use defmt_rtt as _;
 
 use core::fmt::{Display, Write as _};
+use core::hint::spin_loop;
 use core::panic::PanicInfo;
 use embedded_io::{Read, ReadReady, Write};
 use kinglet_app::{converse, Board, Model, Speed};
@@ -57,6 +60,8 @@ pub fn serve<P: Read + ReadReady + Write>(
     title: &'static str,
     micros: impl Fn() -> u32,
 ) -> ! {
+    #[cfg(target_arch = "riscv32")]
+    memory::paint_stack();
     let mut board = Here { title, micros };
     let (flash, arena) = (memory::model(), memory::arena());
     loop {
@@ -81,8 +86,8 @@ pub fn serve<P: Read + ReadReady + Write>(
 fn panic(_info: &PanicInfo<'_>) -> ! {
     #[cfg(feature = "defmt")]
     defmt::error!("{}", defmt::Display2Format(_info));
-    cortex_m::interrupt::disable();
-    loop {
-        cortex_m::asm::wfi();
-    }
+    // Without interrupts.
+    critical_section::with(|_| loop {
+        spin_loop();
+    })
 }

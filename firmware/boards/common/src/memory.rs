@@ -3,14 +3,18 @@
 
 use core::slice;
 use core::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use cortex_m::interrupt;
-use cortex_m_rt::STACK_PAINT_VALUE;
+#[cfg(target_arch = "arm")]
+use cortex_m_rt::STACK_PAINT_VALUE as PAINT;
+
+/// What the stack is painted with.
+#[cfg(target_arch = "riscv32")]
+const PAINT: u32 = 0xcccc_cccc;
 
 extern "C" {
     // Defined in every board's memory.x.
     static _model_start: u32;
     static _model_end: u32;
-    // Defined by cortex-m-rt: the end of the variables.
+    // Defined by cortex-m-rt, on RISC-V in memory.x: the end of the variables.
     static __sheap: u32;
     // Where the stack may grow to (memory.x), and where it begins.
     static _stack_end: u32;
@@ -31,7 +35,7 @@ pub fn model() -> &'static [u8] {
 /// after.
 pub fn arena() -> &'static mut [i32] {
     static TAKEN: AtomicBool = AtomicBool::new(false);
-    let first = interrupt::free(|_| {
+    let first = critical_section::with(|_| {
         let first = !TAKEN.load(Relaxed);
         TAKEN.store(true, Relaxed);
         first
@@ -47,14 +51,34 @@ pub fn arena() -> &'static mut [i32] {
     unsafe { slice::from_raw_parts_mut(start.cast_mut().cast(), bytes / size_of::<i32>()) }
 }
 
-/// The most bytes of stack in use since the reset. The start-up code painted
-/// all of the stack; what lost its paint has been used.
+/// Paints the stack below the caller, which the start-up code of ARM does by itself.
+#[cfg(target_arch = "riscv32")]
+#[inline(never)]
+pub fn paint_stack() {
+    // SAFETY: memory.x aligns `_stack_end`, all words up to the stack's pointer
+    // are RAM that nothing uses, and nothing is called here.
+    unsafe {
+        core::arch::asm!(
+            "1: bgeu {at}, sp, 2f",
+            "sw {paint}, 0({at})",
+            "addi {at}, {at}, 4",
+            "j 1b",
+            "2:",
+            at = inout(reg) &raw const _stack_end => _,
+            paint = in(reg) PAINT,
+            options(nostack),
+        );
+    }
+}
+
+/// The most bytes of stack in use since all of it was painted: by the start-up
+/// code, on RISC-V when the console begins. What lost its paint has been used.
 pub fn stack_bytes() -> u32 {
     let top = &raw const _stack_start as usize;
     let mut at = &raw const _stack_end as usize;
     // SAFETY: memory.x aligns `_stack_end`, all words up to the top are RAM,
     // and no variable lies between.
-    while at < top && unsafe { core::ptr::read_volatile(at as *const u32) } == STACK_PAINT_VALUE {
+    while at < top && unsafe { core::ptr::read_volatile(at as *const u32) } == PAINT {
         at += size_of::<u32>();
     }
     (top - at) as u32

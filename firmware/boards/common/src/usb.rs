@@ -4,7 +4,7 @@
 
 use core::cell::RefCell;
 use core::fmt;
-use cortex_m::interrupt::{self, Mutex};
+use critical_section::Mutex;
 use heapless::Deque;
 use usb_device::bus::UsbBus;
 pub use usb_device::bus::UsbBusAllocator as UsbAllocator;
@@ -49,7 +49,7 @@ impl<B: UsbBus> UsbSerial<B> {
     /// Goes on the bus, as a board of this name.
     pub fn start(&self, bus: &'static UsbAllocator<B>, product: &'static str) {
         let port = Port::new(bus, product);
-        interrupt::free(|cs| *self.0.borrow(cs).borrow_mut() = port);
+        critical_section::with(|cs| *self.0.borrow(cs).borrow_mut() = port);
     }
 
     /// Serves the bus. Returns whether more may come: otherwise the
@@ -76,7 +76,7 @@ impl<B: UsbBus> UsbSerial<B> {
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Port<B>) -> T) -> Option<T> {
-        interrupt::free(|cs| self.0.borrow(cs).borrow_mut().as_mut().map(work))
+        critical_section::with(|cs| self.0.borrow(cs).borrow_mut().as_mut().map(work))
     }
 }
 

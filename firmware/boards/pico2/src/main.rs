@@ -4,19 +4,20 @@
 #![no_main]
 #![deny(unsafe_code)]
 
-use cortex_m::peripheral::NVIC;
-use cortex_m_rt::entry;
-use kinglet_board_common::{serve, SysTickClock, UsbAllocator, UsbSerial, Wire};
+use kinglet_board_common::{serve, UsbAllocator, UsbSerial, Wire};
+use rp235x_hal::arch::{interrupt_enable, interrupt_mask, interrupt_unmask};
 use rp235x_hal::block::ImageDef;
 use rp235x_hal::clocks::init_clocks_and_plls;
 use rp235x_hal::fugit::RateExtU32;
 use rp235x_hal::gpio::{FunctionUart, Pins, PullUp};
-use rp235x_hal::pac::{interrupt, Interrupt, Peripherals};
+#[cfg(target_arch = "arm")]
+use rp235x_hal::pac::interrupt;
+use rp235x_hal::pac::{Interrupt, Peripherals};
 use rp235x_hal::uart::{DataBits, StopBits, UartConfig, UartPeripheral};
 use rp235x_hal::usb::UsbBus;
-use rp235x_hal::{Clock, Sio, Watchdog};
+use rp235x_hal::{entry, singleton, Clock, Sio, Timer, Watchdog};
 
-/// Tells the boot ROM that this is a program for the ARM cores, secure.
+/// Tells the boot ROM that this is a program for the cores that it was compiled for, secure.
 #[allow(unsafe_code)]
 // SAFETY: memory.x puts the section where the boot ROM looks for it.
 #[link_section = ".start_block"]
@@ -28,10 +29,12 @@ const TITLE: &str = "Raspberry Pi Pico 2";
 
 static USB: UsbSerial<UsbBus> = UsbSerial::new();
 
-#[interrupt]
+#[cfg_attr(target_arch = "arm", interrupt)]
+// SAFETY: the chip's crate calls the function of this name in the interrupt.
+#[cfg_attr(target_arch = "riscv32", allow(unsafe_code, non_snake_case), no_mangle)]
 fn USBCTRL_IRQ() {
     if !USB.serve() {
-        NVIC::mask(Interrupt::USBCTRL_IRQ);
+        interrupt_mask(Interrupt::USBCTRL_IRQ);
     }
 }
 
@@ -40,7 +43,7 @@ fn USBCTRL_IRQ() {
 fn read_usb() -> Option<u8> {
     let byte = USB.read();
     // SAFETY: no critical section is made of the mask of this interrupt.
-    unsafe { NVIC::unmask(Interrupt::USBCTRL_IRQ) };
+    unsafe { interrupt_unmask(Interrupt::USBCTRL_IRQ) };
     byte
 }
 
@@ -49,7 +52,7 @@ const CRYSTAL_HZ: u32 = 12_000_000;
 
 #[entry]
 fn enter() -> ! {
-    let (Some(mut chip), Some(core)) = (Peripherals::take(), cortex_m::Peripherals::take()) else {
+    let Some(mut chip) = Peripherals::take() else {
         unreachable!("the start-up code comes here once");
     };
     let mut watchdog = Watchdog::new(chip.WATCHDOG);
@@ -64,6 +67,7 @@ fn enter() -> ! {
     ) else {
         unreachable!("these are the chip's usual clocks");
     };
+    let clock = Timer::new_timer0(chip.TIMER0, &mut chip.RESETS, &clocks);
     let sio = Sio::new(chip.SIO);
     let pins = Pins::new(
         chip.IO_BANK0,
@@ -86,9 +90,14 @@ fn enter() -> ! {
         true,
         &mut chip.RESETS,
     );
-    let bus = cortex_m::singleton!(: UsbAllocator<UsbBus> = UsbAllocator::new(bus));
+    let bus = singleton!(: UsbAllocator<UsbBus> = UsbAllocator::new(bus));
     if let Some(bus) = bus {
         USB.start(bus, TITLE);
+        // SAFETY: this is in no critical section.
+        #[allow(unsafe_code)]
+        unsafe {
+            interrupt_enable();
+        }
         // Nothing has come yet: the host asks what this is while the model is checked.
         read_usb();
     }
@@ -102,6 +111,5 @@ fn enter() -> ! {
             uart.write_full_blocking(bytes);
         },
     );
-    let clock = SysTickClock::start(core.SYST, clocks.system_clock.freq().to_Hz());
-    serve(&mut port, TITLE, || clock.micros())
+    serve(&mut port, TITLE, || clock.get_counter_low())
 }

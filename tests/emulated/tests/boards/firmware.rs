@@ -96,17 +96,19 @@ fn folders_say_the_target_that_the_table_says() {
 
 /// Board, or the machine that stands in for one; text and stack when this was
 /// last looked at.
-const SIZES: [(&str, u64, Option<u64>); 12] = [
+const SIZES: [(&str, u64, Option<u64>); 14] = [
     ("microbit-v1", 86_052, Some(4_876)),
     ("nrf52840-dk", 92_092, None),
     ("stm32f405", 91_340, Some(4_500)),
     ("nucleo-h743zi", 95_100, None),
     ("pico", 97_620, None),
     ("pico2", 101_440, None),
+    ("pico2-riscv", 116_474, None),
     ("mps2-an386", 90_592, Some(4_468)),
     ("mps2-an500", 90_596, Some(4_468)),
     ("mps2-an385-m0", 85_956, Some(4_848)),
     ("mps2-an505", 91_636, Some(4_468)),
+    ("virt-rv32", 102_810, Some(4_300)),
     ("mps2-an385", 90_716, Some(4_484)),
     ("mps3-an547", 76_984, Some(4_316)),
 ];
@@ -222,6 +224,7 @@ fn emulated_boards_print_what_the_workstation_prints() {
         ("nucleo-h743zi", &demo, "int8", story),
         ("pico", &demo, "int4", story),
         ("pico2", &demo, "int8", story),
+        ("pico2-riscv", &demo, "int4", story),
         ("stm32f103rg", &demo, "int4", story),
         ("ensemble-e8", &demo, "int8", story),
     ];
@@ -246,7 +249,7 @@ fn emulated_boards_print_what_the_workstation_prints() {
             counted += 1;
         }
     }
-    assert_eq!(counted, 6);
+    assert_eq!(counted, 7);
     let intents = intents_checkpoint();
     let image = image(folder.path(), &intents, "microbit-v1", "int4");
     let asked = ["--prompt", "please turn on the light"];

@@ -1,0 +1,1 @@
+../../pico2/src/main.rs

@@ -1,0 +1,1 @@
+../../../firmware/boards/pico2-riscv/src/main.rs
