@@ -116,6 +116,7 @@ fn what_a_board_cannot_hold_is_refused() {
         (&m4, "--board microbit-v1", "--target m0"),
         (&m4, "--board toaster", "toaster"),
         (&m4, "--board toaster", "pico2"),
+        (&m0, "--board esp32-c3", "KINGLET_IMAGE"),
         (&m4, "", "--address"),
         (&m4, "--address 0x8", "multiple of 16"),
         (&m4, "--address 0x1_0000_0000", "2^32"),

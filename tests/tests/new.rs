@@ -157,7 +157,7 @@ fn what_cannot_be_is_refused_and_leaves_nothing() {
         );
         assert_eq!(names(place), before, "{sentence}");
     };
-    let known = "known are microbit-v1, nrf52840-dk, stm32f405, nucleo-h743zi, pico, pico2, pico2-riscv";
+    let known = "known are microbit-v1, nrf52840-dk, stm32f405, nucleo-h743zi, pico, pico2, pico2-riscv, esp32-c3";
     with("wren", "unknown", &[], 2, known);
     with("wren", "stand-in", &[], 2, "no board is called stand-in");
     with("nest", "pico", &[], 2, "is there already");

@@ -72,6 +72,11 @@ pub struct Board {
     pub stack_bytes: u32,
     /// Clock of the core.
     pub clock_hz: u64,
+    /// Whether the model is part of the firmware.
+    #[serde(default)]
+    pub is_linked: bool,
+    /// The Rust target, where it is not the core's.
+    pub target: Option<String>,
     /// The chip's number in UF2 files, where its boot loader takes them.
     pub uf2_family: Option<u32>,
     /// QEMU's name for the board, where QEMU has it.
@@ -101,7 +106,13 @@ impl Board {
         Machine::of(self.core).filter(|_| self.qemu.is_none())
     }
 
-    /// Where the model lies: all flash after the firmware.
+    /// The Rust target.
+    pub fn triple(&self) -> &str {
+        self.target.as_deref().unwrap_or(self.core.triple)
+    }
+
+    /// Where the model lies: all flash after the firmware. Where it is part of that,
+    /// the bytes alone mean something.
     pub fn model(&self) -> Region {
         Region {
             origin: self.flash.origin + self.application_bytes,

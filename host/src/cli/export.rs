@@ -80,6 +80,11 @@ struct Files {
 }
 
 impl Files {
+    /// Whether a file is for a flash tool, not for a compiler.
+    fn is_flashed(&self) -> bool {
+        self.uf2.is_some() || self.bin.is_some() || self.hex.is_some()
+    }
+
     fn outputs(&self) -> Vec<Output> {
         let Self {
             uf2,
@@ -126,6 +131,12 @@ pub fn run(args: &Args) -> Result<()> {
     if let Some(address) = args.address.filter(|at| !at.is_multiple_of(ALIGN as u32)) {
         return bad_use(format!(
             "--address {address:#x} is no multiple of {ALIGN}, as an image needs"
+        ));
+    }
+    if let Some(board) = board.filter(|board| board.is_linked && args.files.is_flashed()) {
+        return bad_use(format!(
+            "the firmware of {} has the model in it: build that with the image's absolute path in KINGLET_IMAGE",
+            board.name
         ));
     }
     let address = args.address.or(board.map(|board| board.model().origin));

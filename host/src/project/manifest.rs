@@ -93,11 +93,13 @@ fn inherited(key: &str) -> Option<&'static str> {
 /// it, licence and address of the repository are the user's to choose.
 pub fn manifest(board: &str, name: &str, kinglet: &Kinglet) -> String {
     let mut text = String::new();
+    // Some are a workspace of their own.
+    let (board, _) = board.split_once("\n[workspace]").unwrap_or((board, ""));
     for line in board.lines() {
         let (key, _) = line.split_once(" = ").unwrap_or((line, ""));
         let own = match key {
             "name" => format!("name = \"{name}\""),
-            "build" | "license.workspace" | "repository.workspace" => continue,
+            "build" | "license" | "license.workspace" | "repository.workspace" => continue,
             "version.workspace" => "version = \"0.1.0\"".to_owned(),
             key if key == COMMON[0] => line.replace(COMMON[1], &kinglet.place()),
             key => {

@@ -56,6 +56,7 @@ const FOLDERS: &[Folder] = of_boards![
     "pico",
     "pico2",
     "pico2-riscv",
+    "esp32-c3",
 ];
 
 /// What their folders share.
@@ -63,6 +64,8 @@ const WORKSPACE: &str = of_boards!("workspace.toml");
 const BUILD: &str = of_boards!("build.rs");
 /// The versions that they are tested with; cargo leaves out what a board does not need.
 const LOCK: &str = of_boards!("boards.lock");
+/// Of the board that is a workspace of its own.
+const OWN_LOCK: (&str, &str) = ("esp32-c3", of_boards!("esp32-c3", "/board.lock"));
 
 /// The image of a model, and what the workstation computes from it.
 #[derive(Debug)]
@@ -91,9 +94,11 @@ impl Project<'_> {
     pub fn files(self) -> Option<Vec<(&'static str, Vec<u8>)>> {
         let folder = FOLDERS.iter().find(|has| has.board == self.board.name)?;
         let manifest = manifest::manifest(folder.manifest, self.name, self.kinglet);
+        let (own, own_lock) = OWN_LOCK;
+        let lock = if folder.board == own { own_lock } else { LOCK };
         let texts = [
             ("Cargo.toml", manifest),
-            ("Cargo.lock", LOCK.to_owned()),
+            ("Cargo.lock", lock.to_owned()),
             (".cargo/config.toml", folder.config.to_owned()),
             ("build.rs", BUILD.to_owned()),
             ("memory.x", folder.memory.to_owned()),
@@ -113,7 +118,7 @@ impl Project<'_> {
 
     /// A text with the words of this project in the places for them.
     fn fill(&self, text: &str) -> String {
-        let target = self.board.core.triple;
+        let target = self.board.triple();
         let elf = format!("target/{target}/release/{}", self.name);
         let words = [
             ("{name}", self.name),
@@ -137,8 +142,15 @@ impl Project<'_> {
         let about = about.map_while(|line| line.strip_prefix("//! "));
         let about = about.collect::<Vec<_>>().join("\n");
         let flash = match self.board.uf2_family {
+            _ if self.board.is_linked => include_str!("text/flash-linked.md"),
             Some(_) => include_str!("text/flash-drive.md"),
             None => include_str!("text/flash-probe.md"),
+        };
+        let place = match self.board.is_linked {
+            true => {
+                "The model is part of the firmware: build again after another one came into `model`"
+            }
+            false => "The model lies in flash of its own, after the firmware, as\n`memory.x` says",
         };
         let check = match self.board.qemu {
             Some(_) => "where a token of the firmware in QEMU, or the hash of its logits, is not the workstation's",
@@ -149,6 +161,7 @@ impl Project<'_> {
         self.fill(include_str!("text/README.md"))
             .replace("{about}", &about)
             .replace("{flash}", &self.fill(flash))
+            .replace("{place}", place)
             .replace("{check}", check)
             .replace("{chip}", chip.unwrap_or(&self.board.chip))
     }

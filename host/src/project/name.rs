@@ -1,6 +1,6 @@
 //! Names of packages.
 
-use super::LOCK;
+use super::{LOCK, OWN_LOCK};
 
 /// Words that cargo and Rust keep for themselves.
 const TAKEN: &str = " abstract alloc as async await become box break build const continue core crate deps do \
@@ -25,7 +25,10 @@ pub fn name_fault(name: &str) -> Option<&'static str> {
         () if TAKEN.contains(&format!(" {} ", name.to_lowercase())) => {
             Some("is a word that Rust keeps for itself")
         }
-        () if LOCK.contains(&format!("\nname = \"{name}\"\n")) => {
+        () if [LOCK, OWN_LOCK.1]
+            .iter()
+            .any(|lock| lock.contains(&format!("\nname = \"{name}\"\n"))) =>
+        {
             Some("is the name of a package that the firmware of a board is made of")
         }
         () => None,
@@ -43,8 +46,8 @@ mod tests {
         }
         let long = "a".repeat(65);
         for name in [
-            "", "1bird", "-x", "my bird", "fön", "a.b", "a\u{1b}", "fn", "test", "crc", "kinglet",
-            &long,
+            "", "1bird", "-x", "my bird", "fön", "a.b", "a\u{1b}", "fn", "test", "crc", "esp-hal",
+            "kinglet", &long,
         ] {
             assert!(name_fault(name).is_some(), "{name}");
         }

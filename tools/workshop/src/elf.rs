@@ -56,8 +56,12 @@ pub fn symbols(path: &Path) -> Result<Vec<Symbol>> {
     Ok(places.into_values().collect())
 }
 
-/// The section that `riscv-rt` makes of all RAM after the variables.
-const STACK: &str = ".stack";
+/// Sections without a byte: what `riscv-rt` makes of all RAM after the variables, and
+/// what esp-hal makes of addresses at which constants are.
+const EMPTY: [&str; 2] = [".stack", ".rotext_dummy"];
+
+/// Variables with initial values. Those of esp-hal are not marked as such.
+const DATA: &str = ".data";
 
 /// The sections of a firmware, as `size` of binutils adds them up.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
@@ -82,10 +86,12 @@ impl Sections {
             let SectionFlags::Elf { sh_flags, sh_type } = section.flags() else {
                 continue;
             };
-            if !sh_flags.contains(SHF_ALLOC) || section.name()? == STACK {
+            let name = section.name()?;
+            if !sh_flags.contains(SHF_ALLOC) || EMPTY.contains(&name) {
                 continue;
             }
-            *match (sh_type == SHT_NOBITS, sh_flags.contains(SHF_WRITE)) {
+            let is_written = sh_flags.contains(SHF_WRITE) || name == DATA;
+            *match (sh_type == SHT_NOBITS, is_written) {
                 (true, _) => &mut sections.bss_bytes,
                 (false, true) => &mut sections.data_bytes,
                 (false, false) => &mut sections.text_bytes,

@@ -123,7 +123,8 @@ pub fn build_command(board: &Board) -> Command {
     build
         .current_dir(folder(board))
         .args(["build", "--release", "--quiet", "--target-dir"])
-        .arg(firmware::target());
+        .arg(firmware::target())
+        .env_remove("KINGLET_IMAGE");
     build
 }
 
@@ -135,7 +136,7 @@ pub fn build(board: &Board) -> Result<PathBuf> {
             board.name
         );
     }
-    let target = board.core.triple;
+    let target = board.triple();
     ensure_target(target)?;
     let output = build_command(board)
         .output()

@@ -142,7 +142,7 @@ impl Job {
                 ensure_user_qemu()
             }
             Job::Qemu | Job::Boards => {
-                core_targets().into_iter().try_for_each(ensure_target)?;
+                library_targets().try_for_each(ensure_target)?;
                 CORES.iter().try_for_each(ensure_qemu)?;
                 if self == Job::Qemu {
                     ensure_arm_gcc()?;
@@ -208,7 +208,9 @@ fn firmware_cargo() -> Command {
 fn lint() -> Vec<Command> {
     let mut board_cargo = cargo();
     board_cargo.current_dir(root().join("firmware/boards"));
-    let mut commands = vec![cargo(), firmware_cargo(), board_cargo];
+    let mut own_cargo = cargo();
+    own_cargo.current_dir(root().join("firmware/boards/esp32-c3"));
+    let mut commands = vec![cargo(), firmware_cargo(), board_cargo, own_cargo];
     for command in &mut commands {
         command.args(["fmt", "--all", "--check"]);
     }
@@ -222,7 +224,7 @@ fn lint() -> Vec<Command> {
         let images = linked.into_iter().map(Some).chain([None]);
         commands.extend(images.map(|image| firmware_clippy(machine, image)));
     }
-    for clippy in &mut commands[3..] {
+    for clippy in &mut commands[4..] {
         clippy.args(["--", "-D", "warnings"]);
     }
     commands

@@ -22,8 +22,8 @@ pub use wire::Wire;
 #[cfg(feature = "defmt")]
 use defmt_rtt as _;
 
-use core::fmt::{Display, Write as _};
-use core::hint::spin_loop;
+use core::fmt::{Arguments, Display, Write as _};
+use core::hint::{black_box, spin_loop};
 use core::panic::PanicInfo;
 use embedded_io::{Read, ReadReady, Write};
 use kinglet_app::{converse, Board, Model, Speed};
@@ -60,10 +60,43 @@ pub fn serve<P: Read + ReadReady + Write>(
     title: &'static str,
     micros: impl Fn() -> u32,
 ) -> ! {
+    let flash = memory::model();
+    let advice = format_args!(
+        "Flash an image to {:?} (see `kinglet export`)",
+        flash.as_ptr()
+    );
+    serve_from(port, title, micros, flash, advice)
+}
+
+/// As [`serve`], with a model that is part of the program: none where it has no bytes.
+pub fn serve_image<P: Read + ReadReady + Write>(
+    port: &mut P,
+    title: &'static str,
+    micros: impl Fn() -> u32,
+    image: &'static Aligned<[u8]>,
+) -> ! {
+    let advice = format_args!("Build the firmware with an image (KINGLET_IMAGE)");
+    // The program is the same with any model.
+    let image = black_box(image);
+    serve_from(port, title, micros, &image.0, advice)
+}
+
+/// Bytes that begin where an image may.
+#[derive(Debug)]
+#[repr(C, align(16))]
+pub struct Aligned<B: ?Sized>(pub B);
+
+fn serve_from<P: Read + ReadReady + Write>(
+    port: &mut P,
+    title: &'static str,
+    micros: impl Fn() -> u32,
+    flash: &'static [u8],
+    advice: Arguments<'_>,
+) -> ! {
     #[cfg(target_arch = "riscv32")]
     memory::paint_stack();
     let mut board = Here { title, micros };
-    let (flash, arena) = (memory::model(), memory::arena());
+    let arena = memory::arena();
     loop {
         match Model::open(flash, arena) {
             Ok(mut model) => converse(port, &mut board, &mut model),
@@ -73,8 +106,7 @@ pub fn serve<P: Read + ReadReady + Write>(
                 // Errors are the port's: they cannot be reported through it.
                 let _ = write!(
                     wire::Text(port),
-                    "{error}\r\nFlash an image to {:?} (see `kinglet export`), then type anything.\r\n",
-                    flash.as_ptr()
+                    "{error}\r\n{advice}, then type anything.\r\n"
                 );
                 let _ = port.read(&mut [0]);
             }

@@ -89,8 +89,11 @@ fn the_workflow_of_a_project_fails_where_one_weight_is_another() {
             let errors = String::from_utf8_lossy(&done.stderr);
             assert!(done.status.success(), "{}: {step}\n{errors}", board.name);
         }
-        let elf = firmware::target().join(board.core.triple).join("release");
-        assert!(elf.join(format!("wren-{}", board.name)).exists());
+        let elf = firmware::target().join(board.triple()).join("release");
+        let elf = fs::read(elf.join(format!("wren-{}", board.name))).expect("a firmware");
+        let model = fs::read(&image).expect("an image");
+        let has_model = elf.windows(model.len()).any(|bytes| bytes == model);
+        assert_eq!(has_model, board.is_linked, "{}", board.name);
         change_a_weight(&project.join("model/model.kgl"));
         let done = run(&steps[3], &project, &bin);
         assert_eq!(done.status.code(), Some(1), "{}", board.name);

@@ -1,0 +1,1 @@
+../../../firmware/boards/esp32-c3/src/main.rs
