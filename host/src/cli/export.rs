@@ -188,7 +188,7 @@ pub fn run(args: &Args) -> Result<()> {
         Report {
             image_bytes: bytes.len(),
             firmware_bytes,
-            address,
+            address: address.filter(|_| !board.is_some_and(|board| board.is_linked)),
             files,
         },
     )

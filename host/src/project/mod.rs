@@ -147,9 +147,7 @@ impl Project<'_> {
             None => include_str!("text/flash-probe.md"),
         };
         let place = match self.board.is_linked {
-            true => {
-                "The model is part of the firmware: build again after another one came into `model`"
-            }
+            true => "The model is part of the firmware, which is built again for another one",
             false => "The model lies in flash of its own, after the firmware, as\n`memory.x` says",
         };
         let check = match self.board.qemu {
