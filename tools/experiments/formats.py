@@ -27,7 +27,6 @@ LABELS = {
     "--weights int8": ("int8", RIGHT_ABOVE),
     "--budget 420000": ("budget of 420,000", ("middle", 0, -11)),
     "--budget 573000": ("budget of 573,000", LEFT_BELOW),
-    "--budget 763900": ("budget of 763,900", LEFT_BELOW),
     "distilled": ("int4, distilled", LEFT_BELOW),
 }
 
