@@ -180,7 +180,7 @@ mod tests {
             "",
             "panicked",
             "check a 1",
-            "kernel 8 1 2 3 4 5 6",
+            "kernel 8 16 1 2 3 4 5 6",
             "sample 256 1 2 3",
             "state 16 4096 1",
             "done 1",

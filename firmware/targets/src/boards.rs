@@ -351,7 +351,7 @@ mod tests {
             assert!(error.contains(expected), "{error}");
         }
         let error = changed("core = \"m0\"", "core = \"m1\"");
-        let core = "line 18: no core is called m1; known are m0, ";
+        let core = "line 20: no core is called m1; known are m0, ";
         assert!(error.starts_with(core), "{error}");
         let error = changed("title", "titel");
         assert!(!error.contains('\n') && error.contains("titel"), "{error}");
