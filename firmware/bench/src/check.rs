@@ -88,29 +88,29 @@ fn random(room: &mut Room, bits: Bits) -> bool {
     score.tell_of(bits, "random")
 }
 
-/// Vectors of 16 bits, on ports that multiply them at once: random ones, and the largest
-/// with the largest and smallest weights.
+/// Vectors of 16 bits: random ones, and the largest with the largest and smallest weights.
 fn fine(room: &mut Room) -> bool {
     let mut score = Score::default();
-    let mut random = Random::new(4);
     room.halves.fill(i16::MAX);
     for cols in [
-        1, 2, 3, 4, 5, 63, 64, 127, 256, 511, 512, 513, 1000, 1023, 1024,
+        1, 2, 3, 4, 5, 63, 64, 127, 256, 511, 512, 513, 1000, 1023, 1024, 1025,
     ] {
         for rows in [1, 4, 7, 8] {
-            if !Native::FINE || !room.holds_fine(rows, cols) {
+            if !room.holds_fine(rows, cols) {
                 continue;
             }
             let words = weight_words(Bits::Int8, rows, cols);
+            room.fill_weights(words, &mut Random::new(4));
             for bits in [2, 14, 29] {
-                room.fill_weights(words, &mut random);
-                room.fill_x(cols, bits, &mut random);
-                score.count(room.agrees_finely(rows, cols));
+                let fill = |x: &mut [i32]| {
+                    let mut random = Random::new(cols as u32);
+                    x.iter_mut().for_each(|x| *x = random.of_bits(bits));
+                };
+                score.count(room.agrees_finely(rows, cols, fill));
             }
             for (largest, x) in [(true, 1), (true, -1), (false, 1), (false, -1)] {
                 room.weights[..words].fill(extreme_word(Bits::Int8, largest));
-                room.x[..cols].fill(x << 20);
-                score.count(room.agrees_finely(rows, cols));
+                score.count(room.agrees_finely(rows, cols, |all| all.fill(x << 20)));
             }
         }
     }

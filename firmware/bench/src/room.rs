@@ -152,21 +152,19 @@ impl Room {
         }
     }
 
-    /// Multiplies with a vector of 16 bits at once and in parts, and compares.
-    pub fn agrees_finely(&mut self, rows: usize, cols: usize) -> bool {
-        let Fine {
-            matrix,
-            x,
-            peak,
-            words,
-            sums,
-            expected,
-        } = self.fine(rows, cols);
-        let prepared = arch::prepare(x, peak, &matrix, words);
-        arch::matvec(&matrix, &prepared, sums);
+    /// Multiplies with the vector of 16 bits that `fill` gives, by the port and by the
+    /// portable kernels, and compares.
+    pub fn agrees_finely(&mut self, rows: usize, cols: usize, fill: impl Fn(&mut [i32])) -> bool {
+        // A product may leave something else of the vector.
+        fill(&mut self.x[..cols]);
+        let fine = self.fine(rows, cols);
         let plain = &mut [0; MAX_COLS / 4][..cols.div_ceil(4)];
-        arch::product_in_parts(x, peak, &matrix, plain, expected);
-        sums[..rows] == expected[..rows]
+        arch::product_in_parts(fine.x, fine.peak, &fine.matrix, plain, fine.expected);
+        fill(&mut self.x[..cols]);
+        let fine = self.fine(rows, cols);
+        let prepared = arch::prepare(fine.x, fine.peak, &fine.matrix, fine.words);
+        arch::matvec(&fine.matrix, &prepared, fine.sums);
+        fine.sums[..rows] == fine.expected[..rows]
     }
 
     /// Quantizes and multiplies with both kernels and compares; returns the first
