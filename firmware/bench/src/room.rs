@@ -158,7 +158,8 @@ impl Room {
         // A product may leave something else of the vector.
         fill(&mut self.x[..cols]);
         let fine = self.fine(rows, cols);
-        let plain = &mut [0; MAX_COLS / 4][..cols.div_ceil(4)];
+        // Whole groups of columns.
+        let plain = &mut [0; MAX_COLS / 4][..cols.next_multiple_of(32) / 4];
         arch::product_in_parts(fine.x, fine.peak, &fine.matrix, plain, fine.expected);
         fill(&mut self.x[..cols]);
         let fine = self.fine(rows, cols);
