@@ -179,14 +179,21 @@ fn an_image_scores_what_its_training_saw() {
     let folder = folder();
     let text = sentences(3000, 1);
     let file = file(folder.path(), "text.txt", &text);
-    for (version, bits) in [("v4", "int4"), ("v7", "int4"), ("v4", "int8")] {
+    let ways = [
+        ("v4", "int4", "int4"),
+        ("v7", "int4", "int4x16"),
+        ("v4", "int8", "int8x16"),
+    ];
+    for (version, bits, values) in ways {
+        let force = format!("--force ffn.value={values}");
         let model = folder.path().join("model.safetensors");
         let size = "--layers 2 --channels 32 --context 64 --steps 150";
         let options = (["--version", version, "--qat", bits], size);
-        let report = json(("train --text", &file, options, "--json -o", &model));
+        let force = force.as_str();
+        let report = json(("train --text", &file, options, force, "--json -o", &model));
         let seen = report["best_validation"].as_f64().unwrap();
         let image = folder.path().join("model.kgl");
-        quantize(&model, &image, ["--weights", bits, "--head", bits]);
+        quantize(&model, &image, (["--weights", bits, "--head", bits], force));
         let engine = Engine::open(&image, DEFAULT_GN_EPS, &Reading::default()).unwrap();
         // The validation text of the training: the last twentieth, in its windows.
         let last = &text.as_bytes()[text.len() - text.len() / 20..];
@@ -215,8 +222,9 @@ fn row_scale((factor, places): (i32, u32), exp: i32, times: f64) -> f32 {
 /// Columns of a matrix `[rows, cols]` of an image, by products with unit
 /// vectors; returns the matrix.
 fn matrix_values(matrix: &Matrix<'_>, times: f64) -> Vec<f32> {
-    // A product of 127 steps, of which 31 places less the shift are left out.
-    let (exp, times) = (matrix.exp - 31 + matrix.shift as i32, times / 127.0);
+    // A product of 127 steps, or 126, of which 31 places less the shift are left out.
+    let steps = if matrix.is_fine() { 126.0 } else { 127.0 };
+    let (exp, times) = (matrix.exp - 31 + matrix.shift as i32, times / steps);
     let padded = matrix.cols().next_multiple_of(GROUP_COLS);
     let mut out = vec![0.0; matrix.rows() * matrix.cols()];
     for col in 0..matrix.cols() {
@@ -359,7 +367,9 @@ fn an_image_has_the_weights_that_its_training_saw() {
                 head,
                 embedding,
                 keys,
-                force: vec!["blocks.1.ffn.value=int6".parse().unwrap()],
+                force: ["blocks.1.ffn.value=int6", "blocks.0.ffn.key=int8x16"]
+                    .map(|force| force.parse().unwrap())
+                    .into(),
                 layers: 2,
                 ..settings(version)
             };

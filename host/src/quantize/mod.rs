@@ -151,14 +151,15 @@ pub(crate) fn round_row<F: Real>(x: &[F], y: &mut [F]) {
 }
 
 /// A vector as a fine product reads it: likewise, in steps of the low part.
-fn round_row_finely(x: &[f32], y: &mut [f32]) {
+#[inline(always)]
+pub(crate) fn round_row_finely<F: Real>(x: &[F], y: &mut [F]) {
     round_row_to(126.0 * 128.0, x, y);
 }
 
 /// Vectors `[_, cols]`, each rounded, to 16 bits or to eight.
 pub(crate) fn rounded_rows(x: &[f32], cols: usize, fine: bool) -> Vec<f32> {
     let round_row = if fine {
-        round_row_finely
+        round_row_finely::<f32>
     } else {
         round_row::<f32>
     };

@@ -8,33 +8,56 @@ use crate::pack::{shape, Formats, Options, StoredPart};
 use crate::quantize::quantize;
 use crate::reference::Norm;
 use crate::tensors::names::{EMB, LN0};
-use crate::tensors::{complement, table, turn, Stored};
+use crate::tensors::{complement, table, turn, Stored, Version};
 use kinglet::shape::{Bits, Dim, Kind};
+use std::collections::BTreeSet;
 
-/// `weights` as the image will hold them; after them the embedding's rows,
-/// normalized and rounded.
+/// The parts of an image of the network.
 ///
 /// # Panics
 /// The network is larger than images can be, which settings do not allow.
+fn parts(network: &Network, version: Version, formats: &Formats) -> Vec<StoredPart> {
+    let options = Options::of(formats.clone());
+    let (_, parts) = shape(version, &network.dimensions, &options).expect("settings are checked");
+    parts
+}
+
+/// Where those matrices begin in the flat vector of weights whose vectors have 16 bits.
+pub fn fine_matrices(network: &Network, formats: &Formats) -> BTreeSet<usize> {
+    let Arch::Rwkv(version) = network.arch else {
+        return BTreeSet::new();
+    };
+    let parts = parts(network, version, formats).into_iter();
+    let fine = parts.filter(|stored| stored.fine);
+    fine.map(|StoredPart { layer, part, .. }| {
+        let (tensor, _) = table(version).of_part(layer.is_some(), part.name);
+        network.layout.entry(layer, tensor.name).offset
+    })
+    .collect()
+}
+
+/// `weights` as the image will hold them; after them the embedding's rows,
+/// normalized and rounded.
 pub fn device_weights(network: &Network, weights: &[f32], formats: &Formats) -> Vec<f32> {
     let Arch::Rwkv(version) = network.arch else {
         return weights.to_vec();
     };
-    let options = Options::of(formats.clone());
-    let (_, parts) = shape(version, &network.dimensions, &options).expect("settings are checked");
     let layout = &network.layout;
     let mut seen = weights.to_vec();
     let mut rows = Vec::new();
     for StoredPart {
-        layer, part, bits, ..
-    } in parts
+        layer,
+        part,
+        bits,
+        fine,
+    } in parts(network, version, formats)
     {
         let (tensor, index) = table(version).of_part(layer.is_some(), part.name);
         let entry = layout.entry(layer, tensor.name);
         let values = &mut seen[entry.range()];
         let rows_of = |kind: Kind| Rows {
             bits,
-            times: scale_times(kind, tensor.times, false),
+            times: scale_times(kind, tensor.times, fine),
         };
         match (part.kind, tensor.stored) {
             // Of 2^-23: far below what a training notices.

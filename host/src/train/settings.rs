@@ -215,10 +215,6 @@ impl Settings {
                 || [self.head, self.embedding, self.keys] == [None; 3] && self.force.is_empty(),
             "--head, --embedding, --keys and --force are bits that training rounds to: give --qat too"
         );
-        ensure!(
-            !self.force.iter().any(|forced| forced.format.fine),
-            "a training rounds vectors to eight bits: leave out x16, and give it to `kinglet quantize`"
-        );
         let whole = |name: &str, value: usize, range: RangeInclusive<usize>| {
             let (least, most) = (range.start(), range.end());
             ensure!(

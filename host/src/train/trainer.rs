@@ -3,7 +3,7 @@
 use super::arch::{initial_weights, Network};
 use super::gradient::{last_logits, score, Gradients, Score, Sequence, Teacher};
 use super::optimizer::{Moments, Optimizer};
-use super::quantized::device_weights;
+use super::quantized::{device_weights, fine_matrices};
 use crate::pack::Formats;
 
 /// A training in progress.
@@ -51,7 +51,8 @@ impl Trainer {
 
     /// Rounds weights and activations from now on, or no more.
     pub fn round_as(&mut self, formats: Option<Formats>) {
-        self.network.rounding = formats.is_some();
+        let fine = formats.as_ref();
+        self.network.rounding = fine.map(|formats| fine_matrices(&self.network, formats));
         self.formats = formats;
     }
 

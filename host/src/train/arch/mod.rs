@@ -23,6 +23,7 @@ use clap::ValueEnum;
 pub use init::initial_weights;
 pub use layout::{Entry, Layout};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::LazyLock;
 
@@ -118,9 +119,10 @@ pub struct Network {
     pub layout: Layout,
     /// The epsilon of group norms.
     pub gn_eps: f64,
-    /// Whether products read activations rounded to 8 bits, as the engine's
-    /// do, and the embedding's rows lie after the weights.
-    pub rounding: bool,
+    /// Where products read rounded activations, as the engine's do, and the embedding's
+    /// rows lie after the weights: where the matrices begin whose vectors have 16 bits;
+    /// all others' have eight.
+    pub rounding: Option<BTreeSet<usize>>,
 }
 
 impl Network {
@@ -131,7 +133,7 @@ impl Network {
             dimensions,
             layout: Layout::new(arch.table(), &dimensions),
             gn_eps: f64::from(crate::reference::DEFAULT_GN_EPS),
-            rounding: false,
+            rounding: None,
         }
     }
 
@@ -139,7 +141,7 @@ impl Network {
     pub fn hidden<F: Real>(&self, tape: &mut Tape<'_, F>, tokens: &[u32]) -> Var {
         let mut first_values = None;
         let mut x = self.embedding(tape, tokens);
-        if self.rounding {
+        if self.rounding.is_some() {
             x = tape.replace_by_rows(x, tokens, self.table());
         }
         for index in 0..self.dimensions.layers {
@@ -214,14 +216,15 @@ impl Network {
 
     /// A product as the engine computes it.
     fn product<F: Real>(&self, tape: &mut Tape<'_, F>, x: Var, weights: Param) -> Var {
-        let x = self.rounded(tape, x);
+        let x = self.rounded(tape, x, weights);
         tape.linear(x, weights)
     }
 
-    fn rounded<F: Real>(&self, tape: &mut Tape<'_, F>, x: Var) -> Var {
-        match self.rounding {
-            true => tape.round_rows(x),
-            false => x,
+    /// A vector as the product with `weights` reads it.
+    fn rounded<F: Real>(&self, tape: &mut Tape<'_, F>, x: Var, weights: Param) -> Var {
+        match &self.rounding {
+            Some(fine) => tape.round_rows(x, fine.contains(&weights.offset)),
+            None => x,
         }
     }
 }
@@ -251,7 +254,7 @@ impl Layer<'_> {
 
     /// The product with a low-rank matrix, stored `[inputs, outputs]`.
     fn product_left<F: Real>(&self, tape: &mut Tape<'_, F>, x: Var, weights: Param) -> Var {
-        let x = self.network.rounded(tape, x);
+        let x = self.network.rounded(tape, x, weights);
         tape.linear_left(x, weights)
     }
 

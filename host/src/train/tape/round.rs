@@ -3,7 +3,7 @@
 
 use super::super::real::Real;
 use super::{Back, Backward, Param, Tape, Var};
-use crate::quantize::round_row;
+use crate::quantize::{round_row, round_row_finely};
 use crate::simd::wide;
 
 struct Through {
@@ -17,9 +17,9 @@ impl<F: Real> Backward<F> for Through {
 }
 
 impl<F: Real> Tape<'_, F> {
-    /// Each row rounded to 8 bits under one scale, its largest magnitude
-    /// being 127: what the products of the engine read.
-    pub fn round_rows(&mut self, x: Var) -> Var {
+    /// Each row rounded as the products of the engine read it: to 8 bits under one scale,
+    /// its largest magnitude being 127, or to 16 bits where it is `fine`.
+    pub fn round_rows(&mut self, x: Var, fine: bool) -> Var {
         let cols = self.cols(x);
         let mut y = self.pool.take(self.value(x).len());
         let rows = self.value(x).chunks_exact(cols);
@@ -27,7 +27,10 @@ impl<F: Real> Tape<'_, F> {
             #[inline(always)]
             || {
                 let pairs = rows.zip(y.chunks_exact_mut(cols));
-                pairs.for_each(|(x, y)| round_row(x, y));
+                match fine {
+                    true => pairs.for_each(|(x, y)| round_row_finely(x, y)),
+                    false => pairs.for_each(|(x, y)| round_row(x, y)),
+                }
             },
         );
         self.push(cols, y, Through { x })
