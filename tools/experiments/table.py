@@ -10,14 +10,16 @@ import math
 import pathlib
 import sys
 import tomllib
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 ROOT = pathlib.Path(__file__).parents[2]
 # Layers, channels, hidden channels of RWKV-4 and of the Transformer.
-SIZES = {"small": (2, 64, 256, 228), "large": (4, 128, 512, 548)}
+SIZES = {"small": (2, 64, 256, 196), "large": (4, 128, 512, 387)}
 NAMES = {"v4": "RWKV-4", "gpt": "Transformer"}
 VOCAB = 512
 HEAD = 32
+# Tokens of a step of training.
+TOKENS = 8 * 256
 POSITIONS = [1, 100, 1000]
 # A softmax takes an exponential for each position and head: two dozen
 # instructions on a core with an FPU.
@@ -25,25 +27,60 @@ EXP = 24
 
 
 def results(path):
-    runs = defaultdict(list)
+    """The trainings of each size and network: the short ones of the first seed, by rate,
+    and the long ones at the rate that was chosen, by seed."""
+    found = defaultdict(list)
     for line in open(path):
         run = json.loads(line)
-        runs[run["size"], run["network"], run["rate"]].append(run)
-    return runs
+        found[run["size"], run["network"]].append(run)
+    return {key: parted(runs) for key, runs in found.items()}
+
+
+def parted(runs):
+    steps = sorted({run["steps"] for run in runs})
+    long = [run for run in runs if run["steps"] == steps[-1]]
+    (rate, _), = Counter(run["rate"] for run in long).most_common(1)
+    seeds = {run["seed"]: run for run in long if run["rate"] == rate}
+    first = {run["rate"]: run for run in runs if run["steps"] == steps[0] and run["seed"] == 1}
+    return list(first.values()), [seeds[seed] for seed in sorted(seeds)]
 
 
 def mean(values):
+    values = list(values)
     return sum(values) / len(values)
 
 
-def quality(runs):
-    print("| parameters | network | learning rate | bits per byte | mean of three seeds |")
-    print("|---:|---|---:|---|---:|")
-    for (_, network, rate), of_rate in sorted(runs.items(), key=lambda item: (item[1][0]["parameters"] > 500_000, item[0][1] == "gpt", item[0][2])):
-        scores = [run["best_validation"] for run in of_rate]
-        each = ", ".join(f"{score:.3f}" for score in scores)
-        tuned = f"**{mean(scores):.3f}**" if len(scores) > 1 else ""
-        print(f"| {of_rate[0]['parameters']:,} | {NAMES[network]} | {rate} | {each} | {tuned} |")
+def header(*columns):
+    print("| " + " | ".join(map(str, columns)) + " |")
+    print("|---|---|" + "---:|" * (len(columns) - 2))
+
+
+def row(size, network, *cells):
+    print("| " + " | ".join([size, NAMES[network], *cells]) + " |")
+
+
+def quality(found):
+    header("size", "network", "parameters", "learning rate", "seeds", "bits per byte")
+    for (size, network), (_, long) in found.items():
+        scores = [run["best_validation"] for run in long]
+        each = ", ".join(f"{score:.4f}" for score in scores)
+        row(size, network, f"{long[0]['parameters']:,}", str(long[0]["rate"]), each, f"**{mean(scores):.4f}**")
+    print("\nLearning rates, one seed of short trainings:\n")
+    header("size", "network", "steps", "bits per byte at each learning rate")
+    for (size, network), (short, _) in found.items():
+        rates = sorted((run["rate"], run["best_validation"]) for run in short)
+        row(size, network, f"{short[0]['steps']:,}", ", ".join(f"{rate:g}: {score:.3f}" for rate, score in rates))
+    print("\nAfter how many tokens:\n")
+    any_run = next(iter(found.values()))[1][0]
+    points = [len(any_run["curve"]) * share // 20 - 1 for share in (1, 2, 5, 10, 15, 20)]
+    header("size", "network", *(f"{any_run['curve'][point]['step'] * TOKENS / 1e6:.1f} M" for point in points))
+    for (size, network), (_, long) in found.items():
+        row(size, network, *(f"{mean(run['curve'][point]['validation'] for run in long):.3f}" for point in points))
+    print("\nBy the position in the text, at the end:\n")
+    ranges = len(any_run["by_position"])
+    header("size", "network", *("1" if i == 0 else f"{2**i} to {2 ** (i + 1) - 1}" for i in range(ranges)))
+    for (size, network), (_, long) in found.items():
+        row(size, network, *(f"{mean(run['by_position'][i] for run in long):.3f}" for i in range(ranges)))
     print()
 
 
@@ -54,11 +91,11 @@ class Core:
         self.cost = tomllib.loads((ROOT / "host/src/plan/cores.toml").read_text())[name]
 
     def product(self, rows, cols, bits="int4"):
-        cost = self.cost[bits]
+        cost = self.cost["products"][bits]
         return cost["mac"] * rows * cols + cost["row"] * rows + cost["column"] * cols + cost["product"]
 
     def rest(self, layers, channels, hidden):
-        rest = self.cost["rest"]["v4"]
+        rest = defaultdict(float, self.cost["rest"]["RWKV-4"])
         return (
             rest["layer"] * layers
             + rest["layer_channel"] * layers * channels
@@ -77,7 +114,7 @@ class Core:
         """Norms and element-wise work as in RWKV-4; keys and values are kept
         in 8 bits and multiplied by the int8 kernel."""
         layers, c, _, f = SIZES[size]
-        layer = 4 * self.product(c, c) + self.product(f, c) + self.product(c, f)
+        layer = 4 * self.product(c, c) + 2 * self.product(f, c) + self.product(c, f)
         heads = c // HEAD
         layer += heads * (self.product(position, HEAD, "int8") + self.product(HEAD, position, "int8") + EXP * position)
         return layers * layer + self.product(VOCAB, c) + self.rest(layers, c, f), 2 * layers * c * position

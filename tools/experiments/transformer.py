@@ -1,38 +1,37 @@
-"""RWKV-4 and a plain Transformer: the same parameters, the same tokens, each
-at its best learning rate, three seeds. Prints a line of JSON for each
-training; docs/experiments.md has the table, which table.py makes.
+"""RWKV-4 and a Transformer: the same parameters, the same tokens, each at its best
+learning rate, three seeds. Prints a line of JSON for each training;
+docs/experiments.md has the tables, which table.py makes.
 
-The learning rate is doubled or halved, one seed each, until the best has a
-worse one on either side; the other seeds are trained at the best alone.
+The learning rate is doubled or halved, in short trainings of one seed, until the
+best has a worse one on either side; the long trainings have that one.
 
-usage: python3 tools/experiments/transformer.py TEXT VALIDATION FOLDER [SIZE:STEPS ...]
+usage: python3 tools/experiments/transformer.py [SIZE:SHORT:LONG ...] --text FILE... --validation FILE --folder FOLDER
 """
 
+import argparse
 import json
 import pathlib
 import subprocess
-import sys
 
 # Layers, channels, hidden channels of RWKV-4 and of the Transformer: hidden
-# channels make up for the matrices and tables that one has and the other not.
-SIZES = {"small": (2, 64, 256, 228), "large": (4, 128, 512, 548)}
+# channels make up for the matrices that one has and the other not.
+SIZES = {"small": (2, 64, 256, 196), "large": (4, 128, 512, 387)}
 CONTEXT = 256
-FIRST_RATE = 0.006
+FIRST_RATES = {"v4": 0.012, "gpt": 0.006}
 SEEDS = [1, 2, 3]
 KINGLET = "target/release/kinglet"
 
 
 def train(files, network, size, steps, rate, seed):
     layers, channels, rwkv_hidden, gpt_hidden = SIZES[size]
-    text, validation, folder = files
-    hidden, head = (gpt_hidden, 32) if network == "gpt" else (rwkv_hidden, 64)
+    own = {"hidden": gpt_hidden, "head-size": 32} if network == "gpt" else {"hidden": rwkv_hidden}
     options = {
-        "text": text, "validation": validation, "version": network, "layers": layers, "channels": channels,
-        "hidden": hidden, "head-size": head, "vocab": 512, "context": CONTEXT, "validation-context": CONTEXT,
+        "validation": files.validation, "version": network, "layers": layers, "channels": channels,
+        "vocab": 512, "context": CONTEXT, "validation-context": CONTEXT,
         "steps": steps, "learning-rate": rate, "weight-decay": 0.1, "seed": seed,
-        "output": pathlib.Path(folder) / "model.safetensors",
+        "output": files.folder / "model.safetensors", **own,
     }  # fmt: skip
-    command = [KINGLET, "train", "--fresh", "--json"]
+    command = [KINGLET, "train", "--fresh", "--json", "--text", *files.text]
     command += [str(part) for name, value in options.items() for part in (f"--{name}", value)]
     result = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     run = {"network": network, "size": size, "rate": rate, "seed": seed, **result}
@@ -50,7 +49,7 @@ def tune(files, network, size, steps):
             scores[rate] = train(files, network, size, steps, rate, SEEDS[0])
         return scores[rate]
 
-    best = FIRST_RATE
+    best = FIRST_RATES[network]
     score(best)
     while True:
         nearest = min((best / 2, best, best * 2), key=score)
@@ -60,15 +59,20 @@ def tune(files, network, size, steps):
 
 
 def main():
-    files, jobs = sys.argv[1:4], sys.argv[4:] or ["small:400", "large:400"]
-    pathlib.Path(files[2]).mkdir(parents=True, exist_ok=True)
+    arguments = argparse.ArgumentParser(usage=__doc__)
+    arguments.add_argument("--text", nargs="+", required=True)
+    arguments.add_argument("--validation", required=True)
+    arguments.add_argument("--folder", type=pathlib.Path, required=True)
+    arguments.add_argument("jobs", nargs="*", default=["small:2500:10000", "large:2500:10000"])
+    files = arguments.parse_args()
+    files.folder.mkdir(parents=True, exist_ok=True)
     subprocess.run(["cargo", "build", "--release", "--quiet", "--package", "kinglet-host"], check=True)
-    for job in jobs:
-        size, steps = job.split(":")
+    for job in files.jobs:
+        size, short, long = job.split(":")
         for network in ["v4", "gpt"]:
-            rate = tune(files, network, size, int(steps))
-            for seed in SEEDS[1:]:
-                train(files, network, size, int(steps), rate, seed)
+            rate = tune(files, network, size, int(short))
+            for seed in SEEDS:
+                train(files, network, size, int(long), rate, seed)
 
 
 main()
