@@ -24,7 +24,7 @@ from safetensors.torch import load_file
 from torch.utils.cpp_extension import load_inline
 
 LAYERS, CHANNELS, HEAD, CONTEXT, BATCH = 4, 128, 64, 256, 8
-VERSIONS = ["v4", "v7"]
+VERSIONS = {"v4": "RWKV-4", "v7": "RWKV-7"}
 THREADS = [1, 2]
 # The speed is that of the steps which a long training has and a short one has not:
 # both validate twenty times.
@@ -370,7 +370,7 @@ def main():
                 speeds.append((own, pytorch_speed(network, text, threads)))
             own, torch_ = (statistics.median(of) for of in zip(*speeds))
             ratio = statistics.median(a / b for a, b in speeds)
-            print(f"| {version} | {threads} | {own:,.0f} | {torch_:,.0f} | {ratio:.2f} |", flush=True)
+            print(f"| {VERSIONS[version]} | {threads} | {own:,.0f} | {torch_:,.0f} | {ratio:.2f} |", flush=True)
 
 
 main()
