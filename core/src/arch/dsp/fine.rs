@@ -1,5 +1,6 @@
 //! Products of int8 matrices with vectors of 16 bits.
 
+use super::prepare::steps;
 use super::{rows_of_int8, Int8Call, ROUND, STEP_COLS};
 use crate::arch::FineQuantizer;
 use crate::shape::{Matrix, BLOCK_ROWS};
@@ -59,24 +60,7 @@ rows_of_int8!(
 
 /// Prepares a vector; nothing where `words` are too few.
 pub(super) fn prepare(x: &[i32], quantizer: FineQuantizer, words: &mut [u32]) {
-    let Some((constant, steps)) = words.split_first_mut() else {
-        return;
-    };
-    let (whole, tail) = x.as_chunks::<STEP_COLS>();
-    let (room, _) = steps.as_chunks_mut::<2>();
-    let len = whole.len().min(room.len());
-    let mut even = 0;
-    if len > 0 {
-        // SAFETY: there are as many steps in both slices, at least one. The routine
-        // keeps to the C calling convention.
-        even += unsafe { prepare_routine(whole.as_ptr(), room.as_mut_ptr(), &quantizer, len) };
-    }
-    if let (false, Some(step)) = (tail.is_empty(), room.get_mut(whole.len())) {
-        let tail: [i32; STEP_COLS] = super::prepare::padded(tail);
-        // SAFETY: one step each.
-        even += unsafe { prepare_routine(&tail, step, &quantizer, 1) };
-    }
-    *constant = even.wrapping_mul(-128) as u32;
+    steps(prepare_routine, x, &quantizer, -128, words);
 }
 
 /// Prepares `steps` steps of columns, at least one; returns the sum of the even columns.

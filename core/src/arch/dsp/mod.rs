@@ -62,7 +62,7 @@
 //! 255, and `4096 S` and `1024 S` below `2^27`, so that `SMLAWB/T` loses nothing. The
 //! intermediate sums may wrap; the last one is exact.
 //!
-//! Both routines take four rows at a time: more accumulators do not fit into
+//! All routines take four rows at a time: more accumulators do not fit into
 //! the registers. With loads and loops an int8 product takes about 0.9
 //! instructions, with a vector of 16 bits 1.14, an int4 product 1.06, an int6 product 1.31, group
 //! scales included.
@@ -267,8 +267,8 @@ struct Int8Call {
 ///   [0] words  [4] rounds  [8] the constant, four times  [24] entry
 ///   [28] sums  [32] blocks left  [36] bytes to skip  [40] add
 /// ```
-/// A round is [`ROUND`] steps of four columns, `$step` each; the first enters it so that the last ends with it. SMLAD
-/// and the extractions alternate: a Cortex-M7 can issue them together.
+/// A round is [`ROUND`] steps of four columns, `$step` each; the first enters it so that the
+/// last ends with it. SMLAD and the extractions alternate: a Cortex-M7 can issue them together.
 macro_rules! rows_of_int8 {
     ($name:ident, $step:literal, right $right:literal) => {
 #[unsafe(naked)]

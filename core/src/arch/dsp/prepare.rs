@@ -25,7 +25,8 @@ pub(super) fn prepare(x: &[i32], quantizer: Quantizer, bits: Bits, words: &mut [
         Bits::Int8 => {
             let mut words = words.chunks_mut(SPAN_WORDS);
             for x in x.chunks(SPAN_COLS) {
-                span(x, quantizer, words.next().unwrap_or_default());
+                let words = words.next().unwrap_or_default();
+                steps(span_routine, x, packed(quantizer), -32768, words);
             }
         }
         #[cfg(feature = "int6")]
@@ -60,8 +61,20 @@ fn groups<const WORDS: usize>(
     }
 }
 
-/// A span of int8 columns.
-fn span(x: &[i32], quantizer: Quantizer, words: &mut [u32]) {
+/// Prepares as many steps of int8 columns, at least one, as both pointers are of; returns
+/// the sum of the even columns.
+type Steps<Q> = unsafe extern "C" fn(*const [i32; STEP_COLS], *mut [u32; 2], Q, usize) -> i32;
+
+/// Int8 columns: a word for what rows start with, `offset` times the even columns' sum, then
+/// steps. Nothing where `words` are too few.
+#[inline(always)]
+pub(super) fn steps<Q: Copy>(
+    routine: Steps<Q>,
+    x: &[i32],
+    quantizer: Q,
+    offset: i32,
+    words: &mut [u32],
+) {
     let Some((constant, steps)) = words.split_first_mut() else {
         return;
     };
@@ -72,18 +85,18 @@ fn span(x: &[i32], quantizer: Quantizer, words: &mut [u32]) {
     if len > 0 {
         // SAFETY: there are as many steps in both slices, at least one. The routine
         // keeps to the C calling convention.
-        even += unsafe { span_routine(whole.as_ptr(), room.as_mut_ptr(), packed(quantizer), len) };
+        even += unsafe { routine(whole.as_ptr(), room.as_mut_ptr(), quantizer, len) };
     }
     if let (false, Some(step)) = (tail.is_empty(), room.get_mut(whole.len())) {
         let tail: [i32; STEP_COLS] = padded(tail);
         // SAFETY: one step each.
-        even += unsafe { span_routine(&tail, step, packed(quantizer), 1) };
+        even += unsafe { routine(&tail, step, quantizer, 1) };
     }
-    *constant = (-32768 * even) as u32;
+    *constant = even.wrapping_mul(offset) as u32;
 }
 
 /// Zeros after the last element.
-pub(super) fn padded<const N: usize>(x: &[i32]) -> [i32; N] {
+fn padded<const N: usize>(x: &[i32]) -> [i32; N] {
     let mut all = [0; N];
     for (to, &from) in all.iter_mut().zip(x) {
         *to = from;
