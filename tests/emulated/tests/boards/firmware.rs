@@ -44,7 +44,7 @@ fn linker_scripts_say_what_the_table_of_boards_says() {
             .join("memory.x");
         let script = std::fs::read_to_string(&path).expect("every board has a memory.x");
         if board.is_linked {
-            // All flash, behind the headers of the file, is the program's.
+            // All flash after the headers of the file is the program's.
             let flash = region(&script, "DROM").expect("flash");
             assert_eq!(flash.origin, board.flash.origin + 0x20);
             assert_eq!(flash.end(), board.flash.end());
