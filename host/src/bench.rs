@@ -49,7 +49,7 @@ pub fn measure(
         let session = Session::new(&image, &mut state, &mut scratch).expect("the buffers fit");
         let seconds = if threads > 1 {
             let executor = Threads(threads);
-            pool.install(|| generate(session.with_executor(&executor), tokens))
+            pool.install(|| executor.awake(|| generate(session.with_executor(&executor), tokens)))
         } else {
             generate(session, tokens)
         }?;

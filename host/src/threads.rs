@@ -3,6 +3,9 @@
 use kinglet::arch::{matvec, Executor, Prepared};
 use kinglet::shape::Matrix;
 use kinglet::shape::BLOCK_ROWS;
+use rayon::Yield;
+use std::hint::spin_loop;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 /// Below this many bytes of weights a product is quicker than handing out
 /// its halves.
@@ -11,6 +14,39 @@ const WORTH_SHARING_BYTES: usize = 64 << 10;
 /// Shares each product among this many threads of rayon's pool.
 #[derive(Clone, Copy, Debug)]
 pub struct Threads(pub usize);
+
+impl Threads {
+    /// Does `work` on this thread, which is one of a pool's, whose others stay awake for its products
+    /// until it ends: waking a thread takes longer than many a product.
+    pub fn awake<R: Send>(self, work: impl FnOnce() -> R + Send) -> R {
+        let is_done = AtomicBool::new(false);
+        let own = rayon::current_thread_index();
+        rayon::scope(|scope| {
+            let _ended = Ended(&is_done);
+            // Others steal what is oldest: these before any product of `work`.
+            for _ in 1..self.0 {
+                scope.spawn(|_| {
+                    let is_other = rayon::current_thread_index() != own;
+                    while is_other && !is_done.load(Relaxed) {
+                        if rayon::yield_now() != Some(Yield::Executed) {
+                            spin_loop();
+                        }
+                    }
+                });
+            }
+            work()
+        })
+    }
+}
+
+/// Says so when it is dropped, after a panic as well.
+struct Ended<'a>(&'a AtomicBool);
+
+impl Drop for Ended<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+    }
+}
 
 impl Executor for Threads {
     fn matvec(&self, matrix: &Matrix<'_>, x: &Prepared<'_>, out: &mut [i32]) {
@@ -68,10 +104,26 @@ mod tests {
             let mut alone = vec![0; factors.len()];
             matvec(&matrix, &x, &mut alone);
             for threads in [1, 2, 3, 7] {
-                let mut shared = vec![0; factors.len()];
-                Threads(threads).matvec(&matrix, &x, &mut shared);
-                assert_eq!(shared[..rows], alone[..rows], "{threads} threads");
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+                let pool = pool.build().expect("threads");
+                let product = || {
+                    let mut shared = vec![0; factors.len()];
+                    Threads(threads).matvec(&matrix, &x, &mut shared);
+                    shared
+                };
+                for shared in [product(), pool.install(|| Threads(threads).awake(product))] {
+                    assert_eq!(shared[..rows], alone[..rows], "{threads} threads");
+                }
             }
         }
+    }
+
+    #[test]
+    fn a_panic_lets_the_others_go() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(3).build();
+        let pool = pool.expect("threads");
+        let work = || pool.install(|| Threads(3).awake(|| panic!("of the work")));
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err());
+        assert_eq!(pool.install(|| Threads(3).awake(|| 5)), 5);
     }
 }

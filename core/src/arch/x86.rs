@@ -14,10 +14,27 @@
 //! two words: the factors of the even and of the odd bytes or nibbles.
 
 use super::shared::words::{self, quantized, GROUP_WORDS, STEP_WORDS, STORED_WORDS};
-use super::{Mantissa, Port, Portable, Quantizer, Write};
+use super::{Mantissa, Port, Portable, Quantizer, Scaling, Write};
 use crate::shape::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_COLS};
 use core::arch::x86_64::*;
 use std::is_x86_feature_detected;
+
+/// Steps of [`Portable`], which has them inlined, in the compiler's own vectors of AVX2.
+macro_rules! in_vectors {
+    ($(fn $step:ident $(<$m:ident: $bound:ident>)? ($($arg:ident: $type:ty),*) $(-> $out:ty)?;)*) => { $(
+        fn $step $(<$m: $bound>)? ($($arg: $type),*) $(-> $out)? {
+            #[target_feature(enable = "avx2,bmi2")]
+            fn in_vectors $(<$m: $bound>)? ($($arg: $type),*) $(-> $out)? {
+                Portable::$step($($arg),*)
+            }
+            match Level::avx2() {
+                // SAFETY: the processor has these vectors, as there is a `Level` of them.
+                Some(_) => unsafe { in_vectors($($arg),*) },
+                None => Portable::$step($($arg),*),
+            }
+        }
+    )* };
+}
 
 /// x86-64.
 #[derive(Debug)]
@@ -42,33 +59,32 @@ impl Port for X86 {
         }
     }
 
-    fn read<M: Mantissa>(mantissas: &[M], c: &[i16], sums: &mut [i32]) {
-        match Level::avx2() {
-            // SAFETY: the processor has these vectors, as there is a `Level` of them.
-            Some(_) => unsafe { read_avx2(mantissas, c, sums) },
-            None => Portable::read(mantissas, c, sums),
-        }
+    in_vectors! {
+        fn scale_rows(scales: &[i16], max16: i32, shift: u32, out: &mut [i32]);
+        fn scale_blocks(places: &[u8], factor: i32, shift: u32, out: &mut [i32]);
+        fn sum(x: &[i32]) -> i64;
+        fn less(x: &[i32], mean: i32, out: &mut [i32]) -> u32;
+        fn squares(x: &[i32], left: u32) -> u64;
+        fn affine(scaling: Scaling, weight: &[i16], bias: &[i16], x: &mut [i32]);
+        fn token_shift(
+            x: &[i32], previous: &[i32], mix: &[i16], right: u32, out: &mut [i32]
+        ) -> u32;
+        fn positive_max(x: &[i32]) -> i32;
+        fn read<M: Mantissa>(mantissas: &[M], c: &[i16], sums: &mut [i32]);
+        fn write<M: Mantissa>(mantissas: &mut [M], writes: &[Write], values: &[[i16; 2]]);
+        fn round_off(x: &mut [i32], right: u32);
+        fn add(x: &mut [i32], y: &[i32], places: i32, right: u32) -> u32;
+        fn shares(gate: &[i32], places: i32, out: &mut [i32]);
+        fn add_gated(x: &mut [i32], inputs: [&[i32]; 2], places: [i32; 2], right: u32) -> u32;
+        fn average(
+            state: [&mut [i32]; 2],
+            fixed: [&[i32]; 2],
+            inputs: [&[i32]; 2],
+            places: [i32; 2],
+            out: &mut [i32]
+        ) -> u32;
+        fn relu_squared(x: &mut [i32], left: u32);
     }
-
-    fn write<M: Mantissa>(mantissas: &mut [M], writes: &[Write], values: &[[i16; 2]]) {
-        match Level::avx2() {
-            // SAFETY: as above.
-            Some(_) => unsafe { write_avx2(mantissas, writes, values) },
-            None => Portable::write(mantissas, writes, values),
-        }
-    }
-}
-
-/// [`Port::read`] in the compiler's own vectors.
-#[target_feature(enable = "avx2")]
-fn read_avx2<M: Mantissa>(mantissas: &[M], c: &[i16], sums: &mut [i32]) {
-    Portable::read(mantissas, c, sums);
-}
-
-/// [`Port::write`], likewise.
-#[target_feature(enable = "avx2")]
-fn write_avx2<M: Mantissa>(mantissas: &mut [M], writes: &[Write], values: &[[i16; 2]]) {
-    Portable::write(mantissas, writes, values);
 }
 
 /// Vectors that the processor has: only the functions here make one, after
@@ -94,9 +110,10 @@ impl Level {
         found.then_some(Self(Vectors::Vnni))
     }
 
-    /// AVX2.
+    /// AVX2, and BMI2's shifts: every processor with the former has them.
     pub fn avx2() -> Option<Self> {
-        is_x86_feature_detected!("avx2").then_some(Self(Vectors::Avx2))
+        let found = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi2");
+        found.then_some(Self(Vectors::Avx2))
     }
 
     /// The fastest.
@@ -106,6 +123,13 @@ impl Level {
 
     /// Quantizes `x` and arranges it for [`Level::sums`].
     pub fn prepare(self, x: &[i32], quantizer: Quantizer, bits: Bits, words: &mut [u32]) {
+        // SAFETY: the processor has these vectors, as there is a `Level` of them.
+        unsafe { self.prepare_avx2(x, quantizer, bits, words) }
+    }
+
+    /// [`Level::prepare`] in the compiler's own vectors, which every level has.
+    #[target_feature(enable = "avx2")]
+    fn prepare_avx2(self, x: &[i32], quantizer: Quantizer, bits: Bits, words: &mut [u32]) {
         match (self.0, bits) {
             (Vectors::Avx2, Bits::Int8) => {
                 for (x, step) in x.chunks(4).zip(words.chunks_exact_mut(STEP_WORDS)) {
@@ -119,7 +143,8 @@ impl Level {
                     six_bits(quantized(x, quantizer), words);
                 }
             }
-            _ => words::prepare(x, quantizer, bits, words),
+            (Vectors::Vnni, Bits::Int8) => in_groups(x, quantizer, bits, words, |q| pairs(q)),
+            (_, Bits::Int4) => in_groups(x, quantizer, bits, words, |q| nibbles(q)),
         }
     }
 
@@ -174,6 +199,79 @@ impl Level {
             }
         }
     }
+}
+
+/// Prepares whole groups of 32 columns by `arrange`, and what is left as
+/// [`words::prepare`], which would give the same of all.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn in_groups<const WORDS: usize>(
+    x: &[i32],
+    quantizer: Quantizer,
+    bits: Bits,
+    words: &mut [u32],
+    arrange: impl Fn(__m256i) -> [u32; WORDS],
+) {
+    let (groups, rest) = x.as_chunks();
+    let (prepared, _) = words.as_chunks_mut();
+    for (x, words) in groups.iter().zip(prepared) {
+        *words = arrange(columns(x, quantizer));
+    }
+    let words = words.get_mut(groups.len() * WORDS..).unwrap_or_default();
+    words::prepare(rest, quantizer, bits, words);
+}
+
+/// A group of columns in 8 bits, in their order.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn columns(x: &[i32; GROUP_COLS], quantizer: Quantizer) -> __m256i {
+    let [left, inverse] = [quantizer.left as i32, quantizer.inverse].map(|n| _mm256_set1_epi32(n));
+    let eight = |x: &[i32]| {
+        let x = load8(bytemuck::cast_slice(x));
+        let x = _mm256_srai_epi32::<16>(_mm256_sllv_epi32(x, left));
+        let x = _mm256_add_epi32(_mm256_mullo_epi32(x, inverse), _mm256_set1_epi32(1 << 21));
+        // Eight bits of the ten that are left.
+        _mm256_srai_epi32::<24>(_mm256_slli_epi32::<2>(x))
+    };
+    // The first four of each eight columns are in the lower lane.
+    let sixteen = |x: &[i32]| _mm256_packs_epi32(eight(x), eight(&x[8..]));
+    let q = _mm256_packs_epi16(sixteen(x), sixteen(&x[16..]));
+    _mm256_permutevar8x32_epi32(q, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7))
+}
+
+/// The sums of four columns each.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn fours(q: __m256i) -> __m256i {
+    let twos = _mm256_maddubs_epi16(_mm256_set1_epi8(1), q);
+    _mm256_madd_epi16(twos, _mm256_set1_epi16(1))
+}
+
+/// int8: four columns and their sum in turn.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn pairs(q: __m256i) -> [u32; 8 * STEP_WORDS] {
+    let sums = fours(q);
+    let (first, second) = (
+        _mm256_unpacklo_epi32(q, sums),
+        _mm256_unpackhi_epi32(q, sums),
+    );
+    let mut words = [0; 16];
+    words[..8].copy_from_slice(&store8(_mm256_permute2x128_si256::<0x20>(first, second)));
+    words[8..].copy_from_slice(&store8(_mm256_permute2x128_si256::<0x31>(first, second)));
+    words
+}
+
+/// int4: even columns, odd ones, and the sum of all.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn nibbles(q: __m256i) -> [u32; GROUP_WORDS] {
+    let apart = _mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, 1, 3, 5, 7, 9, 11, 13, 15);
+    let apart = _mm256_shuffle_epi8(q, _mm256_broadcastsi128_si256(apart));
+    let mut words = [0; GROUP_WORDS];
+    words[..8].copy_from_slice(&store8(_mm256_permute4x64_epi64::<0b11_01_10_00>(apart)));
+    words[8] = store8(fours(q)).into_iter().fold(0, u32::wrapping_add);
+    words
 }
 
 /// Words of a prepared int6 group.
@@ -271,6 +369,16 @@ fn load8(words: &[u32]) -> __m256i {
     let words: &[u32; 8] = words.first_chunk().unwrap_or(&[0; 8]);
     // SAFETY: reads the 32 bytes of an array of 32 bytes, at any alignment.
     unsafe { _mm256_loadu_si256(words.as_ptr().cast()) }
+}
+
+/// The lanes of a vector.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn store8(v: __m256i) -> [u32; 8] {
+    let mut words = [0; 8];
+    // SAFETY: writes 32 bytes to an array of 32 bytes, at any alignment.
+    unsafe { _mm256_storeu_si256(words.as_mut_ptr().cast(), v) };
+    words
 }
 
 #[inline]

@@ -3,6 +3,7 @@
 use crate::number::{grown, larger, magnitude, mulq, Share, Shift, ToFixed};
 
 /// As [`Port::shares`](crate::arch::Port::shares).
+#[cfg_attr(kinglet_x86, inline(always))]
 pub(super) fn shares(gate: &[i32], places: i32, out: &mut [i32]) {
     let to_fixed = ToFixed::by(places);
     for (out, &gate) in out.iter_mut().zip(gate) {
@@ -11,6 +12,7 @@ pub(super) fn shares(gate: &[i32], places: i32, out: &mut [i32]) {
 }
 
 /// As [`Port::add_gated`](crate::arch::Port::add_gated).
+#[cfg_attr(kinglet_x86, inline(always))]
 pub(super) fn add_gated(
     x: &mut [i32],
     [gate, y]: [&[i32]; 2],
@@ -28,6 +30,7 @@ pub(super) fn add_gated(
 }
 
 /// As [`Port::average`](crate::arch::Port::average).
+#[cfg_attr(kinglet_x86, inline(always))]
 pub(super) fn average(
     [average, weight]: [&mut [i32]; 2],
     [w, u]: [&[i32]; 2],

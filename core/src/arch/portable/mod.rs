@@ -59,12 +59,14 @@ impl Port for Portable {
 
     fn fine_sums(_: &Matrix<'_>, _: &[u32], _: &mut [i32]) {}
 
+    #[cfg_attr(kinglet_x86, inline(always))]
     fn scale_rows(scales: &[i16], max16: i32, shift: u32, out: &mut [i32]) {
         for (out, &scale) in out.iter_mut().zip(scales) {
             *out = mulq(*out << shift, (i32::from(scale) * max16) >> 15);
         }
     }
 
+    #[cfg_attr(kinglet_x86, inline(always))]
     fn scale_blocks(places: &[u8], factor: i32, shift: u32, out: &mut [i32]) {
         let (blocks, _) = out.as_chunks_mut::<BLOCK_ROWS>();
         for (block, &places) in blocks.iter_mut().zip(places) {
@@ -75,10 +77,12 @@ impl Port for Portable {
         }
     }
 
+    #[cfg_attr(kinglet_x86, inline(always))]
     fn sum(x: &[i32]) -> i64 {
         x.iter().map(|&x| i64::from(x)).sum()
     }
 
+    #[cfg_attr(kinglet_x86, inline(always))]
     fn less(x: &[i32], mean: i32, out: &mut [i32]) -> u32 {
         let mut bits = 0;
         for (out, &x) in out.iter_mut().zip(x) {
@@ -88,6 +92,7 @@ impl Port for Portable {
         bits
     }
 
+    #[cfg_attr(kinglet_x86, inline(always))]
     fn squares(x: &[i32], left: u32) -> u64 {
         let squares = x.iter().map(|&x| {
             let x = x << left >> 15;
@@ -112,6 +117,7 @@ impl Port for Portable {
 
     // As a separate function it keeps the few registers of a Cortex-M0 to itself.
     #[cfg_attr(kinglet_armv6m, inline(never))]
+    #[cfg_attr(kinglet_x86, inline(always))]
     fn affine(scaling: Scaling, weight: &[i16], bias: &[i16], x: &mut [i32]) {
         for (x, (&w, &b)) in x.iter_mut().zip(weight.iter().zip(bias)) {
             let factor = scaling.root.wrapping_mul(w.into()).wrapping_add(1 << 15) >> 16;
@@ -120,6 +126,7 @@ impl Port for Portable {
         }
     }
 
+    #[cfg_attr(kinglet_x86, inline(always))]
     fn token_shift(x: &[i32], previous: &[i32], mix: &[i16], right: u32, out: &mut [i32]) -> u32 {
         let mut max = 0;
         let inputs = x.iter().zip(previous).zip(mix);
@@ -203,6 +210,7 @@ impl Port for Portable {
         }
     }
 
+    #[cfg_attr(kinglet_x86, inline(always))]
     fn round_off(x: &mut [i32], right: u32) {
         let half = (1u32 << right >> 1) as i32;
         for x in x {
@@ -210,6 +218,7 @@ impl Port for Portable {
         }
     }
 
+    #[cfg_attr(kinglet_x86, inline(always))]
     fn add(x: &mut [i32], y: &[i32], places: i32, right: u32) -> u32 {
         let of_x = Shift::by(places);
         let mut bits = 0;
@@ -304,14 +313,17 @@ impl Port for Portable {
         rest.iter().fold(bits, |bits, &word| new(bits, word))
     }
 
+    #[cfg_attr(kinglet_x86, inline(always))]
     fn shares(gate: &[i32], places: i32, out: &mut [i32]) {
         gates::shares(gate, places, out);
     }
 
+    #[cfg_attr(kinglet_x86, inline(always))]
     fn add_gated(x: &mut [i32], inputs: [&[i32]; 2], places: [i32; 2], right: u32) -> u32 {
         gates::add_gated(x, inputs, places, right)
     }
 
+    #[cfg_attr(kinglet_x86, inline(always))]
     fn average(
         state: [&mut [i32]; 2],
         fixed: [&[i32]; 2],
@@ -322,10 +334,12 @@ impl Port for Portable {
         gates::average(state, fixed, inputs, places, out)
     }
 
+    #[cfg_attr(kinglet_x86, inline(always))]
     fn positive_max(x: &[i32]) -> i32 {
         x.iter().fold(0, |max, &x| larger(max, x))
     }
 
+    #[cfg_attr(kinglet_x86, inline(always))]
     fn relu_squared(x: &mut [i32], left: u32) {
         for x in x {
             let positive = (*x).max(0) << left >> 16;

@@ -129,27 +129,37 @@ fn check(
     for (rows, cols) in shapes() {
         for bits in Bits::ALL {
             for kind in 0..5 {
-                // Integers in [-127, 127]; for the extremes +-127.
+                // Integers in [-127, 127], those that are rounded to them; for the
+                // extremes +-127.
+                let places = rng.next_u32() % 31;
                 let x: Vec<i32> = (0..cols)
                     .map(|c| match kind {
-                        0..=2 => (rng.next_u32() % 255) as i32 - 127,
+                        0 => (rng.next_u32() % 255) as i32 - 127,
+                        1..=2 => rng.next_u32() as i32 >> places,
                         3 => -127,
                         _ => [127, -127][c % 2],
                     })
                     .collect();
+                let quantizer = match kind {
+                    1..=2 => Quantizer::up_to(u32::MAX >> 1 >> places, 127).0,
+                    _ => AS_IT_IS,
+                };
                 let block = block_words(layout, bits, cols);
                 let blocks = rows.div_ceil(BLOCK_ROWS);
                 let weights = weights(block * blocks, kind, &mut rng);
                 let none = Scales::Rows(&[]);
                 let matrix = Matrix::new(layout, bits, [rows, cols], &weights, none);
                 let mut words = vec![u32::MAX; prepared_words(layout, bits, cols)];
-                prepare(&x, AS_IT_IS, bits, &mut words);
+                prepare(&x, quantizer, bits, &mut words);
                 let mut out = vec![0; blocks * BLOCK_ROWS];
                 sums(&matrix, &words, &mut out);
                 for (row, &sum) in out.iter().enumerate().take(rows) {
                     let block = &weights[row / BLOCK_ROWS * block..][..block];
                     let exact: i64 = (0..cols)
-                        .map(|c| weight(layout, bits, block, row % BLOCK_ROWS, c) * i64::from(x[c]))
+                        .map(|c| {
+                            let q = quantizer.of(x[c]);
+                            weight(layout, bits, block, row % BLOCK_ROWS, c) * i64::from(q)
+                        })
                         .sum();
                     // Scales that an image may not have sum up to more than 32 bits.
                     let is_too_large = bits.count() == 6 && cols > 1024;
@@ -212,7 +222,7 @@ fn sums_are_exact_at_every_level() {
         };
         check(
             Layout::Rows4,
-            |x, inverse, bits, words| level.prepare(x, inverse, bits, words),
+            |x, quantizer, bits, words| level.prepare(x, quantizer, bits, words),
             |matrix, words, out| level.sums(matrix, words, out),
         );
     }
