@@ -311,6 +311,19 @@ impl Engine {
     /// # Errors
     /// The model has no tokenizer, or none for a byte, which is named.
     pub fn encode(&self, text: &[u8], unknown: Unknown) -> Result<(Vec<u32>, usize)> {
+        self.encode_part(0, text, unknown)
+    }
+
+    /// As [`Engine::encode`], of a part of a text that begins at this byte of it.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub fn encode_part(
+        &self,
+        first: usize,
+        text: &[u8],
+        unknown: Unknown,
+    ) -> Result<(Vec<u32>, usize)> {
         let vocab = self.vocab();
         let tokenizer = match self.tokenizer() {
             Some(AnyTokenizer::Device(tokenizer)) => tokenizer,
@@ -322,6 +335,7 @@ impl Engine {
         };
         let (known, count) = self.known(text, unknown);
         let tokens = encode(tokenizer, &known).map_err(|(error, at)| {
+            let at = first + at;
             anyhow!(
                 "{error} (at byte {at} of the text): the vocabulary has {vocab} entries; \
                  --unknown skip or --unknown replace goes on without such characters"

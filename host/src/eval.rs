@@ -162,7 +162,8 @@ impl Segments {
         let Some(after) = self.after_each_byte else {
             let tokens = text
                 .chunks(bytes)
-                .map(|segment| engine.encode(segment, self.unknown));
+                .enumerate()
+                .map(|(index, segment)| engine.encode_part(index * bytes, segment, self.unknown));
             return tokens.collect();
         };
         let tokens = text.chunks(bytes).map(|segment| {
@@ -180,10 +181,16 @@ impl Segments {
     /// ends it.
     fn documents(self, engine: &Engine, text: &[u8]) -> Result<Vec<(Vec<u32>, usize)>> {
         let ends = text.iter().filter(|&&byte| byte == 0).count();
-        let documents = text.split(|&byte| byte == 0).enumerate();
-        let documents = documents.filter(|(_, document)| !document.is_empty());
-        let documents = documents.map(|(index, document)| {
-            let (own, unknown) = engine.encode(document, self.unknown)?;
+        let mut next = 0;
+        let documents = text.split(|&byte| byte == 0).map(|document| {
+            let first = next;
+            next += document.len() + 1;
+            (first, document)
+        });
+        let documents = documents.enumerate();
+        let documents = documents.filter(|(_, (_, document))| !document.is_empty());
+        let documents = documents.map(|(index, (first, document))| {
+            let (own, unknown) = engine.encode_part(first, document, self.unknown)?;
             let end = (index < ends).then_some(START_TOKEN);
             let tokens = iter::once(START_TOKEN).chain(own).chain(end);
             Ok((tokens.collect(), unknown))

@@ -56,6 +56,17 @@ fn a_reference_has_the_same_tokens() {
 }
 
 #[test]
+fn a_character_without_a_token_is_named_by_its_place_in_the_text() {
+    let folder = folder();
+    let text = ["a".repeat(1500), "\0".into(), "b".repeat(1500), "é".into()].concat();
+    let text = file(folder.path(), "text.txt", text);
+    let eval = ("eval", &demo_checkpoint(), "--text", &text);
+    for cut in ["--reset 0", "--reset 1024", "--documents"] {
+        fails((eval, cut), 1, "at byte 3001 of the text");
+    }
+}
+
+#[test]
 fn bits_are_those_of_the_logits() {
     // What follows each byte.
     for after in [None, Some(0), Some(b' ')] {

@@ -106,13 +106,14 @@ fn crates_come_from_an_address_too() {
     let folder = folder();
     let project = folder.path().join("wren");
     let address = "https://git.example.org/it's";
-    stdout(("new", &project, "--board pico2 --kinglet", [address]));
+    let place = format!("{address}#0123abc");
+    stdout(("new", &project, "--board pico2 --kinglet", [place.as_str()]));
     let needs = package(&project)["dependencies"].clone();
-    let source = format!("git+{address}");
+    let source = format!("git+{address}?rev=0123abc");
     let mut needs = needs.as_array().expect("a list").iter();
     assert!(needs.any(|needs| needs["source"] == *source));
     let workflow = fs::read_to_string(project.join(".github/workflows/firmware.yml"));
-    let install = r"cargo install --locked --git 'https://git.example.org/it'\''s' kinglet-host";
+    let install = r"cargo install --locked --git 'https://git.example.org/it'\''s' --rev 0123abc kinglet-host";
     says(&workflow.expect("a workflow"), install);
 }
 

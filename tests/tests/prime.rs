@@ -103,6 +103,9 @@ fn names_and_files_that_do_not_fit_are_refused() {
     let checkpoint = kinglet_tests::demo_checkpoint();
     let text = "--prompt a -o x.kgl";
     fails(("prime", &checkpoint, text), 2, "kinglet quantize");
+    // Neither is dropped without a word.
+    let both = "--state tuned.pth --prompt a -o x.kgl";
+    fails(("prime", &image, both), 2, "cannot be used with '--prompt");
     for number in 1..64 {
         prime(&image, ["--prompt", "a", "--name", &number.to_string()]);
     }

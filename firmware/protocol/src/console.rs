@@ -45,6 +45,10 @@ pub const FRAMES_OFF: &str = "/frames off";
 /// checksum in the image's header as 8 hexadecimal digits.
 pub const IMAGE_CHECKSUM: &str = "image checksum: ";
 
+/// With this a board's firmware ends its refusal of what lies in its flash in place of an
+/// image.
+pub const NO_MODEL: &str = "then type anything.";
+
 /// No line that is sent to a console is longer, in bytes.
 pub const LINE_BYTES: usize = 256;
 

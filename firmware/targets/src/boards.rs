@@ -38,7 +38,7 @@ pub enum BoardsError {
         reason: String,
     },
     /// No board has this name.
-    #[error("no board is called {name}; known are {known}, and --boards FILE adds others")]
+    #[error("no board is called {name}; known are {known}; where there is an option --boards, its file adds others")]
     Unknown {
         /// The name asked for.
         name: String,

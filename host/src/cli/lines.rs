@@ -1,5 +1,6 @@
 //! The lines of a conversation: edited at a terminal, or as they come from a pipe.
 
+use super::mention;
 use crate::monitor::{Event, EventSender};
 use anyhow::{Context, Result};
 use rustyline::error::ReadlineError;
@@ -71,6 +72,10 @@ fn edit(mut editor: DefaultEditor, asked: &Receiver<()>, events: &EventSender) {
         let event = match editor.readline("> ") {
             Ok(line) => Event::Typed(line),
             Err(ReadlineError::Interrupted) => Event::Interrupt,
+            Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                mention(format_args!("note: the line is not UTF-8, and is left out"));
+                Event::Typed(String::new())
+            }
             // A terminal that is gone is an end, too.
             Err(_) => Event::TypedEnd,
         };

@@ -2,7 +2,7 @@
 
 use super::fit::{check_fits, check_layout, named};
 use super::output::{is_there, not_written};
-use super::{bad_use, run as answer, Cli, Command};
+use super::{bad_use, mention, run as answer, Cli, Command};
 use crate::engine::open_image;
 use crate::output::write_folder;
 use crate::pack::image_parts;
@@ -22,11 +22,12 @@ use std::path::{Path, PathBuf};
 /// when the folder was made; for a board that QEMU has it runs the firmware there, too (`kinglet verify`).
 ///
 /// Kinglet's crates are in no registry yet, so --kinglet says where they are: the folder of a checkout, for
-/// this machine, or the address of its git repository, for any.
+/// this machine, or the address of its git repository, for any. With a revision after `#` the firmware and the
+/// program that checks it stay of that one.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:\n  \
     kinglet new songbird --board pico --image model.kgl --kinglet ~/kinglet\n  \
-    kinglet new songbird --board microbit-v1 --kinglet https://git.example.org/kinglet")]
+    kinglet new songbird --board microbit-v1 --kinglet https://git.example.org/kinglet#0123abc")]
 pub struct Args {
     /// The folder to make; the last part of its path is the name of the package
     #[arg(value_name = "NAME")]
@@ -37,8 +38,8 @@ pub struct Args {
     /// The model's image, packed for the board; without one, model/README.md says how to make it
     #[arg(long, value_name = "FILE")]
     image: Option<PathBuf>,
-    /// A checkout of Kinglet, or the address of its git repository
-    #[arg(long, value_name = "FOLDER|ADDRESS")]
+    /// A checkout of Kinglet, or the address of its git repository and a revision
+    #[arg(long, value_name = "FOLDER|ADDRESS[#REVISION]")]
     kinglet: Kinglet,
 }
 
@@ -65,6 +66,11 @@ pub fn run(args: &Args) -> Result<()> {
         bail!("there is no firmware for {}", board.name);
     };
     write_folder(folder, &files).map_err(|error| not_written(folder, error))?;
+    if let Kinglet::Folder(_) = args.kinglet {
+        mention(format_args!(
+            "note: the project builds on this machine only: for its workflow on another one give --kinglet the address of Kinglet's git repository"
+        ));
+    }
     writeln!(
         io::stdout(),
         "{shown}: the firmware of {}; its README.md says how to build, flash and check it",

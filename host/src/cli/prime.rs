@@ -36,7 +36,7 @@ pub struct Args {
     #[command(flatten)]
     prompt: Prompt,
     /// A tuned state in place of a prompt: a .pth or .safetensors file with `blocks.N.att.time_state`
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["Prompt", "from"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["prompt", "prompt_file", "tokens", "from"])]
     state: Option<PathBuf>,
     /// Whose files the tuned state is like, where that is not told
     #[arg(long, value_enum, requires = "state")]

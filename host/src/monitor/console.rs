@@ -7,7 +7,7 @@ use anyhow::{anyhow, bail, Result};
 use kinglet::tokenizer::MAX_TOKEN_BYTES;
 use kinglet::Utf8Stream;
 use kinglet_protocol::console::{
-    Chosen, Statistics, ABORT, FRAMES_OFF, FRAMES_ON, GREETING, LINE_BYTES, READY, TEXT_BEGINS,
+    Chosen, Statistics, ABORT, FRAMES_OFF, FRAMES_ON, GREETING, LINE_BYTES, NO_MODEL, READY, TEXT_BEGINS,
     TEXT_ENDS, TOKEN_CHOSEN, TOKEN_READ,
 };
 use std::collections::VecDeque;
@@ -130,11 +130,13 @@ impl Console {
         if said.is_empty() {
             return Err(console.link.silent(timeout));
         }
-        bail!(
-            "{} speaks, but not as Kinglet's console does; check the rate (--baud) and what was flashed. It says: {}",
-            console.link.name(),
-            excerpt(&said)
-        )
+        let (name, said) = (console.link.name(), excerpt(&said));
+        match said.contains(NO_MODEL) {
+            true => bail!("{name}: the firmware runs, but refuses the image in its flash: {said}"),
+            false => bail!(
+                "{name} speaks, but not as Kinglet's console does; check what was flashed, and at a serial port the rate (--baud). It says: {said}"
+            ),
+        }
     }
 
     /// Waits for what has `answer` in it and ends with [`READY`].
@@ -393,5 +395,11 @@ fn excerpt(said: &[u8]) -> String {
     let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
     let text = words.join(" ");
     let skipped = text.chars().count().saturating_sub(EXCERPT);
-    text.chars().skip(skipped).collect()
+    let mut end = text.chars();
+    if skipped > 0 {
+        // From the beginning of a word on, where there is one.
+        let word = end.by_ref().skip(skipped).skip_while(|c| *c != ' ');
+        return word.skip(1).collect();
+    }
+    end.collect()
 }

@@ -21,20 +21,25 @@ const COMMON: [&str; 3] = [
 pub enum Kinglet {
     /// The folder of a checkout, from the root of the file system on.
     Folder(String),
-    /// The address of its git repository.
-    Address(String),
+    /// The address of its git repository, and a revision of it where one was named.
+    Address(String, Option<String>),
 }
 
 impl FromStr for Kinglet {
     type Err = String;
 
-    /// As a user says it: what begins as `https://` does is an address.
+    /// As a user says it: what begins as `https://` does is an address, with a revision after
+    /// `#`.
     fn from_str(place: &str) -> Result<Self, String> {
         if place.contains(char::is_control) {
             return Err("it must not have control characters".to_owned());
         }
         if place.contains("://") {
-            return Ok(Self::Address(place.to_owned()));
+            let (address, revision) = match place.split_once('#') {
+                Some((address, revision)) => (address, Some(revision.to_owned())),
+                None => (place, None),
+            };
+            return Ok(Self::Address(address.to_owned(), revision));
         }
         if !Path::new(place).join(COMMON[2]).is_dir() {
             return Err(
@@ -53,19 +58,26 @@ impl Kinglet {
     /// Where the crate of boards is, as manifests say it.
     fn place(&self) -> String {
         let [_, _, within] = COMMON;
-        let (kind, place) = match self {
-            Self::Folder(folder) => ("path", format!("{folder}/{within}")),
-            Self::Address(address) => ("git", address.clone()),
+        let text = |text: &str| toml::Value::String(text.to_owned());
+        let place = match self {
+            Self::Folder(folder) => format!("path = {}", text(&format!("{folder}/{within}"))),
+            Self::Address(address, None) => format!("git = {}", text(address)),
+            Self::Address(address, Some(revision)) => {
+                format!("git = {}, rev = {}", text(address), text(revision))
+            }
         };
-        let place = toml::Value::String(place);
-        format!("version = \"{VERSION}\", {kind} = {place}")
+        format!("version = \"{VERSION}\", {place}")
     }
 
     /// The command that installs the program `kinglet`.
     pub fn install(&self) -> String {
         let place = match self {
             Self::Folder(folder) => format!("--path {}", quoted(&format!("{folder}/host"))),
-            Self::Address(address) => format!("--git {} kinglet-host", quoted(address)),
+            Self::Address(address, revision) => {
+                let revision = revision.iter().map(|revision| format!("--rev {} ", quoted(revision)));
+                let revision: String = revision.collect();
+                format!("--git {} {revision}kinglet-host", quoted(address))
+            }
         };
         format!("cargo install --locked {place}")
     }

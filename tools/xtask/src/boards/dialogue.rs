@@ -1,7 +1,7 @@
 //! Talking to a board's firmware in an emulator.
 
 use anyhow::{anyhow, bail, Context, Result};
-use kinglet_protocol::console::{Statistics, GREETING};
+use kinglet_protocol::console::{Statistics, GREETING, NO_MODEL};
 use kinglet_protocol::END_OF_INPUT;
 use kinglet_workshop::emulator::{forward, Running};
 use std::io::{self, BufReader, Read, Write};
@@ -12,9 +12,6 @@ use std::time::Duration;
 
 /// Firmware that is silent for this long hangs.
 const SILENCE: Duration = Duration::from_secs(120);
-
-/// The end of the message of firmware without a model.
-const NO_MODEL: &[u8] = b"then type anything.";
 
 /// What the console prints when it is ready for a line.
 const READY: &str = "> ";
@@ -48,7 +45,7 @@ impl Dialogue {
         let mut said = Vec::new();
         while said.last() != Some(&GREETING) {
             said.push(dialogue.byte()?);
-            if said.ends_with(NO_MODEL) {
+            if said.ends_with(NO_MODEL.as_bytes()) {
                 bail!("the firmware says: {}", String::from_utf8_lossy(&said));
             }
         }
