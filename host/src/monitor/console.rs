@@ -7,8 +7,8 @@ use anyhow::{anyhow, bail, Result};
 use kinglet::tokenizer::MAX_TOKEN_BYTES;
 use kinglet::Utf8Stream;
 use kinglet_protocol::console::{
-    Chosen, Statistics, ABORT, FRAMES_OFF, FRAMES_ON, GREETING, LINE_BYTES, NO_MODEL, READY, TEXT_BEGINS,
-    TEXT_ENDS, TOKEN_CHOSEN, TOKEN_READ,
+    Chosen, Statistics, ABORT, FRAMES_OFF, FRAMES_ON, GREETING, LINE_BYTES, NO_MODEL, READY,
+    TEXT_BEGINS, TEXT_ENDS, TOKEN_CHOSEN, TOKEN_READ,
 };
 use std::collections::VecDeque;
 use std::io;

@@ -74,9 +74,10 @@ impl Kinglet {
         let place = match self {
             Self::Folder(folder) => format!("--path {}", quoted(&format!("{folder}/host"))),
             Self::Address(address, revision) => {
-                let revision = revision.iter().map(|revision| format!("--rev {} ", quoted(revision)));
-                let revision: String = revision.collect();
-                format!("--git {} {revision}kinglet-host", quoted(address))
+                let revision = revision.as_ref();
+                let revision = revision.map(|revision| format!(" --rev {}", quoted(revision)));
+                let revision = revision.unwrap_or_default();
+                format!("--git {}{revision} kinglet-host", quoted(address))
             }
         };
         format!("cargo install --locked {place}")

@@ -18,9 +18,10 @@ const SHORTER: &str = "s/ --minutes [0-9.]*//; s/ --steps [0-9]*//; s/^train /tr
 
 /// Commands that take minutes or hours however they are cut; each has to be in
 /// the book.
-const TOO_LONG: [&str; 2] = [
+const TOO_LONG: [&str; 3] = [
     "python3 tools/experiments/transformer.py",
     "python3 tools/experiments/table.py",
+    "python3 tools/experiments/recipe.py",
 ];
 
 /// What may be in `console` blocks.
