@@ -395,11 +395,10 @@ fn excerpt(said: &[u8]) -> String {
     let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
     let text = words.join(" ");
     let skipped = text.chars().count().saturating_sub(EXCERPT);
-    let mut end = text.chars();
-    if skipped > 0 {
-        // From the beginning of a word on, where there is one.
-        let word = end.by_ref().skip(skipped).skip_while(|c| *c != ' ');
-        return word.skip(1).collect();
+    let end: String = text.chars().skip(skipped).collect();
+    match end.split_once(' ') {
+        // From the beginning of a word on.
+        Some((_, words)) if skipped > 0 => words.to_owned(),
+        _ => end,
     }
-    end.collect()
 }
