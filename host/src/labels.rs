@@ -60,6 +60,7 @@ fn labelled(line: &[u8], number: usize) -> Result<Labelled<'_>, (usize, String)>
     match (text, label) {
         ([], _) => Err(fail("has no text")),
         (_, "") => Err(fail("has no label")),
+        _ if label.contains(char::is_control) => Err(fail("has a label with a control character")),
         _ => Ok(Labelled {
             number,
             text,
@@ -338,6 +339,8 @@ mod tests {
         assert!(labelled_lines(b"\tb").unwrap_err().1.contains("no text"));
         assert!(labelled_lines(b"a\t ").unwrap_err().1.contains("no label"));
         assert!(labelled_lines(b"a\t\xff").unwrap_err().1.contains("UTF-8"));
+        let (line, problem) = labelled_lines(b"a\tx\nb\ty\x1b[1m").unwrap_err();
+        assert!(line == 2 && problem.contains("control character"));
         let header = labelled_lines(b"text\tLabel\na\tx\n").unwrap_err();
         assert_eq!((header.0, header.1.contains("header")), (1, true));
         assert!(labelled_lines(b"a\tlabel\nb\tlabel\n").is_ok());

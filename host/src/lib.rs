@@ -37,6 +37,7 @@ pub mod eval;
 pub mod export;
 pub mod labels;
 mod linear;
+pub mod misuse;
 pub mod model;
 pub mod monitor;
 pub mod npy;

@@ -2,6 +2,7 @@
 //! characters that a small vocabulary lacks.
 
 use std::borrow::Cow;
+use std::path::Path;
 
 /// Published texts have it between documents; for a model that is token 0.
 const DOCUMENT_END: &[u8] = b"<|endoftext|>";
@@ -22,6 +23,33 @@ pub enum Unknown {
 /// line ends.
 pub fn shown(text: &str) -> String {
     text.chars().map(kinglet_protocol::console::shown).collect()
+}
+
+/// The same on one line.
+pub fn shown_line(text: &str) -> String {
+    shown(text).replace(['\n', '\t'], "?")
+}
+
+/// A path as results show it.
+pub fn shown_path(path: &Path) -> String {
+    shown_line(&path.to_string_lossy())
+}
+
+/// A word of a shell's command line: quoted, if it needs that.
+pub fn shell_word(text: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_./:,=+@%".contains(c);
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
+/// The noun for so many: `step`, or `steps`.
+pub fn noun<'n>(count: u64, one: &'n str, more: &'n str) -> &'n str {
+    match count {
+        1 => one,
+        _ => more,
+    }
 }
 
 /// The ASCII form of a typographic character; none of any other.
@@ -122,6 +150,15 @@ fn character(text: &[u8], at: usize) -> (usize, Option<char>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_shell_reads_words_as_they_were() {
+        assert_eq!(shell_word("models/a-b_1.kgl"), "models/a-b_1.kgl");
+        for (word, quoted) in [("a b", "'a b'"), ("$a", "'$a'"), ("", "''")] {
+            assert_eq!(shell_word(word), quoted);
+        }
+        assert_eq!(shell_word("it's"), r"'it'\''s'");
+    }
 
     #[test]
     fn typography_becomes_ascii_and_nothing_else_does() {

@@ -198,7 +198,7 @@ fn no_image_speaks_to_a_terminal() {
             &image,
             ["--weights", "int8", "--name", name],
         );
-        fails(args, 1, "has control characters");
+        fails(args, 2, "has control characters");
         assert!(!image.exists());
     }
     quantize(&checkpoint, &image, "--weights int8 --name forged-name");

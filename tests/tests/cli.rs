@@ -3,8 +3,8 @@
 use kinglet_host::model::Model;
 use kinglet_targets::CORES;
 use kinglet_tests::{
-    arg, computed, demo_checkpoint, demo_image, fails, failure, file, folder, json, kinglet,
-    quantize, root, run, says, stdout, Args,
+    arg, computed, demo_checkpoint, demo_image, fails, failure, file, folder, intents_checkpoint,
+    json, kinglet, quantize, root, run, says, stdout, Args,
 };
 use serde_json::Value;
 use std::fs;
@@ -54,12 +54,51 @@ fn bad_use_exits_with_2_and_failure_with_1() {
     fails("run no-such-file.kgl", 1, "no-such-file.kgl");
 }
 
+/// What has no meaning for a file is refused, not passed over.
+#[test]
+fn options_that_do_nothing_are_refused() {
+    let folder = folder();
+    let (four, intents) = (demo_checkpoint(), intents_checkpoint());
+    let image = demo_image(folder.path(), "int8");
+    let text = file(folder.path(), "text", "a\tlight-on\n");
+    let out = folder.path().join("out");
+    let eval = ("--text", &text);
+    fails(
+        ("eval", &image, eval, "--gn-eps 0.1"),
+        2,
+        "leave out --gn-eps",
+    );
+    fails(
+        ("eval", &intents, eval, "--reset 0"),
+        2,
+        "leave out --reset",
+    );
+    fails(("inspect", &image, "--tied-head"), 2, "and --tied-head");
+    fails(
+        ("inspect", &four, "--tied-head"),
+        2,
+        "leave out --tied-head",
+    );
+    fails(("run", &intents, "--prompt a -n 3"), 2, "leave out -n");
+    let sizes = "plan --layers 2 --channels 64 --head-size 8";
+    fails(sizes, 2, "leave out --head-size");
+    let c_array = ("--c-array", &out, "--family 1");
+    fails(("export", &image, c_array), 2, "--uf2");
+    let packed = ("quantize", &four, "-o", &out, "--weights int4");
+    fails((packed, "--keys int4"), 2, "leave out --keys");
+    assert!(!out.exists());
+}
+
 /// The option itself says what is wrong, and not that there is no option `-1`.
 #[test]
 fn a_negative_number_is_a_value() {
     for (args, said) in [
-        ("run x --temperature -1", "must be 0 or more"),
+        (
+            "run x --temperature -1",
+            "must be a finite number, 0 or more",
+        ),
         ("run x -n -1", "-1 is not in 0..=4294967295"),
+        ("run x --tokens 1,b", "not a whole number"),
         ("run x --top-p -0.5", "must be between 0 and 1"),
         ("monitor x --timeout -3", "-3 is not in 1..=86400"),
     ] {
@@ -163,8 +202,8 @@ fn single_matrices_have_their_own_precision() {
     assert_eq!(count("emb.weight", "int4"), 1);
     assert_eq!(count("head.weight", "int8"), 1);
     let choices = "there are emb, att.key";
-    fails((pack, "--force blocks.4.ffn.value=int8"), 1, choices);
-    fails((pack, "--force att.time_decay=int8"), 1, choices);
+    fails((pack, "--force blocks.4.ffn.value=int8"), 2, choices);
+    fails((pack, "--force att.time_decay=int8"), 2, choices);
     fails((pack, "--force ffn.value=int5"), 2, "int8, int6, int4");
     fails((pack, "--force ffn.value"), 2, "ffn.value=int4");
 }

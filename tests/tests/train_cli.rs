@@ -93,12 +93,18 @@ fn only_files_of_its_own_are_replaced() {
     let over = "the curve would be written over another output";
     refuses(&text, "model.svg", over);
     let foreign = "would be written over a file that Kinglet did not write";
+    let damaged = "would be written over a file that is damaged or not Kinglet's";
     let page = "# Model\n\nWritten by hand.\n";
     let picture = "<svg width=\"800\" height=\"480\"></svg>\n";
-    for (name, content, what) in [
-        ("a.md", page, "the card"),
-        ("b.svg", picture, "the curve"),
-        ("c.safetensors.training", page, "the unfinished training"),
+    for (name, content, what, foreign) in [
+        ("a.md", page, "the card", foreign),
+        ("b.svg", picture, "the curve", foreign),
+        (
+            "c.safetensors.training",
+            "",
+            "the unfinished training",
+            damaged,
+        ),
     ] {
         let there = file(folder.path(), name, content);
         let output = format!("{}.safetensors", &name[..1]);
@@ -114,6 +120,21 @@ fn only_files_of_its_own_are_replaced() {
     let args = ("--recipe", &recipe);
     let over = "the card would be written over an input";
     fails(small(&text, &at("d.safetensors"), args), 2, over);
+}
+
+/// The last line of a training is a command, also where names have spaces.
+#[test]
+fn the_command_that_packs_can_be_pasted() {
+    let folder = folder();
+    let text = file(folder.path(), "text.txt", sentences(200, 7));
+    let output = folder.path().join("it's a model.safetensors");
+    let told = stdout(small(&text, &output, "--steps 2"));
+    let (_, command) = told.split_once("to pack it").expect("a command");
+    let line = format!("kinglet() {{ \"$program\" \"$@\"; }}; program=$1; {command}");
+    let done = shell(&line, "");
+    says(&String::from_utf8_lossy(&done.stdout), "it's a model.kgl: ");
+    let image = folder.path().join("model.kgl");
+    fails(small(&text, &image, "--steps 2"), 2, ".kgl is the ending");
 }
 
 #[test]

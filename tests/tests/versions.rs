@@ -99,7 +99,7 @@ fn states_of_8_bits_halve_the_matrices_and_are_warned_of() {
             state,
         )
     };
-    fails(pack("i8"), 1, "leave out --state");
+    fails(pack("i8"), 2, "leave out --state");
     for float in ["f32", "f16"] {
         fails(pack(float), 2, "states are integers: leave out --state");
     }

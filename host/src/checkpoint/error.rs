@@ -37,8 +37,11 @@ pub enum Problem {
     /// The file has no bytes.
     #[error("the file is empty: download it again")]
     Empty,
+    /// What is there cannot be read in any order, as a file can.
+    #[error("is no file, but a device or a pipe: give a file")]
+    NoFile,
     /// The first bytes are those of no checkpoint.
-    #[error("is neither a safetensors file nor a PyTorch checkpoint nor a GGUF file")]
+    #[error("is neither an image nor a safetensors file, a PyTorch checkpoint or a GGUF file")]
     Unrecognized,
     /// The first bytes are those of another kind of file: which, and what to do.
     #[error("{0}")]

@@ -337,7 +337,12 @@ impl Checkpoint {
         let read = || {
             let mut source = source?;
             if source.len() == 0 {
-                return Err(Problem::Empty);
+                let is_other = path.exists() && !path.is_file();
+                return Err(if is_other {
+                    Problem::NoFile
+                } else {
+                    Problem::Empty
+                });
             }
             let head = source.read_vec(0, source.len().min(SNIFF_BYTES as u64))?;
             let Some(format) = Self::sniff(&head) else {

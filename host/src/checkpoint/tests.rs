@@ -419,7 +419,7 @@ fn old_and_foreign_files_are_told_apart() {
         let message = refusal(bytes);
         assert_eq!(
             message,
-            "<memory>: is neither a safetensors file nor a PyTorch checkpoint nor a GGUF file"
+            "<memory>: is neither an image nor a safetensors file, a PyTorch checkpoint or a GGUF file"
         );
     }
     assert_eq!(

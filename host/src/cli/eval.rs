@@ -17,6 +17,9 @@ use std::io::Write;
 use std::iter;
 use std::path::{Path, PathBuf};
 
+/// Bytes of a segment, unless others are asked for.
+const SEGMENT_BYTES: usize = 1024;
+
 /// Score a model on a text, and compare it with a reference
 ///
 /// The text is cut into segments; each starts from an empty state and its
@@ -38,9 +41,9 @@ pub struct Args {
     /// The text to predict
     #[arg(long, value_name = "FILE")]
     text: PathBuf,
-    /// Bytes of a segment; 0 for a single one
-    #[arg(long, default_value_t = 1024, value_name = "BYTES")]
-    reset: usize,
+    /// Bytes of a segment; 0 for a single one [default: 1024]
+    #[arg(long, value_name = "BYTES")]
+    reset: Option<usize>,
     /// Cut the text at the ends of its documents instead, at zero bytes and
     /// `<|endoftext|>`: each starts from an empty state, all of it is scored, and its end
     /// as one byte, as published figures have it
@@ -85,7 +88,11 @@ pub fn run(args: &Args) -> Result<()> {
     ];
     let outputs: Vec<_> = args.report.iter().map(|path| Output::named(path)).collect();
     check_outputs(&inputs, &outputs)?;
-    let engine = args.model.open_compared(&args.file)?;
+    // Of an image all that is said of checkpoints is about its reference.
+    let engine = match args.reference {
+        Some(_) => args.model.open_compared(&args.file)?,
+        None => args.model.open(&args.file)?,
+    };
     let reference = args.reference.as_deref();
     let reference = reference.map(|file| args.model.open_reference(file, &engine));
     let reference = reference.transpose()?;
@@ -110,7 +117,7 @@ pub fn run(args: &Args) -> Result<()> {
     let segments = Segments {
         cut: match args.documents {
             true => Cut::Documents,
-            false => Cut::Bytes(args.reset),
+            false => Cut::Bytes(args.reset.unwrap_or(SEGMENT_BYTES)),
         },
         after_each_byte: args.after_each_byte,
         unknown: args.unknown,
@@ -176,6 +183,11 @@ fn reported(args: &Args, engine: &Engine) -> Result<Option<Images>> {
 fn labels(args: &Args, engine: &Engine, text: &[u8]) -> Result<()> {
     if args.reference.is_some() {
         return bad_use("a model of labels is compared with nothing: leave out --reference");
+    }
+    if args.documents || args.reset.is_some() || args.after_each_byte.is_some() {
+        return bad_use(
+            "a model of labels reads lines: leave out --reset, --documents and --after-each-byte",
+        );
     }
     let elsewhere = args.elsewhere.as_deref().map(|path| {
         let answers = answers(engine, &read(path)?, args.unknown);

@@ -9,6 +9,7 @@ use crate::export::{
     read_firmware, write_bin, write_c, write_hex, write_rust, write_uf2, Part, PAGE_BYTES,
 };
 use crate::output::Out;
+use crate::text::shown_path;
 use anyhow::Result;
 use kinglet::shape::ALIGN;
 use kinglet_targets::{Board, Boards};
@@ -49,7 +50,7 @@ pub struct Args {
     #[arg(long, value_name = "ADDRESS", value_parser = number)]
     address: Option<u32>,
     /// The number of the chip's family in UF2 files, such as 0xe48bff56
-    #[arg(long, value_name = "NUMBER", value_parser = number)]
+    #[arg(long, value_name = "NUMBER", value_parser = number, requires = "uf2")]
     family: Option<u32>,
     #[command(flatten)]
     files: Files,
@@ -214,7 +215,7 @@ fn report(args: &Args, report: Report<'_>) -> Result<()> {
         writeln!(
             report_to(),
             "{}: {bytes} bytes{place}{firmware}",
-            file.display()
+            shown_path(file)
         )?;
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! Which formats the matrices of an image get, as `quantize` is told, or as it chooses.
 
 use super::bad_use;
-use super::output::{progress_bar, write_file};
+use super::output::{progress_bar, read_text, write_file};
 use super::table::{thousands, Table};
 use crate::model::Model;
 use crate::pack::{choices, Class, Forced, Format, Formats, Precisions, StoredPart};
@@ -28,7 +28,7 @@ const MORE_AT_SPEED: f64 = 0.05;
 pub struct FormatArgs {
     /// Precision of the layers' matrices; without it, --budget or --board chooses a format
     /// for each matrix
-    #[arg(long, value_enum, required_unless_present_any = ["budget", "board", "recipe"])]
+    #[arg(long, value_enum)]
     weights: Option<Precision>,
     #[command(flatten)]
     precisions: Precisions,
@@ -110,6 +110,16 @@ impl FormatArgs {
         self.weights.is_none() && self.recipe.is_none()
     }
 
+    /// Whether nothing says the formats of the layers' matrices.
+    pub fn is_empty(&self) -> bool {
+        self.chooses_all() && self.budget.is_none()
+    }
+
+    /// Whether the formats of keys were named.
+    pub fn names_keys(&self) -> bool {
+        self.precisions.keys.is_some()
+    }
+
     /// The formats that were asked for, or that a choice begins with.
     pub fn asked(&self) -> Result<Formats> {
         let weights = self.weights.unwrap_or(Precision::Int4);
@@ -126,7 +136,7 @@ impl FormatArgs {
             return Ok(Vec::new());
         };
         let shown = path.display();
-        let text = std::fs::read_to_string(path).with_context(|| shown.to_string())?;
+        let text = read_text(path)?;
         let recipe: Recipe = toml::from_str(&text)
             .map_err(|error| anyhow!("{shown}: not a recipe: {}", error.message()))?;
         let formats = recipe.formats.iter();
@@ -182,7 +192,8 @@ impl FormatArgs {
         };
         let found = probes(&before.parts)?;
         let flash = board.map(|board| u64::from(board.model().bytes));
-        let bytes = match self.budget.into_iter().chain(flash).min() {
+        let allowed_bytes = self.budget.into_iter().chain(flash).min();
+        let bytes = match allowed_bytes {
             Some(bytes) if all => bytes.saturating_sub(before.besides_bytes),
             _ => u64::from(u32::MAX),
         };
@@ -217,11 +228,16 @@ impl FormatArgs {
                 self.choice(planned, &before, totals, &all_costs, core),
             ));
         }
-        self.too_small(&before)
+        self.too_small(&before, allowed_bytes, board)
     }
 
     /// That no choice is small enough.
-    fn too_small(&self, planned: &Planned) -> Result<Option<Choice>> {
+    fn too_small(
+        &self,
+        planned: &Planned,
+        allowed_bytes: Option<u64>,
+        board: Option<&Board>,
+    ) -> Result<Option<Choice>> {
         let mut least = planned.clone();
         let parts = least.parts.iter().map(|part| {
             let of = self.allowed(planned, part, false).into_iter();
@@ -231,9 +247,12 @@ impl FormatArgs {
         });
         let parts = parts.collect();
         least.set_parts(parts);
+        let for_board = board.map_or(String::new(), |board| format!(" for {}", board.name));
+        let (least, allowed) = (least.image_bytes(), allowed_bytes.unwrap_or_default());
         bad_use(format!(
-            "no formats make the image as small: with the smallest it has {} bytes",
-            thousands(least.image_bytes())
+            "the smallest image of this model has {} bytes; {} are allowed{for_board}",
+            thousands(least),
+            thousands(allowed)
         ))
     }
 

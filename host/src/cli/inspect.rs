@@ -8,6 +8,7 @@ use super::table::{thousands, Table};
 use crate::engine::{image_labels, is_image, open_image};
 use crate::labels::probability;
 use crate::pack::{image_parts, Class, StoredPart};
+use crate::text::noun;
 use anyhow::Result;
 use checkpoint::CheckpointReport;
 use kinglet::image::TokenizerKind;
@@ -41,6 +42,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<()> {
     if is_image(&args.file)? {
+        args.reading.check_image(&args.file)?;
         let file = open_image(&args.file)?;
         let report = ImageReport::new(&file.image());
         if args.json {
@@ -194,8 +196,12 @@ impl ImageReport {
         }
         writeln!(
             out,
-            "dimensions   {} layers, {} channels, {} hidden, {} vocabulary entries",
-            self.layers, self.channels, self.ffn, self.vocab
+            "dimensions   {} {}, {} channels, {} hidden, {} vocabulary entries",
+            self.layers,
+            noun(self.layers.into(), "layer", "layers"),
+            self.channels,
+            self.ffn,
+            self.vocab
         )?;
         if let Some(heads) = &self.heads {
             writeln!(
@@ -219,8 +225,9 @@ impl ImageReport {
             match *tokens {
                 0 => writeln!(out, "state        {name}: tuned, without a text")?,
                 tokens => {
+                    let nouns = noun(tokens.into(), "token", "tokens");
                     let tokens = thousands(u64::from(tokens));
-                    writeln!(out, "state        {name}: a text of {tokens} tokens")?;
+                    writeln!(out, "state        {name}: a text of {tokens} {nouns}")?;
                 }
             }
         }

@@ -27,8 +27,11 @@ mod table;
 mod train;
 mod verify;
 
-use crate::text::shown;
+use crate::misuse::BadUse;
+use crate::text::shown_line;
+use clap::error::ContextKind;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::error::Error;
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -64,11 +67,6 @@ enum Command {
     Bench(bench::Args),
     Completions(completions::Args),
 }
-
-/// Arguments that do not fit their files: exit code 2.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct BadUse(String);
 
 /// A command that a signal ended, and what is left of its work: exit code 130,
 /// as of a program that does not listen.
@@ -111,9 +109,56 @@ fn with_negative_numbers(command: clap::Command) -> clap::Command {
     })
 }
 
+/// What the language's own parsers say of numbers, and what that means.
+const OF_NUMBERS: [(&str, &str); 6] = [
+    (
+        "invalid digit found in string",
+        "not a whole number of 0 or more",
+    ),
+    (
+        "number too large to fit in target type",
+        "too large a number",
+    ),
+    (
+        "number too small to fit in target type",
+        "too small a number",
+    ),
+    (
+        "cannot parse integer from empty string",
+        "a number is missing",
+    ),
+    ("invalid float literal", "not a number"),
+    (
+        "cannot parse float from empty string",
+        "a number is missing",
+    ),
+];
+
+/// The same error, where a number is wrong in words for people.
+fn in_plain_words(error: clap::Error) -> clap::Error {
+    let said = error.source().map(ToString::to_string).unwrap_or_default();
+    let Some((_, plain)) = OF_NUMBERS.iter().find(|(own, _)| *own == said) else {
+        return error;
+    };
+    let text = |kind| error.get(kind).map(ToString::to_string).unwrap_or_default();
+    let (value, arg) = (
+        text(ContextKind::InvalidValue),
+        text(ContextKind::InvalidArg),
+    );
+    let problem = format!("invalid value '{value}' for '{arg}': {plain}");
+    Cli::command().error(error.kind(), problem)
+}
+
+/// Whether an error is one of writing to a full device, and of no file that is named:
+/// of standard output.
+fn is_full_output(error: &anyhow::Error) -> bool {
+    let own = error.downcast_ref::<io::Error>();
+    error.chain().count() == 1 && own.is_some_and(|own| own.kind() == io::ErrorKind::StorageFull)
+}
+
 fn parse() -> Result<Cli, clap::Error> {
     let command = Cli::command().mut_subcommands(with_negative_numbers);
-    let matches = command.get_matches();
+    let matches = command.try_get_matches().map_err(in_plain_words)?;
     check_dash(&matches)?;
     Cli::from_arg_matches(&matches)
 }
@@ -165,15 +210,21 @@ pub fn main() -> ExitCode {
         // The reader of our output went away, as `head` does: not an error.
         Err(error) if output::is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) if error.is::<BadUse>() => {
-            complain(shown(&format!("error: {error}")));
+            complain(shown_line(&format!("error: {error:#}")));
             ExitCode::from(2)
+        }
+        Err(error) if is_full_output(&error) => {
+            complain(format_args!(
+                "error: standard output cannot be written: {error}"
+            ));
+            ExitCode::FAILURE
         }
         Err(error) if error.is::<Interrupted>() => {
             complain(error);
             ExitCode::from(130)
         }
         Err(error) => {
-            complain(shown(&format!("error: {error:#}")));
+            complain(shown_line(&format!("error: {error:#}")));
             ExitCode::FAILURE
         }
     }

@@ -48,6 +48,17 @@ impl ReadingArgs {
         }
     }
 
+    /// Refuses what was said of a file that is an image.
+    pub fn check_image(&self, file: &Path) -> Result<()> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        let file = file.display();
+        bad_use(format!(
+            "{file}: an image was read when it was packed: leave out --ignore, --read-as and --tied-head"
+        ))
+    }
+
     /// Whether nothing was said.
     pub fn is_empty(&self) -> bool {
         self.ignore.is_empty() && self.read_as.is_none() && !self.tied_head
@@ -87,11 +98,8 @@ impl ModelArgs {
                 "{file}: an image has its own epsilon: leave out --gn-eps"
             ));
         }
-        if engine.is_image() && !self.reading.is_empty() {
-            let file = file.display();
-            return bad_use(format!(
-                "{file}: an image was read when it was packed: leave out --ignore, --read-as and --tied-head"
-            ));
+        if engine.is_image() {
+            self.reading.check_image(file)?;
         }
         Ok(engine)
     }

@@ -4,8 +4,9 @@ use super::{bad_use, is_quiet};
 use crate::output::{
     destination, is_stream, probe, standard_output_has_result, write, Identity, Out,
 };
-use anyhow::{anyhow, Result};
+use anyhow::{anyhow, Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
+use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::path::{is_separator, Path, PathBuf};
 
@@ -40,6 +41,8 @@ pub struct Output {
     what: &'static str,
     /// Whether a file that is there may be replaced.
     replaces: fn(&Path) -> bool,
+    /// What one is that may not, and what to do.
+    other: &'static str,
 }
 
 impl Output {
@@ -55,6 +58,16 @@ impl Output {
             path,
             what,
             replaces: is_own,
+            other: "a file that Kinglet did not write; choose another output",
+        }
+    }
+
+    /// The same, of a file in which nobody writes but Kinglet: one that is there and not its own
+    /// may be damaged.
+    pub fn or_damaged(self) -> Self {
+        Self {
+            other: "a file that is damaged or not Kinglet's: delete it, or choose another output",
+            ..self
         }
     }
 }
@@ -78,27 +91,37 @@ pub fn check_outputs(inputs: &[Option<&PathBuf>], outputs: &[Output]) -> Result<
         }
         let identity = Identity::of(path);
         let over = if inputs.contains(&identity) {
-            "an input"
+            "an input; choose another output"
         } else if taken.contains(&identity) {
-            "another output"
+            "another output; choose another output"
         } else if is_folder(path) {
-            "a folder"
+            "a folder; choose another output"
         } else if !is_stream && is_there(path) && !(output.replaces)(path) {
-            "a file that Kinglet did not write"
+            output.other
         } else {
             taken.push(identity);
             continue;
         };
         let (path, what) = (path.display(), output.what);
-        return bad_use(format!(
-            "{path}: {what} would be written over {over}; choose another output"
-        ));
+        return bad_use(format!("{path}: {what} would be written over {over}"));
     }
     let probe = |path: &PathBuf| probe(path).map_err(|error| not_written(path, error));
     outputs
         .iter()
         .map(|output| &output.path)
         .try_for_each(probe)
+}
+
+/// Refuses to write a checkpoint under the name of an image.
+pub fn check_checkpoint_name(path: &Path) -> Result<()> {
+    let is_image = |end: &OsStr| end.eq_ignore_ascii_case("kgl");
+    if path.extension().is_some_and(is_image) {
+        let path = path.display();
+        return bad_use(format!(
+            "{path}: .kgl is the ending of images, and this is to be a checkpoint: write a .safetensors file"
+        ));
+    }
+    Ok(())
 }
 
 /// The files of an input: a folder, or an index, stands for the parts of a
@@ -117,6 +140,16 @@ fn files_of(input: &Path) -> Vec<PathBuf> {
         .map(|entry| entry.path());
     let parts = paths.filter(|path| path.extension().is_some_and(|end| end == "safetensors"));
     parts.chain([input.to_owned()]).collect()
+}
+
+/// Reads a file of settings.
+pub fn read_text(path: &Path) -> Result<String> {
+    let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+    let text = String::from_utf8(bytes);
+    text.or_else(|_| {
+        let path = path.display();
+        bad_use(format!("{path}: is no text: give a file in TOML"))
+    })
 }
 
 /// Whether something is there, be it a link to nothing.

@@ -137,6 +137,7 @@ impl Args {
         let sizes = self.sizes.as_ref().context("no image and no sizes")?;
         // As `quantize` does it without more options.
         let formats = Precisions::default().formats(self.weights, Precision::Int8);
+        sizes.check_heads()?;
         let version = sizes.version.recurrence();
         Ok(Planned::of_sizes(version, &sizes.dimensions()?, &formats))
     }
@@ -216,9 +217,13 @@ impl BoardReport {
         match &self.advice {
             Some(advice) => format!("does not fit; {advice}"),
             None => format!(
-                "{} MHz, {} cycles per instruction: {}{blocks}",
+                "{} MHz, {} {} per instruction: {}{blocks}",
                 self.clock_hz as f64 / 1e6,
                 self.cycles_per_instruction,
+                match self.cycles_per_instruction == 1.0 {
+                    true => "cycle",
+                    false => "cycles",
+                },
                 self.assumption
             ),
         }

@@ -4,7 +4,7 @@ use super::bad_use;
 use super::mention;
 use crate::checkpoint::Checkpoint;
 use crate::engine::Engine;
-use crate::text::Unknown;
+use crate::text::{noun, Unknown};
 use anyhow::{Context, Result};
 use kinglet::image::MAGIC;
 use std::path::PathBuf;
@@ -74,7 +74,8 @@ impl Prompt {
         let (tokens, unknown) = engine.encode(&text, self.unknown).context("the prompt")?;
         if unknown > 0 {
             mention(format_args!(
-                "warning: the vocabulary lacks {unknown} characters of the prompt"
+                "warning: the vocabulary lacks {unknown} {} of the prompt",
+                noun(unknown as u64, "character", "characters")
             ));
         }
         Ok(tokens)

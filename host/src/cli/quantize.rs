@@ -16,7 +16,7 @@ use crate::pack::{
 use crate::plan::{self, Planned};
 use crate::reference::DEFAULT_GN_EPS;
 use crate::tensors::split_name;
-use crate::text::shown;
+use crate::text::{shown, shown_path};
 use crate::tokenizer::{TokenizerFile, Vocabulary};
 use anyhow::Result;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -163,6 +163,7 @@ pub fn run(args: &Args) -> Result<()> {
     let outputs = [Some(args.output.as_path()), args.formats.output()];
     let outputs: Vec<_> = outputs.into_iter().flatten().map(Output::named).collect();
     check_outputs(&inputs, &outputs)?;
+    args.check()?;
     let board = args.board()?;
     let given = args.tokenizer.as_deref().map(vocabulary).transpose()?;
     let model = Model::new(Checkpoint::open(&args.checkpoint)?, &args.reading.reading())?;
@@ -204,7 +205,13 @@ pub fn run(args: &Args) -> Result<()> {
         calibration: None,
     };
     // What is wrong with them is said before the work begins.
-    let (shape, parts) = shape(model.version(), &model.dimensions(), &options)?;
+    let version = model.version();
+    if args.formats.names_keys() && !version.recurrence().has_heads() {
+        return bad_use(format!(
+            "the state of {version} has no matrices: leave out --keys"
+        ));
+    }
+    let (shape, parts) = shape(version, &model.dimensions(), &options)?;
     args.formats.check(&options.formats, &parts)?;
     let mut planned = Planned {
         besides_bytes: Besides::new(&model, &shape, &options, &metadata)?.bytes(),
@@ -253,6 +260,22 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 impl Args {
+    /// What is wrong for any checkpoint.
+    fn check(&self) -> Result<()> {
+        let name = self.name.as_deref().unwrap_or_default();
+        if name.contains(char::is_control) {
+            return bad_use(
+                "--name has control characters, which would be shown to people: give another",
+            );
+        }
+        if self.formats.is_empty() && self.board.is_none() {
+            return bad_use(
+                "the formats of the weights are not said: give --weights, or --budget, --board or --recipe",
+            );
+        }
+        Ok(())
+    }
+
     /// The board, if one was named.
     fn board(&self) -> Result<Option<Board>> {
         let Some(name) = &self.board else {
@@ -388,7 +411,7 @@ fn report(
     writeln!(
         out,
         "{}: {} bytes, {} parameters, {:.2} bits per parameter with everything included",
-        args.output.display(),
+        shown_path(&args.output),
         thousands(report.image_bytes),
         thousands(parameters),
         report.bits_per_weight

@@ -43,9 +43,9 @@ pub struct Args {
     from: Option<String>,
     #[command(flatten)]
     model: ModelArgs,
-    /// Tokens to generate, at most
-    #[arg(short, default_value_t = 64, value_name = "N")]
-    n: u32,
+    /// Tokens to generate, at most [default: 64]
+    #[arg(short, value_name = "N")]
+    n: Option<u32>,
     /// End before this text; several times for several texts
     #[arg(long, value_name = "TEXT")]
     stop: Vec<String>,
@@ -64,7 +64,30 @@ pub struct Args {
     every_logits: bool,
 }
 
+/// Tokens to generate, unless others are asked for.
+const TOKENS: u32 = 64;
+
 impl Args {
+    fn tokens(&self) -> u32 {
+        self.n.unwrap_or(TOKENS)
+    }
+
+    /// A model of labels writes nothing that these options are about.
+    fn check_labels(&self) -> Result<()> {
+        let is_of_text = self.n.is_some()
+            || !self.stop.is_empty()
+            || self.ignore_end
+            || self.every_logits
+            || self.sampling != kinglet_options::Sampling::default();
+        match is_of_text {
+            true => bad_use(
+                "a model of labels writes no text: leave out -n, --stop, --ignore-end, --every-logits and \
+                 the options of drawing tokens (--temperature to --seed)",
+            ),
+            false => Ok(()),
+        }
+    }
+
     /// The image, where a person is to talk to it.
     fn conversation(&self) -> Result<Option<Engine>> {
         let is_person = io::stdin().is_terminal() && io::stdout().is_terminal();
@@ -89,7 +112,7 @@ impl Args {
             );
         }
         let settings = Settings {
-            n: self.n,
+            n: self.tokens(),
             sampling: self.sampling,
             from: self.from.as_deref().unwrap_or_default(),
             stop: self.stop.first().map_or("", String::as_str),
@@ -158,6 +181,9 @@ pub fn run(args: &Args) -> Result<()> {
 /// Runs the model. Unless a JSON report will hold it, text is printed as it comes.
 pub fn report(args: &Args) -> Result<Report> {
     let engine = args.model.open(&args.file)?;
+    if !engine.labels().is_empty() {
+        args.check_labels()?;
+    }
     let from = Origin::new(args.from.as_deref());
     let Start {
         runner, next_token, ..
@@ -240,7 +266,7 @@ fn generate(
 ) -> Result<()> {
     let tokenizer = engine.tokenizer();
     let stops: Vec<_> = args.stop.iter().map(String::as_bytes).collect();
-    let mut text = Writer::new(args.n).until(&stops);
+    let mut text = Writer::new(args.tokens()).until(&stops);
     if args.ignore_end {
         text = text.ignore_end();
     }
@@ -248,7 +274,7 @@ fn generate(
     let is_terminal = out.is_terminal();
     let (&last, before) = prompt.split_last().unwrap_or((&START_TOKEN, &[]));
     runner.feed(before)?;
-    if args.n == 0 {
+    if args.tokens() == 0 {
         // Nothing to generate, but a prompt that cannot be read is an error.
         runner.feed(&[last])?;
     }
@@ -277,7 +303,7 @@ fn generate(
         }
     }
     report.reason = text.end().map_or("", End::name);
-    if !args.json && args.n > 0 {
+    if !args.json && args.tokens() > 0 {
         writeln!(out)?;
     }
     Ok(())

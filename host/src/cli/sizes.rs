@@ -33,6 +33,15 @@ pub struct Sizes {
 }
 
 impl Sizes {
+    /// A size of heads is for versions that have some.
+    pub fn check_heads(&self) -> Result<()> {
+        let version = self.version;
+        match self.head_size.is_some() && version == Version::V4 {
+            true => bad_use(format!("{version} has no heads: leave out --head-size")),
+            false => Ok(()),
+        }
+    }
+
     /// All of them; bad use where they do not go together.
     pub fn dimensions(&self) -> Result<Dimensions> {
         let version = self.version;

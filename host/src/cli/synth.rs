@@ -1,6 +1,6 @@
 //! `kinglet synth`: a random checkpoint.
 
-use super::output::{check_outputs, Output};
+use super::output::{check_checkpoint_name, check_outputs, Output};
 use super::sizes::Sizes;
 use crate::synth::write_random;
 use anyhow::Result;
@@ -25,6 +25,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<()> {
+    check_checkpoint_name(&args.output)?;
     check_outputs(&[], &[Output::named(&args.output)])?;
     let (version, dimensions) = (args.sizes.version, args.sizes.dimensions()?);
     Ok(write_random(&args.output, version, &dimensions, args.seed)?)

@@ -7,7 +7,7 @@ mod watcher;
 
 pub use options::Args;
 
-use crate::cli::output::{check_outputs, Output};
+use crate::cli::output::{check_checkpoint_name, check_outputs, Output};
 use crate::cli::{bad_use, mention, Interrupted};
 use crate::output::{destination, is_left, is_stream, Lock, Stop};
 use crate::train::card::{card_file, is_card};
@@ -86,6 +86,7 @@ fn goes_on(saved: Option<u32>) -> String {
 /// Kinglet's files.
 fn check_files(args: &Args, settings: &Settings) -> Result<()> {
     let output = &args.output;
+    check_checkpoint_name(output)?;
     let options = [&settings.validation, &args.recipe, &args.boards, &args.from];
     let options = options.into_iter().map(Option::as_ref);
     let inputs: Vec<_> = settings.text.iter().map(Some).chain(options).collect();
@@ -95,7 +96,8 @@ fn check_files(args: &Args, settings: &Settings) -> Result<()> {
             training_file(output),
             "the unfinished training",
             is_training,
-        ),
+        )
+        .or_damaged(),
         Output::beside(lock_file(output), "the lock", is_left),
         Output::beside(curve_file(output), "the curve", is_curve),
         Output::beside(card_file(output), "the card", is_card),

@@ -2,7 +2,7 @@
 //! of it is read.
 
 use super::reading::{matches, Reading};
-use super::strangers::{is_harmless, network};
+use super::strangers::{is_attention, is_harmless, network};
 use super::Version;
 use crate::checkpoint::{excerpt, Checkpoint, TensorInfo};
 use crate::tensors::names::att::{TIME_DECAY, TIME_STATE};
@@ -170,7 +170,9 @@ fn unread_error(
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    anyhow!(
-        "{path}: nothing in {version} reads {names}{more}: {what}; `--ignore PATTERN` would read the file as a model without them"
-    )
+    let offer = match unknown.iter().any(|info| is_attention(&info.name)) {
+        true => "",
+        false => "; `--ignore PATTERN` would read the file as a model without them",
+    };
+    anyhow!("{path}: nothing in {version} reads {names}{more}: {what}{offer}")
 }

@@ -6,10 +6,13 @@ use super::reading::matches;
 use crate::checkpoint::{excerpt, Checkpoint, TensorInfo};
 use anyhow::anyhow;
 
+/// The name of a matrix in each layer of a Transformer.
+const ATTENTION: &str = "*.att.query.weight";
+
 /// Names of tensors that mean another network, with what they are and what to do.
 const NETWORKS: &[(&[&str], &str)] = &[
     (
-        &["*.att.query.weight"],
+        &[ATTENTION],
         "a part of a Transformer, such as `kinglet train --version gpt` makes to compare with: no image has it; take RWKV",
     ),
     (
@@ -93,6 +96,11 @@ fn any(patterns: &[&str], name: &str) -> bool {
 pub fn network(name: &str) -> Option<&'static str> {
     let mut known = NETWORKS.iter();
     known.find_map(|(patterns, what)| any(patterns, name).then_some(*what))
+}
+
+/// Whether a tensor is of a Transformer's attention, without which nothing is left.
+pub fn is_attention(name: &str) -> bool {
+    matches(ATTENTION, name)
 }
 
 /// Whether a tensor is of a kind that no network needs. Integers are counts,

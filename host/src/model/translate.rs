@@ -4,6 +4,7 @@
 use super::gguf;
 use super::reading::{Convention, Reading};
 use crate::checkpoint::{excerpt, Checkpoint, Format, SeenAs, TensorInfo};
+use crate::misuse::BadUse;
 use crate::tensors::dialects::{original, FLA_MIXES, FLA_ORDER, FUSED_MIXES};
 use crate::tensors::names::{att, ffn, EMB, HEAD, LN1};
 use crate::tensors::{full_name, split_name, table, Dimensions, Size, Tensor, Version};
@@ -125,7 +126,9 @@ fn is_tied(checkpoint: &Checkpoint, reading: &Reading) -> Result<bool> {
         .any(|info| original(&info.name).name == HEAD);
     if has_head && reading.tied_head {
         let path = checkpoint.path().display();
-        bail!("{path}: has a head of its own: leave out --tied-head");
+        bail!(BadUse(format!(
+            "{path}: has a head of its own: leave out --tied-head"
+        )));
     }
     let mut notes = checkpoint.metadata().iter();
     let noted = notes.any(|(name, kept)| original(name).name == HEAD && original(kept).name == EMB);

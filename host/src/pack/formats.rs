@@ -1,5 +1,6 @@
 //! Which format each matrix of an image has.
 
+use crate::misuse::BadUse;
 use anyhow::{ensure, Result};
 use kinglet::image::HEADER_BYTES;
 use kinglet::shape::{Bits, BitsSet, Dim, Kind, Part, Shape, Version, AFTER_LAYERS, BEFORE_LAYERS};
@@ -117,23 +118,25 @@ impl Formats {
             let is_it = |part: &&StoredPart| {
                 part.part.name == name && (layer.is_none() || *layer == part.layer)
             };
+            let mut chosen = parts.iter().filter(|part| part.has_choice());
             ensure!(
-                parts
-                    .iter()
-                    .filter(|part| part.has_choice())
-                    .any(|part| is_it(&part)),
-                "the model has no matrix `{}{}` whose format can be chosen; there are {}",
-                layer.map_or(String::new(), |layer| format!("blocks.{layer}.")),
-                name.trim_end_matches(".weight"),
-                choices(parts).join(", ").replace(".weight", "")
+                chosen.any(|part| is_it(&part)),
+                BadUse(format!(
+                    "the model has no matrix `{}{}` whose format can be chosen; there are {}",
+                    layer.map_or(String::new(), |layer| format!("blocks.{layer}.")),
+                    name.trim_end_matches(".weight"),
+                    choices(parts).join(", ").replace(".weight", "")
+                ))
             );
         }
         ensure!(
             !parts
                 .iter()
                 .any(|part| part.fine && part.product().is_none()),
-            "the embedding is read, not multiplied with a vector: give it a format without `{}`",
-            Format::FINE
+            BadUse(format!(
+                "the embedding is read, not multiplied with a vector: give it a format without `{}`",
+                Format::FINE
+            ))
         );
         Ok(())
     }

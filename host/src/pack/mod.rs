@@ -10,12 +10,13 @@ mod shape;
 mod sink;
 mod source;
 
+use crate::checkpoint::excerpt;
 use crate::model::Model;
 use crate::prime::write_states;
 use crate::quantize::compensate::{Calibration, Compensator};
 use crate::quantize::{quantize, Deviation, Quantized};
 use crate::tokenizer::Vocabulary;
-use anyhow::{anyhow, ensure, Result};
+use anyhow::{anyhow, bail, ensure, Result};
 pub use decays::{least_loss, slow_decays};
 pub use formats::{
     choices, formats_of, image_parts, parts_bytes, stored_parts, Class, Format, Formats, StoredPart,
@@ -125,11 +126,9 @@ pub fn pack_to(
     metadata: &Metadata<'_>,
     mut progress: impl FnMut(usize, usize),
 ) -> Result<Vec<PartReport>> {
-    ensure!(
-        metadata.is_text(),
-        "the name, the source or a label of the model has control characters, which would be shown to people: change it \
-         (`--name`, or the file)"
-    );
+    if let Some(what) = not_text(metadata) {
+        bail!("{what} has control characters, which would be shown to people: change it");
+    }
     let dimensions = model.dimensions();
     let (shape, parts) = shape(model.version(), &dimensions, options)?;
     let tokenizer = tokenizer_kind(&dimensions, options)?;
@@ -169,6 +168,22 @@ pub fn pack_to(
         unknown_below,
     })?;
     Ok(parts)
+}
+
+/// What of the metadata is no text, if something is.
+fn not_text(metadata: &Metadata<'_>) -> Option<String> {
+    let is_bad = |text: &&str| text.contains(char::is_control);
+    let fields = [
+        ("the model's name (`--name`)", metadata.name),
+        ("the name of the program", metadata.producer),
+        ("the name of the source", metadata.source),
+    ];
+    let field = fields.into_iter().find(|(_, text)| is_bad(text));
+    let field = field.map(|(what, _)| what.to_owned());
+    field.or_else(|| {
+        let label = metadata.labels.split('\n').find(is_bad)?;
+        Some(format!("the label `{}`", excerpt(label)))
+    })
 }
 
 /// What an image has besides its weights; an empty section is none.

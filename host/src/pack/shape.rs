@@ -2,6 +2,7 @@
 
 use super::formats::{formats_of, parts_bytes, stored_parts, StoredPart};
 use super::{too_large, Options};
+use crate::misuse::BadUse;
 use crate::model::{Dimensions, Version};
 use crate::tokenizer::Vocabulary;
 use anyhow::{bail, Result};
@@ -44,7 +45,8 @@ pub(crate) fn shape(
 ) -> Result<(Shape, Vec<StoredPart>)> {
     let version = version.recurrence();
     if !version.has_heads() && options.state != StateFormat::I16 {
-        bail!("the state of RWKV-4 has no matrices: leave out --state");
+        let problem = "the state of RWKV-4 has no matrices: leave out --state";
+        bail!(BadUse(problem.to_owned()));
     }
     let mut ranks = [0; 4];
     for (to, rank) in ranks.iter_mut().zip(dimensions.ranks) {

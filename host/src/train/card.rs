@@ -3,6 +3,7 @@
 use super::prepare::{Data, Prepared};
 use super::run::Trained;
 use super::settings::Settings;
+use crate::text::{noun, shown_line};
 use std::path::{Path, PathBuf};
 
 /// The second paragraph of every card.
@@ -24,7 +25,7 @@ pub fn is_card(path: &Path) -> bool {
 pub fn card(output: &Path, settings: &Settings, prepared: &Prepared, trained: &Trained) -> String {
     let name = |path: &Path| {
         path.file_stem()
-            .map(|name| name.to_string_lossy().into_owned())
+            .map(|name| shown_line(&name.to_string_lossy()))
             .unwrap_or_default()
     };
     let title = name(output);
@@ -35,8 +36,9 @@ pub fn card(output: &Path, settings: &Settings, prepared: &Prepared, trained: &T
     row(
         "size",
         format!(
-            "{} layers, {} channels, {} hidden, {} parameters",
+            "{} {}, {} channels, {} hidden, {} parameters",
             settings.layers,
+            noun(settings.layers as u64, "layer", "layers"),
             settings.channels,
             settings.hidden(),
             prepared.network.layout.len()

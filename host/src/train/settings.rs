@@ -215,6 +215,11 @@ impl Settings {
                 || [self.head, self.embedding, self.keys] == [None; 3] && self.force.is_empty(),
             "--head, --embedding, --keys and --force are bits that training rounds to: give --qat too"
         );
+        ensure!(
+            self.keys.is_none() || self.version.has_heads(),
+            "the state of {} has no matrices: leave out --keys",
+            self.version
+        );
         let whole = |name: &str, value: usize, range: RangeInclusive<usize>| {
             let (least, most) = (range.start(), range.end());
             ensure!(
@@ -266,7 +271,7 @@ impl Settings {
             Budget::Steps(steps) => whole("--steps", steps as usize, 1..=100_000_000)?,
             Budget::Minutes(minutes) => ensure!(
                 minutes > 0.0 && minutes <= 1e6,
-                "--minutes must be more than 0 and at most 1000000, but is {minutes:e}"
+                "--minutes must be more than 0 and at most 1000000, but is {minutes:?}"
             ),
         }
         Ok(())

@@ -47,11 +47,11 @@ fn number(text: &str, holds: impl Fn(f32) -> bool, what: &str) -> Result<f32, St
 }
 
 fn non_negative(text: &str) -> Result<f32, String> {
-    number(text, |value| value >= 0.0, "0 or more")
+    number(text, |value| value >= 0.0, "a finite number, 0 or more")
 }
 
 fn positive(text: &str) -> Result<f32, String> {
-    number(text, |value| value > 0.0, "more than 0")
+    number(text, |value| value > 0.0, "a finite number, more than 0")
 }
 
 fn share(text: &str) -> Result<f32, String> {
@@ -105,12 +105,15 @@ mod tests {
     #[test]
     fn values_that_mean_nothing_are_refused_with_what_would() {
         for (argument, advice) in [
-            ("--temperature=-1", "must be 0 or more"),
-            ("--temperature=inf", "must be 0 or more"),
+            ("--temperature=-1", "must be a finite number, 0 or more"),
+            ("--temperature=inf", "must be a finite number, 0 or more"),
             ("--temperature=warm", "not a number"),
             ("--top-p=1.1", "must be between 0 and 1"),
             ("--top-p=NaN", "must be between 0 and 1"),
-            ("--repetition-penalty=0", "must be more than 0"),
+            (
+                "--repetition-penalty=0",
+                "must be a finite number, more than 0",
+            ),
         ] {
             let refusal = parse(&[argument]).expect_err(argument);
             assert!(refusal.contains(advice), "{refusal}");

@@ -4,6 +4,7 @@ use crate::checkpoint::{excerpt, Checkpoint};
 use crate::cli::model::assumed_gn_eps;
 use crate::cli::table::{thousands, Table};
 use crate::model::{Model, Reading};
+use crate::text::noun;
 use anyhow::Result;
 use serde::Serialize;
 use std::io::Write;
@@ -86,8 +87,12 @@ impl CheckpointReport {
         let d = &self.dimensions;
         writeln!(
             out,
-            "dimensions   {} layers, {} channels, {} hidden, {} vocabulary entries",
-            d.layers, d.channels, d.ffn, d.vocab
+            "dimensions   {} {}, {} channels, {} hidden, {} vocabulary entries",
+            d.layers,
+            noun(d.layers as u64, "layer", "layers"),
+            d.channels,
+            d.ffn,
+            d.vocab
         )?;
         if d.heads > 0 {
             writeln!(out, "heads        {} of {} channels", d.heads, d.head_size)?;

@@ -5,6 +5,7 @@ use crate::cli::bad_use;
 use crate::cli::fit::named;
 use crate::cli::formats::size;
 use crate::cli::model::{gn_eps, ReadingArgs};
+use crate::cli::output::read_text;
 use crate::model::Model;
 use crate::pack::{shape, Options, Precisions};
 use crate::quantize::Precision;
@@ -12,7 +13,7 @@ use crate::train::arch::Arch;
 use crate::train::fit::{fit, Room};
 use crate::train::prepare::network;
 use crate::train::settings::{Budget, Floats, Settings, Task};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use kinglet_targets::{located, Boards};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -147,7 +148,7 @@ pub struct Args {
     /// Start from scratch and discard a saved training
     #[arg(long)]
     pub(super) fresh: bool,
-    /// Print one JSON object: output, layers, channels, parameters, steps, seconds, best_validation, right, curve (points of step, seconds, learned, validation)
+    /// Print one JSON object: output, layers, channels, parameters, steps, seconds, best_validation, right, by_position, curve (points of step, seconds, learned, validation)
     #[arg(long)]
     pub(super) json: bool,
 }
@@ -294,7 +295,7 @@ fn of_checkpoint(args: &Args, path: &Path) -> Result<Settings> {
 
 /// Reads a recipe; its paths are relative to its folder.
 fn recipe(path: &Path) -> Result<Settings> {
-    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let text = read_text(path)?;
     let read = toml::from_str(&text);
     let mut settings: Settings =
         read.or_else(|error| bad_use(format!("{}: {}", path.display(), located(&text, &error))))?;

@@ -7,6 +7,7 @@ use crate::cli::output::{is_there, print_json, write_file};
 use crate::cli::table::thousands;
 use crate::output::Stop;
 use crate::pack::Formats;
+use crate::text::{noun, shell_word, shown_line, shown_path};
 use crate::train::arch::Arch;
 use crate::train::card::{card, card_file, is_card};
 use crate::train::curve::{curve, curve_file, is_curve};
@@ -162,16 +163,22 @@ fn report(args: &Args, settings: &Settings, prepared: &Prepared, trained: &Train
     if args.json {
         return print_json(&summary);
     }
+    let Summary {
+        layers,
+        channels,
+        steps,
+        ..
+    } = summary;
     let mut out = std::io::stdout();
     let unit = prepared.data.unit();
     writeln!(
         out,
-        "{}: {} layers x {} channels, {} parameters, {} steps in {:.0} s",
-        args.output.display(),
-        summary.layers,
-        summary.channels,
+        "{}: {layers} {} x {channels} {}, {} parameters, {steps} {} in {:.0} s",
+        shown_path(&args.output),
+        noun(layers as u64, "layer", "layers"),
+        noun(channels as u64, "channel", "channels"),
         thousands(summary.parameters as u64),
-        summary.steps,
+        noun(steps.into(), "step", "steps"),
         summary.seconds
     )?;
     if let Some((loss, step)) = progress.best {
@@ -181,7 +188,11 @@ fn report(args: &Args, settings: &Settings, prepared: &Prepared, trained: &Train
         writeln!(out, "right                  {}", validation.right(right))?;
     }
     if settings.version != Arch::Gpt {
-        writeln!(out, "to pack it             {}", quantize(args, settings))?;
+        writeln!(
+            out,
+            "to pack it             {}",
+            shown_line(&quantize(args, settings))
+        )?;
     }
     Ok(())
 }
@@ -208,11 +219,13 @@ fn quantize(args: &Args, settings: &Settings) -> String {
             weights.name().to_owned() + &others.chain(forced).collect::<String>()
         }
     };
+    let word = |path: &Path| shell_word(&path.to_string_lossy());
     let image = args.output.with_extension("kgl");
-    let (checkpoint, image) = (args.output.display(), image.display());
-    let board = args.board.as_ref().map(|name| format!(" --board {name}"));
+    let (checkpoint, image) = (word(&args.output), word(&image));
+    let board = args.board.as_deref().map(shell_word);
+    let board = board.map(|name| format!(" --board {name}"));
     let boards = args.boards.as_ref();
-    let boards = boards.map(|path| format!(" --boards {}", path.display()));
+    let boards = boards.map(|path| format!(" --boards {}", word(path)));
     let (board, boards) = (board.unwrap_or_default(), boards.unwrap_or_default());
     let gn_eps = settings.gn_eps.map(|eps| format!(" --gn-eps {eps}"));
     let gn_eps = gn_eps.unwrap_or_default();

@@ -83,7 +83,8 @@ fn image(folder: &Path, name: &str) -> PathBuf {
     let size = "--layers 2 --channels 64 --version";
     synth(&checkpoint, (size, version));
     let image = folder.join(format!("{name}.kgl"));
-    let formats = "--weights int4 --keys int6 --target";
+    let keys = if name == "v4" { "" } else { "--keys int6" };
+    let formats = ("--weights int4", keys, "--target");
     let target = [MACHINE.core.name, "--state", state];
     let head = if name == "v4" { "int8x16" } else { "int8" };
     let head = format!("--force head={head}");
