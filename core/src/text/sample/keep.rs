@@ -40,7 +40,7 @@ fn count(logits: &[i32], least: i32) -> usize {
 }
 
 /// Weights whose sum fits in 32 bits.
-const SPAN: usize = 128;
+const SPAN: usize = 255;
 
 /// Draws from the likeliest tokens whose weights together reach `share` of the
 /// whole, in units of 2^-16, and from all that are as likely as the last of
