@@ -44,7 +44,7 @@ pub fn shell_word(text: &str) -> String {
     }
 }
 
-/// The noun for so many: `step`, or `steps`.
+/// The noun after a count: `step` after 1, else `steps`.
 pub fn noun<'n>(count: u64, one: &'n str, more: &'n str) -> &'n str {
     match count {
         1 => one,

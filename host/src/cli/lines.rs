@@ -69,19 +69,25 @@ impl Lines {
 /// A line for each time that one is asked for, until the input ends.
 fn edit(mut editor: DefaultEditor, asked: &Receiver<()>, events: &EventSender) {
     for () in asked {
-        let event = match editor.readline("> ") {
-            Ok(line) => Event::Typed(line),
-            Err(ReadlineError::Interrupted) => Event::Interrupt,
-            Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
-                mention(format_args!("note: the line is not UTF-8, and is left out"));
-                Event::Typed(String::new())
-            }
-            // A terminal that is gone is an end, too.
-            Err(_) => Event::TypedEnd,
-        };
+        let event = next(&mut editor);
         let is_last = matches!(event, Event::TypedEnd);
         if events.send(event).is_err() || is_last {
             return;
+        }
+    }
+}
+
+/// The next line, but for those that are no text.
+fn next(editor: &mut DefaultEditor) -> Event {
+    loop {
+        match editor.readline("> ") {
+            Ok(line) => return Event::Typed(line),
+            Err(ReadlineError::Interrupted) => return Event::Interrupt,
+            Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                mention(format_args!("note: the line is not UTF-8, and is left out"));
+            }
+            // A terminal that is gone is an end, too.
+            Err(_) => return Event::TypedEnd,
         }
     }
 }

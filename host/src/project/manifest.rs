@@ -1,6 +1,7 @@
 //! The manifest of a board, as that of a project of its own.
 
 use super::WORKSPACE;
+use crate::text::shell_word;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -72,24 +73,15 @@ impl Kinglet {
     /// The command that installs the program `kinglet`.
     pub fn install(&self) -> String {
         let place = match self {
-            Self::Folder(folder) => format!("--path {}", quoted(&format!("{folder}/host"))),
+            Self::Folder(folder) => format!("--path {}", shell_word(&format!("{folder}/host"))),
             Self::Address(address, revision) => {
                 let revision = revision.as_ref();
-                let revision = revision.map(|revision| format!(" --rev {}", quoted(revision)));
+                let revision = revision.map(|revision| format!(" --rev {}", shell_word(revision)));
                 let revision = revision.unwrap_or_default();
-                format!("--git {}{revision} kinglet-host", quoted(address))
+                format!("--git {}{revision} kinglet-host", shell_word(address))
             }
         };
         format!("cargo install --locked {place}")
-    }
-}
-
-/// A word for a shell.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-:@+".contains(c);
-    match word.chars().all(is_plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', r"'\''")),
     }
 }
 
