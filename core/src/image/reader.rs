@@ -56,13 +56,14 @@ impl<'a> Parts<'a> {
     }
 
     /// The next part, a matrix `[rows, cols]`.
-    // The caller knows the dimensions, so that little is left of this.
-    #[inline(always)]
+    // Where speed counts, the caller knows the dimensions, so that little is left of this.
+    #[cfg_attr(kinglet_fast, inline(always))]
+    #[cfg_attr(not(kinglet_fast), inline(never))]
     pub fn matrix(&mut self, rows: Dim, cols: Dim) -> Matrix<'a> {
         self.take_matrix(self.shape.dim(rows), self.shape.dim(cols))
     }
 
-    #[inline(never)]
+    #[cfg_attr(kinglet_fast, inline(never))]
     fn take_matrix(&mut self, rows: usize, cols: usize) -> Matrix<'a> {
         let layout = self.shape.layout.or_only();
         let Front {

@@ -35,7 +35,8 @@ pub(crate) fn gated<P: Pace>(
         product,
         ..
     } = work;
-    let (mix, receptance) = (parts.factors(Embd), parts.matrix(Embd, Embd));
+    let mix = parts.factors(Embd);
+    let receptance = parts.matrix(Embd, Embd);
     let shift = |tmp: &mut [i32]| token_shift(xx.view(), ffn_x, mix, tmp);
     pace.product(product, &receptance, tmp, shift, r)?;
     value(parts, ffn_x, work, pace)?;
@@ -74,7 +75,8 @@ fn hidden<P: Pace>(
     } = work;
     let affine = [parts.factors(Embd), parts.factors(Embd)];
     pace.part(|| layer_norm(x.view(), affine, xx))?;
-    let (mix, key) = (parts.factors(Embd), parts.matrix(Ffn, Embd));
+    let mix = parts.factors(Embd);
+    let key = parts.matrix(Ffn, Embd);
     let shift = |tmp: &mut [i32]| token_shift(xx.view(), ffn_x, mix, tmp);
     pace.product(product, &key, tmp, shift, &mut Vector(wide))?;
     Ok(())

@@ -13,7 +13,7 @@
 //! the parts may do no more than divide buffers and take parts of the image.
 
 use super::work::Product;
-use crate::arch::{product_exp, Executor, Scale};
+use crate::arch::{product_exp, Scale};
 use crate::number::{Peak, Vector};
 use crate::shape::{Matrix, BLOCK_ROWS};
 use core::convert::Infallible;
@@ -60,9 +60,9 @@ pub(crate) trait Pace {
 }
 
 /// All parts of a layer, one after the other.
-pub(crate) struct Whole<'e>(pub &'e dyn Executor);
+pub(crate) struct Whole;
 
-impl Pace for Whole<'_> {
+impl Pace for Whole {
     type Break = Infallible;
 
     #[inline(always)]
@@ -81,7 +81,7 @@ impl Pace for Whole<'_> {
         out: &mut Vector<'_>,
     ) -> Result<Peak, Infallible> {
         let peak = fill(x);
-        product.of(matrix, x, peak, self.0, out);
+        product.of(matrix, x, peak, out);
         Ok(peak)
     }
 
@@ -148,7 +148,6 @@ impl Position {
         product: &Product<'_>,
         matrix: &Matrix<'_>,
         weights: usize,
-        executor: &dyn Executor,
         out: &mut [i32],
     ) -> (Range<usize>, bool) {
         let done = self.row as usize;
@@ -158,7 +157,7 @@ impl Position {
         let (_, rest) = matrix.split_at_block(done / BLOCK_ROWS);
         let (next, _) = rest.split_at_block(blocks);
         let x = product.prepared_before(self.scale, matrix);
-        executor.matvec(&next, &x, out);
+        product.executor.matvec(&next, &x, out);
         let now_done = done + next.rows;
         self.row = now_done as u32;
         let more = now_done < matrix.rows;
@@ -187,9 +186,8 @@ impl Position {
 
 /// At most one part, and of a product at most `weights` weights.
 /// `weights` also bounds the channels of a costly element-wise part.
-pub(crate) struct Slice<'p, 'e> {
+pub(crate) struct Slice<'p> {
     position: &'p mut Position,
-    executor: &'e dyn Executor,
     weights: usize,
     /// The number of the part that the code is at.
     part: u32,
@@ -197,15 +195,10 @@ pub(crate) struct Slice<'p, 'e> {
     worked: bool,
 }
 
-impl<'p, 'e> Slice<'p, 'e> {
-    pub(crate) fn new(
-        position: &'p mut Position,
-        executor: &'e dyn Executor,
-        weights: usize,
-    ) -> Self {
+impl<'p> Slice<'p> {
+    pub(crate) fn new(position: &'p mut Position, weights: usize) -> Self {
         Self {
             position,
-            executor,
             weights,
             part: 0,
             worked: false,
@@ -244,10 +237,7 @@ impl<'p, 'e> Slice<'p, 'e> {
                 .m()
                 .get_mut(self.position.rows_done()..)
                 .unwrap_or_default();
-            let weights = self.weights;
-            let (_, more) = self
-                .position
-                .rows(product, matrix, weights, self.executor, out);
+            let (_, more) = self.position.rows(product, matrix, self.weights, out);
             if more {
                 return Err(Pause);
             }
@@ -256,7 +246,7 @@ impl<'p, 'e> Slice<'p, 'e> {
     }
 }
 
-impl Pace for Slice<'_, '_> {
+impl Pace for Slice<'_> {
     type Break = Pause;
 
     #[inline]

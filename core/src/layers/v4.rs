@@ -85,7 +85,8 @@ fn time_mix<P: Pace>(
     let affine = [parts.factors(Embd), parts.factors(Embd)];
     pace.part(|| layer_norm(x.view(), affine, xx))?;
     for out in [&mut k, &mut v, &mut r] {
-        let (mix, matrix) = (parts.factors(Embd), parts.matrix(Embd, Embd));
+        let mix = parts.factors(Embd);
+        let matrix = parts.matrix(Embd, Embd);
         let shift = |tmp: &mut [i32]| token_shift(xx.view(), state.att_x, mix, tmp);
         pace.product(product, &matrix, tmp, shift, out)?;
     }

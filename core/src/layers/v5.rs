@@ -76,11 +76,13 @@ fn time_mix<P: Pace>(
     let affine = [parts.factors(Embd), parts.factors(Embd)];
     pace.part(|| layer_norm(x.view(), affine, xx))?;
     for out in [&mut k, &mut v] {
-        let (mix, matrix) = (parts.factors(Embd), parts.matrix(Embd, Embd));
+        let mix = parts.factors(Embd);
+        let matrix = parts.matrix(Embd, Embd);
         let shift = |tmp: &mut [i32]| token_shift(xx.view(), state.att_x, mix, tmp);
         pace.product(product, &matrix, tmp, shift, out)?;
     }
-    let (mix, receptance) = (parts.factors(Embd), parts.matrix(Embd, Embd));
+    let mix = parts.factors(Embd);
+    let receptance = parts.matrix(Embd, Embd);
     let shift = |tmp: &mut [i32]| token_shift(xx.view(), state.att_x, mix, tmp);
     pace.product(product, &receptance, tmp, shift, r)?;
     let (w, u) = (parts.fixed(Embd), parts.factors(Embd));
@@ -103,7 +105,8 @@ fn time_mix<P: Pace>(
     let has_gate = shape.version == Version::V52;
     let mut g = k;
     if has_gate {
-        let (mix, gate) = (parts.factors(Embd), parts.matrix(Embd, Embd));
+        let mix = parts.factors(Embd);
+        let gate = parts.matrix(Embd, Embd);
         let shift = |tmp: &mut [i32]| token_shift(xx.view(), state.att_x, mix, tmp);
         pace.product(product, &gate, tmp, shift, &mut g)?;
     }

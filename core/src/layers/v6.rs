@@ -81,7 +81,8 @@ fn time_mix<P: Pace>(
     let [mut w, mut k, mut v, mut z, mut m] = [w, k, v, z, m].map(Vector);
     let affine = [parts.factors(Embd), parts.factors(Embd)];
     pace.part(|| layer_norm(x.view(), affine, xx))?;
-    let (mix, w1) = (parts.factors(Embd), parts.matrix(ShiftRanks, Embd));
+    let mix = parts.factors(Embd);
+    let w1 = parts.matrix(ShiftRanks, Embd);
     let shift = |tmp: &mut [i32]| token_shift(xx.view(), state.att_x, mix, tmp);
     pace.product(product, &w1, tmp, shift, &mut z)?;
     pace.part(|| {
@@ -93,7 +94,8 @@ fn time_mix<P: Pace>(
     let mix = shift_mix(parts, next(), product, pace, &mut m)?;
     // The hidden vector of the decay takes the place of the mix's part.
     let peak = pace.find_max(|| token_shift_less(xx.view(), state.att_x, mix, m.view(), tmp))?;
-    let (w1, w2) = (parts.matrix(DecayRank, Embd), parts.matrix(Embd, DecayRank));
+    let w1 = parts.matrix(DecayRank, Embd);
+    let w2 = parts.matrix(Embd, DecayRank);
     pace.product(product, &w1, tmp, |_| peak, &mut m)?;
     let exp = m.exp();
     let hidden = m.m().get_mut(..w1.rows).unwrap_or_default();

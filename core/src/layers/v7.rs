@@ -99,7 +99,8 @@ fn time_mix<P: Pace>(
     let affine = [parts.factors(Embd), parts.factors(Embd)];
     pace.part(|| layer_norm(x.view(), affine, xx))?;
 
-    let (mix, matrix) = (parts.factors(Embd), parts.matrix(Embd, Embd));
+    let mix = parts.factors(Embd);
+    let matrix = parts.matrix(Embd, Embd);
     let shift = |tmp: &mut [i32]| token_shift(xx.view(), state.att_x, mix, tmp);
     let peak = pace.product(product, &matrix, tmp, shift, &mut v)?;
     if first {
@@ -122,7 +123,8 @@ fn time_mix<P: Pace>(
     let w0 = parts.fixed(Embd);
     pace.part(|| decay(&mut w, w0))?;
 
-    let (mix, matrix) = (parts.factors(Embd), parts.matrix(Embd, Embd));
+    let mix = parts.factors(Embd);
+    let matrix = parts.matrix(Embd, Embd);
     let shift = |tmp: &mut [i32]| token_shift(xx.view(), state.att_x, mix, tmp);
     pace.product(product, &matrix, tmp, shift, &mut k)?;
     let k_k = parts.factors(Embd);
@@ -135,7 +137,8 @@ fn time_mix<P: Pace>(
     let (a0, k_a) = (parts.fixed(Embd), parts.factors(Embd));
     pace.part(|| learn(&mut a, a0, k_a, &mut k, &mut kk))?;
 
-    let (mix, matrix) = (parts.factors(Embd), parts.matrix(Embd, Embd));
+    let mix = parts.factors(Embd);
+    let matrix = parts.matrix(Embd, Embd);
     let shift = |tmp: &mut [i32]| token_shift(xx.view(), state.att_x, mix, tmp);
     pace.product(product, &matrix, tmp, shift, r)?;
 
@@ -182,7 +185,8 @@ fn low_rank<P: Pace>(
     hidden: &mut [i32],
     out: &mut Vector<'_>,
 ) -> Result<(), P::Break> {
-    let (down, up) = (parts.matrix(rank, Embd), parts.matrix(Embd, rank));
+    let down = parts.matrix(rank, Embd);
+    let up = parts.matrix(Embd, rank);
     let mut hidden = Vector(hidden);
     pace.product(product, &down, x, fill, &mut hidden)?;
     let exp = hidden.exp();

@@ -28,12 +28,17 @@ pub(crate) fn split<'s>(shape: &Shape, scratch: &'s mut [i32]) -> (&'s mut [u32]
 
 /// The quantized vector, and products with it.
 pub(crate) struct Product<'q> {
-    q: &'q mut [u32],
+    pub q: &'q mut [u32],
+    pub executor: &'q dyn Executor,
 }
 
 impl<'q> Product<'q> {
-    pub(crate) fn new(q: &'q mut [u32]) -> Self {
-        Self { q }
+    /// The same, for a shorter time.
+    pub(crate) fn again(&mut self) -> Product<'_> {
+        Product {
+            q: self.q,
+            executor: self.executor,
+        }
     }
 
     /// The quantized vector alone.
@@ -55,9 +60,9 @@ impl<'q> Product<'q> {
         matrix: &Matrix<'_>,
         x: &mut [i32],
         peak: Peak,
-        executor: &dyn Executor,
         out: &mut Vector<'_>,
     ) {
+        let executor = self.executor;
         let prepared = self.prepare(matrix, x, peak);
         executor.matvec(matrix, &prepared, out.m());
         out.set_exp(product_exp(matrix, prepared.scale()));
@@ -96,7 +101,7 @@ pub(crate) struct Work<'q, 's> {
 }
 
 impl<'q, 's> Work<'q, 's> {
-    pub(crate) fn split(shape: &Shape, q: &'q mut [u32], rest: &'s mut [i32]) -> Self {
+    pub(crate) fn split(shape: &Shape, product: Product<'q>, rest: &'s mut [i32]) -> Self {
         let WorkVectors {
             x,
             xx,
@@ -112,7 +117,7 @@ impl<'q, 's> Work<'q, 's> {
             r: Vector(r),
             wide,
             kept,
-            product: Product { q },
+            product,
         }
     }
 }

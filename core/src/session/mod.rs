@@ -10,7 +10,7 @@ pub use step::Step;
 use crate::arch::{layer_norm, product_exp, Executor, Prepared, Serial};
 use crate::image::Image;
 use crate::layers::pace::Whole;
-use crate::layers::work::{split, Work};
+use crate::layers::work::{split, Product, Work};
 use crate::layers::{layer, read_row, reset};
 use crate::number::{Peak, ToFixed};
 use crate::pieces::pieces_mut;
@@ -180,11 +180,9 @@ pub trait Sample {
 pub struct Session<'i, 'b> {
     image: Image<'i>,
     state: &'b mut [i32],
-    /// The quantized vector of a product.
-    quantized: &'b mut [u32],
+    product: Product<'b>,
     /// The rest of the scratch: [`Work`] while the layers run, the logits after.
     work: &'b mut [i32],
-    executor: &'b dyn Executor,
 }
 
 impl core::fmt::Debug for Session<'_, '_> {
@@ -232,23 +230,26 @@ impl<'i, 'b> Session<'i, 'b> {
         let state = state
             .get_mut(..state_len)
             .ok_or(BufferError::State(state_len))?;
-        let (quantized, work) = split(shape, scratch);
+        let (q, work) = split(shape, scratch);
         if work.len() < shape.work_len() {
             return Err(BufferError::Scratch(shape.scratch_len_in_blocks()));
         }
         Ok(Self {
             image: *image,
             state,
-            quantized,
+            product: Product {
+                q,
+                executor: &Serial,
+            },
             work,
-            executor: &Serial,
         })
     }
 
     /// The same session, its products computed by `executor`.
     /// The products of a step are all of its matrices: the layers' and the head.
-    pub fn with_executor(self, executor: &'b dyn Executor) -> Self {
-        Self { executor, ..self }
+    pub fn with_executor(mut self, executor: &'b dyn Executor) -> Self {
+        self.product.executor = executor;
+        self
     }
 
     /// The model.
@@ -316,13 +317,13 @@ impl<'i, 'b> Session<'i, 'b> {
         self.check_room()?;
         self.check(token)?;
         let at = self.read(token);
-        let Head {
-            matrix,
-            prepared,
-            out,
-            executor,
-        } = self.head(at);
-        Ok(logits(executor, &matrix, &prepared, out))
+        let head = self.head(at);
+        Ok(logits(
+            head.executor,
+            &head.matrix,
+            &head.prepared,
+            head.out,
+        ))
     }
 
     /// Reads one token and passes the logits of the next to `see`, block by
@@ -398,14 +399,13 @@ impl<'i, 'b> Session<'i, 'b> {
     /// Returns how many bytes of parts the embedding and the layers have.
     fn read(&mut self, token: u32) -> usize {
         let shape = self.image.shape();
-        let mut work = Work::split(shape, self.quantized, self.work);
+        let mut work = Work::split(shape, self.product.again(), self.work);
         // The layers follow the embedding and each other, and each reads all its parts.
         let mut parts = self.image.parts();
         read_row(&parts.table(Vocab, Embd), token as usize, &mut work.x);
         let states = pieces_mut(self.state, shape.layer_state_len());
-        let mut whole = Whole(self.executor);
         for (index, state) in (0..).zip(states) {
-            let Ok(()) = layer(shape, index, &mut parts, state, &mut work, &mut whole);
+            let Ok(()) = layer(shape, index, &mut parts, state, &mut work, &mut Whole);
         }
         self.image.bytes_before(&parts)
     }
@@ -413,10 +413,10 @@ impl<'i, 'b> Session<'i, 'b> {
     /// Applies the output norm to the residual stream in the scratch.
     #[inline]
     fn head(&mut self, at: usize) -> Head<'_> {
-        let shape = self.image.shape();
+        let (shape, executor) = (self.image.shape(), self.product.executor);
         let Work {
             x, mut xx, product, ..
-        } = Work::split(shape, self.quantized, self.work);
+        } = Work::split(shape, self.product.again(), self.work);
         let mut parts = self.image.parts_after(at);
         layer_norm(
             x.view(),
@@ -430,7 +430,7 @@ impl<'i, 'b> Session<'i, 'b> {
             prepared: product.prepared(x, peak, &matrix),
             matrix,
             out: self.work,
-            executor: self.executor,
+            executor,
         }
     }
 }

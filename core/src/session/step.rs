@@ -7,7 +7,7 @@
 use super::{Session, StepError};
 use crate::arch::layer_norm;
 use crate::layers::pace::{Position, Slice};
-use crate::layers::work::{Product, Work};
+use crate::layers::work::Work;
 use crate::layers::{layer, read_row};
 use crate::number::Peak;
 use crate::pieces::pieces_mut;
@@ -152,7 +152,7 @@ impl Session<'_, '_> {
         let shape = self.image.shape();
         let mut parts = self.image.parts();
         let table = parts.table(Vocab, Embd);
-        let mut work = Work::split(shape, self.quantized, self.work);
+        let mut work = Work::split(shape, self.product.again(), self.work);
         read_row(&table, token as usize, &mut work.x);
         Ok(Step {
             stage: Stage::Layer(0),
@@ -171,9 +171,9 @@ impl Session<'_, '_> {
             *step = Step::IDLE;
             return;
         };
-        let mut work = Work::split(shape, self.quantized, self.work);
+        let mut work = Work::split(shape, self.product.again(), self.work);
         let mut parts = self.image.parts_after(step.at);
-        let mut slice = Slice::new(&mut step.position, self.executor, max_weights);
+        let mut slice = Slice::new(&mut step.position, max_weights);
         if layer(shape, index, &mut parts, state, &mut work, &mut slice).is_err() {
             return;
         }
@@ -200,17 +200,16 @@ impl Session<'_, '_> {
                 mut xx,
                 mut product,
                 ..
-            } = Work::split(self.image.shape(), self.quantized, self.work);
+            } = Work::split(self.image.shape(), self.product.again(), self.work);
             layer_norm(x.view(), affine, &mut xx);
             let peak = Peak::of(xx.first(matrix.cols));
             position.prepare(&mut product, &matrix, xx.m(), peak);
             return;
         }
-        let product = Product::new(self.quantized);
         let place = if has_room { position.rows_done() } else { 0 };
         let out = self.work.get_mut(place..).unwrap_or_default();
         let exp = position.product_exp(&matrix);
-        let (rows, more) = position.rows(&product, &matrix, max_weights, self.executor, out);
+        let (rows, more) = position.rows(&self.product, &matrix, max_weights, out);
         super::to_logits(out.get_mut(..rows.len()).unwrap_or_default(), exp);
         if !more {
             step.stage = Stage::Idle;
