@@ -1,5 +1,5 @@
 """Tables and a plot of docs/experiments.md, from the lines that
-transformer.py prints and the measured costs of kernels (host/src/plan/cores.toml).
+transformer.py keeps and the measured costs of kernels (host/src/plan/cores.toml).
 
 usage: python3 tools/experiments/table.py RESULTS.jsonl [PLOT.svg] > tables.md
 Needs Python 3.11 for tomllib, and nothing else.

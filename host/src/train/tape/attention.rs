@@ -3,6 +3,9 @@
 use super::super::real::Real;
 use super::{Back, Backward, Tape, Var};
 use crate::simd::{sum, wide};
+use ndarray::linalg::general_mat_mul;
+use ndarray::{ArrayView2, ArrayViewMut2, ShapeBuilder};
+use std::ops::Range;
 
 struct Attention<F> {
     inputs: [Var; 3],
@@ -12,42 +15,59 @@ struct Attention<F> {
     weights: Vec<F>,
 }
 
+/// Rows that are computed at once: their products are with all rows up to the last.
+/// Few in tests, whose texts are to have several blocks.
+const BLOCK: usize = if cfg!(test) { 4 } else { 64 };
+
+/// The blocks of so many rows.
+fn blocks(rows: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..rows)
+        .step_by(BLOCK)
+        .map(move |first| first..rows.min(first + BLOCK))
+}
+
+/// Some rows and columns of a matrix of `width` columns.
+fn part<'d, F>(data: &'d [F], width: usize, [rows, cols]: [&Range<usize>; 2]) -> ArrayView2<'d, F> {
+    let shape = (rows.len(), cols.len()).strides((width, 1));
+    ArrayView2::from_shape(shape, &data[rows.start * width + cols.start..]).expect("a part")
+}
+
+/// The same, to be written.
+fn part_mut<'d, F>(
+    data: &'d mut [F],
+    width: usize,
+    [rows, cols]: [&Range<usize>; 2],
+) -> ArrayViewMut2<'d, F> {
+    let shape = (rows.len(), cols.len()).strides((width, 1));
+    ArrayViewMut2::from_shape(shape, &mut data[rows.start * width + cols.start..]).expect("a part")
+}
+
 impl<F: Real> Tape<'_, F> {
     /// The values v `[T, C]` of all positions up to each, weighed by the
     /// softmax of q . k in heads of `size` channels.
     pub fn attention(&mut self, inputs: [Var; 3], size: usize) -> Var {
-        let cols = self.cols(inputs[0]);
-        let rows = self.rows(inputs[0]);
+        let (rows, cols) = (self.rows(inputs[0]), self.cols(inputs[0]));
         let mut y = self.pool.take(rows * cols);
-        y.fill(F::zero());
         let mut weights = self.pool.take(cols / size * rows * rows);
         let [q, k, v] = inputs.map(|input| self.value(input));
-        let scale = F::one() / F::of(size as f64).sqrt();
-        wide(
-            #[inline(always)]
-            || {
-                let maps = weights.chunks_exact_mut(rows * rows);
-                for (head, map) in (0..cols).step_by(size).zip(maps) {
-                    for (t, map) in map.chunks_exact_mut(rows).enumerate() {
-                        let row = |t: usize| t * cols + head..t * cols + head + size;
-                        let q = &q[row(t)];
-                        let map = &mut map[..=t];
-                        for (s, weight) in map.iter_mut().enumerate() {
-                            let k = &k[row(s)];
-                            *weight = scale * sum(size, |i| q[i] * k[i]);
-                        }
-                        softmax(map);
-                        let y = &mut y[row(t)];
-                        for (s, &weight) in map.iter().enumerate() {
-                            let v = &v[row(s)];
-                            for i in 0..size {
-                                y[i] += weight * v[i];
-                            }
-                        }
-                    }
+        let (one, scale) = (F::one(), F::one() / F::of(size as f64).sqrt());
+        for (head, map) in weights.chunks_exact_mut(rows * rows).enumerate() {
+            let head = head * size..(head + 1) * size;
+            for own in blocks(rows) {
+                let all = 0..own.end;
+                let [k, v] = [k, v].map(|x| part(x, cols, [&all, &head]));
+                let q = part(q, cols, [&own, &head]);
+                let mut scores = part_mut(map, rows, [&own, &all]);
+                general_mat_mul(scale, &q, &k.t(), F::zero(), &mut scores);
+                for (t, mut row) in own.clone().zip(scores.rows_mut()) {
+                    let (before, after) = row.as_slice_mut().expect("a row").split_at_mut(t + 1);
+                    wide(|| softmax(before));
+                    after.fill(F::zero());
                 }
-            },
-        );
+                let mut y = part_mut(&mut y, cols, [&own, &head]);
+                general_mat_mul(one, &scores, &v, F::zero(), &mut y);
+            }
+        }
         let op = Attention {
             inputs,
             size,
@@ -112,32 +132,33 @@ impl<F: Real> Backward<F> for Attention<F> {
         let rows = y.len() / cols;
         let [q, k, v] = self.inputs.map(|input| back.value(input));
         let mut slopes: [Vec<F>; 3] = std::array::from_fn(|_| back.zeros(y.len()));
-        let [dq, dk, dv] = slopes.each_mut().map(|slope| &mut slope[..]);
-        let scale = F::one() / F::of(size as f64).sqrt();
-        wide(
-            #[inline(always)]
-            || {
-                let maps = self.weights.chunks_exact(rows * rows);
-                for (head, map) in (0..cols).step_by(size).zip(maps) {
-                    let row = |t: usize| t * cols + head..t * cols + head + size;
-                    for (t, map) in map.chunks_exact(rows).enumerate() {
-                        let (q, y, dy) = (&q[row(t)], &y[row(t)], &dy[row(t)]);
-                        let dq = &mut dq[row(t)];
-                        let along = sum(size, |i| y[i] * dy[i]);
-                        for (s, &weight) in map[..=t].iter().enumerate() {
-                            let (k, v) = (&k[row(s)], &v[row(s)]);
-                            let (dk, dv) = (&mut dk[row(s)], &mut dv[row(s)]);
-                            let slope = scale * weight * (sum(size, |i| dy[i] * v[i]) - along);
-                            for i in 0..size {
-                                dv[i] += weight * dy[i];
-                                dq[i] += slope * k[i];
-                                dk[i] += slope * q[i];
-                            }
-                        }
-                    }
+        let [dq, dk, dv] = slopes.each_mut();
+        let mut buffer = back.buffer(BLOCK * rows);
+        let (one, scale) = (F::one(), F::one() / F::of(size as f64).sqrt());
+        for (head, map) in self.weights.chunks_exact(rows * rows).enumerate() {
+            let head = head * size..(head + 1) * size;
+            for own in blocks(rows) {
+                let all = 0..own.end;
+                let [k, v] = [k, v].map(|x| part(x, cols, [&all, &head]));
+                let [q, y, dy] = [q, y, &dy].map(|x| part(x, cols, [&own, &head]));
+                let map = part(map, rows, [&own, &all]);
+                let mut dmap = part_mut(&mut buffer, all.len(), [&(0..own.len()), &all]);
+                general_mat_mul(one, &dy, &v.t(), F::zero(), &mut dmap);
+                for (t, mut slopes) in dmap.rows_mut().into_iter().enumerate() {
+                    let along = y.row(t).dot(&dy.row(t));
+                    slopes.zip_mut_with(&map.row(t), |slope, &weight| {
+                        *slope = scale * weight * (*slope - along);
+                    });
                 }
-            },
-        );
+                let mut dq = part_mut(dq, cols, [&own, &head]);
+                general_mat_mul(one, &dmap, &k, F::zero(), &mut dq);
+                let [mut dk, mut dv] =
+                    [&mut *dk, &mut *dv].map(|x| part_mut(x, cols, [&all, &head]));
+                general_mat_mul(one, &dmap.t(), &q, one, &mut dk);
+                general_mat_mul(one, &map.t(), &dy, one, &mut dv);
+            }
+        }
+        back.free(buffer);
         back.give_all(self.inputs, slopes);
         back.free(dy);
     }
