@@ -326,6 +326,7 @@ fn bad_use_is_said_before_anything_is_opened() {
     says(&error, "serial port");
     let said = "cannot connect to 127.0.0.1:1";
     fails("monitor tcp:127.0.0.1:1 --prompt x", 1, said);
+    fails("monitor tcp:localhost --prompt x", 2, "write tcp:HOST:PORT");
     let said = "cannot start /no/such/program";
     fails("monitor --prompt x -- /no/such/program", 1, said);
 }

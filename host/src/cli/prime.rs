@@ -9,6 +9,7 @@ use crate::engine::{open_image, Engine};
 use crate::model::{Convention, Reading, TunedState};
 use crate::output::Identity;
 use crate::prime::{check_name, with_state};
+use crate::text::{noun, shown_path};
 use anyhow::{Context, Result};
 use kinglet::image::{NamedState, EMPTY_STATE, START_STATE};
 use kinglet::Shape;
@@ -104,10 +105,13 @@ pub fn run(args: &Args) -> Result<()> {
     }
     let text = match report.tokens {
         0 => "a tuned state".to_owned(),
-        tokens => format!("a text of {} tokens", thousands(tokens.into())),
+        tokens => {
+            let nouns = noun(tokens.into(), "token", "tokens");
+            format!("a text of {} {nouns}", thousands(tokens.into()))
+        }
     };
     let bytes = thousands(bytes.len() as u64);
-    let (output, name) = (args.output.display(), &args.name);
+    let (output, name) = (shown_path(&args.output), &args.name);
     let done = if report.replaced { "replaced" } else { "added" };
     writeln!(
         report_to(),

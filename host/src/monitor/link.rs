@@ -2,7 +2,8 @@
 //! events.
 
 use super::{ports_there_are, Limits};
-use anyhow::{anyhow, Context, Result};
+use crate::misuse::BadUse;
+use anyhow::{anyhow, bail, Context, Result};
 use std::fmt::Debug;
 use std::io::{self, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -103,6 +104,10 @@ impl Link {
     }
 
     fn tcp(name: &str, address: &str) -> Result<Self> {
+        let port = address.rsplit_once(':').map(|(_, port)| port);
+        if port.is_none_or(|port| port.parse::<u16>().is_err()) {
+            bail!(BadUse(format!("{name}: no port: write tcp:HOST:PORT")));
+        }
         let connect = || {
             let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
             for address in address.to_socket_addrs()? {
