@@ -115,7 +115,7 @@ fn norm(x: View<'_>, epsilon: Epsilon, affine: [Factors<'_>; 2], exp: i32, out: 
         root: root as i32,
         right: places(exp - mulq_exp),
         // 12 places more at most: see `norm_exp`.
-        bias: 1 << places(16 + bias.exp - exp).min(28),
+        bias: (1 << 28) >> limited(12 + exp - bias.exp, 28),
     };
     Native::affine(scaling, weight.m, bias.m, out);
 }

@@ -57,6 +57,8 @@ impl Span {
 /// it with [`Header::to_bytes`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+// In this order a move is one of whole words, which takes less code.
+#[repr(C)]
 pub struct Header {
     /// Bytes of the whole image.
     /// It is the end of the metadata.
@@ -89,11 +91,14 @@ const fn u16_at<const AT: usize>(b: &Bytes) -> u16 {
 
 const fn u32_at<const AT: usize>(b: &Bytes) -> u32 {
     const { assert!(AT + 4 <= HEADER_BYTES) }
-    word(b, AT)
+    // A header has many words: a core that reads them by bytes calls a function.
+    match cfg!(any(kinglet_armv6m, kinglet_riscv)) {
+        true => word(b, AT),
+        false => u32::from_le_bytes([b[AT], b[AT + 1], b[AT + 2], b[AT + 3]]),
+    }
 }
 
-/// Zeros after the end. Not inlined: a header has many words, and a core that reads
-/// them by bytes would have the code for each.
+/// Zeros after the end.
 #[inline(never)]
 const fn word(b: &Bytes, at: usize) -> u32 {
     let (mut word, mut byte) = (0, 4);
@@ -130,6 +135,18 @@ const fn in_range(value: u32, max: usize) -> bool {
 }
 
 impl Header {
+    /// Of no image.
+    pub(super) const NONE: Self = Self {
+        image_bytes: 0,
+        crc32: 0,
+        shape: Shape::NONE,
+        tokenizer: TokenizerKind::None,
+        metadata: Span::EMPTY,
+        vocabulary: Span::EMPTY,
+        states: Span::EMPTY,
+        unknown_below: 0,
+    };
+
     /// Reads and checks the first [`HEADER_BYTES`] bytes. Never panics: a
     /// caller may turn the error into a compile error.
     ///
@@ -144,6 +161,15 @@ impl Header {
     /// - `Size`: the sections do not follow each other up to `image_bytes`, or the
     ///   weights cannot have room before them.
     pub const fn parse(bytes: &[u8]) -> Result<Header, ImageError> {
+        let mut header = Self::NONE;
+        match header.read(bytes) {
+            Ok(()) => Ok(header),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What [`Header::parse`] returns, in place: it is not moved.
+    const fn read(&mut self, bytes: &[u8]) -> Result<(), ImageError> {
         if !starts_with_magic(bytes) {
             return Err(ImageError::NotAnImage);
         }
@@ -157,7 +183,7 @@ impl Header {
         if u16_at::<10>(b) as usize != HEADER_BYTES {
             return Err(ImageError::Field(10));
         }
-        Self::parse_fields(b)
+        self.read_fields(b)
     }
 
     /// The header of an image that a constant holds; what is wrong with it is a compile
@@ -172,23 +198,26 @@ impl Header {
     /// # assert!(!state.is_empty());
     /// ```
     pub const fn expect(bytes: &[u8]) -> Header {
-        match Self::of_whole(bytes) {
-            Ok(header) => header,
+        let mut header = Self::NONE;
+        match header.read_whole(bytes) {
+            Ok(()) => header,
             Err(error) => panic!("{}", error.advice()),
         }
     }
 
     /// The header of an image of which all bytes are there, and perhaps more.
-    pub(super) const fn of_whole(bytes: &[u8]) -> Result<Header, ImageError> {
-        let (expected, found) = match Self::parse(bytes) {
-            Ok(header) if header.image_bytes as u64 <= bytes.len() as u64 => return Ok(header),
-            Ok(header) => (header.image_bytes as u64, bytes.len() as u64),
-            Err(error) => return Err(error),
-        };
-        Err(ImageError::Truncated { expected, found })
+    pub(super) const fn read_whole(&mut self, bytes: &[u8]) -> Result<(), ImageError> {
+        if let Err(error) = self.read(bytes) {
+            return Err(error);
+        }
+        let (expected, found) = (self.image_bytes as u64, bytes.len() as u64);
+        match expected <= found {
+            true => Ok(()),
+            false => Err(ImageError::Truncated { expected, found }),
+        }
     }
 
-    const fn parse_fields(b: &Bytes) -> Result<Header, ImageError> {
+    const fn read_fields(&mut self, b: &Bytes) -> Result<(), ImageError> {
         let Some(version) = Version::from_numbers(b[20], b[21]) else {
             return Err(ImageError::RwkvVersion(b[20]));
         };
@@ -214,7 +243,7 @@ impl Header {
             2 => return Err(ImageError::TokenizerKind(2)),
             _ => return Err(ImageError::Field(26)),
         };
-        let shape = Shape {
+        self.shape = Shape {
             version,
             layout,
             formats,
@@ -233,16 +262,13 @@ impl Header {
                 u16_at::<70>(b),
             ],
         };
-        let header = Header {
-            image_bytes: u32_at::<12>(b),
-            crc32: u32_at::<CRC_OFFSET>(b),
-            shape,
-            tokenizer,
-            metadata: span_at::<56, 60>(b),
-            vocabulary: span_at::<72, 76>(b),
-            states: span_at::<80, 84>(b),
-            unknown_below: u16_at::<88>(b),
-        };
+        self.image_bytes = u32_at::<12>(b);
+        self.crc32 = u32_at::<CRC_OFFSET>(b);
+        self.tokenizer = tokenizer;
+        self.metadata = span_at::<56, 60>(b);
+        self.vocabulary = span_at::<72, 76>(b);
+        self.states = span_at::<80, 84>(b);
+        self.unknown_below = u16_at::<88>(b);
         // Unused bytes are zero, so that a later version may use them.
         if b[24] != 0 {
             return Err(ImageError::Field(24));
@@ -257,11 +283,11 @@ impl Header {
             }
             i += 1;
         }
-        header.checked()
+        self.check()
     }
 
     /// The ranges of the dimensions and the lengths that follow from them.
-    const fn checked(self) -> Result<Header, ImageError> {
+    const fn check(&self) -> Result<(), ImageError> {
         if !in_range(self.shape.n_layer, MAX_LAYERS) {
             return Err(ImageError::Field(28));
         }
@@ -299,7 +325,7 @@ impl Header {
         if self.metadata.offset as u64 != states_end || end != self.image_bytes as u64 {
             return Err(ImageError::Size);
         }
-        Ok(self)
+        Ok(())
     }
 
     /// The header as bytes; the inverse of [`Header::parse`].

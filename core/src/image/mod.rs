@@ -67,18 +67,21 @@ impl<'a> Image<'a> {
     /// The first error in this order: those of [`Header::parse`], `Truncated`,
     /// `Misaligned`, those of the vocabulary, `Range` and `Size` of the weights, `States`.
     pub fn new(bytes: &'a [u8]) -> Result<Self, ImageError> {
-        let header = Header::of_whole(bytes)?;
-        let bytes = bytes.get(..header.image_bytes as usize).unwrap_or_default();
-        if bytes.as_ptr().align_offset(ALIGN) != 0 {
+        let mut image = Self {
+            bytes,
+            weights: &[],
+            header: Header::NONE,
+            tokenizer: None,
+        };
+        image.header.read_whole(bytes)?;
+        let header = &image.header;
+        image.bytes = bytes.get(..header.image_bytes as usize).unwrap_or_default();
+        if image.bytes.as_ptr().align_offset(ALIGN) != 0 {
             return Err(ImageError::Misaligned);
         }
-        let weights = bytes.get(HEADER_BYTES..header.weights_end() as usize);
-        let image = Self {
-            bytes,
-            weights: bytemuck::try_cast_slice(weights.unwrap_or_default()).unwrap_or_default(),
-            header,
-            tokenizer: tokenizer(bytes, &header)?,
-        };
+        let weights = image.bytes.get(HEADER_BYTES..header.weights_end() as usize);
+        image.weights = bytemuck::try_cast_slice(weights.unwrap_or_default()).unwrap_or_default();
+        image.tokenizer = tokenizer(image.bytes, header)?;
         image.check_ranges()?;
         #[cfg(feature = "states")]
         if header.states.bytes > 0 {

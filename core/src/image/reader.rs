@@ -2,7 +2,7 @@
 //! order in which they are stored.
 
 use crate::number::{magnitude, Factors};
-use crate::shape::parts::{factors_bytes, fixed_bytes, matrix_words, table_bytes};
+use crate::shape::parts::{factors_words, matrix_words, table_words};
 #[cfg(feature = "int6")]
 use crate::shape::MOST_SCALE_SUM;
 use crate::shape::{
@@ -40,7 +40,7 @@ impl<'a> Parts<'a> {
     #[inline(never)]
     pub fn factors(&mut self, dim: Dim) -> Factors<'a> {
         let len = self.shape.dim(dim);
-        let (m, rest) = halves_of(self.take_words(factors_bytes(len) as usize / 4), len);
+        let (m, rest) = halves_of(self.take_words(factors_words(len)), len);
         Factors {
             m,
             exp: rest.first().map_or(0, |&exp| exp.into()),
@@ -50,9 +50,7 @@ impl<'a> Parts<'a> {
     /// The next part, a vector `[dim]` of fixed-point numbers.
     #[inline(never)]
     pub fn fixed(&mut self, dim: Dim) -> &'a [i32] {
-        let len = self.shape.dim(dim);
-        let words = self.take_words(fixed_bytes(len) as usize / 4);
-        bytemuck::cast_slice(words.get(..len).unwrap_or_default())
+        bytemuck::cast_slice(self.take_words(self.shape.dim(dim)))
     }
 
     /// The next part, a matrix `[rows, cols]`.
@@ -92,10 +90,9 @@ impl<'a> Parts<'a> {
     pub fn table(&mut self, rows: Dim, cols: Dim) -> Table<'a> {
         let (rows, cols) = (self.shape.dim(rows), self.shape.dim(cols));
         let Front { bits, exp, .. } = self.take_front();
-        let (data, scales) = table_bytes(bits, rows, cols);
-        // Of more bytes than a word can count, perhaps, but not of more words.
-        let data = self.take_words((data / 4) as usize);
-        let scales = Scales::of(self.take_words(scales as usize / 4), bits, rows);
+        let (data, scales) = table_words(bits, rows, cols);
+        let data = self.take_words(data);
+        let scales = Scales::of(self.take_words(scales), bits, rows);
         Table {
             bits,
             cols,

@@ -15,9 +15,7 @@ pub(crate) fn read_row(table: &Table<'_>, row: usize, x: &mut Residual<'_>) {
     let out = x.m();
     match (bytes, table.bits) {
         (Some(bytes), Bits::Int8) => int8_row(bytes, scale.0, out),
-        #[cfg(feature = "int6")]
-        (Some(bytes), Bits::Int6) => int6_row(bytes, table.cols, scale, out),
-        (Some(bytes), Bits::Int4) => int4_row(bytes, table.cols, scale, out),
+        (Some(bytes), bits) => group_row(bytes, bits.count().into(), scale, out),
         (None, _) => {}
     }
     let bits = out.iter().fold(0, |bits, &x| bits | magnitude(x));
@@ -31,37 +29,19 @@ fn int8_row(bytes: &[u8], scale: i32, out: &mut [i32]) {
     }
 }
 
-/// A scale byte per group, then the nibbles, low one first, as two's
-/// complement. Of less than 2^26 each.
-fn int4_row(bytes: &[u8], cols: usize, (factor, places): (i32, u32), out: &mut [i32]) {
-    let groups = cols.div_ceil(GROUP_COLS);
-    let (scales, nibbles) = bytes.split_at_checked(groups).unwrap_or((&[], &[]));
-    let groups = scales.iter().zip(nibbles.chunks_exact(GROUP_COLS / 2));
-    for (out, (&group_scale, nibbles)) in out.chunks_mut(GROUP_COLS).zip(groups) {
-        let scale = i32::from(group_scale) * factor;
-        for (pair, &byte) in out.chunks_mut(2).zip(nibbles) {
-            let weights = [(byte << 4) as i8 >> 4, byte as i8 >> 4];
-            for (out, weight) in pair.iter_mut().zip(weights) {
-                *out = (i32::from(weight) * scale).wrapping_shr(places);
-            }
-        }
-    }
-}
-
-/// A scale byte per group, then four weights in three bytes, the first in the lowest
-/// bits, as two's complement. Of less than 2^28 each.
-#[cfg(feature = "int6")]
-fn int6_row(bytes: &[u8], cols: usize, (factor, places): (i32, u32), out: &mut [i32]) {
-    let groups = cols.div_ceil(GROUP_COLS);
+/// A scale byte per group of columns, then weights of this many bits, the first in the
+/// lowest ones, as two's complement. Of less than 2^28 each.
+fn group_row(bytes: &[u8], bits: usize, (factor, places): (i32, u32), out: &mut [i32]) {
+    let groups = out.len().div_ceil(GROUP_COLS);
     let (scales, weights) = bytes.split_at_checked(groups).unwrap_or((&[], &[]));
-    let groups = scales.iter().zip(weights.chunks_exact(GROUP_COLS * 3 / 4));
-    for (out, (&group_scale, weights)) in out.chunks_mut(GROUP_COLS).zip(groups) {
-        let scale = i32::from(group_scale) * factor;
-        for (out, &[a, b, c]) in out.chunks_mut(4).zip(weights.as_chunks::<3>().0) {
-            let word = u32::from_le_bytes([a, b, c, 0]);
-            for (out, left) in out.iter_mut().zip([26, 20, 14, 8]) {
-                *out = (((word << left) as i32 >> 26) * scale).wrapping_shr(places);
-            }
-        }
+    let byte_at = |at: usize| weights.get(at).map_or(0, |&byte| i32::from(byte));
+    for (col, out) in out.iter_mut().enumerate() {
+        let scale = scales
+            .get(col / GROUP_COLS)
+            .map_or(0, |&scale| scale.into());
+        let at = bits * col;
+        let word = (byte_at(at / 8) | byte_at(at / 8 + 1) << 8) >> (at % 8);
+        let weight = word << (32 - bits) >> (32 - bits);
+        *out = (weight * (scale * factor)).wrapping_shr(places);
     }
 }

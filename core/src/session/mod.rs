@@ -15,9 +15,7 @@ use crate::layers::{layer, read_row, reset};
 use crate::number::{Peak, ToFixed};
 use crate::pieces::pieces_mut;
 use crate::shape::Dim::{Embd, Output, Vocab};
-use crate::shape::{Matrix, BLOCK_ROWS};
-#[cfg(doc)]
-use crate::Shape;
+use crate::shape::{Matrix, Shape, BLOCK_ROWS};
 
 /// A buffer passed to [`Session::new`] is too short.
 ///
@@ -207,9 +205,7 @@ impl<'i, 'b> Session<'i, 'b> {
         state: &'b mut [i32],
         scratch: &'b mut [i32],
     ) -> Result<Self, BufferError> {
-        let mut session = Self::resume(image, state, scratch)?;
-        session.reset();
-        Ok(session)
+        Self::with(image, state, scratch, reset)
     }
 
     /// Takes the buffers and continues from `state`, which holds the state of
@@ -225,6 +221,17 @@ impl<'i, 'b> Session<'i, 'b> {
         state: &'b mut [i32],
         scratch: &'b mut [i32],
     ) -> Result<Self, BufferError> {
+        Self::with(image, state, scratch, |_, _| {})
+    }
+
+    /// A session whose state `begin` sees. The session is made last: it is not moved.
+    #[inline]
+    fn with(
+        image: &Image<'i>,
+        state: &'b mut [i32],
+        scratch: &'b mut [i32],
+        begin: impl FnOnce(&Shape, &mut [i32]),
+    ) -> Result<Self, BufferError> {
         let shape = image.shape();
         let state_len = shape.state_len();
         let state = state
@@ -234,6 +241,7 @@ impl<'i, 'b> Session<'i, 'b> {
         if work.len() < shape.work_len() {
             return Err(BufferError::Scratch(shape.scratch_len_in_blocks()));
         }
+        begin(shape, state);
         Ok(Self {
             image: *image,
             state,
@@ -317,13 +325,7 @@ impl<'i, 'b> Session<'i, 'b> {
         self.check_room()?;
         self.check(token)?;
         let at = self.read(token);
-        let head = self.head(at);
-        Ok(logits(
-            head.executor,
-            &head.matrix,
-            &head.prepared,
-            head.out,
-        ))
+        Ok(self.with_head(at, logits))
     }
 
     /// Reads one token and passes the logits of the next to `see`, block by
@@ -342,19 +344,15 @@ impl<'i, 'b> Session<'i, 'b> {
     ) -> Result<(), StepError> {
         self.check(token)?;
         let at = self.read(token);
-        let Head {
-            matrix,
-            prepared,
-            out,
-            executor,
-        } = self.head(at);
-        let (mut first, mut rest) = (0, matrix);
-        while rest.rows > 0 {
-            let (block, after) = rest.split_at_block(out.len() / BLOCK_ROWS);
-            see(first, logits(executor, &block, &prepared, out));
-            first += block.rows as u32;
-            rest = after;
-        }
+        self.with_head(at, |executor, matrix, x, out| {
+            let (mut first, mut rest) = (0, *matrix);
+            while rest.rows > 0 {
+                let (block, after) = rest.split_at_block(out.len() / BLOCK_ROWS);
+                see(first, logits(executor, &block, x, out));
+                first += block.rows as u32;
+                rest = after;
+            }
+        });
         Ok(())
     }
 
@@ -410,9 +408,15 @@ impl<'i, 'b> Session<'i, 'b> {
         self.image.bytes_before(&parts)
     }
 
-    /// Applies the output norm to the residual stream in the scratch.
+    /// Applies the output norm to the residual stream in the scratch. `multiply` gets the
+    /// head `[V, C]`, the normalized stream `[C]`, and the place of the working vectors,
+    /// which logits overwrite.
     #[inline]
-    fn head(&mut self, at: usize) -> Head<'_> {
+    fn with_head<'s, T>(
+        &'s mut self,
+        at: usize,
+        multiply: impl FnOnce(&dyn Executor, &Matrix<'_>, &Prepared<'_>, &'s mut [i32]) -> T,
+    ) -> T {
         let (shape, executor) = (self.image.shape(), self.product.executor);
         let Work {
             x, mut xx, product, ..
@@ -426,12 +430,8 @@ impl<'i, 'b> Session<'i, 'b> {
         let matrix = parts.matrix(Output, Embd);
         let peak = Peak::of(xx.first(matrix.cols));
         let x = xx.m().get_mut(..matrix.cols).unwrap_or_default();
-        Head {
-            prepared: product.prepared(x, peak, &matrix),
-            matrix,
-            out: self.work,
-            executor,
-        }
+        let prepared = product.prepared(x, peak, &matrix);
+        multiply(executor, &matrix, &prepared, self.work)
     }
 }
 
@@ -464,15 +464,4 @@ pub const LOGIT_BITS: u32 = 16;
 #[inline]
 pub fn logit_to_f32(logit: i32) -> f32 {
     logit as f32 * (1.0 / (1 << LOGIT_BITS) as f32)
-}
-
-/// The last product of a step, to be computed.
-struct Head<'s> {
-    /// `[V, C]`.
-    matrix: Matrix<'s>,
-    /// The normalized residual stream `[C]`.
-    prepared: Prepared<'s>,
-    /// The place of the working vectors, which the logits overwrite.
-    out: &'s mut [i32],
-    executor: &'s dyn Executor,
 }

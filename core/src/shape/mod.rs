@@ -42,6 +42,8 @@ pub const MAX_VOCAB: usize = 1 << 20;
 /// [`Header::parse`](crate::Header::parse) returned keeps the ranges below.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+// In this order a move is one of whole words, which takes less code.
+#[repr(C)]
 pub struct Shape {
     /// RWKV version.
     pub version: Version,
@@ -80,6 +82,22 @@ pub struct Shape {
 }
 
 impl Shape {
+    /// Of no model.
+    pub(crate) const NONE: Self = Self {
+        version: Version::V4,
+        layout: Layout::Rows4,
+        formats: BitsSet::EMPTY,
+        state: StateFormat::I16,
+        n_layer: 0,
+        n_embd: 0,
+        n_ffn: 0,
+        n_vocab: 0,
+        n_class: 0,
+        n_head: 0,
+        gn_eps: 0.0,
+        ranks: [0; 4],
+    };
+
     /// The size of a dimension.
     pub const fn dim(&self, dim: Dim) -> usize {
         match dim {

@@ -166,24 +166,19 @@ pub(super) const FFN: &[Part] = &[
     part("ffn.value.weight", Matrix(Embd, Ffn)),
 ];
 
-const fn align(bytes: u64) -> u64 {
-    bytes.div_ceil(PART_ALIGN as u64) * PART_ALIGN as u64
-}
-
 impl Kind {
     /// Bytes of the part, whose weights have these bits; those of a vector do not
     /// depend on them.
     pub const fn bytes(self, shape: &Shape, bits: Bits) -> u64 {
         let (weights, scales) = match self {
-            Factors(n) | Mix(n) => return factors_bytes(shape.dim(n)),
-            Fixed(n) => return fixed_bytes(shape.dim(n)),
+            Factors(n) | Mix(n) => return 4 * factors_words(shape.dim(n)) as u64,
+            Fixed(n) => return 4 * shape.dim(n) as u64,
             Matrix(r, c) | LowRank(r, c) => {
-                let words = matrix_words(shape.layout, bits, shape.dim(r), shape.dim(c));
-                (4 * words.0 as u64, 4 * words.1 as u64)
+                matrix_words(shape.layout, bits, shape.dim(r), shape.dim(c))
             }
-            Table(r, c) => table_bytes(bits, shape.dim(r), shape.dim(c)),
+            Table(r, c) => table_words(bits, shape.dim(r), shape.dim(c)),
         };
-        FRONT_BYTES as u64 + weights + scales
+        FRONT_BYTES as u64 + 4 * (weights as u64 + scales as u64)
     }
 
     /// Weights or vector elements, without padding.
@@ -195,14 +190,9 @@ impl Kind {
     }
 }
 
-/// Bytes of `len` factors and their exponent, padded.
-pub(crate) const fn factors_bytes(len: usize) -> u64 {
-    align(2 * (len as u64 + 1))
-}
-
-/// Bytes of `len` fixed-point numbers, padded.
-pub(crate) const fn fixed_bytes(len: usize) -> u64 {
-    align(4 * len as u64)
+/// Words of `len` factors and their exponent.
+pub(crate) const fn factors_words(len: usize) -> usize {
+    (len + 1).div_ceil(2)
 }
 
 /// Words of the weights of a blocked matrix and of its scales.
@@ -216,10 +206,11 @@ pub(crate) const fn matrix_words(
     (weights, Scales::words(bits, round_up(rows, BLOCK_ROWS)))
 }
 
-/// Bytes of the weights of a table and of its scales, each padded.
-pub(crate) const fn table_bytes(bits: Bits, rows: usize, cols: usize) -> (u64, u64) {
-    let weights = rows as u64 * table_row_bytes(bits, cols) as u64;
-    (align(weights), 4 * Scales::words(bits, rows) as u64)
+/// Words of the weights of a table and of its scales. More weights than a core's memory
+/// are as many as there can be.
+pub(crate) const fn table_words(bits: Bits, rows: usize, cols: usize) -> (usize, usize) {
+    let weights = rows.saturating_mul(table_row_bytes(bits, cols));
+    (weights.div_ceil(4), Scales::words(bits, rows))
 }
 
 /// Which of the shape's ranks the matrices of a layer have.

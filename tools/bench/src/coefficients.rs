@@ -14,6 +14,7 @@ use kinglet_host::plan::cost::{terms, CoreCosts, Product, ProductCosts, TERMS};
 use kinglet_host::plan::{layout, Planned};
 use kinglet_host::tensors::Version;
 use kinglet_targets::{Core, Machine, CORES};
+use kinglet_workshop::firmware::RELEASE;
 use kinglet_workshop::workspace::{build_kinglet, output, work_folder};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -71,7 +72,7 @@ pub fn run(machines: &[&'static Machine]) -> Result<()> {
 fn measure(kinglet: &Path, machine: &'static Machine) -> Result<CoreCosts> {
     let core = machine.core;
     eprintln!("==> {} on {}: products", core.title, machine.name);
-    let kernels = kernels::measure(machine, &mut Results::default())?;
+    let kernels = kernels::measure(machine, RELEASE, &mut Results::default())?;
     let mut costs = CoreCosts {
         products: BTreeMap::new(),
         rest: BTreeMap::new(),

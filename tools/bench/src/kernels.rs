@@ -67,10 +67,14 @@ pub struct Cost {
     pub prepare: u64,
 }
 
-/// Runs the bench firmware; adds what it says to the results and returns
+/// Runs the bench firmware, its library built in this profile; adds what it says to the results and returns
 /// the costs of all its products.
-pub fn measure(machine: &'static Machine, results: &mut Results) -> Result<Vec<Cost>> {
-    let elf = build_program(machine, "bench", &[])?;
+pub fn measure(
+    machine: &'static Machine,
+    profile: &str,
+    results: &mut Results,
+) -> Result<Vec<Cost>> {
+    let elf = build_program(machine, "bench", profile, &[])?;
     results.code.extend(code(machine, &elf)?);
     let emulator = Emulator {
         machine,

@@ -14,6 +14,7 @@ use anyhow::{bail, Context, Result};
 use clap::Parser;
 use kernels::{Kernel, KernelCode, Sample, State};
 use kinglet_targets::{Machine, MACHINES};
+use kinglet_workshop::firmware::{RELEASE, SMALL};
 use kinglet_workshop::prompt::machine_parser;
 use kinglet_workshop::setup::ensure_qemu;
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,9 @@ struct Args {
     /// Leave the tokens out
     #[arg(long)]
     kernels_only: bool,
+    /// Build the library for size; firmware of the boards has it for speed
+    #[arg(long, requires = "kernels_only")]
+    small: bool,
     /// Print the coefficients that `kinglet plan` predicts tokens from (host/src/plan/cores.toml) instead
     ///
     /// From the counts of the kernels, and from tokens of random models of
@@ -131,8 +135,7 @@ fn run(args: &Args) -> Result<()> {
     }
     let mut results = Results::default();
     for machine in machines {
-        measure(machine, !args.kernels_only, &mut results)
-            .with_context(|| format!("on {}", machine.name))?;
+        measure(machine, args, &mut results).with_context(|| format!("on {}", machine.name))?;
     }
     let mut out = std::io::stdout();
     if args.json {
@@ -143,11 +146,12 @@ fn run(args: &Args) -> Result<()> {
     conclude(&results, before.as_ref())
 }
 
-fn measure(machine: &'static Machine, with_tokens: bool, results: &mut Results) -> Result<()> {
+fn measure(machine: &'static Machine, args: &Args, results: &mut Results) -> Result<()> {
     eprintln!("==> {} on {}: kernels", machine.core.title, machine.name);
-    kernels::measure(machine, results)?;
+    let profile = if args.small { SMALL } else { RELEASE };
+    kernels::measure(machine, profile, results)?;
     // Where no image can be loaded there is no room for such models.
-    if with_tokens && machine.spare.bytes > 0 {
+    if !args.kernels_only && machine.spare.bytes > 0 {
         eprintln!("==> {} on {}: tokens", machine.core.title, machine.name);
         tokens::measure(machine, results)?;
     }

@@ -14,8 +14,11 @@ use std::sync::mpsc::{channel, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-/// The profile of everything that runs.
-const RELEASE: &str = "release";
+/// The profile of what runs, with the library built for speed.
+pub const RELEASE: &str = "release";
+
+/// The same, with the library built for size.
+pub const SMALL: &str = "small";
 
 /// Builds the firmware with `image` linked in, or one that expects an image
 /// in the machine's spare RAM. Returns the path of the ELF file, which later
@@ -25,35 +28,36 @@ pub fn build(machine: &Machine, image: Option<&Path>) -> Result<PathBuf> {
     let name = image
         .as_ref()
         .map_or_else(|| "loads-image".to_owned(), Linked::name);
-    let mut build = program(machine, "kinglet-qemu");
+    let mut build = program(machine, "kinglet-qemu", RELEASE);
     build.envs(image.as_ref().map(|image| ("KINGLET_IMAGE", &image.path)));
     let kept = format!("{}-{name}.elf", machine.name);
     let built = [machine.core.triple, RELEASE, "kinglet-qemu"];
     make(build, built, &kept)?.map_err(|errors| explain(machine, image.as_ref(), &errors))
 }
 
-/// Builds the program `kinglet-KIND` for a machine, with these environment
-/// variables; returns the path of the ELF file.
+/// Builds the program `kinglet-KIND` for a machine in this profile, with these
+/// environment variables; returns the path of the ELF file.
 pub fn build_program(
     machine: &Machine,
     kind: &str,
+    profile: &str,
     variables: &[(&str, &OsStr)],
 ) -> Result<PathBuf> {
-    let mut build = program(machine, &format!("kinglet-{kind}"));
+    let mut build = program(machine, &format!("kinglet-{kind}"), profile);
     build.envs(variables.iter().copied());
     let what = format!("the firmware kinglet-{kind}");
-    build_as(machine, build, kind, &what)
+    build_as(machine, build, [kind, profile], &what)
 }
 
 /// Builds the application of boards for a machine, in the memory of a board;
 /// returns the path of the ELF file.
 pub fn build_stand_in(machine: &Machine, board: &str) -> Result<PathBuf> {
-    let mut build = program(machine, "kinglet-stand-in");
+    let mut build = program(machine, "kinglet-stand-in", RELEASE);
     build
         .current_dir(root().join("firmware/boards/stand-in"))
         .env("KINGLET_BOARD", board);
     let what = format!("the application of {board} for {}", machine.name);
-    build_as(machine, build, "stand-in", &what)
+    build_as(machine, build, ["stand-in", RELEASE], &what)
 }
 
 /// Features of the library that the machine's core needs, for cargo.
@@ -64,17 +68,22 @@ pub fn features(machine: &Machine) -> String {
 }
 
 /// Cargo, told to build a program of this name for a machine.
-fn program(machine: &Machine, package: &str) -> Command {
-    let mut build = command(package, machine.core.triple, &features(machine), RELEASE);
+fn program(machine: &Machine, package: &str, profile: &str) -> Command {
+    let mut build = command(package, machine.core.triple, &features(machine), profile);
     build.env("KINGLET_MACHINE", machine.name);
     build
 }
 
-/// Builds `kinglet-KIND`; returns the path of the ELF file.
-fn build_as(machine: &Machine, build: Command, kind: &str, what: &str) -> Result<PathBuf> {
-    let kept = format!("{}-{kind}.elf", machine.name);
+/// Builds `kinglet-KIND` in a profile; returns the path of the ELF file.
+fn build_as(
+    machine: &Machine,
+    build: Command,
+    [kind, profile]: [&str; 2],
+    what: &str,
+) -> Result<PathBuf> {
+    let kept = format!("{}-{kind}-{profile}.elf", machine.name);
     let program = format!("kinglet-{kind}");
-    let built = [machine.core.triple, RELEASE, &program];
+    let built = [machine.core.triple, profile, &program];
     make(build, built, &kept)?.map_err(|errors| anyhow!("{what} does not build:\n{errors}"))
 }
 
@@ -107,7 +116,7 @@ pub fn build_smallest(target: &str, profile: &str, what: Smallest) -> Result<Pat
 pub fn build_capi(machine: &Machine) -> Result<PathBuf> {
     let built = [machine.core.triple, RELEASE, "libkinglet_c.a"];
     let kept = format!("{}/libkinglet.a", machine.name);
-    make(program(machine, "kinglet-capi"), built, &kept)?
+    make(program(machine, "kinglet-capi", RELEASE), built, &kept)?
         .map_err(|errors| anyhow!("the library for C does not build:\n{errors}"))
 }
 

@@ -48,10 +48,11 @@ pub(super) const INT6: Format = Format {
 /// r0 weights   r1 words   r2 mask   r3 mask or scratch   r4-r7 sums of a group
 /// r8-r11 weights of four rows   r12, lr activations, or scratch
 /// Stack, from sp:
-///   [0] sums of four rows  [16] sums  [20] blocks left  [24] words  [28] entry
-///   [32] end of the words
+///   [0] sums of four rows  [16] sums  [20] blocks left  [24] words
+///   [28] entry, or what a group counts  [32] end of the words
 /// ```
-/// A round is `$round` groups; the first enters it so that the last ends with it.
+/// A round is `$round` groups; the first enters it so that the last ends with it, if a
+/// round has more than one.
 macro_rules! routine {
     ($name:ident, $words:expr, $round:expr, $group:literal, $setup:literal, [$($macros:literal),*]) => {
         #[unsafe(naked)]
@@ -73,6 +74,8 @@ macro_rules! routine {
     movs    r5, #4 * {words}
     mla     r5, r4, r5, r1
     str     r5, [sp, #32]
+    str     r1, [sp, #24]
+    .if {groups} > 1
     subs    r4, #1
     and     r4, r4, #{groups} - 1
     adds    r4, #1
@@ -82,7 +85,8 @@ macro_rules! routine {
     subs    r7, r8, r7
     mls     r6, r4, r7, r6
     orr     r6, r6, #1
-    strd    r1, r6, [sp, #24]
+    str     r6, [sp, #28]
+    .endif
 "#,
                 $setup,
                 r#"
@@ -90,8 +94,10 @@ macro_rules! routine {
     ldr     r1, [sp, #24]
     strd    r4, r4, [sp]
     strd    r4, r4, [sp, #8]
+    .if {groups} > 1
     ldr     pc, [sp, #28]
     .balign 4
+    .endif
 2:
 "#,
                 $group,
@@ -156,7 +162,17 @@ routine!(
         smlad   r6, r10, lr, r6
         smlad   r7, r11, lr, r7
     .endm
+    .macro kinglet_dsp_int4_next
+        ldm     r0!, {{r8-r11}}
+        ldrd    r12, lr, [r1], #8
+        smlad   r4, r8, r12, r4
+        smlad   r5, r9, r12, r5
+        smlad   r6, r10, r12, r6
+        smlad   r7, r11, r12, r7
+        kinglet_dsp_int4_rest
+    .endm
     .macro kinglet_dsp_int4_group
+        .if {groups} > 1
         ldm     r0!, {{r8-r11}}
         ldm     r1!, {{r3, r12, lr}}
         smlad   r4, r8, r12, r3
@@ -165,14 +181,20 @@ routine!(
         smlad   r7, r11, r12, r3
         kinglet_dsp_int4_rest
         .rept 3
-        ldm     r0!, {{r8-r11}}
-        ldrd    r12, lr, [r1], #8
-        smlad   r4, r8, r12, r4
-        smlad   r5, r9, r12, r5
-        smlad   r6, r10, r12, r6
-        smlad   r7, r11, r12, r7
-        kinglet_dsp_int4_rest
+        kinglet_dsp_int4_next
         .endr
+        .else
+        ldr     r4, [r1], #4
+        mov     r5, r4
+        mov     r6, r4
+        mov     r7, r4
+        movs    r3, #4
+    5:  str     r3, [sp, #28]
+        kinglet_dsp_int4_next
+        ldr     r3, [sp, #28]
+        subs    r3, #1
+        bne     5b
+        .endif
         // 16 m of rows 0 and 2 into r10, of rows 1 and 3 into r9.
         ldr     r8, [r0], #4
         orr     r9, r2, r2, lsr #4

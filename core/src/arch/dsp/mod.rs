@@ -120,8 +120,8 @@ const STEP_COLS: usize = 4;
 /// Words of a prepared span: the constant, then two words per step.
 const SPAN_WORDS: usize = 1 + SPAN_COLS / 2;
 
-/// Steps that the int8 routine has one after the other: a power of two, at least two.
-const ROUND: usize = if cfg!(kinglet_fast) { 16 } else { 2 };
+/// Steps that the int8 routine has one after the other: a power of two.
+const ROUND: usize = if cfg!(kinglet_fast) { 16 } else { 1 };
 
 /// Cortex-M4, M7, M33.
 #[derive(Debug)]
@@ -268,7 +268,8 @@ struct Int8Call {
 ///   [28] sums  [32] blocks left  [36] bytes to skip  [40] add
 /// ```
 /// A round is [`ROUND`] steps of four columns, `$step` each; the first enters it so that the
-/// last ends with it. SMLAD and the extractions alternate: a Cortex-M7 can issue them together.
+/// last ends with it, if a round has more than one. SMLAD and the extractions alternate: a
+/// Cortex-M7 can issue them together.
 macro_rules! rows_of_int8 {
     ($name:ident, $step:literal, right $right:literal) => {
 #[unsafe(naked)]
@@ -288,6 +289,7 @@ unsafe extern "C" fn $name(
     ldm     r12, {{r4-r6}}
     strd    r2, r3, [sp, #28]
     strd    r5, r6, [sp, #36]
+    .if {steps} > 1
     subs    r4, #1
     and     r5, r4, #{steps} - 1
     lsrs    r4, r4, #{steps_log2}
@@ -299,13 +301,19 @@ unsafe extern "C" fn $name(
     lsrs    r7, r7, #{steps_log2}
     mls     r6, r5, r7, r6
     orr     r6, r6, #1
+    str     r6, [sp, #24]
+    .endif
     ldr     r5, [r1], #4
     strd    r1, r4, [sp]
     strd    r5, r5, [sp, #8]
     strd    r5, r5, [sp, #16]
-    str     r6, [sp, #24]
-1:  ldm.w   sp, {{r1, r2, r4-r7, pc}}
+1:
+    .if {steps} > 1
+    ldm.w   sp, {{r1, r2, r4-r7, pc}}
     .balign 4
+    .else
+    ldm.w   sp, {{r1, r2, r4-r7}}
+    .endif
 2:
     .rept {steps}
 "#,

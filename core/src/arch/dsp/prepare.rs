@@ -55,7 +55,7 @@ fn groups<const WORDS: usize>(
         unsafe { routine(groups.as_ptr(), room.as_mut_ptr(), packed(quantizer), len) }
     }
     if let (false, Some(words)) = (tail.is_empty(), room.get_mut(groups.len())) {
-        let tail: [i32; GROUP_COLS] = padded(tail);
+        let tail = padded(tail);
         // SAFETY: one group each.
         unsafe { routine(&tail, words, packed(quantizer), 1) }
     }
@@ -88,16 +88,16 @@ pub(super) fn steps<Q: Copy>(
         even += unsafe { routine(whole.as_ptr(), room.as_mut_ptr(), quantizer, len) };
     }
     if let (false, Some(step)) = (tail.is_empty(), room.get_mut(whole.len())) {
-        let tail: [i32; STEP_COLS] = padded(tail);
         // SAFETY: one step each.
-        even += unsafe { routine(&tail, step, quantizer, 1) };
+        even += unsafe { routine(padded(tail).as_ptr().cast(), step, quantizer, 1) };
     }
     *constant = even.wrapping_mul(offset) as u32;
 }
 
 /// Zeros after the last element.
-fn padded<const N: usize>(x: &[i32]) -> [i32; N] {
-    let mut all = [0; N];
+#[cfg_attr(not(kinglet_fast), inline(never))]
+fn padded(x: &[i32]) -> [i32; GROUP_COLS] {
+    let mut all = [0; GROUP_COLS];
     for (to, &from) in all.iter_mut().zip(x) {
         *to = from;
     }

@@ -83,8 +83,9 @@ impl Draw {
         let places = places + 16 + halvings;
         let limit = match places {
             31.. => LARGEST,
-            0.. => u64::from(quotient) << places,
-            _ => u64::from(quotient) >> (-places).min(31),
+            // A product: shifts of 64 bits are a function on many cores.
+            0.. => u64::from(quotient) * u64::from((1u32 << 30) >> (30 - places)),
+            _ => u64::from(quotient >> (-places).min(31)),
         };
         // Rounded down, it may be below the sum.
         self.limit = limit.max(self.sum);

@@ -111,10 +111,8 @@ fn pick(weights: &[i32], floor: i32, at: u64) -> (usize, i32) {
 /// A number below `sum`, which is less than 2^44.
 fn below(sum: u64, random: &mut Pcg32) -> u64 {
     let random = u64::from(random.next_u32());
-    match sum >> 32 {
-        0 => (sum * random) >> 32,
-        _ => ((sum >> 12) * random) >> 20,
-    }
+    let (high, low) = (sum >> 32, sum & u64::from(u32::MAX));
+    high * random + ((low * random) >> 32)
 }
 
 #[cfg(test)]

@@ -49,8 +49,8 @@ impl Temperature {
             0 => 1 << 30,
             _ if places >= 0 => divide(PLACES << 22, factor, 32) >> places.min(31),
             _ => {
-                let most = u64::from(divide(PLACES << 22, factor, 32)) << (-places).min(31);
-                most.min(1 << 30) as u32
+                let most = divide(PLACES << 22, factor, 32);
+                (most << (-places).min(zeros(most))).min(1 << 30)
             }
         };
         let left = limited(zeros(most | 1) - 2, 29) as u32;

@@ -38,6 +38,17 @@ fn the_kernels_of_every_machine_pass_and_are_counted() {
     a_better_past_is_noticed(&results);
 }
 
+/// On a machine of each port whose routines are others then.
+#[test]
+fn the_kernels_pass_built_for_size() {
+    let machines = ["mps2-an386", "mps2-an385", "mps2-an385-m0", "virt-rv32"];
+    let machines = machines.map(|machine| ["--machine", machine]);
+    let results = json(("bench --kernels-only --small --json", machines.concat()));
+    let checks = results["checks"].as_array().expect("checks");
+    assert_eq!(checks.len(), machines.len() * (3 * Bits::ALL.len() + 6));
+    assert!(checks.iter().all(|check| check["wrong"] == 0), "{checks:?}");
+}
+
 /// Machines that run the same code, with timers of different kinds or rates.
 fn the_same_code_counts_the_same(kernels: &[Value]) {
     let count = |machine: &Machine, weights: &str| {

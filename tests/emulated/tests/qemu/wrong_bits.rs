@@ -12,7 +12,7 @@
 use kinglet_targets::{Machine, DEFAULT_MACHINE};
 use kinglet_tests::{file, kept_folder, quantize, root, run, says, synth};
 use kinglet_workshop::emulator::{loader, qemu};
-use kinglet_workshop::firmware::build_program;
+use kinglet_workshop::firmware::{build_program, RELEASE};
 use object::{Object, ObjectSection, ObjectSymbol};
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -102,7 +102,7 @@ struct Firmware {
 impl Firmware {
     fn build() -> Self {
         let flags = ("RUSTFLAGS", OsStr::new("--cfg kinglet_wrong_bit"));
-        let path = build_program(MACHINE, "qemu", &[flags]).expect("it builds");
+        let path = build_program(MACHINE, "qemu", RELEASE, &[flags]).expect("it builds");
         let elf = std::fs::read(path).expect("an ELF file");
         let file = object::File::parse(&*elf).expect("an ELF file");
         let mut symbols = file.symbols();

@@ -3,7 +3,7 @@
 use anyhow::{bail, Context, Result};
 use kinglet_targets::{Machine, DEFAULT_MACHINE};
 use kinglet_workshop::emulator::{Emulator, SLOTS};
-use kinglet_workshop::firmware::build_program;
+use kinglet_workshop::firmware::{build_program, RELEASE};
 use kinglet_workshop::prompt::machine_parser;
 use kinglet_workshop::setup::ensure_qemu;
 use std::fs;
@@ -52,7 +52,7 @@ pub fn run(args: &Args) -> Result<()> {
     ensure_qemu(machine.core)?;
     let emulator = Emulator {
         machine,
-        elf: build_program(machine, "loader", &[])?,
+        elf: build_program(machine, "loader", RELEASE, &[])?,
         images: loaded,
     };
     emulator.converse(String::new())

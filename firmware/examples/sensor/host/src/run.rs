@@ -6,7 +6,7 @@ use super::{seeds, TEST_SAMPLES, TRAIN_SAMPLES};
 use anyhow::{bail, ensure, Context, Result};
 use kinglet_targets::Machine;
 use kinglet_workshop::emulator::Emulator;
-use kinglet_workshop::firmware::build_program;
+use kinglet_workshop::firmware::{build_program, RELEASE};
 use kinglet_workshop::setup::ensure_qemu;
 use kinglet_workshop::table::{thousands, Table};
 use kinglet_workshop::workspace::{build_kinglet, output, root, work_folder};
@@ -85,7 +85,7 @@ pub fn run(machine: &'static Machine, seed: u64) -> Result<Report> {
         ("KINGLET_SAMPLES", samples.as_os_str()),
         ("KINGLET_THRESHOLD", OsStr::new(&threshold_units)),
     ];
-    let elf = build_program(machine, "sensor", &variables)?;
+    let elf = build_program(machine, "sensor", RELEASE, &variables)?;
     let said = listen(machine, elf)?;
 
     let linear = Linear::learn(&normal(TRAIN_SAMPLES, train_seed))?;
