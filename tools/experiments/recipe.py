@@ -1,21 +1,18 @@
 """What each line of models/stories.toml is worth: the recipe in short, and with one
-line changed, up to three seeds each. Prints a line of JSON for each training, then the
+line changed, up to three seeds each. Keeps a line of JSON of each training, then prints the
 table of docs/experiments.md. Lines that FOLDER/results.jsonl has are not trained again.
 
 usage: python3 tools/experiments/recipe.py --text FILE... --validation FILE --folder FOLDER
 """
 
 import argparse
-import concurrent.futures
 import json
-import os
 import pathlib
 import statistics
-import subprocess
 import tomllib
 
-KINGLET = "target/release/kinglet"
-SEEDS = [1, 2, 3]
+from trainings import SEEDS, Log, build, kinglet, train
+
 STEPS = 600
 # Of 0.004 to 0.032 the best for so few steps.
 RATE = 16e-3
@@ -52,21 +49,13 @@ def changed(recipe, change):
     return "\n".join(lines + [f"{name} = {json.dumps(value)}" for name, value in optimizer.items()])
 
 
-def kinglet(*arguments):
-    command = [KINGLET, *map(str, arguments)]
-    return subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
-
-
-def train(files, recipe, name, seed):
+def run(files, recipe, name, seed):
     folder = files.folder / f"{list(CHANGES).index(name)}-{seed}"
     folder.mkdir(exist_ok=True)
     (folder / "recipe.toml").write_text(changed(recipe, CHANGES[name]))
     model, image = folder / "model.safetensors", folder / "model.kgl"
-    options = {"recipe": folder / "recipe.toml", "validation": files.validation, "seed": seed}
-    options |= {"threads": 1, "output": model}
-    command = ["train", "--fresh", "--json", "--text", *files.text]
-    command += [part for name, value in options.items() for part in (f"--{name}", value)]
-    result = json.loads(kinglet(*command))
+    options = {"recipe": folder / "recipe.toml", "validation": files.validation, "seed": seed, "output": model}
+    result = train(files.text, options)
     kinglet("quantize", model, "--weights", "int4", "--head", "int4", "--output", image)
     size = image.stat().st_size
     return {"change": name, "seed": seed, "bytes": size, "bits": result["best_validation"]}
@@ -96,19 +85,10 @@ def main():
     arguments.add_argument("--folder", type=pathlib.Path, required=True)
     files = arguments.parse_args()
     files.folder.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["cargo", "build", "--release", "--quiet", "--package", "kinglet-host"], check=True)
+    build()
     recipe = tomllib.loads(pathlib.Path("models/stories.toml").read_text())
-    log = files.folder / "results.jsonl"
-    results = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
-    done = {(run["change"], run["seed"]) for run in results}
-    jobs = [(name, seed) for seed in SEEDS for name in CHANGES if (name, seed) not in done]
-    # A thread for each training: what one core does faster than a part of each.
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool, log.open("a") as out:
-        for run in pool.map(lambda job: train(files, recipe, *job), jobs):
-            results.append(run)
-            print(json.dumps(run), flush=True)
-            print(json.dumps(run), file=out, flush=True)
-    table(results)
+    jobs = [(name, seed) for seed in SEEDS for name in CHANGES]
+    table(Log(files.folder, ["change", "seed"]).all(jobs, lambda *job: run(files, recipe, *job)))
 
 
 main()

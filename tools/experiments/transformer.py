@@ -10,69 +10,38 @@ usage: python3 tools/experiments/transformer.py [SIZE:SHORT:LONG ...] --text FIL
 """
 
 import argparse
-import concurrent.futures
-import json
-import os
 import pathlib
-import subprocess
+
+from trainings import SEEDS, Log, build, train
 
 # Layers, channels, hidden channels of RWKV-4 and of the Transformer: hidden
 # channels make up for the matrices that one has and the other not.
 SIZES = {"small": (2, 64, 256, 196), "large": (4, 128, 512, 387)}
 CONTEXT = 256
 FIRST_RATES = {"v4": 0.012, "gpt": 0.006}
-SEEDS = [1, 2, 3]
-KINGLET = "target/release/kinglet"
+KEYS = ["network", "size", "steps", "rate", "seed"]
 
 
-class Trainings:
-    """A thread for each: what one core does faster than a part of each."""
-
-    def __init__(self, files):
-        self.files = files
-        self.log = files.folder / "results.jsonl"
-        lines = self.log.read_text().splitlines() if self.log.exists() else []
-        runs = map(json.loads, lines)
-        self.scores = {tuple(run[key] for key in self.KEYS): run["best_validation"] for run in runs}
-        self.pool = concurrent.futures.ThreadPoolExecutor(os.cpu_count())
-
-    KEYS = ["network", "size", "steps", "rate", "seed"]
-
-    def all(self, jobs):
-        """Trains what has not been trained; the scores."""
-        left = [job for job in dict.fromkeys(jobs) if job not in self.scores]
-        for run in self.pool.map(self.train, left):
-            self.scores[tuple(run[key] for key in self.KEYS)] = run["best_validation"]
-        return [self.scores[job] for job in jobs]
-
-    def train(self, job):
-        network, size, steps, rate, seed = job
-        layers, channels, rwkv_hidden, gpt_hidden = SIZES[size]
-        own = {"hidden": gpt_hidden, "head-size": 32} if network == "gpt" else {"hidden": rwkv_hidden}
-        options = {
-            "validation": self.files.validation, "version": network, "layers": layers, "channels": channels,
-            "vocab": 512, "context": CONTEXT, "validation-context": CONTEXT, "threads": 1,
-            "steps": steps, "learning-rate": rate, "weight-decay": 0.1, "seed": seed,
-            "output": self.files.folder / f"{'-'.join(map(str, job))}.safetensors", **own,
-        }  # fmt: skip
-        command = [KINGLET, "train", "--fresh", "--quiet", "--json", "--text", *self.files.text]
-        command += [str(part) for name, value in options.items() for part in (f"--{name}", value)]
-        result = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
-        run = {"network": network, "size": size, "rate": rate, "seed": seed, **result}
-        del run["output"], run["seconds"]
-        with self.log.open("a") as log:
-            print(json.dumps(run), file=log)
-        print(*job, f"{run['best_validation']:.4f}", flush=True)
-        return run
+def run(files, network, size, steps, rate, seed):
+    layers, channels, rwkv_hidden, gpt_hidden = SIZES[size]
+    own = {"hidden": gpt_hidden, "head-size": 32} if network == "gpt" else {"hidden": rwkv_hidden}
+    options = {
+        "validation": files.validation, "version": network, "layers": layers, "channels": channels,
+        "vocab": 512, "context": CONTEXT, "validation-context": CONTEXT,
+        "steps": steps, "learning-rate": rate, "weight-decay": 0.1, "seed": seed,
+        "output": files.folder / f"{network}-{size}-{steps}-{rate}-{seed}.safetensors", **own,
+    }  # fmt: skip
+    result = train(files.text, options)
+    del result["output"], result["seconds"]
+    return {"network": network, "size": size, "rate": rate, "seed": seed, **result}
 
 
-def tune(trainings, network, size, steps):
+def tune(log, one, network, size, steps):
     """The best learning rate, of the first seed."""
     best = FIRST_RATES[network]
     while True:
-        rates = [best / 2, best, best * 2]
-        scores = trainings.all([(network, size, steps, rate, SEEDS[0]) for rate in rates])
-        nearest = min(zip(scores, rates))[1]
+        jobs = [(network, size, steps, rate, SEEDS[0]) for rate in (best / 2, best, best * 2)]
+        nearest = min(log.all(jobs, one), key=lambda run: run["best_validation"])["rate"]
         if nearest == best:
             return best
         best = nearest
@@ -86,13 +55,13 @@ def main():
     arguments.add_argument("jobs", nargs="*", default=["small:2500:10000", "large:2500:10000"])
     files = arguments.parse_args()
     files.folder.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["cargo", "build", "--release", "--quiet", "--package", "kinglet-host"], check=True)
-    trainings = Trainings(files)
+    build()
+    log = Log(files.folder, KEYS)
+    one = lambda *job: run(files, *job)
     for job in files.jobs:
         size, short, long = job.split(":")
-        networks = {network: tune(trainings, network, size, int(short)) for network in FIRST_RATES}
-        jobs = [(network, size, int(long), rate, seed) for network, rate in networks.items() for seed in SEEDS]
-        trainings.all(jobs)
+        rates = {network: tune(log, one, network, size, int(short)) for network in FIRST_RATES}
+        log.all([(network, size, int(long), rate, seed) for network, rate in rates.items() for seed in SEEDS], one)
 
 
 main()

@@ -32,18 +32,13 @@ pub(crate) struct Product<'q> {
     pub executor: &'q dyn Executor,
 }
 
-impl<'q> Product<'q> {
+impl Product<'_> {
     /// The same, for a shorter time.
     pub(crate) fn again(&mut self) -> Product<'_> {
         Product {
             q: self.q,
             executor: self.executor,
         }
-    }
-
-    /// The quantized vector alone.
-    pub(crate) fn prepared(self, x: &mut [i32], peak: Peak, matrix: &Matrix<'_>) -> Prepared<'q> {
-        prepare(x, peak, matrix, self.q)
     }
 
     /// The quantized vector that was prepared last, for the same matrix.

@@ -419,7 +419,10 @@ impl<'i, 'b> Session<'i, 'b> {
     ) -> T {
         let (shape, executor) = (self.image.shape(), self.product.executor);
         let Work {
-            x, mut xx, product, ..
+            x,
+            mut xx,
+            mut product,
+            ..
         } = Work::split(shape, self.product.again(), self.work);
         let mut parts = self.image.parts_after(at);
         layer_norm(
@@ -429,8 +432,7 @@ impl<'i, 'b> Session<'i, 'b> {
         );
         let matrix = parts.matrix(Output, Embd);
         let peak = Peak::of(xx.first(matrix.cols));
-        let x = xx.m().get_mut(..matrix.cols).unwrap_or_default();
-        let prepared = product.prepared(x, peak, &matrix);
+        let prepared = product.prepare(&matrix, xx.m(), peak);
         multiply(executor, &matrix, &prepared, self.work)
     }
 }

@@ -67,8 +67,8 @@ pub struct Cost {
     pub prepare: u64,
 }
 
-/// Runs the bench firmware, its library built in this profile; adds what it says to the results and returns
-/// the costs of all its products.
+/// Runs the bench firmware, its library built in this profile; adds what it says to the
+/// results and returns the costs of all its products.
 pub fn measure(
     machine: &'static Machine,
     profile: &str,

@@ -5,7 +5,7 @@ mod boards;
 use anyhow::Result;
 use kinglet_targets::Core;
 use kinglet_workshop::elf::{symbols, Sections};
-use kinglet_workshop::firmware::{build_smallest, Smallest};
+use kinglet_workshop::firmware::{build_smallest, Smallest, RELEASE, SMALL};
 use kinglet_workshop::table::{thousands, Table};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -99,8 +99,8 @@ pub fn run(args: &Args) -> Result<()> {
 
 fn measure(core: &Core) -> Result<Sizes> {
     let target = core.triple;
-    let with = build_smallest(target, "small", Smallest::Kinglet)?;
-    let without = build_smallest(target, "small", Smallest::Without)?;
+    let with = build_smallest(target, SMALL, Smallest::Kinglet)?;
+    let without = build_smallest(target, SMALL, Smallest::Without)?;
     let flash_bytes =
         Sections::read(&with)?.flash_bytes() - Sections::read(&without)?.flash_bytes();
     let mut rooms = BTreeMap::new();
@@ -111,10 +111,10 @@ fn measure(core: &Core) -> Result<Sizes> {
     }
     let named: i64 = rooms.values().sum();
     *rooms.entry(OTHER).or_default() += flash_bytes as i64 - named;
-    let fast = build_smallest(target, "release", Smallest::Kinglet)?;
+    let fast = build_smallest(target, RELEASE, Smallest::Kinglet)?;
     let fast_with = Sections::read(&fast)?;
-    let fast_without = Sections::read(&build_smallest(target, "release", Smallest::Without)?)?;
-    let everything = build_smallest(target, "small", Smallest::Everything)?;
+    let fast_without = Sections::read(&build_smallest(target, RELEASE, Smallest::Without)?)?;
+    let everything = build_smallest(target, SMALL, Smallest::Everything)?;
     Ok(Sizes {
         core: core.title,
         target,

@@ -19,7 +19,7 @@ struct Attention<F> {
 /// Few in tests, whose texts are to have several blocks.
 const BLOCK: usize = if cfg!(test) { 4 } else { 64 };
 
-/// The blocks of so many rows.
+/// All rows in ranges of [`BLOCK`]; the last may be shorter.
 fn blocks(rows: usize) -> impl Iterator<Item = Range<usize>> {
     (0..rows)
         .step_by(BLOCK)

@@ -3,7 +3,7 @@
 
 use kinglet_targets::{Core, CORES};
 use kinglet_tests::{file, folder};
-use kinglet_workshop::firmware::{build_smallest, Smallest};
+use kinglet_workshop::firmware::{build_smallest, Smallest, RELEASE, SMALL};
 use kinglet_workshop::workspace::{cargo, output, run, target_dir};
 use object::read::archive::ArchiveFile;
 use object::{Object, ObjectSection, ObjectSymbol, SectionKind};
@@ -165,7 +165,7 @@ fn the_library_has_no_floats_on_any_target() {
 #[test]
 fn a_program_with_all_of_the_library_has_no_floats() {
     for core in ["m4", "m0", "rv32"].into_iter().filter_map(Core::named) {
-        for profile in ["small", "release"] {
+        for profile in [SMALL, RELEASE] {
             let elf = build_smallest(core.triple, profile, Smallest::Everything);
             let found = floats(&elf.expect("it builds"), core.triple, false);
             assert_eq!(found, Vec::<String>::new(), "{} {profile}", core.triple);
