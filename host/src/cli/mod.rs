@@ -145,8 +145,10 @@ fn in_plain_words(error: clap::Error) -> clap::Error {
         text(ContextKind::InvalidValue),
         text(ContextKind::InvalidArg),
     );
-    let problem = format!("invalid value '{value}' for '{arg}': {plain}");
-    Cli::command().error(error.kind(), problem)
+    let problem = format!(
+        "invalid value '{value}' for '{arg}': {plain}\n\nFor more information, try '--help'.\n"
+    );
+    clap::Error::raw(error.kind(), problem)
 }
 
 /// Whether an error is one of writing to a full device, and of no file that is named:
