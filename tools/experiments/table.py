@@ -12,17 +12,14 @@ import sys
 import tomllib
 from collections import Counter, defaultdict
 
+from transformer import CONTEXT, HEAD, SIZES, VOCAB
+
 ROOT = pathlib.Path(__file__).parents[2]
-# Layers, channels, hidden channels of RWKV-4 and of the Transformer.
-SIZES = {"small": (2, 64, 256, 196), "large": (4, 128, 512, 387)}
 NAMES = {"v4": "RWKV-4", "gpt": "Transformer"}
-VOCAB = 512
-HEAD = 32
 # Tokens of a step of training.
-TOKENS = 8 * 256
+TOKENS = 8 * CONTEXT
 POSITIONS = [1, 100, 1000]
-# A softmax takes an exponential for each position and head: two dozen
-# instructions on a core with an FPU.
+# Instructions of an exponential of the softmax, one for each position and head.
 EXP = 24
 
 
@@ -108,7 +105,7 @@ class Core:
     def rwkv(self, size, _):
         layers, c, f, _ = SIZES[size]
         layer = 5 * self.product(c, c) + self.product(f, c) + self.product(c, f)
-        return layers * layer + self.product(VOCAB, c) + self.rest(layers, c, f), 4 * 5 * layers * c
+        return layers * layer + self.product(VOCAB, c) + self.rest(layers, c, f), 4 * layers * (4 * c + 1)
 
     def transformer(self, size, position):
         """Norms and element-wise work as in RWKV-4; keys and values are kept

@@ -20,10 +20,10 @@ def kinglet(*arguments):
 
 
 def train(text, options):
-    """What `train --json` prints, of a training of one thread."""
+    """What `train --json` prints, of a training of one thread, which goes on where it was stopped."""
     options = {"threads": 1, **options}
     named = [part for name, value in options.items() for part in (f"--{name}", value)]
-    return json.loads(kinglet("train", "--fresh", "--json", "--text", *text, *named))
+    return json.loads(kinglet("train", "--json", "--text", *text, *named))
 
 
 class Log:

@@ -18,16 +18,19 @@ from trainings import SEEDS, Log, build, train
 # channels make up for the matrices that one has and the other not.
 SIZES = {"small": (2, 64, 256, 196), "large": (4, 128, 512, 387)}
 CONTEXT = 256
-FIRST_RATES = {"v4": 0.012, "gpt": 0.006}
+# Channels of a head of the Transformer.
+HEAD = 32
+VOCAB = 512
+FIRST_RATES = {"small": {"v4": 0.012, "gpt": 0.006}, "large": {"v4": 0.006, "gpt": 0.003}}
 KEYS = ["network", "size", "steps", "rate", "seed"]
 
 
 def run(files, network, size, steps, rate, seed):
     layers, channels, rwkv_hidden, gpt_hidden = SIZES[size]
-    own = {"hidden": gpt_hidden, "head-size": 32} if network == "gpt" else {"hidden": rwkv_hidden}
+    own = {"hidden": gpt_hidden, "head-size": HEAD} if network == "gpt" else {"hidden": rwkv_hidden}
     options = {
         "validation": files.validation, "version": network, "layers": layers, "channels": channels,
-        "vocab": 512, "context": CONTEXT, "validation-context": CONTEXT,
+        "vocab": VOCAB, "context": CONTEXT, "validation-context": CONTEXT,
         "steps": steps, "learning-rate": rate, "weight-decay": 0.1, "seed": seed,
         "output": files.folder / f"{network}-{size}-{steps}-{rate}-{seed}.safetensors", **own,
     }  # fmt: skip
@@ -36,12 +39,15 @@ def run(files, network, size, steps, rate, seed):
     return {"network": network, "size": size, "rate": rate, "seed": seed, **result}
 
 
-def tune(log, one, network, size, steps):
-    """The best learning rate, of the first seed."""
-    best = FIRST_RATES[network]
+def tune(log, one, size, steps):
+    """The best learning rate of each network, of the first seed."""
+    best = FIRST_RATES[size]
     while True:
-        jobs = [(network, size, steps, rate, SEEDS[0]) for rate in (best / 2, best, best * 2)]
-        nearest = min(log.all(jobs, one), key=lambda run: run["best_validation"])["rate"]
+        near = {network: (rate / 2, rate, rate * 2) for network, rate in best.items()}
+        jobs = [(network, size, steps, rate, SEEDS[0]) for network in near for rate in near[network]]
+        # The last of a network is its best.
+        runs = sorted(log.all(jobs, one), key=lambda run: -run["best_validation"])
+        nearest = {run["network"]: run["rate"] for run in runs}
         if nearest == best:
             return best
         best = nearest
@@ -60,8 +66,9 @@ def main():
     one = lambda *job: run(files, *job)
     for job in files.jobs:
         size, short, long = job.split(":")
-        rates = {network: tune(log, one, network, size, int(short)) for network in FIRST_RATES}
-        log.all([(network, size, int(long), rate, seed) for network, rate in rates.items() for seed in SEEDS], one)
+        rates = tune(log, one, size, int(short))
+        log.all([(network, size, int(long), rate, seed) for seed in SEEDS for network, rate in rates.items()], one)
 
 
-main()
+if __name__ == "__main__":
+    main()
