@@ -36,13 +36,14 @@ const BY_HAND: [&str; 8] = [
     "kinglet verify model.kgl --prompt \"Once upon a time\" -n 20 --lines -- probe-rs ",
 ];
 /// They need files that are not here.
-const NOT_HERE: [&str; 6] = [
+const NOT_HERE: [&str; 7] = [
     "kinglet quantize world.pth",
     "kinglet prime model.kgl --state tuned.pth",
     "pip download --no-deps home-assistant-intents",
     "cargo xtask intents --home-assistant ",
-    "kinglet train --task classify --text lines/",
-    "kinglet eval --text lines/",
+    "kinglet train --recipe firmware/examples/intents/home-assistant.toml",
+    "kinglet quantize home.safetensors ",
+    "kinglet eval --text target/home-assistant/",
 ];
 
 /// The chapters that SUMMARY.md names.
