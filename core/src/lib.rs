@@ -132,7 +132,7 @@ pub use tokenizer::{Encoder, TokenText, Tokenizer, UnknownByte};
 
 /// Whether this crate was compiled for speed. Cargo compiles a dependency at
 /// the optimization level of the firmware's profile; where that is `"s"` or
-/// `"z"`, a token takes some 2 % more instructions until `Cargo.toml` says
+/// `"z"`, a product takes up to 17 % more instructions until `Cargo.toml` says
 ///
 /// ```toml
 /// [profile.release.package.kinglet]

@@ -10,7 +10,7 @@ use std::str::FromStr;
 /// Bits of what is not like the layers' other matrices.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Precisions {
-    /// Precision of the head [default: int8; of a training that of --qat]
+    /// Precision of the head [default: int8; of `train` that of --qat]
     #[arg(long, value_enum)]
     pub head: Option<Precision>,
     /// Precision of the embedding [default: int8]

@@ -60,8 +60,8 @@ const TINY_IMAGE_LAYOUT: &str = DEFAULT_MACHINE.core.layout;
 ///   host      the tests of all crates but those in QEMU
 ///   aarch64   the port for AArch64 in QEMU, with and without dot products
 ///   miri      the portable port under Miri, where there is a nightly toolchain
-///   fuzz      the targets of tests/fuzz, a minute and a half for all of them, where
-///             there is a nightly toolchain with cargo-fuzz
+///   fuzz      the targets of tests/fuzz, two and a half minutes for all of them,
+///             where there is a nightly toolchain with cargo-fuzz
 ///   qemu      the tests of the firmware in QEMU, on all machines, and of its size;
 ///             the example in C, and the firmware that loads images
 ///   boards    the firmware of real boards; in QEMU on those that it has, and on
