@@ -73,7 +73,7 @@ impl Real for f32 {
         f64::from(self)
     }
 
-    /// Relative error below 3e-7 between [`LEAST`] and 88; 0 below, clamped above.
+    /// Relative error below 3e-7 between -50 and 88; 0 below, clamped above.
     #[inline(always)]
     fn exp_fast(self) -> Self {
         let x = self.clamp(LEAST, 88.0);
