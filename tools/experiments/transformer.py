@@ -21,6 +21,7 @@ CONTEXT = 256
 # Channels of a head of the Transformer.
 HEAD = 32
 VOCAB = 512
+# The best of short trainings: tuning begins there.
 FIRST_RATES = {"small": {"v4": 0.012, "gpt": 0.006}, "large": {"v4": 0.006, "gpt": 0.003}}
 KEYS = ["network", "size", "steps", "rate", "seed"]
 
