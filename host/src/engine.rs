@@ -5,6 +5,7 @@ mod runner;
 pub use runner::Runner;
 
 use crate::checkpoint::Checkpoint;
+use crate::input;
 use crate::model::{Model, Reading};
 use crate::reference::Reference;
 use crate::text::{without_unknown, Unknown};
@@ -136,7 +137,7 @@ pub fn fixed(logits: &[f32]) -> Vec<i32> {
 /// # Errors
 /// The file cannot be read, or is not a good image.
 pub fn open_image(path: &Path) -> Result<ImageFile> {
-    let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+    let bytes = input::read(path, input::MOST_BYTES)?;
     ImageFile::new(&bytes).map_err(|error| {
         let path = path.display();
         anyhow!("{path}: {error}; pack an image with `kinglet quantize`")

@@ -21,6 +21,7 @@
 //! | [`mod@bench`] | tokens per second against memory bandwidth |
 //! | [`tensors`] | a table for each version: name, shape and values of each tensor |
 //! | [`synth`] | random checkpoints for tests and benches |
+//! | [`input`] | whole files, up to a limit |
 //! | [`output`] | output files, never half there |
 //! | [`monitor`] | the console of a board |
 //! | [`verify`] | what a firmware computes against what it should |
@@ -35,6 +36,7 @@ pub mod cli;
 pub mod engine;
 pub mod eval;
 pub mod export;
+pub mod input;
 pub mod labels;
 mod linear;
 pub mod misuse;

@@ -177,7 +177,7 @@ fn quantize_prints_a_table_and_json() {
     says(&table, "bits/weight");
     let report = json((pack, "--json"));
     assert_eq!(report["image_bytes"], fs::metadata(&out).unwrap().len());
-    assert_eq!(report["parameters"], 988_928);
+    assert_eq!(report["weights"], 988_928);
     let small = folder.path().join("small.kgl");
     quantize(&checkpoint, &small, "--weights int4 --head int4");
     assert!(fs::metadata(&small).unwrap().len() + 25_000 < fs::metadata(&out).unwrap().len());

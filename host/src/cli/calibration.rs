@@ -3,12 +3,13 @@
 use super::bad_use;
 use super::output::progress_bar;
 use crate::engine::Engine;
+use crate::input;
 use crate::model::Model;
 use crate::pack::Options;
 use crate::quantize::compensate::{writer, Calibration, TEXTS, TEXT_TOKENS};
 use crate::text::Unknown;
 use crate::train::save::is_rounded;
-use anyhow::{anyhow, Context, Result};
+use anyhow::{anyhow, Result};
 use std::path::{Path, PathBuf};
 
 /// How weights are rounded.
@@ -86,7 +87,7 @@ impl CalibrationArgs {
 
 /// The tokens of a given text. `without` says what to do where the model has no tokenizer.
 pub fn given_tokens(path: &Path, engine: &Engine, without: &str) -> Result<Vec<u32>> {
-    let text = std::fs::read(path).with_context(|| path.display().to_string())?;
+    let text = input::read(path, input::MOST_BYTES)?;
     let path = path.display();
     if engine.tokenizer().is_none() {
         return bad_use(format!(

@@ -7,6 +7,7 @@ use super::report::{images, Files, Images};
 use super::table::{thousands, Table};
 use crate::engine::{is_image, Engine};
 use crate::eval::{evaluate, Cut, Scores, Segments};
+use crate::input;
 use crate::labels::{answers, evaluate_labels, Rights};
 use crate::report::written;
 use crate::text::{end_documents, shown, Unknown};
@@ -96,7 +97,7 @@ pub fn run(args: &Args) -> Result<()> {
     let reference = args.reference.as_deref();
     let reference = reference.map(|file| args.model.open_reference(file, &engine));
     let reference = reference.transpose()?;
-    let text = read(&args.text)?;
+    let text = input::read(&args.text, input::MOST_BYTES)?;
     if !engine.labels().is_empty() {
         return labels(args, &engine, &text);
     }
@@ -146,10 +147,6 @@ pub fn run(args: &Args) -> Result<()> {
     print(&own)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).with_context(|| path.display().to_string())
-}
-
 impl Args {
     /// The report, and the files it is about.
     fn files(&self) -> Option<(&Path, Files<'_>)> {
@@ -190,7 +187,7 @@ fn labels(args: &Args, engine: &Engine, text: &[u8]) -> Result<()> {
         );
     }
     let elsewhere = args.elsewhere.as_deref().map(|path| {
-        let answers = answers(engine, &read(path)?, args.unknown);
+        let answers = answers(engine, &input::read(path, input::MOST_BYTES)?, args.unknown);
         answers.with_context(|| path.display().to_string())
     });
     let elsewhere = elsewhere.transpose()?;

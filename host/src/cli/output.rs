@@ -1,10 +1,11 @@
 //! Writing results, for all subcommands.
 
 use super::{bad_use, is_quiet};
+use crate::input;
 use crate::output::{
     destination, is_stream, probe, standard_output_has_result, write, Identity, Out,
 };
-use anyhow::{anyhow, Context, Result};
+use anyhow::{anyhow, Result};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::ffi::OsStr;
 use std::io::{self, Write};
@@ -144,7 +145,7 @@ fn files_of(input: &Path) -> Vec<PathBuf> {
 
 /// Reads a file of settings.
 pub fn read_text(path: &Path) -> Result<String> {
-    let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+    let bytes = input::read(path, input::MOST_SMALL_BYTES)?;
     let text = String::from_utf8(bytes);
     text.or_else(|_| {
         let path = path.display();

@@ -4,6 +4,7 @@ use super::bad_use;
 use super::mention;
 use crate::checkpoint::Checkpoint;
 use crate::engine::Engine;
+use crate::input;
 use crate::text::{noun, Unknown};
 use anyhow::{Context, Result};
 use kinglet::image::MAGIC;
@@ -60,7 +61,7 @@ impl Prompt {
         let text = match (&source.prompt, &source.prompt_file) {
             (Some(text), _) => text.clone().into_bytes(),
             (None, Some(path)) => {
-                let bytes = std::fs::read(path).with_context(|| path.display().to_string())?;
+                let bytes = input::read(path, input::MOST_SMALL_BYTES)?;
                 if let Some(kind) = no_text(&bytes) {
                     return bad_use(format!("{}: {kind}", path.display()));
                 }

@@ -83,7 +83,7 @@ pub struct Args {
     /// The model's name in the image [default: the checkpoint's file name]
     #[arg(long)]
     name: Option<String>,
-    /// Print one JSON object instead of a table: output, image_bytes, parameters, bits_per_weight, tensors, choice
+    /// Print one JSON object instead of a table: output, image_bytes, weights, bits_per_weight, tensors, choice
     #[arg(long)]
     json: bool,
 }
@@ -132,7 +132,7 @@ struct Summary {
 struct Report<'a> {
     output: &'a Path,
     image_bytes: u64,
-    parameters: u64,
+    weights: u64,
     bits_per_weight: f64,
     tensors: &'a [Summary],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -370,12 +370,12 @@ fn report(
 ) -> Result<()> {
     let image_bytes = planned.image_bytes();
     let summaries = summarize(parts);
-    let parameters: u64 = parts.iter().map(|part| part.elements).sum();
+    let weights: u64 = parts.iter().map(|part| part.elements).sum();
     let report = Report {
         output: &args.output,
         image_bytes,
-        parameters,
-        bits_per_weight: bits(image_bytes, parameters),
+        weights,
+        bits_per_weight: bits(image_bytes, weights),
         tensors: &summaries,
         choice,
     };
@@ -410,10 +410,10 @@ fn report(
     }
     writeln!(
         out,
-        "{}: {} bytes, {} parameters, {:.2} bits per parameter with everything included",
+        "{}: {} bytes, {} weights, {:.2} bits per weight with everything included",
         shown_path(&args.output),
         thousands(report.image_bytes),
-        thousands(parameters),
+        thousands(weights),
         report.bits_per_weight
     )?;
     Ok(())

@@ -2,12 +2,11 @@
 
 use super::bin::ERASED;
 use super::Part;
-use anyhow::{anyhow, ensure, Context, Result};
+use crate::input;
+use anyhow::{anyhow, ensure, Result};
 use object::elf::PT_LOAD;
 use object::read::elf::{ElfFile32, ProgramHeader};
 use object::Endianness;
-use std::fs::File;
-use std::io::{self, Read};
 use std::ops::Range;
 use std::path::Path;
 
@@ -22,7 +21,7 @@ const MAX_FILE_BYTES: u64 = 1 << 28;
 /// It is no firmware, or one that lies elsewhere.
 pub fn read_firmware(path: &Path, flash: Range<u64>) -> Result<Part<'static>> {
     let name = path.display();
-    let file = read(path).with_context(|| name.to_string())?;
+    let file = input::read(path, MAX_FILE_BYTES)?;
     let not_firmware = |reason: String| {
         anyhow!("{name}: not the ELF file of a firmware ({reason}): `cargo xtask board NAME` prints where one is")
     };
@@ -56,14 +55,4 @@ pub fn read_firmware(path: &Path, flash: Range<u64>) -> Result<Part<'static>> {
         address: flash.start as u32,
         bytes: bytes.into(),
     })
-}
-
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let file = File::open(path)?;
-    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
-    match bytes.len() as u64 > MAX_FILE_BYTES {
-        true => Err(io::Error::other("the file is too long for a firmware")),
-        false => Ok(bytes),
-    }
 }

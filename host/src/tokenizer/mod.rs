@@ -11,14 +11,10 @@ mod vocabulary;
 pub use json::Json;
 pub use vocabulary::Vocabulary;
 
-use anyhow::{anyhow, ensure, Result};
+use crate::input;
+use anyhow::{anyhow, Result};
 use serde_json::{Map, Value};
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
-
-/// The largest file that is read; RWKV's World vocabulary takes 1.2 MB.
-const MOST_BYTES: u64 = 64 << 20;
 
 /// Some editors begin a text with it.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
@@ -38,19 +34,9 @@ impl TokenizerFile {
     /// # Errors
     /// A sentence that names the file, and the line where there are lines.
     pub fn open(path: &Path) -> Result<Self> {
-        Self::read(path).map_err(|error| anyhow!("{}: {error}", path.display()))
-    }
-
-    fn read(path: &Path) -> Result<Self> {
-        let mut bytes = Vec::new();
-        let file = File::open(path)?;
-        file.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
-        ensure!(
-            bytes.len() as u64 <= MOST_BYTES,
-            "more than {} MB are not a tokenizer",
-            MOST_BYTES >> 20
-        );
-        Self::parse(bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes))
+        let bytes = input::read(path, input::MOST_SMALL_BYTES)?;
+        let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
+        Self::parse(text).map_err(|error| anyhow!("{}: {error}", path.display()))
     }
 
     /// Reads what a file holds, without a byte order mark.

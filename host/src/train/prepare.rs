@@ -5,10 +5,11 @@ use super::data::{Corpus, Lines, Texts};
 use super::gradient::Teacher;
 use super::settings::{Settings, Task};
 use super::vocabulary::learn;
+use crate::input;
 use crate::model::Dimensions;
 use crate::text::{end_documents, fold};
 use crate::tokenizer::Vocabulary;
-use anyhow::{anyhow, bail, ensure, Context, Result};
+use anyhow::{anyhow, bail, ensure, Result};
 use kinglet::hash::fnv1a;
 use kinglet::tokenizer::Trie;
 use kinglet::Tokenizer;
@@ -75,7 +76,9 @@ pub struct Prepared {
 /// A sentence that names the file.
 pub fn prepare(settings: &Settings) -> Result<Prepared> {
     let paths = settings.text.iter().chain(&settings.validation);
-    let mut texts: Vec<Vec<u8>> = paths.map(|path| read(path)).collect::<Result<_, _>>()?;
+    let mut texts: Vec<Vec<u8>> = paths
+        .map(|path| input::read(path, input::MOST_BYTES))
+        .collect::<Result<_, _>>()?;
     let notes = edit(settings, &mut texts);
     let held_out = settings.validation.as_ref().and_then(|_| texts.pop());
     if let (Some(path), Some([] | [_])) = (&settings.validation, held_out.as_deref()) {
@@ -152,10 +155,6 @@ fn edit(settings: &Settings, texts: &mut [Vec<u8>]) -> Vec<String> {
         }
     }
     notes
-}
-
-fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).with_context(|| path.display().to_string())
 }
 
 fn names(paths: &[PathBuf]) -> String {
