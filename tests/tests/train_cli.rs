@@ -219,6 +219,23 @@ fn marks_and_typography_are_learned_as_token_0_and_ascii() {
     assert!(!notes.join("\n").contains("typographic"), "{notes:?}");
 }
 
+/// Labels that only the order of the words tells apart.
+#[test]
+fn an_order_of_words_is_not_learned_where_all_are_shuffled() {
+    let folder = folder();
+    let text = "meow tweet\tcat\ntweet meow\tbird\nmoo\tcow\n".repeat(150);
+    let text = file(folder.path(), "lines.tsv", &text);
+    for (options, is_learned) in [("", true), ("--shuffle-words 1", false)] {
+        let output = folder.path().join(format!("{is_learned}.safetensors"));
+        let options = format!("--task classify --steps 120 --batch 16 --json {options}");
+        let report = json(small(&text, &output, &*options));
+        let right = report["right"].as_f64().expect("a share");
+        assert_eq!(right > 0.95, is_learned, "{report}");
+        let card = fs::read_to_string(output.with_extension("md")).expect("a card");
+        assert_ne!(card.contains("100 % of the lines"), is_learned, "{card}");
+    }
+}
+
 #[test]
 fn labels_are_learned_and_answered() {
     let folder = folder();
@@ -338,6 +355,8 @@ fn bad_data_is_refused_with_a_reason() {
         "--qat int8 --qat-from 2",
         "--qat int8 --qat-from nan",
         "--weight-decay inf",
+        "--shuffle-words 0.5",
+        "--task classify --shuffle-words 1.5",
         "--hidden 0",
         "--patience 0",
         "--validation-context 0",

@@ -2,6 +2,7 @@
 
 use super::gradient::Sequence;
 use super::prepare::encode;
+use super::word_order::Shuffler;
 use crate::labels::labelled_lines;
 use crate::random::Random;
 use kinglet::Tokenizer;
@@ -125,6 +126,7 @@ impl Texts {
 #[derive(Clone, Debug, Default)]
 pub struct Lines {
     lines: Vec<Sequence>,
+    shuffler: Option<Shuffler>,
 }
 
 impl Lines {
@@ -168,7 +170,13 @@ impl Lines {
         self.lines = kept.into_iter().map(|(_, line)| line).collect();
         Self {
             lines: taken.into_iter().map(|(_, line)| line).collect(),
+            shuffler: None,
         }
+    }
+
+    /// From now on batches have lines with their words in another order.
+    pub fn shuffle_words(&mut self, shuffler: Shuffler) {
+        self.shuffler = Some(shuffler);
     }
 
     /// A share of these lines in words; of a few lines, in which a share says
@@ -189,7 +197,11 @@ impl Lines {
     /// `count` random lines.
     pub fn batch(&self, random: &mut Random, count: usize) -> Vec<Sequence> {
         let line = |_| self.lines[random.below(self.lines.len())].clone();
-        (0..count).map(line).collect()
+        let mut lines: Vec<_> = (0..count).map(line).collect();
+        if let Some(shuffler) = &self.shuffler {
+            shuffler.shuffle(&mut lines, random);
+        }
+        lines
     }
 }
 

@@ -22,3 +22,4 @@ pub mod settings;
 pub mod tape;
 pub mod trainer;
 pub mod vocabulary;
+mod word_order;

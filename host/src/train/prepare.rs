@@ -5,6 +5,7 @@ use super::data::{Corpus, Lines, Texts};
 use super::gradient::Teacher;
 use super::settings::{Settings, Task};
 use super::vocabulary::learn;
+use super::word_order::Shuffler;
 use crate::input;
 use crate::model::Dimensions;
 use crate::text::{end_documents, fold};
@@ -106,7 +107,13 @@ pub fn prepare(settings: &Settings) -> Result<Prepared> {
             (data, 0)
         }
         Task::Classify => {
-            let (lines, labels) = read_lines(settings, &texts, held_out.as_deref(), &tokenizer)?;
+            let (mut lines, labels) =
+                read_lines(settings, &texts, held_out.as_deref(), &tokenizer)?;
+            if settings.shuffle_words > 0.0 {
+                let [learned, _] = &mut lines;
+                let share = settings.shuffle_words;
+                learned.shuffle_words(Shuffler::new(share, &vocabulary, settings.vocab));
+            }
             let count = labels.len();
             (Data::Lines(lines, labels), count)
         }

@@ -99,6 +99,10 @@ pub struct Settings {
     /// learned; else they become ASCII, if nearly all that is not ASCII are such.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub keep_typography: bool,
+    /// The share of the lines with labels that are learned with their words in another
+    /// order.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub shuffle_words: f64,
     /// The number format of the checkpoint.
     pub floats: Floats,
     /// How weights are moved.
@@ -109,6 +113,10 @@ pub struct Settings {
     /// The epsilon of its group norm, if not that of published models.
     #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
     pub gn_eps: Option<f32>,
+}
+
+fn is_zero(share: &f64) -> bool {
+    *share == 0.0
 }
 
 impl Default for Settings {
@@ -136,6 +144,7 @@ impl Default for Settings {
             qat_from: 0.0,
             patience: 0,
             keep_typography: false,
+            shuffle_words: 0.0,
             floats: Floats::F32,
             optimizer: Optimizer::default(),
             from: None,
@@ -254,6 +263,7 @@ impl Settings {
             Ok(())
         };
         share("--qat-from", self.qat_from)?;
+        share("--shuffle-words", self.shuffle_words)?;
         share("--weight-decay", self.optimizer.weight_decay.into())?;
         share("`last` of the optimizer", self.optimizer.last.into())?;
         share("`beta1` of the optimizer", self.optimizer.beta1.into())?;
@@ -266,6 +276,10 @@ impl Settings {
         ensure!(
             self.qat.is_some() || self.qat_from == 0.0,
             "--qat-from says when rounding begins: give --qat too"
+        );
+        ensure!(
+            self.task == Task::Classify || self.shuffle_words == 0.0,
+            "--shuffle-words is for lines with labels: give --task classify too"
         );
         match self.budget {
             Budget::Steps(steps) => whole("--steps", steps as usize, 1..=100_000_000)?,

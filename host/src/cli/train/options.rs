@@ -98,6 +98,9 @@ pub struct Args {
     /// a vocabulary is learned from texts that have nearly no other characters beyond ASCII
     #[arg(long)]
     pub(super) keep_typography: bool,
+    /// The share of the lines with labels that are learned with their words in another order, each time in another one [default: 0]
+    #[arg(long, value_name = "SHARE")]
+    pub(super) shuffle_words: Option<f64>,
     /// Tokens of a sequence [default: 256]
     #[arg(long)]
     pub(super) context: Option<usize>,
@@ -154,7 +157,7 @@ pub struct Args {
 }
 
 /// Options that are about a network, or a text, that is not a checkpoint's.
-const OF_A_NEW_NETWORK: [&str; 14] = [
+const OF_A_NEW_NETWORK: [&str; 15] = [
     "recipe",
     "validation",
     "task",
@@ -167,6 +170,7 @@ const OF_A_NEW_NETWORK: [&str; 14] = [
     "head_size",
     "vocab",
     "keep_typography",
+    "shuffle_words",
     "validation_context",
     "qat_from",
 ];
@@ -266,6 +270,7 @@ fn chosen(args: &Args) -> Result<Settings> {
     set(&mut settings.qat_from, args.qat_from);
     set(&mut settings.patience, args.patience);
     settings.keep_typography |= args.keep_typography;
+    set(&mut settings.shuffle_words, args.shuffle_words);
     set(&mut settings.floats, args.floats);
     set(&mut settings.optimizer.learning_rate, args.learning_rate);
     set(&mut settings.optimizer.weight_decay, args.weight_decay);
