@@ -343,6 +343,8 @@ fn prompts_of_every_kind() {
     // A byte that the vocabulary lacks is named; a model of bytes reads any.
     let odd = file(folder.path(), "odd.bin", [0xff, 0x00, 0xc3]);
     fails(("run", &image, "--prompt-file", &odd), 1, "byte 0xff");
+    #[cfg(unix)]
+    fails(("run", &image, "--prompt-file /dev/zero"), 1, "longer than");
     let bytes = root().join("core/tests/data/tiny.kgl");
     let run = json((
         "run",

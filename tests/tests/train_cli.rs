@@ -225,15 +225,25 @@ fn an_order_of_words_is_not_learned_where_all_are_shuffled() {
     let folder = folder();
     let text = "meow tweet\tcat\ntweet meow\tbird\nmoo\tcow\n".repeat(150);
     let text = file(folder.path(), "lines.tsv", &text);
-    for (options, is_learned) in [("", true), ("--shuffle-words 1", false)] {
-        let output = folder.path().join(format!("{is_learned}.safetensors"));
+    // Of three lines two have one of two labels, which cannot be told: 2/3 ln 2 nats.
+    for (options, is_shuffled, nats) in
+        [("", false, 0.0..0.2), ("--shuffle-words 1", true, 0.4..0.8)]
+    {
+        let output = folder.path().join(format!("{is_shuffled}.safetensors"));
         let options = format!("--task classify --steps 120 --batch 16 --json {options}");
         let report = json(small(&text, &output, &*options));
-        let right = report["right"].as_f64().expect("a share");
-        assert_eq!(right > 0.95, is_learned, "{report}");
+        let curve = report["curve"].as_array().expect("a list");
+        let last = curve.last().expect("a point");
+        let loss = last["validation"].as_f64().expect("nats");
+        assert!(nats.contains(&loss), "{report}");
         let card = fs::read_to_string(output.with_extension("md")).expect("a card");
-        assert_ne!(card.contains("100 % of the lines"), is_learned, "{card}");
+        assert_eq!(card.contains("in 1 of the lines"), is_shuffled, "{card}");
     }
+    // A shipped recipe has it, too.
+    let recipe = root().join("firmware/examples/intents/home-assistant.toml");
+    let output = folder.path().join("home.safetensors");
+    let text = ("train --task text --recipe", &recipe, "-o", &output);
+    fails(text, 2, "--shuffle-words is for lines with labels");
 }
 
 #[test]

@@ -57,7 +57,7 @@ def row(size, network, *cells):
 
 
 def quality(found):
-    header("size", "network", "parameters", "learning rate", "three seeds", "mean")
+    header("size", "network", "parameters", "learning rate", "each seed", "mean")
     for (size, network), (_, long) in found.items():
         scores = [run["best_validation"] for run in long]
         each = ", ".join(f"{score:.4f}" for score in scores)

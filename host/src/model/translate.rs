@@ -4,6 +4,7 @@
 use super::gguf;
 use super::reading::{Convention, Reading};
 use crate::checkpoint::{excerpt, Checkpoint, Format, SeenAs, TensorInfo};
+use crate::input;
 use crate::misuse::BadUse;
 use crate::tensors::dialects::{original, FLA_MIXES, FLA_ORDER, FUSED_MIXES};
 use crate::tensors::names::{att, ffn, EMB, HEAD, LN1};
@@ -141,7 +142,8 @@ fn config_ties(path: &Path) -> bool {
         true => Some(path),
         false => path.parent(),
     };
-    let config = folder.and_then(|folder| std::fs::read(folder.join("config.json")).ok());
+    let config = folder
+        .and_then(|folder| input::read(&folder.join("config.json"), input::MOST_SMALL_BYTES).ok());
     let config = config.and_then(|text| serde_json::from_slice::<serde_json::Value>(&text).ok());
     config.is_some_and(|config| config["tie_word_embeddings"] == true)
 }

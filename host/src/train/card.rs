@@ -69,11 +69,8 @@ pub fn card(output: &Path, settings: &Settings, prepared: &Prepared, trained: &T
             row("lines", learned.all().len().to_string());
             row("labels", labels.join(", "));
             if settings.shuffle_words > 0.0 {
-                let percent = 100.0 * settings.shuffle_words;
-                row(
-                    "words in another order",
-                    format!("{percent} % of the lines"),
-                );
+                let share = settings.shuffle_words;
+                row("words in another order", format!("in {share} of the lines"));
             }
         }
     }

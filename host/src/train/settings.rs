@@ -279,7 +279,7 @@ impl Settings {
         );
         ensure!(
             self.task == Task::Classify || self.shuffle_words == 0.0,
-            "--shuffle-words is for lines with labels: give --task classify too"
+            "--shuffle-words is for lines with labels: give --task classify, or leave it out"
         );
         match self.budget {
             Budget::Steps(steps) => whole("--steps", steps as usize, 1..=100_000_000)?,

@@ -42,8 +42,13 @@ impl Shuffler {
     }
 }
 
+/// The words one space apart; a line of one word, or none, as it is.
 fn shuffled(text: &[u8], random: &mut Random) -> Vec<u8> {
-    let mut words: Vec<&[u8]> = text.split(|&byte| byte == b' ').collect();
+    let words = text.split(u8::is_ascii_whitespace);
+    let mut words: Vec<&[u8]> = words.filter(|word| !word.is_empty()).collect();
+    if words.len() < 2 {
+        return text.to_vec();
+    }
     for end in (1..words.len()).rev() {
         words.swap(end, random.below(end + 1));
     }
@@ -54,6 +59,7 @@ fn shuffled(text: &[u8], random: &mut Random) -> Vec<u8> {
 mod tests {
     use super::super::vocabulary::learn;
     use super::*;
+    use std::collections::HashSet;
 
     const TEXT: &str = "turn on the lamp in the hall";
 
@@ -85,22 +91,33 @@ mod tests {
         let learned = learn(TEXT.repeat(20).as_bytes(), b"", 100).unwrap();
         for (vocabulary, entries) in [(Vocabulary::bytes(), 256), (learned, 100)] {
             let shuffler = Shuffler::new(0.25, &vocabulary, entries);
-            let mut random = Random::new(7);
-            let [first, second] = [(); 2].map(|()| {
+            let [first, same, other] = [7, 7, 8].map(|seed| {
                 let mut lines = lines(&vocabulary, entries);
-                shuffler.shuffle(&mut lines, &mut random);
+                shuffler.shuffle(&mut lines, &mut Random::new(seed));
                 lines
             });
-            assert_ne!(first, second);
+            assert!(first == same && first != other);
             let texts: Vec<_> = first
                 .iter()
                 .map(|line| text(&vocabulary, entries, line))
                 .collect();
             let changed = texts.iter().filter(|text| *text != TEXT).count();
             assert!((200..300).contains(&changed), "{changed}");
+            let orders: HashSet<_> = texts.iter().collect();
+            assert!(orders.len() > 100, "{} orders", orders.len());
             assert!(texts.iter().all(|text| words(text) == words(TEXT)));
             assert!(first.iter().all(|line| line.targets == [3]));
         }
+    }
+
+    #[test]
+    fn words_are_one_space_apart_and_others_stay() {
+        let mut random = Random::new(1);
+        for text in ["", "  ", "lamp", " lamp "] {
+            assert_eq!(shuffled(text.as_bytes(), &mut random), text.as_bytes());
+        }
+        let two = shuffled(b" lamp \t on", &mut random);
+        assert!([&b"lamp on"[..], b"on lamp"].contains(&&*two));
     }
 
     #[test]

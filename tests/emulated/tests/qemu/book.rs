@@ -36,10 +36,11 @@ const BY_HAND: [&str; 8] = [
     "kinglet verify model.kgl --prompt \"Once upon a time\" -n 20 --lines -- probe-rs ",
 ];
 /// They need files that are not here.
-const NOT_HERE: [&str; 8] = [
+const NOT_HERE: [&str; 9] = [
     "kinglet quantize world.pth",
     "kinglet prime model.kgl --state tuned.pth",
     "pip download --no-deps home-assistant-intents",
+    "python3 -m zipfile -e home_assistant_intents",
     "cargo xtask intents --home-assistant ",
     "sentences",
     "kinglet train --recipe firmware/examples/intents/home-assistant.toml",
