@@ -29,17 +29,24 @@ impl Shuffler {
 
     /// Shuffles the words of some of `lines`.
     pub fn shuffle(&self, lines: &mut [Sequence], random: &mut Random) {
-        let trie = Trie::new(&self.trie, self.entries).expect("built for this size");
-        let tokenizer = Tokenizer::trie(trie);
+        let tokenizer = self.tokenizer();
         for line in lines {
             if f64::from(random.symmetric()) >= 2.0 * self.share - 1.0 {
                 continue;
             }
-            let texts = line.tokens.iter().map(|&token| tokenizer.decode(token));
-            let text: Vec<u8> = texts.flat_map(|text| text.to_vec()).collect();
+            let text = text(&tokenizer, line);
             line.tokens = encode(&tokenizer, &shuffled(&text, random));
         }
     }
+
+    fn tokenizer(&self) -> Tokenizer<'_> {
+        Tokenizer::trie(Trie::new(&self.trie, self.entries).expect("built for this size"))
+    }
+}
+
+fn text(tokenizer: &Tokenizer<'_>, line: &Sequence) -> Vec<u8> {
+    let texts = line.tokens.iter().map(|&token| tokenizer.decode(token));
+    texts.flat_map(|text| text.to_vec()).collect()
 }
 
 /// The words one space apart; a line of one word, or none, as it is.
@@ -63,21 +70,21 @@ mod tests {
 
     const TEXT: &str = "turn on the lamp in the hall";
 
-    fn lines(vocabulary: &Vocabulary, entries: usize) -> Vec<Sequence> {
-        let trie = vocabulary.to_trie();
-        let tokenizer = Tokenizer::trie(Trie::new(&trie, entries as u32).unwrap());
+    /// A thousand times the same line, shuffled.
+    fn lines(shuffler: &Shuffler, seed: u64) -> Vec<Sequence> {
         let line = Sequence {
-            tokens: encode(&tokenizer, TEXT.as_bytes()),
+            tokens: encode(&shuffler.tokenizer(), TEXT.as_bytes()),
             targets: vec![3],
         };
-        vec![line; 1000]
+        let mut lines = vec![line; 1000];
+        shuffler.shuffle(&mut lines, &mut Random::new(seed));
+        lines
     }
 
-    fn text(vocabulary: &Vocabulary, entries: usize, line: &Sequence) -> String {
-        let trie = vocabulary.to_trie();
-        let tokenizer = Tokenizer::trie(Trie::new(&trie, entries as u32).unwrap());
-        let texts = line.tokens.iter().map(|&token| tokenizer.decode(token));
-        String::from_utf8(texts.flat_map(|text| text.to_vec()).collect()).unwrap()
+    fn texts(shuffler: &Shuffler, lines: &[Sequence]) -> Vec<String> {
+        let tokenizer = shuffler.tokenizer();
+        let text = |line| String::from_utf8(text(&tokenizer, line)).unwrap();
+        lines.iter().map(text).collect()
     }
 
     fn words(text: &str) -> Vec<&str> {
@@ -91,16 +98,9 @@ mod tests {
         let learned = learn(TEXT.repeat(20).as_bytes(), b"", 100).unwrap();
         for (vocabulary, entries) in [(Vocabulary::bytes(), 256), (learned, 100)] {
             let shuffler = Shuffler::new(0.25, &vocabulary, entries);
-            let [first, same, other] = [7, 7, 8].map(|seed| {
-                let mut lines = lines(&vocabulary, entries);
-                shuffler.shuffle(&mut lines, &mut Random::new(seed));
-                lines
-            });
+            let [first, same, other] = [7, 7, 8].map(|seed| lines(&shuffler, seed));
             assert!(first == same && first != other);
-            let texts: Vec<_> = first
-                .iter()
-                .map(|line| text(&vocabulary, entries, line))
-                .collect();
+            let texts = texts(&shuffler, &first);
             let changed = texts.iter().filter(|text| *text != TEXT).count();
             assert!((200..300).contains(&changed), "{changed}");
             let orders: HashSet<_> = texts.iter().collect();
@@ -122,13 +122,10 @@ mod tests {
 
     #[test]
     fn all_and_none_are_shares() {
-        let bytes = Vocabulary::bytes();
         for (share, few) in [(0.0, 0..1), (1.0, 990..1001)] {
-            let mut shuffled = lines(&bytes, 256);
-            Shuffler::new(share, &bytes, 256).shuffle(&mut shuffled, &mut Random::new(1));
-            let changed = shuffled
-                .iter()
-                .filter(|line| text(&bytes, 256, line) != TEXT);
+            let shuffler = Shuffler::new(share, &Vocabulary::bytes(), 256);
+            let texts = texts(&shuffler, &lines(&shuffler, 1));
+            let changed = texts.iter().filter(|text| *text != TEXT);
             assert!(few.contains(&changed.count()), "{share}");
         }
     }
