@@ -1,7 +1,7 @@
 //! Products with weights of six bits: the algebra is that of `armv7m`, 2.5 instructions a
 //! product and with all around it 3.1.
 
-use core::arch::global_asm;
+use crate::arch::shared::assembly::assembly;
 
 // Registers: r0 weights  r1 mask  r2 words  r3 weights of rows 0 and 1
 //   r5 of rows 2 and 3  r4, r7 activations  r6 scratch
@@ -9,9 +9,8 @@ use core::arch::global_asm;
 //   r12, lr in words of two rows
 // Stack: [0] sums of four rows  [16] the middle's mask  [20] words  [24] sums
 // [28] blocks left  [32] end of words; saved registers, then the fifth argument.
-global_asm!(
+assembly!(
     r#"
-    .syntax unified
     .macro kinglet_v6m_int6_field y, shift
         lsrs    r6, r3, #\shift
         ands    r6, r1
@@ -81,13 +80,7 @@ global_asm!(
         str     r7, [sp, #\row]
     .endm
 
-    .section .text.kinglet_v6m_int6,"ax",%progbits
-    .balign 4
-    .thumb
-    .thumb_func
-    .global kinglet_v6m_int6
-    .type kinglet_v6m_int6,%function
-kinglet_v6m_int6:
+    kinglet_function kinglet_v6m_int6
     push    {{r4-r7, lr}}
     mov     r4, r8
     mov     r5, r9

@@ -13,13 +13,13 @@ mod int6;
 mod prepare;
 mod state;
 
+use super::shared::assembly::assembly;
 use super::shared::pairs::{self, Routines};
 use super::shared::state::{self as states, states_in_rounds};
 use super::shared::Words;
 use super::{Mantissa, Narrow, Port, Portable, Quantizer, Write};
 use crate::number::{larger, mulq};
 use crate::shape::{Bits, Layout, Matrix, BLOCK_ROWS};
-use core::arch::global_asm;
 
 /// Cortex-M0 and M0+.
 #[derive(Debug)]
@@ -96,9 +96,8 @@ const ROUTINES: Routines = [
 // Stack: [0] words  [4] sums  [8] blocks left  [12] end of whole rounds
 // [16] end of words; 36 bytes of saved registers, then the fifth
 // argument.
-global_asm!(
+assembly!(
     r#"
-    .syntax unified
     .macro kinglet_v6m_int8_row sum
         ldm     r0!, {{r3}}
         asrs    r2, r3, #8
@@ -139,13 +138,7 @@ global_asm!(
         pop     {{r4-r7, pc}}
     .endm
 
-    .section .text.kinglet_v6m_int8,"ax",%progbits
-    .balign 4
-    .thumb
-    .thumb_func
-    .global kinglet_v6m_int8
-    .type kinglet_v6m_int8,%function
-kinglet_v6m_int8:
+    kinglet_function kinglet_v6m_int8
     kinglet_v6m_save
     str     r1, [sp]
     str     r2, [sp, #4]
@@ -227,13 +220,7 @@ kinglet_v6m_int8:
         add     r9, r5
     .endm
 
-    .section .text.kinglet_v6m_int4,"ax",%progbits
-    .balign 4
-    .thumb
-    .thumb_func
-    .global kinglet_v6m_int4
-    .type kinglet_v6m_int4,%function
-kinglet_v6m_int4:
+    kinglet_function kinglet_v6m_int4
     kinglet_v6m_save
     str     r1, [sp]
     str     r2, [sp, #4]
@@ -310,7 +297,7 @@ kinglet_v6m_int4:
     b       1b
 4:  kinglet_v6m_restore
     .size kinglet_v6m_int4, . - kinglet_v6m_int4
-"#,
+"#;
     // Built for size, they have a step once.
     fast = const cfg!(kinglet_fast) as u8,
 );

@@ -1,7 +1,7 @@
 //! Quantizing an activation vector. Sums and counts are in the upper registers.
 
+use crate::arch::shared::assembly::assembly;
 use crate::arch::Quantizer;
-use core::arch::global_asm;
 
 extern "C" {
     /// Quantizes and arranges int8 columns: `y_k = x_k - 256 x_(k-1)`.
@@ -23,9 +23,8 @@ extern "C" {
 
 // r0 x   r1 words   r2 left   r3 inverse   r4 2^21   r5-r7 columns   r8 sum
 // r12 the end of the words
-global_asm!(
+assembly!(
     r#"
-    .syntax unified
     .macro kinglet_v6m_quantize x
     ldm     r0!, {{\x}}
     lsls    \x, \x, r2
@@ -55,13 +54,7 @@ global_asm!(
     pop     {{r4-r7, pc}}
     .endm
 
-    .section .text.kinglet_v6m_prepare_int8,"ax",%progbits
-    .balign 4
-    .thumb
-    .thumb_func
-    .global kinglet_v6m_prepare_int8
-    .type kinglet_v6m_prepare_int8,%function
-kinglet_v6m_prepare_int8:
+    kinglet_function kinglet_v6m_prepare_int8
     kinglet_v6m_prepare
 1:  kinglet_v6m_quantize r5
     stm     r1!, {{r5}}
@@ -85,13 +78,7 @@ kinglet_v6m_prepare_int8:
     kinglet_v6m_prepared
     .size kinglet_v6m_prepare_int8, . - kinglet_v6m_prepare_int8
 
-    .section .text.kinglet_v6m_prepare_int4,"ax",%progbits
-    .balign 4
-    .thumb
-    .thumb_func
-    .global kinglet_v6m_prepare_int4
-    .type kinglet_v6m_prepare_int4,%function
-kinglet_v6m_prepare_int4:
+    kinglet_function kinglet_v6m_prepare_int4
     kinglet_v6m_prepare
 1:  kinglet_v6m_quantize r5
     add     r8, r5

@@ -3,9 +3,9 @@
 //! the upper registers.
 
 use super::Armv6m;
+use crate::arch::shared::assembly::assembly;
 use crate::arch::shared::state::{Routines, States};
 use crate::arch::Write;
-use core::arch::global_asm;
 
 impl States for Armv6m {
     const ROUND: usize = 16;
@@ -46,18 +46,8 @@ extern "C" {
 //   r4, r5 words   r6 scratch   r8-r11 sums   r12 the end of c
 //   lr from the end of a round to the next two rows
 // Stack: [0] mantissas  [4] sums  [8] columns left; saved registers.
-global_asm!(
+assembly!(
     r#"
-    .syntax unified
-    .macro kinglet_v6m_state_function name
-    .section .text.\name,"ax",%progbits
-    .balign 4
-    .thumb
-    .thumb_func
-    .global \name
-    .type \name,%function
-\name:
-    .endm
     .macro kinglet_v6m_state_column word, sum
     sxth    r6, \word
     muls    r6, r2, r6
@@ -86,7 +76,7 @@ global_asm!(
     .endm
 
     .macro kinglet_v6m_state_read_of name, bytes
-    kinglet_v6m_state_function \name
+    kinglet_function \name
     push    {{r4-r7, lr}}
     mov     r4, r8
     mov     r5, r9
@@ -194,7 +184,7 @@ global_asm!(
     .endm
 
     .macro kinglet_v6m_state_write_of name, bytes
-    kinglet_v6m_state_function \name
+    kinglet_function \name
     push    {{r4-r7, lr}}
     mov     r4, r8
     mov     r5, r9

@@ -1,6 +1,6 @@
 //! Products with weights of six bits.
 
-use core::arch::global_asm;
+use crate::arch::shared::assembly::assembly;
 
 // Registers: r0 weights  r1 words  r2 mask  r3 scratch  r4 sums of eight columns in rows
 //   0 and 1, r5 in rows 2 and 3  r6, r7 their weights  r8-r11 activations
@@ -8,9 +8,8 @@ use core::arch::global_asm;
 // Stack: [0] sums of four rows  [16] words  [20] sums  [24] blocks left
 // [28] the vector's end  [32] sums of a group in words of two rows; saved registers,
 // then the fifth argument.
-global_asm!(
+assembly!(
     r#"
-    .syntax unified
     .macro kinglet_v7m_int6_field w, sum, places, x
         and     r3, r2, \w, lsr #\places
         mla     \sum, r3, \x, \sum
@@ -55,13 +54,7 @@ global_asm!(
         add     r9, r9, r5
     .endm
 
-    .section .text.kinglet_v7m_int6,"ax",%progbits
-    .balign 4
-    .thumb
-    .thumb_func
-    .global kinglet_v7m_int6
-    .type kinglet_v7m_int6,%function
-kinglet_v7m_int6:
+    kinglet_function kinglet_v7m_int6
     push    {{r4-r11, lr}}
     sub     sp, #40
     strd    r1, r2, [sp, #16]

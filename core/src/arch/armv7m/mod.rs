@@ -48,6 +48,7 @@ mod int6;
 mod state;
 mod steps;
 
+use super::shared::assembly::assembly;
 #[cfg(kinglet_fast)]
 use super::shared::coefficients::{self, coefficients_in_rounds};
 use super::shared::pairs::{self, Routines};
@@ -59,7 +60,6 @@ use super::shared::thumb2::{self, steps_of_thumb2};
 use super::shared::Words;
 use super::{Mantissa, Narrow, Port, Portable, Quantizer, Scaling, Write};
 use crate::shape::{Bits, Layout, Matrix};
-use core::arch::global_asm;
 
 /// Cortex-M3.
 #[derive(Debug)]
@@ -124,9 +124,8 @@ const ROUTINES: Routines = [
 // Stack: [0] words  [4] sums  [8] blocks left  [12] the vector's end less the
 // 128 bytes of eight steps; 36 bytes of saved registers, then the fifth
 // argument. The signed distance of r1 from that end says what is left.
-global_asm!(
+assembly!(
     r#"
-    .syntax unified
     .macro kinglet_v7m_int8_step
         ldm     r0!, {{r6-r9}}
         ldm     r1!, {{r10-r12, lr}}
@@ -160,13 +159,7 @@ global_asm!(
         mla     r5, r9, lr, r5
     .endm
 
-    .section .text.kinglet_v7m_int8,"ax",%progbits
-    .balign 4
-    .thumb
-    .thumb_func
-    .global kinglet_v7m_int8
-    .type kinglet_v7m_int8,%function
-kinglet_v7m_int8:
+    kinglet_function kinglet_v7m_int8
     push    {{r4-r11, lr}}
     sub     sp, #16
     ldr     r6, [sp, #52]
@@ -211,9 +204,8 @@ kinglet_v7m_int8:
 //   r8-r11 activations
 // Stack: [0] sums of four rows  [16] words  [20] sums  [24] blocks left
 // [28] the vector's end; saved registers, then the fifth argument.
-global_asm!(
+assembly!(
     r#"
-    .syntax unified
     .macro kinglet_v7m_int4_rest w, sum
         and     r3, r2, \w, lsr #4
         mla     \sum, r3, r8, \sum
@@ -262,13 +254,7 @@ global_asm!(
         stm     sp, {{r8-r11}}
     .endm
 
-    .section .text.kinglet_v7m_int4,"ax",%progbits
-    .balign 4
-    .thumb
-    .thumb_func
-    .global kinglet_v7m_int4
-    .type kinglet_v7m_int4,%function
-kinglet_v7m_int4:
+    kinglet_function kinglet_v7m_int4
     push    {{r4-r11, lr}}
     sub     sp, #32
     strd    r1, r2, [sp, #16]

@@ -3,9 +3,9 @@
 //! read, and half a one more to be rounded and stored.
 
 use super::Armv7m;
+use crate::arch::shared::assembly::assembly;
 use crate::arch::shared::state::{Both, ReadBoth, Routines, States};
 use crate::arch::Write;
-use core::arch::global_asm;
 
 impl States for Armv7m {
     const ROUND: usize = 16;
@@ -59,18 +59,8 @@ extern "C" {
     );
 }
 
-global_asm!(
+assembly!(
     r#"
-    .syntax unified
-    .macro kinglet_v7m_state_function name
-    .section .text.\name,"ax",%progbits
-    .balign 4
-    .thumb
-    .thumb_func
-    .global \name
-    .type \name,%function
-\name:
-    .endm
     .macro kinglet_v7m_mantissa bytes, to, at
     .if \bytes == 2
     ldrsh   \to, [r0, #2 * (\at)]
@@ -102,7 +92,7 @@ global_asm!(
     mla     r11, r3, r12, r11
     .endm
     .macro kinglet_v7m_state_read_of name, bytes
-    kinglet_v7m_state_function \name
+    kinglet_function \name
     push    {{r4-r11, lr}}
     sub     sp, #12
     strd    r0, r2, [sp]
@@ -157,7 +147,7 @@ global_asm!(
     mla     r11, r3, r12, r11
     .endm
     .macro kinglet_v7m_state_read_both_of name, bytes
-    kinglet_v7m_state_function \name
+    kinglet_function \name
     push    {{r4-r11, lr}}
     sub     sp, #16
     strd    r0, r2, [sp]
@@ -220,7 +210,7 @@ global_asm!(
     .endif
     .endm
     .macro kinglet_v7m_state_write_of name, bytes
-    kinglet_v7m_state_function \name
+    kinglet_function \name
     push    {{r4-r11, lr}}
     sub     sp, #16
     lsls    r4, r3, #\bytes

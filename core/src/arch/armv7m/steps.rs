@@ -31,7 +31,6 @@ unsafe extern "C" fn scale_rows(
 ) {
     naked_asm!(
         r#"
-    .syntax unified
     push    {{r4-r9, lr}}
     ldr     r4, [sp, #28]
 1:  ldm     r1, {{r5-r8}}
@@ -60,7 +59,6 @@ unsafe extern "C" fn scale_blocks(
 ) {
     naked_asm!(
         r#"
-    .syntax unified
     push    {{r4-r8, lr}}
     ldr     r4, [sp, #24]
 1:  ldrb    r12, [r0], #1
@@ -82,7 +80,6 @@ unsafe extern "C" fn scale_blocks(
 unsafe extern "C" fn squares(_x: *const i32, _rounds: usize, _left: u32) -> u64 {
     naked_asm!(
         r#"
-    .syntax unified
     push    {{r4-r7, lr}}
     mov     r3, r0
     mov     r12, r1
@@ -113,7 +110,6 @@ unsafe extern "C" fn affine(
 ) {
     naked_asm!(
         r#"
-    .syntax unified
     push    {{r4-r11, lr}}
     ldr     r7, [sp, #36]
     ldm     r7, {{r4-r7}}
@@ -155,7 +151,6 @@ unsafe extern "C" fn token_shift(
 ) -> u32 {
     naked_asm!(
         r#"
-    .syntax unified
     .macro kinglet_v7m_shift x, previous, mix
     subs    \x, \x, \previous
     asr     \previous, \previous, r4
@@ -196,7 +191,6 @@ unsafe extern "C" fn token_shift(
 unsafe extern "C" fn relu_squared(_x: *mut i32, _rounds: usize, _left: u32) {
     naked_asm!(
         r#"
-    .syntax unified
     push    {{r4-r7, lr}}
 1:  ldm     r0, {{r4-r7}}
     .irp    x, r4, r5, r6, r7
@@ -223,7 +217,6 @@ pub(super) unsafe extern "C" fn prepare_int8(
 ) -> i32 {
     naked_asm!(
         r#"
-    .syntax unified
     push    {{r4-r10, lr}}
     ldm     r3, {{r3, r4}}
     mov     r5, #0x00200000
@@ -261,7 +254,6 @@ pub(super) unsafe extern "C" fn prepare_int4(
 ) -> i32 {
     naked_asm!(
         r#"
-    .syntax unified
     push    {{r4-r11, lr}}
     ldm     r3, {{r3, r4}}
     mov     r5, #0x00200000

@@ -2,6 +2,7 @@
 
 use super::prepare::steps;
 use super::{rows_of_int8, Int8Call, ROUND, STEP_COLS};
+use crate::arch::shared::assembly::processor;
 use crate::arch::FineQuantizer;
 use crate::shape::{Matrix, BLOCK_ROWS};
 use core::arch::naked_asm;
@@ -82,7 +83,7 @@ unsafe extern "C" fn prepare_routine(
     steps: usize,
 ) -> i32 {
     naked_asm!(
-        extension!(),
+        processor!(),
         r#"
     push    {{r4-r11, lr}}
     mov     r4, #0x00200000

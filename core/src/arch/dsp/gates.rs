@@ -5,6 +5,7 @@
 //! `share`, without a branch.
 
 use super::Dsp;
+use crate::arch::shared::assembly::processor;
 use crate::arch::shared::gates::{AverageCall, Fixed, GatedCall, Gates, Routines};
 use core::arch::naked_asm;
 
@@ -63,7 +64,7 @@ unsafe extern "C" fn shares(
     _table: *const u32,
 ) {
     naked_asm!(
-        extension!(),
+        processor!(),
         macros!(),
         r#"
     push    {{r4-r10, lr}}
@@ -108,7 +109,7 @@ unsafe extern "C" fn add_gated(
     _call: &GatedCall,
 ) -> u32 {
     naked_asm!(
-        extension!(),
+        processor!(),
         macros!(),
         r#"
     push    {{r4-r11, lr}}
@@ -167,7 +168,7 @@ unsafe extern "C" fn add_gated(
 #[unsafe(naked)]
 unsafe extern "C" fn average(_call: &AverageCall) -> u32 {
     naked_asm!(
-        extension!(),
+        processor!(),
         macros!(),
         r#"
     // From \a towards \v, where the flags are not those of a negative difference, or

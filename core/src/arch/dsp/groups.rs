@@ -1,5 +1,6 @@
 //! Products with weights in groups of 32 columns, four rows at a time.
 
+use crate::arch::shared::assembly::processor;
 use crate::shape::Bits;
 use core::arch::naked_asm;
 
@@ -64,7 +65,7 @@ macro_rules! routine {
             groups: usize,
         ) {
             naked_asm!(
-                extension!(),
+                processor!(),
                 $($macros,)*
                 r#"
     push    {{r4-r11, lr}}

@@ -67,6 +67,7 @@
 //! instructions, with a vector of 16 bits 1.14, an int4 product 1.06, an int6 product 1.31, group
 //! scales included.
 
+use super::shared::assembly::processor;
 #[cfg(kinglet_fast)]
 use super::shared::coefficients::{self, coefficients_in_rounds};
 #[cfg(kinglet_fast)]
@@ -85,21 +86,6 @@ use super::Scaling;
 use super::{Mantissa, Narrow, Port, Portable, Quantizer, Write};
 use crate::shape::{Bits, Layout, Matrix, BLOCK_ROWS, GROUP_COLS};
 use core::arch::naked_asm;
-
-/// The assembler must be told that an ARMv8-M core has the DSP extension, which
-/// every ARMv7E-M core has.
-#[cfg(kinglet_armv8m)]
-macro_rules! extension {
-    () => {
-        ".syntax unified\n.cpu cortex-m33"
-    };
-}
-#[cfg(not(kinglet_armv8m))]
-macro_rules! extension {
-    () => {
-        ".syntax unified"
-    };
-}
 
 #[cfg(feature = "fine")]
 mod fine;
@@ -281,7 +267,7 @@ unsafe extern "C" fn $name(
     call: &Int8Call,
 ) {
     naked_asm!(
-        extension!(),
+        processor!(),
         r#"
     push    {{r4-r11, lr}}
     ldr     r12, [sp, #36]

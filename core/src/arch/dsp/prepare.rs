@@ -8,6 +8,7 @@ use super::groups::INT4_WORDS;
 #[cfg(feature = "int6")]
 use super::groups::INT6_WORDS;
 use super::{SPAN_COLS, SPAN_WORDS, STEP_COLS};
+use crate::arch::shared::assembly::processor;
 use crate::arch::Quantizer;
 use crate::shape::{Bits, GROUP_COLS};
 use core::arch::naked_asm;
@@ -123,7 +124,7 @@ unsafe extern "C" fn int4_routine(
     groups: usize,
 ) {
     naked_asm!(
-        extension!(),
+        processor!(),
         r#"
     // Lanes of two columns, into \a.
     .macro kinglet_dsp_lanes a, b
@@ -208,7 +209,7 @@ unsafe extern "C" fn int6_routine(
     groups: usize,
 ) {
     naked_asm!(
-        extension!(),
+        processor!(),
         r#"
     // Lanes of two columns, into \a.
     .macro kinglet_dsp_lanes6 a, b
@@ -309,7 +310,7 @@ unsafe extern "C" fn span_routine(
     steps: usize,
 ) -> i32 {
     naked_asm!(
-        extension!(),
+        processor!(),
         r#"
     push    {{r4-r11, lr}}
     mov     r4, #0x00200000

@@ -8,6 +8,7 @@
 //! and `SSAT` rounds and limits: 5.
 
 use super::Dsp;
+use crate::arch::shared::assembly::processor;
 use crate::arch::shared::state::{Both, ReadBoth, Routines, States};
 use crate::arch::Write;
 use core::arch::naked_asm;
@@ -48,7 +49,7 @@ macro_rules! read {
             _size: usize,
         ) {
             naked_asm!(
-                extension!(),
+                processor!(),
                 r#"
     push    {{r4-r11, lr}}
     sub     sp, #20
@@ -168,7 +169,7 @@ macro_rules! read_both {
             _size: usize,
         ) {
             naked_asm!(
-                extension!(),
+                processor!(),
                 r#"
     push    {{r4-r11, lr}}
     sub     sp, #20
@@ -294,7 +295,7 @@ unsafe extern "C" fn write(
     _size: usize,
 ) {
     naked_asm!(
-        extension!(),
+        processor!(),
         r#"
     .macro kinglet_dsp_write word, value
     smuad   r1, r5, \value
@@ -355,7 +356,7 @@ unsafe extern "C" fn write_of_8_bits(
     _size: usize,
 ) {
     naked_asm!(
-        extension!(),
+        processor!(),
         r#"
     .macro kinglet_dsp_write_bytes word
     ldrd    r12, lr, [r2], #8

@@ -6,6 +6,7 @@
 //! above them in the same one where registers are short.
 
 use super::Dsp;
+use crate::arch::shared::assembly::processor;
 use crate::arch::shared::rounds::{Rounds, Routines};
 use crate::arch::shared::thumb2;
 use crate::arch::Scaling;
@@ -34,7 +35,7 @@ unsafe extern "C" fn scale_rows(
     _shift: u32,
 ) {
     naked_asm!(
-        extension!(),
+        processor!(),
         r#"
     push    {{r4-r10, lr}}
     ldr     r4, [sp, #32]
@@ -70,7 +71,7 @@ unsafe extern "C" fn scale_blocks(
     _shift: u32,
 ) {
     naked_asm!(
-        extension!(),
+        processor!(),
         r#"
     push    {{r4-r8, lr}}
     ldr     r4, [sp, #24]
@@ -93,7 +94,7 @@ unsafe extern "C" fn scale_blocks(
 #[unsafe(naked)]
 unsafe extern "C" fn squares(_x: *const i32, _rounds: usize, _left: u32) -> u64 {
     naked_asm!(
-        extension!(),
+        processor!(),
         r#"
     push    {{r4-r7, lr}}
     mov     r3, r0
@@ -124,7 +125,7 @@ unsafe extern "C" fn affine(
     _scaling: &Scaling,
 ) {
     naked_asm!(
-        extension!(),
+        processor!(),
         r#"
     push    {{r4-r11, lr}}
     ldr     r7, [sp, #36]
@@ -168,7 +169,7 @@ unsafe extern "C" fn token_shift(
     _right: u32,
 ) -> u32 {
     naked_asm!(
-        extension!(),
+        processor!(),
         r#"
     .macro kinglet_dsp_shift x, previous, half, mix, right
     subs    \x, \x, \previous
@@ -222,7 +223,7 @@ unsafe extern "C" fn token_shift(
 #[unsafe(naked)]
 unsafe extern "C" fn relu_squared(_x: *mut i32, _rounds: usize, _left: u32) {
     naked_asm!(
-        extension!(),
+        processor!(),
         r#"
     push    {{r4-r7, lr}}
 1:  ldm     r0, {{r4-r7}}

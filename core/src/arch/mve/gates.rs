@@ -5,8 +5,8 @@
 //! its word is one of all ones where it is too large.
 
 use super::Mve;
+use crate::arch::shared::assembly::assembly;
 use crate::arch::shared::gates::{AverageCall, Fixed, GatedCall, Gates, Routines};
-use core::arch::global_asm;
 
 impl Gates for Mve {
     const ROUTINES: Routines = Routines {
@@ -29,10 +29,8 @@ extern "C" {
     fn kinglet_mve_average(call: &AverageCall) -> u32;
 }
 
-global_asm!(
+assembly!(
     r#"
-    .syntax unified
-    .cpu    cortex-m55
     // Of sizes \x the octaves \h, the place in the table \i, and the part of a step
     // \x; \o is scratch, and may be \c, which is 11, the last octave.
     .macro kinglet_mve_place x, h, i, o, c
@@ -68,13 +66,7 @@ global_asm!(
     veort   \i, \i, q7
     .endm
 
-    .section .text.kinglet_mve_shares,"ax",%progbits
-    .balign 4
-    .thumb
-    .thumb_func
-    .global kinglet_mve_shares
-    .type kinglet_mve_shares,%function
-kinglet_mve_shares:
+    kinglet_function kinglet_mve_shares
     push    {{r4, lr}}
     ldr     r12, [sp, #8]
     vpush   {{d8-d15}}
@@ -92,13 +84,7 @@ kinglet_mve_shares:
 
     // r0 x   r1 gate   r2 y   r4, r5 places of x and y   lr elements left
     // q6 the bits of the magnitudes
-    .section .text.kinglet_mve_add_gated,"ax",%progbits
-    .balign 4
-    .thumb
-    .thumb_func
-    .global kinglet_mve_add_gated
-    .type kinglet_mve_add_gated,%function
-kinglet_mve_add_gated:
+    kinglet_function kinglet_mve_add_gated
     push    {{r4-r7, lr}}
     vpush   {{d8-d15}}
     ldm.w   r3, {{r3-r7, r12}}
@@ -150,13 +136,7 @@ kinglet_mve_add_gated:
     vqdmulh.s32 \d, \d, \i
     .endm
 
-    .section .text.kinglet_mve_average,"ax",%progbits
-    .balign 4
-    .thumb
-    .thumb_func
-    .global kinglet_mve_average
-    .type kinglet_mve_average,%function
-kinglet_mve_average:
+    kinglet_function kinglet_mve_average
     push    {{r4-r11, lr}}
     vpush   {{d8-d15}}
     sub     sp, #36

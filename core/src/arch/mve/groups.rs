@@ -3,8 +3,8 @@
 use super::super::shared::Words;
 use super::super::Port;
 use super::Mve;
+use crate::arch::shared::assembly::assembly;
 use crate::shape::{Bits, Matrix, BLOCK_ROWS, GROUP_COLS};
-use core::arch::global_asm;
 
 /// Groups of which 16 times the sum of a row of int4, or four times that of a row of int6,
 /// fits in 32 bits: `16 * 16 * (32 * 8 * 127) * 255 < 2^31`.
@@ -91,14 +91,9 @@ extern "C" {
 //   q5, q6 the sums of the blocks' rows   q7 mask
 macro_rules! routine {
     ($name:literal, $bytes:expr, $mask:expr, $places:expr, $macros:literal, $group:literal) => {
-        global_asm!(
-            ".syntax unified\n.cpu cortex-m55",
+        assembly!(
             $macros,
-            concat!(".section .text.", $name, r#","ax",%progbits"#),
-            ".balign 4\n.thumb\n.thumb_func",
-            concat!(".global ", $name),
-            concat!(".type ", $name, ",%function"),
-            concat!($name, ":"),
+            concat!("kinglet_function ", $name),
             r#"
     push    {{r4-r11, lr}}
     vpush   {{d8-d15}}
@@ -137,7 +132,7 @@ macro_rules! routine {
     vadd.i32 q6, q6, q3
     b       3b
 "#,
-            concat!(".size ", $name, ", . - ", $name),
+            concat!(".size ", $name, ", . - ", $name);
             bytes = const $bytes,
             mask = const $mask,
             places = const $places,

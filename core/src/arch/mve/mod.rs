@@ -23,26 +23,19 @@
 //! Sums of a group are below `16 * 2^15`. With loads an int8 product takes about
 //! 0.15 instructions, an int4 product 0.21, an int6 product 0.27.
 
-/// Naked functions are assembled without the extensions of the target.
-macro_rules! with_vectors {
-    () => {
-        ".syntax unified\n.cpu cortex-m55"
-    };
-}
-
 mod gates;
 mod groups;
 mod rows;
 mod state;
 mod steps;
 
+use super::shared::assembly::assembly;
 use super::shared::gates::gates_in_assembly;
 use super::shared::rounds::{self, steps_in_rounds};
 use super::shared::state::{self as states, states_in_rounds};
 use super::shared::Words;
 use super::{Mantissa, Narrow, Port, Portable, Quantizer, Scaling, Write};
 use crate::shape::{Bits, Layout, Matrix, BLOCK_ROWS};
-use core::arch::global_asm;
 
 /// Bytes of a vector: columns of an int8 step.
 const VECTOR: usize = 16;
@@ -205,10 +198,8 @@ extern "C" {
 // Stack: what a block starts with, in one LDM: words, four zeros, entry.
 // A round is eight steps; the first enters it so that the last ends with it.
 // Loads and products alternate, so that they overlap.
-global_asm!(
+assembly!(
     r#"
-    .syntax unified
-    .cpu    cortex-m55
     .macro kinglet_mve_int8_step
         vldrw.u32 q0, [r1], #16
         vldrw.u32 q1, [r0], #64
@@ -221,13 +212,7 @@ global_asm!(
         vmladava.s8 r10, q0, q1
     .endm
 
-    .section .text.kinglet_mve_int8,"ax",%progbits
-    .balign 4
-    .thumb
-    .thumb_func
-    .global kinglet_mve_int8
-    .type kinglet_mve_int8,%function
-kinglet_mve_int8:
+    kinglet_function kinglet_mve_int8
     push    {{r4-r11, lr}}
     ldr     r4, [sp, #36]
     sub     sp, #28

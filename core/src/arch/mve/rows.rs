@@ -1,10 +1,10 @@
 //! What a matrix state's step does for each row beside reads and writes, four rows in a
 //! vector.
 
+use crate::arch::shared::assembly::assembly;
 use crate::arch::state::coefficient_places;
 use crate::arch::{Port, Portable, Write};
 use crate::number::{larger, places, positive, zeros, FRACTIONS};
-use core::arch::global_asm;
 
 /// As [`Port::decay`].
 pub(super) fn decay(lam: &mut [i32], bounds: &mut [i32], w: &[i32]) {
@@ -199,10 +199,8 @@ extern "C" {
     fn kinglet_mve_plan(call: &PlanCall);
 }
 
-global_asm!(
+assembly!(
     r#"
-    .syntax unified
-    .cpu    cortex-m55
     // 2^-x in Q31 for a fraction \x in Q22: \p. \x, \c are scratch.
     .macro kinglet_mve_power p, x, c, table
     vshr.u32 \c, \x, #16
@@ -214,17 +212,8 @@ global_asm!(
     vmul.i32 \c, \c, \x
     vsub.i32 \p, \p, \c
     .endm
-    .macro kinglet_mve_function name
-    .section .text.\name,"ax",%progbits
-    .balign 4
-    .thumb
-    .thumb_func
-    .global \name
-    .type \name,%function
-\name:
-    .endm
 
-    kinglet_mve_function kinglet_mve_decay
+    kinglet_function kinglet_mve_decay
     push    {{r7, lr}}
     ldr     r12, [sp, #8]
     vpush   {{d8-d11}}
@@ -257,7 +246,7 @@ global_asm!(
     orrs    \to, \b
     .endm
 
-    kinglet_mve_function kinglet_mve_coefficients
+    kinglet_function kinglet_mve_coefficients
     push    {{r4-r7, lr}}
     ldrd    r4, r5, [sp, #20]
     ldr     r12, [r5, #8]
@@ -287,7 +276,7 @@ global_asm!(
     pop     {{r4-r7, pc}}
     .size kinglet_mve_coefficients, . - kinglet_mve_coefficients
 
-    kinglet_mve_function kinglet_mve_round
+    kinglet_function kinglet_mve_round
     push    {{r7, lr}}
     ldr     r12, [sp, #8]
     dlstp.32 lr, r2
@@ -299,7 +288,7 @@ global_asm!(
     pop     {{r7, pc}}
     .size kinglet_mve_round, . - kinglet_mve_round
 
-    kinglet_mve_function kinglet_mve_halves
+    kinglet_function kinglet_mve_halves
     push    {{r4, lr}}
     ldr     r4, [sp, #8]
     mov     r12, #0
@@ -313,7 +302,7 @@ global_asm!(
     pop     {{r4, pc}}
     .size kinglet_mve_halves, . - kinglet_mve_halves
 
-    kinglet_mve_function kinglet_mve_max
+    kinglet_function kinglet_mve_max
     push    {{r7, lr}}
     vmov.i32 q1, #0
     vmov.i32 q2, #0
@@ -333,7 +322,7 @@ global_asm!(
     pop     {{r7, pc}}
     .size kinglet_mve_max, . - kinglet_mve_max
 
-    kinglet_mve_function kinglet_mve_differences
+    kinglet_function kinglet_mve_differences
     push    {{r7, lr}}
     vmov.i32 q2, #0
     dlstp.32 lr, r1
@@ -346,7 +335,7 @@ global_asm!(
     pop     {{r7, pc}}
     .size kinglet_mve_differences, . - kinglet_mve_differences
 
-    kinglet_mve_function kinglet_mve_add_values
+    kinglet_function kinglet_mve_add_values
     push    {{r4-r8, lr}}
     ldm.w   r3, {{r3-r7, r12}}
     dlstp.32 lr, r2
@@ -369,7 +358,7 @@ global_asm!(
     // r0 lam   r1 bounds   r2 k   r3 b   r4 writes   r5 the table   r6 the power of two
     // r7, r8 places of both   r9 the slack   r10 whether b is there   r11 rows left
     // Stack: [0] the mask of a fraction, four times  [16] 0, 3, 6, 9
-    kinglet_mve_function kinglet_mve_plan
+    kinglet_function kinglet_mve_plan
     push    {{r4-r11, lr}}
     vpush   {{d8-d15}}
     sub     sp, #36

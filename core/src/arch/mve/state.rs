@@ -4,9 +4,9 @@
 //! write: 1.5. Of 8 bits they are taken apart before: 0.5 and 1.8.
 
 use super::Mve;
+use crate::arch::shared::assembly::assembly;
 use crate::arch::shared::state::{Routines, States};
 use crate::arch::Write;
-use core::arch::global_asm;
 
 impl States for Mve {
     const ROUND: usize = 16;
@@ -43,26 +43,15 @@ extern "C" {
     );
 }
 
-global_asm!(
-    with_vectors!(),
+assembly!(
     r#"
-    .macro kinglet_mve_state_function name
-    .section .text.\name,"ax",%progbits
-    .balign 4
-    .thumb
-    .thumb_func
-    .global \name
-    .type \name,%function
-\name:
-    .endm
-
     // r0 mantissas of 8 bits   r1 c   r2 sums   r3 bytes of seven times two rows   r5 rounds
     // r7 rows left   r4, r6, r8, r10 sums   r12 where in the sums   lr rounds left
     // q0, q1 c   q4, q5 mantissas
     // q2, q3 where the columns of eight rows are, less a word; of 8 bits those of 16 rows,
     // in halves of a word: q2
     .macro kinglet_mve_state_read_of name, bytes
-    kinglet_mve_state_function \name
+    kinglet_function \name
     push    {{r4-r10, lr}}
     vpush   {{d8-d11}}
     mov     r7, r3
@@ -166,7 +155,7 @@ global_asm!(
     .endm
 
     .macro kinglet_mve_state_write_of name, bytes
-    kinglet_mve_state_function \name
+    kinglet_function \name
     push    {{r4-r11, lr}}
     vpush   {{d8-d13}}
     sub     sp, #12

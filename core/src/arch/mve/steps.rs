@@ -6,6 +6,7 @@
 //! the smallest.
 
 use super::Mve;
+use crate::arch::shared::assembly::processor;
 use crate::arch::shared::rounds::{Rounds, Routines};
 use crate::arch::Scaling;
 use core::arch::naked_asm;
@@ -35,7 +36,7 @@ unsafe extern "C" fn scale_rows(
     _shift: u32,
 ) {
     naked_asm!(
-        with_vectors!(),
+        processor!(),
         r#"
     push    {{r4, lr}}
     ldr     r4, [sp, #8]
@@ -63,7 +64,7 @@ unsafe extern "C" fn scale_blocks(
     _shift: u32,
 ) {
     naked_asm!(
-        with_vectors!(),
+        processor!(),
         r#"
     push    {{r4, lr}}
     ldr     r4, [sp, #8]
@@ -84,7 +85,7 @@ unsafe extern "C" fn scale_blocks(
 #[unsafe(naked)]
 unsafe extern "C" fn sum(_x: *const i32, _rounds: usize) -> i64 {
     naked_asm!(
-        with_vectors!(),
+        processor!(),
         r#"
     push    {{r7, lr}}
     mov     r2, r0
@@ -102,7 +103,7 @@ unsafe extern "C" fn sum(_x: *const i32, _rounds: usize) -> i64 {
 #[unsafe(naked)]
 unsafe extern "C" fn less(_x: *const i32, _out: *mut i32, _rounds: usize, _mean: i32) -> u32 {
     naked_asm!(
-        with_vectors!(),
+        processor!(),
         r#"
     push    {{r7, lr}}
     vmov.i32 q2, #0
@@ -127,7 +128,7 @@ unsafe extern "C" fn less(_x: *const i32, _out: *mut i32, _rounds: usize, _mean:
 #[unsafe(naked)]
 unsafe extern "C" fn squares(_x: *const i32, _rounds: usize, _left: u32) -> u64 {
     naked_asm!(
-        with_vectors!(),
+        processor!(),
         r#"
     push    {{r7, lr}}
     mov     r3, r0
@@ -155,7 +156,7 @@ unsafe extern "C" fn affine(
     _scaling: &Scaling,
 ) {
     naked_asm!(
-        with_vectors!(),
+        processor!(),
         r#"
     push    {{r4-r7, lr}}
     ldr     r4, [sp, #20]
@@ -196,7 +197,7 @@ unsafe extern "C" fn token_shift(
     _right: u32,
 ) -> u32 {
     naked_asm!(
-        with_vectors!(),
+        processor!(),
         r#"
     push    {{r4, r5, r7, lr}}
     ldrd    r4, r5, [sp, #16]
@@ -235,7 +236,7 @@ unsafe extern "C" fn token_shift(
 #[unsafe(naked)]
 unsafe extern "C" fn positive_max(_x: *const i32, _rounds: usize) -> i32 {
     naked_asm!(
-        with_vectors!(),
+        processor!(),
         r#"
     push    {{r7, lr}}
     vmov.i32 q1, #0
@@ -253,7 +254,7 @@ unsafe extern "C" fn positive_max(_x: *const i32, _rounds: usize) -> i32 {
 #[unsafe(naked)]
 unsafe extern "C" fn relu_squared(_x: *mut i32, _rounds: usize, _left: u32) {
     naked_asm!(
-        with_vectors!(),
+        processor!(),
         r#"
     push    {{r7, lr}}
     vmov.i32 q1, #0
@@ -281,7 +282,7 @@ pub(super) unsafe extern "C" fn prepare(
     _inverse: i32,
 ) {
     naked_asm!(
-        with_vectors!(),
+        processor!(),
         r#"
     push    {{r4, lr}}
     ldr     r4, [sp, #8]
@@ -302,7 +303,7 @@ pub(super) unsafe extern "C" fn prepare(
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn copy(_from: *const i32, _to: *mut i32, _len: usize) {
     naked_asm!(
-        with_vectors!(),
+        processor!(),
         r#"
     push    {{r7, lr}}
     dlstp.32 lr, r2
@@ -318,7 +319,7 @@ pub(super) unsafe extern "C" fn copy(_from: *const i32, _to: *mut i32, _len: usi
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn round_off(_x: *mut i32, _len: usize, _places: i32) {
     naked_asm!(
-        with_vectors!(),
+        processor!(),
         r#"
     push    {{r7, lr}}
     dlstp.32 lr, r1
@@ -341,7 +342,7 @@ pub(super) unsafe extern "C" fn add(
     _of_y: i32,
 ) -> u32 {
     naked_asm!(
-        with_vectors!(),
+        processor!(),
         r#"
     push    {{r4, lr}}
     ldr     r4, [sp, #8]

@@ -1,16 +1,14 @@
 //! Products with weights of six bits.
 
-use core::arch::global_asm;
+use crate::arch::shared::assembly::assembly;
 
 // Registers: a0 weights  a1 where in the words  a2 sums  a3 blocks left  a4 words
 //   a5 their end  a6 the end of a group's  a7, t6 masks  t0-t3 activations
 //   t4, t5 products  s0, s1 weights of two rows each  s2, s3 sums of eight columns in
 //   these  s4, s5 of a group, in words of two rows  s6, s7 in their upper rows
 //   s8-s11 sums of four rows
-global_asm!(
+assembly!(
     r#"
-    .option push
-    .option arch, +m
     .macro kinglet_rv_int6_add x, from=s3
         mul     t4, t4, \x
         mul     t5, t5, \x
@@ -52,11 +50,7 @@ global_asm!(
         add     \other, \other, t5
     .endm
 
-    .section .text.kinglet_rv_int6,"ax",@progbits
-    .balign 4
-    .global kinglet_rv_int6
-    .type kinglet_rv_int6,@function
-kinglet_rv_int6:
+    kinglet_function kinglet_rv_int6
     addi    sp, sp, -48
     sw      s0, 0(sp)
     sw      s1, 4(sp)
@@ -137,6 +131,5 @@ kinglet_rv_int6:
     addi    sp, sp, 48
     ret
     .size kinglet_rv_int6, . - kinglet_rv_int6
-    .option pop
 "#
 );

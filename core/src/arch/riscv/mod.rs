@@ -23,14 +23,6 @@
 //!
 //! **int6.** The algebra is that of `armv7m`, a block at a time: 3.1 per multiply-add.
 
-/// Naked functions are assembled without the extensions of the target; until
-/// `.option pop`.
-macro_rules! with_multiplication {
-    () => {
-        ".option push\n.option arch, +m"
-    };
-}
-
 #[cfg(feature = "int6")]
 mod int6;
 mod prepare;
@@ -40,6 +32,7 @@ mod state;
 #[cfg(kinglet_fast)]
 mod steps;
 
+use super::shared::assembly::assembly;
 #[cfg(kinglet_fast)]
 use super::shared::coefficients::{self, coefficients_in_rounds};
 use super::shared::pairs::{self, Routines};
@@ -51,7 +44,6 @@ use super::shared::Words;
 use super::Scaling;
 use super::{Mantissa, Narrow, Port, Portable, Quantizer, Write};
 use crate::shape::{Bits, Layout, Matrix};
-use core::arch::global_asm;
 
 /// RV32IM.
 #[derive(Debug)]
@@ -118,10 +110,8 @@ const ROUTINES: Routines = [
 //   a4 bytes of a block  a6 where in the words, less the constant  a7 its end
 //   t6 the end of whole rounds  s0, s1 weights of two rows  t0-t3 activations
 //   t4, t5 products  s2-s9 sums of eight rows
-global_asm!(
+assembly!(
     r#"
-    .option push
-    .option arch, +m
     .macro kinglet_rv_int8_column x, one, other
         mul     t4, s0, \x
         mul     t5, s1, \x
@@ -157,11 +147,7 @@ global_asm!(
         addi    a6, a6, \bytes
     .endm
 
-    .section .text.kinglet_rv_int8,"ax",@progbits
-    .balign 4
-    .global kinglet_rv_int8
-    .type kinglet_rv_int8,@function
-kinglet_rv_int8:
+    kinglet_function kinglet_rv_int8
     addi    sp, sp, -48
     sw      s0, 0(sp)
     sw      s1, 4(sp)
@@ -227,7 +213,6 @@ kinglet_rv_int8:
     addi    sp, sp, 48
     ret
     .size kinglet_rv_int8, . - kinglet_rv_int8
-    .option pop
 "#
 );
 
@@ -237,10 +222,8 @@ kinglet_rv_int8:
 //   s2-s9 sums of eight rows
 // Stack: [0] words  [4] sums  [8] blocks left  [12] bytes of a block, then
 // saved registers.
-global_asm!(
+assembly!(
     r#"
-    .option push
-    .option arch, +m
     // `from` plus the products of both words' nibbles that `mask` finds.
     .macro kinglet_rv_int4_column multiply, mask, x, one, other, from_one, from_other
         and     t4, s0, \mask
@@ -282,11 +265,7 @@ global_asm!(
         add     \upper, \upper, t5
     .endm
 
-    .section .text.kinglet_rv_int4,"ax",@progbits
-    .balign 4
-    .global kinglet_rv_int4
-    .type kinglet_rv_int4,@function
-kinglet_rv_int4:
+    kinglet_function kinglet_rv_int4
     addi    sp, sp, -64
     sw      s0, 16(sp)
     sw      s1, 20(sp)
@@ -375,6 +354,5 @@ kinglet_rv_int4:
     addi    sp, sp, 64
     ret
     .size kinglet_rv_int4, . - kinglet_rv_int4
-    .option pop
 "#
 );

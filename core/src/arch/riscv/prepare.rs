@@ -1,7 +1,7 @@
 //! Quantizing an activation vector.
 
+use crate::arch::shared::assembly::assembly;
 use crate::arch::Quantizer;
-use core::arch::global_asm;
 
 extern "C" {
     /// Quantizes and arranges int8 columns: `y_k = x_k - 256 x_(k-1)`.
@@ -22,10 +22,8 @@ extern "C" {
 }
 
 // a0 x   a1 words   a2 their end   a3 left   a4 inverse   a5 2^21   a6 sum
-global_asm!(
+assembly!(
     r#"
-    .option push
-    .option arch, +m
     .macro kinglet_rv_quantize x, at
     lw      \x, \at(a0)
     sll     \x, \x, a3
@@ -35,11 +33,7 @@ global_asm!(
     srai    \x, \x, 22
     .endm
 
-    .section .text.kinglet_rv_prepare_int8,"ax",@progbits
-    .balign 4
-    .global kinglet_rv_prepare_int8
-    .type kinglet_rv_prepare_int8,@function
-kinglet_rv_prepare_int8:
+    kinglet_function kinglet_rv_prepare_int8
     slli    a2, a2, 4
     add     a2, a2, a1
     lw      a4, 4(a3)
@@ -67,11 +61,7 @@ kinglet_rv_prepare_int8:
     ret
     .size kinglet_rv_prepare_int8, . - kinglet_rv_prepare_int8
 
-    .section .text.kinglet_rv_prepare_int4,"ax",@progbits
-    .balign 4
-    .global kinglet_rv_prepare_int4
-    .type kinglet_rv_prepare_int4,@function
-kinglet_rv_prepare_int4:
+    kinglet_function kinglet_rv_prepare_int4
     slli    a2, a2, 4
     add     a2, a2, a1
     lw      a4, 4(a3)
@@ -98,6 +88,5 @@ kinglet_rv_prepare_int4:
     mv      a0, a6
     ret
     .size kinglet_rv_prepare_int4, . - kinglet_rv_prepare_int4
-    .option pop
 "#
 );

@@ -2,18 +2,10 @@
 //! [`coefficients`](crate::arch::shared::coefficients). Nothing branches on a number: one
 //! that is above 31 shifts by as many as all ones do.
 
-use core::arch::global_asm;
+use crate::arch::shared::assembly::assembly;
 
-global_asm!(
-    with_multiplication!(),
+assembly!(
     r#"
-    .macro kinglet_rv_rows_function name
-    .section .text.\name,"ax",@progbits
-    .balign 4
-    .global \name
-    .type \name,@function
-\name:
-    .endm
     // A product in t1 with a row's fraction goes to the right by `most`, \most, less the
     // scale's power, t2, and is stored. t3 scratch   a5 scaled   t4 the sum   t5 the bits
     // \limit 31
@@ -35,7 +27,7 @@ global_asm!(
     // a0 x   a1 lam   a2 bounds   a3 w   a4 what is told and found   a5 scaled
     // a6 the end of x   a7 the table   t6 the least logarithm   s0 mask of 13 bits
     // s1 mask of an upper half   s2 31   s3 the power of two
-    kinglet_rv_rows_function kinglet_rows_decayed_and_scaled
+    kinglet_function kinglet_rows_decayed_and_scaled
     addi    sp, sp, -16
     sw      s0, 0(sp)
     sw      s1, 4(sp)
@@ -97,7 +89,7 @@ global_asm!(
     .size kinglet_rows_decayed_and_scaled, . - kinglet_rows_decayed_and_scaled
 
     // a3 the power of two   a7 31   t6 mask of 15 bits in the upper half
-    kinglet_rv_rows_function kinglet_rows_scaled
+    kinglet_function kinglet_rows_scaled
     lw      a5, 0(a4)
     lw      a6, 4(a4)
     slli    a6, a6, 2
@@ -126,7 +118,7 @@ global_asm!(
     .size kinglet_rows_scaled, . - kinglet_rows_scaled
 
     // a0 scaled   a1 out   a2 the end   a3 places   a4 the step   a5 the sign   a6 half a unit
-    kinglet_rv_rows_function kinglet_rows_rounded
+    kinglet_function kinglet_rows_rounded
     slli    a2, a2, 2
     add     a2, a2, a0
     li      a6, 1
@@ -144,6 +136,5 @@ global_asm!(
     bne     a0, a2, 1b
     ret
     .size kinglet_rows_rounded, . - kinglet_rows_rounded
-    .option pop
 "#
 );

@@ -3,9 +3,9 @@
 //! and three more to be rounded and limited.
 
 use super::Riscv;
+use crate::arch::shared::assembly::assembly;
 use crate::arch::shared::state::{Both, ReadBoth, Routines, States};
 use crate::arch::Write;
-use core::arch::global_asm;
 
 impl States for Riscv {
     const ROUTINES: [Routines; 2] = [
@@ -57,16 +57,8 @@ extern "C" {
     );
 }
 
-global_asm!(
-    with_multiplication!(),
+assembly!(
     r#"
-    .macro kinglet_rv_state_function name
-    .section .text.\name,"ax",@progbits
-    .balign 4
-    .global \name
-    .type \name,@function
-\name:
-    .endm
     .macro kinglet_rv_mantissa bytes, to, at, rows
     .if \bytes == 2
     lh      \to, 2*(\at)(\rows)
@@ -87,7 +79,7 @@ global_asm!(
     add     \sum, \sum, t3
     .endm
     .macro kinglet_rv_state_read_of name, bytes
-    kinglet_rv_state_function \name
+    kinglet_function \name
     addi    sp, sp, -32
     sw      s0, 0(sp)
     sw      s1, 4(sp)
@@ -162,7 +154,7 @@ global_asm!(
     kinglet_rv_read_both \bytes, 14+\at, s11, ra
     .endm
     .macro kinglet_rv_state_read_both_of name, bytes
-    kinglet_rv_state_function \name
+    kinglet_function \name
     addi    sp, sp, -64
     sw      s0, 0(sp)
     sw      s1, 4(sp)
@@ -265,7 +257,7 @@ global_asm!(
     kinglet_rv_write \bytes, a4, 2*\at+1, s9, s10, s11
     .endm
     .macro kinglet_rv_state_write_of name, bytes
-    kinglet_rv_state_function \name
+    kinglet_function \name
     addi    sp, sp, -48
     sw      s0, 0(sp)
     sw      s1, 4(sp)
@@ -336,6 +328,5 @@ global_asm!(
     .endm
     kinglet_rv_state_write_of kinglet_rv_state_write, 2
     kinglet_rv_state_write_of kinglet_rv_state_write_8, 1
-    .option pop
 "#
 );

@@ -3,6 +3,7 @@
 //! of two is `a - min(a - b, 0)`.
 
 use super::Riscv;
+use crate::arch::shared::assembly::processor;
 use crate::arch::shared::rounds::{Rounds, Routines};
 use crate::arch::Scaling;
 use core::arch::naked_asm;
@@ -31,7 +32,7 @@ unsafe extern "C" fn scale_rows(
     _shift: u32,
 ) {
     naked_asm!(
-        with_multiplication!(),
+        processor!(),
         r#"
     slli    a5, a2, 4
     add     a5, a5, a1
@@ -49,8 +50,7 @@ unsafe extern "C" fn scale_rows(
     addi    a1, a1, 16
     bne     a1, a5, 1b
     ret
-"#,
-        ".option pop"
+"#
     )
 }
 
@@ -64,7 +64,7 @@ unsafe extern "C" fn scale_blocks(
     _shift: u32,
 ) {
     naked_asm!(
-        with_multiplication!(),
+        processor!(),
         r#"
     slli    a5, a2, 4
     add     a5, a5, a1
@@ -80,8 +80,7 @@ unsafe extern "C" fn scale_blocks(
     addi    a1, a1, 16
     bne     a1, a5, 1b
     ret
-"#,
-        ".option pop"
+"#
     )
 }
 
@@ -89,7 +88,7 @@ unsafe extern "C" fn scale_blocks(
 #[unsafe(naked)]
 unsafe extern "C" fn sum(_x: *const i32, _rounds: usize) -> i64 {
     naked_asm!(
-        with_multiplication!(),
+        processor!(),
         r#"
     mv      a2, a0
     slli    a3, a1, 4
@@ -111,8 +110,7 @@ unsafe extern "C" fn sum(_x: *const i32, _rounds: usize) -> i64 {
     add     a1, a1, t0
     bne     a2, a3, 1b
     ret
-"#,
-        ".option pop"
+"#
     )
 }
 
@@ -120,7 +118,7 @@ unsafe extern "C" fn sum(_x: *const i32, _rounds: usize) -> i64 {
 #[unsafe(naked)]
 unsafe extern "C" fn less(_x: *const i32, _out: *mut i32, _rounds: usize, _mean: i32) -> u32 {
     naked_asm!(
-        with_multiplication!(),
+        processor!(),
         r#"
     slli    a5, a2, 4
     add     a5, a5, a0
@@ -138,8 +136,7 @@ unsafe extern "C" fn less(_x: *const i32, _out: *mut i32, _rounds: usize, _mean:
     bne     a0, a5, 1b
     mv      a0, a4
     ret
-"#,
-        ".option pop"
+"#
     )
 }
 
@@ -147,7 +144,7 @@ unsafe extern "C" fn less(_x: *const i32, _out: *mut i32, _rounds: usize, _mean:
 #[unsafe(naked)]
 unsafe extern "C" fn squares(_x: *const i32, _rounds: usize, _left: u32) -> u64 {
     naked_asm!(
-        with_multiplication!(),
+        processor!(),
         r#"
     .macro kinglet_rv_squares at
     lw      t0, \at(a3)
@@ -174,8 +171,7 @@ unsafe extern "C" fn squares(_x: *const i32, _rounds: usize, _left: u32) -> u64 
     addi    a3, a3, 16
     bne     a3, a4, 1b
     ret
-"#,
-        ".option pop"
+"#
     )
 }
 
@@ -190,7 +186,7 @@ unsafe extern "C" fn affine(
     _scaling: &Scaling,
 ) {
     naked_asm!(
-        with_multiplication!(),
+        processor!(),
         r#"
     slli    a3, a3, 4
     add     a3, a3, a0
@@ -220,8 +216,7 @@ unsafe extern "C" fn affine(
     addi    a2, a2, 8
     bne     a0, a3, 1b
     ret
-"#,
-        ".option pop"
+"#
     )
 }
 
@@ -236,7 +231,7 @@ unsafe extern "C" fn token_shift(
     _right: u32,
 ) -> u32 {
     naked_asm!(
-        with_multiplication!(),
+        processor!(),
         r#"
     slli    a4, a4, 4
     add     a4, a4, a0
@@ -266,15 +261,14 @@ unsafe extern "C" fn token_shift(
     bne     a0, a4, 1b
     mv      a0, a6
     ret
-"#,
-        ".option pop"
+"#
     )
 }
 
 #[unsafe(naked)]
 unsafe extern "C" fn positive_max(_x: *const i32, _rounds: usize) -> i32 {
     naked_asm!(
-        with_multiplication!(),
+        processor!(),
         r#"
     slli    a1, a1, 4
     add     a1, a1, a0
@@ -290,8 +284,7 @@ unsafe extern "C" fn positive_max(_x: *const i32, _rounds: usize) -> i32 {
     bne     a0, a1, 1b
     mv      a0, a2
     ret
-"#,
-        ".option pop"
+"#
     )
 }
 
@@ -299,7 +292,7 @@ unsafe extern "C" fn positive_max(_x: *const i32, _rounds: usize) -> i32 {
 #[unsafe(naked)]
 unsafe extern "C" fn relu_squared(_x: *mut i32, _rounds: usize, _left: u32) {
     naked_asm!(
-        with_multiplication!(),
+        processor!(),
         r#"
     slli    a1, a1, 4
     add     a1, a1, a0
@@ -315,7 +308,6 @@ unsafe extern "C" fn relu_squared(_x: *mut i32, _rounds: usize, _left: u32) {
     addi    a0, a0, 16
     bne     a0, a1, 1b
     ret
-"#,
-        ".option pop"
+"#
     )
 }

@@ -1,5 +1,13 @@
 //! What several ports share. No module here is a whole port.
 
+#[cfg(any(
+    kinglet_armv6m,
+    kinglet_armv7m,
+    kinglet_dsp,
+    kinglet_mve,
+    kinglet_riscv
+))]
+pub(super) mod assembly;
 #[cfg(all(any(kinglet_armv7m, kinglet_dsp, kinglet_riscv), kinglet_fast))]
 pub(super) mod coefficients;
 #[cfg(any(all(kinglet_dsp, kinglet_fast), kinglet_mve))]

@@ -50,7 +50,6 @@ unsafe extern "C" fn copy_rounds(
 ) {
     naked_asm!(
         r#"
-    .syntax unified
     push    {{r4-r6, lr}}
 1:  ldm     r0!, {{r3-r6}}
     stm     r1!, {{r3-r6}}
@@ -71,7 +70,6 @@ unsafe extern "C" fn dot_rounds(
 ) -> i64 {
     naked_asm!(
         r#"
-    .syntax unified
     push    {{r4-r11, lr}}
     movs    r3, #0
     mov     r12, #0
@@ -114,7 +112,6 @@ unsafe extern "C" fn add_rounds(
 ) -> u32 {
     naked_asm!(
         r#"
-    .syntax unified
     push    {{r4-r11, lr}}
     ldr     r5, [sp, #36]
     rsbs    r4, r3, #0
@@ -144,7 +141,6 @@ unsafe extern "C" fn add_rounds(
 pub unsafe extern "C" fn sum(_x: *const i32, _rounds: usize) -> i64 {
     naked_asm!(
         r#"
-    .syntax unified
     push    {{r4-r7, lr}}
     mov     r2, r0
     mov     r3, r1
@@ -167,7 +163,6 @@ pub unsafe extern "C" fn sum(_x: *const i32, _rounds: usize) -> i64 {
 pub unsafe extern "C" fn less(_x: *const i32, _out: *mut i32, _rounds: usize, _mean: i32) -> u32 {
     naked_asm!(
         r#"
-    .syntax unified
     push    {{r4-r8, lr}}
     mov     r12, #0
 1:  ldm     r0!, {{r4-r7}}
@@ -189,7 +184,6 @@ pub unsafe extern "C" fn less(_x: *const i32, _out: *mut i32, _rounds: usize, _m
 pub unsafe extern "C" fn positive_max(_x: *const i32, _rounds: usize) -> i32 {
     naked_asm!(
         r#"
-    .syntax unified
     push    {{r4-r7, lr}}
     movs    r2, #0
 1:  ldm     r0!, {{r4-r7}}

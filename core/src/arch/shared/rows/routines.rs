@@ -1,6 +1,6 @@
 //! The routines in assembly for the rows of matrix states, of cores with Thumb-2.
 
-use core::arch::global_asm;
+use crate::arch::shared::assembly::assembly;
 
 /// What the cores have in different ways: products by the lower and by the upper half of a
 /// word, stores of numbers of 16 bits, and products of two values with their weights.
@@ -87,33 +87,9 @@ macro_rules! core {
     };
 }
 
-/// The assembler must be told that an ARMv8-M core has the DSP extension.
-#[cfg(kinglet_armv8m)]
-macro_rules! cpu {
-    () => {
-        ".syntax unified\n.cpu cortex-m33"
-    };
-}
-#[cfg(not(kinglet_armv8m))]
-macro_rules! cpu {
-    () => {
-        ".syntax unified"
-    };
-}
-
-global_asm!(
-    cpu!(),
+assembly!(
     core!(),
     r#"
-    .macro kinglet_t2_function name
-    .section .text.\name,"ax",%progbits
-    .balign 4
-    .thumb
-    .thumb_func
-    .global \name
-    .type \name,%function
-\name:
-    .endm
     // 2^-x of the fraction of \x, Q31: \to. \t is scratch, and may be \x.
     .macro kinglet_t2_fraction to, x, t, scratch, table
     ubfx    \to, \x, #16, #6
@@ -138,7 +114,7 @@ global_asm!(
     .endm
 
     // r6 the end of w
-    kinglet_t2_function kinglet_t2_decay
+    kinglet_function kinglet_t2_decay
     push    {{r4-r6, lr}}
     ldr     r6, [sp, #16]
     add     r6, r2, r6, lsl #2
@@ -157,7 +133,7 @@ global_asm!(
     pop     {{r4-r6, pc}}
     .size kinglet_t2_decay, . - kinglet_t2_decay
 
-    kinglet_t2_function kinglet_t2_most
+    kinglet_function kinglet_t2_most
     push    {{r4-r6, lr}}
 1:  .rept 2
     ldm     r0!, {{r3-r6}}
@@ -185,7 +161,7 @@ global_asm!(
 
     // r8 the table   r9 the power of two   r10, r11 logarithms, places, then x
     // r5, r12, lr scratch
-    kinglet_t2_function kinglet_rows_decayed_and_scaled
+    kinglet_function kinglet_rows_decayed_and_scaled
     push    {{r4-r11, lr}}
     ldr     r12, [sp, #36]
     ldm     r12, {{r4-r9}}
@@ -218,7 +194,7 @@ global_asm!(
     .size kinglet_rows_decayed_and_scaled, . - kinglet_rows_decayed_and_scaled
 
     // r3 the power of two   r5 rows left   r8, r9 factors, then places   r10, r11 x
-    kinglet_t2_function kinglet_rows_scaled
+    kinglet_function kinglet_rows_scaled
     push    {{r4-r11, lr}}
     ldr     r12, [sp, #36]
     ldrd    r4, r5, [r12]
@@ -247,7 +223,7 @@ global_asm!(
     .size kinglet_rows_scaled, . - kinglet_rows_scaled
 
     // r12 the step   r9 three of it   r8 half a unit   r10 the sign
-    kinglet_t2_function kinglet_rows_rounded
+    kinglet_function kinglet_rows_rounded
     push    {{r4-r10, lr}}
     ldrd    r12, r10, [sp, #32]
     add     r9, r12, r12, lsl #1
@@ -298,11 +274,11 @@ global_asm!(
     pop     {{r4-r7, pc}}
     .endm
 
-    kinglet_t2_function kinglet_t2_bits_of
+    kinglet_function kinglet_t2_bits_of
     kinglet_t2_bits_of_all 0
     .size kinglet_t2_bits_of, . - kinglet_t2_bits_of
 
-    kinglet_t2_function kinglet_t2_bits_of_words
+    kinglet_function kinglet_t2_bits_of_words
     kinglet_t2_bits_of_all 1
     .size kinglet_t2_bits_of_words, . - kinglet_t2_bits_of_words
 
@@ -326,17 +302,17 @@ global_asm!(
     pop     {{r4-r10, pc}}
     .endm
 
-    kinglet_t2_function kinglet_t2_to_16_bits
+    kinglet_function kinglet_t2_to_16_bits
     kinglet_t2_all_to_16_bits 0
     .size kinglet_t2_to_16_bits, . - kinglet_t2_to_16_bits
 
-    kinglet_t2_function kinglet_t2_words_to_16_bits
+    kinglet_function kinglet_t2_words_to_16_bits
     kinglet_t2_all_to_16_bits 1
     .size kinglet_t2_words_to_16_bits, . - kinglet_t2_words_to_16_bits
 
     // r4-r6 places   r7, r8 weights   r9 the step   r10 rows left   r3, r11, r12 terms
     // lr the first of two sums
-    kinglet_t2_function kinglet_t2_add_values
+    kinglet_function kinglet_t2_add_values
     push    {{r4-r11, lr}}
     ldm     r3, {{r4-r10}}
 1:  .rept 4
@@ -369,7 +345,7 @@ global_asm!(
     .endm
 
     // r4, r5 places   r7 the weight   r10 rows left   r12, lr terms
-    kinglet_t2_function kinglet_t2_add_first_values
+    kinglet_function kinglet_t2_add_first_values
     push    {{r4-r11, lr}}
     ldm     r3, {{r4-r10}}
 1:  .rept 2
@@ -383,7 +359,7 @@ global_asm!(
     pop     {{r4-r11, pc}}
     .size kinglet_t2_add_first_values, . - kinglet_t2_add_first_values
 
-    kinglet_t2_function kinglet_t2_differences
+    kinglet_function kinglet_t2_differences
     push    {{r4-r7, lr}}
     mov     r2, r0
     movs    r0, #0
@@ -488,11 +464,11 @@ global_asm!(
     pop     {{r4-r11, pc}}
     .endm
 
-    kinglet_t2_function kinglet_t2_plan
+    kinglet_function kinglet_t2_plan
     kinglet_t2_plan_rows 0
     .size kinglet_t2_plan, . - kinglet_t2_plan
 
-    kinglet_t2_function kinglet_t2_plan_both
+    kinglet_function kinglet_t2_plan_both
     kinglet_t2_plan_rows 1
     .size kinglet_t2_plan_both, . - kinglet_t2_plan_both
 "#
