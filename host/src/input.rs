@@ -8,8 +8,8 @@ use std::path::Path;
 /// The longest text or image that is read.
 pub const MOST_BYTES: u64 = 4 << 30;
 
-/// The longest file of settings, prompt or vocabulary that is read; RWKV's World
-/// vocabulary takes 1.2 MB.
+/// The longest file of settings, prompt or vocabulary, or index of a checkpoint's parts,
+/// that is read; RWKV's World vocabulary takes 1.2 MB.
 pub const MOST_SMALL_BYTES: u64 = 64 << 20;
 
 /// Reads a file of `most_bytes` at most.
@@ -20,7 +20,11 @@ pub fn read(path: &Path, most_bytes: u64) -> Result<Vec<u8>> {
     read_limited(path, most_bytes).with_context(|| path.display().to_string())
 }
 
-fn read_limited(path: &Path, most_bytes: u64) -> io::Result<Vec<u8>> {
+/// As [`read`], of which the sentence does not say the path.
+///
+/// # Errors
+/// The same.
+pub fn read_limited(path: &Path, most_bytes: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?
         .take(most_bytes + 1)

@@ -1,12 +1,10 @@
 //! Checkpoints in several files: an index names the file of each tensor.
 
 use super::error::{excerpt, Problem};
+use crate::input::{read_limited, MOST_SMALL_BYTES};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-
-/// The longest index that is read, in bytes: about a hundred a tensor.
-const MAX_INDEX: u64 = 64 * 1024 * 1024;
 
 /// The names that a folder's one model has, the best first.
 const WHOLE: [&str; 4] = [
@@ -75,18 +73,14 @@ pub(super) fn alone((part, all): (u32, u32)) -> Problem {
 
 /// The index in a file of JSON.
 pub(super) fn read_index(path: &Path) -> Result<Index, Problem> {
-    if fs::metadata(path)?.len() > MAX_INDEX {
-        return Err(problem(format!(
-            "is an index of more than {MAX_INDEX} bytes"
-        )));
-    }
+    // About a hundred bytes a tensor.
+    let bytes = read_limited(path, MOST_SMALL_BYTES)?;
     let no_index = || {
         problem(
             "is JSON, but no index of a checkpoint's parts (it has no `weight_map`): name the file that has the weights",
         )
     };
-    let json: serde_json::Value =
-        serde_json::from_slice(&fs::read(path)?).map_err(|_| no_index())?;
+    let json: serde_json::Value = serde_json::from_slice(&bytes).map_err(|_| no_index())?;
     let map = json["weight_map"].as_object().ok_or_else(no_index)?;
     let folder = path.parent().unwrap_or(Path::new(""));
     let mut index = Index::new();
