@@ -20,6 +20,9 @@ pub const RELEASE: &str = "release";
 /// The same, with the library built for size.
 pub const SMALL: &str = "small";
 
+/// Features of the library: all that it can do on a board.
+pub const WHOLE_LIBRARY: &str = "versions,states,trie,int6,fine,metadata,snapshot,defmt";
+
 /// Builds the firmware with `image` linked in, or one that expects an image
 /// in the machine's spare RAM. Returns the path of the ELF file, which later
 /// builds with other images leave alone.

@@ -248,9 +248,6 @@ fn firmware_clippy(machine: &Machine, image: Option<PathBuf>) -> Command {
     clippy
 }
 
-/// Everything in the library.
-const WHOLE_LIBRARY: &str = "versions,states,trie,int6,fine,metadata,snapshot,defmt";
-
 /// Each RWKV version alone, as the feature for all of them lists them.
 fn versions() -> Result<Vec<String>> {
     let manifest = std::fs::read_to_string(root().join("core/Cargo.toml"))?;
@@ -274,7 +271,7 @@ fn build() -> Result<Vec<Command>> {
         };
         // What a version leaves out may be named by others; its machine code is in the whole.
         commands.extend(versions.iter().map(|version| library("check", version)));
-        commands.push(library("build", WHOLE_LIBRARY));
+        commands.push(library("build", firmware::WHOLE_LIBRARY));
     }
     for machine in MACHINES {
         commands.push(xtask(&["capi", "--library", machine.name]));

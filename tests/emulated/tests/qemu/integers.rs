@@ -3,15 +3,12 @@
 
 use kinglet_targets::{Core, CORES};
 use kinglet_tests::{file, folder};
-use kinglet_workshop::firmware::{build_smallest, Smallest, RELEASE, SMALL};
+use kinglet_workshop::firmware::{build_smallest, Smallest, RELEASE, SMALL, WHOLE_LIBRARY};
 use kinglet_workshop::workspace::{cargo, output, run, target_dir};
 use object::read::archive::ArchiveFile;
 use object::{Object, ObjectSection, ObjectSymbol, SectionKind};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-
-/// All that the library can do.
-const FEATURES: &str = "versions,states,trie,metadata,snapshot";
 
 /// What the library is built for beside the cores of the table.
 const OTHER_TARGET: &str = "riscv32imc-unknown-none-elf";
@@ -142,7 +139,7 @@ fn floats(path: &Path, triple: &str, has_vectors: bool) -> Vec<String> {
 /// The library of a build by itself, before anything is linked.
 fn library(triple: &str, core_features: &[&str]) -> PathBuf {
     let mut build = cargo();
-    let features = [&[FEATURES], core_features].concat().join(",");
+    let features = [&[WHOLE_LIBRARY], core_features].concat().join(",");
     build.args(["build", "--quiet", "--release", "--package", "kinglet"]);
     build.args(["--no-default-features", "--features", &features]);
     build.args(["--target", triple, "--target-dir"]);
