@@ -275,7 +275,7 @@ fn group_scales_of_six_bits_have_a_limit() {
     };
     write_random(&path, Version::V4, &dimensions, 5).expect("the folder can be written");
     let model = Model::open(&path).expect("a checkpoint that is complete");
-    for layout in [Layout::Rows4, Layout::Pairs, Layout::Lanes16] {
+    for layout in Layout::ALL {
         let options = Options {
             layout,
             ..Options::of(Formats::of(Bits::Int6))

@@ -18,6 +18,9 @@ pub enum Layout {
 }
 
 impl Layout {
+    /// All arrangements.
+    pub const ALL: [Self; 3] = [Layout::Rows4, Layout::Pairs, Layout::Lanes16];
+
     /// Its name in `docs/format.md`.
     pub const fn name(self) -> &'static str {
         match self {

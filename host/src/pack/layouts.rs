@@ -245,8 +245,6 @@ mod tests {
         sums.into_iter().take(q.rows).map(i64::from).collect()
     }
 
-    const LAYOUTS: [Layout; 3] = [Layout::Rows4, Layout::Pairs, Layout::Lanes16];
-
     proptest! {
         #[test]
         fn packed_sums_are_exact(
@@ -258,7 +256,7 @@ mod tests {
         ) {
             for bits in Bits::ALL {
                 let q = quantize(&data, rows, cols, bits);
-                for layout in LAYOUTS {
+                for layout in Layout::ALL {
                     prop_assert_eq!(packed_sums(&q, layout, &x), exact_sums(&q, &x));
                 }
             }
@@ -278,7 +276,7 @@ mod tests {
             let mut q = quantize(&vec![1.0; 5 * cols], 5, cols, bits);
             q.weights.fill(weight);
             q.group_scales.fill(scale);
-            for layout in LAYOUTS {
+            for layout in Layout::ALL {
                 assert_eq!(packed_sums(&q, layout, &x), exact_sums(&q, &x));
             }
         }
