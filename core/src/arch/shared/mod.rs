@@ -1,12 +1,6 @@
 //! What several ports share. No module here is a whole port.
 
-#[cfg(any(
-    kinglet_armv6m,
-    kinglet_armv7m,
-    kinglet_dsp,
-    kinglet_mve,
-    kinglet_riscv
-))]
+#[cfg(not(any(kinglet_neon, kinglet_portable, kinglet_x86)))]
 pub(super) mod assembly;
 #[cfg(all(any(kinglet_armv7m, kinglet_dsp, kinglet_riscv), kinglet_fast))]
 pub(super) mod coefficients;
@@ -22,13 +16,7 @@ pub(super) mod pairs;
 pub(super) mod rounds;
 #[cfg(all(any(kinglet_armv7m, kinglet_dsp), kinglet_fast))]
 pub(super) mod rows;
-#[cfg(any(
-    kinglet_armv6m,
-    kinglet_armv7m,
-    kinglet_dsp,
-    kinglet_mve,
-    kinglet_riscv
-))]
+#[cfg(not(any(kinglet_neon, kinglet_portable, kinglet_x86)))]
 pub(super) mod state;
 #[cfg(any(kinglet_armv7m, all(kinglet_dsp, kinglet_fast)))]
 pub(super) mod thumb2;
