@@ -200,7 +200,7 @@ fn shapes() -> Vec<(usize, usize)> {
 
 #[test]
 fn portable_sums_are_exact_in_every_layout() {
-    for layout in [Layout::Rows4, Layout::Pairs, Layout::Lanes16] {
+    for layout in Layout::ALL {
         check(layout, Portable::prepare, Portable::sums);
     }
 }

@@ -221,7 +221,7 @@ fn quantized_values_are_within_127() {
         check(&[below]);
         check(&[above, 0]);
         check(&[above, below]);
-        for _ in 0..100 {
+        for _ in 0..if cfg!(miri) { 5 } else { 100 } {
             check(&words(bits, 8, &mut rng));
         }
     }
