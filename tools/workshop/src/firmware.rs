@@ -23,6 +23,16 @@ pub const SMALL: &str = "small";
 /// Features of the library: all that it can do on a board.
 pub const WHOLE_LIBRARY: &str = "versions,states,trie,int6,fine,metadata,snapshot,defmt";
 
+/// Cargo, told to `check` or `build` the library by itself, with no other features.
+pub fn library(command: &str, target: &str, features: &str) -> Command {
+    let mut library = cargo();
+    library.args([command, "--release", "--package", "kinglet"]);
+    library.args(["--no-default-features", "--features", features]);
+    library.args(["--target", target, "--target-dir"]);
+    library.arg(target_dir());
+    library
+}
+
 /// Builds the firmware with `image` linked in, or one that expects an image
 /// in the machine's spare RAM. Returns the path of the ELF file, which later
 /// builds with other images leave alone.

@@ -262,13 +262,7 @@ fn build() -> Result<Vec<Command>> {
     let mut commands = Vec::new();
     let versions = versions()?;
     for target in library_targets() {
-        let library = |command, features| {
-            let mut library = cargo();
-            library.args([command, "--release", "--package", "kinglet"]);
-            library.args(["--target", target]);
-            library.args(["--no-default-features", "--features", features]);
-            library
-        };
+        let library = |command, features| firmware::library(command, target, features);
         // What a version leaves out may be named by others; its machine code is in the whole.
         commands.extend(versions.iter().map(|version| library("check", version)));
         commands.push(library("build", firmware::WHOLE_LIBRARY));

@@ -17,8 +17,7 @@ impl Gates for Dsp {
     };
 }
 
-/// What all routines begin with. All code is one text to the assembler: they end with
-/// [`purge`].
+/// What all routines begin with; they end with [`purge`].
 macro_rules! macros {
     () => {
         r#"

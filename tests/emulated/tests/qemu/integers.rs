@@ -3,8 +3,8 @@
 
 use kinglet_targets::{Core, CORES};
 use kinglet_tests::{file, folder};
-use kinglet_workshop::firmware::{build_smallest, Smallest, RELEASE, SMALL, WHOLE_LIBRARY};
-use kinglet_workshop::workspace::{cargo, output, run, target_dir};
+use kinglet_workshop::firmware::{self, build_smallest, Smallest, RELEASE, SMALL, WHOLE_LIBRARY};
+use kinglet_workshop::workspace::{output, run, target_dir};
 use object::read::archive::ArchiveFile;
 use object::{Object, ObjectSection, ObjectSymbol, SectionKind};
 use std::path::{Path, PathBuf};
@@ -138,12 +138,8 @@ fn floats(path: &Path, triple: &str, has_vectors: bool) -> Vec<String> {
 
 /// The library of a build by itself, before anything is linked.
 fn library(triple: &str, core_features: &[&str]) -> PathBuf {
-    let mut build = cargo();
     let features = [&[WHOLE_LIBRARY], core_features].concat().join(",");
-    build.args(["build", "--quiet", "--release", "--package", "kinglet"]);
-    build.args(["--no-default-features", "--features", &features]);
-    build.args(["--target", triple, "--target-dir"]);
-    run(build.arg(target_dir())).expect("it builds");
+    run(firmware::library("build", triple, &features).arg("--quiet")).expect("it builds");
     target_dir().join(triple).join("release/libkinglet.rlib")
 }
 
